@@ -1,0 +1,1 @@
+"""How much memory llama-server allocates, from header facts alone."""

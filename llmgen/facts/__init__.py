@@ -1,0 +1,1 @@
+"""What GGUF headers say: reading them, locking them."""

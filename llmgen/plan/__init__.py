@@ -1,0 +1,1 @@
+"""Which model goes where, what can meet in memory, and the proof that it fits."""

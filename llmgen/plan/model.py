@@ -1,0 +1,150 @@
+"""The plan: pools, placements, what can meet in memory, and how far each pool is filled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from llmgen.budget.model import Estimate, ServerSettings
+    from llmgen.errors import Diagnostic
+    from llmgen.library import Library, Model
+
+# Bytes that one model's process takes from each pool while it is loaded.
+Footprint: TypeAlias = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A limit on memory: all bytes charged to any of its ``views`` must fit into ``budget``.
+
+    ``views`` are device names (``host``, ``gpu0`` …). Unified memory is one pool that both
+    ``host`` and ``gpu0`` charge; a GTT ceiling or a Metal working set is a second pool that only
+    ``gpu0`` charges. So every limit is one linear constraint.
+    """
+
+    host: str
+    name: str
+    views: tuple[str, ...]
+    capacity_bytes: int
+    reserve_bytes: int = 0
+    source: str = ""
+
+    @property
+    def budget_bytes(self) -> int:
+        """What models may use."""
+        return self.capacity_bytes - self.reserve_bytes
+
+
+class Keep(StrEnum):
+    """When a model is in memory."""
+
+    ALWAYS = "always"
+    ON_DEMAND = "on_demand"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a value that llm.toml left open came out as it did: (key, value, sentence)."""
+
+    key: str
+    value: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One llama-server process: what it runs, where, under which command line, at what cost.
+
+    ``settings`` has nothing left open. ``argv`` is the whole command as words, without the port
+    when the engine assigns it; ``environment`` are plain values. ``port`` 0 means the engine
+    (llama-swap, router) assigns it.
+    """
+
+    model: Model
+    host: str
+    keep: Keep
+    settings: ServerSettings
+    estimate: Estimate
+    footprint: Footprint
+    port: int = 0
+    argv: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The model's name in llm.toml."""
+        return self.model.name
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Models that can be in memory together (a maximal set), with the peak sum of each pool."""
+
+    models: tuple[str, ...]
+    peaks: Footprint
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """llama-swap's matrix: ``sets`` are maximal sets of on-demand models, in preference order.
+
+    ``sets`` maps a zero-padded set name to its expression over ``variables`` (short name to model
+    name). ``listed`` holds the sets that the expressions stand for, when they are few enough to
+    list; ``complete`` says whether they are all maximal sets or only sound ones.
+    """
+
+    variables: Mapping[str, str]
+    sets: Mapping[str, str]
+    evict_costs: Mapping[str, int]
+    listed: tuple[tuple[str, ...], ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """llama-server's router mode: at most ``models_max`` models, any of them, at a time."""
+
+    models_max: int
+
+
+Engine: TypeAlias = Matrix | Router | None
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """How full a pool gets in its worst state."""
+
+    pool: Pool
+    peak_bytes: int
+    state: tuple[str, ...]
+
+    @property
+    def free_bytes(self) -> int:
+        """What is left of the budget; negative means it does not fit."""
+        return self.pool.budget_bytes - self.peak_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that rendering needs; placements keep the order of llm.toml.
+
+    ``states`` are the maximal reachable states of each host's engine, always-on models included.
+    """
+
+    library: Library
+    pools: tuple[Pool, ...]
+    placements: tuple[Placement, ...]
+    engines: Mapping[str, Engine]
+    states: tuple[State, ...]
+    headroom: tuple[Headroom, ...]
+    notes: tuple[Diagnostic, ...] = ()
+    excused: str = ""
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+    def placement(self, name: str) -> Placement:
+        """The placement of one model, by its name in llm.toml."""
+        return next(item for item in self.placements if item.name == name)
