@@ -1,0 +1,1 @@
+"""llm.toml: its text, its tables, its editions."""

@@ -1,0 +1,47 @@
+"""The whole of llm.toml as a type."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from llmgen.config.tables.base import Line, ModelName, Table
+from llmgen.config.tables.gateway import External, Gateway
+from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
+from llmgen.config.tables.models import Defaults, Model
+from llmgen.config.tables.services import Budget, Guard, PlanTable, Services
+from llmgen.config.tables.targets import Targets
+
+
+class Config(Table):
+    """llm.toml: hardware, models, services, gateways."""
+
+    edition: Annotated[int, Field(ge=1)]
+    """Which defaults and which output this file was written for."""
+    requires_llmgen: Line | None = None
+    """Versions of llmgen that may read this file (`>=0.1`)."""
+    llama_cpp: LlamaCpp = LlamaCpp()
+    """The llama.cpp build aimed at."""
+    hardware: Hardware
+    """The machine."""
+    paths: Paths = Paths()
+    """Folders and programs."""
+    defaults: Defaults = Defaults()
+    """Options of every model that does not set its own."""
+    models: dict[ModelName, Model] = Field(default_factory=dict)
+    """What is served."""
+    external: dict[ModelName, External] = Field(default_factory=dict)
+    """Models of other servers, routed by the gateways."""
+    services: Services = Services()
+    """What runs as a service."""
+    gateway: Gateway = Gateway()
+    """What clients talk to."""
+    plan: PlanTable = PlanTable()
+    """Wishes about what is in memory together."""
+    budget: Budget = Budget()
+    """How strict the plan is."""
+    guard: Guard = Guard()
+    """Last resort under memory pressure."""
+    targets: Targets = Targets()
+    """What the targets aim at."""

@@ -1,0 +1,1 @@
+"""The tables of llm.toml, one module each; docstrings under keys are their documentation."""

@@ -1,0 +1,116 @@
+"""[gateway.envoy], [gateway.litellm], [external.NAME]: what clients talk to."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from llmgen.config.tables.base import FileName, Line, ModelName, Port, Seconds, Secret, Size, Table
+from llmgen.config.tables.services import Address
+
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[A-Za-z0-9.:\[\]*-]+)$")]
+
+
+class ApiKey(Table):
+    """A named client key, by reference."""
+
+    name: FileName
+    """Who has it; appears in logs and limits."""
+    secret: Secret
+    """Where it is."""
+
+
+class Tls(Table):
+    """A certificate for the listener, as files on the machine."""
+
+    cert: Line
+    """Certificate chain (PEM)."""
+    key: Line
+    """Private key (PEM)."""
+
+
+class Envoy(Table):
+    """[gateway.envoy]: Envoy in front of everything."""
+
+    enable: bool = True
+    """Budgeted, installed and started."""
+    listen: tuple[Address, ...] = ("127.0.0.1",)
+    """Addresses; others than loopback need `api_keys`."""
+    port: Port = 4001
+    """Port for clients."""
+    admin_port: Port = 9901
+    """Envoy's admin page, always on loopback."""
+    metrics_port: Port | None = None
+    """Prometheus metrics alone, on loopback."""
+    api_keys: tuple[ApiKey, ...] = ()
+    """Client keys; none: no authentication, loopback only."""
+    requests_per_minute: int = Field(default=0, ge=0)
+    """Limit for each key; 0 is none."""
+    cors_origins: tuple[Origin, ...] = ()
+    """Web pages that may call it."""
+    tls: Tls | None = None
+    """Serve HTTPS."""
+    stream_idle_timeout: Seconds = 3600
+    """Longest silence within one request (prefill, model load)."""
+    queue: int = Field(default=16, ge=0)
+    """Requests that wait for a slot of a model; more get 429."""
+    max_body: Size | None = None
+    """Largest request; absent: from the longest context."""
+    access_log: Line | None = None
+    """Access log (JSON); absent: standard output."""
+    workers: int = Field(default=1, ge=1)
+    """Worker threads; 1 keeps slots and queue exact."""
+
+
+class LiteLLM(Table):
+    """[gateway.litellm]: LiteLLM's proxy as another front."""
+
+    enable: bool = False
+    """Budgeted, installed and started."""
+    listen: Address = "127.0.0.1"
+    """Address; another than loopback needs `master_key`."""
+    port: Port = 4000
+    """Port for clients."""
+    master_key: Secret | None = None
+    """The proxy's key; environment variable or file."""
+    workers: int = Field(default=1, ge=1)
+    """Worker processes (about 400 MB each)."""
+    request_timeout: Seconds = 3600
+    """Longest request."""
+    prometheus: bool = False
+    """Metrics (needs prometheus_client beside litellm)."""
+    memory: Size = 700 * 2**20
+    """Host memory that a worker may take, for the plan."""
+    max_budget: float | None = Field(default=None, gt=0)
+    """Spending limit in the proxy's currency (declared external models)."""
+
+
+class Gateway(Table):
+    """[gateway.*]: every front is rendered, the enabled ones are installed."""
+
+    envoy: Envoy = Envoy(enable=False)
+    """Envoy."""
+    litellm: LiteLLM = LiteLLM()
+    """LiteLLM."""
+
+
+class External(Table):
+    """[external.NAME]: a model that another server has, routed by the gateways."""
+
+    endpoint: Line
+    """`http://HOST:PORT` of an OpenAI-compatible server."""
+    role: Literal[
+        "chat", "completion", "embedding", "rerank", "vision", "transcription", "speech", "image"
+    ] = "chat"
+    """What it does."""
+    aliases: tuple[ModelName, ...] = ()
+    """Other names for it."""
+    upstream_model: Line | None = None
+    """The name that it insists on."""
+    api_key: Secret | None = None
+    """Its key."""
+    ctx_size: int | None = Field(default=None, ge=1)
+    """Its context, for clients."""
+    slots: int = Field(default=4, ge=1)
+    """Requests that it serves at a time."""

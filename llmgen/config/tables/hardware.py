@@ -1,0 +1,84 @@
+"""[hardware], [llama_cpp], [paths]: the machine, its server build, its folders."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from llmgen.config.tables.base import FileName, Line, Size, Table
+
+OperatingSystem = Literal["linux", "macos"]
+Backend = Literal["cuda", "rocm", "vulkan", "metal", "cpu"]
+
+
+class Device(Table):
+    """One device that can hold layers."""
+
+    memory: Size
+    """Memory of the device; with unified memory, the most that the device may take of it."""
+    reserve: Size = 512 * 2**20
+    """Memory of this device that models leave alone (desktop, other programs)."""
+    name: Line = ""
+    """What llama-server calls it (`CUDA0`, `Vulkan1`); empty: the backend's name and its number."""
+
+
+class Hardware(Table):
+    """The machine. A `profile` fills what is not written here; without one, `memory` is needed."""
+
+    profile: Line | None = None
+    """A built-in profile (`llmgen schema` and the README list them)."""
+    host: FileName = "local"
+    """The machine's name in plans and file names; not looked up anywhere."""
+    os: OperatingSystem | None = None
+    """Operating system that the generated files are for."""
+    backend: Backend | None = None
+    """llama.cpp's backend."""
+    memory: Size | None = None
+    """Memory of the host; with a carve-out, without the carved-out part."""
+    reserve: Size | None = None
+    """Host memory that models leave alone: the system, the desktop, other programs."""
+    unified: bool | None = None
+    """Devices and host share one memory."""
+    devices: tuple[Device, ...] | None = None
+    """Devices in llama.cpp's order; an empty list is a machine without a usable GPU."""
+    process_overhead: Size | None = None
+    """What the backend takes on each device for each process, beside llama.cpp's buffers."""
+    disk_bandwidth: Size | None = None
+    """Bytes that the disk with the models reads in a second; load times are planned with it."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads for one server (`--threads`)."""
+    environment: dict[str, Line] | None = None
+    """Environment of every server on this machine."""
+
+
+class LlamaCpp(Table):
+    """The llama.cpp build that the servers on the machine have."""
+
+    build: int | None = Field(default=None, ge=1)
+    """Build number, as `llama-server --version` prints it; absent: the edition's."""
+
+
+class Paths(Table):
+    """Folders and programs on the machine that will run the servers."""
+
+    home: Line | None = None
+    """The service user's home: what `~` stands for in every path of this file."""
+    models: Line = "~/models"
+    """Folder of the model files; relative model paths start here."""
+    config: Line | None = None
+    """Where `install` puts configuration; absent: /etc/llmgen, or ~/.config/llmgen for user scope."""
+    state: Line | None = None
+    """Logs and state of the services; absent: /var/lib/llmgen, or ~/.local/state/llmgen."""
+    runtime: Line | None = None
+    """Private folder for files with secrets filled in; absent: /run/llmgen, or ~/.local/state/llmgen/run."""
+    llama_server: Line = "/usr/local/bin/llama-server"
+    """llama-server."""
+    llama_swap: Line = "/usr/local/bin/llama-swap"
+    """llama-swap."""
+    envoy: Line = "/usr/local/bin/envoy"
+    """Envoy."""
+    litellm: Line = "/usr/local/bin/litellm"
+    """LiteLLM's proxy."""
+    llmgen: Line = "/usr/local/bin/llmgen"
+    """llmgen itself, for the timer of [guard] and for gateways' keys."""

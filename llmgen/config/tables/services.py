@@ -1,0 +1,123 @@
+"""[services], [plan], [budget], [guard]: who runs the models, and within which limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from llmgen.config.tables.base import FileName, Line, ModelName, Port, Seconds, Secret, Size, Table
+
+Address = Annotated[str, Field(pattern=r"^[0-9A-Za-z.:\[\]-]+$")]
+
+
+class SwapService(Table):
+    """[services.llama_swap]: llama-swap, when it serves the on-demand models."""
+
+    listen: Address = "127.0.0.1"
+    """Address; another than loopback needs `api_keys`, or a gateway in front."""
+    port: Port = 8080
+    """Port of llama-swap itself."""
+    start_port: Port = 10001
+    """First port of the servers that it starts."""
+    api_keys: tuple[Secret, ...] = ()
+    """Keys that clients need."""
+    log_level: Literal["debug", "info", "warn", "error"] = "info"
+    """Log level."""
+    log_to_stdout: Literal["proxy", "upstream", "both", "none"] = "proxy"
+    """What goes to the log."""
+    send_loading_state: bool = False
+    """Tell streaming clients that a model is loading."""
+    health_check_timeout: Seconds | None = None
+    """Longest load; absent: from file size and disk bandwidth."""
+    unload_timeout: Seconds = 10
+    """Grace of an unload."""
+    metrics_max_in_memory: int = Field(default=1000, ge=0)
+    """Activity rows kept."""
+    capture_buffer: int = Field(default=0, ge=0)
+    """MB of requests and answers kept for its page; 0 keeps none."""
+    watch_config: bool = False
+    """Reload when the file changes: stops every model; `llmgen install` reloads safely instead."""
+
+
+class RouterService(Table):
+    """[services.router]: llama-server's router mode, when it serves the on-demand models."""
+
+    listen: Address = "127.0.0.1"
+    """Address; another than loopback needs `api_keys`, or a gateway in front."""
+    port: Port = 8080
+    """Port of the router."""
+    models_max: int | Literal["auto"] = "auto"
+    """Most models at a time; `"auto"`: as many as always fit."""
+    api_keys: tuple[Secret, ...] = ()
+    """Keys that clients need (the first is the router's)."""
+    sleep_idle_seconds: int | None = Field(default=None, ge=-1)
+    """Idle seconds after which a model's weights are released."""
+
+
+class Services(Table):
+    """[services]: what runs as a service, and who loads on-demand models."""
+
+    on_demand: Literal["llama_swap", "router", "none"] = "llama_swap"
+    """Who loads models on demand."""
+    scope: Literal["user", "system"] = "user"
+    """Units of a user or of the system."""
+    user: FileName = "llm"
+    """User of system units."""
+    group: FileName | None = None
+    """Group of system units; absent: the user's own name."""
+    groups: tuple[FileName, ...] = ("render", "video")
+    """Supplementary groups that open the GPU."""
+    start_port: Port = 9001
+    """First port of always-on servers."""
+    memory_max: bool = True
+    """Units carry MemoryMax= from the plan."""
+    stop_timeout: Seconds = 30
+    """Longest stop of a server."""
+    api_key: Secret | None = None
+    """Key of every llama-server (`LLAMA_API_KEY`); seldom needed on loopback."""
+    llama_swap: SwapService = SwapService()
+    """llama-swap's own settings."""
+    router: RouterService = RouterService()
+    """Router mode's own settings."""
+
+
+class PlanTable(Table):
+    """[plan]: wishes about what is in memory together, and in which order things give way."""
+
+    together: tuple[tuple[ModelName, ...], ...] = ()
+    """Sets of models that must fit together."""
+    never_together: tuple[tuple[ModelName, ...], ...] = ()
+    """Sets of models that must never be loaded together."""
+    prefer: tuple[
+        Literal["n_gpu_layers", "n_cpu_moe", "cache_type", "ctx_size", "device", "tensor_split"], ...
+    ] = ("device", "tensor_split", "cache_type", "n_cpu_moe", "n_gpu_layers", "ctx_size")
+    """Order in which open values are settled."""
+    engine: Literal["matrix", "groups", "auto"] = "auto"
+    """How llama-swap is told what fits together."""
+
+
+class Budget(Table):
+    """[budget]: how strict the plan is."""
+
+    override: Line | None = None
+    """Why an overfull plan is generated all the same; stays visible in `show`."""
+    margin: bool = True
+    """Add the measured error of the estimate as a margin."""
+    reserve: dict[FileName, Size] = Field(default_factory=dict)
+    """More memory that other programs hold, for each device: `{ gpu0 = "2GiB" }`."""
+
+
+class Guard(Table):
+    """[guard]: unload idle models under memory pressure, as a last resort."""
+
+    enable: bool = False
+    """Generate the timer."""
+    threshold: int = Field(default=90, ge=1, le=100)
+    """Per cent of memory in use from which models are unloaded."""
+    min_idle: Seconds = 60
+    """Least idle time of a model that may be unloaded."""
+    interval: Seconds = Field(default=30, ge=5)
+    """Time between two checks."""
+    gate: bool = False
+    """Refuse to start a model while others hold its memory (ExecCondition=)."""

@@ -1,0 +1,38 @@
+"""[targets.*]: versions aimed at, and client files wanted."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from llmgen.config.tables.base import Line, Table
+
+
+class SwapTarget(Table):
+    """[targets.llama_swap]."""
+
+    version: int | None = Field(default=None, ge=1)
+    """llama-swap's version (its tag's number); absent: the edition's."""
+
+
+class ClientsTarget(Table):
+    """[targets.clients]: files for programs that use the models."""
+
+    base_url: Line | None = None
+    """What clients reach; absent: the enabled gateway on loopback."""
+    api_key_env: Line = "LLM_API_KEY"
+    """Environment variable that holds the client's key."""
+    formats: tuple[
+        Literal["env", "opencode", "continue", "aider", "zed", "open_webui"], ...
+    ] = ("env", "opencode", "continue", "aider", "zed", "open_webui")
+    """Which files to write."""
+
+
+class Targets(Table):
+    """[targets.*]: every target is rendered; these set what it aims at."""
+
+    llama_swap: SwapTarget = SwapTarget()
+    """llama-swap."""
+    clients: ClientsTarget = ClientsTarget()
+    """Client files."""

@@ -1,0 +1,93 @@
+"""Where things are on the machine: programs, models, configuration, state; ``~`` is resolved here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from llmgen.config.tables.hardware import Paths
+from llmgen.errors import ConfigError, Diagnostic
+
+Scope = Literal["user", "system"]
+
+# (system, user) defaults of the folders that llmgen installs into.
+CONFIG = ("/etc/llmgen", "~/.config/llmgen")
+STATE = ("/var/lib/llmgen", "~/.local/state/llmgen")
+RUNTIME = ("/run/llmgen", "~/.local/state/llmgen/run")
+UNITS = ("/etc/systemd/system", "~/.config/systemd/user")
+AGENTS = ("/Library/LaunchDaemons", "~/Library/LaunchAgents")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Absolute paths on the target machine."""
+
+    scope: Scope
+    home: PurePosixPath | None
+    models: PurePosixPath
+    config: PurePosixPath
+    state: PurePosixPath
+    runtime: PurePosixPath
+    units: PurePosixPath
+    agents: PurePosixPath
+    llama_server: PurePosixPath
+    llama_swap: PurePosixPath
+    envoy: PurePosixPath
+    litellm: PurePosixPath
+    llmgen: PurePosixPath
+
+    def model(self, name: str) -> PurePosixPath:
+        """Absolute path of a model file named in the lock or in llm.toml."""
+        return self.models / expand(name, self.home, ("paths", "home"))
+
+
+def layout(paths: Paths, scope: Scope) -> Layout:
+    """Resolve every folder and program; ConfigError when ``~`` has no home or a path is relative."""
+    home = PurePosixPath(paths.home) if paths.home is not None else None
+    index = 1 if scope == "user" else 0
+
+    def at(key: str, text: str) -> PurePosixPath:
+        path = expand(text, home, ("paths", key))
+        if not path.is_absolute():
+            raise ConfigError(
+                Diagnostic(
+                    "config.relative-path",
+                    f"`{text}` is not an absolute path",
+                    ("paths", key),
+                    hint="services start in another folder; write the whole path or begin with `~/`",
+                )
+            )
+        return path
+
+    return Layout(
+        scope=scope,
+        home=home,
+        models=at("models", paths.models),
+        config=at("config", paths.config or CONFIG[index]),
+        state=at("state", paths.state or STATE[index]),
+        runtime=at("runtime", paths.runtime or RUNTIME[index]),
+        units=at("config", UNITS[index]),
+        agents=at("config", AGENTS[index]),
+        llama_server=at("llama_server", paths.llama_server),
+        llama_swap=at("llama_swap", paths.llama_swap),
+        envoy=at("envoy", paths.envoy),
+        litellm=at("litellm", paths.litellm),
+        llmgen=at("llmgen", paths.llmgen),
+    )
+
+
+def expand(text: str, home: PurePosixPath | None, key: tuple[str, ...]) -> PurePosixPath:
+    """Replace a leading ``~``; ConfigError at ``key`` when llm.toml does not say what it is."""
+    if text != "~" and not text.startswith("~/"):
+        return PurePosixPath(text)
+    if home is None:
+        raise ConfigError(
+            Diagnostic(
+                "config.no-home",
+                f"`{text}` needs to know the service user's home",
+                key,
+                hint='set `home = "/home/NAME"` in [paths]',
+            )
+        )
+    return home / text[2:]

@@ -1,0 +1,106 @@
+"""What is served: llm.toml joined with the locked facts, every reference resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from llmgen.budget.model import ServerSettings
+from llmgen.config.model import Config
+from llmgen.config.tables.base import Secret
+from llmgen.config.tables.gateway import External
+from llmgen.config.tables.models import Lora, Role, ServerOptions, Variant
+from llmgen.config.tables.sampling import Sampling
+from llmgen.errors import Diagnostic
+from llmgen.facts.model import GgufFacts, ModelRef
+from llmgen.layout import Layout
+from llmgen.machine import Machine
+from llmgen.plan.model import Keep
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What llm.toml leaves to the planner; the model's ``settings`` hold the first choice."""
+
+    ctx_size: bool = False
+    n_gpu_layers: bool = False
+    n_cpu_moe: bool = False
+    device: bool = False
+    tensor_split: bool = False
+    cache_type_k: tuple[str, ...] = ()
+    cache_type_v: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is open."""
+        return any(getattr(self, name) for name in self.__slots__)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One served model: facts, settings, and what every target wants to know about it.
+
+    ``settings`` are the memory options, ``options`` all server options with defaults filled in.
+    Paths are absolute on the target machine.
+    """
+
+    name: str
+    title: str
+    description: str
+    role: Role
+    host: str
+    ref: ModelRef
+    facts: GgufFacts
+    path: PurePosixPath
+    settings: ServerSettings
+    open: Open
+    options: ServerOptions
+    sampling: Sampling
+    keep: Keep
+    pin: bool = False
+    preload: bool = False
+    default: bool = False
+    priority: int = 0
+    ttl_seconds: int = 0
+    unlisted: bool = False
+    concurrency_limit: int = 0
+    port: int = 0
+    aliases: tuple[str, ...] = ()
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    mmproj: GgufFacts | None = None
+    mmproj_path: PurePosixPath | None = None
+    draft: GgufFacts | None = None
+    draft_path: PurePosixPath | None = None
+    spec_draft_n_min: int | None = None
+    lora: tuple[Lora, ...] = ()
+    environment: Mapping[str, str | Secret] = field(default_factory=dict)
+    extra_args: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    context_window_fallbacks: tuple[str, ...] = ()
+    replicas: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that clients may send, the model's own first."""
+        variants = (
+            name for key, variant in self.variants.items() for name in (key, *variant.aliases)
+        )
+        return (self.name, *self.aliases, *variants)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """Everything that llm.toml says, with nothing left to look up."""
+
+    config: Config
+    machine: Machine
+    layout: Layout
+    build: int
+    swap_version: int
+    models: tuple[Model, ...]
+    external: Mapping[str, External] = field(default_factory=dict)
+    notes: tuple[Diagnostic, ...] = ()
+
+    def model(self, name: str) -> Model:
+        """The model of this name in llm.toml; KeyError when there is none."""
+        return {item.name: item for item in self.models}[name]

@@ -1,0 +1,9 @@
+"""The targets: one module for each program that llmgen writes configuration for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from llmgen.targets.base import Target
+
+TARGETS: Final[dict[str, Target]] = {}

@@ -1,0 +1,27 @@
+"""What a target is: a module with a name, a summary and a function from plan to files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from llmgen.artifacts import Artifact
+from llmgen.plan.model import Plan
+
+
+class Render(Protocol):
+    """Fill a template (its path below ``templates/``) with values; the result ends in a newline."""
+
+    def __call__(self, template: str, /, **values: object) -> bytes: ...
+
+
+class Target(Protocol):
+    """A module is a target when it has these names; ``self`` does not count."""
+
+    @property
+    def NAME(self) -> str: ...  # noqa: N802
+
+    @property
+    def SUMMARY(self) -> str: ...  # noqa: N802
+
+    def artifacts(self, plan: Plan, render: Render) -> Iterable[Artifact]: ...
