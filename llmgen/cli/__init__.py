@@ -1,0 +1,41 @@
+"""The command line: one module for each command, imported only when it is called."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Command name: (module, one line for `llmgen --help`), in the order in which they are listed.
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "init": ("llmgen.cli.init", "write a commented llm.toml for this machine"),
+    "check": ("llmgen.cli.check", "validate and plan llm.toml; say what is wrong"),
+    "lock": ("llmgen.cli.lock", "read the facts of the models into llm.lock"),
+    "pull": ("llmgen.cli.pull", "download what llm.lock names, and check it"),
+    "show": ("llmgen.cli.show", "the plan: memory pools, models, ports, aliases"),
+    "generate": ("llmgen.cli.generate", "write every configuration below generated/"),
+    "diff": ("llmgen.cli.diff", "what generate would change, as a unified diff"),
+    "inspect": ("llmgen.cli.inspect", "what GGUF files need under given server options"),
+    "fit": ("llmgen.cli.fit", "which context, cache type and slots fit a machine"),
+    "verify": ("llmgen.cli.verify", "compare the plan's memory with llama-fit-params"),
+    "install": ("llmgen.cli.install", "put the configurations in place and start what changed"),
+    "uninstall": ("llmgen.cli.uninstall", "stop the services and remove what install wrote"),
+    "generations": ("llmgen.cli.generations", "list what was installed, and when to go back to"),
+    "rollback": ("llmgen.cli.rollback", "install an earlier generation again"),
+    "up": ("llmgen.cli.up", "start the services, or the stack in this terminal"),
+    "down": ("llmgen.cli.down", "stop the services"),
+    "restart": ("llmgen.cli.restart", "restart services"),
+    "status": ("llmgen.cli.status", "wanted, written, running: what is different"),
+    "logs": ("llmgen.cli.logs", "what the services said"),
+    "load": ("llmgen.cli.load", "load an on-demand model"),
+    "unload": ("llmgen.cli.unload", "unload on-demand models"),
+    "run": ("llmgen.cli.run", "chat with a model in this terminal"),
+    "guard": ("llmgen.cli.guard", "unload idle models when memory runs short"),
+    "doctor": ("llmgen.cli.doctor", "compare this machine with the plan; change nothing"),
+    "models": ("llmgen.cli.models", "list, scan, add and remove models of llm.toml"),
+    "import": ("llmgen.cli.import_", "turn other tools' files into an llm.toml"),
+    "bench": ("llmgen.cli.bench", "measure the models of the plan"),
+    "keys": ("llmgen.cli.keys", "fill the gateways' keys into the private runtime folder"),
+    "firewall": ("llmgen.cli.firewall", "the exact rules for what is exposed"),
+    "schema": ("llmgen.cli.schema", "the JSON Schema of llm.toml"),
+    "migrate": ("llmgen.cli.migrate", "rewrite llm.toml for a newer edition"),
+    "completion": ("llmgen.cli.completion", "shell completion for bash, zsh or fish"),
+}

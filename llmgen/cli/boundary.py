@@ -1,0 +1,208 @@
+"""Where errors become exit codes: LlmgenError, wrong usage, ^C, and a bug in llmgen."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from llmgen import __version__
+from llmgen.cli import COMMANDS
+from llmgen.cli.frames import frames
+from llmgen.cli.outcome import Outcome, envelope
+from llmgen.errors import Diagnostic, LlmgenError
+
+BUG, INTERRUPTED = 70, 130
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Session:
+    """What the global options say; commands find it as the click context's object."""
+
+    config: tuple[str, ...] = ()
+    json: bool = False
+    short: bool = False
+    templates: str | None = None
+    command: str = ""
+    extra: dict[str, object] = field(default_factory=dict)
+
+
+class Commands(click.Group):
+    """The group of all commands, each imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """List the commands in the order of the registry."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command's module; its click command is ``cli``."""
+        if cmd_name not in COMMANDS:
+            return None
+        found = importlib.import_module(COMMANDS[cmd_name][0]).cli
+        if not isinstance(found, click.Command):
+            raise TypeError(cmd_name)
+        found.name = cmd_name
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest command for a wrong one."""
+        name = args[0] if args else ""
+        if name not in COMMANDS and not name.startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
+
+            near = get_close_matches(name, COMMANDS, 1)
+            hint = f"; did you mean `{near[0]}`?" if near else ""
+            ctx.fail(f"no command `{name}`{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+def _colour(choice: str) -> bool | None:
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return None
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done; 1 the answer is no; 2 wrong usage; 3 llm.toml is invalid; "
+    "4 something cannot be read, written or reached; 5 the plan does not fit; "
+    "6 a file is not ours or was edited; 70 a bug in llmgen; 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="llmgen")
+@click.option(
+    "-c", "--config", multiple=True, metavar="FILE", help="llm.toml; a second one overlays the first."
+)
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour."
+)
+@click.option("--short", is_flag=True, help="One line for each diagnostic.")
+@click.option("--templates", metavar="DIR", help="Templates laid over the built-in ones.")
+@click.pass_context
+def root(
+    ctx: click.Context, config: tuple[str, ...], color: str, templates: str | None, *, short: bool
+) -> None:
+    """Turn one typed llm.toml into every configuration that your model servers need.
+
+    Start with `llmgen init`, look with `llmgen show`, write with `llmgen generate`, put in place
+    with `llmgen install`.
+    """
+    ctx.color = _colour(color)
+    ctx.obj = Session(config=config, short=short, templates=templates)
+
+
+def command(**settings: Any) -> Callable[[Callable[..., Outcome]], click.Command]:  # noqa: ANN401
+    """Make a click command named ``cli`` of a function that returns an Outcome.
+
+    Adds ``-c`` and ``--json``; the function's first argument is the Session.
+    """
+
+    def wrap(function: Callable[..., Outcome]) -> click.Command:
+        @functools.wraps(function)
+        def call(config: tuple[str, ...], json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+            ctx = click.get_current_context()
+            session = ctx.find_object(Session) or Session()
+            session.config = config or session.config
+            session.json = session.json or json
+            session.command = ctx.info_name or ""
+            ctx.exit(_present(session, functools.partial(function, session, **options)))
+
+        for option in (
+            click.option("--json", "json", is_flag=True, help="One JSON document on standard output."),
+            click.option("-c", "--config", multiple=True, metavar="FILE", help="As before the command."),
+        ):
+            call = option(call)
+        made: click.Command = click.command(**settings)(call)
+        return made
+
+    return wrap
+
+
+def _present(session: Session, call: Callable[[], Outcome]) -> int:
+    try:
+        outcome = call()
+    except LlmgenError as error:
+        _show(session, error.exit_code, None, error.diagnostics)
+        return error.exit_code
+    _show(session, outcome.code, outcome, outcome.diagnostics)
+    return outcome.code
+
+
+def _show(
+    session: Session, code: int, outcome: Outcome | None, diagnostics: tuple[Diagnostic, ...]
+) -> None:
+    data = outcome.data if outcome else None
+    if session.json:
+        click.echo(envelope(session.command, code, data, diagnostics), nl=False)
+        return
+    if outcome and callable(outcome.text):
+        outcome.text()
+    elif outcome and outcome.text:
+        click.echo(outcome.text, nl=not str(outcome.text).endswith("\n"))
+    if diagnostics:
+        click.echo(frames(diagnostics, short=session.short), err=True, nl=False)
+    if outcome and outcome.said:
+        click.echo(outcome.said, err=True)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run llmgen and exit with its code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = root.main(words, prog_name="llmgen", standalone_mode=False)
+    except click.exceptions.Abort:
+        code = INTERRUPTED
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except click.ClickException as error:
+        code = _usage(error, words)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception:  # noqa: BLE001 - the one boundary; here it means a bug in llmgen
+        code = _bug(words)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: click.ClickException, words: list[str]) -> int:
+    if "--json" in words:
+        found = Diagnostic("usage.wrong", error.format_message())
+        click.echo(envelope("", error.exit_code, None, (found,)), nl=False)
+    else:
+        error.show()
+    return error.exit_code
+
+
+def _bug(words: list[str]) -> int:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="llmgen-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        log.write(f"llmgen {__version__}\nPython {sys.version}\n{words}\n\n{traceback.format_exc()}")
+    kind, text, _ = sys.exc_info()
+    message = f"a bug in llmgen: {kind.__name__ if kind else ''}: {text}"
+    hint = f"the report to send is in {Path(log.name)}"
+    found = Diagnostic("llmgen.bug", message, hint=hint)
+    if "--json" in words:
+        click.echo(envelope("", BUG, None, (found,)), nl=False)
+    else:
+        click.echo(frames([found]), err=True, nl=False)
+    return BUG

@@ -1,0 +1,54 @@
+"""Diagnostics as text: the place, the line with a caret, notes and hint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from llmgen.errors import Diagnostic, Location, Severity
+
+_COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+
+
+def frames(diagnostics: Iterable[Diagnostic], *, short: bool = False) -> str:
+    """All diagnostics, an empty line between two frames; one line each with ``short``."""
+    if short:
+        return "".join(_line(item) for item in diagnostics)
+    return "\n".join(_frame(item) for item in diagnostics)
+
+
+def _line(item: Diagnostic) -> str:
+    where = f"{_place(item.location)}: " if item.location else ""
+    return f"{where}{item.severity.value}[{item.code}]: {item.message}\n"
+
+
+def _frame(item: Diagnostic) -> str:
+    title = click.style(f"{item.severity.value}[{item.code}]", fg=_COLOUR[item.severity], bold=True)
+    lines = [f"{title}: {item.message}"]
+    margin = " "
+    if item.location:
+        margin = " " * len(str(item.location.line))
+        lines.append(f"{margin}--> {_place(item.location)}")
+        lines.extend(_excerpt(item.location, margin))
+    lines.extend(f"{margin} = note: {note}" for note in item.notes)
+    if item.hint:
+        lines.append(f"{margin} = hint: {item.hint}")
+    return "\n".join(lines) + "\n"
+
+
+def _place(location: Location | None) -> str:
+    return f"{location.file}:{location.line}:{location.column}" if location else ""
+
+
+def _excerpt(location: Location, margin: str) -> list[str]:
+    if not location.excerpt:
+        return []
+    line = location.excerpt.replace("\t", " ")
+    carets = "^" * max(1, min(location.length, len(line) - location.column + 1))
+    return [
+        f"{margin} |",
+        f"{location.line} | {line}",
+        f"{margin} | {' ' * (location.column - 1)}{carets}",
+        f"{margin} |",
+    ]
