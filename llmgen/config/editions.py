@@ -1,0 +1,74 @@
+"""What an edition fixes: the versions aimed at and every default, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from llmgen.config.tables.models import Role
+from llmgen.units import GIB
+
+GENERATING: Final[tuple[Role, ...]] = ("chat", "completion", "vision")
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """Defaults of one edition; a later edition may change them, an existing file keeps its own.
+
+    ``build`` and ``swap_version`` are aimed at when llm.toml names none; the ranges are those that
+    the tests have passed. ``context`` caps the trained context when ``ctx_size`` is absent.
+    """
+
+    number: int
+    build: int
+    builds: tuple[int, int]
+    swap_version: int
+    swap_versions: tuple[int, int]
+    context: int
+    ttl_seconds: int
+    keep: Mapping[Role, str]
+    every_role: Mapping[str, Any]
+    generating: Mapping[str, Any] = field(default_factory=dict)
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+    def options(self, role: Role) -> dict[str, Any]:
+        """llama-server options that a model of this role has when nothing else is said."""
+        return {**self.every_role, **(self.generating if role in GENERATING else self.others)}
+
+
+EDITIONS: Final[dict[int, Edition]] = {
+    1: Edition(
+        number=1,
+        build=11434,
+        builds=(9464, 11739),
+        swap_version=250,
+        swap_versions=(202, 250),
+        context=32768,
+        ttl_seconds=0,
+        keep={
+            "chat": "on_demand",
+            "completion": "on_demand",
+            "vision": "on_demand",
+            "embedding": "always",
+            "rerank": "always",
+        },
+        every_role={
+            "parallel": 1,
+            "kv_unified": False,
+            "cache_type_k": "f16",
+            "cache_type_v": "f16",
+            "batch_size": 2048,
+            "ubatch_size": 512,
+            "flash_attn": "auto",
+            "swa_full": False,
+            "kv_offload": True,
+            "n_gpu_layers": "all",
+            "n_cpu_moe": 0,
+            "load_mode": "auto",
+        },
+        # The server's own are 8 GiB and 32 for each slot: more than a shared machine can promise.
+        generating={"cache_ram": GIB, "ctx_checkpoints": 4, "jinja": True},
+        others={"cache_ram": 0, "ctx_checkpoints": 0},
+    ),
+}
