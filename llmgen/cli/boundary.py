@@ -90,7 +90,11 @@ def _colour(choice: str) -> bool | None:
 )
 @click.version_option(__version__, prog_name="llmgen")
 @click.option(
-    "-c", "--config", multiple=True, metavar="FILE", help="llm.toml; a second one overlays the first."
+    "-c",
+    "--config",
+    multiple=True,
+    metavar="FILE",
+    help="llm.toml; a second one overlays the first.",
 )
 @click.option(
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour."
@@ -127,8 +131,12 @@ def command(**settings: Any) -> Callable[[Callable[..., Outcome]], click.Command
             ctx.exit(_present(session, functools.partial(function, session, **options)))
 
         for option in (
-            click.option("--json", "json", is_flag=True, help="One JSON document on standard output."),
-            click.option("-c", "--config", multiple=True, metavar="FILE", help="As before the command."),
+            click.option(
+                "--json", "json", is_flag=True, help="One JSON document on standard output."
+            ),
+            click.option(
+                "-c", "--config", multiple=True, metavar="FILE", help="As before the command."
+            ),
         ):
             call = option(call)
         made: click.Command = click.command(**settings)(call)
@@ -196,7 +204,9 @@ def _bug(words: list[str]) -> int:
     with tempfile.NamedTemporaryFile(
         "w", prefix="llmgen-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:
-        log.write(f"llmgen {__version__}\nPython {sys.version}\n{words}\n\n{traceback.format_exc()}")
+        log.write(
+            f"llmgen {__version__}\nPython {sys.version}\n{words}\n\n{traceback.format_exc()}"
+        )
     kind, text, _ = sys.exc_info()
     message = f"a bug in llmgen: {kind.__name__ if kind else ''}: {text}"
     hint = f"the report to send is in {Path(log.name)}"

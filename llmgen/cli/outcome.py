@@ -38,9 +38,7 @@ class Outcome:
         return 0 if self.ok else 1
 
 
-def envelope(
-    command: str, code: int, data: object, diagnostics: tuple[Diagnostic, ...]
-) -> str:
+def envelope(command: str, code: int, data: object, diagnostics: tuple[Diagnostic, ...]) -> str:
     """The one JSON document of a command, errors included; ends in a newline."""
     status = {0: "ok", 1: "no"}.get(code, "error")
     document = {
@@ -69,8 +67,7 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
             return [plain(item) for item in value]
         case _ if dataclasses.is_dataclass(value):
             return {
-                field.name: plain(getattr(value, field.name))
-                for field in dataclasses.fields(value)
+                field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
             }
         case _:
             raise TypeError(f"{type(value).__name__} has no place in JSON")

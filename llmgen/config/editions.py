@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from llmgen.config.tables.models import Role
+from llmgen.config.tables.models import GENERATES, Role
 from llmgen.units import GIB
-
-GENERATING: Final[tuple[Role, ...]] = ("chat", "completion", "vision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +15,8 @@ class Edition:
     """Defaults of one edition; a later edition may change them, an existing file keeps its own.
 
     ``build`` and ``swap_version`` are aimed at when llm.toml names none; the ranges are those that
-    the tests have passed. ``context`` caps the trained context when ``ctx_size`` is absent.
+    the tests have passed. ``context`` caps the trained context of generating roles when ``ctx_size`` is
+    absent, ``context_others`` that of embedding and rerank, whose physical batch must hold an input.
     """
 
     number: int
@@ -26,15 +25,20 @@ class Edition:
     swap_version: int
     swap_versions: tuple[int, int]
     context: int
+    context_others: int
     ttl_seconds: int
     keep: Mapping[Role, str]
     every_role: Mapping[str, Any]
     generating: Mapping[str, Any] = field(default_factory=dict)
     others: Mapping[str, Any] = field(default_factory=dict)
 
+    def longest_context(self, role: Role) -> int:
+        """The context of a model of this role when ``ctx_size`` is absent and it was trained for more."""
+        return self.context if role in GENERATES else self.context_others
+
     def options(self, role: Role) -> dict[str, Any]:
         """llama-server options that a model of this role has when nothing else is said."""
-        return {**self.every_role, **(self.generating if role in GENERATING else self.others)}
+        return {**self.every_role, **(self.generating if role in GENERATES else self.others)}
 
 
 EDITIONS: Final[dict[int, Edition]] = {
@@ -45,6 +49,7 @@ EDITIONS: Final[dict[int, Edition]] = {
         swap_version=250,
         swap_versions=(202, 250),
         context=32768,
+        context_others=4096,
         ttl_seconds=0,
         keep={
             "chat": "on_demand",

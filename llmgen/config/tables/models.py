@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ from llmgen.config.tables.base import (
 from llmgen.config.tables.sampling import Sampling
 
 Role = Literal["chat", "completion", "embedding", "rerank", "vision"]
+# Roles that generate text.
+GENERATES: Final[tuple[Role, ...]] = ("chat", "completion", "vision")
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 Share = Annotated[float, Field(ge=0)]
 

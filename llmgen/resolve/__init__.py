@@ -1,0 +1,67 @@
+"""Config and facts to Library: what llm.toml means, every default filled, every reference checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmgen.config.editions import EDITIONS
+from llmgen.config.model import Config
+from llmgen.config.tables.models import Model as ModelTable
+from llmgen.errors import ConfigError, Diagnostic, InputError, Severity
+from llmgen.layout import layout
+from llmgen.library import Library
+from llmgen.machine import machine
+from llmgen.resolve.checks import checks
+from llmgen.resolve.join import Facts, Join
+from llmgen.resolve.meaning import findings
+from llmgen.resolve.references import references
+
+__all__ = ["Facts", "references", "resolve"]
+
+
+def resolve(config: Config, facts: Facts) -> Library:
+    """Join llm.toml with the lock.
+
+    Raises ConfigError with every finding of a stage, InputError when facts are missing.
+    """
+    edition = EDITIONS[config.edition]
+    build = config.llama_cpp.build or edition.build
+    host = machine(config.hardware, config.budget)
+    noted = _refuse(findings(config, host, build))
+    missing = [*_missing(config, facts)]
+    if missing:
+        raise InputError(missing)
+    join = Join(config, edition, facts, host, layout(config.paths, config.services.scope))
+    models = tuple(join.model(name, table) for name, table in _enabled(config))
+    noted += _refuse(item for model in models for item in checks(model))
+    return Library(
+        config=config,
+        machine=host,
+        layout=join.layout,
+        build=build,
+        swap_version=config.targets.llama_swap.version or edition.swap_version,
+        models=models,
+        external=config.external,
+        notes=noted,
+    )
+
+
+def _enabled(config: Config) -> Iterator[tuple[str, ModelTable]]:
+    return ((name, table) for name, table in config.models.items() if table.enable)
+
+
+def _missing(config: Config, facts: Facts) -> Iterator[Diagnostic]:
+    for ref, key in references(config).items():
+        if ref not in facts and config.models[str(key[1])].enable:
+            yield Diagnostic(
+                "lock.missing", f"llm.lock has no facts of `{ref}`", key, hint="run `llmgen lock`"
+            )
+
+
+def _refuse(found: Iterator[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Raise when there are errors, else give the warnings back."""
+    all_found = tuple(found)
+    errors = [item for item in all_found if item.severity is Severity.ERROR]
+    if errors:
+        raise ConfigError(errors)
+    return all_found

@@ -1,0 +1,76 @@
+"""Rules between settings and facts: what the header says that llm.toml contradicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmgen.errors import Diagnostic, Severity
+from llmgen.library import Model
+from llmgen.resolve.settings import slot_context, trained_context
+
+
+def checks(model: Model) -> Iterator[Diagnostic]:
+    """Errors and warnings of one joined model."""
+    yield from _context(model)
+    yield from _batch(model)
+    yield from _draft(model)
+    yield from _projector(model)
+
+
+def _context(model: Model) -> Iterator[Diagnostic]:
+    settings, trained = model.settings, trained_context(model.facts)
+    slot = slot_context(settings.ctx_size, settings.parallel, unified=bool(settings.kv_unified))
+    stretched = model.options.rope_scaling is not None or model.options.rope_scale is not None
+    if trained and slot > trained and not stretched:
+        yield Diagnostic(
+            "models.beyond-training",
+            f"`{model.name}` has {slot} tokens for each request, but was trained with {trained}",
+            ("models", model.name, "ctx_size"),
+            hint=f"`ctx_size = {trained * (1 if settings.kv_unified else settings.parallel)}`, "
+            'or stretch it with `rope_scaling = "yarn"`',
+            severity=Severity.WARNING,
+        )
+
+
+def _batch(model: Model) -> Iterator[Diagnostic]:
+    settings = model.settings
+    slot = slot_context(settings.ctx_size, settings.parallel, unified=bool(settings.kv_unified))
+    if settings.embedding and settings.ubatch_size < slot:
+        yield Diagnostic(
+            "models.batch-below-input",
+            f"`{model.name}` takes inputs of {slot} tokens, but its physical batch holds "
+            f"{settings.ubatch_size}",
+            ("models", model.name, "ubatch_size"),
+            hint=f"`ubatch_size = {slot}`, or leave it out",
+        )
+
+
+def _draft(model: Model) -> Iterator[Diagnostic]:
+    if model.draft is None or not model.draft.vocabulary:
+        return
+    # llama.cpp's speculative decoding refuses vocabularies that differ by more than 128 tokens.
+    if abs(model.draft.vocabulary - model.facts.vocabulary) > 128:
+        yield Diagnostic(
+            "models.draft-vocabulary",
+            f"the draft of `{model.name}` has {model.draft.vocabulary} tokens, the model "
+            f"{model.facts.vocabulary}: they do not speak the same language",
+            ("models", model.name, "draft"),
+            hint="take a draft model of the same family",
+        )
+
+
+def _projector(model: Model) -> Iterator[Diagnostic]:
+    if model.mmproj is not None and model.mmproj.architecture != "clip":
+        yield Diagnostic(
+            "models.not-a-projector",
+            f"the `mmproj` of `{model.name}` is a `{model.mmproj.architecture}` model, no projector",
+            ("models", model.name, "mmproj"),
+            hint="projector files are called mmproj-*.gguf",
+        )
+    if model.facts.architecture == "clip":
+        yield Diagnostic(
+            "models.is-a-projector",
+            f"`{model.name}` is a projector file, no model",
+            ("models", model.name),
+            hint="name it as `mmproj` of its model",
+        )

@@ -1,0 +1,98 @@
+"""The join itself: one Model of the library from one [models] table and its facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from llmgen.config.editions import Edition
+from llmgen.config.model import Config
+from llmgen.config.tables.models import Model as ModelTable
+from llmgen.config.tables.sampling import Sampling
+from llmgen.facts.model import GgufFacts, ModelRef
+from llmgen.layout import Layout
+from llmgen.library import Model
+from llmgen.machine import Machine
+from llmgen.plan.model import Keep
+from llmgen.resolve.references import has_source, model_ref, part_ref
+from llmgen.resolve.settings import left_open, options, over, settings
+
+Facts = Mapping[ModelRef, GgufFacts]
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Everything that a table is joined with."""
+
+    config: Config
+    edition: Edition
+    facts: Facts
+    machine: Machine
+    layout: Layout
+
+    def model(self, name: str, table: ModelTable) -> Model:
+        """One served model, nothing left to look up; KeyError when a fact is missing."""
+        chosen = options(self.edition, self.config.defaults, table)
+        facts = self.facts[model_ref(table)]
+        mmproj = self.facts[part_ref(table, table.mmproj)] if table.mmproj else None
+        draft = self._draft(table)
+        return Model(
+            name=name,
+            title=table.title or name,
+            description=table.description,
+            role=table.role,
+            host=table.host or self.config.hardware.host,
+            ref=model_ref(table),
+            facts=facts,
+            path=self._path(facts),
+            settings=settings(table, chosen, facts, self.edition, self.machine),
+            open=left_open(chosen),
+            options=chosen,
+            sampling=over(Sampling, self.config.defaults.sampling, table.sampling),
+            keep=self._keep(table),
+            pin=table.pin,
+            preload=table.preload,
+            default=table.default,
+            priority=table.priority,
+            ttl_seconds=self._ttl(table),
+            unlisted=table.unlisted,
+            concurrency_limit=table.concurrency_limit or 0,
+            port=table.port or 0,
+            aliases=table.aliases,
+            variants=table.variants,
+            mmproj=mmproj,
+            mmproj_path=self._path(mmproj) if mmproj else None,
+            draft=draft,
+            draft_path=self._path(draft) if draft else None,
+            spec_draft_n_min=table.draft.spec_draft_n_min if table.draft else None,
+            lora=table.lora,
+            environment={
+                **dict(self.machine.environment),
+                **self.config.defaults.environment,
+                **table.environment,
+            },
+            extra_args=table.extra_args,
+            fallbacks=table.fallbacks,
+            context_window_fallbacks=table.context_window_fallbacks,
+            replicas=table.replicas,
+        )
+
+    def _path(self, facts: GgufFacts) -> PurePosixPath:
+        return self.layout.model(facts.files[0].name)
+
+    def _draft(self, table: ModelTable) -> GgufFacts | None:
+        if table.draft is None or not has_source(table.draft):
+            return None
+        return self.facts[model_ref(table.draft)]
+
+    def _keep(self, table: ModelTable) -> Keep:
+        if table.keep is None and self.config.services.on_demand == "none":
+            return Keep.ALWAYS
+        return Keep(table.keep or self.edition.keep[table.role])
+
+    def _ttl(self, table: ModelTable) -> int:
+        for given in (table.ttl, self.config.defaults.ttl):
+            if given is not None:
+                return given
+        return self.edition.ttl_seconds

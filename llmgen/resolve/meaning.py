@@ -1,0 +1,128 @@
+"""What single keys cannot say: rules between the tables of llm.toml that need no facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmgen.config.model import Config
+from llmgen.config.tables.models import GENERATES, Model, Source
+from llmgen.errors import Diagnostic, Severity
+from llmgen.machine import Machine
+from llmgen.plan.options import refused_extra
+from llmgen.resolve import names
+from llmgen.resolve.references import SOURCES, has_source
+
+
+def findings(config: Config, machine: Machine, build: int) -> Iterator[Diagnostic]:
+    """All that is wrong (errors) or doubtful (warnings) between the tables."""
+    yield from names.findings(config)
+    for name, table in config.models.items():
+        if table.enable:
+            yield from _source(name, table)
+            yield from _options(name, table, build)
+            yield from _devices(name, table, machine)
+            yield from _services(name, table, config)
+
+
+def _source(name: str, table: Model) -> Iterator[Diagnostic]:
+    yield from _one_source(("models", name), table, f"`{name}`")
+    if table.draft is not None and (
+        has_source(table.draft) or table.draft.spec_type != "draft-mtp"
+    ):
+        yield from _one_source(("models", name, "draft"), table.draft, f"the draft of `{name}`")
+    if table.mmproj and table.role not in ("vision", "chat"):
+        yield Diagnostic(
+            "models.projector-without-vision",
+            f"`{name}` has a projector, but its role is {table.role}",
+            ("models", name, "mmproj"),
+            hint='`role = "vision"`',
+        )
+
+
+def _one_source(key: tuple[str, ...], table: Source, who: str) -> Iterator[Diagnostic]:
+    given = [item for item in SOURCES if getattr(table, item) is not None]
+    if len(given) != 1:
+        found = " and ".join(f"`{item}`" for item in given) or "none"
+        yield Diagnostic(
+            "models.source",
+            f"{who} needs exactly one of `model`, `hf_repo`, `ollama`, `lm_studio`; it has {found}",
+            (*key, given[1]) if len(given) > 1 else key,
+            hint='`model = "file.gguf"` for a file, `hf_repo` and `quant` for the Hub',
+        )
+    if given == ["hf_repo"] and (table.hf_file is None) == (table.quant is None):
+        yield Diagnostic(
+            "models.which-file",
+            f"{who} needs either `hf_file` or `quant` beside `hf_repo`",
+            (*key, "hf_repo"),
+            hint='`quant = "Q4_K_M"`',
+        )
+
+
+def _options(name: str, table: Model, build: int) -> Iterator[Diagnostic]:
+    for index, word, key in refused_extra(table.extra_args, build):
+        yield Diagnostic(
+            "models.extra-argument",
+            f"`{word}` in `extra_args` of `{name}` sets what llmgen plans with",
+            ("models", name, "extra_args", index),
+            hint=f"use the key `{key}`" if key else "leave it out: llmgen sets it",
+        )
+    if table.pin and table.keep == "always":
+        yield Diagnostic(
+            "models.pinned-service",
+            f"`{name}` is always on, so `pin` has nothing to do",
+            ("models", name, "pin"),
+            severity=Severity.WARNING,
+        )
+    for key in ("variants", "fallbacks", "context_window_fallbacks"):
+        if getattr(table, key) and table.role not in GENERATES:
+            yield Diagnostic(
+                "models.not-for-role",
+                f"`{key}` has no meaning for the {table.role} model `{name}`",
+                ("models", name, key),
+                hint="remove it",
+            )
+
+
+def _devices(name: str, table: Model, machine: Machine) -> Iterator[Diagnostic]:
+    known = [device.key for device in machine.devices]
+    device = table.device if isinstance(table.device, tuple) else ()
+    for index, key in enumerate(device):
+        if key not in known:
+            yield Diagnostic(
+                "models.no-device",
+                f"`{name}` is put on `{key}`, which {machine.host} does not have",
+                ("models", name, "device", index),
+                hint=f"devices are {', '.join(known)}" if known else "the machine has no devices",
+            )
+    split = table.tensor_split if isinstance(table.tensor_split, tuple) else ()
+    if split and len(split) != len(device or known):
+        yield Diagnostic(
+            "models.split-shares",
+            f"`tensor_split` of `{name}` has {len(split)} shares for {len(device or known)} devices",
+            ("models", name, "tensor_split"),
+            hint="one share for each device",
+        )
+
+
+def _services(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
+    if table.host is not None and table.host != config.hardware.host:
+        yield Diagnostic(
+            "models.no-host",
+            f"`{name}` is on host `{table.host}`, but [hardware] describes `{config.hardware.host}`",
+            ("models", name, "host"),
+            hint="one llm.toml plans one machine for now; overlay a second file with `-c`",
+        )
+    if table.keep == "on_demand" and config.services.on_demand == "none":
+        yield Diagnostic(
+            "models.nobody-loads",
+            f'`{name}` is on demand, but `on_demand = "none"` in [services]',
+            ("models", name, "keep"),
+            hint='`keep = "always"`, or `on_demand = "llama_swap"`',
+        )
+    if config.services.on_demand == "router" and table.pin:
+        yield Diagnostic(
+            "models.router-pins-nothing",
+            f"`{name}` is pinned, which router mode cannot do",
+            ("models", name, "pin"),
+            hint='`keep = "always"`, or `on_demand = "llama_swap"`',
+        )

@@ -1,0 +1,68 @@
+"""Names of model files in the lock: what a [models] table refers to, as one string."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from llmgen.config.model import Config
+from llmgen.config.tables.models import Model, Source
+from llmgen.errors import KeyPath
+from llmgen.facts.model import ModelRef
+
+SOURCES = ("model", "hf_repo", "ollama", "lm_studio")
+
+
+def model_ref(source: Source) -> ModelRef:
+    """``file:PATH``, ``hf:REPO:FILE-OR-QUANT[@REVISION]``, ``ollama:NAME`` or ``lmstudio:PATH``."""
+    if source.hf_repo is not None:
+        return _hub(source, source.hf_file or source.quant or "")
+    if source.ollama is not None:
+        return f"ollama:{source.ollama}"
+    if source.lm_studio is not None:
+        return f"lmstudio:{source.lm_studio}"
+    return f"file:{source.model}"
+
+
+def part_ref(table: Model, name: str) -> ModelRef:
+    """A projector: in the model's repository when it has one, else a file of its own."""
+    if table.hf_repo is not None and not name.startswith(("/", "~")):
+        return _hub(table, name)
+    return f"file:{name}"
+
+
+def has_source(source: Source) -> bool:
+    """Whether the table names a file of its own (an MTP head does not)."""
+    return any(getattr(source, key) is not None for key in SOURCES)
+
+
+def references(config: Config) -> dict[ModelRef, KeyPath]:
+    """Every file that the lock must know, with the key that names it, in llm.toml's order."""
+    found: dict[ModelRef, KeyPath] = {}
+    for ref, key in _references(config):
+        found.setdefault(ref, key)
+    return found
+
+
+def model_folder(ref: ModelRef) -> PurePosixPath:
+    """Folder below [paths] models in which ``pull`` puts the files of a Hub reference."""
+    return PurePosixPath(ref.split(":")[1])
+
+
+def _references(config: Config) -> Iterator[tuple[ModelRef, KeyPath]]:
+    for name, table in config.models.items():
+        if has_source(table):
+            yield model_ref(table), ("models", name, _key(table))
+        if table.mmproj is not None:
+            yield part_ref(table, table.mmproj), ("models", name, "mmproj")
+        if table.draft is not None and has_source(table.draft):
+            yield model_ref(table.draft), ("models", name, "draft", _key(table.draft))
+
+
+def _key(source: Source) -> str:
+    return next(key for key in SOURCES if getattr(source, key) is not None)
+
+
+def _hub(source: Source, what: str) -> ModelRef:
+    at = f"@{source.revision}" if source.revision else ""
+    return f"hf:{source.hf_repo}:{what}{at}"
