@@ -1,0 +1,1 @@
+"""From values to text: templates, quoting, the ownership line."""

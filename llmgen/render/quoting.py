@@ -1,0 +1,178 @@
+"""How each reader wants its text quoted: one pure function for each syntax, used as filters."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+
+class Unquotable(ValueError):
+    """Text that cannot be written in a syntax; the message says which and why."""
+
+
+# Characters that PyYAML and yaml.v3 refuse or change even inside double quotes.
+_YAML_ESCAPED = re.compile("[\x7f-\U0010ffff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BARE_WORD = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
+_BARE_SHELL = re.compile(r"[A-Za-z0-9_./:=,@%+-]*")
+
+
+def yaml(value: object) -> str:
+    """Write any JSON value so that every YAML reader gives it back; text in double quotes."""
+    match value:
+        case str():
+            # Beyond the first plane JSON writes two halves, which YAML readers do not join.
+            text = json.dumps(value, ensure_ascii=False)
+            return _YAML_ESCAPED.sub(lambda found: _yaml_escape(ord(found[0])), text)
+        case bool() | int() | None:
+            return json.dumps(value)
+        case float():
+            return number(value)
+        case Mapping():
+            pairs = (f"{yaml(str(key))}: {yaml(item)}" for key, item in value.items())
+            return "{" + ", ".join(pairs) + "}"
+        case Iterable():
+            return "[" + ", ".join(yaml(item) for item in value) + "]"
+        case _:
+            return yaml(str(value))
+
+
+def _yaml_escape(code: int) -> str:
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def number(value: float) -> str:
+    """Write a float as JSON, YAML 1.1 and Go read it alike: ``1.0e-05``, not ``1e-05``."""
+    if not math.isfinite(value):
+        raise Unquotable(f"`{value}` is not a number that configuration files know")
+    text = repr(float(value))
+    mantissa, exponent, power = text.partition("e")
+    if exponent and "." not in mantissa:
+        return f"{mantissa}.0e{power}"
+    return text
+
+
+def json_text(value: object) -> str:
+    """Write compact JSON in ASCII, keys in the order given; for values within command lines."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def words(argv: Iterable[str]) -> str:
+    """Join words for llama-swap's POSIX splitter (and a shell): one line, double quotes at need."""
+    return " ".join(word(item) for item in argv)
+
+
+def word(text: str) -> str:
+    """Quote one word of a command line for llama-swap on Linux and macOS."""
+    if _BARE_WORD.fullmatch(text):
+        return text
+    _one_line(text, "a command line")
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", text) + '"'
+
+
+def shell(value: object) -> str:
+    """Quote the value of an assignment for a shell's ``.`` and systemd's ``EnvironmentFile=``.
+
+    Both read single quotes literally; only a value that has one goes into double quotes, because
+    systemd does not join adjacent quoted parts as shells do.
+    """
+    text = str(value)
+    _one_line(text, "an environment file")
+    if text and _BARE_SHELL.fullmatch(text):
+        return text
+    if "'" not in text:
+        return f"'{text}'"
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", text) + '"'
+
+
+def systemd(value: object) -> str:
+    """Quote one value of a unit file (``Environment=``, a path): specifiers off, spaces kept."""
+    text = str(value)
+    _one_line(text, "a unit file")
+    text = text.replace("%", "%%")
+    if text and re.fullmatch(r"[A-Za-z0-9_./:=,@%+-]+", text):
+        return text
+    return '"' + re.sub(r'([\\"])', r"\\\1", text) + '"'
+
+
+def systemd_argv(argv: Iterable[str]) -> str:
+    """Join words for ``ExecStart=``: as ``systemd``, and no variable is expanded."""
+    return " ".join(systemd(item.replace("$", "$$")) for item in argv)
+
+
+def systemd_text(value: object) -> str:
+    """Write free text of a unit file (``Description=``): one line, specifiers off."""
+    return one_line(value).replace("%", "%%").rstrip("\\")
+
+
+def ini(value: object) -> str:
+    """Write a value of llama-server's preset INI, which has no quoting at all."""
+    text = str(value)
+    _one_line(text, "models.ini")
+    if text != text.strip():
+        raise Unquotable(f"`{text}` begins or ends with a space, which models.ini would drop")
+    if "#" in text or ";" in text:
+        raise Unquotable(f"`{text}` has `#` or `;`, which begin a comment in models.ini")
+    return text
+
+
+def ini_section(value: object) -> str:
+    """Write a section name of that INI; Unquotable when it cannot be one."""
+    text = ini(value)
+    if "]" in text:
+        raise Unquotable(f"`{text}` has `]`, which ends a section name in models.ini")
+    return text
+
+
+def markdown(value: object) -> str:
+    """Escape text for a paragraph or table cell of Markdown."""
+    return re.sub(r"([\\`*_{}\[\]<>|~#])", r"\\\1", one_line(value))
+
+
+def markdown_code(value: object) -> str:
+    """Write text as inline code of Markdown that survives a table cell."""
+    text = one_line(value).replace("|", "\\|")
+    fence = "``" if "`" in text else "`"
+    padding = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{padding}{text}{padding}{fence}"
+
+
+def mermaid(value: object) -> str:
+    """Quote a label of a Mermaid diagram."""
+    text = one_line(value).replace("&", "&amp;").replace('"', "&quot;")
+    return '"' + text.replace("<", "&lt;").replace(">", "&gt;") + '"'
+
+
+def one_line(value: object) -> str:
+    """Text with every control character and line break as one space."""
+    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", str(value)).strip()
+
+
+def raw(value: object) -> str:
+    """Honestly nothing: for text that was quoted when it was made."""
+    return str(value)
+
+
+def _one_line(text: str, where: str) -> None:
+    if _CONTROL.search(text):
+        raise Unquotable(
+            f"{text!r} has a line break or control character, which {where} cannot hold"
+        )
+
+
+FILTERS = {
+    "ini": ini,
+    "ini_section": ini_section,
+    "markdown": markdown,
+    "markdown_code": markdown_code,
+    "mermaid": mermaid,
+    "raw": raw,
+    "shell": shell,
+    "systemd": systemd,
+    "systemd_argv": systemd_argv,
+    "systemd_text": systemd_text,
+    "words": words,
+    "yaml": yaml,
+}

@@ -1,0 +1,42 @@
+"""Where the real server programs are that tests check generated files with."""
+
+import os
+import shutil
+import tomllib
+from pathlib import Path
+
+PINS = tomllib.loads(Path(__file__).with_name("pins.toml").read_text("utf-8"))
+
+
+def find(program: str) -> Path | None:
+    """The program at its pinned version, else the one on PATH, else None."""
+    pin = pin_of(program)
+    if "folder" in pin:
+        for path in sorted(home().glob(f"{pin['folder']}/{pin['where']}/{program}")):
+            return path
+    found = shutil.which(program)
+    return Path(found) if found else None
+
+
+def pin_of(program: str) -> dict:
+    """The entry of pins.toml that has this program."""
+    for pin in PINS.values():
+        if program in pin["programs"]:
+            return pin
+    raise KeyError(f"{program} is in no entry of tests/readers/pins.toml")
+
+
+def home() -> Path:
+    """The folder of the installed readers."""
+    told = os.environ.get("LLMGEN_READERS_DIR")
+    return Path(told) if told else Path.home() / ".cache" / "llmgen" / "readers"
+
+
+def required() -> bool:
+    """Whether a missing reader is a failure (`LLMGEN_READERS=required`)."""
+    return os.environ.get("LLMGEN_READERS") == "required"
+
+
+def optional(program: str) -> bool:
+    """Whether no registry has it, so that even then it may be missing."""
+    return pin_of(program).get("optional", False)

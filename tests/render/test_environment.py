@@ -1,0 +1,61 @@
+"""A template becomes bytes, or one diagnostic with its name and line."""
+
+import pytest
+
+from llmgen.errors import InputError
+from llmgen.render.environment import make_render
+
+
+def rendered(folder, text, **values):
+    (folder / "x.conf.j2").write_text(text)
+    return make_render([folder])("x.conf.j2", **values)
+
+
+def failure(folder, text, **values):
+    with pytest.raises(InputError) as caught:
+        rendered(folder, text, **values)
+    return caught.value.diagnostics[0]
+
+
+def test_blocks_leave_no_empty_lines(tmp_path):
+    text = "a\n  {% for item in items %}\n  {{ item | shell }}\n  {% endfor %}\nb"
+    assert rendered(tmp_path, text, items=[1, 2]) == b"a\n  1\n  2\nb\n"
+
+
+def test_unknown_value_is_named_with_its_line(tmp_path):
+    found = failure(tmp_path, "a\n\n{{ nobody | yaml }}\n")
+    assert found.code == "render.template"
+    assert found.location.line == 3
+    assert "'nobody' is undefined" in found.message
+
+
+def test_syntax_error_is_named_with_its_line(tmp_path):
+    found = failure(tmp_path, "a\n{% if %}\n")
+    assert found.location.line == 2
+    assert found.location.file.endswith("x.conf.j2")
+
+
+def test_value_that_cannot_be_quoted_is_named_with_its_line(tmp_path):
+    found = failure(tmp_path, "{{ a | ini }}\n{{ b | ini }}\n", a="x", b="x # y")
+    assert found.location.line == 2
+    assert "begin a comment" in found.message
+
+
+def test_missing_template_is_named():
+    with pytest.raises(InputError, match=r"no template `nowhere\.j2`"):
+        make_render()("nowhere.j2")
+
+
+def test_overlay_wins_and_falls_back(tmp_path):
+    (tmp_path / "over").mkdir()
+    (tmp_path / "under").mkdir()
+    (tmp_path / "over" / "a.j2").write_text("mine")
+    (tmp_path / "under" / "a.j2").write_text("theirs")
+    (tmp_path / "under" / "b.j2").write_text("theirs")
+    render = make_render([tmp_path / "over", tmp_path / "under"])
+    assert (render("a.j2"), render("b.j2")) == (b"mine\n", b"theirs\n")
+
+
+def test_comment_stays_on_one_line(tmp_path):
+    text = '{{ note | comment }}\n{{ note | comment("<!--") }}'
+    assert rendered(tmp_path, text, note="a\nb --> c") == b"# a b --> c\n<!-- a b - -> c -->\n"
