@@ -1,0 +1,106 @@
+"""From the command line's options to a plan: the reads at the edge, then pure steps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmgen.cli.boundary import Session
+from llmgen.errors import Diagnostic, InputError, LlmgenError
+
+if TYPE_CHECKING:
+    from llmgen.artifacts import Tree
+    from llmgen.config.model import Config
+    from llmgen.config.source import Source
+    from llmgen.facts.lock import Lock
+    from llmgen.library import Library
+    from llmgen.plan.model import Plan
+
+CONFIG, LOCK, OUTPUT = "llm.toml", "llm.lock", "generated"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """llm.toml as read: its sources, the typed config, and the folder that it stands in."""
+
+    sources: tuple[Source, ...]
+    config: Config
+    folder: Path
+
+    def located(self, error: LlmgenError) -> LlmgenError:
+        """The same error with places in llm.toml."""
+        from llmgen.config.load import located  # noqa: PLC0415 - only for mistakes
+
+        return located(error, self.sources)
+
+    def placed(self, found: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """The same diagnostics with places in llm.toml."""
+        return self.located(LlmgenError(found)).diagnostics if found else ()
+
+
+def read(session: Session) -> Read:
+    """Read and type every file named by ``-c``, $LLMGEN_CONFIG, or llm.toml in this folder."""
+    from llmgen.config.load import load  # noqa: PLC0415 - pydantic is not needed for --help
+    from llmgen.config.source import read as read_source  # noqa: PLC0415
+
+    names = session.config or (os.environ.get("LLMGEN_CONFIG") or CONFIG,)
+    sources = tuple(read_source(name) for name in names)
+    folder = Path() if names[0] == "-" else Path(names[0]).parent
+    return Read(sources, load(sources), folder)
+
+
+def read_lock(found: Read) -> Lock:
+    """llm.lock beside the first llm.toml; InputError when it is not there."""
+    from llmgen.facts.lock import read_lock as read_file  # noqa: PLC0415
+
+    path = found.folder / LOCK
+    if not path.exists() and found.config.models:
+        raise InputError(
+            Diagnostic(
+                "lock.absent",
+                f"there is no `{path}`: the facts of the models are not known",
+                hint="run `llmgen lock`",
+            )
+        )
+    return read_file(path)
+
+
+def library(found: Read) -> Library:
+    """Join llm.toml with the lock."""
+    from llmgen.resolve import resolve  # noqa: PLC0415
+
+    try:
+        return resolve(found.config, read_lock(found).facts)
+    except LlmgenError as error:
+        raise found.located(error) from None
+
+
+def plan(found: Read) -> Plan:
+    """Place the library; PlanError when it does not fit."""
+    from llmgen.plan.place import place  # noqa: PLC0415
+
+    try:
+        return place(library(found))
+    except LlmgenError as error:
+        raise found.located(error) from None
+
+
+def tree(found: Read, placed: Plan, session: Session, targets: Sequence[str] = ()) -> Tree:
+    """Render every target, or only the named ones."""
+    from llmgen.artifacts import Tree  # noqa: PLC0415
+    from llmgen.render.environment import make_render  # noqa: PLC0415
+    from llmgen.targets import TARGETS  # noqa: PLC0415
+
+    render = make_render(session.templates)
+    try:
+        return Tree(
+            artifact
+            for name, target in TARGETS.items()
+            if not targets or name in targets
+            for artifact in target.artifacts(placed, render)
+        )
+    except LlmgenError as error:
+        raise found.located(error) from None

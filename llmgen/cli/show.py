@@ -1,0 +1,61 @@
+"""``llmgen show``: the plan as tables, or as one JSON document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import plan, read
+
+if TYPE_CHECKING:
+    from llmgen.cli.view import ModelView
+
+
+@command(short_help="the plan: memory pools, models, ports, aliases")
+@click.option("--explain", is_flag=True, help="Every state with a bar for each pool, and why.")
+@click.option(
+    "--what-if", multiple=True, metavar="KEY=VALUE", help="Plan with this change, editing nothing."
+)
+@click.option("--model", "model", metavar="NAME", help="One model, with its whole command line.")
+def cli(session: Session, model: str | None, what_if: tuple[str, ...], *, explain: bool) -> Outcome:
+    """Show what llm.toml means: how full each memory pool gets, which models run where, and how.
+
+    `--what-if models.coder.ctx_size=131072` plans a change without making it.
+    """
+    from llmgen.cli.view import view  # noqa: PLC0415 - not needed for --help
+
+    found = read(session)
+    if what_if:
+        from llmgen.cli.what_if import changed  # noqa: PLC0415
+
+        found = changed(found, what_if)
+    placed = plan(found)
+    seen = view(placed)
+    notes = found.placed(placed.notes)
+    if model:
+        from llmgen.cli.tables import show_model  # noqa: PLC0415
+
+        one = _one(seen.models, model)
+        return Outcome(one, text=lambda: show_model(one), diagnostics=notes)
+    from llmgen.cli.tables import show_explained, show_plan  # noqa: PLC0415
+
+    if explain:
+        from llmgen.plan.explain import explain as explained  # noqa: PLC0415
+
+        rows = explained(placed)
+        return Outcome(
+            {"plan": seen, "explained": rows},
+            text=lambda: show_explained(seen, rows),
+            diagnostics=notes,
+        )
+    return Outcome(seen, text=lambda: show_plan(seen), diagnostics=notes)
+
+
+def _one(models: tuple[ModelView, ...], name: str) -> ModelView:
+    for model in models:
+        if name in model.names:
+            return model
+    raise click.UsageError(f"no model is called `{name}`")

@@ -1,0 +1,198 @@
+"""The plan as one value for ``show``: what JSON prints and what the tables are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmgen.budget.model import DeviceMemory, HostMemory
+from llmgen.plan.model import Headroom, Keep, Matrix, Placement, Plan, Router
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """One memory pool and its worst state, in bytes."""
+
+    host: str
+    name: str
+    views: tuple[str, ...]
+    capacity: int
+    reserve: int
+    budget: int
+    peak: int
+    free: int
+    state: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonView:
+    """A value that the planner settled, and why."""
+
+    key: str
+    value: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """One model: names, place, context, memory in bytes."""
+
+    name: str
+    role: str
+    host: str
+    keep: str
+    pinned: bool
+    preload: bool
+    names: tuple[str, ...]
+    port: int
+    devices: tuple[str, ...]
+    n_ctx: int
+    n_ctx_seq: int
+    parallel: int
+    cache_type_k: str
+    cache_type_v: str
+    exact: bool
+    memory: tuple[DeviceMemory, ...]
+    host_memory: HostMemory
+    margin: dict[str, int]
+    footprint: dict[str, int]
+    file: str
+    size: int
+    ttl: int
+    argv: tuple[str, ...]
+    reasons: tuple[ReasonView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """Models that can be in memory together, with the sum for each pool in bytes."""
+
+    models: tuple[str, ...]
+    peaks: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointView:
+    """Where clients connect."""
+
+    name: str
+    url: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """Everything that ``show`` says."""
+
+    host: str
+    profile: str
+    backend: str
+    os: str
+    build: int
+    llama_swap: int
+    engine: str
+    engine_detail: str
+    override: str
+    pools: tuple[PoolView, ...]
+    models: tuple[ModelView, ...]
+    states: tuple[StateView, ...]
+    endpoints: tuple[EndpointView, ...]
+
+
+def view(plan: Plan) -> PlanView:
+    """The plan as plain values."""
+    library = plan.library
+    return PlanView(
+        host=library.machine.host,
+        profile=library.machine.profile,
+        backend=library.machine.backend,
+        os=library.machine.os,
+        build=library.build,
+        llama_swap=library.swap_version,
+        engine=library.config.services.on_demand,
+        engine_detail=_engine(plan),
+        override=plan.excused,
+        pools=tuple(_pool(item) for item in plan.headroom),
+        models=tuple(_model(item) for item in plan.placements),
+        states=tuple(StateView(item.models, dict(item.peaks)) for item in plan.states),
+        endpoints=tuple(_endpoints(plan)),
+    )
+
+
+def _engine(plan: Plan) -> str:
+    match plan.engines.get(plan.library.machine.host):
+        case Matrix() as matrix:
+            kind = "all maximal sets" if matrix.complete else "sound sets, not all of them"
+            return f"matrix with {len(matrix.sets)} sets ({kind})"
+        case Router(models_max):
+            return f"any {models_max} at a time"
+        case None:
+            return "nothing is loaded on demand"
+        case other:
+            return type(other).__name__.lower()
+
+
+def _pool(item: Headroom) -> PoolView:
+    pool = item.pool
+    return PoolView(
+        host=pool.host,
+        name=pool.name,
+        views=pool.views,
+        capacity=pool.capacity_bytes,
+        reserve=pool.reserve_bytes,
+        budget=pool.budget_bytes,
+        peak=item.peak_bytes,
+        free=item.free_bytes,
+        state=item.state,
+    )
+
+
+def _model(item: Placement) -> ModelView:
+    model, estimate = item.model, item.estimate
+    return ModelView(
+        name=model.name,
+        role=model.role,
+        host=item.host,
+        keep=item.keep.value,
+        pinned=model.pin,
+        preload=model.preload,
+        names=model.names,
+        port=item.port,
+        devices=item.settings.devices,
+        n_ctx=estimate.n_ctx,
+        n_ctx_seq=estimate.n_ctx_seq,
+        parallel=item.settings.parallel,
+        cache_type_k=item.settings.cache_type_k,
+        cache_type_v=item.settings.cache_type_v,
+        exact=estimate.exact,
+        memory=estimate.memory,
+        host_memory=estimate.host,
+        margin=dict(estimate.margin),
+        footprint=dict(item.footprint),
+        file=str(model.path),
+        size=model.facts.size_bytes,
+        ttl=model.ttl_seconds if item.keep is Keep.ON_DEMAND else 0,
+        argv=item.argv,
+        reasons=tuple(ReasonView(why.key, why.value, why.why) for why in item.reasons),
+    )
+
+
+def _endpoints(plan: Plan) -> list[EndpointView]:
+    config = plan.library.config
+    envoy, litellm, services = config.gateway.envoy, config.gateway.litellm, config.services
+    scheme = "https" if envoy.tls else "http"
+    found = [
+        EndpointView("envoy", _url(envoy.listen[0], envoy.port, scheme), envoy.enable),
+        EndpointView("litellm", _url(litellm.listen, litellm.port), litellm.enable),
+    ]
+    if services.on_demand == "llama_swap":
+        swap = services.llama_swap
+        found.append(EndpointView("llama-swap", _url(swap.listen, swap.port), enabled=True))
+    if services.on_demand == "router":
+        router = services.router
+        found.append(EndpointView("router", _url(router.listen, router.port), enabled=True))
+    return found
+
+
+def _url(listen: str, port: int, scheme: str = "http") -> str:
+    host = f"[{listen}]" if ":" in listen and not listen.startswith("[") else listen
+    return f"{scheme}://{host}:{port}/v1"

@@ -1,0 +1,91 @@
+import pytest
+from making import config, facts
+
+from llmgen.errors import ConfigError, InputError
+from llmgen.plan.model import Keep
+from llmgen.resolve import resolve
+
+LOCK = {"file:a.gguf": facts("a.gguf", context=65536)}
+
+
+def model(text, lock=LOCK):
+    return resolve(config(text), lock).models[0]
+
+
+def codes(text, lock=LOCK):
+    with pytest.raises(ConfigError) as caught:
+        resolve(config(text), lock)
+    return [item.code for item in caught.value.diagnostics]
+
+
+def test_a_model_without_options_gets_the_edition_s():
+    made = model('[models.a]\nmodel="a.gguf"')
+    assert made.settings.ctx_size == 32768
+    assert made.settings.parallel == 1
+    assert made.settings.kv_unified is False
+    assert made.settings.devices == ("gpu0",)
+    assert made.keep is Keep.ON_DEMAND
+    assert str(made.path) == "/home/llm/models/a.gguf"
+
+
+def test_own_key_wins_over_defaults_table_and_that_over_the_edition():
+    text = '[defaults]\nparallel=2\nctx_size=4096\n[models.a]\nmodel="a.gguf"\nctx_size="8K"'
+    made = model(text)
+    assert (made.settings.parallel, made.settings.ctx_size) == (2, 8192)
+
+
+def test_embedder_is_always_on_and_its_batch_holds_one_slot():
+    made = model('[models.a]\nmodel="a.gguf"\nrole="embedding"\nctx_size="8K"\nparallel=2')
+    assert made.keep is Keep.ALWAYS
+    assert made.settings.ubatch_size == 4096
+    assert made.settings.cache_ram_bytes == 0
+
+
+def test_embedder_with_a_small_batch_is_refused():
+    text = '[models.a]\nmodel="a.gguf"\nrole="embedding"\nctx_size="8K"\nubatch_size=512'
+    assert codes(text) == ["models.batch-below-input"]
+
+
+def test_context_beyond_training_is_a_warning_with_the_place():
+    library = resolve(config('[models.a]\nmodel="a.gguf"\nctx_size="128K"'), LOCK)
+    assert [(item.code, item.key) for item in library.notes] == [
+        ("models.beyond-training", ("models", "a", "ctx_size"))
+    ]
+
+
+def test_missing_fact_names_the_key_and_the_command():
+    with pytest.raises(InputError) as caught:
+        resolve(config('[models.b]\nmodel="b.gguf"'), LOCK)
+    (only,) = caught.value.diagnostics
+    assert only.code == "lock.missing"
+    assert only.key == ("models", "b", "model")
+    assert "llmgen lock" in only.hint
+
+
+def test_disabled_model_needs_no_facts():
+    library = resolve(config('[models.b]\nmodel="b.gguf"\nenable=false'), {})
+    assert library.models == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[models.a]", "models.source"),
+        ('[models.a]\nmodel="a.gguf"\nhf_repo="x/y"\nquant="Q8_0"', "models.source"),
+        ('[models.a]\nhf_repo="x/y"', "models.which-file"),
+        ('[models.a]\nmodel="a.gguf"\ndevice=["gpu7"]', "models.no-device"),
+        ('[models.a]\nmodel="a.gguf"\ntensor_split=[1, 1]', "models.split-shares"),
+        ('[models.a]\nmodel="a.gguf"\nextra_args=["--ctx-size", "9"]', "models.extra-argument"),
+        ('[models.a]\nmodel="a.gguf"\nhost="other"', "models.no-host"),
+        (
+            '[models.a]\nmodel="a.gguf"\nkeep="on_demand"\n[services]\non_demand="none"',
+            "models.nobody-loads",
+        ),
+        (
+            '[models.a]\nmodel="a.gguf"\npin=true\n[services]\non_demand="router"',
+            "models.router-pins-nothing",
+        ),
+    ],
+)
+def test_contradiction_is_refused(text, code):
+    assert code in codes(text)
