@@ -60,7 +60,7 @@ class Commands(click.Group):
         """Suggest the nearest command for a wrong one."""
         name = args[0] if args else ""
         if name not in COMMANDS and not name.startswith("-"):
-            from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
+            from difflib import get_close_matches
 
             near = get_close_matches(name, COMMANDS, 1)
             hint = f"; did you mean `{near[0]}`?" if near else ""
@@ -122,7 +122,7 @@ def command(**settings: Any) -> Callable[[Callable[..., Outcome]], click.Command
 
     def wrap(function: Callable[..., Outcome]) -> click.Command:
         @functools.wraps(function)
-        def call(config: tuple[str, ...], json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+        def call(config: tuple[str, ...], json: bool, **options: Any) -> None:  # noqa: ANN401
             ctx = click.get_current_context()
             session = ctx.find_object(Session) or Session()
             session.config = config or session.config

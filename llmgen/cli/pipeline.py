@@ -32,7 +32,7 @@ class Read:
 
     def located(self, error: LlmgenError) -> LlmgenError:
         """The same error with places in llm.toml."""
-        from llmgen.config.load import located  # noqa: PLC0415 - only for mistakes
+        from llmgen.config.load import located
 
         return located(error, self.sources)
 
@@ -43,8 +43,8 @@ class Read:
 
 def read(session: Session) -> Read:
     """Read and type every file named by ``-c``, $LLMGEN_CONFIG, or llm.toml in this folder."""
-    from llmgen.config.load import load  # noqa: PLC0415 - pydantic is not needed for --help
-    from llmgen.config.source import read as read_source  # noqa: PLC0415
+    from llmgen.config.load import load
+    from llmgen.config.source import read as read_source
 
     names = session.config or (os.environ.get("LLMGEN_CONFIG") or CONFIG,)
     sources = tuple(read_source(name) for name in names)
@@ -54,7 +54,7 @@ def read(session: Session) -> Read:
 
 def read_lock(found: Read) -> Lock:
     """llm.lock beside the first llm.toml; InputError when it is not there."""
-    from llmgen.facts.lock import read_lock as read_file  # noqa: PLC0415
+    from llmgen.facts.lock import read_lock as read_file
 
     path = found.folder / LOCK
     if not path.exists() and found.config.models:
@@ -70,7 +70,7 @@ def read_lock(found: Read) -> Lock:
 
 def library(found: Read) -> Library:
     """Join llm.toml with the lock."""
-    from llmgen.resolve import resolve  # noqa: PLC0415
+    from llmgen.resolve import resolve
 
     try:
         return resolve(found.config, read_lock(found).facts)
@@ -80,7 +80,7 @@ def library(found: Read) -> Library:
 
 def plan(found: Read) -> Plan:
     """Place the library; PlanError when it does not fit."""
-    from llmgen.plan.place import place  # noqa: PLC0415
+    from llmgen.plan.place import place
 
     try:
         return place(library(found))
@@ -90,9 +90,9 @@ def plan(found: Read) -> Plan:
 
 def tree(found: Read, placed: Plan, session: Session, targets: Sequence[str] = ()) -> Tree:
     """Render every target, or only the named ones."""
-    from llmgen.artifacts import Tree  # noqa: PLC0415
-    from llmgen.render.environment import make_render  # noqa: PLC0415
-    from llmgen.targets import TARGETS  # noqa: PLC0415
+    from llmgen.artifacts import Tree
+    from llmgen.render.environment import make_render
+    from llmgen.targets import TARGETS
 
     render = make_render(session.templates)
     try:

@@ -25,25 +25,25 @@ def cli(session: Session, model: str | None, what_if: tuple[str, ...], *, explai
 
     `--what-if models.coder.ctx_size=131072` plans a change without making it.
     """
-    from llmgen.cli.view import view  # noqa: PLC0415 - not needed for --help
+    from llmgen.cli.view import view
 
     found = read(session)
     if what_if:
-        from llmgen.cli.what_if import changed  # noqa: PLC0415
+        from llmgen.cli.what_if import changed
 
         found = changed(found, what_if)
     placed = plan(found)
     seen = view(placed)
     notes = found.placed(placed.notes)
     if model:
-        from llmgen.cli.tables import show_model  # noqa: PLC0415
+        from llmgen.cli.tables import show_model
 
         one = _one(seen.models, model)
         return Outcome(one, text=lambda: show_model(one), diagnostics=notes)
-    from llmgen.cli.tables import show_explained, show_plan  # noqa: PLC0415
+    from llmgen.cli.tables import show_explained, show_plan
 
     if explain:
-        from llmgen.plan.explain import explain as explained  # noqa: PLC0415
+        from llmgen.plan.explain import explain as explained
 
         rows = explained(placed)
         return Outcome(

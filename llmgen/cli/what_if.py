@@ -17,8 +17,8 @@ NAME = "<what-if>"
 
 def changed(found: Read, changes: Iterable[str]) -> Read:
     """The same llm.toml with these keys set; a wrong key or value is an error as in the file."""
-    from llmgen.config.load import load  # noqa: PLC0415 - pydantic is not needed for --help
-    from llmgen.config.source import parse  # noqa: PLC0415
+    from llmgen.config.load import load
+    from llmgen.config.source import parse
 
     sources = (*found.sources, *(parse(NAME, overlay(change)) for change in changes))
     return dataclasses.replace(found, sources=sources, config=load(sources))
