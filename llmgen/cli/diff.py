@@ -1,0 +1,38 @@
+"""``llmgen diff``: what generate would change, as a unified diff; exit 1 when there is something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import OUTPUT, plan, read, tree
+from llmgen.cli.writing import known_targets, rows
+
+
+@command(short_help="what generate would change")
+@click.option("-o", "--output", metavar="DIR", help="Folder to compare with.")
+@click.option("--target", "targets", multiple=True, metavar="NAME", help="Only this target.")
+def cli(session: Session, output: str | None, targets: tuple[str, ...]) -> Outcome:
+    """Show what `llmgen generate` would change, as a unified diff.
+
+    Exits with 0 when nothing would change and with 1 when something would, as diff does.
+    """
+    from llmgen.apply.difference import difference
+    from llmgen.apply.write import plan_changes
+
+    known_targets(targets)
+    found = read(session)
+    placed = plan(found)
+    root = Path(output) if output else found.folder / OUTPUT
+    decided = plan_changes(tree(found, placed, session, targets), root, only_targets=targets)
+    text = difference(decided, root)
+    changes = rows(decided)
+    return Outcome(
+        {"changes": changes, "diff": text},
+        text=text,
+        ok=not changes,
+        diagnostics=found.placed(placed.notes),
+    )

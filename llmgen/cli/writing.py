@@ -1,0 +1,60 @@
+"""What the commands that write files share: the ways out of a conflict, counts, target names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from llmgen.apply.changes import Change
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+_WORDS = {"create": "written", "update": "updated", "delete": "deleted", "adopt": "adopted"}
+
+
+def ways_out(function: Decorated) -> Decorated:
+    """Options that settle conflicts: ``--adopt``, ``--overwrite PATH``, ``--backup``."""
+    for option in (
+        click.option(
+            "--backup", is_flag=True, help="Keep a copy of what is in the way, then write."
+        ),
+        click.option(
+            "--overwrite",
+            multiple=True,
+            metavar="PATH",
+            help="Replace this file, whoever wrote it.",
+        ),
+        click.option("--adopt", is_flag=True, help="Take over files that carry llmgen's header."),
+    ):
+        function = option(function)
+    return function
+
+
+def known_targets(names: Iterable[str]) -> tuple[str, ...]:
+    """The same names; a usage error for a target that does not exist."""
+    from llmgen.targets import TARGETS
+
+    chosen = tuple(names)
+    for name in chosen:
+        if name not in TARGETS:
+            raise click.UsageError(f"no target `{name}`; targets are {', '.join(TARGETS)}")
+    return chosen
+
+
+def rows(decided: Sequence[Change]) -> list[dict[str, str]]:
+    """Every change that alters something, for ``--json``."""
+    return [
+        {"action": item.action.value, "path": str(item.path), "reason": item.reason}
+        for item in decided
+        if item.action.value not in ("keep", "forget")
+    ]
+
+
+def counts(decided: Sequence[Change]) -> str:
+    """``3 written, 12 unchanged``."""
+    found = Counter(item.action.value for item in decided)
+    said = [f"{found[key]} {word}" for key, word in _WORDS.items() if found[key]]
+    return ", ".join([*said, f"{found['keep']} unchanged"])
