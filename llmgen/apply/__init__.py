@@ -1,0 +1,1 @@
+"""Writing trees to disk: only what llmgen wrote is ever replaced or deleted."""

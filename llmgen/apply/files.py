@@ -1,0 +1,127 @@
+"""The operations on files: atomic write, removal, rename, and folders that come and go."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from llmgen.errors import Diagnostic, InputError
+
+FOLDER_MODE = 0o755
+
+
+def temporary(path: Path) -> Path:
+    """Where the new content of ``path`` grows before it takes its place."""
+    return path.with_name(f".{path.name}.llmgen-new")
+
+
+def write_file(path: Path, content: bytes, mode: int) -> None:
+    """Put ``content`` at ``path`` whole or not at all, with exactly this mode."""
+    new = temporary(path)
+    # O_EXCL: whatever stands there already is not ours, and a planted symlink is not followed.
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fchmod(stream.fileno(), mode)
+        os.fsync(stream.fileno())
+    os.replace(new, path)  # noqa: PTH105 - the operation that this module is about
+    sync_folder(path.parent)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file that may be gone already."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+        sync_folder(path.parent)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename ``path`` to ``NAME.before-llmgen``, with a number behind it when that is taken."""
+    for number in range(1, 1000):
+        suffix = "" if number == 1 else f".{number}"
+        aside = path.with_name(f"{path.name}.before-llmgen{suffix}")
+        if not os.path.lexists(aside):
+            path.rename(aside)
+            sync_folder(path.parent)
+            return aside
+    raise FileExistsError(f"{path}.before-llmgen")
+
+
+def make_folder(path: Path, mode: int = FOLDER_MODE) -> None:
+    """Make ``path`` and what is missing above it, with this mode whatever the umask."""
+    if path.is_dir():
+        return
+    make_folder(path.parent, mode)
+    path.mkdir(exist_ok=True)
+    path.chmod(mode)
+    sync_folder(path.parent)
+
+
+def prune_folders(folder: Path, root: Path) -> None:
+    """Remove ``folder`` and its parents below ``root`` as far as they are empty."""
+    while folder != root and folder.is_relative_to(root):
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for one writer; a second one waits.
+
+    The lock is on the folder itself, so no lock file is left in it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def refuse_unwritable(paths: list[Path]) -> None:
+    """InputError naming every folder that could not be written, before anything is."""
+    found = {str(item): item for item in map(_nearest, paths)}
+    closed = [_closed(item) for _, item in sorted(found.items())]
+    refused = [item for item in closed if item is not None]
+    if refused:
+        raise InputError(refused)
+
+
+def _nearest(path: Path) -> Path:
+    """The folder that ``path`` is in, or what is there of the way to it."""
+    folder = path.parent
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _closed(folder: Path) -> Diagnostic | None:
+    if not folder.is_dir():
+        return Diagnostic(
+            "apply.not-a-folder",
+            f"`{folder}` is not a folder",
+            hint="move it away, or write elsewhere",
+        )
+    if os.access(folder, os.W_OK | os.X_OK):
+        return None
+    return Diagnostic(
+        "apply.unwritable",
+        f"`{folder}` cannot be written by this user",
+        hint="change its owner, write elsewhere, or run llmgen as its owner",
+    )

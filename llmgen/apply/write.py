@@ -1,0 +1,225 @@
+"""Plan and apply a tree to a folder: conflicts first, then journal, files, ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from llmgen.apply import files
+from llmgen.apply.changes import (
+    Action,
+    Change,
+    Kind,
+    Owned,
+    Ways,
+    Written,
+    changes,
+    conflicts,
+    entry,
+    is_same,
+)
+from llmgen.apply.ledger import ledger_text, merged, read_ledger
+from llmgen.apply.snapshot import Place, look, snapshot
+from llmgen.artifacts import Artifact, Tree
+from llmgen.errors import Diagnostic, InputError, OwnershipError
+
+LEDGER = ".llmgen.json"
+_WRITES = (Action.CREATE, Action.UPDATE)
+
+
+def generated(root: Path) -> Place:
+    """The place of ``llmgen generate``: the ledger lies in the folder and can be committed."""
+    return Place(root, root / LEDGER)
+
+
+def plan_changes(
+    tree: Tree,
+    root: Path,
+    *,
+    adopt: bool = False,
+    overwrite: Collection[str] = (),
+    backup: bool = False,
+    only_targets: Collection[str] = (),
+) -> list[Change]:
+    """What writing ``tree`` below ``root`` would do, conflicts included."""
+    chosen = frozenset(_below(root, name) for name in overwrite)
+    ways = Ways(adopt=adopt, overwrite=chosen, backup=backup)
+    return decide(generated(root), tree.artifacts, ways, only_targets)
+
+
+def apply_changes(decided: Sequence[Change], root: Path) -> None:
+    """Do what ``plan_changes`` decided; OwnershipError, with nothing written, on any conflict."""
+    apply(generated(root), decided)
+
+
+def decide(
+    place: Place,
+    wanted: Mapping[PurePosixPath, Artifact],
+    ways: Ways,
+    only_targets: Collection[str] = (),
+) -> list[Change]:
+    """Compare ``wanted`` with the place; with ``only_targets``, other targets' files are let be."""
+    written = _written(place)
+    if only_targets:
+        wanted = {path: item for path, item in wanted.items() if item.target in only_targets}
+        written = {
+            path: owned
+            for path, owned in written.items()
+            if path in wanted or owned.target in only_targets
+        }
+    actual = snapshot(place, {*wanted, *written})
+    return [*changes(wanted, written, actual, ways)]
+
+
+def apply(place: Place, decided: Sequence[Change]) -> None:
+    """Write, delete and record; a crash at any point leaves only files that the next run knows.
+
+    The ledger alone cannot do it: written last, it misses new files after a crash; written first,
+    it makes old files look edited. So the journal names both states of every path before the
+    first write, and goes when the ledger is in place.
+    """
+    refuse_conflicts(place, decided)
+    if _is_recorded(place, decided):
+        return
+    _preflight(place, decided)
+    try:
+        files.make_folder(place.root)
+        files.make_folder(place.ledger.parent)
+        with files.locked(place.ledger.parent):
+            _apply(place, decided)
+    except OSError as error:
+        raise InputError(_failed(error)) from error
+
+
+def _is_recorded(place: Place, decided: Sequence[Change]) -> bool:
+    """Whether files and ledger already say what was decided."""
+    if not is_same(list(decided)) or place.journal.exists():
+        return False
+    ledger = read_ledger(place.ledger)
+    return ledger == _ledger(ledger, decided)
+
+
+def refuse_conflicts(place: Place, decided: Sequence[Change]) -> None:
+    """OwnershipError with every conflict and the three ways out."""
+    found = conflicts(list(decided))
+    if found:
+        raise OwnershipError(
+            [
+                Diagnostic(
+                    "apply.conflict",
+                    f"`{place.root / item.path}` {item.reason}",
+                    hint=f"move it away, or `--overwrite {item.path}`, `--backup`, "
+                    "`--adopt` (a file with llmgen's header)",
+                )
+                for item in found
+            ]
+        )
+
+
+def _apply(place: Place, decided: Sequence[Change]) -> None:
+    _clean(place)
+    _refuse_moved(place, decided)
+    written = _written(place)
+    files.write_file(place.journal, ledger_text(_journal(written, decided)), place.ledger_mode)
+    for change in decided:
+        if change.action in _WRITES:
+            _write(place, change)
+    for change in decided:
+        if change.action is Action.DELETE:
+            _delete(place, change)
+    _record(place, _ledger(written, decided))
+
+
+def _clean(place: Place) -> None:
+    """Remove temporary files that an interrupted run left; the journal names their places."""
+    for path in read_ledger(place.journal):
+        if not _is_blocked(place, path):
+            files.remove_file(files.temporary(place.root / path))
+    for own in (place.ledger, place.journal):
+        files.remove_file(files.temporary(own))
+
+
+def _is_blocked(place: Place, path: PurePosixPath) -> bool:
+    found = look(place, path)
+    return found is not None and found.kind is Kind.BLOCKED
+
+
+def _refuse_moved(place: Place, decided: Sequence[Change]) -> None:
+    """OwnershipError when a file changed between the decision and now."""
+    moved = [item.path for item in decided if look(place, item.path) != item.before]
+    if moved:
+        raise OwnershipError(
+            [
+                Diagnostic(
+                    "apply.moved",
+                    f"`{place.root / path}` changed while llmgen was deciding about it",
+                    hint="run the command again",
+                )
+                for path in moved
+            ]
+        )
+
+
+def _journal(written: Written, decided: Sequence[Change]) -> dict[PurePosixPath, Owned]:
+    coming = {
+        item.path: Owned(frozenset({entry(item.artifact)}), item.target)
+        for item in decided
+        if item.artifact is not None
+    }
+    return merged(written, coming)
+
+
+def _ledger(written: Written, decided: Sequence[Change]) -> dict[PurePosixPath, Owned]:
+    gone = {item.path for item in decided if item.artifact is None}
+    kept = {path: owned for path, owned in written.items() if path not in gone}
+    for item in decided:
+        if item.artifact is not None:
+            kept[item.path] = Owned(frozenset({entry(item.artifact)}), item.target)
+    return kept
+
+
+def _record(place: Place, owned: Mapping[PurePosixPath, Owned]) -> None:
+    files.write_file(place.ledger, ledger_text(owned), place.ledger_mode)
+    files.remove_file(place.journal)
+
+
+def _write(place: Place, change: Change) -> None:
+    if change.artifact is None:
+        return
+    path = place.root / change.path
+    files.make_folder(path.parent)
+    if change.backup:
+        files.set_aside(path)
+    files.write_file(path, change.artifact.content, change.artifact.mode)
+
+
+def _delete(place: Place, change: Change) -> None:
+    path = place.root / change.path
+    if change.backup:
+        files.set_aside(path)
+    files.remove_file(path)
+    files.prune_folders(path.parent, place.root)
+
+
+def _preflight(place: Place, decided: Sequence[Change]) -> None:
+    touched = [item.path for item in decided if item.action in (*_WRITES, Action.DELETE)]
+    files.refuse_unwritable([place.ledger, *(place.root / path for path in touched)])
+
+
+def _written(place: Place) -> dict[PurePosixPath, Owned]:
+    return merged(read_ledger(place.ledger), read_ledger(place.journal))
+
+
+def _below(root: Path, name: str) -> PurePosixPath:
+    """A path as a person writes it: below the root, or with the root in front."""
+    path = Path(name)
+    return PurePosixPath(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+def _failed(error: OSError) -> Diagnostic:
+    where = f"`{error.filename}`" if error.filename else "a file"
+    return Diagnostic(
+        "apply.cannot-write",
+        f"{where} cannot be written: {error.strerror or error}",
+        hint="put that right and run the command again; it goes on where this one stopped",
+    )
