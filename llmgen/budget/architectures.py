@@ -1,0 +1,227 @@
+"""Every architecture name of llama.cpp, and which cache rules its code follows.
+
+The names are those of ``src/llama-arch.cpp`` at b11312; each rule is read in
+``src/llama-model.cpp`` (hyperparameters, ``create_memory``) and ``src/models/`` of the same build.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+
+class Family(Enum):
+    """What kind of memory a context of this architecture has."""
+
+    PLAIN = "full attention"
+    ENCODER = "encoder, no cache"
+    DIFFUSION = "diffusion, no cache"
+    VOCODER = "vocoder, no cache"
+    PROJECTOR = "projector, no language model"
+    RECURRENT = "recurrent state"
+    HYBRID = "attention and recurrent state"
+    INDEXED = "attention and a lightning indexer"
+    COMPRESSED = "window and compressed caches"
+
+
+class Switch(Enum):
+    """When an architecture uses its sliding window."""
+
+    KEY = "the header has a window that is not zero"
+    ALWAYS = "always"
+    UNLESS_ZERO = "unless the header's window is zero"
+    TRUNK_64 = "only with 64 trunk layers"
+
+
+class State(Enum):
+    """How wide the recurrent rows of a layer are."""
+
+    SSM = "grouped state space"
+    SSM_UNGROUPED = "state space, group count not read"
+    WKV = "token shift and wkv heads"
+    SHORT_CONV = "short convolution"
+    KDA = "delta attention"
+    LINEAR = "linear attention"
+
+
+class Recurrent(Enum):
+    """Which layers of an architecture have recurrent state."""
+
+    NONE = "none"
+    ALL = "all"
+    NO_KV_HEADS = "those without KV heads"
+    NO_KV_NO_FF = "those without KV heads and feed-forward"
+    INTERVAL = "all but every n-th"
+
+
+class Indexer(Enum):
+    """Which layers keep indexer keys."""
+
+    NONE = "none"
+    TRUNK = "every trunk layer"
+    FULL = "the layers that `indexer.types` marks"
+    FULL_WITH_TOP_K = "the marked layers, when `indexer.top_k` is set"
+    AFTER_DENSE = "from `leading_dense_block_count` on, keys and values"
+    ATTENTION = "every attention layer"
+    FULL_ATTENTION = "the marked layers among the attention layers"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How windows are spread over the layers when the header does not list them.
+
+    With ``dense_first`` the first layer of each ``period`` is full, else the last one. ``array``
+    means that the header must list them. ``forced`` overrides the header's window, ``default``
+    stands for a missing one.
+    """
+
+    period: int = 0
+    dense_first: bool = False
+    switch: Switch = Switch.KEY
+    default: int = 0
+    forced: int = 0
+    array: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The rules that one architecture's code follows; the defaults are plain attention."""
+
+    family: Family = Family.PLAIN
+    window: Window | None = None
+    # Caches one latent row per token when the header has the `*_mla` sizes.
+    mla: bool = False
+    recurrent: Recurrent = Recurrent.NONE
+    interval: int = 0
+    state: State = State.SSM
+    # Honours `n_rs_seq`: state rows are kept for each drafted token.
+    rollback: bool = False
+    indexer: Indexer = Indexer.NONE
+    # Its MTP context is a plain cache over the nextn layers.
+    mtp: bool = False
+    # Flash attention is switched off, whatever the options say.
+    never_flash: bool = False
+    # Owns a cache of its own.
+    cached: bool = True
+    known: bool = True
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether a context of it holds anything."""
+        return self.cached and self.family not in _CACHELESS
+
+
+_CACHELESS: Final = frozenset({Family.ENCODER, Family.DIFFUSION, Family.VOCODER, Family.PROJECTOR})
+
+_PLAIN: Final = """
+llama falcon gpt2 gptj gptneox mpt baichuan starcoder refact bloom stablelm qwen qwen2 qwen2moe
+qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe phi2 phimoe plamo codeshell orion internlm2 minicpm gemma
+starcoder2 xverse command-r dbrx olmo olmoe arctic deepseek deepseek2-ocr chatglm glm4 glm4moe
+bitnet jais jais2 nemotron exaone granite granitemoe chameleon bailingmoe bailingmoe2 dots1 arcee
+ernie4_5 ernie4_5-moe hunyuan-moe hunyuan-dense hunyuan_vl hy_v3 smollm3 seed_oss grovemoe apertus
+minimax-m2 cogvlm pangu-embedded mistral3 paddleocr llama-embed maincoder talkie qwen3tts pockettts
+deci openelm phi3 minicpm3 plm t5 t5encoder graniteswitch hrm_text eagle3 nanbeige
+"""  # phi3 ignores its window; minicpm3 and plm cache full heads; deci may have empty rows
+
+_ENCODERS: Final = """
+bert modern-bert nomic-bert nomic-bert-moe neo-bert jina-bert-v2 jina-bert-v3 eurobert
+gemma-embedding
+"""
+
+_MLA: Final = Architecture(mla=True)
+_DELTA: Final = Architecture(
+    Family.HYBRID, recurrent=Recurrent.INTERVAL, interval=4, rollback=True, mtp=True
+)
+_SSM: Final = Architecture(Family.HYBRID, recurrent=Recurrent.NO_KV_HEADS)
+_KDA: Final = replace(_SSM, mla=True, state=State.KDA)
+_CONV: Final = replace(_SSM, state=State.SHORT_CONV, rollback=True)
+_NEMOTRON: Final = replace(_SSM, recurrent=Recurrent.NO_KV_NO_FF, rollback=True)
+_WKV: Final = Architecture(Family.RECURRENT, recurrent=Recurrent.ALL, state=State.WKV)
+_MARKED: Final = Architecture(Family.INDEXED, mla=True, indexer=Indexer.FULL)
+
+
+def _windowed(
+    period: int = 0,
+    switch: Switch = Switch.KEY,
+    *,
+    dense_first: bool = False,
+    default: int = 0,
+    forced: int = 0,
+) -> Architecture:
+    return Architecture(window=Window(period, dense_first, switch, default, forced))
+
+
+_LISTED: Final = Architecture(window=Window(switch=Switch.ALWAYS, array=True))
+
+ARCHITECTURES: Final[dict[str, Architecture]] = {
+    **dict.fromkeys(_PLAIN.split(), Architecture()),
+    **dict.fromkeys(_ENCODERS.split(), Architecture(Family.ENCODER)),
+    **dict.fromkeys(("dream", "llada", "llada-moe", "rnd1"), Architecture(Family.DIFFUSION)),
+    "wavtokenizer-dec": Architecture(Family.VOCODER),
+    "clip": Architecture(Family.PROJECTOR),
+    "grok": Architecture(never_flash=True),
+    # Sliding windows. llama4 calls them chunks; the cache is sized alike.
+    "llama4": _windowed(4, Switch.UNLESS_ZERO, forced=8192),
+    "gemma2": _windowed(2, Switch.ALWAYS, default=4096),
+    "gemma3": _windowed(6),
+    "gemma3n": _windowed(5, Switch.ALWAYS),
+    "gemma4": _LISTED,
+    "gemma4-assistant": replace(_LISTED, cached=False),  # borrows the cache of its target
+    "granite_swa": _LISTED,
+    "maple": _LISTED,
+    "mimo2": _LISTED,
+    "step35": _LISTED,
+    "spark2_5": _LISTED,
+    "cohere2": _windowed(4, Switch.ALWAYS),
+    "cohere2moe": _windowed(4, Switch.ALWAYS, dense_first=True),
+    "muse-glimmer": _windowed(4, Switch.ALWAYS),
+    "exaone-moe": _windowed(4, Switch.ALWAYS),
+    "exaone4": _windowed(4, Switch.TRUNK_64, default=4096),
+    "gpt-oss": _windowed(2, Switch.ALWAYS),
+    "plamo3": _windowed(8),
+    "olmo2": _windowed(4),
+    "afmoe": _windowed(4),
+    "mellum": _windowed(4),
+    "laguna": _windowed(4, dense_first=True),
+    "smallthinker": _windowed(4, dense_first=True, forced=4096),
+    "dflash": Architecture(window=Window(array=True)),
+    # Latent attention.
+    "deepseek2": _MLA,
+    "mistral4": _MLA,
+    "deepseek32": replace(_MARKED, indexer=Indexer.TRUNK),
+    "glm-dsa": _MARKED,
+    "dots3note": replace(_MARKED, window=Window(switch=Switch.ALWAYS, array=True)),
+    "hy_v4": replace(_MARKED, indexer=Indexer.FULL_WITH_TOP_K),
+    "minimax-m3": Architecture(Family.INDEXED, indexer=Indexer.AFTER_DENSE),
+    "deepseek4": Architecture(Family.COMPRESSED, rollback=True),
+    # Recurrent.
+    "mamba": replace(_WKV, state=State.SSM_UNGROUPED),
+    "mamba2": replace(_WKV, state=State.SSM),
+    **dict.fromkeys(("rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"), _WKV),
+    # Hybrids.
+    "qwen3next": replace(_DELTA, rollback=False),
+    "qwen35": _DELTA,
+    "qwen35moe": _DELTA,
+    "qwen4exp": replace(_DELTA, mtp=False, indexer=Indexer.ATTENTION),
+    "minimax-01": replace(_DELTA, interval=8, state=State.LINEAR, rollback=False, mtp=False),
+    "plamo2": _SSM,
+    "granitehybrid": _SSM,
+    "jamba": replace(_SSM, state=State.SSM_UNGROUPED),
+    "falcon-h1": replace(_SSM, recurrent=Recurrent.ALL),
+    "nemotron_h": _NEMOTRON,
+    "nemotron_h_moe": replace(_NEMOTRON, mtp=True),
+    "lfm2": _CONV,
+    "lfm2moe": _CONV,
+    "kimi-linear": _KDA,
+    "kimi-k3": replace(_KDA, rollback=True),
+    "bailingmoe3": replace(_KDA, rollback=True, mtp=True),
+    "glm5-next": replace(_KDA, rollback=True, indexer=Indexer.FULL_ATTENTION),
+}
+
+UNKNOWN: Final = Architecture(known=False)
+
+
+def architecture(name: str) -> Architecture:
+    """The rules of ``name``; plain attention, marked as not known, for any other name."""
+    return ARCHITECTURES.get(name, UNKNOWN)

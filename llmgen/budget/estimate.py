@@ -1,0 +1,228 @@
+"""The estimate: what one llama-server process allocates, device by device."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from llmgen.budget.builds import DEFAULT, OLDEST, build_warning
+from llmgen.budget.cache import CacheSettings, Share, context_shares
+from llmgen.budget.compute import Work, device_compute, host_compute
+from llmgen.budget.geometry import Geometry, geometry
+from llmgen.budget.host import host_memory
+from llmgen.budget.hyperparameters import Hyperparameters, hyperparameters
+from llmgen.budget.margin import margin
+from llmgen.budget.model import (
+    HOST,
+    DeviceMemory,
+    DraftSettings,
+    Estimate,
+    HostMemory,
+    ServerSettings,
+)
+from llmgen.budget.placement import Placement, place_layers
+from llmgen.budget.projector import projector_memory
+from llmgen.budget.settings import check_cache_types, flash_attention
+from llmgen.budget.weights import Weights, weights
+from llmgen.facts.model import GgufFacts
+
+# Drafting types that roll state back, and so keep a row for each drafted token.
+_ROLLS_BACK = ("draft-mtp", "draft-eagle3", "draft-dflash", "draft-dspark")
+_MTP = "draft-mtp"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One loaded model with its context, before devices are summed up."""
+
+    model: Hyperparameters
+    counts: Geometry
+    placement: Placement
+    weights: Weights
+    shares: tuple[Share, ...]
+    work: Work
+
+
+def estimate(
+    facts: GgufFacts,
+    settings: ServerSettings,
+    build: int = DEFAULT,
+    *,
+    mmproj: GgufFacts | None = None,
+    draft: GgufFacts | None = None,
+) -> Estimate:
+    """What a server of ``build`` allocates for ``facts`` under ``settings``.
+
+    Raises SettingRefused where the server would not start.
+    """
+    contexts = tuple(_contexts(facts, settings, draft))
+    main = contexts[0]
+    memory = _summed(contexts, settings)
+    if mmproj is not None:
+        memory = _with_projector(memory, mmproj, settings)
+    return Estimate(
+        n_ctx=main.counts.context,
+        n_ctx_seq=main.counts.cells,
+        exact=main.model.rules.known and build >= OLDEST,
+        memory=memory,
+        host=_host(contexts, settings),
+        margin={item.device: margin(item) for item in memory},
+        warnings=tuple(_warnings(main.model, build)),
+        parts=tuple(_parts(contexts)),
+    )
+
+
+def _contexts(
+    facts: GgufFacts, settings: ServerSettings, draft: GgufFacts | None
+) -> Iterator[Context]:
+    """The main context, then the one that drafts, if any."""
+    drafting = settings.draft or DraftSettings()
+    mtp = drafting.spec_type == _MTP
+    rolled = drafting.n_max if drafting.spec_type in _ROLLS_BACK else 0
+    drafted = drafting.n_max if drafting.spec_type != "none" else 0
+    main = context(facts, settings, rollback=rolled, drafted=drafted, nextn=mtp)
+    yield main
+    if draft is not None:
+        yield context(draft, _draft_settings(settings, drafting, main))
+    elif mtp:
+        own = replace(
+            settings, cache_type_k=drafting.cache_type_k, cache_type_v=drafting.cache_type_v
+        )
+        yield replace(context(facts, own, mtp=True, nextn=True), weights=Weights({}, 0))
+
+
+def _draft_settings(
+    settings: ServerSettings, drafting: DraftSettings, main: Context
+) -> ServerSettings:
+    """A draft model's context follows the main one; its cache types and devices are its own."""
+    return replace(
+        settings,
+        ctx_size=settings.ctx_size or main.model.header.needed("context_length"),
+        cache_type_k=drafting.cache_type_k,
+        cache_type_v=drafting.cache_type_v,
+        n_gpu_layers=drafting.n_gpu_layers,
+        devices=drafting.devices or settings.devices,
+        tensor_split=() if drafting.devices else settings.tensor_split,
+        n_cpu_moe=0,
+        override_tensor=(),
+    )
+
+
+def context(
+    facts: GgufFacts,
+    settings: ServerSettings,
+    *,
+    rollback: int = 0,
+    drafted: int = 0,
+    mtp: bool = False,
+    nextn: bool = False,
+) -> Context:
+    """Size one model's context; ``nextn`` loads its MTP blocks, ``mtp`` runs them."""
+    model = hyperparameters(facts)
+    flash = flash_attention(model, settings)
+    check_cache_types(model, settings.cache_type_k, settings.cache_type_v, flash=flash)
+    counts = geometry(model, settings, drafted=drafted)
+    cache = CacheSettings(settings.cache_type_k, settings.cache_type_v, flash, rollback, mtp)
+    placement = place_layers(model.blocks, settings)
+    return Context(
+        model=model,
+        counts=counts,
+        placement=placement,
+        weights=weights(facts.tensors, model, placement, settings, nextn_loaded=nextn),
+        shares=context_shares(model, counts, cache),
+        work=Work(model, counts, flash),
+    )
+
+
+def _summed(contexts: tuple[Context, ...], settings: ServerSettings) -> tuple[DeviceMemory, ...]:
+    model, held, compute = Counter[str](), Counter[str](), Counter[str]()
+    devices = dict.fromkeys((HOST, *settings.devices))
+    for item in contexts:
+        devices.update(dict.fromkeys(item.placement.devices))
+        for device in (HOST, *item.placement.devices):
+            model[device] += item.weights.total(device)
+        held.update(context_on_devices(item, kv_offload=settings.kv_offload))
+        compute.update(_compute(item))
+    return tuple(DeviceMemory(name, model[name], held[name], compute[name]) for name in devices)
+
+
+def context_on_devices(item: Context, *, kv_offload: bool) -> Counter[str]:
+    """Cache and state live with their layer, or on the host."""
+    held: Counter[str] = Counter()
+    for share in item.shares:
+        if not kv_offload:
+            held[HOST] += share.bytes_total
+            continue
+        for device, count in Counter(map(item.placement.of, share.layers)).items():
+            held[device] += share.bytes_each * count
+    return held
+
+
+def _compute(item: Context) -> dict[str, int]:
+    placement, busy = item.placement, device_compute(item.work).bytes
+    if not placement.devices:
+        return {HOST: busy}
+    found = {HOST: host_compute(item.work)}
+    if HOST in placement.layers:
+        found[HOST] = max(found[HOST], busy)
+    copies = _pipeline_copies(item)
+    found[HOST] += copies
+    for device in placement.devices:
+        runs = device in placement.layers or device == placement.output
+        found[device] = busy + copies + item.weights.copied_expert if runs else 0
+    return found
+
+
+def _pipeline_copies(item: Context) -> int:
+    """With several devices the inputs of the graph exist four times (pipeline parallelism)."""
+    if len(item.placement.devices) < 2 or not item.placement.is_full:
+        return 0
+    return 3 * (item.work.mask + item.work.stream)
+
+
+def _with_projector(
+    memory: tuple[DeviceMemory, ...], mmproj: GgufFacts, settings: ServerSettings
+) -> tuple[DeviceMemory, ...]:
+    """The projector goes to the first device."""
+    home = memory[1].device if settings.mmproj_offload and len(memory) > 1 else HOST
+    added = projector_memory(mmproj)
+    return tuple(
+        replace(item, model=item.model + added.weights, compute=item.compute + added.compute)
+        if item.device == home
+        else item
+        for item in memory
+    )
+
+
+def _host(contexts: Iterable[Context], settings: ServerSettings) -> HostMemory:
+    """Every context has its output; cache and checkpoints are kept for the main one."""
+    main, *others = (
+        host_memory(item.model, settings, item.counts, item.shares, item.weights.total(HOST))
+        for item in contexts
+    )
+    output = main.output + sum(item.output for item in others)
+    mapped = main.page_cache + sum(item.page_cache for item in others)
+    return replace(main, output=output, page_cache=mapped)
+
+
+def _warnings(model: Hyperparameters, build: int) -> Iterator[str]:
+    if not model.rules.known:
+        yield f"`{model.name}` is unknown: its memory is that of plain attention"
+    if warning := build_warning(build):
+        yield warning
+
+
+def _parts(contexts: Iterable[Context]) -> Iterator[tuple[str, str, int]]:
+    for item in contexts:
+        for device, kinds in item.weights.on.items():
+            yield from ((device, f"weights: {kind}", size) for kind, size in kinds.items())
+        for share in item.shares:
+            for device, count in Counter(map(item.placement.of, share.layers)).items():
+                yield (
+                    device,
+                    f"{share.what}: {count} layers x {share.sum}",
+                    share.bytes_each * count,
+                )
+        for device, size in _compute(item).items():
+            yield device, f"compute: {device_compute(item.work).what}", size

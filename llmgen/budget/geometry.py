@@ -1,0 +1,103 @@
+"""Context, slots and batches: the counts that every buffer is a multiple of.
+
+The order of the operations is that of the constructor of ``llama_context`` (src/llama-context.cpp)
+and of tools/server/server.cpp, with ``--fit off``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.budget.rows import padded
+
+# `--parallel` left to the server: four slots that share one cache (PR 16736).
+AUTO_SLOTS = 4
+_UNIT = 256
+_MOST_SLOTS = 256  # LLAMA_MAX_SEQ
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """``cells`` of each of ``streams`` full caches, ``window_cells`` of the windowed ones."""
+
+    context: int
+    cells: int
+    window_cells: int
+    slots: int
+    streams: int
+    batch: int
+    ubatch: int
+    outputs: int
+
+    @property
+    def unified(self) -> bool:
+        """Whether all slots share one cache."""
+        return self.streams == 1
+
+
+def geometry(model: Hyperparameters, settings: ServerSettings, *, drafted: int = 0) -> Geometry:
+    """The counts for ``model`` under ``settings``; ``drafted`` rows are added to each output."""
+    slots, unified = _slots(settings)
+    raw = settings.ctx_size or model.header.needed("context_length")
+    every_row = all_rows(settings)
+    batch, ubatch = _batches(model, settings, raw, every_row=every_row)
+    context = cells = padded(raw, _UNIT)
+    if not unified:
+        cells = padded(context // slots, _UNIT)
+        context = cells * slots
+    rows = ubatch if every_row else slots * (1 + drafted)
+    return Geometry(
+        context=context,
+        cells=cells,
+        window_cells=_window_cells(model, settings, cells, slots if unified else 1, ubatch),
+        slots=slots,
+        streams=1 if unified else slots,
+        batch=batch,
+        ubatch=min(ubatch, context),
+        outputs=min(rows, ubatch),
+    )
+
+
+def all_rows(settings: ServerSettings) -> bool:
+    """Whether the server computes an output for every token: embedding and rerank servers."""
+    return settings.embedding or settings.pooling not in ("", "none")
+
+
+def _slots(settings: ServerSettings) -> tuple[int, bool]:
+    if settings.parallel == 0 or settings.parallel < -1:
+        message = f"`parallel` is {settings.parallel}, the server needs at least one slot"
+        raise SettingRefused("parallel", message, "use 1 or more, or -1 for the server's choice")
+    if settings.parallel > _MOST_SLOTS:
+        message = f"`parallel` is {settings.parallel}, the server has at most {_MOST_SLOTS} slots"
+        raise SettingRefused("parallel", message, f"use {_MOST_SLOTS} or fewer")
+    if settings.parallel == -1:
+        return AUTO_SLOTS, settings.kv_unified is not False
+    return settings.parallel, bool(settings.kv_unified)
+
+
+def _batches(
+    model: Hyperparameters, settings: ServerSettings, raw: int, *, every_row: bool
+) -> tuple[int, int]:
+    for key in ("batch_size", "ubatch_size", "ctx_size"):
+        if getattr(settings, key) < 0:
+            raise SettingRefused(key, f"`{key}` is {getattr(settings, key)}, which is negative")
+    asked, ubatch = settings.batch_size, settings.ubatch_size
+    if every_row and asked > ubatch:
+        asked = ubatch  # an input must fit into one micro-batch
+    causal = model.header.count("attention.causal", 1) != 0
+    batch = min(raw, asked) if causal else asked  # before the context is padded
+    return batch, min(batch, ubatch or asked)
+
+
+def _window_cells(
+    model: Hyperparameters, settings: ServerSettings, cells: int, sharing: int, ubatch: int
+) -> int:
+    if not model.windows.used:
+        return 0
+    if settings.swa_full:
+        return cells
+    # deepseek4 always keeps one stream for each slot, so no slot shares its window.
+    slots = 1 if model.name == "deepseek4" else sharing
+    return padded(min(cells, model.windows.width * slots + ubatch), _UNIT)

@@ -1,0 +1,54 @@
+"""Host memory that is in no buffer table: outputs, prompt cache, checkpoints, mapped weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from llmgen.budget.cache import Share
+from llmgen.budget.geometry import Geometry, all_rows
+from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.model import HostMemory, ServerSettings
+from llmgen.budget.rows import F32
+
+# Load modes that read the file into memory instead of mapping it.
+_UNMAPPED: Final = ("none", "dio")
+# --cache-ram -1 has no limit of its own; the most that one slot's context can put there is counted.
+_UNLIMITED: Final = -1
+
+
+def host_memory(
+    model: Hyperparameters,
+    settings: ServerSettings,
+    counts: Geometry,
+    shares: Iterable[Share],
+    weights_on_host: int,
+) -> HostMemory:
+    """The most that the options allow."""
+    context = tuple(shares)
+    mapped = settings.load_mode not in _UNMAPPED
+    whole = sum(share.bytes_total for share in context)
+    return HostMemory(
+        output=_outputs(model, settings, counts),
+        prompt_cache=_prompt_cache(settings, whole),
+        checkpoints=settings.ctx_checkpoints * counts.slots * _checkpoint(counts, context),
+        page_cache=weights_on_host if mapped else 0,
+    )
+
+
+def _outputs(model: Hyperparameters, settings: ServerSettings, counts: Geometry) -> int:
+    if all_rows(settings):
+        return model.embedding * F32 * counts.batch
+    return model.vocabulary * F32 * counts.outputs
+
+
+def _prompt_cache(settings: ServerSettings, context: int) -> int:
+    if all_rows(settings) or not context:
+        return 0
+    return context if settings.cache_ram_bytes == _UNLIMITED else settings.cache_ram_bytes
+
+
+def _checkpoint(counts: Geometry, shares: tuple[Share, ...]) -> int:
+    """One checkpoint of one slot: its recurrent state, or its window cells."""
+    held = sum(share.bytes_total for share in shares if share.checkpointed)
+    return held // max(1, counts.slots)

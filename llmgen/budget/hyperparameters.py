@@ -1,0 +1,177 @@
+"""What a model's layers look like: heads, widths, windows and state, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from llmgen.budget.architectures import Architecture, Family, architecture
+from llmgen.budget.header import MOST_LAYERS, Header
+from llmgen.budget.indexer import indexed_layers, indexer_width
+from llmgen.budget.model import SettingRefused
+from llmgen.budget.recurrent import Rows, recurrent_layers, state_rows
+from llmgen.budget.window import Spread, spread_windows
+from llmgen.facts.model import GgufFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """The header in the form in which the cache and the graphs are sized.
+
+    The tuples have one element for each of ``layers``; the last ``nextn`` layers are MTP blocks.
+    ``owners`` is how many layers from the first on have a cache of their own.
+    """
+
+    name: str
+    rules: Architecture
+    header: Header
+    layers: int
+    blocks: int
+    nextn: int
+    embedding: int
+    vocabulary: int
+    heads: tuple[int, ...]
+    kv_heads: tuple[int, ...]
+    feed_forward: tuple[int, ...]
+    key_length: int
+    value_length: int
+    key_length_window: int
+    value_length_window: int
+    mla: bool
+    owners: int
+    windows: Spread
+    recurrent: tuple[bool, ...]
+    rows: Rows
+    indexer_width: int
+    indexed: tuple[bool, ...]
+
+    @property
+    def trunk(self) -> int:
+        """How many layers the main context runs."""
+        return self.layers - self.nextn
+
+    def key_width(self, layer: int) -> int:
+        """Elements of one K row."""
+        windowed = self.windows.layers[layer]
+        return (self.key_length_window if windowed else self.key_length) * self.kv_heads[layer]
+
+    def value_width(self, layer: int) -> int:
+        """Elements of one V row."""
+        windowed = self.windows.layers[layer]
+        return (self.value_length_window if windowed else self.value_length) * self.kv_heads[layer]
+
+
+def hyperparameters(facts: GgufFacts, *, nextn_loaded: bool = True) -> Hyperparameters:
+    """Read ``facts`` by the rules of its architecture."""
+    header, rules = Header(facts.hyperparameters), architecture(facts.architecture)
+    name, blocks = facts.architecture, header.needed("block_count")
+    if not 0 < blocks <= MOST_LAYERS:
+        raise SettingRefused("model", f"`block_count` is {blocks}, the server takes 1 to 512")
+    nextn = min(header.count("nextn_predict_layers"), blocks)
+    if rules.family is Family.COMPRESSED and not nextn_loaded:
+        nextn = 0
+    heads = header.layered("attention.head_count", blocks)
+    kv_heads = heads
+    if "attention.head_count_kv" in header:
+        kv_heads = header.layered("attention.head_count_kv", blocks)
+    feed_forward = header.layered("feed_forward_length", blocks)
+    key, value = _head_sizes(name, header, heads[0])
+    trunk = blocks - nextn
+    recurrent = recurrent_layers(rules, header, trunk, kv_heads, feed_forward)
+    if name in _LATENT_VALUES:
+        value = header.needed("attention.kv_lora_rank")
+    found = Hyperparameters(
+        name=name,
+        rules=rules,
+        header=header,
+        layers=blocks,
+        blocks=blocks,
+        nextn=nextn,
+        embedding=header.needed("embedding_length"),
+        vocabulary=facts.vocabulary or header.count("vocab_size"),
+        heads=heads,
+        kv_heads=kv_heads,
+        feed_forward=feed_forward,
+        key_length=key,
+        value_length=value,
+        key_length_window=header.count("attention.key_length_swa", key),
+        value_length_window=header.count("attention.value_length_swa", value),
+        mla=_is_latent(rules, header),
+        owners=_owners(name, header, blocks),
+        windows=spread_windows(name, rules.window, header, trunk, recurrent),
+        recurrent=recurrent,
+        rows=state_rows(name, rules, header, heads[0], key),
+        indexer_width=indexer_width(header),
+        indexed=indexed_layers(name, header, blocks, nextn),
+    )
+    return _reshaped(found)
+
+
+# The V rows of these are as wide as the latent, whatever `value_length` says.
+_LATENT_VALUES = ("kimi-k3", "glm5-next")
+
+
+def _head_sizes(name: str, header: Header, first_heads: int) -> tuple[int, int]:
+    if not first_heads and name != "plamo2":
+        return 0, 0
+    width = header.needed("embedding_length")
+    default = width // first_heads if first_heads else 0
+    key = header.count("attention.key_length", default)
+    return key, header.count("attention.value_length", default)
+
+
+def _is_latent(rules: Architecture, header: Header) -> bool:
+    sizes = ("attention.key_length_mla", "attention.value_length_mla")
+    return rules.mla and all(header.count(key) for key in sizes)
+
+
+def _owners(name: str, header: Header, blocks: int) -> int:
+    match name:
+        case "gemma3n":
+            return min(blocks, 20)  # n_layer_kv_from_start is a constant of its loader
+        case "gemma4":
+            return blocks - min(blocks, header.count("attention.shared_kv_layers"))
+        case _:
+            return blocks
+
+
+def _reshaped(found: Hyperparameters) -> Hyperparameters:
+    match found.name:
+        case "graniteswitch":
+            return _with_router(found)
+        case "nanbeige":
+            return _repeated(found, max(1, found.header.count("num_loops", 1)))
+        case _:
+            return found
+
+
+def _with_router(found: Hyperparameters) -> Hyperparameters:
+    """One more layer with one head, behind the trunk, that routes."""
+    trunk = found.trunk
+    spread = replace(found.windows, layers=(*found.windows.layers[:trunk], False))
+    return replace(
+        found,
+        layers=trunk + 1,
+        owners=trunk + 1,
+        nextn=1,
+        heads=(*found.heads[:trunk], 1),
+        kv_heads=(*found.kv_heads[:trunk], 1),
+        feed_forward=(*found.feed_forward[:trunk], 0),
+        recurrent=(*found.recurrent[:trunk], False),
+        windows=spread,
+    )
+
+
+def _repeated(found: Hyperparameters, loops: int) -> Hyperparameters:
+    """Every layer runs ``loops`` times, each time with its own cache."""
+    if found.layers * loops > MOST_LAYERS:
+        raise SettingRefused("model", f"{found.layers} layers x {loops} loops are more than 512")
+    return replace(
+        found,
+        layers=found.layers * loops,
+        owners=found.owners * loops,
+        heads=found.heads * loops,
+        kv_heads=found.kv_heads * loops,
+        feed_forward=found.feed_forward * loops,
+        recurrent=found.recurrent * loops,
+        windows=replace(found.windows, layers=found.windows.layers * loops),
+    )

@@ -1,0 +1,26 @@
+"""Which layers keep keys for the lightning indexer, and how wide they are."""
+
+from __future__ import annotations
+
+from llmgen.budget.header import Header
+
+# glm-dsa without `indexer.types`: from this trained context on, GLM-5.2's default pattern.
+_SPARSE_CONTEXT = 1048576
+_EVERY_LAYER = ("glm-dsa", "glm5-next", "deepseek32")
+
+
+def indexer_width(header: Header) -> int:
+    """Elements of one indexer key; pooled keys keep three rows."""
+    pooled = header.count("attention.indexer.kpool") > 0
+    return header.count("attention.indexer.key_length") * (3 if pooled else 1)
+
+
+def indexed_layers(name: str, header: Header, blocks: int, nextn: int) -> tuple[bool, ...]:
+    """Mark the layers whose indexer is a full one."""
+    listed = header.listed("attention.indexer.types")
+    if listed:
+        marks = tuple(bool(item) for item in listed[: blocks - nextn])
+        return marks + (False,) * (blocks - len(marks))
+    if name == "glm-dsa" and header.count("context_length") >= _SPARSE_CONTEXT:
+        return tuple(il < 2 or (il - 2) % 4 == 0 for il in range(blocks))
+    return (name in _EVERY_LAYER,) * blocks

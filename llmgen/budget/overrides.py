@@ -1,0 +1,79 @@
+"""Tensors that options keep away from the device of their layer: -ot and --n-cpu-moe."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from llmgen.budget.model import HOST, ServerSettings, SettingRefused
+from llmgen.facts.model import TensorGroup
+
+# LLM_FFN_EXPS_REGEX in common/common.h, with the layer number that --n-cpu-moe puts before it.
+_EXPERTS: Final = re.compile(r"^blk\.#\.ffn_(up|down|gate|gate_up)_(ch|)exps")
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Patterns with the device each one names, in the server's order, and ``n_cpu_moe``."""
+
+    patterns: tuple[tuple[re.Pattern[str], str], ...]
+    cpu_moe: int
+
+    def __bool__(self) -> bool:
+        """Whether anything can be moved."""
+        return bool(self.patterns or self.cpu_moe)
+
+    def of(self, group: TensorGroup, layer: int | None) -> str | None:
+        """The device that an option names for a tensor, if one does; the first match wins."""
+        name = group.pattern if layer is None else group.pattern.replace("#", str(layer))
+        for pattern, device in self.patterns:
+            if pattern.search(name):
+                return device
+        if layer is not None and layer < self.cpu_moe and is_expert(group):
+            return HOST
+        return None
+
+    def move(self, group: TensorGroup, layer: int | None, homes: Counter[str]) -> Counter[str]:
+        """``homes`` with the tensor where an option puts it."""
+        device = self.of(group, layer)
+        return homes if device is None else Counter({device: 1})
+
+
+def is_expert(group: TensorGroup) -> bool:
+    """Whether the group holds experts' matrices."""
+    return _EXPERTS.search(group.pattern) is not None
+
+
+def overrides(settings: ServerSettings) -> Overrides:
+    """Read the options; an unknown device or a wrong expression is refused."""
+    patterns = tuple(
+        (_compiled(pattern), _device(target, settings.devices))
+        for pattern, target in settings.override_tensor
+    )
+    return Overrides(patterns, settings.n_cpu_moe)
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        message = f"`override_tensor` has the expression `{pattern}`, which is wrong: {error}"
+        raise SettingRefused("override_tensor", message) from error
+
+
+def _device(target: str, devices: tuple[str, ...]) -> str:
+    """``CPU`` and ``CUDA_Host`` are the host; ``CUDA1`` and ``gpu1`` the device of that number."""
+    if target in devices or target == HOST:
+        return target
+    if target.upper() == "CPU" or target.endswith("_Host"):
+        return HOST
+    number = re.search(r"\d+", target)
+    if number and int(number[0]) < len(devices):
+        return devices[int(number[0])]
+    known = ", ".join(("CPU", *devices))
+    message = f"`override_tensor` names `{target}`, which is no device here"
+    raise SettingRefused("override_tensor", message, f"use one of {known}")

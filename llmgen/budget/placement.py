@@ -1,0 +1,71 @@
+"""Which layer runs on which device, as the server assigns them (``load_tensors``)."""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from llmgen.budget.model import HOST, ServerSettings, SettingRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The device of each layer and of the output, which counts as one more layer."""
+
+    layers: tuple[str, ...]
+    output: str
+    devices: tuple[str, ...]
+
+    def of(self, layer: int) -> str:
+        """The device of a layer; layers that exist only in the graph follow the last one."""
+        return self.layers[min(layer, len(self.layers) - 1)]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every layer and the output left the host."""
+        return HOST not in self.layers and self.output != HOST
+
+
+def place_layers(blocks: int, settings: ServerSettings) -> Placement:
+    """Fill devices in order by their share; what is not offloaded is at the front, on the host."""
+    devices = settings.devices
+    offloaded = _offloaded(blocks, settings.n_gpu_layers) if devices else 0
+    first = blocks + 1 - offloaded
+    splits = _splits(settings) if devices else []
+
+    def device(layer: int) -> str:
+        if layer < first:
+            return HOST
+        share = _single((layer - first) / offloaded)
+        return devices[min(bisect_right(splits, share), len(devices) - 1)]
+
+    layers = tuple(device(layer) for layer in range(blocks + 1))
+    return Placement(layers[:-1], layers[-1], devices)
+
+
+def _offloaded(blocks: int, asked: int) -> int:
+    return blocks + 1 if asked < 0 else min(asked, blocks + 1)
+
+
+def _splits(settings: ServerSettings) -> list[float]:
+    """Cumulative shares; equal devices have equal free memory, so equal shares."""
+    count = len(settings.devices)
+    shares = settings.tensor_split
+    if len(shares) > count or any(share < 0 for share in shares):
+        message = f"`tensor_split` has {len(shares)} shares for {count} devices"
+        hint = "give each device one share that is not negative"
+        raise SettingRefused("tensor_split", message, hint)
+    if not any(shares):
+        shares = (1.0,) * count
+    total, sums = 0.0, []
+    for share in (*shares, *(0.0,) * (count - len(shares))):
+        total = _single(total + _single(share))
+        sums.append(total)
+    return [_single(part / total) for part in sums]
+
+
+def _single(value: float) -> float:
+    """The server computes shares in 32 bits, which decides ties between devices."""
+    rounded: float = struct.unpack("f", struct.pack("f", value))[0]
+    return rounded

@@ -1,0 +1,28 @@
+"""What a multimodal projector (mmproj) adds to the device that runs it."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from llmgen.facts.model import GgufFacts
+from llmgen.units import MIB
+
+# Allowances for the graph of the largest image, from the server's own warm-up: 248 MiB for
+# Gemma 4; projectors that take images of any size need more.
+_FIXED: Final = 256 * MIB
+_DYNAMIC: Final = 410 * MIB
+_ANY_SIZE: Final = ("qwen", "pixtral", "kimi", "lfm2", "youtu", "paddleocr", "dots", "glm4v")
+
+
+class Projector(NamedTuple):
+    """Bytes of a projector's tensors and of its graph."""
+
+    weights: int
+    compute: int
+
+
+def projector_memory(facts: GgufFacts) -> Projector:
+    """Exact weights, and an allowance for the graph."""
+    kind = str(facts.hyperparameters.get("projector_type", ""))
+    compute = _DYNAMIC if kind.startswith(_ANY_SIZE) else _FIXED
+    return Projector(sum(group.bytes_total for group in facts.tensors), compute)

@@ -1,0 +1,68 @@
+"""Which layers see only a sliding window, and how wide it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmgen.budget.architectures import Switch, Window
+from llmgen.budget.header import Header
+from llmgen.budget.model import SettingRefused
+
+WIDTH, PATTERN = "attention.sliding_window", "attention.sliding_window_pattern"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """``width`` tokens on the layers that are marked; ``used`` when a windowed cache exists."""
+
+    used: bool
+    width: int
+    layers: tuple[bool, ...]
+
+
+def spread_windows(
+    name: str,
+    window: Window | None,
+    header: Header,
+    trunk: int,
+    recurrent: tuple[bool, ...],
+) -> Spread:
+    """Spread an architecture's windows over its layers as its loader does."""
+    blocks = len(recurrent)
+    if name == "deepseek4" or (name == "dflash" and header.count("hyper_connection.count")):
+        return Spread(used=True, width=header.needed(WIDTH), layers=(True,) * blocks)
+    if name == "lfm2" and header.count(WIDTH):  # its attention layers are windowed, all of them
+        layers = tuple(il < trunk and not state for il, state in enumerate(recurrent))
+        return Spread(used=True, width=header.count(WIDTH), layers=layers)
+    if window is None or not _is_on(window, header, trunk):
+        return Spread(used=False, width=0, layers=(False,) * blocks)
+    width = window.forced or header.count(WIDTH, window.default)
+    if not width and WIDTH not in header:
+        raise SettingRefused("model", f"the header of this model has no `{WIDTH}`")
+    return Spread(used=True, width=width, layers=_pattern(window, header, blocks, trunk))
+
+
+def _is_on(window: Window, header: Header, trunk: int) -> bool:
+    match window.switch:
+        case Switch.KEY:
+            return bool(header.count(WIDTH))
+        case Switch.ALWAYS:
+            return True
+        case Switch.UNLESS_ZERO:
+            return header.count(WIDTH, 1) != 0
+        case Switch.TRUNK_64:
+            return trunk == 64
+
+
+def _pattern(window: Window, header: Header, blocks: int, trunk: int) -> tuple[bool, ...]:
+    listed = header.listed(PATTERN)
+    if listed:
+        marks = tuple(bool(item) for item in listed[:blocks])
+        return marks + (False,) * (blocks - len(marks))
+    if window.array:
+        raise SettingRefused("model", f"the header of this model has no list `{PATTERN}`")
+    period = header.count(PATTERN, window.period)  # one number replaces the period
+    if period == 0:
+        return (True,) * trunk + (False,) * (blocks - trunk)
+    full = 0 if window.dense_first else period - 1
+    return tuple(il < trunk and il % period != full for il in range(blocks))
