@@ -1,0 +1,56 @@
+"""``llmgen doctor``: compare this machine with the plan; change nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import plan, read
+
+if TYPE_CHECKING:
+    from llmgen.doctor.model import Finding
+
+_COLOUR = {"ok": "green", "failed": "red", "unknown": "yellow"}
+
+
+@command(short_help="compare this machine with the plan")
+@click.option("--all", "everything", is_flag=True, help="Show what is well, too.")
+def cli(session: Session, *, everything: bool) -> Outcome:
+    """Check programs, versions, options, model files, ports, memory, drivers and logs.
+
+    Says for each rule what was expected, what was observed, and the command that mends it. What
+    could not be found out is unknown, never failed. Exits with 1 when something failed.
+    """
+    from llmgen.doctor.probe import look
+    from llmgen.doctor.rules import diagnose
+
+    placed = plan(read(session))
+    findings = diagnose(placed, look(placed))
+    failed = any(finding.verdict.value == "failed" for finding in findings)
+    return Outcome(
+        {"findings": findings}, text=_text(findings, everything=everything), ok=not failed
+    )
+
+
+def _text(findings: Sequence[Finding], *, everything: bool) -> str:
+    shown = [item for item in findings if everything or item.verdict.value != "ok"]
+    found = Counter(item.verdict.value for item in findings)
+    total = ", ".join(f"{found[verdict]} {verdict}" for verdict in _COLOUR if found[verdict])
+    return "\n".join([*(_one(item) for item in shown), total or "nothing to check"])
+
+
+def _one(item: Finding) -> str:
+    verdict = click.style(f"{item.verdict.value:7}", fg=_COLOUR[item.verdict.value])
+    lines = [f"{verdict} {item.rule}: {item.subject}"]
+    lines.append(f"        expected {item.expected}")
+    lines.append(f"        observed {item.observed}")
+    if item.evidence:
+        lines.append(f"        evidence {item.evidence}")
+    if item.fix:
+        lines.append(f"        fix      {item.fix}")
+    return "\n".join(lines)

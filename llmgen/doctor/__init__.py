@@ -1,0 +1,1 @@
+"""Compare a machine with the plan: probes look, rules judge, nothing is changed."""

@@ -1,0 +1,106 @@
+"""What doctor sees (values that a probe brought) and what it says (findings)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What a rule found; what could not be found out is unknown, never failed."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One rule's answer about one subject; ``fix`` is the command or the change that mends it."""
+
+    rule: str
+    subject: str
+    verdict: Verdict
+    expected: str
+    observed: str
+    evidence: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A program that was run: exit code and what it printed; ``code`` None: it could not run."""
+
+    code: int | None
+    out: str = ""
+    err: str = ""
+
+    @property
+    def text(self) -> str:
+        """Both streams."""
+        return f"{self.out}\n{self.err}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class FileSeen:
+    """A file: its size (None: absent), and whether the service user can read it (None: unknown)."""
+
+    size_bytes: int | None
+    readable: bool | None = None
+    magic: bytes = b""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who listens on a port."""
+
+    pid: int | None
+    name: str
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Everything that the probes brought. A key that is absent was not found out.
+
+    ``programs`` holds whether each path of [paths] is an executable file; ``ran`` what commands
+    printed, by a short name (``llama_server --help``); ``ports`` has None for a free port;
+    ``sysfs`` texts of files below /sys and /proc; ``logs`` the end of each unit's log.
+    """
+
+    programs: Mapping[str, bool] = field(default_factory=dict)
+    ran: Mapping[str, Ran] = field(default_factory=dict)
+    files: Mapping[str, FileSeen] = field(default_factory=dict)
+    ports: Mapping[int, Holder | None] = field(default_factory=dict)
+    memory_bytes: int | None = None
+    sysfs: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    config_files: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
+    linger: bool | None = None
+    memlock_bytes: int | None = None
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    logs: Mapping[str, str] = field(default_factory=dict)
+    cors: Mapping[str, str] = field(default_factory=dict)
+
+
+def judged(
+    rule: str,
+    subject: str,
+    expected: str,
+    observed: str,
+    *,
+    ok: bool,
+    evidence: str = "",
+    fix: str = "",
+) -> Finding:
+    """A finding that is ok or failed; a fix is only named where something failed."""
+    verdict = Verdict.OK if ok else Verdict.FAILED
+    return Finding(rule, subject, verdict, expected, observed, evidence, "" if ok else fix)
+
+
+def unknown(rule: str, subject: str, expected: str, why: str) -> Finding:
+    """A finding that nobody can make here."""
+    return Finding(rule, subject, Verdict.UNKNOWN, expected, f"not found out: {why}")

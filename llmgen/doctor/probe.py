@@ -1,0 +1,192 @@
+"""Look at the machine for doctor: run programs with argument lists, read files, change nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
+from llmgen.doctor.rules.files import wanted
+from llmgen.doctor.rules.memory import GTT, TTM_PAGES, VRAM
+from llmgen.doctor.rules.programs import needed
+from llmgen.plan.model import Plan
+
+TIMEOUT_SECONDS = 15
+LOG_LINES = "400"
+
+
+def look(plan: Plan) -> Seen:
+    """Everything that the rules want to know and that can be found out here."""
+    import psutil  # noqa: PLC0415 - only doctor and status need it
+
+    programs = needed(plan)
+    return Seen(
+        programs={key: os.access(path, os.X_OK) for key, path in programs.items()},
+        ran=dict(_commands(plan, programs)),
+        files={path: _file(Path(path)) for path in wanted(plan)},
+        ports=_ports(plan),
+        memory_bytes=psutil.virtual_memory().total,
+        sysfs=dict(_sysfs()),
+        environment={key: value for key, value in os.environ.items() if key.startswith("LLAMA_")},
+        config_files=tuple(_config_files()),
+        groups=_groups(),
+        linger=_linger(),
+        memlock_bytes=_memlock(),
+        restarts=dict(_restarts(plan)),
+        logs=dict(_logs(plan)),
+        cors=dict(_cors(plan)),
+    )
+
+
+def run(*words: str) -> Ran:
+    """Run a program without a shell; one that is missing or hangs has no exit code."""
+    try:
+        done = subprocess.run(  # noqa: S603 - an argument list of our own
+            words, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
+            errors="replace", stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Ran(None, err=str(error))
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def _commands(plan: Plan, programs: dict[str, str]) -> Iterator[tuple[str, Ran]]:
+    for key, option in (
+        ("llama_server", "--version"),
+        ("llama_server", "--help"),
+        ("llama_server", "--list-devices"),
+        ("llama_swap", "-version"),
+    ):
+        if key in programs and os.access(programs[key], os.X_OK):
+            yield f"{key} {option}", run(programs[key], option)
+    if plan.library.machine.backend == "cuda":
+        yield "nvidia-smi -L", run("nvidia-smi", "-L")
+        yield "nvidia-smi", run("nvidia-smi")
+    if plan.library.machine.os == "macos":
+        yield "sysctl iogpu.wired_limit_mb", run("sysctl", "-n", "iogpu.wired_limit_mb")
+
+
+def _file(path: Path) -> FileSeen:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return FileSeen(None)
+    except OSError as error:
+        return FileSeen(None, readable=False, problem=error.strerror or str(error))
+    try:
+        with path.open("rb") as stream:
+            return FileSeen(size, readable=True, magic=stream.read(4))
+    except OSError as error:
+        return FileSeen(size, readable=False, problem=error.strerror or str(error))
+
+
+def _ports(plan: Plan) -> dict[int, Holder | None]:
+    import psutil  # noqa: PLC0415
+
+    try:
+        listening = {
+            item.laddr.port: item.pid
+            for item in psutil.net_connections("tcp")
+            if item.status == psutil.CONN_LISTEN
+        }
+    except (psutil.AccessDenied, OSError):
+        return {}
+    ours = {Path(path).name for path in needed(plan).values()}
+    found: dict[int, Holder | None] = {}
+    for port in plan.ports.values():
+        if port not in listening:
+            found[port] = None
+            continue
+        pid = listening[port]
+        name = _process_name(pid)
+        found[port] = Holder(pid, name, ours=name in ours)
+    return found
+
+
+def _process_name(pid: int | None) -> str:
+    import psutil  # noqa: PLC0415
+
+    try:
+        return psutil.Process(pid).name() if pid else "another user's program"
+    except psutil.Error:
+        return "a program that just ended"
+
+
+def _sysfs() -> Iterator[tuple[str, str]]:
+    cards = sorted(Path("/sys/class/drm").glob("card[0-9]*/device"))
+    paths = [card / name for card in cards for name in (VRAM, GTT)]
+    for path in (*paths, Path(TTM_PAGES)):
+        try:
+            yield str(path), path.read_text("ascii", "replace")
+        except OSError:
+            continue
+
+
+def _config_files() -> Iterator[str]:
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    for path in (Path("/etc/llama.cpp/config.ini"), Path(base) / "llama.cpp" / "config.ini"):
+        if path.exists():
+            yield str(path)
+
+
+def _groups() -> tuple[str, ...] | None:
+    ran = run("id", "-nG")
+    return tuple(ran.out.split()) if ran.code == 0 else None
+
+
+def _linger() -> bool | None:
+    ran = run("loginctl", "show-user", str(os.getuid()), "--property=Linger", "--value")
+    return ran.out.strip() == "yes" if ran.code == 0 else None
+
+
+def _memlock() -> int | None:
+    import resource  # noqa: PLC0415 - no such module outside POSIX
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    return -1 if soft == resource.RLIM_INFINITY else soft
+
+
+def _units(plan: Plan) -> Iterable[tuple[str, str]]:
+    from llmgen.operate.units import unit_names  # noqa: PLC0415 - the service side is separate
+
+    return unit_names(plan)
+
+
+def _restarts(plan: Plan) -> Iterator[tuple[str, int]]:
+    user = ["--user"] if plan.library.config.services.scope == "user" else []
+    for _, unit in _units(plan):
+        ran = run("systemctl", *user, "show", unit, "--property=NRestarts", "--value")
+        if ran.code == 0 and ran.out.strip().isdigit():
+            yield unit, int(ran.out)
+
+
+def _logs(plan: Plan) -> Iterator[tuple[str, str]]:
+    user = ["--user"] if plan.library.config.services.scope == "user" else []
+    for name, unit in _units(plan):
+        ran = run("journalctl", *user, "--unit", unit, "--lines", LOG_LINES, "--output", "cat")
+        if ran.code == 0 and ran.out:
+            yield unit, ran.out
+            yield name, ran.out
+
+
+def _cors(plan: Plan) -> Iterator[tuple[str, str]]:
+    import httpx  # noqa: PLC0415 - 60 ms that other commands do not pay
+
+    envoy = plan.library.config.gateway.envoy
+    if not envoy.enable:
+        return
+    scheme = "https" if envoy.tls else "http"
+    for origin in envoy.cors_origins:
+        headers = {"origin": origin, "access-control-request-method": "POST"}
+        try:
+            answer = httpx.options(
+                f"{scheme}://127.0.0.1:{envoy.port}/v1/chat/completions",
+                headers=headers,
+                timeout=5,
+                verify=False,  # noqa: S501 - the header is wanted, not the identity
+            )
+        except httpx.HTTPError:
+            continue
+        yield origin, answer.headers.get("access-control-allow-origin", "")

@@ -1,0 +1,40 @@
+"""The rules: each takes the plan and what was seen, and yields findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from llmgen.doctor.model import Finding, Seen
+from llmgen.doctor.rules import files, gateways, gpu, memory, options, programs, services
+from llmgen.plan.model import Plan
+
+Rule = Callable[[Plan, Seen], Iterator[Finding]]
+
+RULES: Final[tuple[Rule, ...]] = (
+    programs.present,
+    programs.llama_server_build,
+    programs.llama_swap_version,
+    options.known,
+    options.hidden,
+    files.models,
+    services.ports,
+    memory.total,
+    memory.amd_split,
+    memory.wired_limit,
+    gpu.nvidia_driver,
+    gpu.toolkit,
+    gpu.backend_in_build,
+    gpu.groups,
+    services.memlock,
+    services.linger,
+    services.restart_loops,
+    services.slow_load,
+    services.no_gpu_layers,
+    gateways.cors,
+)
+
+
+def diagnose(plan: Plan, seen: Seen) -> list[Finding]:
+    """Every rule's findings, in the order of the rules."""
+    return [finding for rule in RULES for finding in rule(plan, seen)]

@@ -1,0 +1,98 @@
+"""Memory of the machine against the profile: total, AMD's split, Apple's wired limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmgen.doctor.model import Finding, Seen, judged, unknown
+from llmgen.plan.model import Plan
+from llmgen.units import GIB, MIB, show_size
+
+VRAM, GTT = "mem_info_vram_total", "mem_info_gtt_total"
+TTM_PAGES = "/sys/module/ttm/parameters/pages_limit"
+# ttm.pages_limit counts pages of 4 KiB.
+PAGES_PER_GIB = 262144
+# The kernel keeps a part of what is installed: firmware, its own image, the crash area.
+KERNEL_SHARE = 0.06
+
+
+def total(plan: Plan, seen: Seen) -> Iterator[Finding]:
+    """The machine has the memory that [hardware] says."""
+    machine = plan.library.machine
+    expected = f"{show_size(machine.memory_bytes)} for the host"
+    if seen.memory_bytes is None:
+        yield unknown("memory-total", machine.host, expected, "the total could not be read")
+        return
+    yield judged(
+        "memory-total",
+        machine.host,
+        expected,
+        show_size(seen.memory_bytes),
+        ok=seen.memory_bytes >= machine.memory_bytes * (1 - KERNEL_SHARE),
+        fix=f'set `memory = "{seen.memory_bytes // GIB}GiB"` in [hardware], '
+        "or give the system more in the firmware's carve-out setting",
+    )
+
+
+def amd_split(plan: Plan, seen: Seen) -> Iterator[Finding]:
+    """AMD APUs: carve-out plus GTT, as the kernel reports them, hold what each device may take."""
+    machine = plan.library.machine
+    if machine.os != "linux" or machine.backend not in ("rocm", "vulkan") or not machine.devices:
+        return
+    wanted = max(device.memory_bytes for device in machine.devices)
+    expected = f"carve-out or GTT of at least {show_size(wanted)}"
+    readings = {
+        key: int(text)
+        for path, text in seen.sysfs.items()
+        for key in (VRAM, GTT)
+        if path.endswith(key) and text.strip().isdigit()
+    }
+    if not readings:
+        yield unknown("gpu-memory", "amdgpu", expected, f"no {VRAM} below /sys/class/drm")
+        return
+    vram, gtt = readings.get(VRAM, 0), readings.get(GTT, 0)
+    pages = wanted // GIB * PAGES_PER_GIB
+    yield judged(
+        "gpu-memory",
+        "amdgpu",
+        expected,
+        f"carve-out {show_size(vram)}, GTT {show_size(gtt)}",
+        # A driver reports a little less than the firmware's round number.
+        ok=max(vram, gtt) >= wanted * 0.98,
+        evidence=f"{TTM_PAGES} = {seen.sysfs.get(TTM_PAGES, 'not readable').strip()}",
+        fix=f"kernel argument `ttm.pages_limit={pages}`, or a larger carve-out in the firmware",
+    )
+
+
+def wired_limit(plan: Plan, seen: Seen) -> Iterator[Finding]:
+    """macOS: the wired limit lets the GPU take what the plan gives it."""
+    machine = plan.library.machine
+    if machine.backend != "metal" or not machine.devices:
+        return
+    wanted = machine.devices[0].memory_bytes
+    ran = seen.ran.get("sysctl iogpu.wired_limit_mb")
+    expected = f"a GPU working set of at least {show_size(wanted)}"
+    text = ran.out.strip() if ran and ran.code == 0 else ""
+    if not text.isdigit():
+        yield unknown("wired-limit", machine.host, expected, "`sysctl iogpu.wired_limit_mb` failed")
+        return
+    limit = int(text) * MIB
+    if limit == 0:
+        share = wanted / machine.memory_bytes
+        yield judged(
+            "wired-limit",
+            machine.host,
+            expected,
+            "the system's default",
+            ok=share <= (2 / 3 if machine.memory_bytes <= 36 * GIB else 0.75) + 0.005,
+            fix=f"`sudo sysctl iogpu.wired_limit_mb={wanted // MIB}`",
+        )
+        return
+    yield judged(
+        "wired-limit",
+        machine.host,
+        expected,
+        show_size(limit),
+        ok=limit >= wanted,
+        fix=f"`sudo sysctl iogpu.wired_limit_mb={wanted // MIB}`",
+    )

@@ -1,0 +1,241 @@
+"""Each rule has a machine where it holds, one where it fails, and one where nobody can tell."""
+
+import dataclasses
+from pathlib import PurePosixPath
+
+import pytest
+from making import config, facts
+
+from llmgen.budget.model import DeviceMemory, Estimate, ServerSettings
+from llmgen.config.tables.models import ServerOptions
+from llmgen.config.tables.sampling import Sampling
+from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
+from llmgen.doctor.rules import files, gateways, gpu, memory, options, programs, services
+from llmgen.layout import layout
+from llmgen.library import Library, Model, Open
+from llmgen.machine import Machine, MachineDevice
+from llmgen.plan.model import Keep, Placement, Plan, Router
+from llmgen.units import GIB
+
+FILE = "/home/llm/models/a.gguf"
+HELP = """\
+-c,    --ctx-size N                     size of the prompt context
+-fa,   --flash-attn [on|off|auto]       set Flash Attention use
+-lm,   --load-mode {none,mmap,mlock}    how weights are read
+"""
+
+
+def machine(**changes):
+    device = MachineDevice("gpu0", "CUDA0", 24 * GIB, 0)
+    base = Machine("box", "linux", "cuda", 32 * GIB, 2 * GIB, False, (device,), 0, GIB)
+    return dataclasses.replace(base, **changes)
+
+
+def plan(text="", *, on=None, argv=("llama-server", "--ctx-size", "4096"), **settings):
+    told = config('[models.a]\nmodel="a.gguf"\n' + text)
+    where = layout(told.paths, told.services.scope)
+    model = Model(
+        name="a",
+        title="a",
+        description="",
+        role="chat",
+        host="box",
+        ref="file:a.gguf",
+        facts=facts("a.gguf"),
+        path=PurePosixPath(FILE),
+        settings=ServerSettings(**settings),
+        open=Open(),
+        options=ServerOptions(),
+        sampling=Sampling(),
+        keep=Keep.ON_DEMAND,
+    )
+    estimate = Estimate(4096, 4096, True, (DeviceMemory("host", 0, 0, 0),))
+    placement = Placement(model, "box", Keep.ON_DEMAND, model.settings, estimate, {}, argv=argv)
+    library = Library(told, on or machine(), where, 11434, 250, (model,))
+    return Plan(library, (), (placement,), {"box": Router(1)}, (), (), ports={"a": 9001})
+
+
+SIZE = facts("a.gguf").size_bytes
+METAL = machine(
+    os="macos",
+    backend="metal",
+    unified=True,
+    memory_bytes=64 * GIB,
+    devices=(MachineDevice("gpu0", "MTL0", 56 * GIB, 0),),
+)
+HALO = machine(backend="rocm", devices=(MachineDevice("gpu0", "ROCm0", 96 * GIB, 0),))
+SPARK = machine(profile="dgx-spark")
+CORS = '[gateway.envoy]\nenable=true\ncors_origins=["http://page"]\n'
+VRAM = "/sys/class/drm/card0/device/mem_info_vram_total"
+SWAP = "/usr/local/bin/llama-swap"
+SERVER = "/usr/local/bin/llama-server"
+
+CASES = [
+    (
+        programs.present,
+        plan(),
+        Seen(programs={"llama_server": True, "llama_swap": True}),
+        Seen(programs={"llama_server": False, "llama_swap": True}),
+        Seen(),
+    ),
+    (
+        programs.llama_server_build,
+        plan(),
+        Seen(
+            ran={"llama_server --version": Ran(0, "", "version: 0.6.0-dev (build 11434, commit x)")}
+        ),
+        Seen(ran={"llama_server --version": Ran(0, "", "version: 9000 (abc)")}),
+        Seen(
+            ran={
+                "llama_server --version": Ran(0, "", "version: 0.6.0-dev (build 0, commit unknown)")
+            }
+        ),
+    ),
+    (
+        programs.llama_swap_version,
+        plan(),
+        Seen(ran={"llama_swap -version": Ran(0, "version: 251 (abc)")}),
+        Seen(ran={"llama_swap -version": Ran(0, "version: v199 (abc)")}),
+        Seen(ran={"llama_swap -version": Ran(0, "version: 0 (abc)")}),
+    ),
+    (
+        options.known,
+        plan(argv=("x", "--ctx-size", "1", "--flash-attn", "on")),
+        Seen(ran={"llama_server --help": Ran(0, HELP)}),
+        Seen(ran={"llama_server --help": Ran(0, HELP.replace("--ctx-size", "--other"))}),
+        Seen(ran={"llama_server --help": Ran(None)}),
+    ),
+    (options.hidden, plan(), Seen(), Seen(environment={"LLAMA_ARG_CTX_SIZE": "1"}), None),
+    (
+        files.models,
+        plan(),
+        Seen(files={FILE: FileSeen(SIZE, readable=True, magic=b"GGUF")}),
+        Seen(files={FILE: FileSeen(SIZE - 1, readable=True, magic=b"GGUF")}),
+        Seen(),
+    ),
+    (
+        services.ports,
+        plan(),
+        Seen(ports={9001: None}),
+        Seen(ports={9001: Holder(7, "nginx")}),
+        Seen(),
+    ),
+    (memory.total, plan(), Seen(memory_bytes=31 * GIB), Seen(memory_bytes=16 * GIB), Seen()),
+    (
+        memory.amd_split,
+        plan(on=HALO),
+        Seen(sysfs={VRAM: str(96 * GIB)}),
+        Seen(sysfs={VRAM: str(512 * 2**20)}),
+        Seen(),
+    ),
+    (
+        memory.wired_limit,
+        plan(on=METAL),
+        Seen(ran={"sysctl iogpu.wired_limit_mb": Ran(0, str(56 * 1024))}),
+        Seen(ran={"sysctl iogpu.wired_limit_mb": Ran(0, "0")}),
+        Seen(),
+    ),
+    (
+        gpu.nvidia_driver,
+        plan(),
+        Seen(ran={"nvidia-smi -L": Ran(0, "GPU 0: RTX 3090 (UUID)")}),
+        Seen(ran={"nvidia-smi -L": Ran(9, "", "couldn't communicate with the NVIDIA driver")}),
+        Seen(ran={"nvidia-smi -L": Ran(None)}),
+    ),
+    (
+        gpu.toolkit,
+        plan(on=SPARK),
+        Seen(ran={"nvidia-smi": Ran(0, "CUDA Version: 13.1 |")}),
+        Seen(ran={"nvidia-smi": Ran(0, "CUDA Version: 12.8 |")}),
+        Seen(),
+    ),
+    (
+        gpu.backend_in_build,
+        plan(),
+        Seen(
+            ran={"llama_server --list-devices": Ran(0, "Available devices:\n  CUDA0: RTX (24 GiB)")}
+        ),
+        Seen(ran={"llama_server --list-devices": Ran(0, "Available devices:\n")}),
+        Seen(),
+    ),
+    (
+        gpu.groups,
+        plan(on=HALO),
+        Seen(groups=("llm", "render", "video")),
+        Seen(groups=("llm",)),
+        Seen(),
+    ),
+    (
+        services.memlock,
+        plan(load_mode="mlock"),
+        Seen(memlock_bytes=-1),
+        Seen(memlock_bytes=1),
+        Seen(),
+    ),
+    (services.linger, plan(), Seen(linger=True), Seen(linger=False), Seen()),
+    (services.restart_loops, plan(), Seen(restarts={"u": 0}), Seen(restarts={"u": 9}), None),
+    (
+        services.slow_load,
+        plan(),
+        Seen(logs={"a": "load time = 900.0 ms"}),
+        Seen(logs={"a": "load time = 90000.0 ms"}),
+        None,
+    ),
+    (
+        services.no_gpu_layers,
+        plan(),
+        Seen(logs={"a": "offloaded 5/5 layers to GPU"}),
+        Seen(logs={"a": "offloaded 0/5 layers to GPU"}),
+        None,
+    ),
+    (
+        gateways.cors,
+        plan(CORS),
+        Seen(cors={"http://page": "http://page"}),
+        Seen(cors={"http://page": ""}),
+        Seen(),
+    ),
+]
+
+
+def verdicts(rule, made, seen):
+    return {finding.verdict.value for finding in rule(made, seen)}
+
+
+@pytest.mark.parametrize(
+    ("rule", "made", "well", "ill", "blind"), CASES, ids=lambda item: getattr(item, "__name__", "")
+)
+def test_rule_tells_well_from_ill_and_admits_what_it_cannot_see(rule, made, well, ill, blind):
+    assert verdicts(rule, made, well) <= {"ok", "unknown"}
+    assert "ok" in verdicts(rule, made, well)
+    assert "failed" in verdicts(rule, made, ill)
+    if blind is not None:
+        assert verdicts(rule, made, blind) == {"unknown"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "made", "well", "ill", "blind"), CASES, ids=lambda item: getattr(item, "__name__", "")
+)
+def test_every_failure_names_what_mends_it(rule, made, well, ill, blind):
+    del well, blind
+    failed = [item for item in rule(made, ill) if item.verdict.value == "failed"]
+    assert all(item.fix and item.expected and item.observed for item in failed)
+
+
+def test_every_rule_has_a_case():
+    from llmgen.doctor.rules import RULES  # noqa: PLC0415
+
+    assert {case[0] for case in CASES} == set(RULES)
+
+
+def test_value_that_the_installed_server_does_not_know_is_named():
+    made = plan(argv=("x", "--flash-attn", "sometimes"))
+    (only,) = options.known(made, Seen(ran={"llama_server --help": Ran(0, HELP)}))
+    assert only.observed == "unknown: --flash-attn sometimes"
+
+
+def test_an_error_page_in_place_of_a_model_is_seen():
+    page = FileSeen(SIZE, readable=True, magic=b"<!DO")
+    (only,) = files.models(plan(), Seen(files={FILE: page}))
+    assert only.verdict.value == "failed"
+    assert "GGUF" in only.expected
