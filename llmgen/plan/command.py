@@ -1,0 +1,295 @@
+"""From a model's settings to llama-server's options, as words, as variables, as INI lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from llmgen.budget.model import DraftSettings, ServerSettings
+from llmgen.config.tables.models import Lora
+from llmgen.layout import expand
+from llmgen.library import Library, Model
+from llmgen.plan.option_table import LOAD_MODE_AUTO_SINCE, LOAD_MODE_SINCE, OPTIONS, Option
+from llmgen.plan.options import BY_FLAG, ORDER, spelled
+from llmgen.units import MIB
+
+LOOPBACK: Final = "127.0.0.1"
+
+# A switch or toggle is on or off; every other option has its value as the server reads it.
+Value: TypeAlias = str | bool
+Pair: TypeAlias = tuple[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One option with its value."""
+
+    option: Option
+    value: Value
+
+
+def argv(
+    model: Model, settings: ServerSettings, library: Library, *, port: int = 0
+) -> tuple[str, ...]:
+    """The whole command of one server; without a port, the engine adds address and port."""
+    found = (*assignments(model, settings, library), *_listen(port))
+    return (str(library.layout.llama_server), *words(found), *model.extra_args)
+
+
+def assignments(model: Model, settings: ServerSettings, library: Library) -> tuple[Assignment, ...]:
+    """Every option of one server in the table's order; what moves memory is always there."""
+    pairs = (
+        *_files(model, settings, library),
+        *_memory(settings),
+        *_places(model, settings, library),
+        *_load_mode(settings.load_mode, library.build),
+        *_role(model, settings),
+        *_draft(model, settings.draft, library),
+        *_options(model, library),
+        *_sampling(model),
+    )
+    found = [Assignment(BY_FLAG[flag], value) for flag, value in pairs]
+    return tuple(sorted(found, key=lambda item: ORDER[item.option.flag]))
+
+
+def words(found: Iterable[Assignment]) -> tuple[str, ...]:
+    """The options as words of a command line."""
+    return tuple(word for item in found for word in _words(item))
+
+
+def variables(
+    found: Iterable[Assignment], build: int
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """The options as environment variables, and the words for those that have none."""
+    named: list[tuple[str, str]] = []
+    rest: list[str] = []
+    for item in found:
+        variable = item.option.variable_of(build)
+        if not variable:
+            rest += _words(item)
+        elif item.option.negative or item.value is not False:
+            named.append((variable, _text(item.value)))
+    return tuple(named), tuple(rest)
+
+
+def ini(found: Iterable[Assignment], extra: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
+    """The options as keys and values of the router's INI, free words included."""
+    pairs = [
+        (item.option.name, _text(item.value))
+        for item in found
+        if item.option.negative or item.value is not False
+    ]
+    return (*pairs, *_extra_pairs(extra))
+
+
+def _words(item: Assignment) -> tuple[str, ...]:
+    match item.value:
+        case True:
+            return (item.option.flag,)
+        case False:
+            return item.option.negative[:1]
+        case text:
+            return (item.option.flag, text)
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _extra_pairs(extra: Sequence[str]) -> Iterator[tuple[str, str]]:
+    at = 0
+    while at < len(extra):
+        valued = at + 1 < len(extra) and not spelled(extra[at + 1])
+        yield spelled(extra[at]).lstrip("-"), extra[at + 1] if valued else "true"
+        at += 2 if valued else 1
+
+
+def _listen(port: int) -> Iterator[Assignment]:
+    if port:
+        yield Assignment(BY_FLAG["--host"], LOOPBACK)
+        yield Assignment(BY_FLAG["--port"], str(port))
+
+
+def _files(model: Model, settings: ServerSettings, library: Library) -> Iterator[Pair]:
+    yield "--model", str(model.path)
+    yield "--alias", model.name
+    if model.mmproj_path is not None:
+        yield "--mmproj", str(model.mmproj_path)
+        yield "--mmproj-offload", settings.mmproj_offload
+    plain = [_file(item, library) for item in model.lora if item.scale == 1]
+    scaled = [
+        f"{_file(item, library)}:{_number(item.scale)}" for item in model.lora if item.scale != 1
+    ]
+    if plain:
+        yield "--lora", _csv(plain)
+    if scaled:
+        yield "--lora-scaled", _csv(scaled)
+
+
+def _file(item: Lora, library: Library) -> str:
+    return str(library.layout.model(item.path))
+
+
+def _csv(items: Iterable[str]) -> str:
+    """Join as the server's CSV reader wants it."""
+    return ",".join(
+        '"' + item.replace('"', '""') + '"' if "," in item or '"' in item else item
+        for item in items
+    )
+
+
+def _memory(settings: ServerSettings) -> Iterator[Pair]:
+    yield "--ctx-size", str(settings.ctx_size)
+    yield "--parallel", str(settings.parallel)
+    yield "--kv-unified", bool(settings.kv_unified)
+    yield "--batch-size", str(settings.batch_size)
+    yield "--ubatch-size", str(settings.ubatch_size)
+    yield "--flash-attn", settings.flash_attn
+    yield "--cache-type-k", settings.cache_type_k
+    yield "--cache-type-v", settings.cache_type_v
+    yield "--kv-offload", settings.kv_offload
+    yield "--swa-full", settings.swa_full
+    yield "--cache-ram", _mebibytes(settings.cache_ram_bytes)
+    yield "--ctx-checkpoints", str(settings.ctx_checkpoints)
+    yield "--fit", "off"
+
+
+def _mebibytes(size: int) -> str:
+    return "-1" if size < 0 else str(size // MIB)
+
+
+def _places(model: Model, settings: ServerSettings, library: Library) -> Iterator[Pair]:
+    names = {device.key: device.name for device in library.machine.devices}
+    yield "--device", _devices(settings.devices, names)
+    yield "--n-gpu-layers", _layers(settings.n_gpu_layers)
+    if model.options.split_mode is not None:
+        yield "--split-mode", model.options.split_mode
+    if model.options.main_gpu is not None:
+        yield "--main-gpu", str(model.options.main_gpu)
+    if settings.tensor_split:
+        yield "--tensor-split", ",".join(_number(share) for share in settings.tensor_split)
+    if settings.n_cpu_moe:
+        yield "--n-cpu-moe", str(settings.n_cpu_moe)
+    if settings.override_tensor:
+        yield (
+            "--override-tensor",
+            ",".join(
+                f"{pattern}={names.get(buffer, buffer)}"
+                for pattern, buffer in settings.override_tensor
+            ),
+        )
+
+
+def _devices(keys: Sequence[str], names: Mapping[str, str]) -> str:
+    # Without a list the server takes every device that it finds, also those nobody planned with.
+    return ",".join(names[key] for key in keys) or "none"
+
+
+def _layers(count: int) -> str:
+    return "all" if count < 0 else str(count)
+
+
+def _load_mode(mode: str, build: int) -> tuple[Pair, ...]:
+    if build >= LOAD_MODE_SINCE:
+        known = mode != "auto" or build >= LOAD_MODE_AUTO_SINCE
+        return (("--load-mode", mode),) if known else ()
+    older: dict[str, tuple[Pair, ...]] = {
+        "auto": (),
+        "mmap": (("--mmap", True),),
+        "none": (("--mmap", False),),
+        "mlock": (("--mmap", False), ("--mlock", True)),
+        "mmap+mlock": (("--mmap", True), ("--mlock", True)),
+        "dio": (("--direct-io", True),),
+    }
+    return older[mode]
+
+
+def _role(model: Model, settings: ServerSettings) -> Iterator[Pair]:
+    if model.role == "rerank":
+        # --reranking sets the pooling too.
+        yield "--reranking", True
+        return
+    if settings.embedding:
+        yield "--embedding", True
+    if settings.pooling:
+        yield "--pooling", settings.pooling
+    if model.options.embd_normalize is not None:
+        yield "--embd-normalize", str(model.options.embd_normalize)
+
+
+def _draft(model: Model, draft: DraftSettings | None, library: Library) -> Iterator[Pair]:
+    if draft is None:
+        return
+    names = {device.key: device.name for device in library.machine.devices}
+    yield "--spec-type", draft.spec_type
+    yield "--spec-draft-n-max", str(draft.n_max)
+    if model.spec_draft_n_min is not None:
+        yield "--spec-draft-n-min", str(model.spec_draft_n_min)
+    yield "--spec-draft-type-k", draft.cache_type_k
+    yield "--spec-draft-type-v", draft.cache_type_v
+    if model.draft_path is not None:
+        yield "--spec-draft-model", str(model.draft_path)
+        yield "--spec-draft-ngl", _layers(draft.n_gpu_layers)
+    if draft.devices:
+        yield "--spec-draft-device", _devices(draft.devices, names)
+
+
+# Options that are written as they stand, when they are set: (key of llm.toml, flag).
+_PLAIN: Final = {
+    "threads": "--threads",
+    "threads_batch": "--threads-batch",
+    "rope_scaling": "--rope-scaling",
+    "rope_scale": "--rope-scale",
+    "rope_freq_base": "--rope-freq-base",
+    "rope_freq_scale": "--rope-freq-scale",
+    "yarn_orig_ctx": "--yarn-orig-ctx",
+    "n_predict": "--n-predict",
+    "cache_reuse": "--cache-reuse",
+    "context_shift": "--context-shift",
+    "jinja": "--jinja",
+    "chat_template": "--chat-template",
+    "reasoning_format": "--reasoning-format",
+    "reasoning_budget": "--reasoning-budget",
+    "metrics": "--metrics",
+    "slots": "--slots",
+    "sleep_idle_seconds": "--sleep-idle-seconds",
+}
+
+
+def _options(model: Model, library: Library) -> Iterator[Pair]:
+    for key, flag in _PLAIN.items():
+        value = getattr(model.options, key)
+        if value is not None:
+            yield flag, _plain(value)
+    if model.options.chat_template_file is not None:
+        layout = library.layout
+        file = expand(model.options.chat_template_file, layout.home, ("paths", "home"))
+        yield "--chat-template-file", str(layout.config / file)
+    if model.options.chat_template_kwargs is not None:
+        kwargs = json.dumps(model.options.chat_template_kwargs, separators=(",", ":"))
+        yield "--chat-template-kwargs", kwargs
+
+
+def _sampling(model: Model) -> Iterator[Pair]:
+    for option in OPTIONS:
+        table, _, key = option.key.partition(".")
+        value = getattr(model.sampling, key) if table == "sampling" else None
+        if isinstance(value, tuple):
+            yield option.flag, ";".join(value)
+        elif value is not None:
+            yield option.flag, _plain(value)
+
+
+def _plain(value: bool | float | str) -> Value:
+    match value:
+        case bool() | str():
+            return value
+        case _:
+            return _number(value)
+
+
+def _number(value: float) -> str:
+    """The shortest text that is the same number."""
+    return str(int(value)) if value == int(value) else repr(value)
