@@ -10,9 +10,8 @@ from llmgen.budget.geometry import Geometry, all_rows
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import HostMemory, ServerSettings
 from llmgen.budget.rows import F32
+from llmgen.budget.weights import is_mapped
 
-# Load modes that read the file into memory instead of mapping it.
-_UNMAPPED: Final = ("none", "dio")
 # --cache-ram -1 has no limit of its own; the most that one slot's context can put there is counted.
 _UNLIMITED: Final = -1
 
@@ -26,13 +25,12 @@ def host_memory(
 ) -> HostMemory:
     """The most that the options allow."""
     context = tuple(shares)
-    mapped = settings.load_mode not in _UNMAPPED
     whole = sum(share.bytes_total for share in context)
     return HostMemory(
         output=_outputs(model, settings, counts),
         prompt_cache=_prompt_cache(settings, whole),
         checkpoints=settings.ctx_checkpoints * counts.slots * _checkpoint(counts, context),
-        page_cache=weights_on_host if mapped else 0,
+        page_cache=weights_on_host if is_mapped(settings) else 0,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -35,11 +34,6 @@ class Overrides:
         if layer is not None and layer < self.cpu_moe and is_expert(group):
             return HOST
         return None
-
-    def move(self, group: TensorGroup, layer: int | None, homes: Counter[str]) -> Counter[str]:
-        """``homes`` with the tensor where an option puts it."""
-        device = self.of(group, layer)
-        return homes if device is None else Counter({device: 1})
 
 
 def is_expert(group: TensorGroup) -> bool:

@@ -32,6 +32,11 @@ _FIRST: Final = (
     "conv1d.",
 )
 _EACH: Final = ("rope_freqs.", "rope_factors_long.", "rope_factors_short.")
+# These call their output norm by that name.
+_NORM_AT_END: Final = ("lfm2", "lfm2moe")
+# Their loaders ask for the output matrix before the embedding. Where both are the same tensor on
+# the host, that makes two copies, unless the file is mapped.
+_OUTPUT_FIRST: Final = ("gemma3n", "gemma4", "gemma4-assistant")
 # GGML_OP_NONE: no graph reads them.
 _UNUSED: Final = ("masked_embd_centroids.", "masked_embd_ordering.")
 
@@ -62,16 +67,27 @@ def weights(
 ) -> Weights:
     """Sum the loaded tensors by device."""
     on: dict[str, Counter[str]] = {name: Counter() for name in (HOST, *placement.devices)}
-    moved, last = overrides(settings), model.blocks if nextn_loaded else model.blocks - model.nextn
+    loading = _Loading(
+        model.name,
+        placement,
+        overrides(settings),
+        last=model.blocks if nextn_loaded else model.blocks - model.nextn,
+        tied=not any(group.pattern == _OUTPUT for group in tensors),
+        mapped=is_mapped(settings),
+    )
     copied = 0
-    tied = not any(group.pattern == _OUTPUT for group in tensors)
     for group in tensors:
         size = padded(group.bytes_each, _ALIGNMENT)
-        for device, count in _homes(group, placement, moved, last, tied=tied).items():
+        for device, count in loading.homes(group).items():
             on[device][_kind(group)] += size * count
             if device == HOST and placement.layers[-1] != HOST and is_expert(group):
                 copied = max(copied, size)
     return Weights(on, copied)
+
+
+def is_mapped(settings: ServerSettings) -> bool:
+    """Whether weights on the host are mapped files; auto maps where the system can."""
+    return settings.load_mode not in ("none", "dio")
 
 
 def _kind(group: TensorGroup) -> str:
@@ -80,37 +96,47 @@ def _kind(group: TensorGroup) -> str:
     return "token embedding" if group.pattern.startswith("token_embd.w") else "output and norms"
 
 
-def _homes(
-    group: TensorGroup, placement: Placement, moved: Overrides, last: int, *, tied: bool
-) -> Counter[str]:
-    """How many tensors of a group lie on each device."""
-    if not group.layers:
-        return _single_homes(group, placement, moved, tied=tied)
-    if not moved:
-        return Counter(placement.layers[il] for il in group.layers if il < last)
-    return Counter(moved.of(group, il) or placement.layers[il] for il in group.layers if il < last)
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """One run of the loader: where each tensor goes."""
 
+    name: str
+    placement: Placement
+    moved: Overrides
+    last: int
+    tied: bool
+    mapped: bool
 
-def _single_homes(
-    group: TensorGroup, placement: Placement, moved: Overrides, *, tied: bool
-) -> Counter[str]:
-    name = group.pattern
-    if name.startswith(_UNUSED):
-        return Counter()
-    if name.startswith(_EACH):
-        return Counter(set(placement.layers))
-    homes = Counter(dict.fromkeys(_single_devices(name, placement, tied=tied), 1))
-    return moved.move(group, None, homes) if moved else homes
+    def homes(self, group: TensorGroup) -> Counter[str]:
+        """How many tensors of a group lie on each device."""
+        if not group.layers:
+            return self._outside(group)
+        layers = [il for il in group.layers if il < self.last]
+        if not self.moved:
+            return Counter(map(self.placement.of, layers))
+        return Counter(self.moved.of(group, il) or self.placement.of(il) for il in layers)
 
+    def _outside(self, group: TensorGroup) -> Counter[str]:
+        if group.pattern.startswith(_UNUSED):
+            return Counter()
+        if group.pattern.startswith(_EACH):
+            return Counter(set(self.placement.layers))
+        return self._requested(self.moved.of(group, None), group.pattern)
 
-def _single_devices(name: str, placement: Placement, *, tied: bool) -> Iterator[str]:
-    if name == _EMBEDDING:
-        yield HOST
-        if tied:  # asked for once more as the output matrix; one buffer holds it once
-            yield placement.output
-    elif name.startswith(_INPUTS):
-        yield HOST
-    elif name.startswith(_FIRST):
-        yield placement.layers[0]
-    else:
-        yield placement.output
+    def _requested(self, moved: str | None, name: str) -> Counter[str]:
+        """A tensor that is asked for twice on one device is there once, if the order allows."""
+        homes = Counter(moved or device for device in self._devices(name))
+        twice = name == _EMBEDDING and self.name in _OUTPUT_FIRST and not self.mapped
+        return homes if twice else Counter(set(homes))
+
+    def _devices(self, name: str) -> Iterator[str]:
+        if name == _EMBEDDING:
+            yield HOST
+            if self.tied:  # asked for once more as the output matrix
+                yield self.placement.output
+        elif name.startswith(_INPUTS):
+            yield HOST
+        elif name.startswith(_FIRST) and self.name not in _NORM_AT_END:
+            yield self.placement.layers[0]
+        else:
+            yield self.placement.output
