@@ -1,4 +1,4 @@
-"""Where things are on the machine: programs, models, configuration, state; ``~`` is resolved here."""
+"""Where things are on the machine: programs, models, configuration, state; ``~`` ends here."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Layout:
 
 
 def layout(paths: Paths, scope: Scope) -> Layout:
-    """Resolve every folder and program; ConfigError when ``~`` has no home or a path is relative."""
+    """Every folder and program; ConfigError when ``~`` has no home or a path is relative."""
     home = PurePosixPath(paths.home) if paths.home is not None else None
     index = 1 if scope == "user" else 0
 
@@ -55,7 +55,7 @@ def layout(paths: Paths, scope: Scope) -> Layout:
                     "config.relative-path",
                     f"`{text}` is not an absolute path",
                     ("paths", key),
-                    hint="services start in another folder; write the whole path or begin with `~/`",
+                    hint="services start in another folder; begin the path with `/` or `~/`",
                 )
             )
         return path

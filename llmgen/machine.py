@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
 
-from llmgen.config.tables.hardware import Backend, OperatingSystem
+from llmgen.budget.model import HOST
+from llmgen.config.tables.hardware import Backend, Device, Hardware, OperatingSystem
+from llmgen.config.tables.services import Budget
+from llmgen.errors import ConfigError, Diagnostic
+from llmgen.profiles import profiles
+from llmgen.units import GIB
+
+# A disk that nobody described: an ordinary NVMe drive of a mainstream board.
+ASSUMED_DISK_BYTES: Final = 2 * GIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +53,100 @@ class Machine:
     def device(self, key: str) -> MachineDevice:
         """The device ``gpu0``, ``gpu1`` …; KeyError when there is none."""
         return {item.key: item for item in self.devices}[key]
+
+
+# What llama-server calls a backend's devices.
+DEVICE_NAMES: Final[dict[Backend, str]] = {
+    "cuda": "CUDA",
+    "rocm": "ROCm",
+    "vulkan": "Vulkan",
+    "metal": "MTL",
+    "cpu": "CPU",
+}
+
+
+def machine(hardware: Hardware, budget: Budget) -> Machine:
+    """[hardware] laid over its profile; ConfigError when something is missing in both."""
+    profile = _profile(hardware.profile)
+    base = Hardware.model_validate_json(
+        json.dumps({key: value for key, value in profile.items() if key != "source"})
+    )
+    values = {
+        key: own if (own := getattr(hardware, key)) is not None else getattr(base, key)
+        for key in Hardware.model_fields
+    }
+    _refuse_missing(values, hardware.profile)
+    backend: Backend = values["backend"]
+    return Machine(
+        host=hardware.host,
+        os=values["os"],
+        backend=backend,
+        memory_bytes=values["memory"],
+        reserve_bytes=(values["reserve"] or 0) + budget.reserve.get(HOST, 0),
+        unified=bool(values["unified"]),
+        devices=tuple(
+            _device(index, device, backend, budget)
+            for index, device in enumerate(values["devices"] or ())
+        ),
+        process_overhead_bytes=values["process_overhead"] or 0,
+        disk_bandwidth_bytes=values["disk_bandwidth"] or ASSUMED_DISK_BYTES,
+        threads=values["threads"] or 0,
+        environment=tuple(sorted((values["environment"] or {}).items())),
+        profile=hardware.profile or "",
+        source=profile.get("source", ""),
+    )
+
+
+def _device(index: int, device: Device, backend: Backend, budget: Budget) -> MachineDevice:
+    key = f"gpu{index}"
+    return MachineDevice(
+        key=key,
+        name=device.name or f"{DEVICE_NAMES[backend]}{index}",
+        memory_bytes=device.memory,
+        reserve_bytes=device.reserve + budget.reserve.get(key, 0),
+    )
+
+
+def _profile(name: str | None) -> dict[str, Any]:
+    known = profiles()
+    if name is None:
+        return {}
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        hint = f"did you mean `{near[0]}`?" if near else f"profiles: {', '.join(known)}"
+        raise ConfigError(
+            Diagnostic(
+                "hardware.unknown-profile",
+                f"there is no profile `{name}`",
+                ("hardware", "profile"),
+                hint=hint,
+            )
+        )
+    return known[name]
+
+
+def _refuse_missing(values: dict[str, Any], profile: str | None) -> None:
+    who = f"profile `{profile}`" if profile else "[hardware] without a `profile`"
+    missing = [key for key in ("os", "backend", "memory") if values[key] is None]
+    if values["devices"] is None and values["backend"] not in (None, "cpu"):
+        missing.append("devices")
+    if missing:
+        raise ConfigError(
+            [
+                Diagnostic(
+                    "hardware.missing",
+                    f"{who} needs `{key}`",
+                    ("hardware", key),
+                    hint=_EXAMPLES[key],
+                )
+                for key in missing
+            ]
+        )
+
+
+_EXAMPLES: Final = {
+    "os": '`os = "linux"`',
+    "backend": '`backend = "cuda"`',
+    "memory": '`memory = "62GiB"`: what the system reports as its total',
+    "devices": '`devices = [{ memory = "24564MiB" }]`: what the driver reports',
+}

@@ -83,9 +83,10 @@ def plan(found: Read) -> Plan:
     from llmgen.plan.place import place
 
     try:
-        return place(library(found))
+        placed: Plan = place(library(found))
     except LlmgenError as error:
         raise found.located(error) from None
+    return placed
 
 
 def tree(found: Read, placed: Plan, session: Session, targets: Sequence[str] = ()) -> Tree:
@@ -94,7 +95,7 @@ def tree(found: Read, placed: Plan, session: Session, targets: Sequence[str] = (
     from llmgen.render.environment import make_render
     from llmgen.targets import TARGETS
 
-    render = make_render(session.templates)
+    render = make_render([Path(session.templates)] if session.templates else [])
     try:
         return Tree(
             artifact

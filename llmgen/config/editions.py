@@ -15,8 +15,9 @@ class Edition:
     """Defaults of one edition; a later edition may change them, an existing file keeps its own.
 
     ``build`` and ``swap_version`` are aimed at when llm.toml names none; the ranges are those that
-    the tests have passed. ``context`` caps the trained context of generating roles when ``ctx_size`` is
-    absent, ``context_others`` that of embedding and rerank, whose physical batch must hold an input.
+    the tests have passed. ``context`` caps the trained context of generating roles when
+    ``ctx_size`` is absent, ``context_others`` that of embedding and rerank, whose physical batch
+    must hold a whole input.
     """
 
     number: int
@@ -33,7 +34,7 @@ class Edition:
     others: Mapping[str, Any] = field(default_factory=dict)
 
     def longest_context(self, role: Role) -> int:
-        """The context of a model of this role when ``ctx_size`` is absent and it was trained for more."""
+        """The context when ``ctx_size`` is absent and the model was trained for more."""
         return self.context if role in GENERATES else self.context_others
 
     def options(self, role: Role) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Config and facts to Library: what llm.toml means, every default filled, every reference checked."""
+"""Config and facts to Library: every default filled, every reference checked."""
 
 from __future__ import annotations
 

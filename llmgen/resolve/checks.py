@@ -63,7 +63,7 @@ def _projector(model: Model) -> Iterator[Diagnostic]:
     if model.mmproj is not None and model.mmproj.architecture != "clip":
         yield Diagnostic(
             "models.not-a-projector",
-            f"the `mmproj` of `{model.name}` is a `{model.mmproj.architecture}` model, no projector",
+            f"the `mmproj` of `{model.name}` is no projector: `{model.mmproj.architecture}`",
             ("models", model.name, "mmproj"),
             hint="projector files are called mmproj-*.gguf",
         )

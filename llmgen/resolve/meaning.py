@@ -98,7 +98,7 @@ def _devices(name: str, table: Model, machine: Machine) -> Iterator[Diagnostic]:
     if split and len(split) != len(device or known):
         yield Diagnostic(
             "models.split-shares",
-            f"`tensor_split` of `{name}` has {len(split)} shares for {len(device or known)} devices",
+            f"`tensor_split` of `{name}`: {len(split)} shares for {len(device or known)} devices",
             ("models", name, "tensor_split"),
             hint="one share for each device",
         )
@@ -108,7 +108,7 @@ def _services(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
     if table.host is not None and table.host != config.hardware.host:
         yield Diagnostic(
             "models.no-host",
-            f"`{name}` is on host `{table.host}`, but [hardware] describes `{config.hardware.host}`",
+            f"`{name}` is on host `{table.host}`, [hardware] describes `{config.hardware.host}`",
             ("models", name, "host"),
             hint="one llm.toml plans one machine for now; overlay a second file with `-c`",
         )

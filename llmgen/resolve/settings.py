@@ -82,7 +82,7 @@ def settings(
 
 
 def context_size(chosen: ServerOptions, facts: GgufFacts, longest: int) -> int:
-    """The context asked for; absent: the trained one, at most ``longest``; "max": the trained one."""
+    """The context asked for; absent: the trained one up to ``longest``; "max": the trained one."""
     trained = trained_context(facts)
     if isinstance(chosen.ctx_size, int):
         return chosen.ctx_size

@@ -1,3 +1,5 @@
+from click import unstyle
+
 from llmgen.cli.frames import frames
 from llmgen.errors import Diagnostic, Location
 
@@ -10,7 +12,7 @@ def test_frame_shows_place_line_caret_note_and_hint():
         notes=("weights 17.3 GiB",),
         hint="did you mean `ctx_size`?",
     )
-    assert frames([item]) == (
+    assert unstyle(frames([item])) == (
         "error[config.unknown-key]: unknown key `ctx_sise` in [models.coder]\n"
         "  --> llm.toml:14:1\n"
         "   |\n"
@@ -24,7 +26,7 @@ def test_frame_shows_place_line_caret_note_and_hint():
 
 def test_short_form_is_one_line():
     item = Diagnostic("a.b", "wrong", location=Location("llm.toml", 3, 2))
-    assert frames([item], short=True) == "llm.toml:3:2: error[a.b]: wrong\n"
+    assert unstyle(frames([item], short=True)) == "llm.toml:3:2: error[a.b]: wrong\n"
 
 
 def test_caret_never_runs_past_the_line():

@@ -40,9 +40,7 @@ _DURATION_SCHEMA = {
 }
 
 # Bytes: 1073741824, "1GiB", "96 GB".
-Size: TypeAlias = Annotated[
-    int, Field(ge=0), BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)
-]
+Size: TypeAlias = Annotated[int, Field(ge=0), BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)]
 # Tokens: 65536, "64K".
 Tokens: TypeAlias = Annotated[
     int, Field(ge=1), BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)

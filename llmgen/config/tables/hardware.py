@@ -67,11 +67,11 @@ class Paths(Table):
     models: Line = "~/models"
     """Folder of the model files; relative model paths start here."""
     config: Line | None = None
-    """Where `install` puts configuration; absent: /etc/llmgen, or ~/.config/llmgen for user scope."""
+    """Where `install` puts configuration; absent: /etc/llmgen, or ~/.config/llmgen (user)."""
     state: Line | None = None
     """Logs and state of the services; absent: /var/lib/llmgen, or ~/.local/state/llmgen."""
     runtime: Line | None = None
-    """Private folder for files with secrets filled in; absent: /run/llmgen, or ~/.local/state/llmgen/run."""
+    """Private folder for files with secrets; absent: /run/llmgen, or ~/.local/state/llmgen/run."""
     llama_server: Line = "/usr/local/bin/llama-server"
     """llama-server."""
     llama_swap: Line = "/usr/local/bin/llama-swap"

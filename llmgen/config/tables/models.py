@@ -117,7 +117,7 @@ class ServerOptions(Table):
     override_tensor: tuple[Line, ...] | None = None
     """`PATTERN=BUFFER` pairs (`--override-tensor`); buffers are `CPU` and device names."""
     device: tuple[Line, ...] | Literal["auto"] | None = None
-    """Devices that hold the model, as [hardware] numbers them: `["gpu0"]`; `"auto"`: llmgen chooses."""
+    """Devices that hold the model, in [hardware]'s order: `["gpu0"]`, or `"auto"`."""
     tensor_split: tuple[Share, ...] | Literal["auto"] | None = None
     """Shares of the devices (`--tensor-split`)."""
     split_mode: Literal["none", "layer", "row"] | None = None
@@ -125,7 +125,7 @@ class ServerOptions(Table):
     main_gpu: int | None = Field(default=None, ge=0)
     """The device for `split_mode = "none"` (`--main-gpu`)."""
     cache_ram: Size | None = None
-    """Most host memory of the prompt cache (`--cache-ram`); llmgen's default is 0, the server's 8 GiB."""
+    """Most host memory of the prompt cache (`--cache-ram`); llmgen's default: 1 GiB, 0 for others."""
     ctx_checkpoints: int | None = Field(default=None, ge=0)
     """Most checkpoints for each slot (`--ctx-checkpoints`), for models with windows or state."""
     load_mode: Literal["auto", "none", "mmap", "mlock", "mmap+mlock", "dio"] | None = None
@@ -203,7 +203,8 @@ class Model(Source, ServerOptions):
     default: bool = False
     """Answers requests of its role that name no model."""
     keep: Literal["always", "on_demand"] | None = None
-    """`always`: a service of its own; `on_demand`: loaded by [services] on_demand. Absent: always for embedding and rerank."""
+    """`always`: a service of its own (the default of embedding and rerank); `on_demand`: loaded
+    by [services] on_demand (the default of the others)."""
     pin: bool = False
     """An on-demand model that is never evicted."""
     preload: bool = False

@@ -90,7 +90,8 @@ class PlanTable(Table):
     never_together: tuple[tuple[ModelName, ...], ...] = ()
     """Sets of models that must never be loaded together."""
     prefer: tuple[
-        Literal["n_gpu_layers", "n_cpu_moe", "cache_type", "ctx_size", "device", "tensor_split"], ...
+        Literal["n_gpu_layers", "n_cpu_moe", "cache_type", "ctx_size", "device", "tensor_split"],
+        ...,
     ] = ("device", "tensor_split", "cache_type", "n_cpu_moe", "n_gpu_layers", "ctx_size")
     """Order in which open values are settled."""
     engine: Literal["matrix", "groups", "auto"] = "auto"

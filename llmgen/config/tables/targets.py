@@ -23,9 +23,14 @@ class ClientsTarget(Table):
     """What clients reach; absent: the enabled gateway on loopback."""
     api_key_env: Line = "LLM_API_KEY"
     """Environment variable that holds the client's key."""
-    formats: tuple[
-        Literal["env", "opencode", "continue", "aider", "zed", "open_webui"], ...
-    ] = ("env", "opencode", "continue", "aider", "zed", "open_webui")
+    formats: tuple[Literal["env", "opencode", "continue", "aider", "zed", "open_webui"], ...] = (
+        "env",
+        "opencode",
+        "continue",
+        "aider",
+        "zed",
+        "open_webui",
+    )
     """Which files to write."""
 
 

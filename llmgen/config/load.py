@@ -1,0 +1,84 @@
+"""Sources to Config: overlays, the edition first, then types; every mistake with its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from llmgen.config.editions import EDITIONS
+from llmgen.config.mistakes import diagnostics
+from llmgen.config.model import Config
+from llmgen.config.requires import refuse_other_versions
+from llmgen.config.source import Source
+from llmgen.config.spans import Located
+from llmgen.errors import ConfigError, Diagnostic, KeyPath, LlmgenError, Location
+
+
+def load(sources: Sequence[Source]) -> Config:
+    """The typed config of llm.toml and the files laid over it; ConfigError with every mistake."""
+    document: dict[str, Any] = {}
+    for source in sources:
+        document = overlay(document, source.document)
+    try:
+        refuse_other_versions(document)
+        config = Config.model_validate_json(json.dumps(document))
+    except ValidationError as error:
+        places = {key for source in sources for key in source.spans}
+        raise located(ConfigError(diagnostics(error, places)), sources) from None
+    except ConfigError as error:
+        raise located(error, sources) from None
+    if config.edition not in EDITIONS:
+        newest = max(EDITIONS)
+        wrong = Diagnostic(
+            "config.edition",
+            f"edition {config.edition} is not known to this llmgen",
+            ("edition",),
+            hint=f"`edition = {newest}`, or a newer llmgen",
+        )
+        raise located(ConfigError(wrong), sources)
+    return config
+
+
+def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """``below`` with every key of ``above``: tables are merged, all other values replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        if isinstance(value, dict) and isinstance(under, dict):
+            merged[key] = overlay(under, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def located(error: LlmgenError, sources: Sequence[Source]) -> LlmgenError:
+    """The same error with places in llm.toml for all diagnostics that only have a key."""
+    return type(error)(
+        [
+            item if item.location or not item.key else replace(item, location=locate(sources, item))
+            for item in error.diagnostics
+        ]
+    )
+
+
+def locate(sources: Sequence[Source], item: Diagnostic) -> Location | None:
+    """Where the key of a diagnostic is written; its nearest table where it is not."""
+    for key in (item.key[:length] for length in range(len(item.key), 0, -1)):
+        # The last file that writes the key is the one that counts.
+        for source in reversed(sources):
+            found = source.spans.get(key)
+            if found is not None:
+                return source.location(
+                    found.key if _is_about_key(item, key, found) else found.value
+                )
+    return None
+
+
+def _is_about_key(item: Diagnostic, key: KeyPath, found: Located) -> bool:
+    """Unknown and missing keys, and whole tables, are shown at the key; the rest at the value."""
+    table = key != item.key or found.value.start < found.key.start
+    return table or item.code in ("config.unknown-key", "config.missing-key", "names.taken")

@@ -1,0 +1,131 @@
+"""llm.toml as text: reading it, parsing it, and saying where it is not TOML."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from llmgen.config.spans import Located, Span, locate
+from llmgen.errors import ConfigError, Diagnostic, InputError, KeyPath, Location
+
+STDIN = "<stdin>"
+_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One llm.toml: its name as the user wrote it, its text, and the parsed document."""
+
+    name: str
+    text: str
+    document: dict[str, Any]
+
+    @cached_property
+    def spans(self) -> dict[KeyPath, Located]:
+        """Where every key and value is written; computed for the first diagnostic only."""
+        return locate(self.text)
+
+    def location(self, span: Span) -> Location:
+        """Line, column and the line's text of a span."""
+        return place(self.name, self.text, span)
+
+
+def read(name: str) -> Source:
+    """Read a file, or standard input for ``-``; InputError or ConfigError with the place."""
+    if name == "-":
+        return parse(STDIN, _decode(STDIN, sys.stdin.buffer.read()))
+    try:
+        content = Path(name).read_bytes()
+    except FileNotFoundError:
+        raise InputError(
+            Diagnostic("config.no-file", f"there is no `{name}`", hint="`llmgen init` writes one")
+        ) from None
+    except OSError as error:
+        raise InputError(
+            Diagnostic("config.unreadable", f"`{name}` cannot be read: {error.strerror}")
+        ) from error
+    return parse(name, _decode(name, content))
+
+
+def parse(name: str, text: str) -> Source:
+    """The document of a TOML text; ConfigError where it is not TOML, or holds a date."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(_syntax(name, text, str(error))) from None
+    source = Source(name, text, document)
+    dates = [*_dates(document)]
+    if dates:
+        raise ConfigError([_date(source, key) for key in dates])
+    return source
+
+
+def place(name: str, text: str, span: Span) -> Location:
+    """A span of the text as line and column, with the line itself."""
+    line = text.count("\n", 0, span.start) + 1
+    start = text.rfind("\n", 0, span.start) + 1
+    end = text.find("\n", start)
+    end = len(text) if end < 0 else end
+    length = max(1, min(span.end, end) - span.start)
+    return Location(name, line, span.start - start + 1, length, text[start:end].rstrip("\r"))
+
+
+def _decode(name: str, content: bytes) -> str:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = error.start - (content.rfind(b"\n", 0, error.start) + 1) + 1
+        raise ConfigError(
+            Diagnostic(
+                "config.not-utf8",
+                f"`{name}` is not UTF-8",
+                location=Location(name, line, column),
+                hint="save it as UTF-8",
+            )
+        ) from None
+    return text.removeprefix("\ufeff")
+
+
+def _syntax(name: str, text: str, message: str) -> Diagnostic:
+    match = _AT.search(message)
+    what = _AT.sub("", message)
+    offset = len(text.rstrip()) if match is None or match[1] is None else None
+    if match is not None and match[1] is not None:
+        lines = text.split("\n")
+        offset = sum(len(line) + 1 for line in lines[: int(match[1]) - 1]) + int(match[2]) - 1
+    at = offset or 0
+    return Diagnostic(
+        "config.not-toml",
+        f"this is not TOML: {what[:1].lower()}{what[1:]}",
+        location=place(name, text, Span(at, at + 1)),
+        hint="text needs quotes, tables need brackets: https://toml.io",
+    )
+
+
+def _dates(value: object, key: KeyPath = ()) -> list[KeyPath]:
+    match value:
+        case dict():
+            return [found for name, item in value.items() for found in _dates(item, (*key, name))]
+        case list():
+            return [found for at, item in enumerate(value) for found in _dates(item, (*key, at))]
+        case datetime() | date() | time():
+            return [key]
+        case _:
+            return []
+
+
+def _date(source: Source, key: KeyPath) -> Diagnostic:
+    return Diagnostic(
+        "config.date",
+        "a date has no meaning in llm.toml",
+        key,
+        source.location(source.spans[key].value),
+        hint="write text in quotes",
+    )

@@ -1,0 +1,37 @@
+"""The built-in hardware profiles: data/profiles.toml as [hardware] tables."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from llmgen.units import GIB, parse_size
+
+_SIZED = "sizes_gib"
+
+
+@cache
+def profiles() -> dict[str, dict[str, Any]]:
+    """Profile name to the keys of [hardware] that it fills, ``source`` beside them."""
+    text = resources.files("llmgen").joinpath("data/profiles.toml").read_text("utf-8")
+    found: dict[str, dict[str, Any]] = {}
+    for name, table in tomllib.loads(text).items():
+        if _SIZED in table:
+            found |= {f"{name}-{size}gb": _sized(table, size) for size in table[_SIZED]}
+        else:
+            found[name] = table
+    return found
+
+
+def _sized(table: dict[str, Any], size_gib: int) -> dict[str, Any]:
+    """A machine of a family that differs only in memory."""
+    share = next(row["share"] for row in table["working_set"] if size_gib <= row["up_to_gib"])
+    device = {
+        "memory": int(size_gib * GIB * share),
+        "reserve": parse_size(table["device_reserve"]),
+        "name": table["device_name"],
+    }
+    keys = ("os", "backend", "unified", "reserve", "process_overhead", "disk_bandwidth", "source")
+    return {key: table[key] for key in keys} | {"memory": size_gib * GIB, "devices": [device]}
