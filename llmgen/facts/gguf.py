@@ -1,0 +1,98 @@
+"""GGUF headers: from a source's first bytes to values and tensors, nothing else read.
+
+The format is ggml-org/ggml `docs/gguf.md`; what is refused here is what ggml's own reader
+(`ggml/src/gguf.cpp`) refuses, and what would need unbounded time or memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import Final
+
+from llmgen.facts.gguf_reader import Reader, Tensor
+from llmgen.facts.model import HeaderValue
+from llmgen.facts.refusals import refused
+from llmgen.facts.window import ByteSource, Window
+
+MAGIC: Final = b"GGUF"
+DEFAULT_ALIGNMENT: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One file's header. ``lengths`` are the elements of every array, kept or skipped."""
+
+    name: str
+    version: int
+    big_endian: bool
+    alignment: int
+    values: Mapping[str, HeaderValue]
+    lengths: Mapping[str, int]
+    tensors: tuple[Tensor, ...]
+    data_offset: int
+    raw: bytes = field(repr=False, compare=False)
+
+
+def read_header(source: ByteSource) -> Header:
+    """Read one file's header; InputError says what is wrong with it."""
+    window = Window(source)
+    version, endian = _version(window)
+    reader = Reader(window, endian)
+    tensor_count, key_count = reader.counts()
+    reader.values(key_count)
+    alignment = _alignment(window.name, reader.found)
+    tensors = reader.tensors(tensor_count, alignment)
+    end = window.position
+    data_offset = -(-end // alignment) * alignment
+    _inside(window, data_offset, tensors)
+    return Header(
+        name=window.name,
+        version=version,
+        big_endian=endian == ">",
+        alignment=alignment,
+        values=reader.found,
+        lengths=reader.lengths,
+        tensors=tensors,
+        data_offset=data_offset,
+        raw=window.data[:end],
+    )
+
+
+def _version(window: Window) -> tuple[int, str]:
+    if window.source.read_at(0, 4) != MAGIC:
+        raise refused("not-gguf", f"`{window.name}` is no GGUF file", "name a .gguf file")
+    begin = window.need(8, "the version") + 4
+    for endian in "<>":
+        version = Struct(endian + "I").unpack_from(window.data, begin)[0]
+        if version in {2, 3}:
+            return version, endian
+    little = int.from_bytes(window.data[begin : begin + 4], "little")
+    raise refused(
+        "gguf-version",
+        f"`{window.name}` is GGUF version {little}; versions 2 and 3 can be read",
+        "convert the model again with a current llama.cpp",
+    )
+
+
+def _alignment(name: str, values: Mapping[str, HeaderValue]) -> int:
+    value = values.get("general.alignment", DEFAULT_ALIGNMENT)
+    if type(value) is not int or value <= 0 or value & (value - 1) or value >= 2**32:
+        raise refused(
+            "alignment", f"`general.alignment` of `{name}` is {value!r}, which is no power of two"
+        )
+    return value
+
+
+def _inside(window: Window, data_offset: int, tensors: tuple[Tensor, ...]) -> None:
+    if not tensors:
+        return
+    last = tensors[-1]
+    end = data_offset + last.offset + last.size_bytes
+    if end > window.size:
+        raise refused(
+            "incomplete",
+            f"`{window.name}` has {window.size} bytes, its tensors need {end}",
+            "the download is not finished, or the file was cut; download it again",
+        )
