@@ -1,4 +1,4 @@
-"""``llmgen diff``: what generate would change, as a unified diff; exit 1 when there is something."""
+"""``llmgen diff``: what generate would change, as a unified diff; exit 1 when it would."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ class ServerOptions(Table):
     main_gpu: int | None = Field(default=None, ge=0)
     """The device for `split_mode = "none"` (`--main-gpu`)."""
     cache_ram: Size | None = None
-    """Most host memory of the prompt cache (`--cache-ram`); llmgen's default: 1 GiB, 0 for others."""
+    """Most host memory of the prompt cache (`--cache-ram`); the server's own default is 8 GiB."""
     ctx_checkpoints: int | None = Field(default=None, ge=0)
     """Most checkpoints for each slot (`--ctx-checkpoints`), for models with windows or state."""
     load_mode: Literal["auto", "none", "mmap", "mlock", "mmap+mlock", "dio"] | None = None

@@ -1,0 +1,43 @@
+import json
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from llmgen.config.schema import REFRESH, schema, schema_text, shipped
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_shipped_schema_is_current():
+    assert shipped() == schema_text(), f"refresh it: {REFRESH}"
+
+
+def test_schema_is_valid_draft_4():
+    jsonschema.Draft4Validator.check_schema(schema())
+
+
+def test_the_repository_s_llm_toml_passes():
+    document = tomllib.loads((ROOT / "llm.toml").read_text("utf-8"))
+    jsonschema.Draft4Validator(schema()).validate(json.loads(json.dumps(document)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "edition = 1\n",
+        'edition = 1\n[hardware]\nprofile = "toaster"\n',
+        "edition = 1\n[hardware]\nunknown = 1\n",
+        'edition = 1\n[hardware]\n[models.a]\nctx_size = "much"\n',
+    ],
+)
+def test_editors_see_mistakes(text):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft4Validator(schema()).validate(tomllib.loads(text))
+
+
+def test_every_key_is_documented():
+    for name, table in schema()["definitions"].items():
+        for key, item in table.get("properties", {}).items():
+            assert item.get("description"), f"{name}.{key} has no docstring"
