@@ -1,0 +1,64 @@
+"""Option values in llama-server's own spelling: counts, shares, tensor overrides."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from llmgen.units import parse_size
+
+
+class ServerCount(click.ParamType[int]):
+    """A number of tokens, in digits or as ``64K``."""
+
+    name = "count"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Read the count; what is none is wrong usage."""
+        try:
+            return value if isinstance(value, int) else parse_size(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DeviceShares(click.ParamType[tuple[float, ...]]):
+    """Shares of devices, between commas or slashes, as ``--tensor-split`` takes them."""
+
+    name = "shares"
+
+    def convert(
+        self,
+        value: str | tuple[float, ...],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[float, ...]:
+        """Read the shares; what is none is wrong usage."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(share) for share in re.split(r"[,/]", value))
+        except ValueError:
+            self.fail(f"`{value}` is no list of numbers", param, ctx)
+
+
+class Override(click.ParamType[tuple[tuple[str, str], ...]]):
+    """``PATTERN=BUFFER``, several between commas, as ``--override-tensor`` takes them."""
+
+    name = "override"
+
+    def convert(
+        self,
+        value: str | tuple[tuple[str, str], ...],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[tuple[str, str], ...]:
+        """Split at the first ``=`` of each part, as the server does."""
+        if isinstance(value, tuple):
+            return value
+        pairs = [part.partition("=") for part in value.split(",")]
+        if any(not separator or not target for _, separator, target in pairs):
+            self.fail(f"`{value}` is not PATTERN=BUFFER", param, ctx)
+        return tuple((pattern, target) for pattern, _, target in pairs)

@@ -1,0 +1,1 @@
+"""What this machine is: memory, devices, installed servers, read without changing anything."""

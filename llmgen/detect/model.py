@@ -1,0 +1,116 @@
+"""A machine as found, and the llm.toml that fits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from llmgen.config.editions import EDITIONS
+from llmgen.config.tables.hardware import Backend, OperatingSystem
+from llmgen.profiles import profiles
+from llmgen.units import GIB, MIB
+
+EDITION: Final = max(EDITIONS)
+SCHEMA: Final = "./llm.schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What detection saw; ``devices`` are (name for people, bytes) in the driver's order.
+
+    ``gtt_bytes`` is the memory that an AMD APU may take from the system, ``build`` and
+    ``swap_version`` are 0 where the programs are absent or do not say.
+    """
+
+    os: OperatingSystem
+    backend: Backend
+    memory_bytes: int
+    home: str
+    devices: tuple[tuple[str, int], ...] = ()
+    gtt_bytes: int = 0
+    unified: bool = False
+    build: int = 0
+    swap_version: int = 0
+    programs: tuple[tuple[str, str], ...] = ()
+
+
+def profile_of(found: Found) -> str:
+    """The shipped profile that describes this machine; empty when none does."""
+    match found.backend:
+        case "metal":
+            wanted = f"apple-silicon-{round(found.memory_bytes / GIB)}gb"
+            return wanted if wanted in profiles() else ""
+        case "cpu":
+            return "cpu"
+        case "cuda" if found.unified:
+            return "dgx-spark"
+        case _:
+            return ""
+
+
+def document(found: Found, profile: str = "") -> str:
+    """A commented llm.toml for this machine; ``profile`` overrides the detected one."""
+    edition = EDITIONS[EDITION]
+    chosen = profile or profile_of(found)
+    return "\n".join(
+        [
+            f"#:schema {SCHEMA}",
+            "",
+            "# What this machine is and which models it serves. `llmgen show` says what fits,",
+            "# `llmgen generate` writes the configurations, `llmgen install` puts them in place;",
+            "# `llmgen schema > llm.schema.json` lets editors complete this file.",
+            "",
+            f"edition = {EDITION}",
+            "",
+            "[llama_cpp]",
+            *_version("build", found.build, edition.build, "llama-server --version"),
+            "",
+            "[hardware]",
+            *_hardware(found, chosen),
+            "",
+            "[paths]",
+            f'home = "{found.home}"',
+            'models = "~/models"',
+            *(f'{key} = "{path}"' for key, path in found.programs),
+            "",
+            "[services]",
+            'on_demand = "llama_swap"   # or "router" (llama-server\'s own), or "none"',
+            'scope = "user"             # or "system"',
+            "",
+            "[targets.llama_swap]",
+            *_version("version", found.swap_version, edition.swap_version, "llama-swap -version"),
+            "",
+            "# One table for each model. A file below [paths] models, or a repository of the Hub:",
+            "#",
+            "# [models.coder]",
+            '# hf_repo = "unsloth/Qwen3-Coder-30B-A3B-Instruct-GGUF"',
+            '# quant = "Q4_K_M"',
+            '# ctx_size = "max"          # the largest that fits; or "64K"',
+            '# aliases = ["gpt-4o"]',
+            "#",
+            "# Then: llmgen lock, llmgen show, llmgen pull, llmgen install.",
+            "",
+        ]
+    )
+
+
+def _version(key: str, found: int, aimed: int, asked: str) -> list[str]:
+    if found:
+        return [f"{key} = {found}   # as `{asked}` says"]
+    return [f"{key} = {aimed}   # `{asked}` did not say; correct it when you know"]
+
+
+def _hardware(found: Found, profile: str) -> list[str]:
+    if profile:
+        memory = f'memory = "{found.memory_bytes // MIB}MiB"   # as the system reports it'
+        return [f'profile = "{profile}"', *([] if found.backend == "metal" else [memory])]
+    lines = [
+        f'os = "{found.os}"',
+        f'backend = "{found.backend}"',
+        f'memory = "{found.memory_bytes // MIB}MiB"',
+        f'reserve = "{max(2, found.memory_bytes // GIB // 16)}GiB"   # for the system, the desktop',
+        f"unified = {str(found.unified).lower()}",
+        "devices = [",
+    ]
+    lines += [f'    {{ memory = "{size // MIB}MiB" }},   # {name}' for name, size in found.devices]
+    return [*lines, "]"]
