@@ -42,7 +42,7 @@ def geometry(model: Hyperparameters, settings: ServerSettings, *, drafted: int =
     slots, unified = _slots(settings)
     raw = settings.ctx_size or model.header.needed("context_length")
     every_row = all_rows(settings)
-    batch, ubatch = _batches(model, settings, raw, every_row=every_row)
+    batch, ubatch = _batches(model, settings, raw)
     context = cells = padded(raw, _UNIT)
     if not unified:
         cells = padded(context // slots, _UNIT)
@@ -66,25 +66,23 @@ def all_rows(settings: ServerSettings) -> bool:
 
 
 def _slots(settings: ServerSettings) -> tuple[int, bool]:
-    if settings.parallel == 0 or settings.parallel < -1:
-        message = f"`parallel` is {settings.parallel}, the server needs at least one slot"
+    if settings.parallel == 0:
+        message = "`parallel` is 0, the server needs at least one slot"
         raise SettingRefused("parallel", message, "use 1 or more, or -1 for the server's choice")
     if settings.parallel > _MOST_SLOTS:
         message = f"`parallel` is {settings.parallel}, the server has at most {_MOST_SLOTS} slots"
         raise SettingRefused("parallel", message, f"use {_MOST_SLOTS} or fewer")
-    if settings.parallel == -1:
-        return AUTO_SLOTS, settings.kv_unified is not False
+    if settings.parallel < 0:
+        return AUTO_SLOTS, True  # whatever --no-kv-unified says
     return settings.parallel, bool(settings.kv_unified)
 
 
-def _batches(
-    model: Hyperparameters, settings: ServerSettings, raw: int, *, every_row: bool
-) -> tuple[int, int]:
+def _batches(model: Hyperparameters, settings: ServerSettings, raw: int) -> tuple[int, int]:
     for key in ("batch_size", "ubatch_size", "ctx_size"):
         if getattr(settings, key) < 0:
             raise SettingRefused(key, f"`{key}` is {getattr(settings, key)}, which is negative")
     asked, ubatch = settings.batch_size, settings.ubatch_size
-    if every_row and asked > ubatch:
+    if settings.embedding and asked > ubatch:
         asked = ubatch  # an input must fit into one micro-batch
     causal = model.header.count("attention.causal", 1) != 0
     batch = min(raw, asked) if causal else asked  # before the context is padded

@@ -35,8 +35,9 @@ def host_memory(
 
 
 def _outputs(model: Hyperparameters, settings: ServerSettings, counts: Geometry) -> int:
+    """One row for each output: logits, and in an embedding server the embedding of each token."""
     if all_rows(settings):
-        return model.embedding * F32 * counts.batch
+        return (model.vocabulary + model.embedding) * F32 * counts.batch
     return model.vocabulary * F32 * counts.outputs
 
 

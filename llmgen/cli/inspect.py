@@ -13,7 +13,7 @@ from llmgen.budget.estimate import estimate
 from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
 from llmgen.budget.rows import CACHE_TYPES
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.options import DeviceShares, Override, ServerCount
+from llmgen.cli.options import DeviceShares, LayerCount, Override, ServerCount
 from llmgen.cli.outcome import Outcome
 from llmgen.errors import Diagnostic, InputError, PlanError
 from llmgen.facts.local import read_model
@@ -43,7 +43,9 @@ class Inspected:
 @click.option("--cache-type-v", type=click.Choice(list(CACHE_TYPES)), default="f16")
 @click.option("--flash-attn", type=click.Choice(["on", "off", "auto"]), default="auto")
 @click.option("--swa-full", is_flag=True, help="Full-size caches for sliding windows.")
-@click.option("--n-gpu-layers", type=int, default=-1, help="Layers on devices; -1: all.")
+@click.option(
+    "--n-gpu-layers", type=LayerCount(), default=-1, help="Layers on devices; all, or a number."
+)
 @click.option(
     "--n-cpu-moe", type=click.IntRange(min=0), default=0, help="Layers with host experts."
 )
@@ -109,13 +111,13 @@ def _inspected(path: str, settings: ServerSettings, build: int) -> Inspected:
     try:
         return Inspected(path, facts.architecture, estimate(facts, settings, build))
     except SettingRefused as refusal:
-        error = Diagnostic(
+        found = Diagnostic(
             "inspect.setting-refused",
             f"`{path}`: {refusal.message}",
             key=(refusal.key,),
             hint=refusal.hint,
         )
-        return Inspected(path, facts.architecture, error=error, exit_code=PlanError.exit_code)
+        return Inspected(path, facts.architecture, error=found, exit_code=PlanError.exit_code)
 
 
 def _shown(item: Inspected, *, explain: bool) -> dict[str, object]:

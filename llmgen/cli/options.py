@@ -24,6 +24,23 @@ class ServerCount(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+class LayerCount(click.ParamType[int]):
+    """A number of layers, or ``all``; ``auto`` is all, too, without --fit."""
+
+    name = "layers"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Read the number; negative means all."""
+        if value in ("auto", "all"):
+            return -1
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"`{value}` is neither a number nor `all`", param, ctx)
+
+
 class DeviceShares(click.ParamType[tuple[float, ...]]):
     """Shares of devices, between commas or slashes, as ``--tensor-split`` takes them."""
 
