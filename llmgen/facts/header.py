@@ -30,7 +30,7 @@ KEPT: Final = (
 )
 TOKENS: Final = "tokenizer.ggml.tokens"
 # A number with leading zeros is another name: it stays as it is.
-_LAYER: Final = re.compile(r"(?<![^.])blk\.(0|[1-9]\d{0,5})(?=\.)")
+_LAYER: Final = re.compile(r"(?<![^.])blk\.(0|[1-9]\d{0,3})(?=\.)")
 
 
 def describe(headers: Sequence[Header], files: Sequence[ModelFile]) -> GgufFacts:

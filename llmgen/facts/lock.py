@@ -1,0 +1,65 @@
+"""llm.lock on disk; parsing and rendering are pure and next door."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from llmgen.errors import Diagnostic, InputError
+from llmgen.facts.lock_model import Entry, Lock, Measured, Measurements
+from llmgen.facts.lock_parse import parse_lock
+from llmgen.facts.lock_render import render_lock
+
+__all__ = [
+    "Entry",
+    "Lock",
+    "Measured",
+    "Measurements",
+    "parse_lock",
+    "read_lock",
+    "render_lock",
+    "write_lock",
+]
+
+
+def read_lock(path: Path) -> Lock:
+    """The lock in a file; an empty one where there is none."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return Lock()
+    except UnicodeDecodeError:
+        raise InputError(Diagnostic("lock.syntax", f"`{path}` is no UTF-8 text")) from None
+    except OSError as error:
+        raise InputError(
+            Diagnostic("lock.unreadable", f"`{path}` cannot be read: {error.strerror}")
+        ) from None
+    return parse_lock(text, str(path))
+
+
+def write_lock(path: Path, lock: Lock) -> bool:
+    """Write a lock through a temporary file; False when the file already says the same."""
+    content = render_lock(lock).encode("utf-8")
+    with suppress(OSError):
+        if path.read_bytes() == content:
+            return False
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise InputError(
+            Diagnostic(
+                "lock.unwritable",
+                f"`{path}` cannot be written: {error.strerror}",
+                hint="check the permissions of its folder",
+            )
+        ) from None
+    return True

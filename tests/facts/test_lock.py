@@ -1,0 +1,202 @@
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from making import facts
+
+from llmgen.errors import InputError
+from llmgen.facts.layer_ranges import read_ranges, write_ranges
+from llmgen.facts.lock import (
+    Entry,
+    Lock,
+    Measured,
+    parse_lock,
+    read_lock,
+    render_lock,
+    write_lock,
+)
+from llmgen.facts.model import GgufFacts, ModelFile, TensorGroup
+
+SHA = "ab" * 32
+MEASURED = {"d1": {"gpu0": Measured(1, 2, 3), "host": Measured(0, 0, 7)}}
+
+
+def example():
+    hub = GgufFacts(
+        "clip",
+        {"a.float": 1e-06, "one": 1.0, "flag": True, "list": (1, 2), "name": "größe"},
+        0,
+        (TensorGroup("mm.0.weight", "q8_0", (64, 2), (), 136),),
+        (ModelFile("org/repo/sub/a.gguf", 10**11, SHA),),
+        SHA,
+    )
+    return Lock(
+        {"file:a.gguf": Entry(facts()), "hf:org/repo:Q8_0": Entry(hub, "cd" * 20, MEASURED)}
+    )
+
+
+def document():
+    return json.loads(render_lock(example()))
+
+
+def refusal(text):
+    with pytest.raises(InputError) as caught:
+        parse_lock(text, "llm.lock")
+    (found,) = caught.value.diagnostics
+    assert "llm.lock" in found.message
+    return found
+
+
+def test_round_trip_is_equal_and_byte_identical():
+    text = render_lock(example())
+    again = parse_lock(text, "llm.lock")
+    assert again == example()
+    assert render_lock(again) == text
+
+
+def test_order_of_the_models_does_not_matter():
+    entries = dict(reversed(example().entries.items()))
+    assert render_lock(Lock(entries)) == render_lock(example())
+
+
+def test_a_group_of_tensors_is_one_line():
+    text = render_lock(example())
+    assert '\n        ["blk.#.ffn_up.weight", "f16", [256, 512], "0-3"]' in text
+    assert text.endswith("}\n")
+
+
+def test_newer_format_is_refused_by_name():
+    found = refusal(json.dumps({**document(), "format": 2}))
+    assert found.code == "lock.format"
+    assert "format 2" in found.message
+    assert "newer llmgen" in found.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[1,",
+        "\x00",
+        '{"format": 1, "format": 1}',
+        '{"format": NaN}',
+        "[" * 10**5,
+        "9" * 5000,
+    ],
+)
+def test_text_that_is_no_json_is_refused(text):
+    assert refusal(text).code == "lock.syntax"
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", "{}", '{"format": "1"}', '{"format": true}'])
+def test_json_that_is_no_lock_is_refused(text):
+    assert refusal(text).code == "lock.format"
+
+
+HOSTILE = [
+    (("models",), []),
+    (("models", "file:a.gguf"), 3),
+    (("surprise",), 1),
+    (("models", "file:a.gguf", "surprise"), 1),
+    (("models", "file:a.gguf", "architecture"), 3),
+    (("models", "file:a.gguf", "vocabulary"), -1),
+    (("models", "file:a.gguf", "vocabulary"), True),
+    (("models", "file:a.gguf", "vocabulary"), 2**64),
+    (("models", "file:a.gguf", "files"), []),
+    (("models", "file:a.gguf", "files"), {}),
+    (("models", "file:a.gguf", "files", 0, 1), -5),
+    (("models", "file:a.gguf", "files", 0, 1), "5"),
+    (("models", "file:a.gguf", "files", 0, 0), "a\nb"),
+    (("models", "file:a.gguf", "files", 0), ["a", 1, "sha"]),
+    (("models", "file:a.gguf", "files", 0), ["a"]),
+    (("models", "file:a.gguf", "hyperparameters", "block_count"), None),
+    (("models", "file:a.gguf", "hyperparameters", "block_count"), {}),
+    (("models", "file:a.gguf", "hyperparameters", "block_count"), [[1]]),
+    (("models", "file:a.gguf", "hyperparameters", "block_count"), 2**70),
+    (("models", "file:a.gguf", "tensors", 0), ["a", "q9_9", [32]]),
+    (("models", "file:a.gguf", "tensors", 0), ["a", "f16", [-32]]),
+    (("models", "file:a.gguf", "tensors", 0), ["a", "f16", [2**62, 2**62]]),
+    (("models", "file:a.gguf", "tensors", 0), ["a", "f16", []]),
+    (("models", "file:a.gguf", "tensors", 0), ["a", "f16", [1.0]]),
+    (("models", "file:a.gguf", "tensors", 0), ["a", "q8_0", [33]]),
+    (("models", "file:a.gguf", "tensors", 0), ["a.#.b", "f16", [32]]),
+    (("models", "file:a.gguf", "tensors", 0), ["a", "f16", [32], "0-3"]),
+    (("models", "file:a.gguf", "tensors", 0), ["blk.#.b", "f16", [32], "3-0"]),
+    (("models", "file:a.gguf", "tensors", 0), ["blk.#.b", "f16", [32], "0,0"]),
+    (("models", "file:a.gguf", "tensors", 0), ["blk.#.b", "f16", [32], "0-99999999"]),
+    (("models", "file:a.gguf", "tensors", 0), 7),
+    (("models", "file:a.gguf", "header_sha256"), "x"),
+    (("models", "hf:org/repo:Q8_0", "revision"), "main"),
+    (("models", "hf:org/repo:Q8_0", "files", 0, 0), "../../etc/passwd"),
+    (("models", "hf:org/repo:Q8_0", "files", 0, 0), "org/repo/../../../x"),
+    (("models", "hf:org/repo:Q8_0", "files", 0, 0), "/org/repo/x"),
+    (("models", "hf:org/repo:Q8_0", "measured", "d1"), 3),
+    (("models", "hf:org/repo:Q8_0", "measured", "d1", "gpu0"), [1, 2]),
+    (("models", "hf:org/repo:Q8_0", "measured", "d1", "gpu0"), [1, 2, -3]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), HOSTILE)
+def test_hostile_value_is_refused_by_its_place(path, value):
+    lock = document()
+    place = lock
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = value
+    found = refusal(json.dumps(lock))
+    assert found.code == "lock.value"
+    assert str(path[1] if len(path) > 1 else path[0]) in found.message
+
+
+@pytest.mark.parametrize(
+    "key", ["architecture", "files", "hyperparameters", "tensors", "vocabulary"]
+)
+def test_absent_key_is_named(key):
+    lock = document()
+    del lock["models"]["file:a.gguf"][key]
+    assert f"`{key}`" in refusal(json.dumps(lock)).message
+
+
+@given(st.data())
+def test_damaged_lock_is_read_or_refused_without_a_traceback(data):
+    text = render_lock(example())
+    at = data.draw(st.integers(0, len(text) - 1))
+    new = data.draw(st.sampled_from(["", "9", "-", '"', "[", "}", ",", "e9", "null", "\x00"]))
+    with suppress(InputError):
+        parse_lock(text[:at] + new + text[at + 1 :], "llm.lock")
+
+
+@given(st.sets(st.integers(0, 9999)))
+def test_layers_round_trip(layers):
+    ordered = tuple(sorted(layers))
+    assert not ordered or read_ranges(write_ranges(ordered)) == ordered
+
+
+def test_layers_are_written_shortly():
+    assert write_ranges((0, 1, 2, 5, 7, 8)) == "0-2,5,7-8"
+
+
+def test_lock_on_disk_is_written_once(tmp_path):
+    path = tmp_path / "llm.lock"
+    assert read_lock(path) == Lock()
+    assert write_lock(path, example())
+    assert not write_lock(path, example())
+    assert read_lock(path) == example()
+    assert [item.name for item in tmp_path.iterdir()] == ["llm.lock"]
+
+
+def test_lock_that_cannot_be_written_leaves_nothing(tmp_path):
+    with pytest.raises(InputError) as caught:
+        write_lock(tmp_path / "absent" / "llm.lock", example())
+    assert caught.value.diagnostics[0].code == "lock.unwritable"
+
+
+def test_lock_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "llm.lock"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError) as caught:
+        read_lock(path)
+    assert caught.value.diagnostics[0].code == "lock.syntax"
