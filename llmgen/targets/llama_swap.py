@@ -1,0 +1,196 @@
+"""llama-swap's config.yaml: every on-demand model, and which of them may meet in memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+from llmgen.artifacts import Artifact
+from llmgen.config.tables.base import Secret
+from llmgen.config.tables.services import Services
+from llmgen.errors import Diagnostic, PlanError
+from llmgen.library import Library, Model
+from llmgen.plan.command import LOOPBACK
+from llmgen.plan.model import Keep, Matrix, Placement, Plan
+from llmgen.plan.options import spelled
+from llmgen.targets.base import Render
+from llmgen.targets.secrets import plain, secret, variable
+
+NAME = "llama-swap"
+SUMMARY = "model-swapping proxy: config.yaml with the sets that fit"
+
+# The first version that knows a key; without it, leaving the key out is harmless.
+SINCE: Final = {"routing": 225, "capabilities": 225, "unload_timeout": 240}
+
+# One request waits for a slot beside each that is served, and never fewer than llama-swap's 10.
+_REQUESTS_PER_SLOT, _LEAST_REQUESTS = 4, 10
+# A cold disk can be this much slower than the profile says; the least is llama-swap's default.
+_SLOWER, _LEAST_SECONDS, _STEP = 4, 120, 30
+# What llama-swap would take for a macro; there is no way to escape it.
+_PLACEHOLDER = re.compile(r"\$\{[A-Za-z0-9_.-]+\}")
+
+
+def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
+    """One config.yaml when there is any on-demand model."""
+    models = [item for item in plan.placements if item.keep is Keep.ON_DEMAND]
+    if not models:
+        return
+    library, services = plan.library, plan.library.config.services
+    table = services.llama_swap
+    _refuse([*_placeholders(models), *_keys(services)])
+    known = {name for name, since in SINCE.items() if library.swap_version >= since}
+    enabled = services.on_demand == "llama_swap"
+    yield Artifact(
+        path=PurePosixPath(NAME, "config.yaml"),
+        content=render(
+            "llama-swap/config.yaml.j2",
+            table=table,
+            known=known,
+            health_check_timeout=table.health_check_timeout or load_seconds(library, models),
+            api_keys=[f"${{env.{variable(key)}}}" for key in table.api_keys],
+            models=[_model(item, services.api_key) for item in models],
+            matrix=_matrix(plan),
+            priorities={item.name: item.model.priority for item in models if item.model.priority},
+            preload=[item.name for item in models if item.model.preload],
+            peers=_peers(plan),
+        ),
+        target=NAME,
+        install=library.layout.config / NAME / "config.yaml" if enabled else None,
+    )
+
+
+def load_seconds(library: Library, models: Iterable[Placement]) -> int:
+    """Longest load to wait for, from the largest model's files and the disk's speed."""
+    largest = max(file_bytes(item.model) for item in models)
+    speed = library.machine.disk_bandwidth_bytes
+    seconds = _SLOWER * largest // speed if speed else 0
+    return max(_LEAST_SECONDS, -(-seconds // _STEP) * _STEP)
+
+
+def file_bytes(model: Model) -> int:
+    """Bytes that a load of this model reads."""
+    return sum(item.size_bytes for item in (model.facts, model.mmproj, model.draft) if item)
+
+
+def admitted(model: Model) -> int:
+    """Requests that llama-swap lets in at a time, waiting ones included."""
+    waiting = _REQUESTS_PER_SLOT * max(1, model.settings.parallel)
+    return model.concurrency_limit or max(_LEAST_REQUESTS, waiting)
+
+
+def _model(item: Placement, api_key: Secret | None) -> dict[str, object]:
+    model = item.model
+    return {
+        "id": model.name,
+        "title": model.title if model.title != model.name else "",
+        "description": model.description,
+        "command": [*_lines(item.argv)],
+        "port_is_assigned": not item.port,
+        "proxy": f"http://{LOOPBACK}:{item.port or '${PORT}'}",
+        "aliases": model.aliases,
+        "env": [*_environment(model, api_key)],
+        "ttl": 0 if model.pin else model.ttl_seconds,
+        "unlisted": model.unlisted,
+        "concurrency_limit": admitted(model),
+        "set_params_by_id": _variants(model),
+        "capabilities": _capabilities(item),
+    }
+
+
+def _lines(argv: Iterable[str]) -> Iterator[list[str]]:
+    """The words of a command, each option with its values on one line."""
+    line: list[str] = []
+    for word in argv:
+        if spelled(word) and line:
+            yield line
+            line = []
+        line.append(word)
+    yield line
+
+
+def _environment(model: Model, api_key: Secret | None) -> Iterator[str]:
+    if api_key is not None:
+        yield f"LLAMA_API_KEY=${{env.{variable(api_key)}}}"
+    for name, value in plain(model.environment):
+        yield f"{name}={value}"
+    for name, item in secret(model.environment):
+        yield f"{name}=${{env.{variable(item)}}}"
+
+
+def _variants(model: Model) -> dict[str, Mapping[str, object]]:
+    return {
+        name: variant.params
+        for key, variant in model.variants.items()
+        for name in (key, *variant.aliases)
+    }
+
+
+def _capabilities(item: Placement) -> dict[str, object]:
+    model = item.model
+    found: dict[str, object] = {
+        "in": ["text", "image"] if model.mmproj is not None else ["text"],
+        "out": ["text"],
+        "context": item.estimate.n_ctx_seq,
+    }
+    if model.role in ("chat", "vision") and model.options.jinja is not False:
+        found["tools"] = True
+    if model.role == "rerank":
+        found["reranker"] = True
+    return found
+
+
+def _matrix(plan: Plan) -> Matrix | None:
+    engine = plan.engines.get(plan.library.machine.host)
+    return engine if isinstance(engine, Matrix) and engine.sets else None
+
+
+def _peers(plan: Plan) -> list[dict[str, object]]:
+    """The always-on servers, so that llama-swap alone is one endpoint for every model."""
+    key = plan.library.config.services.api_key
+    return [
+        {
+            "id": f"port-{item.port}",
+            "proxy": f"http://{LOOPBACK}:{item.port}",
+            "models": item.model.names,
+            "api_key": f"${{env.{variable(key)}}}" if key else "",
+        }
+        for item in plan.placements
+        if item.keep is Keep.ALWAYS
+    ]
+
+
+def _refuse(found: list[Diagnostic]) -> None:
+    if found:
+        raise PlanError(found)
+
+
+def _placeholders(models: Iterable[Placement]) -> Iterator[Diagnostic]:
+    for item in models:
+        for text in _texts(item):
+            if match := _PLACEHOLDER.search(text):
+                yield Diagnostic(
+                    "swap.placeholder",
+                    f"`{match[0]}` in `{item.name}` is a macro to llama-swap, which has no escape",
+                    ("models", item.name),
+                    hint="write it without `${`",
+                )
+
+
+def _keys(services: Services) -> Iterator[Diagnostic]:
+    # llama-swap hands a client's key on to the server, so the two have to be the same.
+    if services.api_key and any(key != services.api_key for key in services.llama_swap.api_keys):
+        yield Diagnostic(
+            "swap.two-keys",
+            "a client of llama-swap would need its own key and `api_key` of [services] at once",
+            ("services", "llama_swap", "api_keys"),
+            hint="leave `api_key` out of [services]: the servers listen on loopback alone",
+        )
+
+
+def _texts(item: Placement) -> Iterator[str]:
+    model = item.model
+    yield from (model.title, model.description, *item.argv)
+    yield from (value for _, value in plain(model.environment))
+    yield from (repr(variant.params) for variant in model.variants.values())

@@ -1,0 +1,33 @@
+"""References to secrets as environment variables; their values appear in no generated file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from llmgen.config.tables.base import Secret
+from llmgen.library import Model
+
+
+def variable(secret: Secret) -> str:
+    """The environment variable that carries it to a program that llmgen starts."""
+    if secret.env is not None:
+        return secret.env
+    source = secret.file or secret.credential or ""
+    return "LLMGEN_SECRET_" + re.sub(r"[^A-Z0-9]+", "_", source.upper()).strip("_")
+
+
+def plain(environment: Mapping[str, str | Secret]) -> tuple[tuple[str, str], ...]:
+    """The variables whose values stand in llm.toml."""
+    return tuple((name, value) for name, value in environment.items() if isinstance(value, str))
+
+
+def secret(environment: Mapping[str, str | Secret]) -> tuple[tuple[str, Secret], ...]:
+    """The variables whose values stand somewhere else."""
+    return tuple((name, value) for name, value in environment.items() if isinstance(value, Secret))
+
+
+def of_models(models: Iterable[Model]) -> tuple[tuple[str, Secret], ...]:
+    """Every secret of these models under the variable that carries it, each once."""
+    found = {variable(item): item for model in models for _, item in secret(model.environment)}
+    return tuple(found.items())
