@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.installing import PERFORM, below, carry_out
+from llmgen.cli.installing import Manner, below, carry_out
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read, tree
 from llmgen.cli.writing import ways_out
@@ -40,7 +40,7 @@ def cli(
     are installed by root; user units need no privileges.
     """
     from llmgen.apply.changes import Ways
-    from llmgen.operate.crontab import without_units
+    from llmgen.operate.crontab import keep_up, without_units
     from llmgen.operate.install import prepare, refuse_stale
     from llmgen.operate.install import saved as as_file
     from llmgen.operate.site import installed, refuse_elsewhere, site
@@ -60,5 +60,7 @@ def cli(
         refuse_stale(prepared, Path(saved))
     if output:
         Path(output).write_bytes(as_file(prepared))
-    options = {PERFORM: not dry_run, "restart": not no_restart, "cron": cron}
-    return carry_out(found, here, prepared, reason="install", **options)
+    done = carry_out(found, here, prepared, Manner("install", dry_run, not no_restart))
+    if cron and not dry_run and not here.is_staged:
+        keep_up(here.layout, [Path(name).absolute() for name in session.config])
+    return done

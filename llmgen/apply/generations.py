@@ -1,0 +1,155 @@
+"""Installed trees, numbered: what to go back to, kept by content."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from llmgen.apply import files
+from llmgen.artifacts import Artifact
+from llmgen.errors import Diagnostic, InputError
+
+FORMAT = 1
+KEPT = 10
+# Trees hold no secrets, but neither are old configurations everybody's to read.
+_PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One installed tree; ``files`` maps a path below the root to (digest, mode, target)."""
+
+    number: int
+    files: Mapping[PurePosixPath, tuple[str, int, str]]
+    reason: str = ""
+    seconds: int = 0
+
+
+def generations(state: Path) -> list[Generation]:
+    """All kept generations, oldest first."""
+    found = [_read(path) for path in _folder(state).glob("*.json") if path.stem.isdigit()]
+    return sorted(found, key=lambda item: item.number)
+
+
+def generation(state: Path, number: int | None) -> Generation:
+    """One generation: by number, or the one before the newest."""
+    known = generations(state)
+    if number is None and len(known) > 1:
+        return known[-2]
+    for item in known:
+        if item.number == number:
+            return item
+    numbers = ", ".join(str(item.number) for item in known) or "none"
+    wanted = f"generation {number}" if number is not None else "earlier generation"
+    raise InputError(
+        Diagnostic(
+            "apply.no-generation",
+            f"there is no {wanted} below `{state}`",
+            hint=f"kept are: {numbers}",
+        )
+    )
+
+
+def tree(state: Path, found: Generation) -> dict[PurePosixPath, Artifact]:
+    """The artifacts of a generation, by path below the root."""
+    return {
+        path: Artifact(path, _object(state, digest), target, mode, PurePosixPath("/", path))
+        for path, (digest, mode, target) in found.files.items()
+    }
+
+
+def record(state: Path, wanted: Mapping[PurePosixPath, Artifact], reason: str) -> int | None:
+    """Keep a tree as the next generation; None when it is the newest one already."""
+    known = generations(state)
+    listed = {path: (item.digest, item.mode, item.target) for path, item in wanted.items()}
+    if known and known[-1].files == listed:
+        return None
+    for item in wanted.values():
+        _keep(state, item)
+    number = known[-1].number + 1 if known else 1
+    path = _folder(state) / f"{number}.json"
+    files.make_folder(path.parent, _PRIVATE_FOLDER)
+    _write(path, _text(Generation(number, listed, reason)))
+    return number
+
+
+def prune(state: Path, keep: int = KEPT) -> list[int]:
+    """Drop all but the newest generations, and contents that no kept one has; what was dropped."""
+    known = generations(state)
+    dropped, kept = known[: max(0, len(known) - keep)], known[max(0, len(known) - keep) :]
+    for item in dropped:
+        files.remove_file(_folder(state) / f"{item.number}.json")
+    used = {digest for item in kept for digest, _, _ in item.files.values()}
+    for path in (state / "objects").glob("*"):
+        if path.name not in used:
+            files.remove_file(path)
+    return [item.number for item in dropped]
+
+
+def _keep(state: Path, artifact: Artifact) -> None:
+    path = state / "objects" / artifact.digest
+    if not path.exists():
+        files.make_folder(path.parent, _PRIVATE_FOLDER)
+        _write(path, artifact.content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    # What a crash left of an earlier try; the folder is ours alone.
+    files.remove_file(files.temporary(path))
+    files.write_file(path, content, _PRIVATE)
+
+
+def _folder(state: Path) -> Path:
+    return state / "generations"
+
+
+def _text(item: Generation) -> bytes:
+    document = {
+        "format": FORMAT,
+        "reason": item.reason,
+        "files": {
+            str(path): {"sha256": digest, "mode": f"{mode:04o}", "target": target}
+            for path, (digest, mode, target) in sorted(item.files.items())
+        },
+    }
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _read(path: Path) -> Generation:
+    try:
+        document: dict[str, Any] = json.loads(path.read_bytes())
+        if document["format"] > FORMAT:
+            raise _unusable(path, f"format {document['format']} is of a newer llmgen")
+        listed = {
+            PurePosixPath(name): (value["sha256"], int(value["mode"], 8), value["target"])
+            for name, value in document["files"].items()
+        }
+        reason = str(document["reason"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unusable(path, str(error)) from error
+    _refuse_strays(path, listed)
+    return Generation(int(path.stem), listed, reason, int(path.stat().st_mtime))
+
+
+def _refuse_strays(path: Path, listed: Iterable[PurePosixPath]) -> None:
+    for name in listed:
+        if name.is_absolute() or ".." in name.parts:
+            raise _unusable(path, f"`{name}` leads out of the root")
+
+
+def _object(state: Path, digest: str) -> bytes:
+    path = state / "objects" / digest
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unusable(path, str(error.strerror)) from error
+    if Artifact(PurePosixPath(digest), content, "").digest != digest:
+        raise _unusable(path, "its content is not what its name says")
+    return content
+
+
+def _unusable(path: Path, why: str) -> InputError:
+    return InputError(Diagnostic("apply.bad-generation", f"`{path}` cannot be used: {why}"))

@@ -1,0 +1,38 @@
+"""``llmgen generations``: what was installed, and what can be gone back to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import read
+
+
+@command(short_help="list what was installed")
+@click.option("--prune", "keep", type=click.IntRange(min=1), metavar="N", help="Keep only N.")
+@click.option("--root", metavar="DIR", help="Of an installation below DIR.")
+def cli(session: Session, keep: int | None, root: str | None) -> Outcome:
+    """List installed generations, the newest last; `llmgen rollback N` goes back to one."""
+    from llmgen.apply import generations
+    from llmgen.operate.site import site
+
+    state = site(read(session).config, root).state
+    dropped = generations.prune(state, keep) if keep else []
+    rows = [
+        {
+            "number": item.number,
+            "installed": datetime.fromtimestamp(item.seconds, UTC).isoformat(),
+            "reason": item.reason,
+            "files": len(item.files),
+        }
+        for item in generations.generations(state)
+    ]
+    text = "".join(
+        f"{row['number']:>4}  {row['installed']}  {row['files']:>3} files  {row['reason']}\n"
+        for row in rows
+    )
+    said = f"dropped {', '.join(map(str, dropped))}" if dropped else ""
+    return Outcome({"generations": rows, "dropped": dropped}, text=text, said=said)

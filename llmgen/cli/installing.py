@@ -1,0 +1,85 @@
+"""What install, rollback and uninstall share: showing a prepared change, and carrying it out."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.writing import counts, rows
+
+if TYPE_CHECKING:
+    from llmgen.cli.pipeline import Read
+    from llmgen.errors import Diagnostic
+    from llmgen.operate.install import Installation
+    from llmgen.operate.site import Site
+    from llmgen.operate.steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a prepared change is carried out."""
+
+    reason: str
+    dry_run: bool = False
+    restart: bool = True
+
+
+def below(name: str) -> PurePosixPath:
+    """A path of this machine as the ledger writes it."""
+    return PurePosixPath(Path(name).absolute().as_posix().lstrip("/"))
+
+
+def carry_out(found: Read, here: Site, prepared: Installation, manner: Manner) -> Outcome:
+    """Show a prepared change, or do it."""
+    from llmgen.apply.write import refuse_conflicts
+    from llmgen.operate.engine import drain
+    from llmgen.operate.install import perform
+
+    refuse_conflicts(here.place, prepared.changes)
+    steps = [*prepared.first, *prepared.then]
+    data = {
+        "root": str(here.root),
+        "changes": rows(prepared.changes),
+        "steps": [{"command": list(step.words), "why": step.why} for step in steps],
+        "privileged": bool(here.layout.scope == "system" and not here.is_staged),
+    }
+    remarks = _remarks(found, here, prepared)
+    if manner.dry_run:
+        return Outcome(data, text=_planned(here, prepared), diagnostics=remarks)
+    number = perform(
+        here,
+        prepared,
+        reason=manner.reason,
+        drain=lambda: drain(found.config),
+        restart=manner.restart,
+    )
+    left = "" if manner.restart else "".join(f"{_line(step)}\n" for step in steps)
+    said = counts(prepared.changes)
+    if number is not None:
+        said = f"generation {number}: {said}"
+    return Outcome({**data, "generation": number}, text=left, said=said, diagnostics=remarks)
+
+
+def _remarks(found: Read, here: Site, prepared: Installation) -> tuple[Diagnostic, ...]:
+    from llmgen.operate.checks import remarks
+    from llmgen.operate.units import units
+
+    known = units(prepared.wanted.values(), here.folder).values()
+    return tuple(remarks(here, found.config.services, known)) if known else ()
+
+
+def _planned(here: Site, prepared: Installation) -> str:
+    """The plan as text: files with their action, then the commands in order."""
+    lines = [f"{row['action']:8} {here.root / row['path']}" for row in rows(prepared.changes)]
+    lines += [f"run      {_line(step)}  # {step.why}" for step in (*prepared.first, *prepared.then)]
+    return "".join(f"{line}\n" for line in lines) or "nothing to do\n"
+
+
+def _line(step: Step) -> str:
+    import os
+
+    sudo = "sudo " if step.privileged and os.geteuid() != 0 else ""
+    return sudo + shlex.join(step.words)

@@ -1,0 +1,1 @@
+"""Operating the stack: install, service managers, status, the servers' own APIs."""

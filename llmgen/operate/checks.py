@@ -1,0 +1,102 @@
+"""What an install says about this machine: linger, memlock, GPU groups, accounts."""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import os
+import pwd
+import resource
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from llmgen.config.tables.services import Services
+from llmgen.errors import Diagnostic, Severity
+from llmgen.operate.programs import run
+from llmgen.operate.site import Site
+from llmgen.operate.units import Unit
+
+# Device nodes that ROCm and Vulkan open, and CUDA's own.
+_DEVICES = ("dev/kfd", "dev/dri/renderD*", "dev/nvidia[0-9]*")
+
+
+def remarks(site: Site, services: Services, units: Iterable[Unit]) -> Iterator[Diagnostic]:
+    """Everything about this machine that would keep the units from working; nothing is changed."""
+    if site.is_staged or site.os != "linux":
+        return
+    chosen = [*units]
+    if services.scope == "user":
+        yield from _linger()
+        yield from _memlock(chosen)
+        yield from _devices(site.root)
+    else:
+        yield from _accounts(services)
+
+
+def _linger() -> Iterator[Diagnostic]:
+    user = getpass.getuser()
+    asked = run(("loginctl", "show-user", user, "--property=Linger", "--value"), seconds=10)
+    if asked.ok and asked.output.strip() == "yes":
+        return
+    if Path("/var/lib/systemd/linger", user).exists():
+        return
+    yield _warning(
+        "operate.no-linger",
+        f"user units stop when `{user}` logs out, and do not start at boot",
+        f"`loginctl enable-linger {user}`",
+    )
+
+
+def _memlock(units: list[Unit]) -> Iterator[Diagnostic]:
+    locking = [unit.name for unit in units if "mlock" in unit.text]
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if not locking or hard == resource.RLIM_INFINITY:
+        return
+    yield _warning(
+        "operate.memlock",
+        f"`{locking[0]}` locks its memory, and this user may lock {hard // 1024} KiB",
+        "as root: `systemctl edit user@.service`, and write `LimitMEMLOCK=infinity` in [Service]",
+    )
+
+
+def _devices(root: Path) -> Iterator[Diagnostic]:
+    for pattern in _DEVICES:
+        for path in sorted(root.glob(pattern)):
+            if os.access(path, os.R_OK | os.W_OK):
+                continue
+            group = _group(path.stat().st_gid)
+            yield _warning(
+                "operate.device-closed",
+                f"`{path}` cannot be opened by this user; it belongs to the group `{group}`",
+                f"`sudo usermod -aG {group} {getpass.getuser()}`, then log in again",
+            )
+
+
+def _accounts(services: Services) -> Iterator[Diagnostic]:
+    try:
+        pwd.getpwnam(services.user)
+    except KeyError:
+        yield _warning(
+            "operate.no-user",
+            f"there is no user `{services.user}` for the services",
+            f"`sudo useradd --system --user-group {services.user}`, or set `user` in [services]",
+        )
+    known = {item.gr_name for item in grp.getgrall()}
+    for name in services.groups:
+        if name not in known:
+            yield _warning(
+                "operate.no-group",
+                f"there is no group `{name}`, and the units ask for it",
+                f"`sudo groupadd --system {name}`, or set `groups` in [services]",
+            )
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def _warning(code: str, message: str, hint: str) -> Diagnostic:
+    return Diagnostic(code, message, hint=hint, severity=Severity.WARNING)

@@ -1,0 +1,180 @@
+"""Install a tree: decide, show, then stop what goes, write, and restart what changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from llmgen.apply import files, generations
+from llmgen.apply.changes import Change, Ways, entry, is_same
+from llmgen.apply.write import apply, decide, refuse_conflicts
+from llmgen.artifacts import Artifact
+from llmgen.errors import Diagnostic, InputError, OwnershipError
+from llmgen.operate.programs import must, run
+from llmgen.operate.site import Site
+from llmgen.operate.steps import Kind, Step, after, before
+from llmgen.operate.units import impact, unit_name, units
+
+PENDING = "pending.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What an install will do, in order: ``first``, then ``changes``, then ``then``."""
+
+    wanted: Mapping[PurePosixPath, Artifact]
+    changes: tuple[Change, ...]
+    first: tuple[Step, ...]
+    then: tuple[Step, ...]
+    affected: tuple[str, ...]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to do."""
+        return is_same(list(self.changes)) and not self.affected
+
+
+def prepare(
+    site: Site, wanted: Mapping[PurePosixPath, Artifact], ways: Ways, *, start: bool = True
+) -> Installation:
+    """Decide everything; nothing is written or run."""
+    decided = decide(site.place, wanted, ways)
+    known = units(wanted.values(), site.folder)
+    pending = [] if site.is_staged else _pending(site)
+    found = impact(decided, known, site.folder, pending)
+    lost = tuple(sorted({*pending} - {*known} - {*found.gone}))
+    drains = any(unit.uses(site.layout.llama_swap) for unit in (*found.changed, *found.touched))
+    names = (unit.name for unit in (*found.created, *found.changed, *found.touched))
+    return Installation(
+        wanted,
+        tuple(decided),
+        () if site.is_staged else tuple(before(found, site.manager, drain=drains)),
+        () if site.is_staged else tuple(after(found, site.manager, start=start)),
+        (*names, *found.gone, *lost),
+    )
+
+
+def perform(
+    site: Site,
+    found: Installation,
+    *,
+    reason: str,
+    drain: Callable[[], None],
+    restart: bool = True,
+) -> int | None:
+    """Carry an installation out; the number of the new generation, None when nothing changed.
+
+    What has to be restarted is noted before the files change, so that a run cut short between
+    files and services is finished by the next one.
+    """
+    refuse_conflicts(site.place, found.changes)
+    if found.is_done:
+        apply(site.place, found.changes)
+        return None
+    if restart:
+        _carry_out(found.first, drain)
+    _note(site, found.affected)
+    apply(site.place, found.changes)
+    number = generations.record(site.state, found.wanted, reason)
+    generations.prune(site.state)
+    if restart:
+        _carry_out(found.then, drain)
+    files.remove_file(site.state / PENDING)
+    return number
+
+
+def installed_units(site: Site) -> list[str]:
+    """Names of the units that the ledger lists, for what must work without a plan."""
+    from llmgen.apply.ledger import merged, read_ledger  # noqa: PLC0415 - not for install
+
+    place = site.place
+    known = merged(read_ledger(place.ledger), read_ledger(place.journal))
+    return [
+        unit_name(path)
+        for path in (PurePosixPath("/", item) for item in known)
+        if path.parent == site.folder
+    ]
+
+
+def _carry_out(steps: Iterable[Step], drain: Callable[[], None]) -> None:
+    for step in steps:
+        match step.kind:
+            case Kind.DRAIN:
+                drain()
+            case Kind.COMMAND if step.fails:
+                must(step.words)
+            case Kind.COMMAND:
+                run(step.words)
+
+
+def _pending(site: Site) -> list[str]:
+    try:
+        names = json.loads((site.state / PENDING).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+    except ValueError:
+        return []
+    return [name for name in names if isinstance(name, str)]
+
+
+def _note(site: Site, names: Sequence[str]) -> None:
+    path = site.state / PENDING
+    try:
+        files.make_folder(path.parent)
+        files.remove_file(files.temporary(path))
+        files.write_file(path, json.dumps(sorted(names)).encode(), 0o600)
+    except OSError as error:
+        raise InputError(
+            Diagnostic(
+                "apply.cannot-write",
+                f"`{path}` cannot be written: {error.strerror}",
+                hint="units of the system are installed by root: `sudo llmgen install`"
+                if site.layout.scope == "system"
+                else "change the owner of the folder",
+            )
+        ) from error
+
+
+def saved(found: Installation) -> bytes:
+    """An installation as a file, to be carried out later exactly so or not at all."""
+    document = {"format": 1, "changes": [_row(item) for item in found.changes]}
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def refuse_stale(found: Installation, path: Path) -> None:
+    """OwnershipError when the disk or llm.toml is no longer what the saved plan saw."""
+    try:
+        wanted = json.loads(path.read_bytes())["changes"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            Diagnostic("operate.bad-plan", f"`{path}` is no saved plan: {error}")
+        ) from error
+    now = [_row(item) for item in found.changes]
+    if now == wanted:
+        return
+    differing = sorted(
+        {row["path"] for row in (*now, *wanted) if row not in now or row not in wanted}
+    )
+    raise OwnershipError(
+        [
+            Diagnostic(
+                "operate.plan-stale",
+                f"`{name}` is no longer as the plan in `{path}` saw it",
+                hint=f"make a new one: `llmgen install --dry-run -o {path}`",
+            )
+            for name in differing
+        ]
+    )
+
+
+def _row(change: Change) -> dict[str, str | None]:
+    seen = change.before
+    coming = entry(change.artifact) if change.artifact else None
+    return {
+        "action": change.action.value,
+        "path": str(change.path),
+        "before": f"{seen.digest}:{seen.mode:04o}" if seen else None,
+        "after": f"{coming.digest}:{coming.mode:04o}" if coming else None,
+    }

@@ -1,0 +1,69 @@
+"""Start other programs and wait for them; the only place of ``operate`` that does."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmgen.errors import Diagnostic, InputError
+
+# Starting a unit waits until it is up; a server may load for minutes.
+PATIENCE_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a program left behind."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it said so."""
+        return self.code == 0
+
+
+def run(
+    words: Sequence[str], *, text: str | None = None, seconds: int = PATIENCE_SECONDS
+) -> Finished:
+    """Run a program to its end, in an untranslated locale; 127 when it is not there."""
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0", "PAGER": ""}
+    try:
+        done = subprocess.run(  # noqa: S603 - words, never a shell line
+            list(words),
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=seconds,
+            check=False,
+        )
+    except FileNotFoundError:
+        return Finished(127, "", f"`{words[0]}` is not installed or not on PATH")
+    except PermissionError:
+        return Finished(126, "", f"`{words[0]}` may not be run by this user")
+    except subprocess.TimeoutExpired:
+        return Finished(124, "", f"still running after {seconds} s")
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def must(words: Sequence[str]) -> str:
+    """Run a program whose failure is the user's to see; its output."""
+    done = run(words)
+    if done.ok:
+        return done.output
+    said = [line for line in (done.errors or done.output).splitlines() if line.strip()]
+    raise InputError(
+        Diagnostic(
+            "operate.command-failed",
+            f"`{shlex.join(words)}` failed with exit code {done.code}",
+            notes=tuple(said[-5:]),
+            hint="put that right and run the same llmgen command again",
+        )
+    )

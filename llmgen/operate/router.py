@@ -1,0 +1,90 @@
+"""llama-server's router mode: what is loaded, load and unload."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from llmgen.errors import Diagnostic, InputError
+from llmgen.operate.server import SLOW_SECONDS, Endpoint, answer, refused, request
+from llmgen.operate.swap import POLL_SECONDS, SETTLE_SECONDS, TRIES, Loaded
+
+# States in which a model holds memory (tools/server/README.md, "GET /models"); a sleeping one
+# has released its weights, but its process is there.
+HELD = ("loading", "loaded", "sleeping")
+
+
+def loaded(endpoint: Endpoint) -> list[Loaded]:
+    """The models that have a process, with the words that it was started with."""
+    return [item for item in _listed(endpoint) if item.state in HELD]
+
+
+def load(endpoint: Endpoint, model: str) -> None:
+    """Load a model and wait until it is loaded or has failed."""
+    _post(endpoint, "/models/load", model, done="already loaded")
+    end = time.monotonic() + SLOW_SECONDS
+    while time.monotonic() < end:
+        state = _state(endpoint, model)
+        if state in ("loaded", "sleeping"):
+            return
+        if state != "loading":
+            break
+        time.sleep(POLL_SECONDS)
+    raise InputError(
+        Diagnostic(
+            "operate.load-failed",
+            f"`{model}` did not load",
+            hint="`llmgen logs` shows what llama-server said",
+        )
+    )
+
+
+def unload(endpoint: Endpoint, model: str | None = None) -> None:
+    """Unload one model, or all, and make sure that it stays away."""
+    for _ in range(TRIES):
+        for item in loaded(endpoint):
+            if model in (None, item.model):
+                _post(endpoint, "/models/unload", item.model, done="not running")
+        if _stays_away(endpoint, model):
+            return
+    raise InputError(
+        Diagnostic(
+            "operate.still-loaded",
+            f"`{model or 'a model'}` comes back after every unload",
+            hint="clients keep asking for it; stop them, or `llmgen down`",
+        )
+    )
+
+
+def _post(endpoint: Endpoint, path: str, model: str, *, done: str) -> None:
+    got = request(endpoint, "POST", path, body={"model": model}, seconds=SLOW_SECONDS)
+    if got.status_code != 200 and done not in got.text:
+        raise InputError(refused(endpoint, path, got.status_code, got.text))
+
+
+def _stays_away(endpoint: Endpoint, model: str | None) -> bool:
+    """A process ends after the answer; then the list has to stay right for a while."""
+    end = time.monotonic() + SETTLE_SECONDS
+    calm = 0
+    while time.monotonic() < end or calm == 0:
+        gone = not any(model in (None, item.model) for item in loaded(endpoint))
+        calm = calm + 1 if gone else 0
+        if time.monotonic() > end + SETTLE_SECONDS:
+            return gone
+        time.sleep(POLL_SECONDS)
+    return calm > 0
+
+
+def _state(endpoint: Endpoint, model: str) -> str:
+    return next((item.state for item in _listed(endpoint) if item.model == model), "")
+
+
+def _listed(endpoint: Endpoint) -> list[Loaded]:
+    listed = answer(endpoint, "/models").get("data") or []
+    return [_loaded(item) for item in listed]
+
+
+def _loaded(item: Any) -> Loaded:  # noqa: ANN401 - JSON as read
+    status = item.get("status") or {}
+    words = tuple(map(str, status.get("args") or ()))
+    return Loaded(str(item.get("id", "")), str(status.get("value", "")), words=words)

@@ -1,0 +1,107 @@
+"""One HTTP endpoint of the stack: where it is, which key it wants, and plain requests to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmgen.config.tables.base import Secret
+from llmgen.errors import Diagnostic, InputError
+
+if TYPE_CHECKING:
+    import httpx
+
+QUICK_SECONDS = 5.0
+# Loading and unloading block until they are done.
+SLOW_SECONDS = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Base URL without a trailing slash, and the key that it wants."""
+
+    url: str
+    key: str = ""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What every request carries."""
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+
+
+def local(listen: str, port: int, key: str = "") -> Endpoint:
+    """The endpoint of a server on this machine: a wildcard address is reached by loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}.get(listen, listen)  # noqa: S104
+    bare = ":" in host and not host.startswith("[")
+    return Endpoint(f"http://{f'[{host}]' if bare else host}:{port}", key)
+
+
+def secret(reference: Secret | None) -> str:
+    """The value behind a reference as this user can see it; empty when it cannot."""
+    if reference is None:
+        return ""
+    if reference.env:
+        return os.environ.get(reference.env, "")
+    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    path = Path(reference.file or Path(folder, reference.credential or ""))
+    try:
+        return path.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def request(
+    endpoint: Endpoint,
+    method: str,
+    path: str,
+    *,
+    body: object = None,
+    seconds: float = QUICK_SECONDS,
+) -> httpx.Response:
+    """One request; InputError when nobody answers. A refusal is the caller's to judge."""
+    import httpx  # noqa: PLC0415 - costs more than most commands take
+
+    try:
+        with httpx.Client(
+            headers=endpoint.headers, timeout=seconds, trust_env=False, follow_redirects=True
+        ) as client:
+            return client.request(method, endpoint.url + path, json=body)
+    except httpx.HTTPError as error:
+        raise InputError(unreachable(endpoint, error)) from error
+
+
+def answer(endpoint: Endpoint, path: str, *, seconds: float = QUICK_SECONDS) -> Any:  # noqa: ANN401 - JSON as the server sends it
+    """The JSON of a GET; InputError when there is none."""
+    got = request(endpoint, "GET", path, seconds=seconds)
+    if got.status_code != 200:
+        raise InputError(refused(endpoint, path, got.status_code, got.text))
+    try:
+        return got.json()
+    except ValueError as error:
+        raise InputError(refused(endpoint, path, got.status_code, "no JSON")) from error
+
+
+def unreachable(endpoint: Endpoint, error: Exception) -> Diagnostic:
+    """Nobody answers there."""
+    kind = str(error) or type(error).__name__
+    return Diagnostic(
+        "operate.unreachable",
+        f"nobody answers at `{endpoint.url}`: {kind}",
+        hint="`llmgen status` says what runs; `llmgen up` starts it",
+    )
+
+
+def refused(endpoint: Endpoint, path: str, status: int, text: str) -> Diagnostic:
+    """It answers, but not with what was asked for."""
+    said = " ".join(text.split())[:200]
+    hint = (
+        "set the environment variable, or make the file readable, that `api_keys` names"
+        if status in (401, 403)
+        else "`llmgen logs` shows what it says"
+    )
+    return Diagnostic(
+        "operate.refused", f"`{endpoint.url}{path}` answers {status}: {said}", hint=hint
+    )

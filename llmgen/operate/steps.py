@@ -1,0 +1,114 @@
+"""The steps of an install, in order: what runs before the files change and what after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from llmgen.operate.units import Impact, Unit
+
+Words: TypeAlias = tuple[str, ...]
+
+
+class Kind(StrEnum):
+    """What carries a step out."""
+
+    COMMAND = "command"
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do, as the words of a command that a person could run as well.
+
+    ``fails`` False: what it undoes may be undone already.
+    """
+
+    words: Words
+    why: str
+    kind: Kind = Kind.COMMAND
+    privileged: bool = False
+    fails: bool = True
+
+
+class Manager(Protocol):
+    """A service manager: each method gives the commands for it, and runs none."""
+
+    @property
+    def privileged(self) -> bool: ...
+
+    def refresh(self) -> Iterable[Words]:
+        """Read the unit files again."""
+
+    def enable(self, chosen: Sequence[Unit]) -> Iterable[Words]:
+        """Start the units with the machine or the user's session."""
+
+    def disable(self, names: Sequence[str]) -> Iterable[Words]:
+        """Stop them, and no longer start them."""
+
+    def start(self, chosen: Sequence[Unit]) -> Iterable[Words]: ...
+
+    def stop(self, chosen: Sequence[Unit]) -> Iterable[Words]: ...
+
+    def restart(self, chosen: Sequence[Unit], *, rewritten: bool) -> Iterable[Words]:
+        """Restart them; ``rewritten`` says that their own files changed."""
+
+    def reload(self, chosen: Sequence[Unit]) -> Iterable[Words]: ...
+
+    def forget(self, names: Sequence[str]) -> Iterable[Words]:
+        """Drop what is remembered of units whose files are gone."""
+
+
+DRAIN = Step(
+    ("llmgen", "unload", "--all"),
+    "a reload of llama-swap starts new servers before the old ones have gone",
+    Kind.DRAIN,
+)
+
+
+def before(found: Impact, manager: Manager, *, drain: bool) -> Iterator[Step]:
+    """What must happen while the old files are still there."""
+    if drain:
+        yield DRAIN
+    if found.gone:
+        for words in manager.disable(found.gone):
+            yield Step(words, "no longer wanted", privileged=manager.privileged, fails=False)
+
+
+def after(found: Impact, manager: Manager, *, start: bool = True) -> Iterator[Step]:
+    """What makes the new files count; only units that changed are restarted."""
+    if found.created or found.changed or found.gone:
+        yield from _steps(manager, manager.refresh(), "unit files changed")
+    if found.gone:
+        forgotten = manager.forget(found.gone)
+        for words in forgotten:
+            yield Step(words, "their files are gone", privileged=manager.privileged, fails=False)
+    new = [unit for unit in found.created if unit.starts]
+    if new:
+        yield from _steps(manager, manager.enable(new), "new")
+        if start:
+            yield from _steps(manager, manager.start(new), "new")
+    rewritten = [unit for unit in found.changed if unit.starts]
+    if rewritten:
+        yield from _steps(manager, manager.enable(rewritten), "their files changed")
+        yield from _steps(
+            manager, manager.restart(rewritten, rewritten=True), "their files changed"
+        )
+    yield from _touched(found, manager)
+
+
+def _touched(found: Impact, manager: Manager) -> Iterator[Step]:
+    touched = [unit for unit in found.touched if unit.starts]
+    restarted = [unit for unit in touched if not unit.reloads]
+    reloaded = [unit for unit in touched if unit.reloads]
+    why = "a file that they read changed"
+    if restarted:
+        yield from _steps(manager, manager.restart(restarted, rewritten=False), why)
+    if reloaded:
+        yield from _steps(manager, manager.reload(reloaded), why)
+
+
+def _steps(manager: Manager, commands: Iterable[Words], why: str) -> Iterator[Step]:
+    return (Step(words, why, privileged=manager.privileged) for words in commands)

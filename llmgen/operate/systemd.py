@@ -1,0 +1,98 @@
+"""systemctl's words for each verb, and what `systemctl show` answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from llmgen.layout import Scope
+from llmgen.operate.steps import Words
+from llmgen.operate.units import Unit
+
+PROPERTIES = (
+    "Id",
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "Result",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "NRestarts",
+    "MainPID",
+    "ControlGroup",
+    "MemoryCurrent",
+    "ExecMainStatus",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Systemd:
+    """A systemd manager: the system's, or the one of a user."""
+
+    scope: Scope
+
+    @property
+    def privileged(self) -> bool:
+        """Whether its changes need root."""
+        return self.scope == "system"
+
+    def systemctl(self, *words: str) -> Words:
+        """The words of a systemctl command for this manager."""
+        return ("systemctl", *(("--user",) if self.scope == "user" else ()), *words)
+
+    def refresh(self) -> Iterator[Words]:
+        """Read the unit files again."""
+        yield self.systemctl("daemon-reload")
+
+    def enable(self, chosen: Sequence[Unit]) -> Iterator[Words]:
+        """Start the units with the machine, or with the user's manager."""
+        yield self.systemctl("enable", *_names(chosen))
+
+    def disable(self, names: Sequence[str]) -> Iterator[Words]:
+        """Stop the units and no longer start them."""
+        yield self.systemctl("disable", "--now", *names)
+
+    def start(self, chosen: Sequence[Unit]) -> Iterator[Words]:
+        """Start in one transaction, so that the units' own order counts."""
+        yield self.systemctl("start", *_names(chosen))
+
+    def stop(self, chosen: Sequence[Unit]) -> Iterator[Words]:
+        """Stop in one transaction."""
+        yield self.systemctl("stop", *_names(chosen))
+
+    def restart(self, chosen: Sequence[Unit], *, rewritten: bool) -> Iterator[Words]:
+        """Restart; systemd needs no more for rewritten files than the refresh before."""
+        del rewritten
+        yield self.systemctl("restart", *_names(chosen))
+
+    def reload(self, chosen: Sequence[Unit]) -> Iterator[Words]:
+        """Let running units read their configuration again, and start the others."""
+        yield self.systemctl("reload-or-restart", *_names(chosen))
+
+    def forget(self, names: Sequence[str]) -> Iterator[Words]:
+        """Drop failures of units that are gone."""
+        yield self.systemctl("reset-failed", *names)
+
+    def show(self, names: Sequence[str]) -> Words:
+        """Ask for the states of units."""
+        return self.systemctl("show", f"--property={','.join(PROPERTIES)}", "--", *names)
+
+    def logs(self, names: Sequence[str], *, lines: int, follow: bool) -> Words:
+        """Read the units' journal."""
+        flag = "--user-unit" if self.scope == "user" else "--unit"
+        chosen = (f"{flag}={name}" for name in names)
+        more = ("--follow",) if follow else ("--no-pager",)
+        return ("journalctl", *chosen, f"--lines={lines}", "--output=short-iso", *more)
+
+
+def _names(chosen: Sequence[Unit]) -> Iterator[str]:
+    return (unit.name for unit in chosen)
+
+
+def answers(text: str) -> dict[str, dict[str, str]]:
+    """The blocks of `systemctl show`, by unit."""
+    blocks = (
+        dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        for block in text.split("\n\n")
+    )
+    return {block["Id"]: block for block in blocks if "Id" in block}

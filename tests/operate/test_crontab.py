@@ -1,0 +1,69 @@
+import shutil
+import subprocess
+from pathlib import PurePosixPath
+
+import pytest
+
+from llmgen.errors import InputError
+from llmgen.operate.crontab import (
+    BEGIN,
+    END,
+    read_crontab,
+    with_block,
+    without_block,
+    write_crontab,
+)
+
+LOG = PurePosixPath("/var/log/my log")
+WORDS = ("/opt/ll m/llmgen", "-c", "/etc/50%.toml", "up")
+MINE = "# mine\n0 5 * * 1 tar -zcf /var/backups/home.tgz /home/\n"
+
+
+@pytest.mark.parametrize("mine", ["", MINE, MINE.rstrip("\n"), "\n\n# x\n"])
+def test_what_others_wrote_comes_back(mine):
+    back = without_block(with_block(mine, WORDS, LOG))
+    assert back == mine if mine.endswith("\n") else back == mine + "\n" or not mine
+
+
+def test_block_is_written_once():
+    once = with_block(MINE, WORDS, LOG)
+    assert with_block(once, WORDS, LOG) == once
+    assert once.count(BEGIN) == once.count(END) == 1
+
+
+def test_lines_behind_the_block_stay():
+    text = with_block(MINE, WORDS, LOG) + "1 1 1 1 1 later\n"
+    assert without_block(text) == MINE + "1 1 1 1 1 later\n"
+
+
+def test_block_without_an_end_is_not_guessed_at():
+    with pytest.raises(InputError, match="not its last"):
+        without_block(f"{BEGIN}\n@reboot x\n{MINE}")
+
+
+def test_per_cent_signs_are_escaped_for_cron():
+    assert "/etc/50\\%.toml" in with_block("", WORDS, LOG)
+
+
+@pytest.fixture
+def empty_crontab():
+    if not shutil.which("crontab"):
+        pytest.skip("crontab is not installed")
+    before = read_crontab()
+    if before:
+        pytest.skip("this user has a crontab")
+    yield
+    subprocess.run(["crontab", "-r"], capture_output=True, check=False)
+
+
+@pytest.mark.reader("crontab")
+@pytest.mark.usefixtures("empty_crontab")
+def test_real_crontab_takes_the_block_and_gives_it_back():
+    write_crontab(MINE)
+    text = with_block(read_crontab(), WORDS, LOG)
+    write_crontab(text)
+    assert read_crontab() == text
+    write_crontab(without_block(read_crontab()))
+    assert read_crontab() == MINE
+    write_crontab("")
+    assert read_crontab() == ""

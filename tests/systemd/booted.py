@@ -1,0 +1,165 @@
+"""A real systemd as PID 1 of its own namespaces, for tests; the machine around it stays as it is.
+
+Everything that it writes goes into memory: `/run`, `/tmp`, `/var/tmp` are private, and `/etc`,
+`/var`, `/home`, `/opt`, `/root` are overlays. Its cgroups stand below one folder in each
+hierarchy and are removed with it. systemd ignores SIGTERM as PID 1, so SIGKILL ends it.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+SYSTEMD = Path("/usr/lib/systemd/systemd")
+CGROUPS = Path("/sys/fs/cgroup")
+# Their work would reach the kernel or the devices that are shared with the machine.
+MASKED = (
+    "systemd-sysctl.service",
+    "systemd-modules-load.service",
+    "systemd-binfmt.service",
+    "systemd-remount-fs.service",
+    "systemd-tmpfiles-setup-dev.service",
+    "systemd-update-utmp.service",
+    "systemd-udevd.service",
+    "systemd-udev-trigger.service",
+    "systemd-hwdb-update.service",
+    "systemd-timesyncd.service",
+    "systemd-pstore.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "sys-kernel-config.mount",
+    "sys-fs-fuse-connections.mount",
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "fstrim.timer",
+    "e2scrub_reap.service",
+)
+BOOT = r"""
+set -eu
+for tree in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+  [ -d $tree ] || continue
+  mkdir -p $tree/$NAME
+  echo $$ > $tree/$NAME/cgroup.procs
+done
+if [ -f /sys/fs/cgroup/cgroup.procs ]; then
+  mkdir -p /sys/fs/cgroup/$NAME
+  echo $$ > /sys/fs/cgroup/$NAME/cgroup.procs
+fi
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /tmp
+mkdir -p /run/lock /run/systemd /run/over
+for folder in etc var home opt root; do
+  mkdir -p /run/over/$folder/up /run/over/$folder/work
+  mount -t overlay overlay /$folder \
+    -o lowerdir=/$folder,upperdir=/run/over/$folder/up,workdir=/run/over/$folder/work
+done
+mount -t tmpfs tmpfs /var/tmp
+chmod o+x /root
+rm -rf /etc/systemd/system/*
+for unit in $MASKED; do ln -s /dev/null /etc/systemd/system/$unit; done
+touch /etc/machine-id
+echo $NAME > /etc/hostname
+exec env -i container=unshare PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin \
+  /usr/lib/systemd/systemd --unit=basic.target --log-target=null --show-status=no
+"""
+
+
+def why_not():
+    """Why no systemd can be booted here; empty when one can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if not SYSTEMD.exists():
+        return "systemd is not installed"
+    words = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "sh", "-c"]
+    overlay = "mount -t tmpfs t /run && mkdir /run/u /run/w && "
+    overlay += "mount -t overlay o /opt -o lowerdir=/opt,upperdir=/run/u,workdir=/run/w"
+    tried = subprocess.run([*words, overlay], capture_output=True, text=True, check=False)
+    return tried.stderr.strip() if tried.returncode else ""
+
+
+class Booted:
+    """One running systemd; `run` starts programs in it."""
+
+    def __init__(self):
+        self.name = f"llmgen-test-{os.getpid()}"
+        environment = {**os.environ, "NAME": self.name, "MASKED": " ".join(MASKED)}
+        isolated = "--pid --mount --uts --ipc --mount-proc --fork --propagation=private"
+        self.outer = subprocess.Popen(
+            ["unshare", *isolated.split(), "sh", "-c", BOOT],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        self.pid = self._first_process()
+        until(self._is_up)
+        self.must("systemctl", "start", "dbus.socket", "systemd-logind.service")
+
+    def _first_process(self):
+        children = Path(f"/proc/{self.outer.pid}/task/{self.outer.pid}/children")
+        return int(until(lambda: children.read_text().split() if children.exists() else []).pop())
+
+    def _is_up(self):
+        if self.outer.poll() is not None:
+            raise RuntimeError(self.outer.stderr.read().decode())
+        if Path(f"/proc/{self.pid}/comm").read_text() != "systemd\n":
+            return False
+        return self.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded")
+
+    def run(self, *words, user=None, **settings):
+        """A program inside, as root or as a user with a session bus."""
+        inside = ["nsenter", "-t", str(self.pid), "-m", "-p", "-u", "-i"]
+        if user:
+            uid = self.must("id", "-u", user).strip()
+            home = [f"HOME=/home/{user}", f"USER={user}", f"XDG_RUNTIME_DIR=/run/user/{uid}"]
+            inside += ["runuser", "-u", user, "--", "env", "-u", "XDG_STATE_HOME", *home]
+        return subprocess.run(
+            [*inside, *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            **settings,
+        )
+
+    def must(self, *words, user=None, **settings):
+        """The output of a program that has to succeed."""
+        done = self.run(*words, user=user, **settings)
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done.stdout
+
+    def show(self, unit, key, user=None):
+        """One property of a unit."""
+        manager = ["--user"] if user else []
+        return self.must(
+            "systemctl", *manager, "show", "--value", f"-p{key}", unit, user=user
+        ).strip()
+
+    def end(self):
+        """Kill it by its own id, and remove the cgroups that it leaves."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.outer.wait(30)
+        self.outer.stderr.close()
+        until(self._removed)
+
+    def _removed(self):
+        for top in [CGROUPS / self.name, *CGROUPS.glob(f"*/{self.name}")]:
+            for folder, _, _ in os.walk(top, topdown=False):
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    return False
+        return True
+
+
+def until(true, seconds=60):
+    """The first true value of a call; a failure when it takes too long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = true()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise TimeoutError(true)
