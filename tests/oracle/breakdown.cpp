@@ -15,6 +15,7 @@
 // patterns that stay on the CPU (between spaces), model fields, context fields ("0:4:512,…").
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdio>
@@ -238,8 +239,12 @@ int main(int argc, char ** argv) {
     measure.overrides_at = std::stoul(argv[4]);
     measure.split_at = std::stoul(argv[5]);
     measure.all_devices = connect(argc - 6, argv + 6);
+    // The libraries print to stdout too: answers get a stream of their own.
+    FILE * answers = fdopen(dup(1), "w");
+    dup2(2, 1);
     for (std::string line; std::getline(std::cin, line);) {
-        std::cout << measure.answer(line) << std::endl;
+        fprintf(answers, "%s\n", measure.answer(line).c_str());
+        fflush(answers);
     }
     return 0;
 }
