@@ -12,11 +12,14 @@ from typing import Final, NamedTuple
 
 from llmgen.budget.geometry import Geometry
 from llmgen.budget.hyperparameters import Hyperparameters
-from llmgen.budget.rows import F32
+from llmgen.budget.rows import F32, padded
 from llmgen.units import MIB
 
-# Architectures that have dense feed-forward blocks beside their routed experts.
-_MIXED: Final = ("llama4", "gemma4")
+# Feed-forward blocks without a gate, normed at their end.
+_UNGATED_ENCODERS: Final = ("bert",)
+_UNGATED_EXPERTS: Final = ("nemotron_h_moe",)
+# Attention and feed-forward read the same input, so the output of one waits for the other.
+_PARALLEL: Final = ("command-r", "cohere2", "cohere2moe", "falcon", "phi2", "gptj", "plamo")
 _DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")
 _STATE_SPACE: Final = ("mamba", "mamba2", "jamba", "falcon-h1")
 
@@ -90,43 +93,72 @@ class Work:
 def device_compute(work: Work) -> Stage:
     """The buffer of a device that runs layers and the output."""
     largest = max(stages(work), key=lambda stage: stage.bytes)
-    return Stage(largest.what, largest.bytes + _kept(work))
+    return Stage(largest.what, largest.bytes + _kept(work) + _inputs(work))
+
+
+def host_only_compute(work: Work) -> Stage:
+    """The buffer when nothing is offloaded: the embedding of the input is in it, too."""
+    found = device_compute(work)
+    return Stage(found.what, found.bytes + work.stream + 2 * work.column)
 
 
 def host_compute(work: Work) -> int:
     """The host's buffer when everything is offloaded: the inputs of the graph."""
     scores = work.mask if work.indexed else 0
-    return work.mask + 2 * work.stream + work.layer_inputs + scores
+    inputs = _inputs(work) + 2 * work.column
+    return work.mask + 4 * work.stream + work.layer_inputs + scores + inputs
 
 
 def stages(work: Work) -> Iterator[Stage]:
     """Everything that can be the largest set."""
-    base = work.mask + 2 * work.stream
-    yield Stage("logits", 2 * work.stream + work.counts.outputs * work.model.vocabulary * F32)
+    base = work.mask + _front(work)
+    yield Stage("logits", base + work.counts.outputs * work.model.vocabulary * F32)
     yield from _feed_forward(work, base)
     yield _attention(work, base)
-    if work.model.name in _DELTA:
-        inner = work.model.header.count("ssm.inner_size")
-        groups = work.model.header.count("ssm.group_count")
-        convolved = inner + 2 * groups * work.model.header.count("ssm.state_size")
-        yield Stage("gated delta net", base + (2 * convolved + 2 * inner) * work.column)
-    if work.model.name in _STATE_SPACE:
-        inner = work.model.header.count("ssm.inner_size")
-        yield Stage("state space", base + 6 * inner * work.column)
+    yield from _recurrent(work, base)
+
+
+def _front(work: Work) -> int:
+    """Residual streams and their inputs, which stay while a block computes."""
+    streams = 4
+    if work.model.name in _UNGATED_ENCODERS:
+        streams = 2
+    elif work.model.name in _PARALLEL:
+        streams = 5
+    return streams * work.stream + work.layer_inputs
+
+
+def _inputs(work: Work) -> int:
+    """Positions, cache indices and output rows: a few columns of integers."""
+    columns = 3 + 2 * (1 if work.model.mla else 2) * work.model.rules.has_cache
+    if work.model.windows.used:
+        columns += 4
+    return columns * work.column + padded(F32 * work.counts.outputs, 32)
 
 
 def _feed_forward(work: Work, base: int) -> Iterator[Stage]:
     model, column = work.model, work.column
     used = model.header.most("expert_used_count")
     dense = max(model.feed_forward, default=0)
-    lead = model.header.count("leading_dense_block_count")
-    if dense and (not used or lead or model.name in _MIXED):
-        beside = 2 * work.stream if model.mla else work.query
-        yield Stage("feed-forward", base + 3 * dense * column + beside + work.layer_inputs)
+    if dense and (not used or _has_dense_layers(model)):
+        copies = 1 if model.name in _UNGATED_ENCODERS else 3
+        yield Stage("feed-forward", base + copies * dense * column)
     if used:
-        width = model.header.most("expert_feed_forward_length")
-        gathered = max(3 * used * width, used * width + 2 * used * model.embedding)
-        yield Stage("experts", base + gathered * column)
+        hidden = used * (model.header.most("expert_feed_forward_length") or dense)
+        output = used * model.embedding
+        if model.name in _UNGATED_EXPERTS:
+            yield Stage("experts", base + (hidden + output) * column + work.stream)
+            return
+        # The outputs take the place of the two inputs of the gate where they fit into it.
+        gathered = 3 * hidden + (output if output > 2 * hidden else 0)
+        shared = work.stream if model.name == "llama4" else 0
+        yield Stage("experts", base + gathered * column + shared)
+
+
+def _has_dense_layers(model: Hyperparameters) -> bool:
+    if model.name == "llama4":
+        return model.header.count("interleave_moe_layer_step", 1) > 1
+    return model.name == "gemma4" or model.header.count("leading_dense_block_count") > 0
 
 
 def _attention(work: Work, base: int) -> Stage:
@@ -137,15 +169,29 @@ def _attention(work: Work, base: int) -> Stage:
         return Stage("attention scores", base + work.query + scores)
     if not model.mla:
         return Stage("attention", base + 3 * work.query)
+    # Query, its rotated part, its absorbed part, and both parts joined.
     latent = model.header.count("attention.kv_lora_rank", 512)
-    width = latent + model.header.count("attention.key_length_mla")
-    return Stage("latent attention", base + work.query + heads * width * work.column)
+    rotated = model.key_length - latent
+    width = model.header.count("attention.key_length_mla") + rotated + latent + model.key_length
+    return Stage("latent attention", base + heads * width * work.column)
+
+
+def _recurrent(work: Work, base: int) -> Iterator[Stage]:
+    model, column = work.model, work.column
+    inner = model.header.count("ssm.inner_size")
+    if model.name in _DELTA:
+        groups = model.header.count("ssm.group_count")
+        convolved = inner + 2 * groups * model.header.count("ssm.state_size")
+        yield Stage("gated delta net", base + (2 * convolved + 2 * inner) * column)
+    if model.name in _STATE_SPACE:
+        rows = F32 * (3 * model.rows.state + model.rows.convolution * 2)
+        yield Stage("state space", base + 4 * inner * column + rows)
 
 
 def _kept(work: Work) -> int:
     """What stays alive through all stages."""
     if work.model.name == "gemma3n":
-        return 6 * work.stream  # altup keeps several residual streams
+        return 5 * work.stream  # altup keeps several residual streams
     if work.indexed:
         return 5 * work.counts.cells * work.counts.ubatch + 290 * MIB
     return 0

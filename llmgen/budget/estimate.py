@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from llmgen.budget.builds import DEFAULT, OLDEST, build_warning
 from llmgen.budget.cache import CacheSettings, Share, context_shares
-from llmgen.budget.compute import Work, device_compute, host_compute
+from llmgen.budget.compute import Work, device_compute, host_compute, host_only_compute
 from llmgen.budget.geometry import Geometry, geometry
 from llmgen.budget.host import host_memory
 from llmgen.budget.hyperparameters import Hyperparameters, hyperparameters
@@ -161,16 +161,15 @@ def context_on_devices(item: Context, *, kv_offload: bool) -> Counter[str]:
 
 def _compute(item: Context) -> dict[str, int]:
     placement, busy = item.placement, device_compute(item.work).bytes
-    if not placement.devices:
-        return {HOST: busy}
-    found = {HOST: host_compute(item.work)}
     if HOST in placement.layers:
-        found[HOST] = max(found[HOST], busy)
+        found = {HOST: host_only_compute(item.work).bytes}
+    else:
+        found = {HOST: host_compute(item.work)}
     copies = _pipeline_copies(item)
     found[HOST] += copies
     for device in placement.devices:
         runs = device in placement.layers or device == placement.output
-        found[device] = busy + copies + item.weights.copied_expert if runs else 0
+        found[device] = busy + copies if runs else 0
     return found
 
 
