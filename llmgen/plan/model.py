@@ -111,7 +111,26 @@ class Router:
     models_max: int
 
 
-Engine: TypeAlias = Matrix | Router | None
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One group of llama-swap; ``members`` are model names."""
+
+    name: str
+    members: tuple[str, ...]
+    swap: bool
+    exclusive: bool = False
+    persistent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """llama-swap's groups: one member at a time of those that swap, all members of the others."""
+
+    groups: tuple[Group, ...]
+    complete: bool = True
+
+
+Engine: TypeAlias = Matrix | Groups | Router | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,54 @@
+"""Sound sets for stacks whose maximal sets nobody can list: weights rounded up to a few steps.
+
+What fits when every model is rounded up and every limit down fits all the more. Coarser steps make
+more models alike and the diagram smaller; what rounding alone keeps out gets a set of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from llmgen.plan.diagram import Diagram, TooLarge, diagram
+from llmgen.plan.packing import Packing, Weight, packed
+from llmgen.plan.stack import Stack
+
+# Into how many steps a limit is divided, finest first.
+STEPS = (256, 64, 32, 16, 8, 4)
+
+
+def coarse(pack: Packing) -> Diagram:
+    """The diagram of the finest rounding that has one."""
+    weights = {name: kind.weight for kind in pack.kinds for name in kind.members}
+    for steps in STEPS:
+        units = tuple(max(1, limit // steps) for limit in pack.limits)
+        limits = tuple(limit // unit for limit, unit in zip(pack.limits, units, strict=True))
+        rounded = {name: _round_up(weight, units) for name, weight in weights.items()}
+        try:
+            return diagram(packed(rounded, limits))
+        except TooLarge:
+            continue
+    return diagram(Packing((), ()))
+
+
+def _round_up(weight: Weight, units: Weight) -> Weight:
+    return tuple(-(-part // unit) for part, unit in zip(weight, units, strict=True))
+
+
+def missed(stack: Stack, found: Diagram) -> Iterator[tuple[str, ...]]:
+    """Wished sets, and models that rounding left out, each made as large as fits."""
+    inside = {name for kind in found.pack.kinds for name in kind.members}
+    for group in stack.together:
+        if stack.allows(group | stack.pinned):
+            yield grown(stack, group | stack.pinned)
+    for name in stack.demand:
+        if name not in inside | stack.pinned and stack.allows(stack.pinned | {name}):
+            yield grown(stack, stack.pinned | {name})
+
+
+def grown(stack: Stack, start: Collection[str]) -> tuple[str, ...]:
+    """These models and every other one that still fits, in llm.toml's order."""
+    inside = set(start)
+    for name in stack.demand:
+        if name not in inside and stack.allows(inside | {name}):
+            inside.add(name)
+    return stack.ordered(inside)

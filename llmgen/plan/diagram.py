@@ -1,0 +1,125 @@
+"""All packings at once: a decision diagram whose paths are exactly the sets that fit.
+
+Level by level, each alternative takes so many models of one kind. Two places of the search that
+allow the same futures are one node; they are found by the box of remaining limits within which
+a node's futures do not change. Subsets are allowed anyway, so alternatives that another one of
+the same node contains are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import inf
+
+from llmgen.plan.packing import Packing, Weight, fits, less, most
+
+# Beyond these the diagram is no help to anybody: named sets in a file, kinds, steps of building.
+NODES, KINDS, PATIENCE = 1500, 300, 20_000
+
+Bounds = tuple[float, ...]
+Alternatives = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Take ``count`` of the level's kind, then go on at ``child``; or the next alternative."""
+
+    level: int
+    alternatives: Alternatives
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """Nodes, children first; node 0 is the end, ``root`` the start."""
+
+    pack: Packing
+    nodes: tuple[Node, ...]
+    root: int
+
+    def sets(self) -> Iterator[tuple[int, ...]]:
+        """Counts for each kind on every path; kinds that a path skips count 0."""
+        kinds = len(self.pack.kinds)
+        waiting: list[tuple[int, tuple[int, ...]]] = [(self.root, ())]
+        while waiting:
+            at, counts = waiting.pop()
+            node = self.nodes[at]
+            if node.level == kinds:
+                yield counts
+            for count, child in reversed(node.alternatives):
+                waiting.append((child, (*counts, count)))
+
+
+class TooLarge(Exception):
+    """No diagram of bearable size."""
+
+
+@dataclass(slots=True)
+class _Builder:
+    pack: Packing
+    rest: list[Weight]
+    nodes: list[Node] = field(default_factory=list)
+    known: dict[Node, int] = field(default_factory=dict)
+    boxes: list[list[tuple[Bounds, Bounds, int]]] = field(default_factory=list)
+    steps: int = 0
+
+    def at(self, level: int, left: Weight) -> tuple[Bounds, Bounds, int]:
+        """(low, high, node): the node of this place, and the box within which it stays."""
+        for box in self.boxes[level]:
+            if all(
+                low <= part < high for low, part, high in zip(box[0], left, box[1], strict=True)
+            ):
+                return box
+        self.steps += 1
+        if self.steps > PATIENCE or len(self.nodes) > NODES:
+            raise TooLarge
+        box = self._expand(level, left) if level < len(self.pack.kinds) else self._end()
+        self.boxes[level].append(box)
+        return box
+
+    def _end(self) -> tuple[Bounds, Bounds, int]:
+        width = len(self.pack.limits)
+        return (0.0,) * width, (inf,) * width, self._node(Node(len(self.pack.kinds), ()))
+
+    def _expand(self, level: int, left: Weight) -> tuple[Bounds, Bounds, int]:
+        weight, top = self.pack.kinds[level].weight, most(self.pack.kinds[level], left)
+        low, high = [0.0] * len(left), [inf] * len(left)
+        if top < len(self.pack.kinds[level].members):
+            _block(high, left, tuple((top + 1) * part for part in weight))
+        found: list[tuple[int, int]] = []
+        for count in range(top, -1, -1):
+            below, above, child = self.at(level + 1, less(left, weight, count))
+            for index, part in enumerate(weight):
+                low[index] = max(low[index], below[index] + count * part)
+                high[index] = min(high[index], above[index] + count * part)
+            if all(child != taken for _, taken in found):
+                found.append((count, child))
+            if fits(self.rest[level + 1], less(left, weight, count)):
+                break
+        return tuple(low), tuple(high), self._node(Node(level, tuple(found)))
+
+    def _node(self, node: Node) -> int:
+        if node not in self.known:
+            self.known[node] = len(self.nodes)
+            self.nodes.append(node)
+        return self.known[node]
+
+
+def _block(high: list[float], left: Weight, weight: Weight) -> None:
+    """One more stays impossible while the limit that blocks it most stays below its weight."""
+    short = [(part - has) / part if part else -1.0 for part, has in zip(weight, left, strict=True)]
+    index = short.index(max(short))
+    high[index] = min(high[index], weight[index])
+
+
+def diagram(pack: Packing) -> Diagram:
+    """The diagram of everything that fits; raises TooLarge."""
+    if len(pack.kinds) > KINDS:
+        raise TooLarge
+    rest = [tuple(0 for _ in pack.limits)]
+    for kind in reversed(pack.kinds):
+        rest.append(less(rest[-1], kind.weight, -len(kind.members)))
+    rest.reverse()
+    builder = _Builder(pack, rest, boxes=[[] for _ in range(len(pack.kinds) + 1)])
+    root = builder.at(0, pack.limits)[2]
+    return Diagram(pack, tuple(builder.nodes), root)

@@ -1,0 +1,145 @@
+"""Library to Plan: settings settled, models placed, engines derived, every state proved to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from llmgen.errors import Diagnostic, PlanError, Severity
+from llmgen.library import Library, Model
+from llmgen.plan import command
+from llmgen.plan.derive import SYMBOLIC_SINCE, groups, matrix, router
+from llmgen.plan.model import Engine, Headroom, Placement, Plan, Pool, Router, State
+from llmgen.plan.ports import ports
+from llmgen.plan.requirements import broken, requirements
+from llmgen.plan.residency import group_states, matrix_states, router_states, state
+from llmgen.plan.scale import Scale, scale, stack
+from llmgen.plan.shortage import contradiction, shortage
+from llmgen.plan.solve import Settled, settle
+from llmgen.plan.stack import Stack
+
+# llama-swap before this version has groups only.
+MATRIX_SINCE = 202
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """An engine and the states that it can reach."""
+
+    engine: Engine
+    states: Sequence[State]
+
+
+def place(library: Library) -> Plan:
+    """The plan; PlanError when it does not fit and llm.toml does not say that it may."""
+    weigh = scale(library)
+    settled = settle(library, weigh)
+    numbers = _stack(library, weigh, settled)
+    found = _findings(library, numbers, weigh, settled)
+    excuse = library.config.budget.override or ""
+    if found and not excuse:
+        raise PlanError(found)
+    placements = tuple(_placements(library, weigh, settled))
+    residency = _residency(library, numbers)
+    notes = (*library.notes, *(replace(item, severity=Severity.WARNING) for item in found))
+    return Plan(
+        library=library,
+        pools=weigh.pools,
+        placements=placements,
+        engines={library.machine.host: residency.engine},
+        states=tuple(residency.states),
+        headroom=tuple(headroom(weigh.pools, residency.states)),
+        notes=notes,
+        excused=excuse if found else "",
+        ports={item.name: item.port for item in placements if item.port},
+    )
+
+
+def _stack(library: Library, weigh: Scale, settled: Mapping[str, Settled]) -> Stack:
+    footprints = {
+        model.name: weigh.footprint(model, settled[model.name].settings) for model in library.models
+    }
+    return stack(library, footprints, weigh.pools)
+
+
+def _findings(
+    library: Library, numbers: Stack, weigh: Scale, settled: Mapping[str, Settled]
+) -> list[Diagnostic]:
+    preload = frozenset(item.name for item in library.models if item.preload) & {*numbers.demand}
+    wanted = requirements(numbers, preload, _router(library, numbers))
+    found = broken(numbers, wanted)
+    return [
+        contradiction(item) if item.quarrel else shortage(item, library, numbers, weigh, settled)
+        for item in found
+    ]
+
+
+def _router(library: Library, numbers: Stack) -> Router | None:
+    services = library.config.services
+    if services.on_demand != "router" or not numbers.demand:
+        return None
+    wanted = services.router.models_max
+    if wanted == "auto":
+        return router(numbers)
+    return Router(min(wanted or len(numbers.demand), len(numbers.demand)))
+
+
+def _placements(
+    library: Library, weigh: Scale, settled: Mapping[str, Settled]
+) -> Iterable[Placement]:
+    taken = ports(library)
+    for model in library.models:
+        yield _placement(model, library, weigh, settled[model.name], taken[model.name])
+
+
+def _placement(
+    model: Model, library: Library, weigh: Scale, settled: Settled, port: int
+) -> Placement:
+    return Placement(
+        model=model,
+        host=model.host,
+        keep=model.keep,
+        settings=settled.settings,
+        estimate=weigh.estimate(model, settled.settings),
+        footprint=weigh.footprint(model, settled.settings),
+        port=port,
+        argv=command.argv(model, settled.settings, library, port=port),
+        environment=tuple(
+            (name, value) for name, value in model.environment.items() if isinstance(value, str)
+        ),
+        reasons=settled.reasons,
+    )
+
+
+def _residency(library: Library, numbers: Stack) -> Residency:
+    """What loads models on demand on this host, and where that can lead."""
+    if not numbers.demand:
+        return Residency(None, [state(numbers, ())])
+    if (limit := _router(library, numbers)) is not None:
+        return Residency(limit, router_states(numbers, limit.models_max))
+    wish = library.config.plan.engine
+    if wish == "groups" or (wish == "auto" and library.swap_version < MATRIX_SINCE):
+        return _groups(numbers, strict=wish == "groups")
+    derived = matrix(numbers, symbolic=library.swap_version >= SYMBOLIC_SINCE)
+    return Residency(derived.matrix, matrix_states(numbers, derived))
+
+
+def _groups(numbers: Stack, *, strict: bool) -> Residency:
+    found = groups(numbers)
+    if strict and not found.complete:
+        raise PlanError(
+            Diagnostic(
+                "plan.no-groups",
+                "groups cannot say which models fit together here",
+                ("plan", "engine"),
+                hint='`engine = "matrix"`',
+            )
+        )
+    return Residency(found, group_states(numbers, found))
+
+
+def headroom(pools: Iterable[Pool], states: Sequence[State]) -> Iterable[Headroom]:
+    """The worst state of each pool."""
+    for pool in pools:
+        worst = max(states, key=lambda item: item.peaks[pool.name])
+        yield Headroom(pool, worst.peaks[pool.name], worst.models)

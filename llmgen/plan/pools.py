@@ -1,0 +1,74 @@
+"""Memory pools of a machine, and what one server process takes from each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from llmgen.budget.model import HOST, Estimate, ServerSettings
+from llmgen.config.tables.gateway import Gateway
+from llmgen.machine import Machine
+from llmgen.plan.model import Footprint, Pool
+
+# The one pool that host and devices of a machine with unified memory share.
+UNIFIED = "unified"
+
+
+def pools(machine: Machine, gateway: Gateway) -> tuple[Pool, ...]:
+    """Every limit on memory, the host's first; what an enabled gateway takes is reserved."""
+    return tuple(_pools(machine, _gateway_bytes(gateway)))
+
+
+def _pools(machine: Machine, others: int) -> Iterator[Pool]:
+    devices = tuple(device.key for device in machine.devices)
+    shared = machine.unified and bool(devices)
+    yield Pool(
+        host=machine.host,
+        name=UNIFIED if shared else HOST,
+        views=(HOST, *devices) if shared else (HOST,),
+        capacity_bytes=machine.memory_bytes,
+        reserve_bytes=machine.reserve_bytes + others,
+        source=machine.source,
+    )
+    for device in machine.devices:
+        # Unified: a Metal working set, a GTT ceiling or a huge-page pool within the shared memory.
+        yield Pool(
+            host=machine.host,
+            name=device.key,
+            views=(device.key,),
+            capacity_bytes=device.memory_bytes,
+            reserve_bytes=device.reserve_bytes,
+            source=machine.source,
+        )
+
+
+def _gateway_bytes(gateway: Gateway) -> int:
+    """Host memory of LiteLLM's workers; Envoy's few tens of MiB are in the host's reserve."""
+    litellm = gateway.litellm
+    return litellm.workers * litellm.memory if litellm.enable else 0
+
+
+def footprint(
+    estimate: Estimate,
+    settings: ServerSettings,
+    limits: Iterable[Pool],
+    *,
+    overhead: int,
+    margin: bool = True,
+) -> dict[str, int]:
+    """Bytes of one process on each pool, the backend's own on each of its devices included."""
+    used = frozenset(settings.devices) | frozenset(settings.draft.devices if settings.draft else ())
+
+    def on(view: str) -> int:
+        spared = 0 if margin else estimate.margin.get(view, 0)
+        return estimate.on(view) - spared + (overhead if view in used else 0)
+
+    return {pool.name: sum(map(on, pool.views)) for pool in limits}
+
+
+def total(footprints: Iterable[Footprint], names: Sequence[str]) -> dict[str, int]:
+    """Sum of several processes on each named pool."""
+    sums = dict.fromkeys(names, 0)
+    for item in footprints:
+        for name in names:
+            sums[name] += item.get(name, 0)
+    return sums

@@ -1,0 +1,77 @@
+"""What must fit for a plan to stand, and the diagnostics when it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llmgen.errors import KeyPath
+from llmgen.plan.derive import heaviest_any
+from llmgen.plan.model import Router
+from llmgen.plan.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """On-demand models that must fit together beside every always-on one, and who wants it."""
+
+    models: tuple[str, ...]
+    key: KeyPath
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A requirement that does not hold on a pool; ``pool`` is empty where a wish contradicts it."""
+
+    requirement: Requirement
+    pool: str = ""
+    missing_bytes: int = 0
+    quarrel: tuple[str, ...] = ()
+
+
+def requirements(
+    stack: Stack, preload: frozenset[str] = frozenset(), router: Router | None = None
+) -> Iterator[Requirement]:
+    """Always-on and pinned, each model beside them, wishes, start-up, the router: in this order."""
+    pinned = stack.ordered(stack.pinned)
+    yield Requirement(pinned, ("models",), "always loaded")
+    for name in stack.demand:
+        if name not in stack.pinned:
+            models = stack.ordered({name} | stack.pinned)
+            yield Requirement(models, ("models", name), "loaded on demand")
+    for index, group in enumerate(stack.together):
+        models = stack.ordered(group | stack.pinned)
+        yield Requirement(models, ("plan", "together", index), "wanted together")
+    if preload:
+        models = stack.ordered(preload | stack.pinned)
+        yield Requirement(models, ("models", models[-1], "preload"), "loaded at start-up")
+    if router is not None:
+        yield from _any(stack, router.models_max)
+
+
+def _any(stack: Stack, count: int) -> Iterator[Requirement]:
+    key = ("services", "router", "models_max")
+    for pool in stack.budgets:
+        yield Requirement(heaviest_any(stack, count, pool), key, f"any {count} at a time")
+
+
+def broken(stack: Stack, wanted: Iterator[Requirement]) -> list[Broken]:
+    """What does not hold; a requirement that contains a broken one on the same pool is left out."""
+    found: list[Broken] = []
+    for item in wanted:
+        models = frozenset(item.models)
+        for pool, missing in stack.over(models).items():
+            if not any(
+                old.pool == pool and models >= frozenset(old.requirement.models) for old in found
+            ):
+                found.append(Broken(item, pool, missing))
+        for met in stack.quarrels(models):
+            if all(old.quarrel != met for old in found):
+                found.append(Broken(item, quarrel=met))
+    return found
+
+
+def holds(stack: Stack, wanted: Iterator[Requirement]) -> bool:
+    """Whether every requirement does."""
+    return all(stack.allows(item.models) for item in wanted)

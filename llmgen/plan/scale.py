@@ -1,0 +1,91 @@
+"""What each model weighs under given settings, measured once for each question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from llmgen.budget.estimate import estimate
+from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
+from llmgen.errors import Diagnostic, PlanError
+from llmgen.library import Library, Model
+from llmgen.plan.model import Footprint, Keep, Pool
+from llmgen.plan.pools import footprint, pools
+from llmgen.plan.stack import Stack
+
+_Key = tuple[str, str, ServerSettings]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Estimates and footprints on one machine; remembers what it has weighed."""
+
+    library: Library
+    pools: tuple[Pool, ...]
+    _estimates: dict[_Key, Estimate] = field(default_factory=dict)
+    _footprints: dict[_Key, Footprint] = field(default_factory=dict)
+
+    def estimate(self, model: Model, settings: ServerSettings) -> Estimate:
+        """Memory of the model's server; PlanError where the server would refuse to start."""
+        key = (model.name, model.ref, settings)
+        if key not in self._estimates:
+            self._estimates[key] = self._measure(model, settings)
+        return self._estimates[key]
+
+    def footprint(self, model: Model, settings: ServerSettings) -> Footprint:
+        """Bytes of the model's process on each pool."""
+        key = (model.name, model.ref, settings)
+        if key not in self._footprints:
+            self._footprints[key] = footprint(
+                self.estimate(model, settings),
+                settings,
+                self.pools,
+                overhead=self.library.machine.process_overhead_bytes,
+                margin=self.library.config.budget.margin,
+            )
+        return self._footprints[key]
+
+    def _measure(self, model: Model, settings: ServerSettings) -> Estimate:
+        try:
+            return estimate(
+                model.facts, settings, self.library.build, mmproj=model.mmproj, draft=model.draft
+            )
+        except SettingRefused as refused:
+            raise PlanError(
+                Diagnostic(
+                    "models.setting-refused",
+                    f"`{model.name}`: {refused.message}",
+                    ("models", model.name, refused.key),
+                    hint=refused.hint,
+                )
+            ) from None
+
+
+def scale(library: Library) -> Scale:
+    """An empty scale for the library's machine."""
+    return Scale(library, pools(library.machine, library.config.gateway))
+
+
+def stack(library: Library, footprints: dict[str, Footprint], limits: tuple[Pool, ...]) -> Stack:
+    """The library as numbers."""
+    wishes = library.config.plan
+    demand = [item for item in library.models if item.keep is Keep.ON_DEMAND]
+    names = frozenset(item.name for item in demand)
+    return Stack(
+        budgets={pool.name: pool.budget_bytes for pool in limits},
+        demand={item.name: footprints[item.name] for item in demand},
+        always={
+            item.name: footprints[item.name] for item in library.models if item.keep is Keep.ALWAYS
+        },
+        pinned=frozenset(item.name for item in demand if item.pin),
+        together=tuple(frozenset(group) & names for group in wishes.together),
+        never=tuple(frozenset(group) & names for group in wishes.never_together),
+        priority={item.name: item.priority for item in demand},
+        load_cost={item.name: load_cost(item, library) for item in demand},
+    )
+
+
+def load_cost(model: Model, library: Library) -> int:
+    """Tenths of a second that the disk needs to read the model's files; at least one."""
+    parts = (model.facts, model.mmproj, model.draft)
+    size = sum(item.size_bytes for item in parts if item is not None)
+    return max(1, round(size * 10 / max(1, library.machine.disk_bandwidth_bytes)))

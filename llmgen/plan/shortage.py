@@ -1,0 +1,103 @@
+"""The words when memory is short: who needs how much where, and the arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from llmgen.budget.model import HOST, Estimate
+from llmgen.errors import Diagnostic
+from llmgen.library import Library
+from llmgen.plan.model import Pool
+from llmgen.plan.requirements import Broken
+from llmgen.plan.scale import Scale
+from llmgen.plan.solve import Settled
+from llmgen.plan.stack import Stack
+from llmgen.units import show_size
+
+
+def contradiction(item: Broken) -> Diagnostic:
+    """Two wishes that exclude each other."""
+    return Diagnostic(
+        "plan.contradiction",
+        f"{listed(item.quarrel)} must never meet, but are {item.requirement.why}",
+        item.requirement.key,
+        hint="remove one of the wishes in [plan], or the pin",
+    )
+
+
+def shortage(
+    item: Broken, library: Library, stack: Stack, weigh: Scale, settled: Mapping[str, Settled]
+) -> Diagnostic:
+    """A pool that a required set of models overfills."""
+    pool = next(limit for limit in weigh.pools if limit.name == item.pool)
+    models = (*stack.always, *item.requirement.models)
+    blamed = _blamed(item, stack)
+    return Diagnostic(
+        "budget.device-full",
+        _sentence(item, stack, blamed),
+        ("models", blamed, "ctx_size") if blamed else item.requirement.key,
+        notes=tuple(_notes(pool, models, library, weigh, settled)),
+    )
+
+
+def _sentence(item: Broken, stack: Stack, blamed: str) -> str:
+    models, missing = item.requirement.models, show_size(item.missing_bytes)
+    used = stack.sums(models)[item.pool]
+    own = (stack.demand.get(blamed) or stack.always.get(blamed) or {}).get(item.pool, 0)
+    left = stack.budgets[item.pool] - used + own
+    if item.requirement.key[0] == "models" and own:
+        has = f"has {show_size(left)} left" if left > 0 else "is full without it"
+        return f"`{blamed}` needs {show_size(own)} on {item.pool}, which {has} ({missing} missing)"
+    return (
+        f"{listed(models)}, {item.requirement.why}, need {show_size(used)} on {item.pool}, "
+        f"which has {show_size(stack.budgets[item.pool])} ({missing} missing)"
+    )
+
+
+def _blamed(item: Broken, stack: Stack) -> str:
+    """The on-demand model that is not pinned, else whoever takes most."""
+    sizes = {**stack.always, **{name: stack.demand[name] for name in item.requirement.models}}
+    fresh = {
+        name: size
+        for name, size in sizes.items()
+        if name in stack.demand and name not in stack.pinned
+    }
+    among = fresh or sizes
+    return max(among, key=lambda name: among[name].get(item.pool, 0), default="")
+
+
+def _notes(
+    pool: Pool,
+    models: tuple[str, ...],
+    library: Library,
+    weigh: Scale,
+    settled: Mapping[str, Settled],
+) -> Iterator[str]:
+    reserve = f", {show_size(pool.reserve_bytes)} of it in reserve" if pool.reserve_bytes else ""
+    yield f"{pool.name} has {show_size(pool.capacity_bytes)}{reserve}"
+    for name in models:
+        model, settings = library.model(name), settled[name].settings
+        size = weigh.footprint(model, settings)[pool.name]
+        if size:
+            parts = arithmetic(weigh.estimate(model, settings), pool, size)
+            yield f"`{name}`: {show_size(size)} = {parts}"
+
+
+def arithmetic(estimate: Estimate, pool: Pool, size: int) -> str:
+    """A footprint as a sum: weights, kv cache, compute, host caches, margin, backend."""
+    memory = [item for item in estimate.memory if item.device in pool.views]
+    parts = {
+        "weights": sum(item.model for item in memory),
+        "kv cache": sum(item.context for item in memory),
+        "compute": sum(item.compute for item in memory),
+        "prompt cache and outputs": estimate.host.total if HOST in pool.views else 0,
+    }
+    rest = size - sum(parts.values())
+    parts["margin and backend"] = rest
+    return " + ".join(f"{what} {show_size(value)}" for what, value in parts.items() if value)
+
+
+def listed(models: tuple[str, ...]) -> str:
+    """`a`, `b` and `c`."""
+    quoted = [f"`{name}`" for name in models]
+    return " and ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1]))) if quoted else "nothing"

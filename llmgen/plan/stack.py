@@ -1,0 +1,58 @@
+"""What the planner reasons about: bytes for each model and pool, and what llm.toml wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from llmgen.plan.model import Footprint
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Models of one host as numbers.
+
+    ``always`` are services of their own, in every state; ``demand`` are loaded on demand, in
+    llm.toml's order, ``pinned`` of them are never evicted. No two models of a ``never`` set may
+    meet. ``load_cost`` is what a load takes, in tenths of a second.
+    """
+
+    budgets: Mapping[str, int]
+    demand: Mapping[str, Footprint]
+    always: Mapping[str, Footprint] = field(default_factory=dict)
+    pinned: frozenset[str] = frozenset()
+    together: tuple[frozenset[str], ...] = ()
+    never: tuple[frozenset[str], ...] = ()
+    priority: Mapping[str, int] = field(default_factory=dict)
+    load_cost: Mapping[str, int] = field(default_factory=dict)
+
+    def sums(self, models: Iterable[str]) -> dict[str, int]:
+        """Bytes on each pool when these on-demand models and every always-on one are loaded."""
+        sums = dict.fromkeys(self.budgets, 0)
+        for item in (*self.always.values(), *(self.demand[name] for name in models)):
+            for pool in sums:
+                sums[pool] += item.get(pool, 0)
+        return sums
+
+    def over(self, models: Collection[str]) -> dict[str, int]:
+        """Missing bytes on each pool that these models overfill."""
+        return {
+            pool: used - self.budgets[pool]
+            for pool, used in self.sums(models).items()
+            if used > self.budgets[pool]
+        }
+
+    def quarrels(self, models: Collection[str]) -> Iterator[tuple[str, ...]]:
+        """Members of each ``never`` set that meet in these models."""
+        for group in self.never:
+            met = tuple(name for name in self.demand if name in group and name in models)
+            if len(met) > 1:
+                yield met
+
+    def allows(self, models: Collection[str]) -> bool:
+        """Whether these on-demand models may be loaded together."""
+        return not self.over(models) and not any(self.quarrels(models))
+
+    def ordered(self, models: Collection[str]) -> tuple[str, ...]:
+        """The models in llm.toml's order."""
+        return tuple(name for name in self.demand if name in models)
