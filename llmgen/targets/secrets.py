@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from llmgen.config.tables.base import Secret
+from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Variables with their values, and variables whose values stand somewhere else."""
+
+    plain: tuple[tuple[str, str], ...]
+    secret: tuple[tuple[str, Secret], ...]
 
 
 def variable(secret: Secret) -> str:
@@ -31,3 +41,24 @@ def of_models(models: Iterable[Model]) -> tuple[tuple[str, Secret], ...]:
     """Every secret of these models under the variable that carries it, each once."""
     found = {variable(item): item for model in models for _, item in secret(model.environment)}
     return tuple(found.items())
+
+
+def shared_environment(models: Iterable[Model]) -> Environment:
+    """The one environment that router mode gives to all models; PlanError when they differ."""
+    found: dict[str, str | Secret] = {}
+    clashes = []
+    for model in models:
+        for name, value in model.environment.items():
+            if found.setdefault(name, value) != value:
+                clashes.append(
+                    Diagnostic(
+                        "router.environment",
+                        f"`{name}` of `{model.name}` has another value than that of another model, "
+                        "and router mode has one environment for all",
+                        ("models", model.name, "environment", name),
+                        hint='give all models the same value, or `on_demand = "llama_swap"`',
+                    )
+                )
+    if clashes:
+        raise PlanError(clashes)
+    return Environment(plain(found), secret(found))

@@ -1,0 +1,90 @@
+"""How far a service is locked in: as far as its GPU, its keys and its manager allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from llmgen.config.tables.hardware import Backend
+from llmgen.layout import RUNTIME, STATE, Layout
+from llmgen.targets.services import Service
+
+Line: TypeAlias = tuple[str, str]
+
+# What a user's manager can apply too: seccomp and prctl, no mounts, no devices.
+ANYWHERE: Final[tuple[Line, ...]] = (
+    ("NoNewPrivileges", "yes"),
+    ("LockPersonality", "yes"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6 AF_NETLINK"),
+    ("SystemCallArchitectures", "native"),
+    ("SystemCallFilter", "@system-service"),
+    ("SystemCallErrorNumber", "EPERM"),
+    ("UMask", "0077"),
+)
+_SYSTEM: Final[tuple[Line, ...]] = (
+    ("AmbientCapabilities", ""),
+    ("CapabilityBoundingSet", ""),
+    ("PrivateTmp", "yes"),
+    ("ProtectClock", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("ProtectHostname", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("ProtectProc", "invisible"),
+    ("ProtectSystem", "strict"),
+    ("RemoveIPC", "yes"),
+)
+# Device classes of /proc/devices that the drivers open (NVIDIA; DRM for Mesa and AMD; ROCm).
+_DEVICES: Final[dict[Backend, tuple[str, ...]]] = {
+    "cuda": ("char-nvidia*",),
+    "rocm": ("char-drm", "char-kfd"),
+    "vulkan": ("char-drm", "char-nvidia*"),
+    "metal": (),
+    "cpu": (),
+}
+
+
+def user_lines() -> tuple[Line, ...]:
+    """Restrictions that a user's service manager applies."""
+    return ANYWHERE
+
+
+def system_lines(service: Service, layout: Layout, backend: Backend) -> Iterator[Line]:
+    """Restrictions of a system unit, and the few places that it may write to."""
+    yield from ANYWHERE
+    yield from _SYSTEM
+    yield "ProtectHome", "read-only" if _in_home(layout) else "yes"
+    if service.gpu:
+        yield "DevicePolicy", "closed"
+        yield from (("DeviceAllow", f"{name} rw") for name in _DEVICES[backend])
+        # Shader and kernel caches of the drivers.
+        yield "CacheDirectory", "llmgen"
+        yield "Environment", "XDG_CACHE_HOME=%C/llmgen CUDA_CACHE_PATH=%C/llmgen/cuda"
+    else:
+        yield "PrivateDevices", "yes"
+    yield from _writable(service, layout)
+
+
+def _in_home(layout: Layout) -> bool:
+    places = (layout.models, layout.config, layout.llama_server, layout.llama_swap)
+    return any(place.parts[1:2] in (("home",), ("root",)) for place in places)
+
+
+def _writable(service: Service, layout: Layout) -> Iterator[Line]:
+    if str(layout.state) == STATE[0]:
+        yield "StateDirectory", "llmgen"
+    else:
+        yield "ReadWritePaths", f"-{layout.state}"
+    if not service.before:
+        return
+    if str(layout.runtime) == RUNTIME[0]:
+        yield "RuntimeDirectory", "llmgen"
+        yield "RuntimeDirectoryMode", "0700"
+        # Another service may still need its keys there.
+        yield "RuntimeDirectoryPreserve", "yes"
+    else:
+        yield "ReadWritePaths", f"-{layout.runtime}"

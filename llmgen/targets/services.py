@@ -1,0 +1,181 @@
+"""What runs: every program of the enabled stack with its command, environment, order and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from llmgen.config.tables.base import Secret
+from llmgen.gateway import command as gateways
+from llmgen.library import Library
+from llmgen.plan.model import Keep, Placement, Plan
+from llmgen.targets import llama_server, llama_swap
+from llmgen.targets.names import file_name
+from llmgen.targets.secrets import of_models, secret, shared_environment, variable
+from llmgen.units import GIB, MIB
+
+# Host memory of a server beside what the plan counts: programs and libraries, the driver's
+# host side, request bodies. Generous, since the limit is the second safety net, not the first.
+PROCESS_SLACK: Final = GIB
+SWAP_SLACK: Final = 512 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One long-running program; ``name`` is its unit without ``llmgen-`` and suffix.
+
+    ``secrets`` are the variables that the program finds in its environment, each with the place
+    of its value. ``memory_bytes`` 0 is no limit. ``locks_memory`` asks for mlock().
+    """
+
+    name: str
+    summary: str
+    argv: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+    environment_file: PurePosixPath | None = None
+    made_file: PurePosixPath | None = None
+    secrets: tuple[tuple[str, Secret], ...] = ()
+    before: tuple[tuple[str, ...], ...] = ()
+    stop: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    start_seconds: int = 90
+    stop_seconds: int = 30
+    memory_bytes: int = 0
+    gpu: bool = False
+    locks_memory: bool = False
+    reloads: bool = False
+
+
+def services(plan: Plan) -> tuple[Service, ...]:
+    """The enabled programs in start order: always-on models, their engine, the gateways."""
+    models = tuple(_server(item, plan) for item in plan.placements if item.keep is Keep.ALWAYS)
+    engine = tuple(_engine(plan))
+    backends = tuple(item.name for item in (*models, *engine))
+    return (*models, *engine, *_gateways(plan.library, backends))
+
+
+def demand(plan: Plan) -> tuple[Placement, ...]:
+    """The models that the engine loads."""
+    return tuple(item for item in plan.placements if item.keep is Keep.ON_DEMAND)
+
+
+def _server(item: Placement, plan: Plan) -> Service:
+    library = plan.library
+    table = library.config.services
+    key = (("LLAMA_API_KEY", table.api_key),) if table.api_key else ()
+    return Service(
+        name=f"model-{file_name(item.name)}",
+        summary=f"llama-server: {item.model.title}",
+        argv=llama_server.command(item, library),
+        environment=llama_server.environment(item, library),
+        environment_file=library.layout.config / llama_server.conf_path(item.name),
+        secrets=(*key, *secret(item.model.environment)),
+        stop_seconds=table.stop_timeout,
+        memory_bytes=_limit(plan, item.estimate.on("host") + PROCESS_SLACK),
+        gpu=bool(library.machine.devices),
+        locks_memory="mlock" in item.settings.load_mode,
+    )
+
+
+def _engine(plan: Plan) -> Iterator[Service]:
+    models = demand(plan)
+    if not models:
+        return
+    match plan.library.config.services.on_demand:
+        case "llama_swap":
+            yield _swap(plan, models)
+        case "router":
+            yield _router(plan, models)
+        case "none":
+            return
+
+
+def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
+    library, table = plan.library, plan.library.config.services.llama_swap
+    keys = {variable(item): item for item in (*table.api_keys, *_api_key(library))}
+    keys |= dict(of_models(item.model for item in models))
+    config = library.layout.config / llama_swap.NAME / "config.yaml"
+    watch = ("-watch-config",) if table.watch_config else ()
+    listen = f"{table.listen}:{table.port}"
+    return Service(
+        name="swap",
+        summary="llama-swap: on-demand models",
+        argv=(str(library.layout.llama_swap), "-config", str(config), "-listen", listen, *watch),
+        secrets=tuple(keys.items()),
+        # llama-swap gives its servers 30 s and itself 35 s (llama-swap v250, exit on SIGTERM).
+        stop_seconds=40,
+        memory_bytes=_engine_limit(plan, models),
+        gpu=bool(library.machine.devices),
+        locks_memory=any("mlock" in item.settings.load_mode for item in models),
+    )
+
+
+def _router(plan: Plan, models: tuple[Placement, ...]) -> Service:
+    library, table = plan.library, plan.library.config.services.router
+    engine = plan.engines.get(library.machine.host)
+    idle, shared = table.sleep_idle_seconds, shared_environment(item.model for item in models)
+    key = (("LLAMA_API_KEY", table.api_keys[0]),) if table.api_keys else ()
+    return Service(
+        name="router",
+        summary="llama-server in router mode: on-demand models",
+        argv=(
+            str(library.layout.llama_server),
+            *("--models-preset", str(llama_server.models_ini_path(library.layout))),
+            *("--models-max", str(getattr(engine, "models_max", 1))),
+            *("--host", table.listen, "--port", str(table.port)),
+            *(("--sleep-idle-seconds", str(idle)) if idle is not None else ()),
+        ),
+        # Without a folder of its own the router also lists what is in the user's model cache.
+        environment=(*shared.plain, ("LLAMA_CACHE", str(library.layout.state / "router"))),
+        secrets=(*key, *shared.secret),
+        stop_seconds=library.config.services.stop_timeout + 5,
+        memory_bytes=_engine_limit(plan, models),
+        gpu=bool(library.machine.devices),
+        locks_memory=any("mlock" in item.settings.load_mode for item in models),
+    )
+
+
+def _api_key(library: Library) -> tuple[Secret, ...]:
+    key = library.config.services.api_key
+    return (key,) if key else ()
+
+
+def _engine_limit(plan: Plan, models: tuple[Placement, ...]) -> int:
+    """The most host memory of any state that the engine can reach, with each server's slack."""
+    host = {item.name: item.estimate.on("host") + PROCESS_SLACK for item in models}
+    states = [[name for name in state.models if name in host] for state in plan.states]
+    sums = [sum(host[name] for name in names) for names in states]
+    return _limit(plan, max([*sums, *host.values()]) + SWAP_SLACK)
+
+
+def _limit(plan: Plan, size: int) -> int:
+    return size if plan.library.config.services.memory_max else 0
+
+
+def _gateways(library: Library, backends: tuple[str, ...]) -> Iterator[Service]:
+    layout, table = library.layout, library.config.gateway
+    if table.envoy.enable:
+        yield Service(
+            name="envoy",
+            summary="Envoy: gateway",
+            argv=gateways.envoy(layout, table.envoy),
+            before=gateways.envoy_before(layout),
+            stop=gateways.envoy_stop(layout),
+            after=backends,
+            stop_seconds=gateways.DRAIN_SECONDS + 10,
+        )
+    if table.litellm.enable:
+        yield Service(
+            name="litellm",
+            summary="LiteLLM: gateway",
+            argv=gateways.litellm(layout, table.litellm),
+            environment=gateways.LITELLM_ENVIRONMENT,
+            made_file=PurePosixPath(gateways.litellm_environment_file(layout)),
+            before=gateways.litellm_before(layout),
+            after=backends,
+            memory_bytes=table.litellm.memory * table.litellm.workers * 2
+            if library.config.services.memory_max
+            else 0,
+        )

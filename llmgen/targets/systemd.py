@@ -1,0 +1,133 @@
+"""systemd units, of the system or of a user: one service each, one target that groups them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import Final
+
+from llmgen.artifacts import Artifact
+from llmgen.library import Library
+from llmgen.plan.model import Plan
+from llmgen.render.quoting import systemd, systemd_argv, systemd_text
+from llmgen.targets.base import Render
+from llmgen.targets.hardening import system_lines, user_lines
+from llmgen.targets.launch import credential, launch
+from llmgen.targets.services import Service, services
+from llmgen.units import MIB
+
+NAME = "systemd"
+SUMMARY = "units for servers, engine and gateways, hardened, with memory limits"
+
+TARGET: Final = "llmgen.target"
+# Start attempts within so many seconds, then the unit stays failed.
+_BURST, _INTERVAL = 5, 300
+
+
+def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
+    """A unit for each enabled service, the target, and the timer of [guard]."""
+    found = services(plan)
+    if not found:
+        return
+    library = plan.library
+    for service in found:
+        yield _artifact(library, f"{unit(service.name)}", _service(service, library, render))
+    yield _artifact(library, TARGET, render("systemd/llmgen.target.j2", **_target(library)))
+    if library.config.guard.enable:
+        for suffix, values in _guard(library):
+            content = render(f"systemd/llmgen-guard{suffix}.j2", **values)
+            yield _artifact(library, f"llmgen-guard{suffix}", content)
+
+
+def unit(name: str) -> str:
+    """The unit of a service."""
+    return f"llmgen-{name}.service"
+
+
+def _artifact(library: Library, name: str, content: bytes) -> Artifact:
+    scope, is_linux = library.layout.scope, library.machine.os == "linux"
+    return Artifact(
+        path=PurePosixPath(NAME, scope, name),
+        content=content,
+        target=NAME,
+        install=library.layout.units / name if is_linux else None,
+    )
+
+
+def _service(service: Service, library: Library, render: Render) -> bytes:
+    scope, layout = library.layout.scope, library.layout
+    return render(
+        "systemd/service.j2",
+        summary=service.summary,
+        target=TARGET,
+        after=["network.target", *map(unit, service.after)],
+        wants=[*map(unit, service.after)],
+        burst=_BURST,
+        interval=_INTERVAL,
+        lines=[
+            *(_account(service, library) if scope == "system" else ()),
+            *_environment(service, library),
+            *(("ExecStartPre", systemd_argv(words)) for words in service.before),
+            ("ExecStart", systemd_argv(launch(service, layout, credentials=scope == "system"))),
+            *((("ExecStop", systemd_argv(service.stop)),) if service.stop else ()),
+            *_limits(service),
+        ],
+        hardening=[
+            *(
+                system_lines(service, layout, library.machine.backend)
+                if scope == "system"
+                else user_lines()
+            )
+        ],
+    )
+
+
+def _account(service: Service, library: Library) -> Iterator[tuple[str, str]]:
+    table = library.config.services
+    yield "User", table.user
+    if table.group is not None:
+        yield "Group", table.group
+    if service.gpu and table.groups:
+        yield "SupplementaryGroups", " ".join(table.groups)
+
+
+def _environment(service: Service, library: Library) -> Iterator[tuple[str, str]]:
+    layout, scope = library.layout, library.layout.scope
+    if service.environment_file is not None:
+        yield "EnvironmentFile", systemd(service.environment_file)
+    else:
+        yield from (
+            ("Environment", systemd(f"{name}={value}")) for name, value in service.environment
+        )
+    if service.made_file is not None:
+        yield "EnvironmentFile", systemd(f"-{service.made_file}")
+    variables = [secret.env for _, secret in service.secrets if secret.env]
+    if variables:
+        # Where a machine's keeper of secrets puts them; a user's manager passes its own on.
+        yield "EnvironmentFile", systemd(f"-{layout.config / 'secrets.env'}")
+        if scope == "system":
+            yield "PassEnvironment", " ".join(variables)
+    for name, secret in service.secrets:
+        if loaded := credential(name, secret, layout, scope=scope):
+            yield "LoadCredential", systemd_text(loaded)
+
+
+def _limits(service: Service) -> Iterator[tuple[str, str]]:
+    yield "TimeoutStartSec", str(service.start_seconds)
+    yield "TimeoutStopSec", str(service.stop_seconds)
+    if service.memory_bytes:
+        yield "MemoryMax", f"{-(-service.memory_bytes // MIB)}M"
+    if service.locks_memory:
+        yield "LimitMEMLOCK", "infinity"
+
+
+def _target(library: Library) -> dict[str, object]:
+    system = library.layout.scope == "system"
+    return {"wanted_by": "multi-user.target" if system else "default.target"}
+
+
+def _guard(library: Library) -> Iterator[tuple[str, dict[str, object]]]:
+    layout = library.layout
+    command = (str(layout.llmgen), "-c", str(layout.config / "llm.toml"), "guard")
+    yield ".service", {"command": command}
+    yield ".timer", {"interval": library.config.guard.interval, "target": TARGET}
