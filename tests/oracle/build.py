@@ -16,8 +16,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import readers
+
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("LLMGEN_READERS_CACHE", Path.home() / ".cache" / "llmgen" / "readers"))
+CACHE = readers.home()
 NEWER_LIBC = CACHE / "glibc-trixie" / "usr" / "lib" / "x86_64-linux-gnu"
 COMPILE = ("-std=c++17", "-O1", "-Wall")
 
