@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmgen.targets import llama_server, llama_swap, systemd
+from llmgen.targets import envoy, llama_server, llama_swap, systemd
 from llmgen.targets.base import Target
 
 TARGETS: Final[dict[str, Target]] = {
     llama_swap.NAME: llama_swap,
     llama_server.NAME: llama_server,
+    envoy.NAME: envoy,
     systemd.NAME: systemd,
 }

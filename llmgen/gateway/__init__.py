@@ -1,0 +1,1 @@
+"""What stands between clients and models: routes, keys, exposure; pure but for `fill`."""

@@ -1,0 +1,168 @@
+"""The servers behind a gateway: always on, on demand behind their engine, or external."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from llmgen.config.tables.gateway import External
+from llmgen.plan.model import Keep, Placement, Plan
+
+Engine = Literal["", "llama_swap", "router", "external"]
+
+# llama-server decides this itself when --parallel is -1 (tools/server, b9464 and later).
+AUTO_SLOTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+    @property
+    def numeric(self) -> bool:
+        """Whether no name has to be looked up."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class VariantNames:
+    """Names that set request parameters: ``params`` are JSON members, without braces."""
+
+    names: tuple[str, ...]
+    params: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One model behind a gateway, with all servers that have it.
+
+    ``engine`` "" is a llama-server that has only this model and ignores the name. ``upstream`` is
+    a name that the server insists on. ``secret`` names the key that it wants. ``health`` "" means
+    that asking would say nothing about this model. ``context`` is what one request can use.
+    """
+
+    name: str
+    model: str
+    role: str
+    engine: Engine
+    endpoints: tuple[Endpoint, ...]
+    slots: int
+    context: int | None
+    title: str = ""
+    aliases: tuple[str, ...] = ()
+    variants: tuple[VariantNames, ...] = ()
+    default: bool = False
+    unlisted: bool = False
+    upstream: str = ""
+    secret: str = ""
+    health: str = ""
+    tls: bool = False
+    prefix: str = ""
+    authority: str = ""
+    pictures: bool = False
+
+
+def backends(plan: Plan) -> tuple[Backend, ...]:
+    """Every model of the plan, in order, then the external ones."""
+    served = (_placed(plan, item) for item in plan.placements if reachable(plan, item))
+    external = (_external(name, item) for name, item in plan.library.external.items())
+    return (*served, *external)
+
+
+def reachable(plan: Plan, placement: Placement) -> bool:
+    """Whether something serves this model: itself, or the engine that loads on demand."""
+    return placement.keep is Keep.ALWAYS or engine_of(plan) != ""
+
+
+def engine_of(plan: Plan) -> Engine:
+    """Who loads on-demand models."""
+    match plan.library.config.services.on_demand:
+        case "llama_swap":
+            return "llama_swap"
+        case "router":
+            return "router"
+        case _:
+            return ""
+
+
+def engine_endpoint(plan: Plan) -> Endpoint:
+    """Where the engine listens, as the gateway reaches it."""
+    services = plan.library.config.services
+    table = services.llama_swap if services.on_demand == "llama_swap" else services.router
+    return Endpoint("127.0.0.1", table.port)
+
+
+def _placed(plan: Plan, placement: Placement) -> Backend:
+    model, always = placement.model, placement.keep is Keep.ALWAYS
+    engine: Engine = "" if always else engine_of(plan)
+    first = Endpoint("127.0.0.1", placement.port) if always else engine_endpoint(plan)
+    slots = placement.settings.parallel
+    return Backend(
+        name=f"model/{model.name}",
+        model=model.name,
+        role=model.role,
+        engine=engine,
+        endpoints=(first, *(_address(text) for text in model.replicas)),
+        slots=slots if slots > 0 else AUTO_SLOTS,
+        context=placement.estimate.n_ctx_seq,
+        title=model.title,
+        aliases=model.aliases,
+        variants=tuple(_variants(placement)),
+        default=model.default,
+        unlisted=model.unlisted,
+        secret=_secret(plan, engine),
+        health="/health" if always or model.replicas else "",
+        pictures=model.mmproj_path is not None,
+    )
+
+
+def _variants(placement: Placement) -> Iterator[VariantNames]:
+    for name, variant in placement.model.variants.items():
+        members = json.dumps(variant.params, separators=(",", ":"))[1:-1]
+        yield VariantNames((name, *variant.aliases), members)
+
+
+def _secret(plan: Plan, engine: Engine) -> str:
+    services = plan.library.config.services
+    if engine == "llama_swap":
+        return "llama-swap" if services.llama_swap.api_keys else ""
+    if engine == "router" and services.router.api_keys:
+        return "router"
+    return "llama-server" if services.api_key else ""
+
+
+def _external(name: str, item: External) -> Backend:
+    parts = urlsplit(item.endpoint)
+    tls = parts.scheme == "https"
+    return Backend(
+        name=f"external/{name}",
+        model=name,
+        role=item.role,
+        engine="external",
+        endpoints=(Endpoint(parts.hostname or "", parts.port or (443 if tls else 80)),),
+        slots=item.slots,
+        context=item.ctx_size,
+        aliases=item.aliases,
+        upstream=item.upstream_model or "",
+        secret=f"external.{name}" if item.api_key else "",
+        tls=tls,
+        prefix=parts.path.rstrip("/").removesuffix("/v1"),
+        authority=parts.netloc.rpartition("@")[2],
+        pictures=item.role in ("vision", "image", "transcription"),
+    )
+
+
+def _address(text: str) -> Endpoint:
+    host, _, port = text.rpartition(":")
+    return Endpoint(host.strip("[]"), int(port))

@@ -1,0 +1,95 @@
+"""What can be reached from other machines, and whether that is allowed."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llmgen.config.model import Config
+from llmgen.errors import Diagnostic, KeyPath
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An address that a service listens on; ``keyed`` when clients need a key."""
+
+    service: str
+    address: str
+    port: int
+    keyed: bool
+    key: KeyPath
+    remedy: str
+
+    @property
+    def exposed(self) -> bool:
+        """Whether other machines reach it."""
+        return not loopback(self.address)
+
+
+def listeners(config: Config) -> tuple[Listener, ...]:
+    """Every enabled service's own address."""
+    return tuple(_listeners(config))
+
+
+def exposure(config: Config) -> list[Diagnostic]:
+    """A diagnostic for each address beyond loopback that anyone could use without a key."""
+    exposed = [item for item in listeners(config) if item.exposed]
+    open_to_all = [_refusal(item) for item in exposed if not item.keyed]
+    return open_to_all + [_around(item) for item in exposed if item.keyed and _behind(config, item)]
+
+
+def loopback(address: str) -> bool:
+    """Whether only this machine reaches the address; a name other than localhost is not trusted."""
+    text = address.strip("[]")
+    if text == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        return False
+
+
+def _listeners(config: Config) -> Iterator[Listener]:
+    gateway, services = config.gateway, config.services
+    if gateway.envoy.enable:
+        key: KeyPath = ("gateway", "envoy", "listen")
+        keyed, remedy = bool(gateway.envoy.api_keys), "`api_keys` in [gateway.envoy]"
+        for index, address in enumerate(gateway.envoy.listen):
+            yield Listener("envoy", address, gateway.envoy.port, keyed, (*key, index), remedy)
+    if gateway.litellm.enable:
+        lite = gateway.litellm
+        remedy = "`master_key` in [gateway.litellm]"
+        keyed = lite.master_key is not None
+        yield Listener(
+            "litellm", lite.listen, lite.port, keyed, ("gateway", "litellm", "listen"), remedy
+        )
+    if services.on_demand != "none":
+        name = services.on_demand
+        table = services.llama_swap if name == "llama_swap" else services.router
+        remedy = f"`api_keys` in [services.{name}]"
+        place = ("services", name, "listen")
+        yield Listener(name, table.listen, table.port, bool(table.api_keys), place, remedy)
+
+
+def _refusal(item: Listener) -> Diagnostic:
+    return Diagnostic(
+        "gateway.exposed-without-keys",
+        f"`{item.service}` would listen on `{item.address}`, open to everyone without a key",
+        item.key,
+        hint=f'set {item.remedy}, or listen on "127.0.0.1"',
+    )
+
+
+def _behind(config: Config, item: Listener) -> bool:
+    gateway = config.gateway.envoy.enable or config.gateway.litellm.enable
+    return gateway and item.service in ("llama_swap", "router")
+
+
+def _around(item: Listener) -> Diagnostic:
+    return Diagnostic(
+        "gateway.way-around",
+        f"`{item.service}` would listen on `{item.address}`, past the gateway in front of it",
+        item.key,
+        hint='listen on "127.0.0.1"; clients reach its models through the gateway',
+    )

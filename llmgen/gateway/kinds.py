@@ -1,0 +1,70 @@
+"""The endpoints that a gateway serves, by kind: paths, which roles answer, how paths are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+# llama-swap knows these paths only with a version, or with `/v`, which it strips
+# (llama-swap v250, README "unversioned endpoints").
+_UNVERSIONED: Final = ("^/(chat/completions|completions|responses|embeddings)$", r"/v/\1")
+# Everything else of a server behind llama-swap is below /upstream/MODEL.
+_UPSTREAM: Final = "upstream"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of endpoint.
+
+    ``paths`` is an RE2 expression for the whole path. ``roles`` may answer; a request without a
+    model goes to the default of the first of these roles that has one, after ``prefer`` (path
+    expression to role). ``swap`` is what llama-swap needs of the path: a (pattern, substitution),
+    ``"upstream"``, or nothing. ``aside`` requests are cheap and do not wait for a slot.
+    ``readable`` answers are small enough that token counts may be read from them; ``multipart``
+    bodies hide the model.
+    """
+
+    name: str
+    paths: str
+    roles: tuple[str, ...]
+    swap: tuple[str, str] | str = ""
+    prefer: Mapping[str, str] = field(default_factory=dict)
+    aside: bool = False
+    readable: bool = False
+    multipart: bool = False
+
+
+TEXT_ROLES: Final = ("chat", "vision", "completion")
+
+# From llama-server b11434's route table and llama-swap v250's; rerank has no unversioned trap.
+KINDS: Final = (
+    Kind(
+        "text",
+        r"(/v1)?/(chat/completions|completions|responses)|/v1/messages|/completion|/infill",
+        TEXT_ROLES,
+        swap=_UNVERSIONED,
+        prefer={r"(/v1)?/completions|/completion|/infill": "completion"},
+        readable=True,
+    ),
+    Kind(
+        "count",
+        r"/v1/messages/count_tokens|(/v1)?/(chat/completions|responses)/input_tokens"
+        r"|/tokenize|/detokenize|/apply-template",
+        (*TEXT_ROLES, "embedding", "rerank"),
+        swap=_UPSTREAM,
+        aside=True,
+    ),
+    Kind("embedding", r"(/v1)?/embeddings", ("embedding",), swap=_UNVERSIONED),
+    Kind("embedding-own", r"/embedding", ("embedding",), swap=_UPSTREAM),
+    Kind("rerank", r"(/v1)?/rerank(ing)?", ("rerank",)),
+    Kind("speech", r"/v1/audio/speech", ("speech",)),
+    Kind("image", r"/v1/images/generations", ("image",)),
+    Kind("image-form", r"/v1/images/(edits|variations)", ("image",), multipart=True),
+    Kind(
+        "transcription",
+        r"/v1/audio/(transcriptions|translations)",
+        ("transcription",),
+        multipart=True,
+    ),
+)

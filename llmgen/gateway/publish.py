@@ -1,0 +1,121 @@
+"""Fill generated files with secrets and put them into the private runtime folder, atomically."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from llmgen.config.tables.base import Secret
+from llmgen.errors import Diagnostic, InputError
+from llmgen.gateway.secrets import check_values, fill, read_manifest
+
+# systemd puts a unit's credentials there.
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+
+
+def publish(path: Path) -> tuple[Path, ...]:
+    """Do what the manifest at ``path`` says; the files that changed, in the order of writing.
+
+    Every file is filled before the first is written; each is written beside its place and renamed,
+    which is what Envoy watches for.
+    """
+    try:
+        manifest = read_manifest(path.read_bytes())
+        texts = {item.name: (path.parent / item.name).read_text("utf-8") for item in manifest.files}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(
+            Diagnostic(
+                "keys.no-manifest",
+                f"`{path}` or a file that it names cannot be read: {_reason(error)}",
+                hint="`llmgen install` writes it",
+            )
+        ) from error
+    values = read_values(manifest.secrets)
+    check_values(manifest, values)
+    filled = {
+        item.name: fill(texts[item.name], values, item.syntax).encode() for item in manifest.files
+    }
+    return _write(Path(manifest.into), filled)
+
+
+def read_values(secrets: Mapping[str, Secret]) -> dict[str, str]:
+    """The value of each secret; InputError names those that are not there."""
+    found: dict[str, str] = {}
+    missing: list[Diagnostic] = []
+    for name, secret in secrets.items():
+        try:
+            found[name] = _value(secret)
+        except (OSError, LookupError, UnicodeDecodeError) as error:
+            missing.append(
+                Diagnostic(
+                    "keys.missing",
+                    f"the secret `{name}` is not there: {_reason(error)}",
+                    hint=_hint(secret),
+                )
+            )
+    if missing:
+        raise InputError(missing)
+    return found
+
+
+def _value(secret: Secret) -> str:
+    if secret.env is not None:
+        return os.environ[secret.env]
+    if secret.file is not None:
+        return _first_line(Path(secret.file).expanduser())
+    return _first_line(Path(os.environ[CREDENTIALS]) / str(secret.credential))
+
+
+def _first_line(path: Path) -> str:
+    return path.read_text("utf-8").partition("\n")[0].rstrip("\r")
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case OSError():
+            return f"`{error.filename}`: {error.strerror}"
+        case KeyError():
+            return f"`${error.args[0]}` is not set"
+        case _:
+            return type(error).__name__
+
+
+def _hint(secret: Secret) -> str:
+    if secret.env is not None:
+        return f"put `{secret.env}=...` into the service's secrets.env, or set it in this shell"
+    if secret.file is not None:
+        return f"write the key as the first line of `{secret.file}`, readable for the service alone"
+    return f"store it with `systemd-creds` or below /etc/credstore as `{secret.credential}`"
+
+
+def _write(folder: Path, filled: Mapping[str, bytes]) -> tuple[Path, ...]:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        changed = [name for name, content in filled.items() if not _same(folder / name, content)]
+        return tuple(_replace(folder / name, filled[name]) for name in changed)
+    except OSError as error:
+        raise InputError(
+            Diagnostic("keys.unwritable", f"`{folder}` cannot be written: {error.strerror}")
+        ) from error
+
+
+def _same(path: Path, content: bytes) -> bool:
+    return path.exists() and path.read_bytes() == content
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    # mkstemp makes the file 0600 from its first moment.
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,154 @@
+"""Which name goes to which server, for each kind of endpoint: from a plan to a route table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llmgen.gateway.backends import Backend, backends
+from llmgen.gateway.kinds import KINDS, Kind
+from llmgen.plan.model import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What happens to a body on its way; every byte that is not named stays as it was.
+
+    ``model`` replaces the name that the client sent; ``append`` are members added at the end,
+    where they win over the client's own (llama-server and Go keep the last of two).
+    """
+
+    model: str = ""
+    append: str = ""
+
+    def __bool__(self) -> bool:
+        """Whether anything is changed."""
+        return bool(self.model or self.append)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Requests of one kind with one of ``names`` go to ``backend``.
+
+    Without ``names`` it is the kind's default, for requests on ``paths`` that name no model.
+    """
+
+    kind: Kind
+    label: str
+    backend: Backend
+    names: tuple[str, ...] = ()
+    paths: str = ""
+    edit: Edit = Edit()
+
+    @property
+    def rewrite(self) -> tuple[str, str] | None:
+        """Pattern and substitution for the path, when the backend needs one."""
+        match self.backend.engine, self.kind.swap:
+            case "llama_swap", (pattern, substitution):
+                return (pattern, substitution)
+            case "llama_swap", "upstream":
+                return ("^(/.*)$", rf"/upstream/{self.backend.model}\1")
+            case "external", _ if self.backend.prefix:
+                return ("^(/.*)$", rf"{self.backend.prefix}\1")
+            case _:
+                return None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All routes of one kind, and the names that it knows."""
+
+    kind: Kind
+    routes: tuple[Route, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """Everything that a gateway routes; kinds without a model are left out."""
+
+    groups: tuple[Group, ...]
+    backends: tuple[Backend, ...]
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """All routes, in order."""
+        return tuple(route for group in self.groups for route in group.routes)
+
+    @property
+    def edits(self) -> bool:
+        """Whether any route changes a body."""
+        return any(route.edit for route in self.routes)
+
+
+def routes(plan: Plan) -> RouteTable:
+    """The route table of a plan: models, variants and external servers."""
+    found = backends(plan)
+    groups = (_group(kind, found) for kind in KINDS)
+    return RouteTable(tuple(group for group in groups if group.routes), found)
+
+
+def _group(kind: Kind, found: tuple[Backend, ...]) -> Group:
+    mine = tuple(item for item in found if item.role in kind.roles)
+    named = () if kind.multipart else tuple(route for item in mine for route in _named(kind, item))
+    names = tuple(dict.fromkeys(name for route in named for name in route.names))
+    return Group(kind, (*named, *_defaults(kind, mine)), names)
+
+
+def _named(kind: Kind, backend: Backend) -> Iterator[Route]:
+    label = f"{kind.name}/{backend.model}"
+    own, aliases = (backend.model,), backend.aliases
+    if backend.upstream:
+        yield Route(kind, label, backend, (*own, *aliases), edit=Edit(model=backend.upstream))
+    elif backend.engine in ("router", "external") and aliases:
+        yield Route(kind, label, backend, own)
+        yield Route(kind, label, backend, aliases, edit=Edit(model=backend.model))
+    else:
+        yield Route(kind, label, backend, (*own, *aliases))
+    for variant in backend.variants:
+        yield Route(
+            kind,
+            f"{kind.name}/{variant.names[0]}",
+            backend,
+            variant.names,
+            edit=_variant(backend, variant.params),
+        )
+
+
+def _variant(backend: Backend, params: str) -> Edit:
+    """llama-swap sets the parameters of variants itself; every other server is sent them."""
+    if backend.engine == "llama_swap":
+        return Edit()
+    return Edit(model=backend.model if backend.engine == "router" else "", append=params)
+
+
+def _defaults(kind: Kind, mine: tuple[Backend, ...]) -> Iterator[Route]:
+    backend = _default(mine, kind.roles)
+    for paths, role in kind.prefer.items():
+        preferred = _default(mine, (role,))
+        if preferred is not None and preferred is not backend:
+            yield _fallback(kind, preferred, paths)
+    if backend is not None:
+        yield _fallback(kind, backend, kind.paths)
+
+
+def _fallback(kind: Kind, backend: Backend, paths: str) -> Route:
+    edit = _name(kind, backend)
+    return Route(kind, f"{kind.name}/default", backend, paths=paths, edit=edit)
+
+
+def _default(mine: tuple[Backend, ...], roles: tuple[str, ...]) -> Backend | None:
+    for role in roles:
+        same = [item for item in mine if item.role == role]
+        if same:
+            return next((item for item in same if item.default), same[0])
+    return None
+
+
+def _name(kind: Kind, backend: Backend) -> Edit:
+    """Several models live behind an engine: it has to be told which one."""
+    if kind.multipart or not backend.engine:
+        return Edit()
+    name = backend.upstream or backend.model
+    return Edit(append=f'"model":{json.dumps(name)}')

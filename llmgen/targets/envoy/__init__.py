@@ -1,0 +1,124 @@
+"""Envoy: one listener in front of every model, as files that are taken up without a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from llmgen.artifacts import Artifact
+from llmgen.gateway.command import DRAIN_SECONDS
+from llmgen.gateway.routes import RouteTable, routes
+from llmgen.gateway.secrets import Filled, Manifest, backend_secrets, placeholder
+from llmgen.layout import Layout
+from llmgen.plan.model import Plan
+from llmgen.targets.base import Render
+from llmgen.targets.envoy.clusters import clusters
+from llmgen.targets.envoy.listener import listener
+from llmgen.targets.envoy.routing import groups, last_answers, listing
+
+NAME = "envoy"
+SUMMARY = "gateway: one address for every model, by name, path and key"
+
+# A gateway that holds many large bodies at once stops taking more, instead of being killed.
+HEAP_BYTES = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where Envoy reads its dynamic files: the private folder that ``llmgen keys`` fills."""
+
+    folder: str
+
+    @property
+    def cds(self) -> str:
+        """Clusters."""
+        return f"{self.folder}/cds.yaml"
+
+    @property
+    def rds(self) -> str:
+        """Routes and client keys."""
+        return f"{self.folder}/rds.yaml"
+
+    @property
+    def lds(self) -> str:
+        """The listener."""
+        return f"{self.folder}/lds.yaml"
+
+    @property
+    def sds(self) -> str:
+        """Backends' keys and the certificate."""
+        return f"{self.folder}/sds.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretView:
+    """One entry of the secret service: a backend's key, or the listener's certificate."""
+
+    name: str
+    value: str = ""
+    tls: dict[str, str] | None = None
+
+
+def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
+    """The dynamic set, the static form for validation, the keys' manifest and the drain script."""
+    table, layout = routes(plan), plan.library.layout
+    values = _values(plan, table)
+    # Written in this order at a change: a route never names a cluster that is not there yet.
+    dynamic = [*(["sds.yaml"] if values["secrets"] else []), "cds.yaml", "rds.yaml", "lds.yaml"]
+    for name in ("envoy.yaml", "static.yaml", *dynamic):
+        yield _artifact(layout, name, render(f"envoy/{name}.j2", **values))
+    yield _artifact(layout, "keys.json", manifest(plan, table, dynamic).content())
+    script = render(
+        "envoy/drain.sh.j2",
+        admin_url=f"http://127.0.0.1:{values['admin_port']}",
+        seconds=DRAIN_SECONDS,
+    )
+    yield _artifact(layout, "drain.sh", script, mode=0o755)
+
+
+def manifest(plan: Plan, table: RouteTable, files: list[str]) -> Manifest:
+    """What fills the dynamic files."""
+    clients = {
+        f"client.{key.name}": key.secret for key in plan.library.config.gateway.envoy.api_keys
+    }
+    wanted = {item.secret for item in table.backends if item.secret}
+    served = {name: item for name, item in backend_secrets(plan).items() if name in wanted}
+    return Manifest(
+        into=plan.library.layout.runtime / "envoy",
+        files=tuple(Filled(name, "yaml") for name in files),
+        secrets={**clients, **served},
+        distinct=tuple(clients),
+    )
+
+
+def _values(plan: Plan, table: RouteTable) -> dict[str, Any]:
+    envoy = plan.library.config.gateway.envoy
+    folder = plan.library.layout.runtime / "envoy"
+    return {
+        "files": Files(str(folder)),
+        "admin_port": envoy.admin_port,
+        "metrics": envoy.metrics_port,
+        "heap": HEAP_BYTES,
+        "listener": listener(plan, table),
+        "groups": groups(table),
+        "listing": listing(table.backends),
+        "last_answers": last_answers(),
+        "clusters": clusters(plan, table.backends),
+        "secrets": tuple(_secrets(plan, table)),
+    }
+
+
+def _secrets(plan: Plan, table: RouteTable) -> Iterator[SecretView]:
+    for name in dict.fromkeys(item.secret for item in table.backends if item.secret):
+        yield SecretView(name, f"Bearer {placeholder(name)}")
+    tls = plan.library.config.gateway.envoy.tls
+    if tls is not None:
+        folder = str(PurePosixPath(tls.cert).parent)
+        yield SecretView("listener", tls={"cert": tls.cert, "key": tls.key, "folder": folder})
+
+
+def _artifact(layout: Layout, name: str, content: bytes, mode: int = 0o644) -> Artifact:
+    path = PurePosixPath("envoy") / name
+    return Artifact(path, content, NAME, mode, layout.config / path)

@@ -1,0 +1,174 @@
+"""The one listener: addresses, limits, keys, what is logged and counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from llmgen.gateway.listing import body_limit
+from llmgen.gateway.routes import RouteTable
+from llmgen.gateway.secrets import placeholder
+from llmgen.layout import expand
+from llmgen.plan.model import Plan
+from llmgen.targets.envoy.clusters import clusters
+from llmgen.targets.envoy.errors import OTHER, ErrorBody, Reply, replies
+
+# `application/json; charset=utf-8` is not on the filter's own list; curl -d sends a form's type.
+JSON_TYPES: Final = r"(?i)application/(([a-z0-9.+-]+\+)?json|x-www-form-urlencoded) *(;.*)?"
+
+# Where token counts and llama-server's timings stand in an answer (OpenAI, Anthropic, Responses).
+_FIGURES: Final = (
+    ("usage.prompt_tokens", "prompt_tokens"),
+    ("usage.completion_tokens", "completion_tokens"),
+    ("usage.prompt_tokens_details.cached_tokens", "cached_tokens"),
+    ("usage.input_tokens", "prompt_tokens"),
+    ("usage.output_tokens", "completion_tokens"),
+    ("timings.prompt_per_second", "prompt_per_second"),
+    ("timings.predicted_per_second", "predicted_per_second"),
+    ("timings.prompt_n", "prompt_n"),
+    ("timings.predicted_n", "predicted_n"),
+    ("timings.prompt_ms", "prompt_ms"),
+    ("timings.predicted_ms", "predicted_ms"),
+    ("timings.cache_n", "cache_n"),
+)
+_STREAMED: Final = (
+    *_FIGURES,
+    ("message.usage.input_tokens", "prompt_tokens"),
+    ("response.usage.input_tokens", "prompt_tokens"),
+    ("response.usage.output_tokens", "completion_tokens"),
+)
+_LOGGED: Final = (
+    ("time", "%START_TIME%"),
+    ("id", "%REQ(X-REQUEST-ID)%"),
+    ("client", "%REQ(X-LLM-CLIENT)%"),
+    ("address", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"),
+    ("method", "%REQ(:METHOD)%"),
+    ("path", "%REQ_WITHOUT_QUERY(:PATH)%"),
+    ("route", "%ROUTE_NAME%"),
+    ("model", "%DYNAMIC_METADATA(llm:model)%"),
+    ("stream", "%DYNAMIC_METADATA(llm:stream)%"),
+    ("backend", "%UPSTREAM_CLUSTER%"),
+    ("upstream", "%UPSTREAM_HOST%"),
+    ("status", "%RESPONSE_CODE%"),
+    ("flags", "%RESPONSE_FLAGS%"),
+    ("details", "%RESPONSE_CODE_DETAILS%"),
+    ("attempts", "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"),
+    ("received_bytes", "%BYTES_RECEIVED%"),
+    ("sent_bytes", "%BYTES_SENT%"),
+    ("duration_ms", "%DURATION%"),
+    ("first_byte_ms", "%RESPONSE_DURATION%"),
+)
+# What browsers' SDKs send (openai-node, anthropic-sdk-typescript).
+ALLOWED_HEADERS: Final = (
+    "authorization, content-type, x-api-key, x-request-id, "
+    "anthropic-version, anthropic-beta, anthropic-dangerous-direct-browser-access, "
+    "openai-beta, openai-organization, openai-project, "
+    "x-stainless-arch, x-stainless-lang, x-stainless-os, x-stainless-package-version, "
+    "x-stainless-runtime, x-stainless-runtime-version, x-stainless-retry-count, "
+    "x-stainless-timeout, x-stainless-helper-method"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A named client; ``key`` is a placeholder."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Everything that the listener's template lays out."""
+
+    addresses: tuple[str, ...]
+    port: int
+    body_limit: int
+    idle: str
+    tls: bool
+    clients: tuple[Client, ...]
+    requests_per_minute: int
+    limited_by: str
+    origin: tuple[tuple[str, str], ...]
+    checked: tuple[str, ...]
+    edits: bool
+    access_log: str
+    replies: tuple[Reply, ...]
+    other_error: ErrorBody = OTHER
+    json_types: str = JSON_TYPES
+    allowed_headers: str = ALLOWED_HEADERS
+    log_fields: tuple[tuple[str, str], ...] = ()
+    figures: tuple[tuple[tuple[dict[str, str], ...], str], ...] = ()
+    streamed_figures: tuple[tuple[tuple[dict[str, str], ...], str], ...] = ()
+    stat_tags: tuple[dict[str, str], ...] = ()
+
+
+def listener(plan: Plan, table: RouteTable) -> Listener:
+    """The listener of a plan."""
+    envoy = plan.library.config.gateway.envoy
+    limit = body_limit(table.backends, envoy.max_body)
+    found = clusters(plan, table.backends)
+    return Listener(
+        addresses=tuple(_numeric(item) for item in envoy.listen),
+        port=envoy.port,
+        body_limit=limit,
+        idle=f"{envoy.stream_idle_timeout}s",
+        tls=envoy.tls is not None,
+        clients=tuple(
+            Client(key.name, placeholder(f"client.{key.name}")) for key in envoy.api_keys
+        ),
+        requests_per_minute=envoy.requests_per_minute,
+        limited_by="client" if envoy.api_keys else "remote_address",
+        origin=_origin(envoy.cors_origins),
+        checked=tuple(item.name for item in found if item.health),
+        edits=table.edits,
+        access_log=_access_log(plan),
+        replies=replies(limit),
+        log_fields=(*_LOGGED, *_logged_figures()),
+        figures=tuple((_selectors(path), key) for path, key in _FIGURES),
+        streamed_figures=tuple((_selectors(path), key) for path, key in _STREAMED),
+        stat_tags=(
+            {"name": "model", "value_format": "%ROUTE_NAME%"},
+            {"name": "client", "value_format": "%REQ(X-LLM-CLIENT)%"},
+        ),
+    )
+
+
+def _numeric(address: str) -> str:
+    text = address.strip("[]")
+    return "127.0.0.1" if text == "localhost" else text
+
+
+def _access_log(plan: Plan) -> str:
+    told = plan.library.config.gateway.envoy.access_log
+    if told is None:
+        return ""
+    layout = plan.library.layout
+    return str(layout.state / expand(told, layout.home, ("gateway", "envoy", "access_log")))
+
+
+def _logged_figures() -> tuple[tuple[str, str], ...]:
+    keys = dict.fromkeys(key for _, key in _FIGURES)
+    return tuple((key, f"%DYNAMIC_METADATA(llm:{key})%") for key in keys)
+
+
+def _selectors(path: str) -> tuple[dict[str, str], ...]:
+    return tuple({"key": part} for part in path.split("."))
+
+
+def _origin(origins: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Headers for pages that may call: an empty value is no header."""
+    if not origins:
+        return ()
+    sent = "'origin' in request.headers"
+    among = ", ".join(f"'{item}'" for item in origins)
+    allowed = sent if "*" in origins else f"{sent} && request.headers['origin'] in [{among}]"
+
+    def when(value: str) -> str:
+        return f"%CEL({allowed} ? {value} : '')%"
+
+    return (
+        ("access-control-allow-origin", when("request.headers['origin']")),
+        ("access-control-expose-headers", when("'x-request-id, retry-after'")),
+        ("vary", when("'origin'")),
+    )

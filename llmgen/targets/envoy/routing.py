@@ -1,0 +1,161 @@
+"""Routes as Envoy lays them out: matches, answers of the gateway's own, the list of models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llmgen.gateway.backends import Backend
+from llmgen.gateway.listing import document, entries
+from llmgen.gateway.routes import Edit, Group, Route, RouteTable
+from llmgen.targets.envoy.errors import INVALID, ErrorBody
+
+# How many names the answer to an unknown one lists; GET /v1/models has them all.
+NAMED = 60
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """One route: requests on ``paths`` whose ``metadata`` is one of ``matchers``."""
+
+    label: str
+    paths: str
+    metadata: str
+    matchers: tuple[str, ...]
+    cluster: str
+    aside: bool
+    readable: bool
+    authority: str
+    rewrite: tuple[str, str] | None
+    edit: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that the gateway gives itself."""
+
+    status: int
+    error: ErrorBody
+    paths: str = ""
+    prefix: str = ""
+    method: str = ""
+    problem: str = ""
+    allow: str = ""
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """All of one kind of endpoint; ``answers`` come after ``routes``."""
+
+    routes: tuple[RouteView, ...]
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A fixed answer to GET; ``match`` is ``path``."""
+
+    match: str
+    path: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The pages about models, and the largest of them in bytes."""
+
+    pages: tuple[Page, ...]
+    limit: int
+
+
+def groups(table: RouteTable) -> tuple[GroupView, ...]:
+    """Each kind's routes and answers."""
+    return tuple(
+        GroupView(tuple(_route(item) for item in group.routes), tuple(_answers(group)))
+        for group in table.groups
+    )
+
+
+def listing(backends: tuple[Backend, ...]) -> Listing:
+    """The list of models, under both of its paths, and each model alone."""
+    found = entries(backends)
+    whole = json.dumps(document(found))
+    pages = (
+        *(Page("path", path, whole) for path in ("/v1/models", "/models")),
+        *(Page("path", f"/v1/models/{item['id']}", json.dumps(item)) for item in found),
+    )
+    return Listing(pages, max(4096, *(len(page.body) for page in pages)))
+
+
+def last_answers() -> tuple[Answer, ...]:
+    """What is said about everything else."""
+    return (
+        Answer(
+            404,
+            ErrorBody(
+                "There is no model of this name. See GET /v1/models.",
+                INVALID,
+                "model_not_found",
+                "model",
+            ),
+            prefix="/v1/models/",
+            method="GET",
+        ),
+        Answer(
+            404,
+            ErrorBody("No model of this gateway has this endpoint.", INVALID, "unknown_endpoint"),
+            prefix="/",
+        ),
+    )
+
+
+def _route(route: Route) -> RouteView:
+    named = bool(route.names)
+    problem = () if route.kind.multipart else ("missing",)
+    return RouteView(
+        label=route.label,
+        paths=route.paths or route.kind.paths,
+        metadata="model" if named else "problem",
+        matchers=route.names if named else problem,
+        cluster=route.backend.name,
+        aside=route.kind.aside,
+        readable=route.kind.readable,
+        authority=route.backend.authority,
+        rewrite=route.rewrite,
+        edit=_edit(route.edit),
+    )
+
+
+def _edit(edit: Edit) -> dict[str, str]:
+    # The script puts the name between the quotes that are there.
+    named = {"model": json.dumps(edit.model)[1:-1]} if edit.model else {}
+    return {**named, **({"append": edit.append} if edit.append else {})}
+
+
+def _answers(group: Group) -> Iterator[Answer]:
+    kind = group.kind
+    if not kind.multipart:
+        unreadable = ErrorBody(
+            "The request body is not JSON that the gateway can read: UTF-8, and integers within "
+            "64 signed bits.",
+            INVALID,
+            "invalid_json",
+        )
+        unknown = ErrorBody(_unknown(group.names), INVALID, "model_not_found", "model")
+        for status, error, problem in ((400, unreadable, "unparsable"), (404, unknown, "")):
+            yield Answer(
+                status, error, kind.paths, method="POST", problem=problem, readable=kind.readable
+            )
+    wrong = ErrorBody("Use POST for this endpoint.", INVALID, "method_not_allowed")
+    yield Answer(405, wrong, kind.paths, allow="POST")
+
+
+def _unknown(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    known = ", ".join(names[:NAMED])
+    return (
+        "The model `%DYNAMIC_METADATA(llm:model)%` does not exist for this endpoint. "
+        f"Known models: {known}{more}. See GET /v1/models."
+    )
