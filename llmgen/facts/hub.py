@@ -1,0 +1,144 @@
+"""The Hub: what a repository holds, and bytes out of its files, through huggingface_hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from llmgen.errors import InputError
+from llmgen.facts.gguf import read_header
+from llmgen.facts.header import describe
+from llmgen.facts.hub_errors import hub_error
+from llmgen.facts.hub_names import HubFile, HubRef, choose
+from llmgen.facts.model import GgufFacts, ModelFile
+from llmgen.facts.refusals import refused
+from llmgen.units import MIB
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+TIMEOUT_SECONDS: Final = 30.0
+PARTIAL: Final = 206
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository's files at the commit to which a branch or tag points now."""
+
+    repo: str
+    commit: str
+    files: tuple[HubFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The Hub, or a mirror at ``endpoint``; the token is the one that huggingface_hub finds."""
+
+    endpoint: str | None = None
+
+    def repository(self, repo: str, revision: str | None = None) -> Repository:
+        """Commit and files of a revision, in one request."""
+        with _explained(repo, revision or ""):
+            found = self._api().model_info(
+                repo, revision=revision, files_metadata=True, timeout=TIMEOUT_SECONDS
+            )
+        files = (
+            HubFile(item.rfilename, item.size or 0, item.lfs.sha256 if item.lfs else "")
+            for item in found.siblings or ()
+        )
+        return Repository(repo, found.sha or "", tuple(files))
+
+    def facts(self, repository: Repository, ref: HubRef) -> GgufFacts:
+        """The facts of the model that ``ref`` means, from the first bytes of its files."""
+        files = choose(repository.files, ref)
+        headers = [read_header(HubSource(self, repository, file)) for file in files]
+        names = [f"{repository.repo}/{file.path}" for file in files]
+        return describe(
+            headers,
+            [
+                ModelFile(name, file.size_bytes, file.sha256)
+                for name, file in zip(names, files, strict=True)
+            ],
+        )
+
+    @contextmanager
+    def stream(self, at: tuple[str, str, str], start: int, end: int) -> Iterator[Iterator[bytes]]:
+        """Bytes ``start`` to ``end`` of a file (repository, commit, path) in pieces."""
+        from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
+
+        repo, commit, path = at
+        url = hf_hub_url(repo, path, revision=commit, endpoint=self.endpoint)
+        headers = {**self._headers(), "Range": f"bytes={start}-{end - 1}"}
+        with (
+            _explained(repo, path),
+            get_session().stream("GET", url, headers=headers, timeout=TIMEOUT_SECONDS) as answer,
+        ):
+            if answer.is_error:
+                answer.read()
+                hf_raise_for_status(answer)
+            # A server that sends the whole file instead must not be listened to.
+            if answer.status_code != PARTIAL:
+                raise refused(
+                    "hub-range",
+                    f"the Hub does not send parts of `{repo}/{path}`",
+                    "check HF_ENDPOINT: a mirror has to answer range requests",
+                )
+            yield answer.iter_bytes(MIB)
+
+    def _api(self) -> HfApi:
+        from huggingface_hub import HfApi
+
+        return HfApi(endpoint=self.endpoint, library_name="llmgen")
+
+    def _headers(self) -> dict[str, str]:
+        from huggingface_hub.utils import (  # type: ignore[attr-defined]  # mypy wants it in __all__
+            build_hf_headers,
+        )
+
+        # Sizes are of the stored bytes: nothing may be compressed on the way.
+        return {**build_hf_headers(library_name="llmgen"), "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """A file on the Hub, read by range requests."""
+
+    hub: Hub
+    repository: Repository
+    file: HubFile
+
+    @property
+    def name(self) -> str:
+        """Repository and path."""
+        return f"{self.repository.repo}/{self.file.path}"
+
+    @property
+    def size(self) -> int:
+        """As the Hub says."""
+        return self.file.size_bytes
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """``size`` bytes at ``offset``, fewer at the end."""
+        end = min(offset + size, self.size)
+        if offset >= end:
+            return b""
+        at = (self.repository.repo, self.repository.commit, self.file.path)
+        with self.hub.stream(at, offset, end) as pieces:
+            return b"".join(pieces)[: end - offset]
+
+
+@contextmanager
+def _explained(repo: str, what: str) -> Iterator[None]:
+    from huggingface_hub import errors
+
+    # Its network library's base class, whichever that is in this version.
+    network = errors.HTTPError  # type: ignore[attr-defined]  # mypy wants it in __all__
+    kinds: tuple[Any, ...] = (network, OSError, errors.HFValidationError)
+    try:
+        yield
+    except InputError:
+        raise
+    except kinds as error:
+        raise hub_error(error, repo, what) from None
