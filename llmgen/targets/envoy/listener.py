@@ -102,6 +102,11 @@ class Listener:
     streamed_figures: tuple[tuple[tuple[dict[str, str], ...], str], ...] = ()
     stat_tags: tuple[dict[str, str], ...] = ()
 
+    @property
+    def guarded(self) -> bool:
+        """Whether requests are checked before they are routed."""
+        return bool(self.clients or self.requests_per_minute)
+
 
 def listener(plan: Plan, table: RouteTable) -> Listener:
     """The listener of a plan."""

@@ -30,6 +30,11 @@ class RouteView:
     rewrite: tuple[str, str] | None
     edit: dict[str, str]
 
+    @property
+    def overrides(self) -> bool:
+        """Whether it has filter settings of its own."""
+        return bool(self.edit) or not self.readable
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
