@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from llmgen.budget.architectures import Family
 from llmgen.budget.geometry import Geometry
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.rows import F32, padded
@@ -20,6 +21,8 @@ _UNGATED_ENCODERS: Final = ("bert",)
 _UNGATED_EXPERTS: Final = ("nemotron_h_moe",)
 # Attention and feed-forward read the same input, so the output of one waits for the other.
 _PARALLEL: Final = ("command-r", "cohere2", "cohere2moe", "falcon", "phi2", "gptj", "plamo")
+# Streams that are alive beside the logits of a whole micro-batch.
+_LOGIT_STREAMS: Final = 4
 _DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")
 _STATE_SPACE: Final = ("mamba", "mamba2", "jamba", "falcon-h1")
 
@@ -63,6 +66,9 @@ class Work:
     def mask(self) -> int:
         """The attention masks: one row of cells for each token, full and windowed."""
         counts = self.counts
+        if self.model.rules.family is Family.ENCODER:
+            masks = 2 if self.model.windows.used or self.model.name == "gemma-embedding" else 1
+            return masks * counts.ubatch * padded(counts.ubatch, 64) * 2
         cells = (counts.cells if self._has_full_layer() else 0) + counts.window_cells
         return cells * counts.ubatch * (2 if self.flash else 4)
 
@@ -90,16 +96,26 @@ class Work:
         return self.model.mla and bool(self.model.indexer_width)
 
 
-def device_compute(work: Work) -> Stage:
-    """The buffer of a device that runs layers and the output."""
+def device_compute(work: Work, *, partial: bool = False) -> Stage:
+    """The buffer of a device that runs layers; ``partial`` when the first ones are the host's."""
     largest = max(stages(work), key=lambda stage: stage.bytes)
-    return Stage(largest.what, largest.bytes + _kept(work) + _inputs(work))
+    total = largest.bytes + _kept(work) + _inputs(work)
+    if partial and largest.what == "feed-forward":
+        # Two streams of the input stay on the host.
+        total -= 2 * (work.stream + work.column)
+    return Stage(largest.what, total)
 
 
 def host_only_compute(work: Work) -> Stage:
     """The buffer when nothing is offloaded: the embedding of the input is in it, too."""
     found = device_compute(work)
     return Stage(found.what, found.bytes + work.stream + 2 * work.column)
+
+
+def output_compute(work: Work) -> Stage:
+    """The buffer of a device that holds nothing but the output."""
+    width = work.model.vocabulary + work.model.embedding
+    return Stage("logits", F32 * work.counts.outputs * width)
 
 
 def host_compute(work: Work) -> int:
@@ -112,7 +128,12 @@ def host_compute(work: Work) -> int:
 def stages(work: Work) -> Iterator[Stage]:
     """Everything that can be the largest set."""
     base = work.mask + _front(work)
-    yield Stage("logits", base + work.counts.outputs * work.model.vocabulary * F32)
+    if work.model.rules.family is not Family.ENCODER:
+        rows = work.counts.outputs * F32
+        streams = (
+            _LOGIT_STREAMS * work.stream if work.counts.outputs == work.counts.ubatch else base
+        )
+        yield Stage("logits", streams + rows * work.model.vocabulary)
     yield from _feed_forward(work, base)
     yield _attention(work, base)
     yield from _recurrent(work, base)
@@ -195,3 +216,19 @@ def _kept(work: Work) -> int:
     if work.indexed:
         return 5 * work.counts.cells * work.counts.ubatch + 290 * MIB
     return 0
+
+
+def pipeline_copies(work: Work, position: int) -> int:
+    """What the copies of the inputs add on the host (-1), the first device (0) or a later one.
+
+    With several devices that share all layers, each input exists four times, so that one
+    micro-batch can be read while the next ones are prepared (GGML_SCHED_MAX_COPIES).
+    """
+    copies = 3 * (work.mask + _inputs(work))
+    if position < 0:
+        return copies + 6 * (work.stream + work.column)
+    query = work.query if work.model.rules.family in (Family.PLAIN, Family.INDEXED) else 0
+    if work.model.mla:
+        query = work.stream
+    streams = 11 if position == 0 else 6
+    return copies + streams * work.stream + query

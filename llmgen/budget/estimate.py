@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 
 from llmgen.budget.builds import DEFAULT, OLDEST, build_warning
 from llmgen.budget.cache import CacheSettings, Share, context_shares
-from llmgen.budget.compute import Work, device_compute, host_compute, host_only_compute
+from llmgen.budget.compute import (
+    Stage,
+    Work,
+    device_compute,
+    host_compute,
+    host_only_compute,
+    output_compute,
+    pipeline_copies,
+)
 from llmgen.budget.geometry import Geometry, geometry
 from llmgen.budget.host import host_memory
 from llmgen.budget.hyperparameters import Hyperparameters, hyperparameters
@@ -143,7 +151,7 @@ def _summed(contexts: tuple[Context, ...], settings: ServerSettings) -> tuple[De
         for device in (HOST, *item.placement.devices):
             model[device] += item.weights.total(device)
         held.update(context_on_devices(item, kv_offload=settings.kv_offload))
-        compute.update(_compute(item))
+        compute.update({device: stage.bytes for device, stage in _compute(item).items()})
     return tuple(DeviceMemory(name, model[name], held[name], compute[name]) for name in devices)
 
 
@@ -159,25 +167,31 @@ def context_on_devices(item: Context, *, kv_offload: bool) -> Counter[str]:
     return held
 
 
-def _compute(item: Context) -> dict[str, int]:
-    placement, busy = item.placement, device_compute(item.work).bytes
-    if HOST in placement.layers:
-        found = {HOST: host_only_compute(item.work).bytes}
+def _compute(item: Context) -> dict[str, Stage]:
+    """The compute buffer of each device, with what makes it as large as it is."""
+    work, placement = item.work, item.placement
+    layers = set(placement.layers)
+    if HOST in layers:
+        found = {HOST: host_only_compute(work)}
     else:
-        found = {HOST: host_compute(item.work)}
-    copies = _pipeline_copies(item)
-    found[HOST] += copies
+        found = {HOST: Stage("inputs", host_compute(work))}
     for device in placement.devices:
-        runs = device in placement.layers or device == placement.output
-        found[device] = busy + copies if runs else 0
-    return found
+        if device in layers:
+            found[device] = device_compute(work, partial=HOST in layers)
+        elif device == placement.output:
+            found[device] = output_compute(work)
+    return _with_pipeline(item, found)
 
 
-def _pipeline_copies(item: Context) -> int:
-    """With several devices the inputs of the graph exist four times (pipeline parallelism)."""
-    if len(item.placement.devices) < 2 or not item.placement.is_full:
-        return 0
-    return 3 * (item.work.mask + item.work.stream)
+def _with_pipeline(item: Context, found: dict[str, Stage]) -> dict[str, Stage]:
+    """Several devices that share all layers work on several micro-batches at once."""
+    busy = [device for device in item.placement.devices if device in found]
+    if len(busy) < 2 or not item.placement.is_full:
+        return found
+    return {
+        device: Stage(stage.what, stage.bytes + pipeline_copies(item.work, position))
+        for position, (device, stage) in enumerate(found.items(), start=-1)
+    }
 
 
 def _with_projector(
@@ -223,5 +237,5 @@ def _parts(contexts: Iterable[Context]) -> Iterator[tuple[str, str, int]]:
                     f"{share.what}: {count} layers x {share.sum}",
                     share.bytes_each * count,
                 )
-        for device, size in _compute(item).items():
-            yield device, f"compute: {device_compute(item.work).what}", size
+        for device, stage in _compute(item).items():
+            yield device, f"compute: {stage.what}", stage.bytes

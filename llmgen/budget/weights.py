@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from llmgen.budget.architectures import Family
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import HOST, ServerSettings
 from llmgen.budget.overrides import Overrides, is_expert, overrides
@@ -72,7 +73,7 @@ def weights(
         placement,
         overrides(settings),
         last=model.blocks if nextn_loaded else model.blocks - model.nextn,
-        tied=not any(group.pattern == _OUTPUT for group in tensors),
+        tied=_is_tied(tensors, model),
         mapped=is_mapped(settings),
     )
     copied = 0
@@ -83,6 +84,13 @@ def weights(
             if device == HOST and placement.layers[-1] != HOST and is_expert(group):
                 copied = max(copied, size)
     return Weights(on, copied)
+
+
+def _is_tied(tensors: tuple[TensorGroup, ...], model: Hyperparameters) -> bool:
+    """Whether the token embedding is the output matrix, too; most encoders have no output."""
+    if model.rules.family is Family.ENCODER and model.name != "gemma-embedding":
+        return False
+    return not any(group.pattern == _OUTPUT for group in tensors)
 
 
 def is_mapped(settings: ServerSettings) -> bool:
