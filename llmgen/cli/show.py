@@ -40,9 +40,8 @@ def cli(session: Session, model: str | None, what_if: tuple[str, ...], *, explai
 
         one = _one(seen.models, model)
         return Outcome(one, text=lambda: show_model(one), diagnostics=notes)
-    from llmgen.cli.tables import show_explained, show_plan
-
     if explain:
+        from llmgen.cli.tables import show_explained
         from llmgen.plan.explain import explain as explained
 
         rows = explained(placed)
@@ -51,6 +50,8 @@ def cli(session: Session, model: str | None, what_if: tuple[str, ...], *, explai
             text=lambda: show_explained(seen, rows),
             diagnostics=notes,
         )
+    from llmgen.cli.tables import show_plan
+
     return Outcome(seen, text=lambda: show_plan(seen), diagnostics=notes)
 
 
