@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmgen.targets import envoy, llama_server, llama_swap, systemd
+from llmgen.targets import docs, envoy, launchd, llama_server, llama_swap, systemd
 from llmgen.targets.base import Target
 
 TARGETS: Final[dict[str, Target]] = {
@@ -12,4 +12,6 @@ TARGETS: Final[dict[str, Target]] = {
     llama_server.NAME: llama_server,
     envoy.NAME: envoy,
     systemd.NAME: systemd,
+    launchd.NAME: launchd,
+    docs.NAME: docs,
 }

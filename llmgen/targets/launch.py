@@ -34,7 +34,7 @@ def credential(name: str, secret: Secret, layout: Layout, *, scope: str) -> str:
     """The value of ``LoadCredential=`` for a secret; empty when it needs none."""
     if secret.credential is not None:
         return secret.credential
-    if secret.file is not None and scope == "system":
+    if name and secret.file is not None and scope == "system":
         return f"{name}:{_path(secret, layout)}"
     return ""
 

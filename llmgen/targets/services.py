@@ -27,7 +27,9 @@ class Service:
     """One long-running program; ``name`` is its unit without ``llmgen-`` and suffix.
 
     ``secrets`` are the variables that the program finds in its environment, each with the place
-    of its value. ``memory_bytes`` 0 is no limit. ``locks_memory`` asks for mlock().
+    of its value; ``read_before`` are those that the commands of ``before`` look up themselves.
+    ``made_file`` is an environment file that they write. ``memory_bytes`` 0 is no limit.
+    ``locks_memory`` asks for mlock().
     """
 
     name: str
@@ -37,6 +39,7 @@ class Service:
     environment_file: PurePosixPath | None = None
     made_file: PurePosixPath | None = None
     secrets: tuple[tuple[str, Secret], ...] = ()
+    read_before: tuple[Secret, ...] = ()
     before: tuple[tuple[str, ...], ...] = ()
     stop: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
@@ -150,6 +153,20 @@ def _engine_limit(plan: Plan, models: tuple[Placement, ...]) -> int:
     return _limit(plan, max([*sums, *host.values()]) + SWAP_SLACK)
 
 
+def _gateway_secrets(library: Library) -> tuple[Secret, ...]:
+    """Everything that a gateway may need: its clients' keys and its backends' keys."""
+    config = library.config
+    envoy, litellm, table = config.gateway.envoy, config.gateway.litellm, config.services
+    return (
+        *(item.secret for item in envoy.api_keys),
+        *((litellm.master_key,) if litellm.master_key else ()),
+        *((table.api_key,) if table.api_key else ()),
+        *table.llama_swap.api_keys,
+        *table.router.api_keys,
+        *(item.api_key for item in library.external.values() if item.api_key),
+    )
+
+
 def _limit(plan: Plan, size: int) -> int:
     return size if plan.library.config.services.memory_max else 0
 
@@ -162,6 +179,7 @@ def _gateways(library: Library, backends: tuple[str, ...]) -> Iterator[Service]:
             summary="Envoy: gateway",
             argv=gateways.envoy(layout, table.envoy),
             before=gateways.envoy_before(layout),
+            read_before=_gateway_secrets(library),
             stop=gateways.envoy_stop(layout),
             after=backends,
             stop_seconds=gateways.DRAIN_SECONDS + 10,
@@ -174,6 +192,7 @@ def _gateways(library: Library, backends: tuple[str, ...]) -> Iterator[Service]:
             environment=gateways.LITELLM_ENVIRONMENT,
             made_file=PurePosixPath(gateways.litellm_environment_file(layout)),
             before=gateways.litellm_before(layout),
+            read_before=_gateway_secrets(library),
             after=backends,
             memory_bytes=table.litellm.memory * table.litellm.workers * 2
             if library.config.services.memory_max

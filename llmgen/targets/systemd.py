@@ -92,7 +92,6 @@ def _account(service: Service, library: Library) -> Iterator[tuple[str, str]]:
 
 
 def _environment(service: Service, library: Library) -> Iterator[tuple[str, str]]:
-    layout, scope = library.layout, library.layout.scope
     if service.environment_file is not None:
         yield "EnvironmentFile", systemd(service.environment_file)
     else:
@@ -101,15 +100,20 @@ def _environment(service: Service, library: Library) -> Iterator[tuple[str, str]
         )
     if service.made_file is not None:
         yield "EnvironmentFile", systemd(f"-{service.made_file}")
-    variables = [secret.env for _, secret in service.secrets if secret.env]
+    yield from _secrets(service, library)
+
+
+def _secrets(service: Service, library: Library) -> Iterator[tuple[str, str]]:
+    layout, scope = library.layout, library.layout.scope
+    pairs = (*service.secrets, *(("", secret) for secret in service.read_before))
+    variables = dict.fromkeys(secret.env for _, secret in pairs if secret.env)
     if variables:
         # Where a machine's keeper of secrets puts them; a user's manager passes its own on.
         yield "EnvironmentFile", systemd(f"-{layout.config / 'secrets.env'}")
         if scope == "system":
             yield "PassEnvironment", " ".join(variables)
-    for name, secret in service.secrets:
-        if loaded := credential(name, secret, layout, scope=scope):
-            yield "LoadCredential", systemd_text(loaded)
+    loaded = (credential(name, secret, layout, scope=scope) for name, secret in pairs)
+    yield from (("LoadCredential", systemd_text(item)) for item in dict.fromkeys(loaded) if item)
 
 
 def _limits(service: Service) -> Iterator[tuple[str, str]]:
