@@ -15,7 +15,7 @@ from llmgen.errors import Diagnostic, InputError, OwnershipError
 from llmgen.operate.programs import must, run
 from llmgen.operate.site import Site
 from llmgen.operate.steps import Kind, Step, after, before
-from llmgen.operate.units import impact, unit_name, units
+from llmgen.operate.units import impact, units
 
 PENDING = "pending.json"
 
@@ -83,19 +83,6 @@ def perform(
         _carry_out(found.then, drain)
     files.remove_file(site.state / PENDING)
     return number
-
-
-def installed_units(site: Site) -> list[str]:
-    """Names of the units that the ledger lists, for what must work without a plan."""
-    from llmgen.apply.ledger import merged, read_ledger  # noqa: PLC0415 - not for install
-
-    place = site.place
-    known = merged(read_ledger(place.ledger), read_ledger(place.journal))
-    return [
-        unit_name(path)
-        for path in (PurePosixPath("/", item) for item in known)
-        if path.parent == site.folder
-    ]
 
 
 def _carry_out(steps: Iterable[Step], drain: Callable[[], None]) -> None:

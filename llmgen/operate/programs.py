@@ -67,3 +67,11 @@ def must(words: Sequence[str]) -> str:
             hint="put that right and run the same llmgen command again",
         )
     )
+
+
+def follow(words: Sequence[str]) -> int:
+    """Run a program in this terminal until it ends or ^C; its exit code."""
+    try:
+        return subprocess.run(list(words), check=False).returncode  # noqa: S603 - words
+    except KeyboardInterrupt:
+        return 0

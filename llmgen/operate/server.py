@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import httpx
 
 QUICK_SECONDS = 5.0
+QUIET_SECONDS = 0.7
 # Loading and unloading block until they are done.
 SLOW_SECONDS = 1800.0
 
@@ -82,6 +83,28 @@ def answer(endpoint: Endpoint, path: str, *, seconds: float = QUICK_SECONDS) -> 
         return got.json()
     except ValueError as error:
         raise InputError(refused(endpoint, path, got.status_code, "no JSON")) from error
+
+
+def history(endpoint: Endpoint, path: str) -> str:
+    """What a stream of text has at once; it is left when nothing comes for a moment."""
+    import httpx  # noqa: PLC0415
+
+    pieces: list[str] = []
+    patience = httpx.Timeout(QUICK_SECONDS, read=QUIET_SECONDS)
+    try:
+        with (
+            httpx.Client(headers=endpoint.headers, timeout=patience, trust_env=False) as client,
+            client.stream("GET", endpoint.url + path) as got,
+        ):
+            if got.status_code != 200:
+                text = got.read().decode("utf-8", "replace")
+                raise InputError(refused(endpoint, path, got.status_code, text))
+            pieces.extend(got.iter_text())
+    except httpx.ReadTimeout:
+        return "".join(pieces)
+    except httpx.HTTPError as error:
+        raise InputError(unreachable(endpoint, error)) from error
+    return "".join(pieces)
 
 
 def unreachable(endpoint: Endpoint, error: Exception) -> Diagnostic:

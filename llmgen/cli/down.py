@@ -1,0 +1,26 @@
+"""``llmgen down``: stop the services that install put in place, and no others."""
+
+from __future__ import annotations
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import read
+
+
+@command(short_help="stop the services")
+@click.argument("names", nargs=-1, metavar="[SERVICE]…")
+def cli(session: Session, names: tuple[str, ...]) -> Outcome:
+    """Stop what `up` started; at the next boot it starts again.
+
+    Only units that llmgen installed are stopped, never programs by their name.
+    """
+    from llmgen.operate.installed import chosen, stop
+    from llmgen.operate.site import site
+
+    here = site(read(session).config)
+    units = chosen(here, names)
+    stop(here, units)
+    stopped = [unit.name for unit in units]
+    return Outcome({"stopped": stopped}, said=f"stopped: {', '.join(stopped)}")

@@ -1,0 +1,36 @@
+"""``llmgen logs``: what the services said, from the journal or from their log files."""
+
+from __future__ import annotations
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import read
+
+
+@command(short_help="what the services said")
+@click.argument("names", nargs=-1, metavar="[SERVICE]…")
+@click.option("-n", "--lines", type=click.IntRange(min=1), default=100, help="How many lines.")
+@click.option("-f", "--follow", is_flag=True, help="Wait for more, until ^C.")
+@click.option("--model", metavar="NAME", help="An on-demand model's own lines, from llama-swap.")
+def cli(
+    session: Session, names: tuple[str, ...], lines: int, model: str | None, *, follow: bool
+) -> Outcome:
+    """Show the last lines of the named services, or of all of them."""
+    from llmgen.operate.installed import chosen
+    from llmgen.operate.logs import commands, of_model
+    from llmgen.operate.programs import follow as watch
+    from llmgen.operate.programs import must
+    from llmgen.operate.site import site
+
+    config = read(session).config
+    if model:
+        text = of_model(config, model, lines)
+        return Outcome({"lines": text.splitlines()}, text=text)
+    here = site(config)
+    words = commands(here, chosen(here, names), lines=lines, follow=follow)
+    if follow and not session.json:
+        return Outcome(exit_code=watch(words))
+    text = must(words)
+    return Outcome({"lines": text.splitlines()}, text=text)

@@ -1,0 +1,25 @@
+"""``llmgen restart``: restart services that install put in place."""
+
+from __future__ import annotations
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import read
+
+
+@command(short_help="restart services")
+@click.argument("names", nargs=-1, metavar="[SERVICE]…")
+def cli(session: Session, names: tuple[str, ...]) -> Outcome:
+    """Restart the named services, or all of them."""
+    from llmgen.operate.installed import chosen
+    from llmgen.operate.programs import must
+    from llmgen.operate.site import site
+
+    here = site(read(session).config)
+    units = chosen(here, names)
+    for words in here.manager.restart(units, rewritten=False):
+        must(words)
+    restarted = [unit.name for unit in units]
+    return Outcome({"restarted": restarted}, said=f"restarted: {', '.join(restarted)}")

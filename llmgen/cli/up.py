@@ -1,0 +1,112 @@
+"""``llmgen up``: start the services, or the whole stack in this terminal."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import Read, plan, read, tree
+
+if TYPE_CHECKING:
+    from llmgen.operate.foreground import Say
+    from llmgen.targets.services import Service
+
+
+@command(short_help="start the services")
+@click.argument("names", nargs=-1, metavar="[SERVICE]…")
+@click.option("--foreground", is_flag=True, help="In this terminal, without a service manager.")
+@click.option("--installed", is_flag=True, help="With --foreground: use the installed files.")
+@click.option("--if-down", is_flag=True, help="With --foreground: do nothing when it is up.")
+def cli(
+    session: Session,
+    names: tuple[str, ...],
+    *,
+    foreground: bool,
+    installed: bool,
+    if_down: bool,
+) -> Outcome:
+    """Start what `install` put in place; what runs already is let be.
+
+    With --foreground the stack runs in this terminal until ^C, from files of its own that go with
+    it: nothing has to be installed.
+    """
+    from llmgen.operate.installed import chosen, start
+    from llmgen.operate.site import site
+
+    found = read(session)
+    if not foreground:
+        here = site(found.config)
+        units = chosen(here, names)
+        start(here, units)
+        started = [unit.name for unit in units]
+        return Outcome({"started": started}, said=f"started: {', '.join(started)}")
+    return _foreground(session, found, names, installed=installed, if_down=if_down)
+
+
+def _foreground(
+    session: Session, found: Read, names: tuple[str, ...], *, installed: bool, if_down: bool
+) -> Outcome:
+    from llmgen.errors import Diagnostic, InputError
+    from llmgen.operate.site import site
+    from llmgen.operate.temporary import only_one
+
+    with only_one(site(found.config).state) as alone:
+        if alone:
+            _run(session, found, names, installed=installed)
+            return Outcome({"ended": True}, said="ended")
+    if if_down:
+        return Outcome({"ended": False})
+    raise InputError(
+        Diagnostic(
+            "operate.already-up",
+            "the stack runs in the foreground already",
+            hint="end it there with ^C; `--if-down` is silent about it",
+        )
+    )
+
+
+def _run(session: Session, found: Read, names: tuple[str, ...], *, installed: bool) -> None:
+    from dataclasses import replace
+
+    from llmgen.operate.foreground import supervise
+    from llmgen.operate.temporary import folder, moved, put
+    from llmgen.targets.services import services
+
+    if installed:
+        chosen = _only(services(plan(found)), names)
+        supervise(chosen, _printer(chosen))
+        return
+    with folder() as root:
+        own = replace(found, config=moved(found.config, root))
+        placed = plan(own)
+        put(tree(own, placed, session), root)
+        chosen = _only(services(placed), names)
+        supervise(chosen, _printer(chosen))
+
+
+def _only(known: Sequence[Service], names: Sequence[str]) -> list[Service]:
+    """The named services, or all; a usage error for a name that is none."""
+    listed = {item.name: item for item in known}
+    unknown = [name for name in names if name not in listed]
+    if unknown:
+        raise click.UsageError(f"no service `{unknown[0]}`; there are {', '.join(listed)}")
+    return [item for item in known if not names or item.name in names]
+
+
+def _printer(known: Sequence[Service]) -> Say:
+    """Print lines with the service's name in front; each line whole, whoever writes it."""
+    width = max((len(item.name) for item in known), default=0)
+    lock = threading.Lock()
+
+    def say(name: str, line: str) -> None:
+        with lock:
+            sys.stdout.write(f"{name:{width}} | {line}\n")
+            sys.stdout.flush()
+
+    return say

@@ -1,0 +1,229 @@
+"""The stack in one terminal: starts the plan's programs, passes on what they say, ends them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from llmgen.errors import Diagnostic, InputError
+from llmgen.operate.server import secret
+from llmgen.targets.services import Service
+
+POLL_SECONDS = 0.1
+# A program that ends is started again after a pause, but not for ever.
+PAUSE_SECONDS, LONGEST_PAUSE, TRIES, STEADY_SECONDS = 1.0, 30.0, 5, 60.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(slots=True)
+class Child:
+    """One program of the stack while it runs; ``ends`` counts unexpected ends in a row."""
+
+    service: Service
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    ends: int = 0
+    due: float = 0.0
+    reader: threading.Thread | None = field(default=None, repr=False)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self.process is not None and self.process.poll() is None
+
+
+Say = Callable[[str, str], None]
+
+
+def supervise(services: Sequence[Service], say: Say) -> None:
+    """Run the programs until a signal asks for the end, or one of them will not stay up."""
+    environments = [_environment(item) for item in services]
+    children = [Child(item) for item in services]
+    with _asked_to_end() as asked:
+        try:
+            for child, environment in zip(children, environments, strict=True):
+                _start(child, environment, say)
+            while not asked:
+                for child, environment in zip(children, environments, strict=True):
+                    _look_after(child, environment, say)
+                time.sleep(POLL_SECONDS)
+        finally:
+            _end(children, say)
+
+
+def _start(child: Child, environment: Mapping[str, str], say: Say) -> None:
+    service = child.service
+    full = {**environment, **_made(service)}
+    for words in service.before:
+        _prepare(service, words, full)
+    full |= _made(service)
+    try:
+        child.process = subprocess.Popen(  # noqa: S603 - words, never a shell line
+            list(service.argv),
+            env=full,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # Its own group: ^C reaches us alone, and ends go in our order.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise InputError(_not_started(service, error)) from error
+    child.started = time.monotonic()
+    child.reader = threading.Thread(
+        target=_pass_on, args=(child.process, service, say), daemon=True
+    )
+    child.reader.start()
+    say(service.name, f"started, process {child.process.pid}")
+
+
+def _look_after(child: Child, environment: Mapping[str, str], say: Say) -> None:
+    if child.is_running:
+        if child.ends and time.monotonic() - child.started > STEADY_SECONDS:
+            child.ends = 0
+        return
+    now = time.monotonic()
+    if child.process is not None:
+        code = child.process.returncode
+        child.process, child.ends = None, child.ends + 1
+        child.due = now + min(PAUSE_SECONDS * 2 ** (child.ends - 1), LONGEST_PAUSE)
+        say(child.service.name, f"ended with {_code(code)}")
+        if child.ends >= TRIES:
+            raise InputError(
+                Diagnostic(
+                    "operate.will-not-stay",
+                    f"`{child.service.name}` ended {child.ends} times in a row, "
+                    f"last with {_code(code)}",
+                    hint="its last lines above say why",
+                )
+            )
+    elif now >= child.due:
+        _start(child, environment, say)
+
+
+def _end(children: Sequence[Child], say: Say) -> None:
+    """Stop everything, the last started first, each within its own time."""
+    for child in reversed(children):
+        if child.process is not None and child.is_running:
+            _stop(child.process, child.service, say)
+        if child.reader is not None:
+            child.reader.join(timeout=5)
+
+
+def _stop(process: subprocess.Popen[bytes], service: Service, say: Say) -> None:
+    say(service.name, "stopping")
+    _signal(process, signal.SIGTERM)
+    try:
+        process.wait(service.stop_seconds)
+    except subprocess.TimeoutExpired:
+        say(service.name, f"still there after {service.stop_seconds} s: killed")
+    # What it started and left behind is in its group.
+    _signal(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[list[int]]:
+    """A list that gets the signals which ask for the end, instead of their usual effect."""
+    asked: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in _SIGNALS}
+    try:
+        yield asked
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _pass_on(process: subprocess.Popen[bytes], service: Service, say: Say) -> None:
+    if process.stdout is None:
+        return
+    with process.stdout as lines:
+        for line in lines:
+            say(service.name, line.decode("utf-8", "replace").rstrip("\r\n"))
+
+
+def _prepare(service: Service, words: Sequence[str], environment: Mapping[str, str]) -> None:
+    done = subprocess.run(  # noqa: S603 - words, never a shell line
+        _own(words), env=dict(environment), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raise InputError(
+            Diagnostic(
+                "operate.command-failed",
+                f"`{service.name}` cannot start: `{' '.join(words)}` failed "
+                f"with exit code {done.returncode}",
+                notes=tuple(said[-5:]),
+            )
+        )
+
+
+def _own(words: Sequence[str]) -> list[str]:
+    """The same words; llmgen itself runs as this very program, wherever it is installed."""
+    if Path(words[0]).name == "llmgen":
+        return [sys.executable, "-m", "llmgen", *words[1:]]
+    return list(words)
+
+
+def _environment(service: Service) -> dict[str, str]:
+    found = {**os.environ, **dict(service.environment)}
+    missing = []
+    for name, reference in service.secrets:
+        value = secret(reference) or os.environ.get(name, "")
+        if value:
+            found[name] = value
+        else:
+            missing.append(name)
+    if missing:
+        raise InputError(
+            [
+                Diagnostic(
+                    "operate.no-secret",
+                    f"`{service.name}` needs the secret `{name}`, and it is not there",
+                    hint="set the environment variable, or make the file readable",
+                )
+                for name in missing
+            ]
+        )
+    return found
+
+
+def _made(service: Service) -> dict[str, str]:
+    """Variables of a file that the steps before the start write (systemd.exec's format)."""
+    if service.made_file is None or not Path(service.made_file).exists():
+        return {}
+    lines = Path(service.made_file).read_text(encoding="utf-8").splitlines()
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip().strip("\"'") for name, value in pairs}
+
+
+def _code(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _not_started(service: Service, error: OSError) -> Diagnostic:
+    return Diagnostic(
+        "operate.not-started",
+        f"`{service.argv[0]}` cannot be started for `{service.name}`: {error.strerror}",
+        hint="install it, or say where it is in [paths]",
+    )

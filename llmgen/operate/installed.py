@@ -1,0 +1,99 @@
+"""The installed stack as the ledger and the disk have it, for what must work without a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
+
+from llmgen.apply.ledger import merged, read_ledger
+from llmgen.artifacts import Artifact
+from llmgen.errors import Diagnostic, InputError
+from llmgen.operate.launchd import Launchd
+from llmgen.operate.programs import must, run
+from llmgen.operate.site import Site
+from llmgen.operate.steps import Manager, Words
+from llmgen.operate.units import Unit, units
+
+NOTHING = Diagnostic(
+    "operate.nothing-installed",
+    "nothing is installed",
+    hint="`llmgen install`; or `llmgen up --foreground` to try the stack in this terminal",
+)
+
+
+def is_installed(site: Site) -> bool:
+    """Whether the ledger lists anything."""
+    return bool(read_ledger(site.place.ledger))
+
+
+def installed_units(site: Site) -> dict[str, Unit]:
+    """The units that install wrote, in the order of their paths."""
+    return units(_artifacts(site), site.folder)
+
+
+def chosen(site: Site, names: Sequence[str]) -> list[Unit]:
+    """The units that start, or those of these names; InputError for a name that is none."""
+    if not is_installed(site):
+        raise InputError(NOTHING)
+    known = installed_units(site)
+    if not names:
+        return [unit for unit in known.values() if unit.starts]
+    return [_named(known.values(), name) for name in names]
+
+
+def start(site: Site, wanted: Sequence[Unit]) -> None:
+    """Start units; those that run already are let be."""
+    for command in _start(site.manager, wanted):
+        must(command)
+
+
+def stop(site: Site, wanted: Sequence[Unit]) -> None:
+    """Stop units; those that do not run are let be."""
+    manager = site.manager
+    if isinstance(manager, Launchd):
+        wanted = [unit for unit in wanted if _is_known(manager, unit)]
+    for command in manager.stop(wanted):
+        must(command)
+
+
+def _start(manager: Manager, wanted: Sequence[Unit]) -> Iterator[Words]:
+    """Commands; launchd does not bootstrap what it has already, so that is kicked."""
+    if not isinstance(manager, Launchd):
+        yield from manager.start(wanted)
+        return
+    for unit in wanted:
+        if _is_known(manager, unit):
+            yield ("launchctl", "kickstart", manager.service(unit.name))
+        else:
+            yield from manager.start([unit])
+
+
+def _is_known(manager: Launchd, unit: Unit) -> bool:
+    return run(manager.show(unit.name), seconds=30).ok
+
+
+def _artifacts(site: Site) -> Iterable[Artifact]:
+    place = site.place
+    for path in merged(read_ledger(place.ledger), read_ledger(place.journal)):
+        file = place.root / path
+        if PurePosixPath("/", path).parent == site.folder and file.is_file():
+            yield Artifact(path, file.read_bytes(), "", install=PurePosixPath("/", path))
+
+
+def _named(known: Iterable[Unit], name: str) -> Unit:
+    listed = [*known]
+    for unit in listed:
+        if name in _names(unit):
+            return unit
+    names = ", ".join(min(_names(unit), key=len) for unit in listed)
+    raise InputError(
+        Diagnostic("operate.no-service", f"there is no service `{name}`", hint=f"known: {names}")
+    )
+
+
+def _names(unit: Unit) -> tuple[str, ...]:
+    """`llmgen-model-x.service`, `llmgen-model-x`, `model-x`, `x`; labels likewise."""
+    stem = unit.name.rsplit(".", 1)[0] if "." in unit.name and "/" not in unit.name else unit.name
+    last = unit.name.rsplit(".", 1)[-1]
+    short = [text.removeprefix("llmgen-") for text in (stem, last)]
+    return (unit.name, stem, *short, *(text.removeprefix("model-") for text in short))

@@ -1,0 +1,51 @@
+"""Where services write, and the command that shows it."""
+
+from __future__ import annotations
+
+import plistlib
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote
+
+from llmgen.config.model import Config
+from llmgen.errors import Diagnostic, InputError
+from llmgen.operate.engine import engine
+from llmgen.operate.server import history
+from llmgen.operate.site import Site
+from llmgen.operate.steps import Words
+from llmgen.operate.systemd import Systemd
+from llmgen.operate.units import Unit
+
+
+def commands(site: Site, units: Sequence[Unit], *, lines: int, follow: bool) -> Words:
+    """Ask journalctl for systemd's units, tail for the files of agents."""
+    manager = site.manager
+    if isinstance(manager, Systemd):
+        return manager.logs([unit.name for unit in units], lines=lines, follow=follow)
+    files = sorted({path for unit in units for path in _files(unit)})
+    if not files:
+        raise InputError(Diagnostic("operate.no-log", "the services write no log files"))
+    more = ("-F",) if follow else ()
+    return ("tail", "-n", str(lines), *more, *files)
+
+
+def of_model(config: Config, model: str, lines: int) -> str:
+    """The last lines of an on-demand model; llama-swap keeps them, the router has no route."""
+    found = engine(config)
+    if found.name != "llama-swap":
+        raise InputError(
+            Diagnostic(
+                "operate.no-model-log",
+                "the router writes its models' lines into its own log",
+                hint="`llmgen logs router`",
+            )
+        )
+    path = f"/logs/stream/{quote(model, safe='/:')}"
+    text = history(found.endpoint, path)
+    return "".join(f"{line}\n" for line in text.splitlines()[-lines:])
+
+
+def _files(unit: Unit) -> Iterator[str]:
+    document = plistlib.loads(unit.text.encode())
+    for key in ("StandardOutPath", "StandardErrorPath"):
+        if key in document:
+            yield str(document[key])
