@@ -1,0 +1,88 @@
+"""The stack that most live tests share: always-on models, llama-swap or the router, Envoy."""
+
+import readers
+import pytest
+import stack as live
+
+TEXT = """
+[services]
+on_demand = "{engine}"
+start_port = {model}
+[services.{engine}]
+port = {port}
+{start}
+[gateway.envoy]
+enable = true
+port = {envoy}
+admin_port = {admin}
+metrics_port = {metrics}
+cors_origins = ["http://localhost:3000"]
+api_keys = [
+    {{ name = "alice", secret = {{ env = "ALICE_KEY" }} }},
+    {{ name = "bob", secret = {{ file = "{folder}/bob.key" }} }},
+]
+[models.small]
+model = "chat.gguf"
+keep = "always"
+default = true
+parallel = 2
+ctx_size = 4096
+aliases = ["gpt-4o-mini", "Claude-Haiku-4-5"]
+[models.small.variants.small-short]
+params = {{ max_tokens = 3 }}
+[models.embed]
+model = "embed.gguf"
+role = "embedding"
+ctx_size = 512
+aliases = ["text-embedding-3-small"]
+[models.rank]
+model = "rank.gguf"
+role = "rerank"
+ctx_size = 512
+[models.coder]
+model = "coder.gguf"
+ctx_size = 2048
+aliases = ["gpt-4o", "claude-sonnet-4-5"]
+[models.long]
+model = "long.gguf"
+ctx_size = 8192
+[models.long.variants.long-short]
+params = {{ max_tokens = 3 }}
+"""
+
+ALICE, BOB = "sk-planted-alice-0123456789", "sk-planted-bob-9876543210"
+
+
+def settings(folder, engine):
+    ports = live.free_ports(6)
+    names = ("port", "envoy", "admin", "metrics", "model", "start")
+    return {"folder": folder, "engine": engine, **dict(zip(names, ports, strict=True))}
+
+
+def text_of(values):
+    """The llm.toml; llama-swap's servers get ports of their own."""
+    start = f"start_port = {values['start']}" if values["engine"] == "llama_swap" else ""
+    return TEXT.format_map({**values, "start": start})
+
+
+def make(folder, engine):
+    live.write_models(folder / "models")
+    (folder / "bob.key").write_text(BOB + "\n")
+    values = settings(folder, engine)
+    made = live.Stack(text_of(values), folder, {"ALICE_KEY": ALICE})
+    made.url = f"http://127.0.0.1:{values['envoy']}"
+    made.admin = f"http://127.0.0.1:{values['admin']}"
+    made.metrics = f"http://127.0.0.1:{values['metrics']}/metrics"
+    made.values = values
+    return made
+
+
+ENGINES = ("llama_swap", "router")
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def stack(request, tmp_path_factory):
+    if request.param == "llama_swap" and readers.find("llama-swap") is None:
+        pytest.skip("reader `llama-swap` is missing")
+    with make(tmp_path_factory.mktemp(request.param), request.param) as made:
+        yield made
