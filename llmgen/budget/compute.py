@@ -21,6 +21,15 @@ _UNGATED_ENCODERS: Final = ("bert",)
 _UNGATED_EXPERTS: Final = ("nemotron_h_moe",)
 # Attention and feed-forward read the same input, so the output of one waits for the other.
 _PARALLEL: Final = ("command-r", "cohere2", "cohere2moe", "falcon", "phi2", "gptj", "plamo")
+# No logits in the graph of an embedding server.
+_NO_LOGITS: Final = ("lfm2", "lfm2moe")
+# Encoders with windowed and full layers.
+_TWO_MASKS: Final = ("gemma-embedding", "modern-bert")
+# Four positions for each token (M-RoPE).
+_FOUR_POSITIONS: Final = (
+    *("qwen2vl", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen4exp"),
+    *("glm4", "paddleocr", "hunyuan_vl", "ernie4_5-moe"),
+)
 # Streams that are alive beside the logits of a whole micro-batch.
 _LOGIT_STREAMS: Final = 4
 _DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")
@@ -53,6 +62,11 @@ class Work:
         return self.model.embedding * self.column
 
     @property
+    def input_stream(self) -> int:
+        """The input's rows: some vision models put those of later layers behind them."""
+        return self.stream * (1 + self.model.header.count("n_deepstack_layers"))
+
+    @property
     def query(self) -> int:
         """The widest query of any layer."""
         return max(map(self._query_width, range(self.model.layers)), default=0) * self.column
@@ -67,8 +81,8 @@ class Work:
         """The attention masks: one row of cells for each token, full and windowed."""
         counts = self.counts
         if self.model.rules.family is Family.ENCODER:
-            masks = 2 if self.model.windows.used or self.model.name == "gemma-embedding" else 1
-            return masks * counts.ubatch * padded(counts.ubatch, 64) * 2
+            masks = 2 if self.model.name in _TWO_MASKS else 1
+            return masks * counts.ubatch * counts.ubatch * (2 if self.flash else 4)
         cells = (counts.cells if self._has_full_layer() else 0) + counts.window_cells
         return cells * counts.ubatch * (2 if self.flash else 4)
 
@@ -114,6 +128,8 @@ def host_only_compute(work: Work) -> Stage:
 
 def output_compute(work: Work) -> Stage:
     """The buffer of a device that holds nothing but the output."""
+    if work.model.rules.family is Family.ENCODER:
+        return Stage("nothing", 0)
     width = work.model.vocabulary + work.model.embedding
     return Stage("logits", F32 * work.counts.outputs * width)
 
@@ -122,13 +138,16 @@ def host_compute(work: Work) -> int:
     """The host's buffer when everything is offloaded: the inputs of the graph."""
     scores = work.mask if work.indexed else 0
     inputs = _inputs(work) + 2 * work.column
-    return work.mask + 4 * work.stream + work.layer_inputs + scores + inputs
+    rows = 3 * work.input_stream + work.stream
+    if work.model.name in _UNGATED_ENCODERS:
+        rows += work.stream
+    return work.mask + rows + work.layer_inputs + scores + inputs
 
 
 def stages(work: Work) -> Iterator[Stage]:
     """Everything that can be the largest set."""
     base = work.mask + _front(work)
-    if work.model.rules.family is not Family.ENCODER:
+    if work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
         rows = work.counts.outputs * F32
         streams = (
             _LOGIT_STREAMS * work.stream if work.counts.outputs == work.counts.ubatch else base
@@ -139,6 +158,11 @@ def stages(work: Work) -> Iterator[Stage]:
     yield from _recurrent(work, base)
 
 
+def _is_pooled(work: Work) -> bool:
+    """Some embedding models have no logits in their graph when every token is an output."""
+    return work.model.name in _NO_LOGITS and work.counts.outputs == work.counts.ubatch
+
+
 def _front(work: Work) -> int:
     """Residual streams and their inputs, which stay while a block computes."""
     streams = 4
@@ -146,15 +170,28 @@ def _front(work: Work) -> int:
         streams = 2
     elif work.model.name in _PARALLEL:
         streams = 5
-    return streams * work.stream + work.layer_inputs
+    deep = 16 * work.stream if work.input_stream > work.stream else 0
+    return streams * work.stream + work.layer_inputs + deep
 
 
 def _inputs(work: Work) -> int:
     """Positions, cache indices and output rows: a few columns of integers."""
-    columns = 3 + 2 * (1 if work.model.mla else 2) * work.model.rules.has_cache
-    if work.model.windows.used:
-        columns += 4
+    model = work.model
+    columns = 6 if model.name in _FOUR_POSITIONS else 3
+    if model.rules.has_cache and model.rules.family is not Family.RECURRENT:
+        columns += _cache_indices(work) * (2 if model.windows.used else 1)
+    elif model.rules.family is Family.ENCODER:
+        columns = 2
     return columns * work.column + padded(F32 * work.counts.outputs, 32)
+
+
+def _cache_indices(work: Work) -> int:
+    """Where rows go in the cache, 64 bits each; without flash attention, each element of V."""
+    if work.model.mla:
+        return 2
+    if work.flash:
+        return 4
+    return 2 + 2 * max(map(work.model.value_width, range(work.model.layers)))
 
 
 def _feed_forward(work: Work, base: int) -> Iterator[Stage]:
@@ -183,11 +220,10 @@ def _has_dense_layers(model: Hyperparameters) -> bool:
 
 
 def _attention(work: Work, base: int) -> Stage:
-    model, counts = work.model, work.counts
+    model = work.model
     heads = max(model.heads, default=0)
     if not work.flash:
-        scores = counts.cells * heads * work.column if work.mask else 0
-        return Stage("attention scores", base + work.query + scores)
+        return Stage("attention scores", base + _unfused(work, heads))
     if not model.mla:
         return Stage("attention", base + 3 * work.query)
     # Query, its rotated part, its absorbed part, and both parts joined.
@@ -195,6 +231,23 @@ def _attention(work: Work, base: int) -> Stage:
     rotated = model.key_length - latent
     width = model.header.count("attention.key_length_mla") + rotated + latent + model.key_length
     return Stage("latent attention", base + heads * width * work.column)
+
+
+def _unfused(work: Work, heads: int) -> int:
+    """Scores of every head for the whole cache, and the rows beside them."""
+    model, counts = work.model, work.counts
+    cells = counts.ubatch if model.rules.family is Family.ENCODER else counts.cells
+    scores = cells * heads * work.column if work.mask else 0
+    if model.mla:
+        latent = model.header.count("attention.kv_lora_rank", 512)
+        rows = heads * (model.header.count("attention.key_length_mla") + model.key_length + latent)
+        return scores + rows * work.column
+    query = work.query
+    if query > work.stream:
+        query += query * (2 if model.name in _DELTA else 1)
+    if model.name in _PARALLEL:
+        query -= 2 * work.stream
+    return scores + query
 
 
 def _recurrent(work: Work, base: int) -> Iterator[Stage]:
@@ -226,7 +279,7 @@ def pipeline_copies(work: Work, position: int) -> int:
     """
     copies = 3 * (work.mask + _inputs(work))
     if position < 0:
-        return copies + 6 * (work.stream + work.column)
+        return copies + 6 * (work.input_stream + work.column)
     query = work.query if work.model.rules.family in (Family.PLAIN, Family.INDEXED) else 0
     if work.model.mla:
         query = work.stream
