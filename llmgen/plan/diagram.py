@@ -8,16 +8,19 @@ the same node contains are left out.
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
 
 from llmgen.plan.packing import Packing, Weight, fits, less, most
 
-# Beyond these the diagram is no help to anybody: named sets in a file, kinds, steps of building.
-NODES, KINDS, PATIENCE = 1500, 300, 20_000
+# A file of so many named sets is still read and solved quickly; more kinds or looks take long.
+NODES, KINDS, LOOKS = 10_000, 300, 1_000_000
 
 Bounds = tuple[float, ...]
+# From the first bounds on, below the second ones, what can still come is this node.
+Box = tuple[Bounds, Bounds, int]
 Alternatives = tuple[tuple[int, int], ...]
 
 
@@ -60,28 +63,30 @@ class _Builder:
     rest: list[Weight]
     nodes: list[Node] = field(default_factory=list)
     known: dict[Node, int] = field(default_factory=dict)
-    boxes: list[list[tuple[Bounds, Bounds, int]]] = field(default_factory=list)
-    steps: int = 0
+    boxes: list[list[Box]] = field(default_factory=list)
+    looks: int = 0
 
-    def at(self, level: int, left: Weight) -> tuple[Bounds, Bounds, int]:
-        """(low, high, node): the node of this place, and the box within which it stays."""
-        for box in self.boxes[level]:
-            if all(
-                low <= part < high for low, part, high in zip(box[0], left, box[1], strict=True)
-            ):
-                return box
-        self.steps += 1
-        if self.steps > PATIENCE or len(self.nodes) > NODES:
+    def at(self, level: int, left: Weight) -> Box:
+        """The node of this place, and the box within which it stays."""
+        boxes = self.boxes[level]
+        # Sorted by their first lower bound; under one limit only the last one before can be it.
+        place = bisect_right(boxes, left[:1], key=lambda box: box[0][:1])
+        first = max(0, place - 1) if len(left) == 1 else 0
+        for index in range(place - 1, first - 1, -1):
+            self.looks += 1
+            if _within(left, boxes[index]):
+                return boxes[index]
+        if len(self.nodes) > NODES or self.looks > LOOKS:
             raise TooLarge
         box = self._expand(level, left) if level < len(self.pack.kinds) else self._end()
-        self.boxes[level].append(box)
+        insort(boxes, box, key=lambda item: item[0][:1])
         return box
 
-    def _end(self) -> tuple[Bounds, Bounds, int]:
+    def _end(self) -> Box:
         width = len(self.pack.limits)
         return (0.0,) * width, (inf,) * width, self._node(Node(len(self.pack.kinds), ()))
 
-    def _expand(self, level: int, left: Weight) -> tuple[Bounds, Bounds, int]:
+    def _expand(self, level: int, left: Weight) -> Box:
         weight, top = self.pack.kinds[level].weight, most(self.pack.kinds[level], left)
         low, high = [0.0] * len(left), [inf] * len(left)
         if top < len(self.pack.kinds[level].members):
@@ -103,6 +108,14 @@ class _Builder:
             self.known[node] = len(self.nodes)
             self.nodes.append(node)
         return self.known[node]
+
+
+def _within(left: Weight, box: Box) -> bool:
+    low, high, _ = box
+    for index, part in enumerate(left):  # noqa: SIM110 - a generator costs twice as much here
+        if not low[index] <= part < high[index]:
+            return False
+    return True
 
 
 def _block(high: list[float], left: Weight, weight: Weight) -> None:
