@@ -1,0 +1,76 @@
+"""``llmgen import``: other tools' files as an llm.toml, with what is wrong in them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.errors import Diagnostic, InputError, OwnershipError
+
+
+@command(short_help="turn other tools' files into an llm.toml")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "-o", "--output", metavar="FILE", default="-", help="Where to write; absent: print it."
+)
+@click.option("--profile", metavar="NAME", help="Hardware profile; absent: what is detected.")
+def cli(session: Session, files: tuple[str, ...], output: str, profile: str | None) -> Outcome:
+    """Read llama-swap, router, LiteLLM and environment files, or documents that contain them.
+
+    Prints an llm.toml; what is wrong in the files, or has no place in llm.toml, is said on
+    standard error.
+    """
+    from llmgen.importing.model import merged
+    from llmgen.importing.sniff import from_text
+    from llmgen.importing.write import document
+
+    del session
+    part = merged(from_text(name, _read(name)) for name in files)
+    text = document(part, _hardware(profile))
+    data = {"content": text, "faults": part.faults}
+    if output == "-":
+        return Outcome(data, text=text, diagnostics=part.faults)
+    try:
+        with Path(output).open("x", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise OwnershipError(
+            Diagnostic(
+                "import.exists", f"`{output}` is already there", hint="`-o FILE` names another"
+            )
+        ) from None
+    except OSError as error:
+        raise InputError(
+            Diagnostic("import.unwritable", f"`{output}` cannot be written: {error.strerror}")
+        ) from error
+    return Outcome(data, said=f"wrote {output}; then `llmgen check`", diagnostics=part.faults)
+
+
+def _read(name: str) -> str:
+    try:
+        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise InputError(
+            Diagnostic("import.unreadable", f"`{name}` cannot be read: {error.strerror}")
+        ) from error
+    return content.decode("utf-8", "replace")
+
+
+def _hardware(profile: str | None) -> dict[str, Any]:
+    if profile:
+        return {"profile": profile}
+    from llmgen.detect.model import profile_of
+    from llmgen.detect.probe import look
+
+    found = look()
+    chosen = profile_of(found)
+    memory = f"{found.memory_bytes // 2**20}MiB"
+    if chosen:
+        return {"profile": chosen, "memory": memory}
+    devices = [{"memory": f"{size // 2**20}MiB"} for _, size in found.devices]
+    return {"os": found.os, "backend": found.backend, "memory": memory, "devices": devices}

@@ -1,0 +1,84 @@
+"""LiteLLM's config.yaml as [external] models and aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llmgen.errors import Diagnostic
+from llmgen.importing.model import Part, TablePath, fault
+
+
+def is_litellm(document: object) -> bool:
+    """Whether a YAML document is for LiteLLM's proxy."""
+    return isinstance(document, dict) and "model_list" in document
+
+
+def from_litellm(document: Mapping[str, Any]) -> Part:
+    """One [external] table for each back end; further names for it become aliases."""
+    tables: dict[TablePath, dict[str, Any]] = {}
+    faults = [*_twice(document), *_secrets(document)]
+    owners: dict[tuple[str, str], str] = {}
+    for row in document["model_list"] or []:
+        name, params = str(row.get("model_name", "")), row.get("litellm_params") or {}
+        base, upstream = str(params.get("api_base", "")), str(params.get("model", ""))
+        role = _role(row, upstream)
+        if role == "rerank" and upstream.startswith("openai/"):
+            faults.append(
+                fault(
+                    "rerank-provider",
+                    f"`{name}` reranks through the `openai/` provider, which has no rerank",
+                    "llmgen writes `hosted_vllm/`, which posts to `/rerank`",
+                )
+            )
+        owner = owners.setdefault((base, upstream), name)
+        if owner != name:
+            aliases = tables["external", owner].setdefault("aliases", [])
+            if name not in aliases:
+                aliases.append(name)
+        elif name:
+            tables["external", name] = {
+                "endpoint": base.removesuffix("/").removesuffix("/v1"),
+                "role": role,
+                "upstream_model": upstream.partition("/")[2] or upstream,
+            }
+    return Part(tables, tuple(faults))
+
+
+def _role(row: Mapping[str, Any], upstream: str) -> str:
+    mode = str((row.get("model_info") or {}).get("mode", ""))
+    names = f"{row.get('model_name', '')} {upstream}".lower()
+    if mode == "rerank" or "rerank" in names:
+        return "rerank"
+    if mode == "embedding" or "embed" in names:
+        return "embedding"
+    return "chat"
+
+
+def _twice(document: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    seen: set[str] = set()
+    for row in document["model_list"] or []:
+        name = str(row.get("model_name", ""))
+        if name in seen:
+            yield fault(
+                "row-twice",
+                f"`{name}` has two rows: LiteLLM balances its requests between them",
+                "one row for each name, or `replicas` when that is meant",
+            )
+        seen.add(name)
+
+
+def _secrets(document: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    general = document.get("general_settings") or {}
+    found = [("general_settings.master_key", general.get("master_key"))]
+    for row in document["model_list"] or []:
+        key = (row.get("litellm_params") or {}).get("api_key")
+        found.append((f"api_key of {row.get('model_name')}", key))
+    for what, value in found:
+        # Local servers are given any word as a key; that is no secret.
+        if value and not str(value).startswith("os.environ/") and len(str(value)) > 8:
+            yield fault(
+                "secret-in-clear",
+                f"`{what}` stands in clear text",
+                '`master_key = { env = "LITELLM_MASTER_KEY" }` in [gateway.litellm]',
+            )

@@ -1,0 +1,209 @@
+"""llama-swap's config.yaml as an llm.toml."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from llmgen.errors import Diagnostic
+from llmgen.importing.command_line import keys_of
+from llmgen.importing.model import Part, TablePath, fault, lost, merged
+
+# Top-level keys that llama-swap reads (v250); it ignores all others without a word.
+KNOWN = frozenset(
+    {
+        "models",
+        "healthCheckTimeout",
+        "globalTTL",
+        "unloadTimeout",
+        "startPort",
+        "macros",
+        "logLevel",
+        "logTimeFormat",
+        "logToStdout",
+        "logRequests",
+        "metricsMaxInMemory",
+        "captureBuffer",
+        "store",
+        "ui",
+        "performance",
+        "sendLoadingState",
+        "includeAliasesInList",
+        "apiKeys",
+        "hooks",
+        "groups",
+        "matrix",
+        "routing",
+        "profiles",
+        "selectors",
+        "peers",
+        "upstream",
+    }
+)
+_SETTINGS = {
+    "startPort": "start_port",
+    "healthCheckTimeout": "health_check_timeout",
+    "unloadTimeout": "unload_timeout",
+    "logLevel": "log_level",
+    "logToStdout": "log_to_stdout",
+    "sendLoadingState": "send_loading_state",
+    "metricsMaxInMemory": "metrics_max_in_memory",
+    "captureBuffer": "capture_buffer",
+}
+_MACRO = re.compile(r"\$\{([A-Za-z0-9_-]+)\}")
+
+
+def is_llama_swap(document: object) -> bool:
+    """Whether a YAML document is for llama-swap."""
+    if not isinstance(document, dict):
+        return False
+    models = document.get("models")
+    commands = isinstance(models, dict) and any(
+        isinstance(item, dict) and "cmd" in item and "sampler_args" not in item
+        for item in models.values()
+    )
+    return commands or bool({"groups", "matrix", "apiKeys", "hooks", "macros"} & set(document))
+
+
+def from_llama_swap(document: Mapping[str, Any]) -> Part:
+    """Models, groups, keys and settings of a llama-swap configuration."""
+    macros = {str(key): str(value) for key, value in (document.get("macros") or {}).items()}
+    models = {str(key): value or {} for key, value in (document.get("models") or {}).items()}
+    parts = [_model(name, table, macros) for name, table in models.items()]
+    parts.append(_settings(document))
+    names = set(models) | {alias for table in models.values() for alias in table.get("aliases", [])}
+    faults = [*_keys(document), *_groups(document, set(models), names)]
+    preload = (document.get("hooks") or {}).get("on_startup", {}).get("preload", [])
+    for name in preload:
+        if name in models:
+            parts.append(Part({("models", name): {"preload": True}}))
+        elif models and name not in names:
+            faults.append(
+                fault(
+                    "preload-unknown",
+                    f"preload names `{name}`, which no model is called: it is dropped silently",
+                )
+            )
+    return merged([*parts, Part({}, tuple(faults))])
+
+
+def _model(name: str, table: Mapping[str, Any], macros: Mapping[str, str]) -> Part:
+    own = {str(key): str(value) for key, value in (table.get("macros") or {}).items()}
+    command = _expanded(str(table.get("cmd", "")), {**macros, **own, "MODEL_ID": name})
+    words = shlex.split(_lines(command))
+    # A macro that this file does not define is a folder or a program of the file's user.
+    if not words or "llama-server" not in PurePosixPath(words[0].replace("_", "-")).name:
+        what = PurePosixPath(words[0]).name if words else "nothing"
+        return Part({}, (lost(f"`{name}`", f"it runs {what}, not llama-server"),))
+    keys, faults = keys_of(name, words[1:])
+    tables: dict[TablePath, dict[str, Any]] = {}
+    if words[0].startswith("/"):
+        tables["paths",] = {"llama_server": words[0]}
+    model = keys.get("model")
+    if isinstance(model, str) and model.startswith("${"):
+        keys["model"] = model.partition("/")[2]
+    elif isinstance(model, str) and not model.startswith(("/", "~")):
+        faults.append(
+            fault(
+                "relative-model",
+                f"`{name}` reads `{model}` from whatever folder llama-swap was started in",
+                "llmgen writes absolute paths below [paths] models",
+            )
+        )
+    if table.get("aliases"):
+        keys["aliases"] = [str(alias) for alias in table["aliases"]]
+    if isinstance(table.get("ttl"), int) and table["ttl"] >= 0:
+        keys["ttl"] = table["ttl"]
+    if table.get("unlisted"):
+        keys["unlisted"] = True
+    if table.get("concurrencyLimit"):
+        keys["concurrency_limit"] = int(table["concurrencyLimit"])
+    faults += _environment(name, table, keys)
+    variants = (table.get("filters") or {}).get("setParamsByID") or {}
+    for other, params in variants.items():
+        if other not in ("${MODEL_ID}", name):
+            keys.setdefault("variants", {})[_expanded(str(other), {"MODEL_ID": name})] = {
+                "params": params
+            }
+    tables["models", name] = keys
+    return Part(tables, tuple(faults))
+
+
+def _environment(name: str, table: Mapping[str, Any], keys: dict[str, Any]) -> Iterator[Diagnostic]:
+    for line in table.get("env") or []:
+        key, _, value = str(line).partition("=")
+        if re.search(r"KEY|TOKEN|SECRET|PASSWORD", key) and not value.startswith("${env."):
+            yield fault(
+                "secret-in-clear",
+                f"`{key}` of `{name}` holds a secret in clear text",
+                f'`environment = {{ {key} = {{ env = "{key}" }} }}`',
+            )
+            value = {"env": key}  # type: ignore[assignment] # a reference instead of the value
+        keys.setdefault("environment", {})[key] = value
+
+
+def _settings(document: Mapping[str, Any]) -> Part:
+    swap = {to: document[key] for key, to in _SETTINGS.items() if key in document}
+    tables: dict[TablePath, dict[str, Any]] = {}
+    if swap:
+        tables["services", "llama_swap"] = swap
+    if document.get("globalTTL"):
+        tables["defaults",] = {"ttl": document["globalTTL"]}
+    faults = []
+    for index, key in enumerate(document.get("apiKeys") or []):
+        if not str(key).startswith("${env."):
+            faults.append(
+                fault(
+                    "secret-in-clear",
+                    f"`apiKeys[{index}]` holds a key in clear text",
+                    '`api_keys = [{ env = "LLAMA_SWAP_KEY" }]` in [services.llama_swap]',
+                )
+            )
+        reference = {"env": "LLAMA_SWAP_KEY" if not index else f"LLAMA_SWAP_KEY_{index}"}
+        tables.setdefault(("services", "llama_swap"), {}).setdefault("api_keys", []).append(
+            reference
+        )
+    return Part(tables, tuple(faults))
+
+
+def _keys(document: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    for key in document:
+        if key not in KNOWN:
+            hint = "`-listen` is an option of the command line" if key == "listen" else ""
+            yield fault("unknown-key", f"llama-swap ignores the key `{key}` without a word", hint)
+
+
+def _groups(document: Mapping[str, Any], models: set[str], names: set[str]) -> Iterator[Diagnostic]:
+    for name, found in (document.get("groups") or {}).items():
+        group = found or {}
+        members = [str(member) for member in group.get("members", [])]
+        if "exclusive" not in group and not group.get("persistent"):
+            yield fault(
+                "group-exclusive",
+                f"group `{name}` says neither `exclusive: false` nor `persistent: true`: a request "
+                f"for {' or '.join(f'`{member}`' for member in members)} unloads every other group",
+                "llmgen derives what may be loaded together from memory",
+            )
+        for member in members:
+            if models and member not in models:
+                who = "an alias" if member in names else "no model"
+                yield fault(
+                    "group-member",
+                    f"group `{name}` names `{member}`, which is {who}",
+                    "members are the models' own names",
+                )
+
+
+def _expanded(text: str, macros: Mapping[str, str]) -> str:
+    for _ in range(len(macros) + 1):
+        text = _MACRO.sub(lambda match: macros.get(match[1], match[0]), text)
+    return text
+
+
+def _lines(command: str) -> str:
+    """As llama-swap reads it: comment lines go, a backslash at the end of a line is a space."""
+    kept = [line for line in command.splitlines() if not line.lstrip().startswith("#")]
+    return " ".join(line.removesuffix("\\") for line in kept)

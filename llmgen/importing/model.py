@@ -1,0 +1,54 @@
+"""What an importer finds: tables of llm.toml, and faults of the file that they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmgen.errors import Diagnostic, Severity
+
+# A table of llm.toml by its path: ("models", "coder"), ("services", "llama_swap").
+TablePath = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Keys for tables of llm.toml, and what is wrong or lost."""
+
+    tables: dict[TablePath, dict[str, Any]] = field(default_factory=dict)
+    faults: tuple[Diagnostic, ...] = ()
+
+
+def merged(parts: Iterable[Part]) -> Part:
+    """All parts as one: a later key wins, lists grow, faults keep their order."""
+    tables: dict[TablePath, dict[str, Any]] = {}
+    faults: list[Diagnostic] = []
+    for part in parts:
+        for path, keys in part.tables.items():
+            tables[path] = _over(tables.get(path, {}), keys)
+        faults.extend(part.faults)
+    return Part(tables, tuple(dict.fromkeys(faults)))
+
+
+def fault(code: str, message: str, hint: str = "") -> Diagnostic:
+    """Something wrong in the imported file."""
+    return Diagnostic(f"import.{code}", message, hint=hint, severity=Severity.WARNING)
+
+
+def lost(what: str, why: str) -> Diagnostic:
+    """Something that llm.toml does not take over."""
+    return Diagnostic("import.left-out", f"{what} is left out: {why}", severity=Severity.NOTE)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    found = dict(below)
+    for key, value in above.items():
+        under = found.get(key)
+        if isinstance(under, list) and isinstance(value, list):
+            found[key] = [*under, *(item for item in value if item not in under)]
+        elif isinstance(under, dict) and isinstance(value, dict):
+            found[key] = _over(under, value)
+        else:
+            found[key] = value
+    return found

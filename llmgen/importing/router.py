@@ -1,0 +1,101 @@
+"""llama-server's router preset (INI) as an llm.toml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from llmgen.errors import Diagnostic
+from llmgen.importing.command_line import keys_of
+from llmgen.importing.model import Part, TablePath, fault
+
+_SECTION = re.compile(r"\[([^\]]+)\]")
+_PRESET_ONLY = {"load-on-startup": "preload"}
+_REMOVED = ("mmap", "no-mmap", "mlock")
+_TRUE = ("true", "1", "on", "yes")
+
+
+def is_router(text: str) -> bool:
+    """Whether an INI text is a router preset."""
+    return bool(re.search(r"^\s*\[[^\]]+\]", text, re.MULTILINE)) and bool(
+        re.search(r"^\s*(model|hf-repo|hf|m|LLAMA_ARG_\w+|ctx-size|c)\s*=", text, re.MULTILINE)
+    )
+
+
+def from_router(text: str) -> Part:
+    """Sections of a preset, ``[*]`` as [defaults]; the router's own traps are named."""
+    tables: dict[TablePath, dict[str, Any]] = {("services",): {"on_demand": "router"}}
+    faults: list[Diagnostic] = []
+    for name, pairs in _sections(text, faults):
+        keys, found = _keys(name, pairs)
+        faults += found
+        if name == "*":
+            tables["defaults",] = {key: value for key, value in keys.items() if key != "role"}
+        else:
+            tables["models", name] = keys
+    return Part(tables, tuple(faults))
+
+
+def _sections(text: str, faults: list[Diagnostic]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Each section's last form: a repeated one replaces the earlier one completely."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    name = ""
+    for line in text.splitlines():
+        bare = re.split(r"[#;]", line, maxsplit=1)[0].strip()
+        match = _SECTION.fullmatch(bare)
+        if match:
+            name = match[1]
+            if name in found:
+                faults.append(
+                    fault("section-twice", f"section [{name}] stands twice: only the last counts")
+                )
+            found[name] = []
+        elif "=" in bare and name:
+            key, _, value = bare.partition("=")
+            if key.strip() in dict(found[name]):
+                faults.append(
+                    fault(
+                        "key-twice",
+                        f"`{key.strip()}` stands twice in [{name}]: only the last counts",
+                        "options with several values are comma lists",
+                    )
+                )
+            found[name].append((key.strip(), value.strip()))
+    return iter(found.items())
+
+
+def _keys(name: str, pairs: list[tuple[str, str]]) -> tuple[dict[str, Any], list[Diagnostic]]:
+    words: list[str] = []
+    keys: dict[str, Any] = {}
+    faults: list[Diagnostic] = []
+    for key, value in pairs:
+        if key in _PRESET_ONLY:
+            keys[_PRESET_ONLY[key]] = value.lower() in _TRUE
+            continue
+        if key in _REMOVED:
+            faults.append(
+                fault(
+                    "removed-option",
+                    f"`{key}` in [{name}]: the router of builds since b10105 exits on it",
+                    "`load_mode` writes what the aimed build knows",
+                )
+            )
+        option = _option(key)
+        if value.lower() in (*_TRUE, "false", "0", "off", "no") and key not in ("flash-attn", "fa"):
+            words.append(option if value.lower() in _TRUE else _negative(option))
+        else:
+            words += [option, value]
+    found, more = keys_of(name, words)
+    removed = [item for item in more if item.code != "import.removed-option"]
+    return {**found, **keys}, [*faults, *removed]
+
+
+def _option(key: str) -> str:
+    if key.startswith("LLAMA_ARG_"):
+        key = key.removeprefix("LLAMA_ARG_").lower().replace("_", "-")
+    return f"-{key}" if len(key) <= 3 and key.isalpha() and key != "fit" else f"--{key}"
+
+
+def _negative(option: str) -> str:
+    return f"--no-{option.lstrip('-')}"
