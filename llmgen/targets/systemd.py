@@ -20,6 +20,7 @@ NAME = "systemd"
 SUMMARY = "units for servers, engine and gateways, hardened, with memory limits"
 
 TARGET: Final = "llmgen.target"
+GUARD: Final = "guard"
 # Start attempts within so many seconds, then the unit stays failed.
 _BURST, _INTERVAL = 5, 300
 
@@ -34,9 +35,10 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
         yield _artifact(library, f"{unit(service.name)}", _service(service, library, render))
     yield _artifact(library, TARGET, render("systemd/llmgen.target.j2", **_target(library)))
     if library.config.guard.enable:
-        for suffix, values in _guard(library):
-            content = render(f"systemd/llmgen-guard{suffix}.j2", **values)
-            yield _artifact(library, f"llmgen-guard{suffix}", content)
+        yield _artifact(library, unit(GUARD), _guard(library, render))
+        interval = library.config.guard.interval
+        timer = render("systemd/llmgen-guard.timer.j2", interval=interval, target=TARGET)
+        yield _artifact(library, f"llmgen-{GUARD}.timer", timer)
 
 
 def unit(name: str) -> str:
@@ -72,14 +74,14 @@ def _service(service: Service, library: Library, render: Render) -> bytes:
             *((("ExecStop", systemd_argv(service.stop)),) if service.stop else ()),
             *_limits(service),
         ],
-        hardening=[
-            *(
-                system_lines(service, layout, library.machine.backend)
-                if scope == "system"
-                else user_lines()
-            )
-        ],
+        hardening=_hardening(service, library),
     )
+
+
+def _hardening(service: Service, library: Library) -> tuple[tuple[str, str], ...]:
+    if library.layout.scope == "user":
+        return user_lines()
+    return tuple(system_lines(service, library.layout, library.machine.backend))
 
 
 def _account(service: Service, library: Library) -> Iterator[tuple[str, str]]:
@@ -119,6 +121,7 @@ def _secrets(service: Service, library: Library) -> Iterator[tuple[str, str]]:
 def _limits(service: Service) -> Iterator[tuple[str, str]]:
     yield "TimeoutStartSec", str(service.start_seconds)
     yield "TimeoutStopSec", str(service.stop_seconds)
+    yield "LimitNOFILE", "65536"
     if service.memory_bytes:
         yield "MemoryMax", f"{-(-service.memory_bytes // MIB)}M"
     if service.locks_memory:
@@ -130,8 +133,13 @@ def _target(library: Library) -> dict[str, object]:
     return {"wanted_by": "multi-user.target" if system else "default.target"}
 
 
-def _guard(library: Library) -> Iterator[tuple[str, dict[str, object]]]:
+def _guard(library: Library, render: Render) -> bytes:
     layout = library.layout
-    command = (str(layout.llmgen), "-c", str(layout.config / "llm.toml"), "guard")
-    yield ".service", {"command": command}
-    yield ".timer", {"interval": library.config.guard.interval, "target": TARGET}
+    command = (str(layout.llmgen), "-c", str(layout.config / "llm.toml"), GUARD)
+    service = Service(GUARD, "guard", command)
+    account = _account(service, library) if layout.scope == "system" else ()
+    return render(
+        "systemd/llmgen-guard.service.j2",
+        lines=[*account, ("ExecStart", systemd_argv(command))],
+        hardening=_hardening(service, library),
+    )
