@@ -14,7 +14,6 @@ from llmgen.facts.hub_errors import hub_error
 from llmgen.facts.hub_names import HubFile, HubRef, choose
 from llmgen.facts.model import GgufFacts, ModelFile
 from llmgen.facts.refusals import refused
-from llmgen.units import MIB
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -85,7 +84,7 @@ class Hub:
                     f"the Hub does not send parts of `{repo}/{path}`",
                     "check HF_ENDPOINT: a mirror has to answer range requests",
                 )
-            yield answer.iter_bytes(MIB)
+            yield answer.iter_raw()
 
     def _api(self) -> HfApi:
         from huggingface_hub import HfApi

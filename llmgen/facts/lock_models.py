@@ -1,0 +1,115 @@
+"""``llmgen lock`` without its command line: references in, a new lock and what changed out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from llmgen.errors import Diagnostic, InputError, KeyPath, Severity
+from llmgen.facts.hub_names import hub_ref
+from llmgen.facts.lock_model import Entry, Lock
+from llmgen.facts.model import ModelRef
+from llmgen.facts.sources import Sources, resolve_reference
+
+# The file or the Hub is not there now; what the lock knows still holds.
+_NO_FILE = frozenset({"facts.missing", "facts.no-store"})
+_NO_HUB = frozenset({"hub.offline", "hub.unreachable", "hub.rate-limited"})
+
+
+class Step(StrEnum):
+    """What happened to a model of the lock."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    KEPT = "kept"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class LockResult:
+    """The new lock, what happened to each reference, and what is worth knowing."""
+
+    lock: Lock
+    steps: Mapping[ModelRef, Step]
+    notes: tuple[Diagnostic, ...] = ()
+
+
+def lock_models(
+    refs: Iterable[ModelRef],
+    sources: Sources,
+    lock: Lock,
+    *,
+    update: bool = False,
+    keys: Mapping[ModelRef, KeyPath] | None = None,
+) -> LockResult:
+    """Read the facts of every reference; InputError collects all that failed.
+
+    A locked model of the Hub keeps its commit; when its files have changed upstream, that is
+    refused unless ``update``. A locked model that cannot be reached now is kept, with a note.
+    """
+    keys = keys or {}
+    away = _NO_FILE if update else _NO_FILE | _NO_HUB
+    entries: dict[ModelRef, Entry] = {}
+    steps: dict[ModelRef, Step] = {}
+    notes: list[Diagnostic] = []
+    failed: list[Diagnostic] = []
+    for ref in dict.fromkeys(refs):
+        old = lock.entries.get(ref)
+        try:
+            entries[ref] = _entry(ref, sources, old, update=update)
+        except InputError as error:
+            found = [replace(item, key=keys.get(ref, ())) for item in error.diagnostics]
+            if old is None or any(item.code not in away for item in found):
+                failed.extend(found)
+                continue
+            entries[ref] = old
+            notes.extend(_kept(item) for item in found)
+        steps[ref] = _step(old, entries[ref])
+    if failed:
+        raise InputError(failed)
+    steps |= {ref: Step.REMOVED for ref in lock.entries if ref not in entries}
+    return LockResult(Lock(entries), steps, tuple(notes))
+
+
+def _entry(ref: ModelRef, sources: Sources, old: Entry | None, *, update: bool) -> Entry:
+    if old is not None and old.revision and not update:
+        return _pinned(ref, sources, old)
+    new = resolve_reference(ref, sources)
+    same = old is not None and old.facts == new.facts
+    return replace(new, measured=old.measured) if old is not None and same else new
+
+
+def _pinned(ref: ModelRef, sources: Sources, old: Entry) -> Entry:
+    wanted = hub_ref(ref)
+    repository = sources.hub.repository(wanted.repo, wanted.revision)
+    if repository.commit == old.revision:
+        return old
+    now = {
+        f"{wanted.repo}/{file.path}": (file.size_bytes, file.sha256) for file in repository.files
+    }
+    for file in old.facts.files:
+        if now.get(file.name) != (file.size_bytes, file.sha256):
+            what = "has changed" if file.name in now else "is gone"
+            raise InputError(
+                Diagnostic(
+                    "hub.changed",
+                    f"`{file.name}` {what} upstream since commit {old.revision[:12]}",
+                    hint="run `llmgen lock --update` to take the new files",
+                )
+            )
+    return old
+
+
+def _step(old: Entry | None, new: Entry) -> Step:
+    if old is None:
+        return Step.ADDED
+    return Step.KEPT if old == new else Step.UPDATED
+
+
+def _kept(item: Diagnostic) -> Diagnostic:
+    return replace(
+        item,
+        message=f"{item.message}; what llm.lock says is kept",
+        severity=Severity.NOTE,
+    )
