@@ -110,9 +110,12 @@ class Work:
         return self.model.mla and bool(self.model.indexer_width)
 
 
-def device_compute(work: Work, *, partial: bool = False) -> Stage:
-    """The buffer of a device that runs layers; ``partial`` when the first ones are the host's."""
-    largest = max(stages(work), key=lambda stage: stage.bytes)
+def device_compute(work: Work, *, partial: bool = False, output: bool = True) -> Stage:
+    """The buffer of a device that runs layers; ``partial`` when the first ones are the host's.
+
+    ``output`` says whether the device computes the logits, too.
+    """
+    largest = max(stages(work, output=output), key=lambda stage: stage.bytes)
     total = largest.bytes + _kept(work) + _inputs(work)
     if partial and largest.what == "feed-forward":
         # Two streams of the input stay on the host.
@@ -144,10 +147,10 @@ def host_compute(work: Work) -> int:
     return work.mask + rows + work.layer_inputs + scores + inputs
 
 
-def stages(work: Work) -> Iterator[Stage]:
+def stages(work: Work, *, output: bool = True) -> Iterator[Stage]:
     """Everything that can be the largest set."""
     base = work.mask + _front(work)
-    if work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
+    if output and work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
         rows = work.counts.outputs * F32
         streams = (
             _LOGIT_STREAMS * work.stream if work.counts.outputs == work.counts.ubatch else base

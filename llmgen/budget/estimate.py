@@ -50,6 +50,8 @@ class Context:
     weights: Weights
     shares: tuple[Share, ...]
     work: Work
+    # Neither the cache nor any tensor is kept away from the devices.
+    pipelined: bool = True
 
 
 def estimate(
@@ -140,6 +142,7 @@ def context(
         weights=weights(facts.tensors, model, placement, settings, nextn_loaded=nextn),
         shares=context_shares(model, counts, cache),
         work=Work(model, counts, flash),
+        pipelined=settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe,
     )
 
 
@@ -177,7 +180,8 @@ def _compute(item: Context) -> dict[str, Stage]:
         found = {HOST: Stage("inputs", host_compute(work))}
     for device in placement.devices:
         if device in layers:
-            found[device] = device_compute(work, partial=HOST in layers)
+            output = device == placement.output
+            found[device] = device_compute(work, partial=HOST in layers, output=output)
         elif device == placement.output:
             found[device] = output_compute(work)
     return _with_pipeline(item, found)
@@ -186,7 +190,7 @@ def _compute(item: Context) -> dict[str, Stage]:
 def _with_pipeline(item: Context, found: dict[str, Stage]) -> dict[str, Stage]:
     """Several devices that share all layers work on several micro-batches at once."""
     busy = [device for device in item.placement.devices if device in found]
-    if len(busy) < 2 or not item.placement.is_full:
+    if len(busy) < 2 or not item.placement.is_full or not item.pipelined:
         return found
     return {
         device: Stage(stage.what, stage.bytes + pipeline_copies(item.work, position))

@@ -100,7 +100,7 @@ def hyperparameters(facts: GgufFacts, *, nextn_loaded: bool = True) -> Hyperpara
         windows=spread_windows(name, rules.window, header, trunk, recurrent),
         recurrent=recurrent,
         rows=state_rows(name, rules, header, heads[0], key),
-        indexer_width=indexer_width(header),
+        indexer_width=indexer_width(name, header),
         indexed=indexed_layers(name, header, blocks, nextn),
     )
     return _reshaped(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from llmgen.budget.header import Header
 
 # glm-dsa without `indexer.types`: from this trained context on, GLM-5.2's default pattern.
@@ -9,10 +11,15 @@ _SPARSE_CONTEXT = 1048576
 _EVERY_LAYER = ("glm-dsa", "glm5-next", "deepseek32")
 
 
-def indexer_width(header: Header) -> int:
-    """Elements of one indexer key; pooled keys keep three rows."""
+# Pooled indexers keep key, gate and pooled key side by side, qwen4exp no gate (indexer_kpool_row).
+_POOLED_ROWS: Final = {"qwen4exp": 2}
+
+
+def indexer_width(name: str, header: Header) -> int:
+    """Elements of one indexer key."""
     pooled = header.count("attention.indexer.kpool") > 0
-    return header.count("attention.indexer.key_length") * (3 if pooled else 1)
+    rows = _POOLED_ROWS.get(name, 3) if pooled else 1
+    return header.count("attention.indexer.key_length") * rows
 
 
 def indexed_layers(name: str, header: Header, blocks: int, nextn: int) -> tuple[bool, ...]:

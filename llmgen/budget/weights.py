@@ -29,7 +29,7 @@ _FIRST: Final = (
     "token_embd_norm.",
     "per_layer_model_proj.",
     "per_layer_proj_norm.",
-    "hrm_z_l_init",
+    "hrm.z_l_init",
     "conv1d.",
 )
 _EACH: Final = ("rope_freqs.", "rope_factors_long.", "rope_factors_short.")
