@@ -70,7 +70,7 @@ class _Builder:
         """The node of this place, and the box within which it stays."""
         boxes = self.boxes[level]
         # Sorted by their first lower bound; under one limit only the last one before can be it.
-        place = bisect_right(boxes, left[:1], key=lambda box: box[0][:1])
+        place = bisect_right(boxes, left[0] if left else 0.0, key=_start)
         first = max(0, place - 1) if len(left) == 1 else 0
         for index in range(place - 1, first - 1, -1):
             self.looks += 1
@@ -79,7 +79,7 @@ class _Builder:
         if len(self.nodes) > NODES or self.looks > LOOKS:
             raise TooLarge
         box = self._expand(level, left) if level < len(self.pack.kinds) else self._end()
-        insort(boxes, box, key=lambda item: item[0][:1])
+        insort(boxes, box, key=_start)
         return box
 
     def _end(self) -> Box:
@@ -108,6 +108,10 @@ class _Builder:
             self.known[node] = len(self.nodes)
             self.nodes.append(node)
         return self.known[node]
+
+
+def _start(box: Box) -> float:
+    return box[0][0] if box[0] else 0.0
 
 
 def _within(left: Weight, box: Box) -> bool:

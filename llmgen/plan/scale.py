@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llmgen.budget.estimate import estimate
@@ -21,6 +22,7 @@ class Scale:
 
     library: Library
     pools: tuple[Pool, ...]
+    models: Mapping[str, Model]
     _estimates: dict[_Key, Estimate] = field(default_factory=dict)
     _footprints: dict[_Key, Footprint] = field(default_factory=dict)
 
@@ -62,10 +64,11 @@ class Scale:
 
 def scale(library: Library) -> Scale:
     """An empty scale for the library's machine."""
-    return Scale(library, pools(library.machine, library.config.gateway))
+    models = {model.name: model for model in library.models}
+    return Scale(library, pools(library.machine, library.config.gateway), models)
 
 
-def stack(library: Library, footprints: dict[str, Footprint], limits: tuple[Pool, ...]) -> Stack:
+def stack(library: Library, footprints: Mapping[str, Footprint], limits: tuple[Pool, ...]) -> Stack:
     """The library as numbers."""
     wishes = library.config.plan
     demand = [item for item in library.models if item.keep is Keep.ON_DEMAND]

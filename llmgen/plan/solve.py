@@ -1,13 +1,26 @@
-"""What llm.toml leaves open, settled: the best values that still fit, and why no better ones."""
+"""What llm.toml leaves open, settled: the best values that still fit, and why no better ones.
+
+Values are settled in the order of ``[plan] prefer``, each at its best while those that follow
+stand at their most modest; with layers left open, all of them stay on the devices as long as that
+can fit at all. Within one kind of value pinned and always-on models come first, then priority, then
+llm.toml's order; contexts grow together before one grows beyond the others.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 
 from llmgen.budget.model import ServerSettings
-from llmgen.library import Library
-from llmgen.plan.model import Reason
+from llmgen.library import Library, Model
+from llmgen.plan import choices
+from llmgen.plan.model import Keep, Reason
 from llmgen.plan.scale import Scale
+from llmgen.plan.trial import REFUSED, Limit, Trial, required
+
+KEYS = ("device", "tensor_split", "cache_type", "n_cpu_moe", "n_gpu_layers", "ctx_size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,5 +33,267 @@ class Settled:
 
 def settle(library: Library, weigh: Scale) -> dict[str, Settled]:
     """Settings of every model, in llm.toml's order."""
-    del weigh
-    return {model.name: Settled(model.settings) for model in library.models}
+    if not any(model.open for model in library.models):
+        return {model.name: Settled(model.settings) for model in library.models}
+    trial = solve(library, weigh)
+    return {
+        model.name: Settled(trial.settings[model.name], tuple(_reasons(trial, model)))
+        for model in library.models
+    }
+
+
+def solve(library: Library, weigh: Scale) -> Trial:
+    """The settings of all models, best values in order."""
+    trial = Trial(
+        library, weigh, required(library), {item.name: item.settings for item in library.models}
+    )
+    models = _ranked(library)
+    for model in models:
+        trial = trial.with_settings(model, _rested(trial, model))
+    order = tuple(dict.fromkeys((*library.config.plan.prefer, *KEYS)))
+    for place, key in enumerate(order):
+        trial = _settle_all(trial, models, key, order[place + 1 :])
+    # What was settled after a context may have given it room.
+    return _grow(trial, models)
+
+
+def _settle_all(trial: Trial, models: Sequence[Model], key: str, later: Sequence[str]) -> Trial:
+    if key == "ctx_size":
+        trial = _level(trial, models)
+    for model in models:
+        if is_open(model, key):
+            left = tuple(item for item in later if is_open(model, item))
+            trial = trial.with_settings(model, _pick(trial, model, key, left))
+    return trial
+
+
+def is_open(model: Model, key: str) -> bool:
+    """Whether llm.toml leaves this to the planner."""
+    if key == "cache_type":
+        return bool(model.open.cache_type_k or model.open.cache_type_v)
+    return bool(getattr(model.open, key))
+
+
+def _ranked(library: Library) -> list[Model]:
+    def rank(model: Model) -> tuple[bool, int]:
+        return model.keep is Keep.ON_DEMAND and not model.pin, -model.priority
+
+    return sorted((model for model in library.models if model.open), key=rank)
+
+
+def _rested(trial: Trial, model: Model) -> ServerSettings:
+    """Everything open at its most modest, or nearly so where only that fits."""
+    keys = tuple(key for key in KEYS if is_open(model, key))
+    found = _complete(trial, model, model.settings, keys, spill=False)
+    found = found or _complete(trial, model, model.settings, keys, spill=True)
+    return found or next(_resting(trial, model, model.settings, keys, spill=False))
+
+
+def _pick(trial: Trial, model: Model, key: str, left: tuple[str, ...]) -> ServerSettings:
+    """The best value for which the rest can be completed; as it stands when none is."""
+    now = trial.settings[model.name]
+
+    def complete(value: object, *, spill: bool) -> ServerSettings | None:
+        return _complete(trial, model, apply(trial, model, now, key, value), left, spill=spill)
+
+    options = values(trial, model, key)
+    for spill in (False, True) if "n_gpu_layers" in left else (False,):
+        found = _best(options, partial(complete, spill=spill), key)
+        if found is not None:
+            return found
+    return now
+
+
+def _best(
+    options: Sequence[object], complete: Callable[[object], ServerSettings | None], key: str
+) -> ServerSettings | None:
+    if key == "ctx_size":
+        at = _first_true(len(options), lambda index: complete(options[index]) is not None)
+        return complete(options[at]) if at < len(options) else None
+    return next(filter(None, map(complete, options)), None)
+
+
+def _first_true(count: int, holds: Callable[[int], bool]) -> int:
+    """The first index from which a monotone statement holds."""
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+def _complete(
+    trial: Trial, model: Model, settings: ServerSettings, left: tuple[str, ...], *, spill: bool
+) -> ServerSettings | None:
+    tries = _resting(trial, model, settings, left, spill=spill)
+    return next((item for item in tries if trial.fits(model, item)), None)
+
+
+def _resting(
+    trial: Trial, model: Model, settings: ServerSettings, left: tuple[str, ...], *, spill: bool
+) -> Iterator[ServerSettings]:
+    """The settings with what is left open at rest, the most modest first."""
+    for combination in product(*(_rest(trial, model, key, spill=spill) for key in left)):
+        rested = settings
+        for key, value in zip(left, combination, strict=True):
+            rested = apply(trial, model, rested, key, value)
+        yield rested
+
+
+def _rest(trial: Trial, model: Model, key: str, *, spill: bool) -> Sequence[object]:
+    match key:
+        case "ctx_size":
+            sizes = choices.contexts(model)
+            least = choices.LEAST_CONTEXT * choices.slots(model.settings)
+            return tuple(dict.fromkeys((min(least, sizes[-1]), sizes[0])))
+        case "n_cpu_moe":
+            layers = choices.expert_layers(model)
+            return tuple(dict.fromkeys((layers[-1], layers[0])))
+        case "n_gpu_layers":
+            return tuple(reversed(choices.gpu_layers(model)))[:-1] if spill else (-1,)
+        case "cache_type":
+            return choices.cache_types(model)[::-1]
+        case _:
+            return values(trial, model, key)
+
+
+def values(trial: Trial, model: Model, key: str) -> Sequence[object]:
+    """What an open value can be, best first."""
+    match key:
+        case "ctx_size":
+            return choices.contexts(model)[::-1]
+        case "n_cpu_moe":
+            return choices.expert_layers(model)
+        case "n_gpu_layers":
+            return choices.gpu_layers(model)
+        case "cache_type":
+            return choices.cache_types(model)
+        case "device":
+            return tuple(choices.devices(trial.library, trial.filled(model)))
+        case _:
+            return ("auto",)
+
+
+def apply(
+    trial: Trial, model: Model, settings: ServerSettings, key: str, value: object
+) -> ServerSettings:
+    """The settings with one value changed; a split is worked out for the devices that they have."""
+    match key, value:
+        case "ctx_size", int():
+            return choices.with_context(model, trial.library, settings, value)
+        case "cache_type", (str() as keys, str() as others):
+            return replace(settings, cache_type_k=keys, cache_type_v=others)
+        case "device", tuple():
+            changed = replace(settings, devices=value, tensor_split=())
+            return _split(trial, model, changed) if model.open.tensor_split else changed
+        case "tensor_split", _:
+            return _split(trial, model, settings)
+        case "n_gpu_layers", int():
+            return replace(settings, n_gpu_layers=value)
+        case "n_cpu_moe", int():
+            return replace(settings, n_cpu_moe=value)
+        case _:
+            raise TypeError(key)
+
+
+def _split(trial: Trial, model: Model, settings: ServerSettings) -> ServerSettings:
+    """The split nearest to the devices' room with which the model fits."""
+    tries = [
+        replace(settings, tensor_split=split)
+        for split in choices.shares(model, trial.room(model), settings)
+    ]
+    return next((item for item in tries if trial.fits(model, item)), tries[0])
+
+
+def _level(trial: Trial, models: Iterable[Model]) -> Trial:
+    """Raise all open contexts together as far as every required set holds."""
+    growing = [model for model in models if model.open.ctx_size]
+    if len(growing) < 2:
+        return trial
+    longest = max(choices.contexts(model)[-1] // choices.slots(model.settings) for model in growing)
+    levels = range(longest, choices.LEAST_CONTEXT, -choices.STEP)
+
+    def raised(level: int) -> Trial | None:
+        tried = trial
+        for model in growing:
+            sizes = choices.contexts(model)
+            size = min(level * choices.slots(model.settings), sizes[-1])
+            settings = apply(trial, model, tried.settings[model.name], "ctx_size", size)
+            tried = tried.with_settings(model, settings)
+        fits = all(tried.fits(model, tried.settings[model.name]) for model in growing)
+        return tried if fits else None
+
+    at = _first_true(len(levels), lambda index: raised(levels[index]) is not None)
+    return (raised(levels[at]) if at < len(levels) else None) or trial
+
+
+def _grow(trial: Trial, models: Iterable[Model]) -> Trial:
+    for model in models:
+        if model.open.ctx_size:
+            trial = trial.with_settings(model, _pick(trial, model, "ctx_size", ()))
+    return trial
+
+
+def _reasons(trial: Trial, model: Model) -> Iterator[Reason]:
+    for key in KEYS:
+        if is_open(model, key):
+            yield _reason(trial, model, key)
+
+
+def _reason(trial: Trial, model: Model, key: str) -> Reason:
+    settings = trial.settings[model.name]
+    options = values(trial, model, key)
+    same = [
+        index for index, value in enumerate(options) if spoken(key, value) == now(key, settings)
+    ]
+    at = same[0] if same else 0
+    if at == 0:
+        return Reason(key, now(key, settings), BEST[key])
+    better = apply(trial, model, settings, key, options[at - 1])
+    return Reason(key, now(key, settings), _why(trial.limit(model, better)))
+
+
+def _why(limit: Limit | None) -> str:
+    match limit:
+        case None:
+            return "the best that left room for what was settled after it"
+        case Limit(pool, _) if pool == REFUSED:
+            return "the server refuses a better one for this model"
+        case Limit(pool, models):
+            return f"limited by {pool} in the set {{{', '.join(models)}}}"
+
+
+BEST = {
+    "ctx_size": "the length that the model was trained with",
+    "n_gpu_layers": "all layers fit on the devices",
+    "n_cpu_moe": "all experts fit on the devices",
+    "cache_type": "the first of the list fits",
+    "device": "the device with most room",
+    "tensor_split": "in proportion to the room on the devices",
+}
+
+
+def spoken(key: str, value: object) -> str:
+    """A value as text."""
+    match key, value:
+        case "n_gpu_layers", -1:
+            return "all"
+        case "cache_type", (keys, others):
+            return str(keys) if keys == others else f"{keys}/{others}"
+        case _, tuple():
+            return ", ".join(
+                f"{item:g}" if isinstance(item, float) else str(item) for item in value
+            )
+        case _:
+            return str(value)
+
+
+def now(key: str, settings: ServerSettings) -> str:
+    """The settled value as text."""
+    match key:
+        case "cache_type":
+            return spoken(key, (settings.cache_type_k, settings.cache_type_v))
+        case "device":
+            return spoken(key, settings.devices)
+        case _:
+            return spoken(key, getattr(settings, key))

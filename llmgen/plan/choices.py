@@ -1,0 +1,111 @@
+"""Values that an open setting can take, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+
+from llmgen.budget.model import ServerSettings
+from llmgen.library import Library, Model
+from llmgen.resolve.settings import batches, trained_context
+
+# Cells of a context come in steps of 256 for each slot.
+STEP = 256
+# The least context that other open values leave room for; the server's own --fit-ctx has it.
+LEAST_CONTEXT = 4096
+
+# So many layers are moved from one device to another before a split is given up.
+MOVED = 8
+
+
+def slots(settings: ServerSettings) -> int:
+    """Slots that divide the context among them."""
+    return 1 if settings.kv_unified else max(1, settings.parallel)
+
+
+def contexts(model: Model) -> range:
+    """Contexts from one step up to the trained length (stretched by RoPE), all slots together."""
+    step = STEP * slots(model.settings)
+    longest = int(
+        (trained_context(model.facts) or model.settings.ctx_size) * (model.options.rope_scale or 1)
+    )
+    longest *= slots(model.settings)
+    return range(step, max(step, longest - longest % step) + 1, step)
+
+
+def with_context(
+    model: Model, library: Library, settings: ServerSettings, size: int
+) -> ServerSettings:
+    """The settings with another context; batches follow where llm.toml leaves them to."""
+    table = library.config.models[model.name]
+    slot = settings.parallel if not settings.kv_unified else 1
+    batch, ubatch = batches(table, model.options, size, max(1, slot))
+    return replace(settings, ctx_size=size, batch_size=batch, ubatch_size=ubatch)
+
+
+def cache_types(model: Model) -> list[tuple[str, str]]:
+    """(K, V) types in the order of the lists; one list for both steps through them together."""
+    keys = model.open.cache_type_k or (model.settings.cache_type_k,)
+    values = model.open.cache_type_v or (model.settings.cache_type_v,)
+    if keys == values:
+        return list(zip(keys, values, strict=True))
+    places = sorted(product(range(len(keys)), range(len(values))), key=lambda at: (sum(at), at))
+    return [(keys[key], values[value]) for key, value in places]
+
+
+def blocks(model: Model) -> int:
+    """Layers of the model, MTP blocks included."""
+    found = model.facts.hyperparameters.get("block_count", 0)
+    return int(found) if isinstance(found, int | float) else 0
+
+
+def expert_layers(model: Model) -> Sequence[int]:
+    """Numbers of layers with their experts on the host, fewest first; only 0 without experts."""
+    experts = model.facts.hyperparameters.get("expert_count", 0)
+    return range(blocks(model) + 1) if experts else range(1)
+
+
+def gpu_layers(model: Model) -> Sequence[int]:
+    """Numbers of layers on the devices, most first; -1 is all of them with the output."""
+    return (-1, *range(blocks(model), -1, -1))
+
+
+def devices(library: Library, filled: Mapping[str, int]) -> Iterator[tuple[str, ...]]:
+    """Each device by itself, the one with most room first; then more and more of them together."""
+    room = {item.key: item.memory_bytes - item.reserve_bytes for item in library.machine.devices}
+    ranked = sorted(room, key=lambda key: filled.get(key, 0) - room[key])
+    order = [item.key for item in library.machine.devices]
+    for count in range(1, len(ranked) + 1):
+        if count > 1:
+            yield tuple(sorted(ranked[:count], key=order.index))
+        else:
+            yield from ((key,) for key in ranked)
+
+
+def shares(
+    model: Model, room: Mapping[str, int], settings: ServerSettings
+) -> Iterator[tuple[float, ...]]:
+    """Layers for each device in proportion to its room, then with single layers moved."""
+    if len(settings.devices) < 2:
+        yield ()
+        return
+    layers = blocks(model) + 1
+    free = [max(0, room.get(device, 0)) for device in settings.devices]
+    first = _divide(layers, free)
+    yield tuple(map(float, first))
+    for moved in range(1, min(MOVED, layers // 2) + 1):
+        for giver, taker in product(range(len(first)), repeat=2):
+            if giver != taker and first[giver] > moved:
+                changed = list(first)
+                changed[giver] -= moved
+                changed[taker] += moved
+                yield tuple(map(float, changed))
+
+
+def _divide(layers: int, free: Sequence[int]) -> list[int]:
+    """Whole layers in proportion, none lost to rounding, at least one each."""
+    total = sum(free) or 1
+    found = [max(1, layers * part // total) for part in free]
+    found[free.index(max(free))] += layers - sum(found)
+    return found

@@ -1,0 +1,130 @@
+"""Settings on trial: what everybody would have, and which required set would then overfill what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from llmgen.budget.model import ServerSettings
+from llmgen.errors import PlanError
+from llmgen.library import Library, Model
+from llmgen.plan.model import Keep
+from llmgen.plan.scale import Scale, stack
+
+Settings = dict[str, ServerSettings]
+# The limit of settings with which the server would not start.
+REFUSED = "llama-server"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Why no better value is possible: a pool, in a set of models."""
+
+    pool: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """Sets of models that must fit, with the always-on ones, by model."""
+
+    sets: Mapping[str, tuple[tuple[str, ...], ...]]
+    any_of: int = 0
+    demand: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A library whose models have these settings, and the sets that must fit."""
+
+    library: Library
+    weigh: Scale
+    required: Required
+    settings: Settings = field(default_factory=dict)
+
+    def limit(self, model: Model, settings: ServerSettings) -> Limit | None:
+        """What stands against these settings of this model, all others as they are."""
+        chosen = {**self.settings, model.name: settings}
+        try:
+            return next(self._limits(model, chosen), None)
+        except PlanError:
+            return Limit(REFUSED, (model.name,))
+
+    def fits(self, model: Model, settings: ServerSettings) -> bool:
+        """Whether nothing does."""
+        return self.limit(model, settings) is None
+
+    def _limits(self, model: Model, chosen: Settings) -> Iterator[Limit]:
+        for names in self.required.sets[model.name]:
+            sums = self._sums(names, chosen)
+            yield from (Limit(pool, names) for pool in self._over(sums))
+        if self.required.any_of and model.keep is Keep.ON_DEMAND:
+            yield from self._any(chosen)
+
+    def _sums(self, names: tuple[str, ...], chosen: Settings) -> dict[str, int]:
+        sums = {pool.name: 0 for pool in self.weigh.pools}
+        for name in names:
+            for pool, size in self._weight(name, chosen).items():
+                sums[pool] += size
+        return sums
+
+    def _weight(self, name: str, chosen: Settings) -> Mapping[str, int]:
+        return self.weigh.footprint(self.weigh.models[name], chosen[name])
+
+    def _over(self, sums: Mapping[str, int]) -> Iterator[str]:
+        return (pool.name for pool in self.weigh.pools if sums[pool.name] > pool.budget_bytes)
+
+    def _any(self, chosen: Settings) -> Iterator[Limit]:
+        always = tuple(item.name for item in self.library.models if item.keep is Keep.ALWAYS)
+        for pool in self.weigh.pools:
+            sizes = {name: self._weight(name, chosen)[pool.name] for name in self.required.demand}
+            worst = sorted(sizes, key=lambda name: -sizes[name])[: self.required.any_of]
+            names = (*always, *worst)
+            if self._sums(names, chosen)[pool.name] > pool.budget_bytes:
+                yield Limit(pool.name, names)
+
+    def with_settings(self, model: Model, settings: ServerSettings) -> Trial:
+        """The same with other settings of one model."""
+        return replace(self, settings={**self.settings, model.name: settings})
+
+    def filled(self, model: Model) -> dict[str, int]:
+        """What all other models together would take of each pool."""
+        others = tuple(name for name in self.settings if name != model.name)
+        return self._sums(others, self.settings)
+
+    def room(self, model: Model) -> dict[str, int]:
+        """What always-on and pinned models leave of each pool for this one."""
+        others = tuple(
+            name
+            for name, item in self.weigh.models.items()
+            if name != model.name and (item.keep is Keep.ALWAYS or item.pin)
+        )
+        sums = self._sums(others, self.settings)
+        return {pool.name: pool.budget_bytes - sums[pool.name] for pool in self.weigh.pools}
+
+
+def required(library: Library) -> Required:
+    """What must fit, by the models that it speaks of; always-on and pinned ones are in all."""
+    numbers = stack(library, {item.name: {} for item in library.models}, ())
+    always, pinned = tuple(numbers.always), numbers.pinned
+    groups = [pinned, *({name} | pinned for name in numbers.demand)]
+    groups += [group | pinned for group in numbers.together]
+    preload = {item.name for item in library.models if item.preload} & {*numbers.demand}
+    groups += [preload | pinned] if preload else []
+    every = tuple(dict.fromkeys((*always, *numbers.ordered(group)) for group in groups))
+    found: dict[str, tuple[tuple[str, ...], ...]] = dict.fromkeys(
+        (*always, *numbers.ordered(pinned)), every
+    )
+    mine: dict[str, list[tuple[str, ...]]] = {name: [] for name in numbers.demand}
+    for names in every:
+        for name in names:
+            if name in mine:
+                mine[name].append(names)
+    found = {**{name: tuple(sets) for name, sets in mine.items()}, **found}
+    return Required(found, _any_of(library), tuple(numbers.demand))
+
+
+def _any_of(library: Library) -> int:
+    services = library.config.services
+    wanted = services.router.models_max
+    return 0 if services.on_demand != "router" or wanted == "auto" else wanted
