@@ -65,8 +65,8 @@ def located(error: LlmgenError, sources: Sequence[Source]) -> LlmgenError:
     )
 
 
-def locate(sources: Sequence[Source], item: Diagnostic) -> Location | None:
-    """Where the key of a diagnostic is written; its nearest table where it is not."""
+def locate(sources: Sequence[Source], item: Diagnostic) -> Location:
+    """Where the key of a diagnostic is written; its nearest table where it is not, else the top."""
     for key in (item.key[:length] for length in range(len(item.key), 0, -1)):
         # The last file that writes the key is the one that counts.
         for source in reversed(sources):
@@ -75,7 +75,7 @@ def locate(sources: Sequence[Source], item: Diagnostic) -> Location | None:
                 return source.location(
                     found.key if _is_about_key(item, key, found) else found.value
                 )
-    return None
+    return Location(sources[0].name, 1, 1)
 
 
 def _is_about_key(item: Diagnostic, key: KeyPath, found: Located) -> bool:

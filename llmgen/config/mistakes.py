@@ -92,12 +92,20 @@ def _expected(item: Any) -> str:  # noqa: ANN401 - pydantic's own dict
         case "string_pattern_mismatch":
             return _PATTERNS.get(str(context["pattern"]), f"of the form {context['pattern']}")
         case "value_error":
-            return f"valid: {context['error']}"
+            return _meaning(str(context["error"]))
         case _ if base in _TYPES and kind.endswith(("_type", "_parsing")):
             return _TYPES[base]
         case _:
             message = str(item["msg"])
             return message[:1].lower() + message[1:]
+
+
+def _meaning(error: str) -> str:
+    """What a validator of our own expected, from the sentence that it raised."""
+    for word, example in (("a size", "`64K`"), ("a duration", "`30m`")):
+        if error.endswith(f"is not {word}"):
+            return f"{word} like {example}"
+    return f"right: {error}"
 
 
 def _patterns() -> Iterator[tuple[str, str]]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules.files import wanted
 from llmgen.doctor.rules.memory import GTT, TTM_PAGES, VRAM
 from llmgen.doctor.rules.programs import needed
+from llmgen.doctor.rules.services import listening
 from llmgen.plan.model import Plan
+from llmgen.targets.names import file_name
+from llmgen.targets.services import services
 
 TIMEOUT_SECONDS = 15
 LOG_LINES = "400"
@@ -86,20 +89,20 @@ def _ports(plan: Plan) -> dict[int, Holder | None]:
     import psutil  # noqa: PLC0415
 
     try:
-        listening = {
+        found_open = {
             item.laddr.port: item.pid
             for item in psutil.net_connections("tcp")
-            if item.status == psutil.CONN_LISTEN
+            if item.status == psutil.CONN_LISTEN and item.laddr
         }
     except (psutil.AccessDenied, OSError):
         return {}
     ours = {Path(path).name for path in needed(plan).values()}
     found: dict[int, Holder | None] = {}
-    for port in plan.ports.values():
-        if port not in listening:
+    for port in listening(plan).values():
+        if port not in found_open:
             found[port] = None
             continue
-        pid = listening[port]
+        pid = found_open[port]
         name = _process_name(pid)
         found[port] = Holder(pid, name, ours=name in ours)
     return found
@@ -148,10 +151,11 @@ def _memlock() -> int | None:
     return -1 if soft == resource.RLIM_INFINITY else soft
 
 
-def _units(plan: Plan) -> Iterable[tuple[str, str]]:
-    from llmgen.operate.units import unit_names  # noqa: PLC0415 - the service side is separate
-
-    return unit_names(plan)
+def _units(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(model or service, unit) of everything that the plan runs."""
+    models = {f"model-{file_name(item.name)}": item.name for item in plan.placements}
+    for service in services(plan):
+        yield models.get(service.name, service.name), f"llmgen-{service.name}.service"
 
 
 def _restarts(plan: Plan) -> Iterator[tuple[str, int]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from llmgen.config.model import Config
 from llmgen.config.tables.models import GENERATES, Model, Source
 from llmgen.errors import Diagnostic, Severity
+from llmgen.gateway.exposure import exposure
 from llmgen.machine import Machine
 from llmgen.plan.options import refused_extra
 from llmgen.resolve import names
@@ -16,6 +17,7 @@ from llmgen.resolve.references import SOURCES, has_source
 def findings(config: Config, machine: Machine, build: int) -> Iterator[Diagnostic]:
     """All that is wrong (errors) or doubtful (warnings) between the tables."""
     yield from names.findings(config)
+    yield from exposure(config)
     for name, table in config.models.items():
         if table.enable:
             yield from _source(name, table)

@@ -116,8 +116,8 @@ CASES = [
     (
         services.ports,
         plan(),
-        Seen(ports={9001: None}),
-        Seen(ports={9001: Holder(7, "nginx")}),
+        Seen(ports={9001: None, 8080: None}),
+        Seen(ports={9001: Holder(7, "nginx"), 8080: None}),
         Seen(),
     ),
     (memory.total, plan(), Seen(memory_bytes=31 * GIB), Seen(memory_bytes=16 * GIB), Seen()),

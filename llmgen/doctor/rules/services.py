@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from llmgen.doctor.model import Finding, Seen, judged, unknown
 from llmgen.plan.model import Plan
+from llmgen.plan.ports import listeners
 from llmgen.units import show_size
 
 # Restarts since boot from which a service is called a loop: systemd's own limit is 5 in 10 s.
@@ -17,7 +18,7 @@ _OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
 
 def ports(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """Every port of the plan is free, or held by the service that it is for."""
-    for name, port in plan.ports.items():
+    for name, port in listening(plan).items():
         expected = f"free, or held by {name}"
         if port not in seen.ports:
             yield unknown("port", str(port), expected, "the listeners could not be read")
@@ -33,6 +34,17 @@ def ports(plan: Plan, seen: Seen) -> Iterator[Finding]:
             ok=holder is None or holder.ours,
             fix=f"{kill}, or set another port for {name} in llm.toml",
         )
+
+
+def listening(plan: Plan) -> dict[str, int]:
+    """Every port that an enabled service of the plan listens on, by who it is."""
+    gateway = plan.library.config.gateway
+    off = {
+        *(() if gateway.envoy.enable else ("Envoy", "Envoy's admin page", "Envoy's metrics")),
+        *(() if gateway.litellm.enable else ("LiteLLM",)),
+    }
+    servers = {who: port for who, _, port in listeners(plan.library.config) if who not in off}
+    return {**plan.ports, **servers}
 
 
 def memlock(plan: Plan, seen: Seen) -> Iterator[Finding]:
