@@ -18,6 +18,8 @@ from llmgen.units import MIB
 
 # Feed-forward blocks without a gate, normed at their end.
 _UNGATED_ENCODERS: Final = ("bert",)
+# Streams more than when everything is offloaded, where it is not one less.
+_PARTIAL_EXPERTS: Final = {"qwen3moe": 2, "gpt-oss": 1, "minimax-m2": 9}
 _UNGATED_EXPERTS: Final = ("nemotron_h_moe",)
 # Attention and feed-forward read the same input, so the output of one waits for the other.
 _PARALLEL: Final = ("command-r", "cohere2", "cohere2moe", "falcon", "phi2", "gptj", "plamo")
@@ -32,6 +34,8 @@ _FOUR_POSITIONS: Final = (
 )
 # Streams that are alive beside the logits of a whole micro-batch.
 _LOGIT_STREAMS: Final = 4
+# Residual streams that the copies keep alive, on the first device and on later ones.
+_COPIED_STREAMS: Final = {Family.ENCODER: (9, 2), Family.RECURRENT: (21, 24)}
 _DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")
 _STATE_SPACE: Final = ("mamba", "mamba2", "jamba", "falcon-h1")
 
@@ -50,6 +54,8 @@ class Work:
     model: Hyperparameters
     counts: Geometry
     flash: bool
+    # Whether the cache is where the layers are.
+    kv_offload: bool = True
 
     @property
     def column(self) -> int:
@@ -110,17 +116,50 @@ class Work:
         return self.model.mla and bool(self.model.indexer_width)
 
 
-def device_compute(work: Work, *, partial: bool = False, output: bool = True) -> Stage:
-    """The buffer of a device that runs layers; ``partial`` when the first ones are the host's.
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a device runs beside attention: the ``output``, and ``experts`` that it holds itself.
 
-    ``output`` says whether the device computes the logits, too.
+    ``partial`` says that the first layers are the host's.
     """
-    largest = max(stages(work, output=output), key=lambda stage: stage.bytes)
+
+    output: bool = True
+    experts: bool = True
+    partial: bool = False
+
+
+def device_compute(work: Work, run: Run | None = None) -> Stage:
+    """The buffer of a device that runs layers."""
+    run = run or Run()
+    largest = max(stages(work, run), key=lambda stage: stage.bytes)
     total = largest.bytes + _kept(work) + _inputs(work)
-    if partial and largest.what == "feed-forward":
-        # Two streams of the input stay on the host.
-        total -= 2 * (work.stream + work.column)
+    if run.partial:
+        total += _partial_streams(work, largest) * (work.stream + work.column)
     return Stage(largest.what, total)
+
+
+def _partial_streams(work: Work, stage: Stage) -> int:
+    """Streams of the input stay on the host; rows of attention may need more instead."""
+    match stage.what:
+        case "feed-forward":
+            return -2
+        case "experts":
+            return _PARTIAL_EXPERTS.get(work.model.name, -1)
+        case "latent attention":
+            return -1
+        case _:
+            return 0
+
+
+def visited_compute(work: Work, *, layers: bool, experts: bool) -> Stage:
+    """The host's buffer when some tensors of the devices' layers are kept on it."""
+    largest = Stage("inputs", host_compute(work))
+    base = work.mask + 2 * work.stream + _inputs(work) + 2 * work.column
+    for stage in _feed_forward(work, base, Run()):
+        held = experts if stage.what == "experts" else layers
+        if held and stage.bytes > largest.bytes:
+            largest = stage
+    return largest
 
 
 def host_only_compute(work: Work) -> Stage:
@@ -147,16 +186,18 @@ def host_compute(work: Work) -> int:
     return work.mask + rows + work.layer_inputs + scores + inputs
 
 
-def stages(work: Work, *, output: bool = True) -> Iterator[Stage]:
+def stages(work: Work, run: Run) -> Iterator[Stage]:
     """Everything that can be the largest set."""
     base = work.mask + _front(work)
-    if output and work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
+    if run.output and work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
         rows = work.counts.outputs * F32
         streams = (
             _LOGIT_STREAMS * work.stream if work.counts.outputs == work.counts.ubatch else base
         )
         yield Stage("logits", streams + rows * work.model.vocabulary)
-    yield from _feed_forward(work, base)
+    yield from _feed_forward(work, base, run)
+    if not work.kv_offload:
+        yield _sent_to_host(work, base)
     yield _attention(work, base)
     yield from _recurrent(work, base)
 
@@ -197,7 +238,14 @@ def _cache_indices(work: Work) -> int:
     return 2 + 2 * max(map(work.model.value_width, range(work.model.layers)))
 
 
-def _feed_forward(work: Work, base: int) -> Iterator[Stage]:
+def _sent_to_host(work: Work, base: int) -> Stage:
+    """K and V of all layers wait to be copied, beside query and result of one."""
+    model = work.model
+    rows = sum(model.key_width(il) for il in range(model.owners) if not model.recurrent[il])
+    return Stage("cache rows", base + rows * work.column + work.query)
+
+
+def _feed_forward(work: Work, base: int, run: Run) -> Iterator[Stage]:
     model, column = work.model, work.column
     used = model.header.most("expert_used_count")
     dense = max(model.feed_forward, default=0)
@@ -207,6 +255,9 @@ def _feed_forward(work: Work, base: int) -> Iterator[Stage]:
     if used:
         hidden = used * (model.header.most("expert_feed_forward_length") or dense)
         output = used * model.embedding
+        if not run.experts:
+            yield Stage("experts", base + output * column)
+            return
         if model.name in _UNGATED_EXPERTS:
             yield Stage("experts", base + (hidden + output) * column + work.stream)
             return
@@ -286,5 +337,9 @@ def pipeline_copies(work: Work, position: int) -> int:
     query = work.query if work.model.rules.family in (Family.PLAIN, Family.INDEXED) else 0
     if work.model.mla:
         query = work.stream
-    streams = 11 if position == 0 else 6
+    streams = _COPIED_STREAMS.get(work.model.rules.family, (11, 6))[position > 0]
+    if work.input_stream > work.stream:
+        streams += 57 if position == 0 else -16
+    if work.model.name == "gemma3n":
+        query += 10 * work.layer_inputs
     return copies + streams * work.stream + query

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from llmgen.budget.builds import DEFAULT, OLDEST, build_warning
 from llmgen.budget.cache import CacheSettings, Share, context_shares
 from llmgen.budget.compute import (
+    Run,
     Stage,
     Work,
     device_compute,
-    host_compute,
     host_only_compute,
     output_compute,
     pipeline_copies,
+    visited_compute,
 )
 from llmgen.budget.geometry import Geometry, geometry
 from llmgen.budget.host import host_memory
@@ -141,7 +142,7 @@ def context(
         placement=placement,
         weights=weights(facts.tensors, model, placement, settings, nextn_loaded=nextn),
         shares=context_shares(model, counts, cache),
-        work=Work(model, counts, flash),
+        work=Work(model, counts, flash, settings.kv_offload),
         pipelined=settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe,
     )
 
@@ -174,14 +175,20 @@ def _compute(item: Context) -> dict[str, Stage]:
     """The compute buffer of each device, with what makes it as large as it is."""
     work, placement = item.work, item.placement
     layers = set(placement.layers)
+    here = item.weights.on[HOST] if item.weights.on else Counter[str]()
     if HOST in layers:
         found = {HOST: host_only_compute(work)}
     else:
-        found = {HOST: Stage("inputs", host_compute(work))}
+        moved = {"layers": here["layers"] > 0, "experts": here["experts"] > 0}
+        found = {HOST: visited_compute(work, **moved)}
     for device in placement.devices:
         if device in layers:
-            output = device == placement.output
-            found[device] = device_compute(work, partial=HOST in layers, output=output)
+            run = Run(
+                output=device == placement.output,
+                experts=item.weights.on.get(device, here)["experts"] > 0 or not here["experts"],
+                partial=HOST in layers,
+            )
+            found[device] = device_compute(work, run)
         elif device == placement.output:
             found[device] = output_compute(work)
     return _with_pipeline(item, found)
