@@ -44,8 +44,11 @@ template <typename F> static F symbol(const char * name, bool required = true) {
 }
 
 static void load(const std::string & folder) {
-    for (const char * name : {"libggml-base.so.0", "libggml-cpu.so.0", "libggml-rpc.so.0", "libggml.so.0", "libllama.so.0"}) {
-        void * library = dlopen((folder + "/" + name).c_str(), RTLD_NOW | RTLD_GLOBAL);
+    for (const char * name : {"/libggml-base.so", "/libggml-cpu.so", "/libggml-rpc.so", "/libggml.so", "/libllama.so"}) {
+        void * library = dlopen((folder + name + ".0").c_str(), RTLD_NOW | RTLD_GLOBAL);
+        if (!library) library = dlopen((folder + name).c_str(), RTLD_NOW | RTLD_GLOBAL);
+        // Wheels before b11327 have no RPC backend.
+        if (!library && strstr(name, "rpc")) continue;
         if (!library) { fprintf(stderr, "%s\n", dlerror()); exit(2); }
         libraries.push_back(library);
     }
@@ -183,7 +186,7 @@ struct Measure {
     }
 
     std::string answer(const std::string & line) {
-        std::vector<std::string> field = split(line + "\t", '\t');
+        std::vector<std::string> field = split(line, '\t');
         field.resize(6);
         log_text.clear();
         if (!load_model(field)) { loaded.clear(); return "{\"refused\": " + quoted(log_text) + "}"; }

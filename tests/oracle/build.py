@@ -32,6 +32,11 @@ class Build:
     libraries: Path
     loader: tuple[str, ...] = ()
 
+    @property
+    def has_devices(self) -> bool:
+        """Whether RPC devices can stand in for GPUs."""
+        return any(self.libraries.glob("libggml-rpc.so*"))
+
 
 def builds() -> dict[int, Build]:
     """Every build on this machine; a compiled one is preferred to a wheel."""

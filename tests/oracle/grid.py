@@ -25,6 +25,7 @@ from oracle.runner import Answer, Oracle
 from oracle.shapes import SHAPES
 
 Setting = dict[str, object]
+WHOLE = 11434
 
 ONE: tuple[Setting, ...] = (
     {"ctx_size": 4096, "parallel": 1},
@@ -101,8 +102,9 @@ TWO: tuple[Setting, ...] = (
     {"ctx_size": 8192, "parallel": 2, "embedding": True, "devices": PAIR},
 )
 SETTINGS = (*ONE, *NONE, *TWO)
-# What is asked of the builds beside the newest: each kind of setting once.
+# What is asked of the builds beside the newest: each kind of setting once, where there are devices.
 PART = tuple(SETTINGS[i] for i in (0, 1, 3, 5, 6, 11, 13, 19, 23, 25, 30, 33, 36, 39, 40, 43, 46)) + NONE[:8] + TWO[:3]
+PART_OF_HOST = tuple({**setting, "devices": ()} for setting in PART if setting not in (*NONE, *TWO)) + NONE
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,13 @@ def server_settings(setting: Setting) -> ServerSettings:
     return ServerSettings(**values)  # type: ignore[arg-type]
 
 
+def settings_for(number: int) -> tuple[Setting, ...]:
+    """The whole grid at the newest compiled build, a part of it at the others."""
+    if number == WHOLE:
+        return SETTINGS
+    return PART if builds.builds()[number].has_devices else PART_OF_HOST
+
+
 def is_for(setting: Setting, name: str) -> bool:
     """Settings that say nothing about a model are left out: an MTP head where there is none."""
     return "draft" not in setting or name in ("qwen3.6-27b-mtp", "glm-4.5-air", "glm-4.6")
@@ -147,7 +156,8 @@ def write_models(folder: Path) -> dict[str, Path]:
 
 def measure(number: int, settings: tuple[Setting, ...], models: dict[str, Path]) -> Iterator[Point]:
     """Ask one build about every model with every setting."""
-    with Oracle(builds.builds()[number], devices=2) as oracle:
+    build = builds.builds()[number]
+    with Oracle(build, devices=2 if build.has_devices else 0) as oracle:
         for name, path in models.items():
             for setting in settings:
                 if is_for(setting, name):
@@ -187,12 +197,12 @@ def recorded(path: Path) -> Iterator[Point]:
 
 
 def main() -> None:
-    """Record the whole grid at the newest compiled build, a part at the others."""
+    """Record the builds that the command line names."""
     numbers = [int(word) for word in sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
         models = write_models(Path(folder))
         for number in numbers:
-            print(record(number, SETTINGS if number == 11434 else PART, models), flush=True)
+            print(record(number, settings_for(number), models), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 ``write_header(path, name)`` writes one: its metadata (no vocabulary), its tensor list with
 plausible quantization, and no data; the file has its full size and is sparse. The tensors of each
-shape were listed by llama.cpp's own loader (``data/tensors.json``, made by ``record_tensors``).
+shape were listed by llama.cpp's own loader (``data/tensors.json``, made by ``tensor_lists``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import re
 import sys
 from functools import cache
-from math import prod
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -37,21 +36,6 @@ ARCHITECTURE_KEYS: dict[str, dict[str, object]] = {
     "glm4moe": {"expert_gating_func": 2},
     "minimax-m2": {"expert_gating_func": 2},
     "kimi-linear": {"expert_gating_func": 2, "expert_weights_scale": 2.446},
-}
-# Biases and projections that no model of the list has, though loaders accept them.
-NEVER = (
-    r"^blk\.\d+\.attn_(q|k|v|output)\.bias$",
-    r"^blk\.\d+\.ffn_(gate|up|down)\.bias$",
-    r"^output\.bias$",
-    r"^dense_[23]\.",
-    r"\.(scale|input_scale)$",
-)
-BIASED = {
-    "qwen2": (r"\.attn_(q|k|v)\.bias$",),
-    "gpt-oss": (r"\.attn_(q|k|v|output)\.bias$",),
-    "seed_oss": (r"\.attn_(q|k|v)\.bias$",),
-    "glm4moe": (r"\.attn_(q|k|v)\.bias$",),
-    "bert": (r"\.bias$",),
 }
 F32_NAMES = re.compile(
     r"norm|bias|ffn_gate_inp|ssm_(a|d|dt|conv1d|norm)|shortconv\.conv|altup_(corr|pred|router)|"
@@ -147,41 +131,3 @@ def write_header(path: Path, name: str, *, sparse: bool = True) -> Path:
 def data_size(shape: Shape) -> int:
     """Bytes of all tensors together."""
     return sum(item.size for item in tensors(shape))
-
-
-def grouped(listed: list[tuple[str, tuple[int, ...]]]) -> list[list[object]]:
-    """Tensors of one name pattern and shape in one line, their layers as half-open ranges."""
-    groups: dict[tuple[str, tuple[int, ...]], list[int]] = {}
-    for name, extents in listed:
-        match = re.match(r"blk\.(\d+)\.(.*)", name)
-        key = (f"blk.#.{match[2]}" if match else name, extents)
-        groups.setdefault(key, []).extend([int(match[1])] if match else [])
-    return [[name, list(extents), _ranges(layers)] for (name, extents), layers in groups.items()]
-
-
-def _ranges(layers: list[int]) -> list[list[int]]:
-    out: list[list[int]] = []
-    for layer in sorted(layers):
-        if out and out[-1][1] == layer:
-            out[-1][1] += 1
-        else:
-            out.append([layer, layer + 1])
-    return out
-
-
-def wanted(shape: Shape, name: str) -> bool:
-    """Whether the published model has this optional tensor of its architecture."""
-    if shape.tied and name == "output.weight":
-        return False
-    if any(word in name for word in shape.without):
-        return False
-    if any(re.search(pattern, name) for pattern in BIASED.get(shape.architecture, ())):
-        return True
-    return not any(re.search(pattern, name) for pattern in NEVER)
-
-
-def trimmed(extents: list[int]) -> tuple[int, ...]:
-    """Without the trailing ones that ggml adds."""
-    count = max(i for i, extent in enumerate(extents) if extent != 1 or i == 0) + 1
-    assert prod(extents[count:]) == 1
-    return tuple(extents[:count])

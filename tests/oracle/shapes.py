@@ -22,6 +22,7 @@ class Shape:
     # Optional tensors that this model does not have, or that its architecture's other models have.
     without: tuple[str, ...] = ()
     recipe: str = "q4_k_m"
+    fused_qkv: bool = False
 
 
 def decoder(
@@ -103,8 +104,8 @@ LLAMA = (
     Shape("devstral-2-123b", "mistral3", 131072, "mistralai/Devstral-2-123B-Instruct-2512", decoder(88, 12288, 28672, 96, 8, 128, 262144), without=("rope_freqs",)),
     Shape("devstral-small-2-24b", "mistral3", 131072, "mistralai/Devstral-Small-2-24B-Instruct-2512", decoder(40, 5120, 32768, 32, 8, 128, 393216), without=("rope_freqs",)),
     Shape("llama-4-scout", "llama4", 202048, "meta-llama/Llama-4-Scout-17B-16E-Instruct", decoder(48, 5120, 16384, 40, 8, 128, 10485760, interleave_moe_layer_step=1) | experts(16, 1, 8192)),
-    Shape("phi-3-mini", "phi3", 32064, "microsoft/Phi-3-mini-4k-instruct", decoder(32, 3072, 8192, 32, 32, 96, 4096, rope__dimension_count=96), without=("rope_factors",)),
-    Shape("phi-4", "phi3", 100352, "microsoft/phi-4", decoder(40, 5120, 17920, 40, 10, 128, 16384, rope__dimension_count=128), without=("rope_factors",)),
+    Shape("phi-3-mini", "phi3", 32064, "microsoft/Phi-3-mini-4k-instruct", decoder(32, 3072, 8192, 32, 32, 96, 4096, rope__dimension_count=96), without=("rope_factors",), fused_qkv=True),
+    Shape("phi-4", "phi3", 100352, "microsoft/phi-4", decoder(40, 5120, 17920, 40, 10, 128, 16384, rope__dimension_count=128), without=("rope_factors",), fused_qkv=True),
     Shape("granite-3.3-8b", "granite", 49159, "ibm-granite/granite-3.3-8b-instruct", decoder(40, 4096, 12800, 32, 8, 128, 131072), tied=True, without=("rope_freqs",)),
     Shape("smollm3-3b", "smollm3", 128256, "HuggingFaceTB/SmolLM3-3B", decoder(36, 2048, 11008, 16, 4, 128, 65536), tied=True),
     Shape("seed-oss-36b", "seed_oss", 155136, "ByteDance-Seed/Seed-OSS-36B-Instruct", decoder(64, 5120, 27648, 80, 8, 128, 524288)),
@@ -115,22 +116,22 @@ LLAMA = (
 QWEN = (
     Shape("qwen2.5-7b", "qwen2", 152064, "Qwen/Qwen2.5-7B-Instruct", decoder(28, 3584, 18944, 28, 4, 128, 32768)),
     Shape("qwen2.5-32b", "qwen2", 152064, "Qwen/Qwen2.5-32B-Instruct", decoder(64, 5120, 27648, 40, 8, 128, 32768)),
-    Shape("qwen3-0.6b", "qwen3", 151936, "Qwen/Qwen3-0.6B", decoder(28, 1024, 3072, 16, 8, 128, 40960), tied=True, recipe="q8_0"),
-    Shape("qwen3-1.7b", "qwen3", 151936, "Qwen/Qwen3-1.7B", decoder(28, 2048, 6144, 16, 8, 128, 40960), tied=True, recipe="q8_0"),
-    Shape("qwen3-4b", "qwen3", 151936, "Qwen/Qwen3-4B", decoder(36, 2560, 9728, 32, 8, 128, 40960), tied=True),
-    Shape("qwen3-8b", "qwen3", 151936, "Qwen/Qwen3-8B", decoder(36, 4096, 12288, 32, 8, 128, 40960)),
-    Shape("qwen3-14b", "qwen3", 151936, "Qwen/Qwen3-14B", decoder(40, 5120, 17408, 40, 8, 128, 40960)),
-    Shape("qwen3-32b", "qwen3", 151936, "Qwen/Qwen3-32B", decoder(64, 5120, 25600, 64, 8, 128, 40960)),
+    Shape("qwen3-0.6b", "qwen3", 151936, "Qwen/Qwen3-0.6B", decoder(28, 1024, 3072, 16, 8, 128, 40960), tied=True, recipe="q8_0", without=("cls.output",)),
+    Shape("qwen3-1.7b", "qwen3", 151936, "Qwen/Qwen3-1.7B", decoder(28, 2048, 6144, 16, 8, 128, 40960), tied=True, recipe="q8_0", without=("cls.output",)),
+    Shape("qwen3-4b", "qwen3", 151936, "Qwen/Qwen3-4B", decoder(36, 2560, 9728, 32, 8, 128, 40960), tied=True, without=("cls.output",)),
+    Shape("qwen3-8b", "qwen3", 151936, "Qwen/Qwen3-8B", decoder(36, 4096, 12288, 32, 8, 128, 40960), without=("cls.output",)),
+    Shape("qwen3-14b", "qwen3", 151936, "Qwen/Qwen3-14B", decoder(40, 5120, 17408, 40, 8, 128, 40960), without=("cls.output",)),
+    Shape("qwen3-32b", "qwen3", 151936, "Qwen/Qwen3-32B", decoder(64, 5120, 25600, 64, 8, 128, 40960), without=("cls.output",)),
     Shape("qwen3-30b-a3b", "qwen3moe", 151936, "Qwen/Qwen3-30B-A3B-Instruct-2507", decoder(48, 2048, 6144, 32, 4, 128, 262144) | experts(128, 8, 768)),
     Shape("qwen3-coder-30b-a3b", "qwen3moe", 151936, "Qwen/Qwen3-Coder-30B-A3B-Instruct", decoder(48, 2048, 5472, 32, 4, 128, 262144) | experts(128, 8, 768)),
     Shape("qwen3-235b-a22b", "qwen3moe", 151936, "Qwen/Qwen3-235B-A22B", decoder(94, 4096, 12288, 64, 4, 128, 40960) | experts(128, 8, 1536)),
     Shape("qwen3-next-80b-a3b", "qwen3next", 151936, "Qwen/Qwen3-Next-80B-A3B-Instruct", decoder(48, 2048, 5120, 16, 2, 256, 262144, full_attention_interval=4, rope__dimension_count=64) | experts(512, 10, 512, 1, 512) | mamba2(4096, 128, 16, 32)),
-    Shape("qwen3.5-27b", "qwen35", 248320, "Qwen/Qwen3.5-27B", decoder(64, 5120, 17408, 24, 4, 256, 262144, full_attention_interval=4, rope__dimension_count=64, rope__dimension_sections=[11, 11, 10, 0]) | mamba2(6144, 128, 16, 48)),
+    Shape("qwen3.5-27b", "qwen35", 248320, "Qwen/Qwen3.5-27B", decoder(64, 5120, 17408, 24, 4, 256, 262144, full_attention_interval=4, rope__dimension_count=64, rope__dimension_sections=[11, 11, 10, 0]) | mamba2(6144, 128, 16, 48), without=("cls.output",)),
     Shape("qwen3.5-35b-a3b", "qwen35moe", 248320, "Qwen/Qwen3.5-35B-A3B", decoder(40, 2048, 512, 16, 2, 256, 262144, full_attention_interval=4, rope__dimension_count=64, rope__dimension_sections=[11, 11, 10, 0]) | experts(256, 8, 512, 1, 512) | mamba2(4096, 128, 16, 32)),
-    Shape("qwen3.6-27b-mtp", "qwen35", 248320, "Qwen/Qwen3.6-27B", decoder(65, 5120, 17408, 24, 4, 256, 262144, full_attention_interval=4, nextn_predict_layers=1, rope__dimension_count=64, rope__dimension_sections=[11, 11, 10, 0]) | mamba2(6144, 128, 16, 48)),
-    Shape("qwen3-vl-8b", "qwen3vl", 151936, "Qwen/Qwen3-VL-8B-Instruct", decoder(36, 4096, 12288, 32, 8, 128, 262144, n_deepstack_layers=3, rope__dimension_sections=[24, 20, 20, 0])),
-    Shape("qwen3-embedding-0.6b", "qwen3", 151669, "Qwen/Qwen3-Embedding-0.6B", decoder(28, 1024, 3072, 16, 8, 128, 32768, pooling_type=3), tied=True, recipe="q8_0"),
-    Shape("qwen3-embedding-8b", "qwen3", 151665, "Qwen/Qwen3-Embedding-8B", decoder(36, 4096, 12288, 32, 8, 128, 40960, pooling_type=3), recipe="q8_0"),
+    Shape("qwen3.6-27b-mtp", "qwen35", 248320, "Qwen/Qwen3.6-27B", decoder(65, 5120, 17408, 24, 4, 256, 262144, full_attention_interval=4, nextn_predict_layers=1, rope__dimension_count=64, rope__dimension_sections=[11, 11, 10, 0]) | mamba2(6144, 128, 16, 48), without=("cls.output",)),
+    Shape("qwen3-vl-8b", "qwen3vl", 151936, "Qwen/Qwen3-VL-8B-Instruct", decoder(36, 4096, 12288, 32, 8, 128, 262144, n_deepstack_layers=3, rope__dimension_sections=[24, 20, 20, 0]), without=("cls.output",)),
+    Shape("qwen3-embedding-0.6b", "qwen3", 151669, "Qwen/Qwen3-Embedding-0.6B", decoder(28, 1024, 3072, 16, 8, 128, 32768, pooling_type=3), tied=True, recipe="q8_0", without=("cls.output",)),
+    Shape("qwen3-embedding-8b", "qwen3", 151665, "Qwen/Qwen3-Embedding-8B", decoder(36, 4096, 12288, 32, 8, 128, 40960, pooling_type=3), recipe="q8_0", without=("cls.output",)),
     Shape("qwen3-reranker-0.6b", "qwen3", 151669, "Qwen/Qwen3-Reranker-0.6B", decoder(28, 1024, 3072, 16, 8, 128, 40960, pooling_type=4) | {"classifier.output_labels": ["yes", "no"]}, tied=True, recipe="q8_0"),
 )  # fmt: skip
 
@@ -160,14 +161,14 @@ OTHERS = (
     Shape("minimax-m2", "minimax-m2", 200064, "MiniMaxAI/MiniMax-M2", decoder(62, 3072, 1536, 48, 8, 128, 196608, rope__dimension_count=64) | experts(256, 8, 1536)),
     Shape("ernie-4.5-21b-a3b", "ernie4_5-moe", 103424, "baidu/ERNIE-4.5-21B-A3B-PT", decoder(28, 2560, 12288, 20, 4, 128, 131072, interleave_moe_layer_step=1) | experts(64, 6, 1536, 2, 3072, dense_first=1)),
     Shape("mamba-2.8b", "mamba", 50280, "state-spaces/mamba-2.8b-hf", {"block_count": 64, "embedding_length": 2560, "feed_forward_length": 0, "context_length": 1048576, "attention.head_count": 0, "attention.head_count_kv": 0} | mamba2(5120, 16, 0, 160), tied=True),
-    Shape("falcon-h1-7b", "falcon-h1", 130049, "tiiuae/Falcon-H1-7B-Instruct", decoder(44, 3072, 12288, 12, 2, 128, 262144) | mamba2(3072, 256, 1, 24)),
-    Shape("granite-4.0-h-small", "granitehybrid", 100352, "ibm-granite/granite-4.0-h-small", decoder(40, 4096, 768, 32, only((5, 15, 25, 35), 40, 8), 128, 131072) | mamba2(8192, 128, 1, 128) | experts(72, 10, 768, 1, 1536), tied=True),
+    Shape("falcon-h1-7b", "falcon-h1", 130049, "tiiuae/Falcon-H1-7B-Instruct", decoder(44, 3072, 12288, 12, 2, 128, 262144) | mamba2(3072, 256, 1, 24), without=("rope_freqs",)),
+    Shape("granite-4.0-h-small", "granitehybrid", 100352, "ibm-granite/granite-4.0-h-small", decoder(40, 4096, 768, 32, only((5, 15, 25, 35), 40, 8), 128, 131072) | mamba2(8192, 128, 1, 128) | experts(72, 10, 768, 1, 1536), tied=True, without=("rope_freqs",)),
     Shape("nemotron-3-nano-30b", "nemotron_h_moe", 131072, "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", decoder(52, 2688, [0, 1856, 0, 1856, 0, 0, 1856, 0, 1856, 0, 1856, 0, 0, 1856, 0, 1856, 0, 1856, 0, 0, 1856, 0, 1856, 0, 1856, 0, 0, 1856, 0, 1856, 0, 1856, 0, 0, 1856, 0, 1856, 0, 1856, 0, 1856, 0, 0, 1856, 0, 1856, 0, 1856, 0, 1856, 0, 1856], 32, only((5, 12, 19, 26, 33, 42), 52, 2), 128, 1048576) | mamba2(4096, 128, 8, 64) | experts(128, 6, 1856, 1, 3712)),
     Shape("lfm2-1.2b", "lfm2", 65536, "LiquidAI/LFM2-1.2B", decoder(16, 2048, 8192, 32, only((2, 5, 8, 10, 12, 14), 16, 8), 64, 128000, shortconv__l_cache=3), tied=True),
     Shape("kimi-linear-48b", "kimi-linear", 163840, "moonshotai/Kimi-Linear-48B-A3B-Instruct", decoder(27, 2304, 9216, 32, only((3, 7, 11, 15, 19, 23, 26), 27, 1), 0, 1048576, kda__head_dim=128, ssm__conv_kernel=4) | latent() | experts(256, 8, 1024, 1, dense_first=1)),
     Shape("bge-m3", "bert", 250002, "BAAI/bge-m3", {"block_count": 24, "embedding_length": 1024, "feed_forward_length": 4096, "context_length": 8192, "attention.head_count": 16, "attention.causal": False, "pooling_type": 2}, recipe="f16", without=("cls",)),
     Shape("bge-reranker-v2-m3", "bert", 250002, "BAAI/bge-reranker-v2-m3", {"block_count": 24, "embedding_length": 1024, "feed_forward_length": 4096, "context_length": 8192, "attention.head_count": 16, "attention.causal": False, "pooling_type": 4}, recipe="q8_0"),
-    Shape("nomic-embed-text-v1.5", "nomic-bert", 30522, "nomic-ai/nomic-embed-text-v1.5", {"block_count": 12, "embedding_length": 768, "feed_forward_length": 3072, "context_length": 2048, "attention.head_count": 12, "attention.causal": False, "pooling_type": 1}, recipe="f16"),
+    Shape("nomic-embed-text-v1.5", "nomic-bert", 30522, "nomic-ai/nomic-embed-text-v1.5", {"block_count": 12, "embedding_length": 768, "feed_forward_length": 3072, "context_length": 2048, "attention.head_count": 12, "attention.causal": False, "pooling_type": 1}, recipe="f16", fused_qkv=True),
 )  # fmt: skip
 
 SHAPES = {shape.name: shape for shape in (*LLAMA, *QWEN, *GEMMA, *OTHERS)}

@@ -1,0 +1,102 @@
+"""llmgen's estimates against what llama.cpp allocated, for every recorded answer."""
+
+import statistics
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from oracle import grid
+from oracle.comparison import Pair, pairs, said
+
+FILES = sorted(grid.DATA.glob("answers-b*.json.xz"))
+BUILDS = [int(path.name[len("answers-b") : -len(".json.xz")]) for path in FILES]
+
+
+@cache
+def compared(build: int) -> list[Pair]:
+    """Every recorded point of a build with our estimate."""
+    return list(pairs(grid.recorded(grid.DATA / f"answers-b{build}.json.xz")))
+
+
+def answered(build: int) -> list[Pair]:
+    """The points for which the server starts and we say so."""
+    return [
+        pair for pair in compared(build) if pair.ours is not None and "refused" not in pair.point.answer
+    ]
+
+
+def published(build: int) -> list[Pair]:
+    """Those of them with the true shape of a published model."""
+    return [pair for pair in answered(build) if not pair.point.model.startswith("fixture/")]
+
+
+def wrong(found: list[Pair], is_right: Callable[[Pair], bool]) -> list[str]:
+    """The points, in words, where ``is_right`` does not hold."""
+    return [said(pair.point) for pair in found if not is_right(pair)]
+
+
+def same(pair: Pair, column: int) -> bool:
+    """Whether we have the oracle's bytes on every device."""
+    ours, theirs = pair.column(column)
+    return ours == theirs
+
+
+def test_recorded_grid_covers_what_it_claims():
+    points = [pair.point for pair in compared(grid.WHOLE)]
+    assert len({point.model for point in points if not point.model.startswith("fixture/")}) >= 40
+    assert len({point.model for point in points if point.model.startswith("fixture/")}) >= 120
+    assert len(points) >= 10_000
+    assert len(BUILDS) >= 5
+    assert min(BUILDS) <= 9464
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_context_is_exact_to_the_byte(build):
+    assert wrong(answered(build), lambda pair: same(pair, 1)) == []
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_weights_on_each_device_are_exact(build):
+    assert wrong(answered(build), lambda pair: same(pair, 0)) == []
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_context_size_and_request_limit_are_the_servers(build):
+    def right(pair):
+        return (pair.ours.n_ctx, pair.ours.n_ctx_seq) == (
+            pair.point.answer["n_ctx"],
+            pair.point.answer["n_ctx_seq"],
+        )
+
+    assert wrong(answered(build), right) == []
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_what_the_server_refuses_is_refused_here_and_nothing_else(build):
+    def right(pair):
+        # An assertion in the program is its own fault, not a setting that it refuses.
+        return pair.aborted or (pair.ours is None) == ("refused" in pair.point.answer)
+
+    assert wrong(compared(build), right) == []
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_total_device_memory_of_published_models_is_within_the_stated_error(build):
+    errors = sorted(
+        abs(ours - theirs) / theirs
+        for pair in published(build)
+        for ours, theirs, _ in pair.device_totals()
+        if theirs
+    )
+    assert statistics.median(errors) <= 0.001
+    assert errors[int(len(errors) * 0.99)] <= 0.01
+    assert errors[-1] <= 0.02
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_no_case_needs_more_than_estimate_and_margin(build):
+    def fits(pair):
+        return all(theirs <= with_margin for _, theirs, with_margin in pair.device_totals())
+
+    assert wrong(answered(build), fits) == []
