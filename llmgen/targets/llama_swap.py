@@ -16,6 +16,7 @@ from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Keep, Matrix, Placement, Plan
 from llmgen.plan.options import spelled
 from llmgen.targets.base import Render
+from llmgen.targets.names import file_name
 from llmgen.targets.secrets import plain, secret, variable
 
 NAME = "llama-swap"
@@ -151,7 +152,7 @@ def _peers(plan: Plan) -> list[dict[str, object]]:
     key = plan.library.config.services.api_key
     return [
         {
-            "id": f"port-{item.port}",
+            "id": file_name(item.name),
             "proxy": f"http://{LOOPBACK}:{item.port}",
             "models": item.model.names,
             "api_key": f"${{env.{variable(key)}}}" if key else "",
