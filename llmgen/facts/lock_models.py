@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -41,12 +41,15 @@ def lock_models(
     lock: Lock,
     *,
     update: bool = False,
+    only: Collection[ModelRef] | None = None,
+    watch: Callable[[ModelRef], None] | None = None,
     keys: Mapping[ModelRef, KeyPath] | None = None,
 ) -> LockResult:
     """Read the facts of every reference; InputError collects all that failed.
 
     A locked model of the Hub keeps its commit; when its files have changed upstream, that is
-    refused unless ``update``. A locked model that cannot be reached now is kept, with a note.
+    refused unless ``update``. A locked model that cannot be reached now is kept, with a note; one
+    that is not among ``only`` is kept unread. ``watch`` is told of each reference that is read.
     """
     keys = keys or {}
     away = _NO_FILE if update else _NO_FILE | _NO_HUB
@@ -56,6 +59,11 @@ def lock_models(
     failed: list[Diagnostic] = []
     for ref in dict.fromkeys(refs):
         old = lock.entries.get(ref)
+        if old is not None and only is not None and ref not in only:
+            entries[ref], steps[ref] = old, Step.KEPT
+            continue
+        if watch is not None:
+            watch(ref)
         try:
             entries[ref] = _entry(ref, sources, old, update=update)
         except InputError as error:

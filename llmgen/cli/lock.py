@@ -1,0 +1,125 @@
+"""``llmgen lock``: read the facts of every model into llm.lock."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import LOCK, Read, read
+from llmgen.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmgen.facts.lock_models import LockResult
+    from llmgen.facts.model import ModelRef
+    from llmgen.facts.sources import Sources
+
+
+@command(short_help="read model facts into llm.lock")
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--update", is_flag=True, help="Take what has changed on the Hub.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when the lock would change.")
+@click.option("--models", "folder", metavar="DIR", help="Look here instead of in [paths] models.")
+def cli(
+    session: Session, models: tuple[str, ...], folder: str | None, *, update: bool, check: bool
+) -> Outcome:
+    """Read the header of every model of llm.toml (or only of the named ones) into llm.lock.
+
+    Local files are read again every time. A model of the Hub keeps the commit that is locked, and
+    its files must not have changed upstream, unless --update is given. Weights are not downloaded:
+    a few MiB of each file say it all.
+    """
+    from llmgen.facts.lock import read_lock, write_lock
+    from llmgen.facts.lock_models import lock_models
+    from llmgen.resolve.references import references
+
+    found = read(session)
+    path = found.folder / LOCK
+    keys = references(found.config)
+    old = read_lock(path)
+    try:
+        with _spinner() as watch:
+            result = lock_models(
+                keys,
+                sources(found, folder),
+                old,
+                update=update,
+                only=selected(found, models) if models else None,
+                watch=watch,
+                keys=keys,
+            )
+    except InputError as error:
+        raise found.located(error) from None
+    if not check:
+        write_lock(path, result.lock)
+    same = result.lock == old
+    return Outcome(
+        {"lock": str(path), "changed": not same, "models": list(_rows(result))},
+        said=_said(result),
+        ok=same or not check,
+        diagnostics=found.placed(result.notes),
+    )
+
+
+def selected(found: Read, models: Sequence[str]) -> set[ModelRef]:
+    """The references of the named models; a usage error suggests the right name."""
+    from llmgen.resolve.references import references
+
+    for name in models:
+        if name not in found.config.models:
+            near = difflib.get_close_matches(name, found.config.models, 1)
+            hint = f"; did you mean `{near[0]}`?" if near else ""
+            raise click.UsageError(f"llm.toml has no model `{name}`{hint}")
+    return {ref for ref, key in references(found.config).items() if key[1] in models}
+
+
+def sources(found: Read, folder: str | None) -> Sources:
+    """Where references are looked up on this machine; ``folder`` stands in for [paths] models."""
+    from llmgen.facts.sources import Sources
+    from llmgen.facts.stores import find_stores
+
+    paths = found.config.paths
+    home = Path(paths.home) if paths.home else Path.home()
+    models = folder or paths.models
+    below = home / models[2:] if models.startswith("~/") else Path(models)
+    return Sources(below, home, find_stores(home))
+
+
+@contextmanager
+def _spinner() -> Iterator[Callable[[ModelRef], None] | None]:
+    """What is being read, while it takes long, on a terminal only."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    with console.status("") as status:
+        yield lambda ref: status.update(f"reading {ref}")
+
+
+def _rows(result: LockResult) -> Iterator[dict[str, object]]:
+    for ref, step in sorted(result.steps.items()):
+        entry = result.lock.entries.get(ref)
+        yield {
+            "ref": ref,
+            "step": step,
+            "architecture": entry.facts.architecture if entry else "",
+            "files": [file.name for file in entry.facts.files] if entry else [],
+            "size_bytes": entry.facts.size_bytes if entry else 0,
+            "revision": entry.revision if entry else "",
+        }
+
+
+def _said(result: LockResult) -> str:
+    counts = Counter(result.steps.values())
+    return ", ".join(f"{count} {step}" for step, count in sorted(counts.items())) or "no models"
