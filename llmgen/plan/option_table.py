@@ -250,12 +250,12 @@ _WRITTEN: Final = (
     _value("--host", "", variable="HOST"),
     _value("--port", "port", variable="PORT"),
     Option("--api-key", "services.api_key", variable="LLAMA_API_KEY"),
-    _value("--api-key-file", "services.api_key"),
+    _value("--api-key-file", "services.api_key", variable="API_KEY_FILE", late=True),
 )
 
 # Never written: they move memory, choose another model, or hide the server from its clients.
 _KEPT: Final = (
-    Option("--cpu-moe", "cpu_moe", ("-cmoe",), switch=True),
+    _switch("--cpu-moe", "cpu_moe", "-cmoe", variable="CPU_MOE"),
     _kept("--n-cpu-ffn", "-ncffn"),
     _kept("--kv-unified-per-slot"),
     _kept("--ctx-size-draft", "-cd", "--spec-draft-ctx-size"),

@@ -1,0 +1,142 @@
+"""The table of options against the real server's help, and what extra_args may not say."""
+
+import re
+import subprocess
+
+import pytest
+import readers
+
+from llmgen.config.tables.models import ServerOptions
+from llmgen.config.tables.sampling import Sampling
+from llmgen.plan.option_table import OPTIONS
+from llmgen.plan.options import BY_FLAG, flags_since, refused_extra, spelled
+
+BUILD = 11434
+
+
+@pytest.fixture(scope="module")
+def manual():
+    """Each spelling that `llama-server --help` lists, with its environment variable."""
+    done = subprocess.run(
+        [readers.find("llama-server"), "--help"], capture_output=True, text=True, check=True
+    )
+    found, words = {}, []
+    for line in done.stdout.splitlines():
+        if line.startswith("-"):
+            head = re.split(r"  +(?=\S)|$", line.replace(",   ", ", ").replace(",  ", ", "))[0]
+            words = re.findall(r"(?:^|[ ,])(--?[A-Za-z][\w.-]*)", head)
+            found |= dict.fromkeys(words, "")
+        if match := re.search(r"\(env: (\w+)\)", line):
+            found |= dict.fromkeys(words, match[1])
+    return found
+
+
+@pytest.mark.reader("llama-server")
+def test_every_written_spelling_is_known_to_the_build(manual):
+    written = {
+        word
+        for option in OPTIONS
+        if option.known_to(BUILD) and option.key
+        for word in (option.flag, *option.negative[:1])
+    }
+    assert written - set(manual) == set()
+
+
+@pytest.mark.reader("llama-server")
+def test_every_variable_is_the_one_that_the_build_reads(manual):
+    wrong = {
+        option.flag: (option.variable_of(BUILD), manual[option.flag])
+        for option in OPTIONS
+        if option.key
+        and option.known_to(BUILD)
+        and option.variable_of(BUILD) != manual[option.flag]
+    }
+    assert wrong == {}
+
+
+@pytest.mark.reader("llama-server")
+def test_options_of_the_help_that_move_memory_are_kept(manual):
+    """Anything whose name speaks of a memory matter must be in the table."""
+    matters = re.compile(
+        r"ctx|cache|batch|gpu|kv|fit|moe|tensor|mmap|mlock|load-mode|device|model|mmproj|offload|lora"
+    )
+    # Prompt caching on slots that exist, files that are read once, and what only sounds like it.
+    harmless = {
+        "--cache-list",
+        "--cache-prompt",
+        "--no-cache-prompt",
+        "--cache-idle-slots",
+        "--no-cache-idle-slots",
+        "--check-tensors",
+        "--lookup-cache-static",
+        "--lookup-cache-dynamic",
+        "--lora-init-without-apply",
+        "--cont-batching",
+        "--no-cont-batching",
+        "--threads-batch",
+        "--cpu-mask-batch",
+        "--cpu-range-batch",
+        "--cpu-strict-batch",
+        "--prio-batch",
+        "--poll-batch",
+        "--threads-batch-draft",
+        "--cpu-mask-batch-draft",
+        "--cpu-strict-batch-draft",
+        "--prio-batch-draft",
+        "--poll-batch-draft",
+        "--spec-draft-threads-batch",
+        "--spec-draft-cpu-mask-batch",
+        "--spec-draft-cpu-strict-batch",
+        "--spec-draft-prio-batch",
+        "--spec-draft-poll-batch",
+    }
+    names = {word for word in manual if word.startswith("--") and matters.search(word)}
+    assert names - set(BY_FLAG) - harmless == set()
+
+
+def test_every_key_of_llm_toml_has_its_option():
+    keys = {option.key for option in OPTIONS}
+    assert {*ServerOptions.model_fields} - keys == set()
+    assert {f"sampling.{name}" for name in Sampling.model_fields} - keys == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["-c", "4096"], [(0, "-c", "ctx_size")]),
+        (["--ctx-size=4096"], [(0, "--ctx-size=4096", "ctx_size")]),
+        (["--ctx_size", "4096"], [(0, "--ctx_size", "ctx_size")]),
+        (["--no-mmap"], [(0, "--no-mmap", "load_mode")]),
+        (["--mlock"], [(0, "--mlock", "load_mode")]),
+        (["--verbosity", "2", "-ngl", "5"], [(2, "-ngl", "n_gpu_layers")]),
+        (["--draft-max", "8"], [(0, "--draft-max", "draft.spec_draft_n_max")]),
+        (["--no-kv-unified"], [(0, "--no-kv-unified", "kv_unified")]),
+        (["--temp", "1"], [(0, "--temp", "sampling.temp")]),
+        (["--fit-target", "512"], [(0, "--fit-target", "")]),
+        (["--log-file", "-c"], [(1, "-c", "ctx_size")]),
+        (["--verbosity", "2", "--seed-of-something", "-1"], []),
+    ],
+)
+def test_extra_arguments_that_a_key_models_are_found(words, found):
+    assert [*refused_extra(words, BUILD)] == found
+
+
+def test_no_spelling_belongs_to_two_options():
+    spellings = [word for option in OPTIONS for word in option.spellings]
+    assert len(spellings) == len(set(spellings))
+
+
+def test_a_value_is_no_option():
+    assert [spelled(word) for word in ("-1", "value", "--x=1", "-c", "--a_b")] == [
+        "",
+        "",
+        "--x",
+        "-c",
+        "--a-b",
+    ]
+
+
+@pytest.mark.parametrize(("build", "known"), [(10104, False), (10105, True)])
+def test_load_mode_came_with_its_build(build, known):
+    assert ("--load-mode" in flags_since(build)) is known
+    assert ("--no-mmap" in flags_since(build)) is not known
