@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from llmgen.errors import Diagnostic, PlanError, Severity
 from llmgen.library import Library, Model
 from llmgen.plan import command
+from llmgen.plan.advise import Adviser, Tried
 from llmgen.plan.derive import SYMBOLIC_SINCE, groups, matrix, router
 from llmgen.plan.model import Engine, Headroom, Placement, Plan, Pool, Router, State
 from llmgen.plan.ports import ports
-from llmgen.plan.requirements import broken, requirements
+from llmgen.plan.requirements import Broken, broken, requirements
 from llmgen.plan.residency import group_states, matrix_states, router_states, state
 from llmgen.plan.scale import Scale, scale, stack
 from llmgen.plan.shortage import contradiction, shortage
@@ -20,6 +21,8 @@ from llmgen.plan.stack import Stack
 
 # llama-swap before this version has groups only.
 MATRIX_SINCE = 202
+# Advice is tried for so many findings; the others say what is missing.
+ADVISED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +65,32 @@ def _stack(library: Library, weigh: Scale, settled: Mapping[str, Settled]) -> St
     return stack(library, footprints, weigh.pools)
 
 
+def _broken(library: Library, numbers: Stack) -> list[Broken]:
+    preload = frozenset(item.name for item in library.models if item.preload) & {*numbers.demand}
+    return broken(numbers, requirements(numbers, preload, _router(library, numbers)))
+
+
 def _findings(
     library: Library, numbers: Stack, weigh: Scale, settled: Mapping[str, Settled]
 ) -> list[Diagnostic]:
-    preload = frozenset(item.name for item in library.models if item.preload) & {*numbers.demand}
-    wanted = requirements(numbers, preload, _router(library, numbers))
-    found = broken(numbers, wanted)
-    return [
-        contradiction(item) if item.quarrel else shortage(item, library, numbers, weigh, settled)
-        for item in found
-    ]
+    """What does not fit, with changes that do: each is planned before it is told."""
+
+    def attempt(other: Library) -> Tried:
+        again = weigh.of(other)
+        tried = _stack(other, again, settle(other, again))
+        return tried, frozenset(item.identity for item in _broken(other, tried))
+
+    found = _broken(library, numbers)
+    told = []
+    for place, item in enumerate(found):
+        if item.quarrel:
+            told.append(contradiction(item))
+            continue
+        suspects = (*numbers.always, *item.requirement.models)
+        adviser = Adviser(library, item.pool, attempt)
+        advice = adviser.advise(suspects) if place < ADVISED else []
+        told.append(shortage(item, weigh, numbers, settled, advice))
+    return told
 
 
 def _router(library: Library, numbers: Stack) -> Router | None:

@@ -29,6 +29,11 @@ class Broken:
     missing_bytes: int = 0
     quarrel: tuple[str, ...] = ()
 
+    @property
+    def identity(self) -> tuple[KeyPath, str, tuple[str, ...]]:
+        """What stays the same when sizes change."""
+        return self.requirement.key, self.pool, self.quarrel
+
 
 def requirements(
     stack: Stack, preload: frozenset[str] = frozenset(), router: Router | None = None

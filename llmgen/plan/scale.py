@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
@@ -45,6 +45,10 @@ class Scale:
                 margin=self.library.config.budget.margin,
             )
         return self._footprints[key]
+
+    def of(self, library: Library) -> Scale:
+        """A scale for a changed library that remembers the same measurements."""
+        return replace(self, library=library, models={item.name: item for item in library.models})
 
     def _measure(self, model: Model, settings: ServerSettings) -> Estimate:
         try:

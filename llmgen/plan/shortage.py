@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from llmgen.budget.model import HOST, Estimate
 from llmgen.errors import Diagnostic
-from llmgen.library import Library
+from llmgen.plan.advise import Advice
 from llmgen.plan.model import Pool
 from llmgen.plan.requirements import Broken
 from llmgen.plan.scale import Scale
@@ -26,7 +26,11 @@ def contradiction(item: Broken) -> Diagnostic:
 
 
 def shortage(
-    item: Broken, library: Library, stack: Stack, weigh: Scale, settled: Mapping[str, Settled]
+    item: Broken,
+    weigh: Scale,
+    stack: Stack,
+    settled: Mapping[str, Settled],
+    advice: Sequence[Advice],
 ) -> Diagnostic:
     """A pool that a required set of models overfills."""
     pool = next(limit for limit in weigh.pools if limit.name == item.pool)
@@ -36,7 +40,11 @@ def shortage(
         "budget.device-full",
         _sentence(item, stack, blamed),
         ("models", blamed, "ctx_size") if blamed else item.requirement.key,
-        notes=tuple(_notes(pool, models, library, weigh, settled)),
+        hint=advice[0].sentence if advice else "no change that llmgen knows fits by itself",
+        notes=(
+            *_notes(pool, models, weigh, settled),
+            *(f"also: {other.sentence}" for other in advice[1:]),
+        ),
     )
 
 
@@ -69,14 +77,13 @@ def _blamed(item: Broken, stack: Stack) -> str:
 def _notes(
     pool: Pool,
     models: tuple[str, ...],
-    library: Library,
     weigh: Scale,
     settled: Mapping[str, Settled],
 ) -> Iterator[str]:
     reserve = f", {show_size(pool.reserve_bytes)} of it in reserve" if pool.reserve_bytes else ""
     yield f"{pool.name} has {show_size(pool.capacity_bytes)}{reserve}"
     for name in models:
-        model, settings = library.model(name), settled[name].settings
+        model, settings = weigh.models[name], settled[name].settings
         size = weigh.footprint(model, settings)[pool.name]
         if size:
             parts = arithmetic(weigh.estimate(model, settings), pool, size)

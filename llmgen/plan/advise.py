@@ -1,0 +1,170 @@
+"""When it does not fit: changes that do, each tried by planning it, cheapest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, groupby
+from typing import TypeAlias
+
+from llmgen.library import Library
+from llmgen.plan.changes import RANK, Change, changes
+from llmgen.plan.stack import Stack
+from llmgen.units import show_size
+
+# So many ways out are told.
+TOLD = 3
+# A library as numbers, and what is broken in it, each named by something that stays the same.
+Tried: TypeAlias = tuple[Stack, frozenset[object]]
+# Longer lists of changes of one kind are searched by halving: each wins more than the one before.
+_SHORT = 8
+# Models beyond these are not compared pair by pair.
+_PAIRS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Changes that make the plan fit together: what they win on the full pool, what they cost."""
+
+    changes: tuple[Change, ...]
+    won_bytes: int
+    apart: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The keys to set, as people write them, and the price."""
+        edits = ", ".join(_words(change) for change in self.changes)
+        prices = [*dict.fromkeys(change.price for change in self.changes)]
+        if self.apart:
+            pairs = ", ".join(f"`{one}` and `{two}`" for one, two in self.apart[:3])
+            prices.append(f"{pairs} no longer meet")
+        return f"{edits} fits ({show_size(self.won_bytes)} less; {'; '.join(prices)})"
+
+
+def _words(change: Change) -> str:
+    edits = " and ".join(f"`{key} = {value}`" for key, value in change.edits)
+    return f"{edits} for `{change.model.name}`"
+
+
+@dataclass(frozen=True, slots=True)
+class Adviser:
+    """One overfull pool of a library, and how to try another library."""
+
+    library: Library
+    pool: str
+    attempt: Callable[[Library], Tried]
+
+    def advise(self, suspects: Sequence[str]) -> list[Advice]:
+        """Single changes to these models that help, or else a chain of them."""
+        before, wrong = self.attempt(self.library)
+        ranked = sorted(suspects, key=lambda name: -_size(before, name, self.pool))
+        found: list[Advice] = []
+        for group in self._groups(self.library, ranked):
+            made = self._least(self.library, group, wrong)
+            if made is not None:
+                found.append(self._advice((made,), before))
+            if len(found) == TOLD:
+                return found
+        return found or [*self._chain(ranked, before, wrong)]
+
+    def _groups(self, library: Library, suspects: Sequence[str]) -> Iterator[list[Change]]:
+        """Changes of one kind to one model, least first; kinds in the order of their price."""
+        offered = [
+            (RANK.index(change.kind), place, index, change)
+            for place, name in enumerate(suspects)
+            for index, change in enumerate(changes(library.model(name), library))
+        ]
+        offered.sort(key=lambda item: item[:3])
+        for _, group in groupby(offered, key=lambda item: item[:2]):
+            yield [change for *_, change in group]
+
+    def _least(
+        self, library: Library, group: list[Change], wrong: frozenset[object]
+    ) -> Change | None:
+        if len(group) <= _SHORT:
+            return next((item for item in group if self._helps(library, item, wrong)), None)
+        if not self._helps(library, group[-1], wrong):
+            return None
+        low, high = 0, len(group) - 1
+        while low < high:
+            middle = (low + high) // 2
+            helps = self._helps(library, group[middle], wrong)
+            low, high = (low, middle) if helps else (middle + 1, high)
+        return group[low]
+
+    def _helps(self, library: Library, made: Change, wrong: frozenset[object]) -> bool:
+        return self.attempt(changed(library, made))[1] < wrong
+
+    def _chain(
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[object]
+    ) -> Iterator[Advice]:
+        """One change after the other, each as far as it goes, until it fits; then the needed ones."""
+        library, left = self.library, self._size_of(self.library)
+        made: list[Change] = []
+        kinds = [(group[0].kind, group[0].model.name) for group in self._groups(library, suspects)]
+        for kind, name in kinds:
+            group = [item for item in changes(library.model(name), library) if item.kind == kind]
+            last = self._least(library, group, wrong)
+            if last is not None:
+                yield self._advice(self._needed([*made, last], wrong), before)
+                return
+            if group and self._size_of(changed(library, group[-1])) < left:
+                made.append(group[-1])
+                library = changed(library, group[-1])
+                left = self._size_of(library)
+
+    def _needed(self, made: list[Change], wrong: frozenset[object]) -> tuple[Change, ...]:
+        """Without those that the others can do without, the dearest first."""
+        for item in reversed(made[:-1]):
+            fewer = self._again([other for other in made if other is not item])
+            if fewer and self.attempt(self._after(fewer))[1] < wrong:
+                made = fewer
+        return tuple(made)
+
+    def _again(self, made: Sequence[Change]) -> list[Change]:
+        """The same edits on the library as it was; empty when one of them is no longer possible."""
+        library, found = self.library, []
+        for item in made:
+            offered = changes(library.model(item.model.name), library)
+            same = next((other for other in offered if other.edits == item.edits), None)
+            if same is None:
+                return []
+            found.append(same)
+            library = changed(library, same)
+        return found
+
+    def _after(self, made: Sequence[Change]) -> Library:
+        library = self.library
+        for change in made:
+            library = changed(library, change)
+        return library
+
+    def _size_of(self, library: Library) -> int:
+        stack, _ = self.attempt(library)
+        return sum(_size(stack, item.name, self.pool) for item in library.models)
+
+    def _advice(self, made: tuple[Change, ...], before: Stack) -> Advice:
+        after, _ = self.attempt(self._after(made))
+        names = {change.model.name for change in made}
+        won = sum(_size(before, name, self.pool) - _size(after, name, self.pool) for name in names)
+        return Advice(made, won, tuple(_apart(before, after)))
+
+
+def changed(library: Library, made: Change) -> Library:
+    """The library with the changed model in place of its own."""
+    name = made.model.name
+    models = tuple(made.model if item.name == name else item for item in library.models)
+    return replace(library, models=models)
+
+
+def _size(stack: Stack, name: str, pool: str) -> int:
+    return (stack.demand.get(name) or stack.always.get(name) or {}).get(pool, 0)
+
+
+def _apart(before: Stack, after: Stack) -> Iterator[tuple[str, str]]:
+    """Pairs of on-demand models that met before and do not afterwards."""
+    if len(before.demand) > _PAIRS:
+        return
+    for pair in combinations(before.demand, 2):
+        if {*pair} <= {*after.demand} and before.allows(pair) and not after.allows(pair):
+            yield pair

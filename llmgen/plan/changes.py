@@ -1,0 +1,187 @@
+"""Changes to one model that make its server smaller, cheapest first, each with its price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from llmgen.budget.model import ServerSettings
+from llmgen.config.tables.models import GENERATES
+from llmgen.library import Library, Model, Open
+from llmgen.plan import choices
+from llmgen.plan.model import Keep
+from llmgen.units import show_count, show_size
+
+# Cache types worth offering, with what they cost (llama.cpp PR 7412 measures perplexities).
+CACHE_TYPES = {
+    "q8_0": "hardly any quality lost",
+    "q5_1": "a little quality lost",
+    "q4_0": "some quality lost",
+}
+# Kinds of changes, cheapest first.
+RANK = (
+    "cache_type_k",
+    "parallel",
+    "ubatch_size",
+    "cache_ram",
+    "ctx_checkpoints",
+    "n_cpu_moe",
+    "model",
+    "pin",
+    "keep",
+    "device",
+    "ctx_size",
+)
+_BITS = {"f32": 32, "bf16": 16, "f16": 16, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5, "q4_1": 5}
+_LEAST_BATCH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Keys of one [models] table with their new values as TOML, the model so changed, the price."""
+
+    edits: tuple[tuple[str, str], ...]
+    model: Model
+    price: str
+
+    @property
+    def kind(self) -> str:
+        """The first key: what changes of one sort have in common."""
+        return self.edits[0][0]
+
+
+def changes(model: Model, library: Library) -> Iterator[Change]:
+    """Every change that llmgen knows, in the order of RANK, within a kind the least first."""
+    for kind in (_types, _slots, _batches, _host, _experts, _quants, _kept, _devices, _contexts):
+        yield from kind(model, library)
+
+
+def _changed(model: Model, settings: ServerSettings, still: Open | None = None) -> Model:
+    return replace(model, settings=settings, open=still or model.open)
+
+
+def _types(model: Model, library: Library) -> Iterator[Change]:
+    del library
+    now = model.settings
+    for name, price in CACHE_TYPES.items():
+        if _BITS.get(now.cache_type_k, 4) <= _BITS.get(name, 4.5) or model.settings.embedding:
+            continue
+        smaller = replace(now, cache_type_k=name, cache_type_v=name)
+        edits = (("cache_type_k", f'"{name}"'), ("cache_type_v", f'"{name}"'))
+        yield Change(
+            edits,
+            _changed(model, smaller, replace(model.open, cache_type_k=(), cache_type_v=())),
+            price,
+        )
+
+
+def _slots(model: Model, library: Library) -> Iterator[Change]:
+    """Fewer slots with the context that each has now."""
+    count = choices.slots(model.settings)
+    for fewer in range(count - 1, 0, -1):
+        size = model.settings.ctx_size // count * fewer
+        settings = choices.with_context(model, library, model.settings, size)
+        edits = (("parallel", str(fewer)), ("ctx_size", str(size)))
+        yield Change(
+            edits,
+            _changed(model, replace(settings, parallel=fewer), replace(model.open, ctx_size=False)),
+            f"{fewer} requests at a time instead of {count}",
+        )
+
+
+def _batches(model: Model, library: Library) -> Iterator[Change]:
+    del library
+    size = model.settings.ubatch_size // 2
+    while size >= _LEAST_BATCH and not model.settings.embedding:
+        smaller = replace(model.settings, ubatch_size=size)
+        yield Change((("ubatch_size", str(size)),), _changed(model, smaller), "slower prompts")
+        size //= 2
+
+
+def _host(model: Model, library: Library) -> Iterator[Change]:
+    del library
+    if model.settings.cache_ram_bytes:
+        less = replace(model.settings, cache_ram_bytes=0)
+        yield Change((("cache_ram", "0"),), _changed(model, less), "prompts are not kept")
+    if model.settings.ctx_checkpoints:
+        less = replace(model.settings, ctx_checkpoints=0)
+        yield Change((("ctx_checkpoints", "0"),), _changed(model, less), "prompts are redone")
+
+
+def _experts(model: Model, library: Library) -> Iterator[Change]:
+    """Experts of more and more layers on the host; pointless where host and device are one."""
+    if library.machine.unified or not model.settings.devices:
+        return
+    layers = choices.expert_layers(model)[model.settings.n_cpu_moe + 1 :]
+    for count in layers:
+        moved = replace(model.settings, n_cpu_moe=count)
+        price = f"each token reads {show_size(_active(model, count))} of experts from host memory"
+        yield Change(
+            (("n_cpu_moe", str(count)),),
+            _changed(model, moved, replace(model.open, n_cpu_moe=False)),
+            price,
+        )
+
+
+def _active(model: Model, layers: int) -> int:
+    """Bytes of the experts that one token uses in the first layers."""
+    header = model.facts.hyperparameters
+    used, count = header.get("expert_used_count", 1), header.get("expert_count", 1)
+    if not isinstance(used, int) or not isinstance(count, int):
+        return 0
+    held = sum(
+        group.bytes_each * sum(layer < layers for layer in group.layers)
+        for group in model.facts.tensors
+        if "_exps" in group.pattern
+    )
+    return held * used // max(1, count)
+
+
+def _quants(model: Model, library: Library) -> Iterator[Change]:
+    """The same model in a smaller quantisation that llm.toml has under another name."""
+    for other in library.models:
+        if _same(model, other) and other.facts.size_bytes < model.facts.size_bytes:
+            size = model.facts.size_bytes - other.facts.size_bytes
+            swapped = replace(model, ref=other.ref, facts=other.facts, path=other.path)
+            price = f"a smaller quant ({show_size(size)} less to load), quality lost"
+            yield Change((("model", f"that of `{other.name}`"),), swapped, price)
+
+
+def _same(model: Model, other: Model) -> bool:
+    shape = ("block_count", "embedding_length", "feed_forward_length", "expert_count")
+    one, two = model.facts, other.facts
+    return (
+        one.architecture == two.architecture
+        and one.vocabulary == two.vocabulary
+        and all(one.hyperparameters.get(key) == two.hyperparameters.get(key) for key in shape)
+    )
+
+
+def _kept(model: Model, library: Library) -> Iterator[Change]:
+    if model.pin:
+        yield Change((("pin", "false"),), replace(model, pin=False), "it may be evicted")
+    if model.keep is Keep.ALWAYS and library.config.services.on_demand != "none":
+        loose = replace(model, keep=Keep.ON_DEMAND)
+        yield Change((("keep", '"on_demand"'),), loose, "its first request waits for a load")
+
+
+def _devices(model: Model, library: Library) -> Iterator[Change]:
+    for keys in choices.devices(library, {}):
+        if keys != model.settings.devices and not library.machine.unified:
+            moved = replace(model.settings, devices=keys, tensor_split=())
+            text = ", ".join(f'"{key}"' for key in keys)
+            changed = _changed(model, moved, replace(model.open, device=False))
+            yield Change((("device", f"[{text}]"),), changed, f"on {' and '.join(keys)}")
+
+
+def _contexts(model: Model, library: Library) -> Iterator[Change]:
+    """Smaller and smaller contexts, last of all."""
+    if model.role not in GENERATES or model.open.ctx_size:
+        return
+    slots = choices.slots(model.settings)
+    for size in reversed(choices.contexts(model)):
+        if size < model.settings.ctx_size:
+            settings = choices.with_context(model, library, model.settings, size)
+            now, then = (show_count(item // slots) for item in (model.settings.ctx_size, size))
+            changed = _changed(model, settings, replace(model.open, ctx_size=False))
+            yield Change((("ctx_size", str(size)),), changed, f"{then} instead of {now} of context")
