@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 import readers
 
 FLAKE = Path(__file__).parents[2] / "flake.nix"

@@ -1,0 +1,50 @@
+# Every goal does its own set-up in .venv/ from nothing but Python 3.11 or newer.
+
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; \
+	done)
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help generate test readers lint schema clean
+
+help:
+	@echo "make generate  write every configuration of llm.toml below generated/"
+	@echo "make test      run the tests with the server programs that are there"
+	@echo "make readers   install the server programs that a registry has, for the tests"
+	@echo "make lint      ruff and mypy"
+	@echo "make schema    write the JSON Schema that the package ships"
+	@echo "make clean     remove .venv and caches"
+
+generate: $(VENV)/.llmgen
+	$(VENV)/bin/llmgen generate
+
+test: $(VENV)/.llmgen-dev
+	$(VENV)/bin/python -m pytest
+
+readers: $(VENV)/.llmgen-dev
+	$(VENV)/bin/python tests/readers/install.py
+
+lint: $(VENV)/.llmgen-dev
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+schema: $(VENV)/.llmgen
+	$(VENV)/bin/llmgen schema > llmgen/data/llm.schema.json
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+
+# What pyproject.toml asks for, installed again when it changes.
+$(VENV)/.llmgen: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.llmgen-dev: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --editable '.[dev]'
+	@touch $(VENV)/.llmgen $@
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "llmgen needs Python 3.11 or newer; set PYTHON=/path/to/it" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,67 @@
+"""Install the readers that a registry has, each into a folder of its own; what is there stays."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import readers
+
+
+def main(only):
+    """Install every reader of pins.toml, or the named ones; say what had to be left out."""
+    for name, pin in readers.PINS.items():
+        if only and name not in only:
+            continue
+        missing = [program for program in pin["programs"] if readers.find(program) is None]
+        if not missing:
+            print(f"{name}: there")
+        elif "package" in pin:
+            print(f"{name}: installing {' '.join(pin['package'])}", flush=True)
+            install(pin)
+        elif "apt" in pin and os.geteuid() == 0 and shutil.which("apt-get"):
+            print(f"{name}: installing {pin['apt']}", flush=True)
+            apt(pin["apt"])
+        else:
+            print(f"{name}: not here ({', '.join(missing)}), and nothing installs it")
+
+
+def install(pin):
+    """A virtual environment with the package; a half-made one is made again."""
+    folder = readers.home() / pin["folder"]
+    venv.create(folder, with_pip=True, clear=True)
+    pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    environment = dict(os.environ)
+    if "cmake_args" in pin:
+        # The generator has to be on PATH when CMake looks for it.
+        subprocess.run([*pip, "install", "cmake", "ninja"], check=True)
+        environment["CMAKE_ARGS"] = pin["cmake_args"]
+        environment["PATH"] = f"{folder / 'bin'}:{environment['PATH']}"
+    subprocess.run([*pip, "install", *pin["package"]], check=True, env=environment)
+    links(folder)
+
+
+def links(folder):
+    """Make the links between libraries that a wheel cannot carry and lists instead."""
+    for listed in folder.glob("lib/python*/site-packages/*/bin/_symlinks.json"):
+        for name, target in json.loads(listed.read_text("utf-8")).items():
+            link = listed.parent / name
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+
+
+def apt(package):
+    """Debian's package, with its list of packages read first."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-qq"], check=True, env=environment)
+    words = ["apt-get", "install", "-qq", "--no-install-recommends", package]
+    subprocess.run(words, check=True, env=environment)
+
+
+if __name__ == "__main__":
+    main(set(sys.argv[1:]))
