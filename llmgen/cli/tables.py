@@ -50,7 +50,7 @@ def show_plan(plan: PlanView) -> None:
 
 def pools(rows: Sequence[PoolView]) -> Table:
     """How full each pool gets, with a bar."""
-    table = _table("pool", "", ">peak", ">of", ">free", "fullest with")
+    table = table_of("pool", "", ">peak", ">of", ">free", "fullest with")
     for row in rows:
         table.add_row(
             row.name,
@@ -65,7 +65,7 @@ def pools(rows: Sequence[PoolView]) -> Table:
 
 def models(rows: Sequence[ModelView]) -> Table:
     """One line for each model."""
-    table = _table("model", "role", "kept", ">port", ">context", ">slots", "K/V", ">memory")
+    table = table_of("model", "role", "kept", ">port", ">context", ">slots", "K/V", ">memory")
     for row in rows:
         kept = "pinned" if row.pinned else row.keep.replace("_", " ")
         exact = "" if row.exact else "~"
@@ -86,7 +86,7 @@ def models(rows: Sequence[ModelView]) -> Table:
 
 def names(rows: Sequence[ModelView]) -> Table:
     """What clients may call each model."""
-    table = _table("model", "also answers to")
+    table = table_of("model", "also answers to")
     for row in rows:
         if len(row.names) > 1:
             table.add_row(row.name, ", ".join(row.names[1:]))
@@ -95,7 +95,7 @@ def names(rows: Sequence[ModelView]) -> Table:
 
 def endpoints(plan: PlanView) -> Table:
     """Where clients connect, and who loads models on demand."""
-    table = _table("endpoint", "url", "")
+    table = table_of("endpoint", "url", "")
     for row in plan.endpoints:
         state = "enabled" if row.enabled else "rendered, not enabled"
         engine = f"{state}; {plan.engine_detail}" if row.name in ("llama-swap", "router") else state
@@ -122,7 +122,7 @@ def show_model(row: ModelView) -> None:
 
 def memory(row: ModelView) -> Table:
     """What one server allocates, in llama.cpp's words."""
-    table = _table(
+    table = table_of(
         "device", ">model", ">context", ">compute", ">margin", ">prompt cache and the like"
     )
     for item in row.memory:
@@ -138,9 +138,15 @@ def memory(row: ModelView) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
+    """An empty table; a column whose name begins with ``>`` stands to the right."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
+    for index, column in enumerate(columns):
         right = column.startswith(">")
-        table.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
+        table.add_column(
+            column.lstrip(">"),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=index == 0,
+        )
     return table

@@ -1,0 +1,241 @@
+"""``llmgen models``: list, scan, add, rm, gc."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import LOCK, Read, read
+from llmgen.errors import ConfigError, Diagnostic, InputError
+from llmgen.units import show_count, show_size
+
+if TYPE_CHECKING:
+    from llmgen.config.model import Config
+    from llmgen.facts.lock_model import Lock
+    from llmgen.models.inventory import Listed
+
+
+@click.group(short_help="list, scan, add and remove models of llm.toml")
+def cli() -> None:
+    """Look after the models of llm.toml and the files on disk."""
+
+
+def _list(session: Session, pattern: str, *, names: bool) -> Outcome:
+    """List the models of llm.toml, those whose name contains PATTERN.
+
+    Size, quantisation and trained context are known once `llmgen lock` has read them.
+    """
+    from llmgen.models.inventory import listed
+
+    found = read(session)
+    rows = [
+        item
+        for item in listed(found.config, _lock(found).facts)
+        if any(pattern.lower() in name.lower() for name in (item.name, *item.names))
+    ]
+    return Outcome({"models": rows}, text=lambda: _show(rows, names=names))
+
+
+def _scan(session: Session) -> Outcome:
+    """Find model files in the models folder, Ollama, LM Studio and the caches of others.
+
+    What llm.toml already names is marked; add the others with `llmgen models add REFERENCE`.
+    """
+    from llmgen.facts.stores import find_stores, scan
+    from llmgen.resolve.references import references
+
+    found = read(session)
+    known = references(found.config)
+    rows = [
+        {
+            "ref": item.ref,
+            "path": str(item.path),
+            "size": item.size_bytes,
+            "named": item.ref in known,
+        }
+        for item in scan(find_stores(Path.home()), _folder(found.config))
+    ]
+    text = "\n".join(
+        f"{'*' if row['named'] else ' '} {show_size(row['size']):>9}  {row['ref']}" for row in rows
+    )
+    return Outcome(
+        {"found": rows}, text=text, said="* is in llm.toml" if rows else "no model files"
+    )
+
+
+def _add(session: Session, reference: str, *, name: str | None, **keys: Any) -> Outcome:  # noqa: ANN401
+    """Add a model to llm.toml: a file, ORG/REPO:QUANT of the Hub, or ollama:NAME.
+
+    The table is written at the end of the file; everything else stays as it is. Nothing is
+    downloaded: `llmgen lock` reads its facts, `llmgen pull` fetches it.
+    """
+    from llmgen.config.edit import append_table
+    from llmgen.models.inventory import name_for
+    from llmgen.resolve.names import claims
+
+    found = read(session)
+    source, title = _source(reference)
+    chosen = name or name_for(title, (claim for claim, _ in claims(found.config)))
+    table = {**source, **{key: value for key, value in keys.items() if value}}
+    text = append_table(found.sources[0].text, ("models", chosen), table)
+    _write(found, text)
+    return Outcome(
+        {"name": chosen, "table": table}, said=f"added [models.{chosen}]; now `llmgen lock`"
+    )
+
+
+def _rm(session: Session, names: tuple[str, ...], *, match: str | None) -> Outcome:
+    """Remove models from llm.toml, comments and order of the rest kept; no file is deleted.
+
+    A model that other keys name is not removed. `--match` takes a pattern such as `qwen*`.
+    """
+    from llmgen.config.edit import remove_table
+    from llmgen.models.inventory import users_of
+
+    found = read(session)
+    chosen = [*names, *(item for item in found.config.models if match and fnmatchcase(item, match))]
+    text = found.sources[0].text
+    for name in dict.fromkeys(chosen):
+        used = users_of(found.config, name)
+        if used:
+            raise found.located(
+                ConfigError(
+                    Diagnostic("models.in-use", f"`{name}` is still named here", used[0],
+                               hint="remove that first")
+                )
+            )  # fmt: skip
+        try:
+            text = remove_table(text, ("models", name))
+        except KeyError:
+            raise click.UsageError(
+                f"{found.sources[0].name} has no table [models.{name}]"
+            ) from None
+    if not chosen:
+        raise click.UsageError("no model is named" if not match else f"no model matches `{match}`")
+    _write(found, text)
+    return Outcome(
+        {"removed": chosen}, said=f"removed {', '.join(chosen)}; files stay (`models gc`)"
+    )
+
+
+def _gc(session: Session, *, delete: bool) -> Outcome:
+    """List model files below the models folder that llm.toml does not name, and broken links.
+
+    Nothing is deleted without `--delete`.
+    """
+    from llmgen.models.inventory import unneeded
+
+    found = read(session)
+    folder = _folder(found.config)
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.gguf"))}
+    broken = [name for name, path in files.items() if path.is_symlink() and not path.exists()]
+    whole = [name for name in files if name not in broken]
+    doomed = [*broken, *unneeded(found.config, _lock(found).facts, whole)]
+    sizes = {name: 0 if name in broken else files[name].lstat().st_size for name in doomed}
+    if delete:
+        for name in doomed:
+            files[name].unlink()
+    verb = "deleted" if delete else "would delete"
+    text = "\n".join(f"{show_size(size):>9}  {name}" for name, size in sizes.items())
+    said = f"{verb} {len(doomed)} files, {show_size(sum(sizes.values()))}"
+    return Outcome({"files": sizes, "deleted": delete}, text=text, said=said)
+
+
+def _folder(config: Config) -> Path:
+    from llmgen.layout import layout
+
+    return Path(layout(config.paths, config.services.scope).models)
+
+
+def _lock(found: Read) -> Lock:
+    from llmgen.facts.lock import read_lock
+
+    return read_lock(found.folder / LOCK)
+
+
+def _source(reference: str) -> tuple[dict[str, str], str]:
+    """The keys that say where a model comes from, and the text that its name is made of."""
+    kind, _, rest = reference.partition(":")
+    if kind in ("ollama", "lmstudio", "file"):
+        key = {"ollama": "ollama", "lmstudio": "lm_studio", "file": "model"}[kind]
+        return {key: rest}, rest
+    if reference.endswith(".gguf") and ":" not in reference:
+        return {"model": reference}, reference
+    repo, _, quant = reference.removeprefix("hf:").partition(":")
+    if repo.count("/") == 1 and quant:
+        return {"hf_repo": repo, "hf_file" if quant.endswith(".gguf") else "quant": quant}, repo
+    raise click.UsageError(f"`{reference}` is no file.gguf, ORG/REPO:QUANT or ollama:NAME")
+
+
+def _write(found: Read, text: str) -> None:
+    """Replace the first llm.toml, after the new text has been read as one."""
+    from llmgen.apply.files import write_file
+    from llmgen.config.load import load
+    from llmgen.config.source import parse
+
+    first, *others = found.sources
+    if first.name.startswith("<"):
+        raise click.UsageError("standard input cannot be edited; name a file with -c")
+    load((parse(first.name, text), *others))
+    path = Path(first.name)
+    try:
+        write_file(path, text.encode(), path.stat().st_mode & 0o777)
+    except OSError as error:
+        raise InputError(
+            Diagnostic("models.unwritable", f"`{path}` cannot be written: {error.strerror}")
+        ) from error
+
+
+def _show(rows: list[Listed], *, names: bool) -> None:
+    from llmgen.cli.tables import console, table_of
+
+    if names:
+        table = table_of("model", "also answers to")
+        for row in rows:
+            table.add_row(row.name, ", ".join(row.names) or "-")
+    else:
+        table = table_of("model", "role", "quant", ">size", ">trained for", "from")
+        for row in rows:
+            table.add_row(
+                row.name if row.enabled else f"({row.name})",
+                row.role,
+                row.quant or "-",
+                show_size(row.size_bytes) if row.size_bytes else "-",
+                show_count(row.trained_context) if row.trained_context else "-",
+                row.ref,
+            )
+    console().print(table)
+
+
+def _subcommands() -> Iterator[click.Command]:
+    pattern = click.argument("pattern", default="")
+    yield _made("list", pattern(click.option("--names", is_flag=True, help="All names.")(_list)))
+    yield _made("scan", _scan)
+    add = click.argument("reference")(_add)
+    for option in (
+        click.option(
+            "--alias", "aliases", multiple=True, metavar="NAME", help="Another name for it."
+        ),
+        click.option("--ctx-size", metavar="TOKENS", help="Context, such as 64K or max."),
+        click.option("--role", help="chat, completion, embedding, rerank or vision."),
+        click.option("--name", metavar="NAME", help="Its name; absent: from the file's name."),
+    ):
+        add = option(add)
+    yield _made("add", add)
+    match = click.option("--match", metavar="PATTERN", help="Every model of this pattern.")
+    yield _made("rm", click.argument("names", nargs=-1)(match(_rm)))
+    yield _made("gc", click.option("--delete", is_flag=True, help="Delete them.")(_gc))
+
+
+def _made(name: str, function: Any) -> click.Command:  # noqa: ANN401 - click's decorators
+    return command(name=name, short_help=(function.__doc__ or "").split("\n")[0])(function)
+
+
+for made in _subcommands():
+    cli.add_command(made)

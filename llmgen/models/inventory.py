@@ -1,0 +1,101 @@
+"""What llm.toml names against what is on disk: pure comparisons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from llmgen.config.model import Config
+from llmgen.errors import KeyPath
+from llmgen.facts.model import GgufFacts, ModelRef
+from llmgen.resolve.names import claims
+from llmgen.resolve.references import model_ref, references
+
+_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+_QUANT = re.compile(
+    r"[-.](IQ\d\w*|Q\d\w*|TQ\d\w*|MXFP4\w*|NVFP4|BF16|F16|F32)(?=$|[-.])", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One model of llm.toml; sizes 0 and ``quant`` empty where the lock does not know it."""
+
+    name: str
+    role: str
+    enabled: bool
+    ref: ModelRef
+    quant: str
+    size_bytes: int
+    trained_context: int
+    names: tuple[str, ...]
+
+
+def listed(config: Config, facts: Mapping[ModelRef, GgufFacts]) -> Iterator[Listed]:
+    """Every model of llm.toml in its order, joined with the lock where that knows it."""
+    names: dict[str, list[str]] = {}
+    for name, key in claims(config):
+        names.setdefault(str(key[1]), []).append(name)
+    for name, table in config.models.items():
+        ref = model_ref(table)
+        found = facts.get(ref)
+        context = found.hyperparameters.get("context_length", 0) if found else 0
+        yield Listed(
+            name=name,
+            role=table.role,
+            enabled=table.enable,
+            ref=ref,
+            quant=quant_of(found.files[0].name if found else ref),
+            size_bytes=found.size_bytes if found else 0,
+            trained_context=int(context) if isinstance(context, int | float) else 0,
+            names=tuple(names[name][1:]),
+        )
+
+
+def quant_of(file: str) -> str:
+    """The quantisation that a file's name says; empty when it says none."""
+    found = _QUANT.search(_SHARD.sub("", PurePosixPath(file).name.removesuffix(".gguf")))
+    return found[1].upper() if found else ""
+
+
+def name_for(file: str, taken: Iterable[str] = ()) -> str:
+    """A model name from a file's or repository's name, unlike every name taken."""
+    stem = _SHARD.sub("", PurePosixPath(file).name.removesuffix(".gguf"))
+    stem = re.sub(r"[-.]GGUF$", "", _QUANT.sub("", stem), flags=re.IGNORECASE)
+    base = re.sub(r"[^a-z0-9.]+", "-", stem.lower()).strip("-.") or "model"
+    used = set(taken)
+    candidates = (base, *(f"{base}-{number}" for number in range(2, len(used) + 3)))
+    return next(name for name in candidates if name not in used)
+
+
+def users_of(config: Config, name: str) -> list[KeyPath]:
+    """The keys outside the model's own table that use one of its names."""
+    own = {claim for claim, key in claims(config) if key[1] == name}
+    found: list[KeyPath] = []
+    for other, table in config.models.items():
+        for field in ("fallbacks", "context_window_fallbacks"):
+            for index, wanted in enumerate(getattr(table, field)):
+                if other != name and wanted in own:
+                    found.append(("models", other, field, index))
+    for field in ("together", "never_together"):
+        for row, group in enumerate(getattr(config.plan, field)):
+            found += [("plan", field, row, at) for at, wanted in enumerate(group) if wanted in own]
+    return found
+
+
+def unneeded(
+    config: Config, facts: Mapping[ModelRef, GgufFacts], on_disk: Iterable[str]
+) -> list[str]:
+    """Files below the models folder that neither llm.toml nor the lock of its models names."""
+    wanted = set()
+    for ref in references(config):
+        wanted.add(ref.partition(":")[2])
+        wanted |= {file.name for file in facts[ref].files} if ref in facts else set()
+    for table in config.models.values():
+        wanted |= {lora.path for lora in table.lora}
+    stems = {_SHARD.sub("", name.removesuffix(".gguf")) for name in wanted}
+    return sorted(
+        name for name in on_disk if _SHARD.sub("", name.removesuffix(".gguf")) not in stems
+    )

@@ -1,0 +1,83 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from llmgen.cli.boundary import root
+
+START = """# My machine.
+edition = 1
+[hardware]
+profile = "cpu"
+memory = "16GiB"
+[paths]
+home = "/home/me"
+models = "{folder}"
+[models.first]   # the first one
+model = "first.gguf"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "llm.toml").write_text(START.format(folder=tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def run(*words):
+    return CliRunner().invoke(root, words, prog_name="llmgen")
+
+
+def test_added_model_stands_at_the_end_and_the_rest_is_kept(folder):
+    before = (folder / "llm.toml").read_text()
+    result = run("models", "add", "org/Some-Model-GGUF:Q4_K_M", "--alias", "gpt-4o")
+    assert result.exit_code == 0, result.stderr
+    after = (folder / "llm.toml").read_text()
+    assert after.startswith(before)
+    assert '[models.some-model]\nhf_repo = "org/Some-Model-GGUF"\nquant = "Q4_K_M"' in after
+
+
+def test_added_model_that_llm_toml_refuses_changes_nothing(folder):
+    before = (folder / "llm.toml").read_text()
+    result = run("models", "add", "x.gguf", "--role", "singer")
+    assert result.exit_code == 3
+    assert "role" in result.stderr
+    assert (folder / "llm.toml").read_text() == before
+
+
+def test_removed_model_leaves_the_rest(folder):
+    run("models", "add", "x.gguf")
+    before = START.format(folder=folder / "models")
+    assert run("models", "rm", "x").exit_code == 0
+    assert (folder / "llm.toml").read_text() == before
+
+
+def test_model_that_others_name_is_not_removed(folder):
+    with (folder / "llm.toml").open("a") as stream:
+        stream.write('[models.second]\nmodel = "second.gguf"\nfallbacks = ["first"]\n')
+    result = run("models", "rm", "first")
+    assert result.exit_code == 3
+    assert "llm.toml:13" in result.stderr
+
+
+def test_scan_marks_what_llm_toml_names(folder):
+    for name in ("first.gguf", "other.gguf"):
+        (folder / "models" / name).write_bytes(b"GGUF")
+    document = json.loads(run("models", "scan", "--json").stdout)
+    assert {row["ref"]: row["named"] for row in document["data"]["found"]} == {
+        "file:first.gguf": True, "file:other.gguf": False,
+    }  # fmt: skip
+
+
+def test_gc_lists_and_deletes_only_when_told(folder):
+    models = folder / "models"
+    (models / "first.gguf").write_bytes(b"GGUF")
+    (models / "old.gguf").write_bytes(b"GGUF")
+    (models / "gone.gguf").symlink_to(models / "nowhere.gguf")
+    assert "old.gguf" in run("models", "gc").stdout
+    assert (models / "old.gguf").exists()
+    run("models", "gc", "--delete")
+    assert sorted(path.name for path in models.iterdir()) == ["first.gguf"]
