@@ -98,7 +98,7 @@ class Adviser:
     def _chain(
         self, suspects: Sequence[str], before: Stack, wrong: frozenset[object]
     ) -> Iterator[Advice]:
-        """One change after the other, each as far as it goes, until it fits; then the needed ones."""
+        """One change after the other, each as far as it goes, until it fits; then the needed."""
         library, left = self.library, self._size_of(self.library)
         made: list[Change] = []
         kinds = [(group[0].kind, group[0].model.name) for group in self._groups(library, suspects)]
