@@ -64,7 +64,7 @@ def _value(secret: Secret) -> str:
     if secret.env is not None:
         return os.environ[secret.env]
     if secret.file is not None:
-        return _first_line(Path(secret.file).expanduser())
+        return _first_line(Path(secret.file))
     return _first_line(Path(os.environ[CREDENTIALS]) / str(secret.credential))
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, InputError
+from llmgen.layout import Layout, expand
 from llmgen.plan.model import Plan
 
 Syntax = Literal["yaml", "env"]
@@ -116,3 +117,10 @@ def backend_secrets(plan: Plan) -> dict[str, Secret]:
         **{f"external.{name}": item.api_key for name, item in plan.library.external.items()},
     }
     return {name: secret for name, secret in named.items() if secret is not None}
+
+
+def absolute(secret: Secret, layout: Layout) -> Secret:
+    """The same reference with a whole path, since a service starts in another folder."""
+    if secret.file is None:
+        return secret
+    return Secret(file=str(layout.config / expand(secret.file, layout.home, ("paths", "home"))))

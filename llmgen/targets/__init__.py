@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmgen.targets import docs, envoy, launchd, llama_server, llama_swap, systemd
+from llmgen.targets import docs, envoy, launchd, litellm, llama_server, llama_swap, systemd
 from llmgen.targets.base import Target
 
 TARGETS: Final[dict[str, Target]] = {
     llama_swap.NAME: llama_swap,
     llama_server.NAME: llama_server,
     envoy.NAME: envoy,
+    litellm.NAME: litellm,
     systemd.NAME: systemd,
     launchd.NAME: launchd,
     docs.NAME: docs,

@@ -1,7 +1,7 @@
 """The stack that most live tests share: always-on models, llama-swap or the router, Envoy."""
 
-import readers
 import pytest
+import readers
 import stack as live
 
 TEXT = """
@@ -21,6 +21,10 @@ api_keys = [
     {{ name = "alice", secret = {{ env = "ALICE_KEY" }} }},
     {{ name = "bob", secret = {{ file = "{folder}/bob.key" }} }},
 ]
+[gateway.litellm]
+enable = true
+port = {litellm}
+master_key = {{ env = "MASTER_KEY" }}
 [models.small]
 model = "chat.gguf"
 keep = "always"
@@ -28,8 +32,11 @@ default = true
 parallel = 2
 ctx_size = 4096
 aliases = ["gpt-4o-mini", "Claude-Haiku-4-5"]
+chat_template_file = "{folder}/models/tools.jinja"
 [models.small.variants.small-short]
 params = {{ max_tokens = 3 }}
+[models.small.variants.small-long]
+params = {{ temperature = 0.2 }}
 [models.embed]
 model = "embed.gguf"
 role = "embedding"
@@ -39,10 +46,11 @@ aliases = ["text-embedding-3-small"]
 model = "rank.gguf"
 role = "rerank"
 ctx_size = 512
+aliases = ["rerank-1"]
 [models.coder]
 model = "coder.gguf"
 ctx_size = 2048
-aliases = ["gpt-4o", "claude-sonnet-4-5"]
+aliases = ["gpt-4o", "claude-local"]
 [models.long]
 model = "long.gguf"
 ctx_size = 8192
@@ -50,13 +58,19 @@ ctx_size = 8192
 params = {{ max_tokens = 3 }}
 """
 
+TEMPLATE = """{%- if tools %}{{ tools | tojson }}{% endif %}
+{%- for message in messages %}<{{ message.role }}>{{ message.content }}{% endfor %}
+{%- if add_generation_prompt %}<assistant>{% endif %}"""
+
 ALICE, BOB = "sk-planted-alice-0123456789", "sk-planted-bob-9876543210"
+MASTER = "sk-planted-master-5555555555"
 
 
 def settings(folder, engine):
-    ports = live.free_ports(6)
-    names = ("port", "envoy", "admin", "metrics", "model", "start")
-    return {"folder": folder, "engine": engine, **dict(zip(names, ports, strict=True))}
+    first = live.free_ports(30)
+    names = ("port", "envoy", "admin", "metrics", "litellm")
+    ports = {name: first + index for index, name in enumerate(names)}
+    return {"folder": folder, "engine": engine, "model": first + 10, "start": first + 20, **ports}
 
 
 def text_of(values):
@@ -67,12 +81,14 @@ def text_of(values):
 
 def make(folder, engine):
     live.write_models(folder / "models")
+    (folder / "models" / "tools.jinja").write_text(TEMPLATE)
     (folder / "bob.key").write_text(BOB + "\n")
     values = settings(folder, engine)
-    made = live.Stack(text_of(values), folder, {"ALICE_KEY": ALICE})
+    made = live.Stack(text_of(values), folder, {"ALICE_KEY": ALICE, "MASTER_KEY": MASTER})
     made.url = f"http://127.0.0.1:{values['envoy']}"
     made.admin = f"http://127.0.0.1:{values['admin']}"
     made.metrics = f"http://127.0.0.1:{values['metrics']}/metrics"
+    made.lite = f"http://127.0.0.1:{values['litellm']}"
     made.values = values
     return made
 
@@ -86,3 +102,11 @@ def stack(request, tmp_path_factory):
         pytest.skip("reader `llama-swap` is missing")
     with make(tmp_path_factory.mktemp(request.param), request.param) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def lite(stack):
+    """The same stack with LiteLLM as another front; it takes ten seconds to start."""
+    stack.start("litellm")
+    stack.wait("litellm", 90)
+    return stack

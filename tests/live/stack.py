@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,9 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import readers
+from gguf_writer import RERANKER, write_llama
 from making import config
 
-from gguf_writer import RERANKER, write_llama
 from llmgen.artifacts import Tree
 from llmgen.facts.local import read_model
 from llmgen.plan.place import place
@@ -51,12 +52,19 @@ llmgen = "{llmgen}"
 
 
 def free_ports(count):
-    """Ports that nobody listens on now, all different."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
+    """The first of ``count`` neighbouring ports that nobody listens on now."""
+    while True:
+        # Below the range that the kernel gives to clients (ip_local_port_range).
+        first = random.randrange(20000, 32000)
+        with ExitStack() as held:
+            try:
+                for port in range(first, first + count):
+                    item = held.enter_context(socket.socket())
+                    item.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    item.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
 
 
 def write_models(folder):
@@ -100,6 +108,9 @@ def install(tree):
 class Stack:
     """The services of a plan, each a process group of its own with its log in a file."""
 
+    # Started by who needs it.
+    later = ("litellm",)
+
     def __init__(self, text, folder, environment=None):
         self.folder, self.environment = Path(folder), environment or {}
         for name in ("home", "state", "logs"):
@@ -115,9 +126,10 @@ class Stack:
 
     def __enter__(self):
         try:
-            for name in self.services:
+            names = [name for name in self.services if name not in self.later]
+            for name in names:
                 self.start(name)
-            for name in self.services:
+            for name in names:
                 self.wait(name)
         except BaseException:
             self.__exit__()
@@ -144,12 +156,14 @@ class Stack:
 
     def before(self, name):
         """Run what a unit's ExecStartPre would."""
-        service = self.services[name]
-        for words in service.before:
-            done = subprocess.run(
-                words, env=self.variables(service), capture_output=True, text=True, timeout=60
-            )
-            assert done.returncode == 0, (words, done.stderr[-2000:])
+        for words in self.services[name].before:
+            self.run(words, self.variables(self.services[name]))
+
+    def run(self, words, variables=None):
+        done = subprocess.run(
+            words, env=variables, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, (words, done.stderr[-2000:])
 
     def start(self, name):
         self.before(name)
@@ -200,9 +214,7 @@ class Stack:
 def environment_file(path):
     """Variables of an environment file, read by a shell."""
     script = 'set -a; . "$1"; env -0'
-    done = subprocess.run(
-        ["sh", "-c", script, "sh", path], env={}, capture_output=True, check=True
-    )
+    done = subprocess.run(["sh", "-c", script, "sh", path], env={}, capture_output=True, check=True)
     pairs = (item.partition("=") for item in done.stdout.decode().split("\0") if item)
     return {key: value for key, _, value in pairs if key not in ("PWD", "OLDPWD", "_", "SHLVL")}
 

@@ -10,8 +10,7 @@ from typing import Any
 from llmgen.artifacts import Artifact
 from llmgen.gateway.command import DRAIN_SECONDS
 from llmgen.gateway.routes import RouteTable, routes
-from llmgen.gateway.secrets import Filled, Manifest, backend_secrets, placeholder
-from llmgen.layout import Layout
+from llmgen.gateway.secrets import Filled, Manifest, absolute, backend_secrets, placeholder
 from llmgen.plan.model import Plan
 from llmgen.targets.base import Render
 from llmgen.targets.envoy.clusters import clusters
@@ -63,19 +62,19 @@ class SecretView:
 
 def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     """The dynamic set, the static form for validation, the keys' manifest and the drain script."""
-    table, layout = routes(plan), plan.library.layout
+    table = routes(plan)
     values = _values(plan, table)
     # Written in this order at a change: a route never names a cluster that is not there yet.
     dynamic = [*(["sds.yaml"] if values["secrets"] else []), "cds.yaml", "rds.yaml", "lds.yaml"]
     for name in ("envoy.yaml", "static.yaml", *dynamic):
-        yield _artifact(layout, name, render(f"envoy/{name}.j2", **values))
-    yield _artifact(layout, "keys.json", manifest(plan, table, dynamic).content())
+        yield _artifact(plan, name, render(f"envoy/{name}.j2", **values))
+    yield _artifact(plan, "keys.json", manifest(plan, table, dynamic).content())
     script = render(
         "envoy/drain.sh.j2",
         admin_url=f"http://127.0.0.1:{values['admin_port']}",
         seconds=DRAIN_SECONDS,
     )
-    yield _artifact(layout, "drain.sh", script, mode=0o755)
+    yield _artifact(plan, "drain.sh", script, mode=0o755)
 
 
 def manifest(plan: Plan, table: RouteTable, files: list[str]) -> Manifest:
@@ -88,7 +87,10 @@ def manifest(plan: Plan, table: RouteTable, files: list[str]) -> Manifest:
     return Manifest(
         into=plan.library.layout.runtime / "envoy",
         files=tuple(Filled(name, "yaml") for name in files),
-        secrets={**clients, **served},
+        secrets={
+            name: absolute(item, plan.library.layout)
+            for name, item in {**clients, **served}.items()
+        },
         distinct=tuple(clients),
     )
 
@@ -119,6 +121,8 @@ def _secrets(plan: Plan, table: RouteTable) -> Iterator[SecretView]:
         yield SecretView("listener", tls={"cert": tls.cert, "key": tls.key, "folder": folder})
 
 
-def _artifact(layout: Layout, name: str, content: bytes, mode: int = 0o644) -> Artifact:
-    path = PurePosixPath("envoy") / name
-    return Artifact(path, content, NAME, mode, layout.config / path)
+def _artifact(plan: Plan, name: str, content: bytes, mode: int = 0o644) -> Artifact:
+    path, enabled = PurePosixPath(NAME, name), plan.library.config.gateway.envoy.enable
+    return Artifact(
+        path, content, NAME, mode, plan.library.layout.config / path if enabled else None
+    )

@@ -1,0 +1,156 @@
+"""LiteLLM's proxy as another front: one row for each model, aliases apart, keys by reference."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from llmgen.artifacts import Artifact
+from llmgen.gateway.backends import Backend, backends
+from llmgen.gateway.secrets import Filled, Manifest, absolute, backend_secrets, placeholder
+from llmgen.plan.model import Plan
+from llmgen.targets.base import Render
+
+NAME = "litellm"
+SUMMARY = "LiteLLM proxy: model rows, aliases, fallbacks, keys by reference"
+
+MASTER = "LITELLM_MASTER_KEY"
+# LiteLLM refuses to call a server without a key; llama-server without one ignores it.
+NO_KEY = "none"
+# LiteLLM's word for each role: which request its health check sends.
+MODES = {
+    "chat": "chat",
+    "vision": "chat",
+    "completion": "completion",
+    "embedding": "embedding",
+    "rerank": "rerank",
+    "transcription": "audio_transcription",
+    "speech": "audio_speech",
+    "image": "image_generation",
+}
+TEXT = ("chat", "vision", "completion")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry of model_list: a name, a server, what it can do."""
+
+    name: str
+    model: str
+    api_base: str
+    api_key: str
+    parallel: int
+    text: bool
+    info: dict[str, Any]
+    extra_body: dict[str, Any] | None = None
+
+
+def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
+    """config.yaml, and what ``llmgen keys`` makes the environment of."""
+    found, config = backends(plan), plan.library.config
+    table = config.gateway.litellm
+    secrets = _secrets(plan, found)
+    content = render(
+        "litellm/config.yaml.j2",
+        rows=[row for item in found for row in rows(item)],
+        timeout=table.request_timeout,
+        aliases={alias: name for item in found for alias, name in _aliases(item)},
+        pre_call_checks=any(item.model.context_window_fallbacks for item in plan.placements),
+        fallbacks=_fallbacks(plan, "fallbacks"),
+        context_window_fallbacks=_fallbacks(plan, "context_window_fallbacks"),
+        prometheus=table.prometheus,
+        max_budget=table.max_budget,
+        master_key=f"os.environ/{MASTER}" if table.master_key else None,
+    )
+    variables = [(variable(name), placeholder(name)) for name in secrets]
+    manifest = Manifest(
+        into=plan.library.layout.runtime / NAME,
+        files=(Filled("keys.env", "env"),),
+        secrets={name: absolute(item, plan.library.layout) for name, item in secrets.items()},
+    )
+    for name, data in (
+        ("config.yaml", content),
+        ("keys.env", render("litellm/keys.env.j2", variables=variables)),
+        ("keys.json", manifest.content()),
+    ):
+        path = PurePosixPath(NAME, name)
+        install = plan.library.layout.config / path if table.enable else None
+        yield Artifact(path, data, NAME, install=install)
+
+
+def rows(backend: Backend) -> Iterator[Row]:
+    """One row for each server of a model, and for each variant."""
+    yield from _rows(backend, backend.model, backend.upstream or backend.model, None)
+    swap = backend.engine == "llama_swap"
+    for variant in backend.variants:
+        # llama-swap knows the variant; every other server is told its parameters.
+        params = None if swap else json.loads("{" + variant.params + "}")
+        yield from _rows(
+            backend, variant.names[0], variant.names[0] if swap else backend.model, params
+        )
+
+
+def variable(name: str) -> str:
+    """The environment variable of a secret."""
+    if name == "master":
+        return MASTER
+    return "LLM_KEY_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def _rows(
+    backend: Backend, name: str, upstream: str, extra_body: dict[str, Any] | None
+) -> Iterator[Row]:
+    # The openai provider has no rerank (BerriAI/litellm#13793).
+    provider = "hosted_vllm" if backend.role == "rerank" else "openai"
+    scheme = "https" if backend.tls else "http"
+    for endpoint in backend.endpoints:
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        yield Row(
+            name=name,
+            model=f"{provider}/{upstream}",
+            api_base=f"{scheme}://{host}:{endpoint.port}{backend.prefix}/v1",
+            api_key=f"os.environ/{variable(backend.secret)}" if backend.secret else NO_KEY,
+            parallel=backend.slots * 4,
+            text=backend.role in TEXT,
+            info=_info(backend),
+            extra_body=extra_body,
+        )
+
+
+def _info(backend: Backend) -> dict[str, Any]:
+    info: dict[str, Any] = {"mode": MODES[backend.role]}
+    if backend.context:
+        info |= {"max_input_tokens": backend.context, "max_tokens": backend.context}
+    info |= {"input_cost_per_token": 0, "output_cost_per_token": 0}
+    if backend.role in TEXT:
+        info |= {"supports_function_calling": True, "supports_response_schema": True}
+        info |= {"supports_vision": True} if backend.pictures else {}
+    return info
+
+
+def _aliases(backend: Backend) -> Iterator[tuple[str, str]]:
+    for alias in backend.aliases:
+        yield alias, backend.model
+    for variant in backend.variants:
+        for alias in variant.names[1:]:
+            yield alias, variant.names[0]
+
+
+def _secrets(plan: Plan, found: tuple[Backend, ...]) -> dict[str, Any]:
+    master = plan.library.config.gateway.litellm.master_key
+    wanted = {item.secret for item in found}
+    served = {name: item for name, item in backend_secrets(plan).items() if name in wanted}
+    return {**({"master": master} if master else {}), **served}
+
+
+def _fallbacks(plan: Plan, which: str) -> list[dict[str, list[str]]]:
+    return [
+        {name: list(getattr(item.model, which))}
+        for item in plan.placements
+        if getattr(item.model, which)
+        for name in item.model.names
+    ]
