@@ -36,6 +36,5 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "keys": ("llmgen.cli.keys", "fill the gateways' keys into the private runtime folder"),
     "firewall": ("llmgen.cli.firewall", "the exact rules for what is exposed"),
     "schema": ("llmgen.cli.schema", "the JSON Schema of llm.toml"),
-    "migrate": ("llmgen.cli.migrate", "rewrite llm.toml for a newer edition"),
     "completion": ("llmgen.cli.completion", "shell completion for bash, zsh or fish"),
 }
