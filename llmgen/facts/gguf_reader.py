@@ -20,7 +20,7 @@ LONGEST_NAME, LONGEST_KEY, MOST_DIMENSIONS = 63, 65535, 4
 MOST_TENSORS, MOST_KEYS, MOST_ELEMENTS = 200_000, 20_000, 500_000
 # Longer arrays are vocabularies and tables: no rule of the budget reads one.
 LONGEST_KEPT_ARRAY, LONGEST_KEPT_STRING = 4096, 4096
-_STRING, _ARRAY = 8, 9
+_U32, _STRING, _ARRAY = 4, 8, 9
 _SCALARS: Final = dict(enumerate(("B", "b", "H", "h", "I", "i", "f", "?", "", "", "Q", "q", "d")))
 _LARGEST: Final = 2**63 - 1
 
@@ -78,17 +78,18 @@ class Reader:
 
     def values(self, count: int) -> None:
         """Read ``count`` keys with their values into ``found`` and ``lengths``."""
-        seen: set[str] = set()
+        seen: set[bytes] = set()
         for _ in range(count):
-            key = self._string("a key", LONGEST_KEY)
-            if not key or key in seen:
-                what = "twice" if key else "without a name"
-                raise refused(
-                    "duplicate-key", f"`{self._window.name}` has a key {what}: `{shown(key)}`"
-                )
-            seen.add(key)
+            raw = self._raw("a key", LONGEST_KEY)
+            key = raw.decode("utf-8", "replace")
+            if not raw or raw in seen:
+                what = "twice" if raw else "without a name"
+                name = self._window.name
+                raise refused("duplicate-key", f"`{name}` has a key {what}: `{shown(key)}`")
+            seen.add(raw)
             value = self._value(key, self._int("a value's type"))
-            if value is not None:
+            # Nobody asks for a key that is no text.
+            if value is not None and "\N{REPLACEMENT CHARACTER}" not in key:
                 self.found[key] = value
 
     def tensors(self, count: int, alignment: int) -> tuple[Tensor, ...]:
@@ -107,7 +108,7 @@ class Reader:
 
     def _tensor(self, expected: int) -> Tensor:
         window = self._window
-        name = self._string("a tensor's name", LONGEST_NAME)
+        name = self._name()
         dimensions = self._int("a tensor")
         if dimensions > MOST_DIMENSIONS:
             raise self._refused("tensor-shape", name, f"has {dimensions} dimensions")
@@ -123,6 +124,13 @@ class Reader:
                 f"starts at {offset} instead of {expected}: tensors overlap or have gaps",
             )
         return Tensor(name, kind.name, tuple(shape) or (1,), offset, size)
+
+    def _name(self) -> str:
+        raw = self._raw("a tensor's name", LONGEST_NAME)
+        name = raw.decode("utf-8", "replace")
+        if not name.isprintable() or "\N{REPLACEMENT CHARACTER}" in name:
+            raise self._refused("tensor-name", name, "has a name that is no text")
+        return name
 
     def _type(self, name: str, number: int) -> GgmlType:
         kind = BY_ID.get(number)
@@ -157,6 +165,8 @@ class Reader:
             return self._text(key)
         if number == _ARRAY:
             return self._array(key)
+        if key == "general.alignment" and number != _U32:
+            raise refused("alignment", f"`{key}` of `{self._window.name}` has the wrong type")
         value = self._numbers(key, number, 1)[0]
         return None if isinstance(value, float) and not isfinite(value) else value
 
@@ -192,7 +202,10 @@ class Reader:
     def _strings(self, key: str, count: int) -> tuple[str, ...] | None:
         if count <= LONGEST_KEPT_ARRAY and not key.startswith("tokenizer."):
             self._keep(count)
-            return tuple(self._string(f"the array `{shown(key)}`", _LARGEST) for _ in range(count))
+            return tuple(
+                self._raw(f"the array `{shown(key)}`", _LARGEST).decode("utf-8", "replace")
+                for _ in range(count)
+            )
         self._skip_strings(key, count)
         return None
 
@@ -224,12 +237,12 @@ class Reader:
             )
         return self._scalars[number]
 
-    def _string(self, what: str, longest: int) -> str:
+    def _raw(self, what: str, longest: int) -> bytes:
         length = self._long(what)
         if length > longest:
             raise refused("long-name", f"{what} of `{self._window.name}` has {length} bytes")
         begin = self._window.need(length, what)
-        return self._window.data[begin : begin + length].decode("utf-8", "replace")
+        return self._window.data[begin : begin + length]
 
     def _int(self, what: str) -> int:
         return int(self._u32.unpack_from(self._window.data, self._window.need(4, what))[0])

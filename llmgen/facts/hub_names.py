@@ -50,7 +50,7 @@ def hub_ref(ref: ModelRef) -> HubRef:
 
 def choose(files: Iterable[HubFile], ref: HubRef) -> tuple[HubFile, ...]:
     """The model's files, the first shard first; InputError lists what there is instead."""
-    models = {file.path: file for file in files if file.path.lower().endswith(".gguf")}
+    models = {file.path: file for file in files if _is_safe(file.path)}
     first = _first(sorted(models), ref)
     parts = shard(first)
     names = shard_names(first, parts[2] if parts else 1)
@@ -77,6 +77,15 @@ def _first(names: Sequence[str], ref: HubRef) -> str:
     if len(found) > 1:
         raise _absent(found, ref, f"has several files of `{ref.what or DEFAULT_QUANT}`")
     return found[0]
+
+
+def _is_safe(path: str) -> bool:
+    """A GGUF file whose path stays below its repository and fits into a line."""
+    return (
+        path.lower().endswith(".gguf")
+        and path.isprintable()
+        and {"", ".", ".."}.isdisjoint(path.split("/"))
+    )
 
 
 def _is_model(name: str) -> bool:
