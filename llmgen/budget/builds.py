@@ -11,32 +11,53 @@ from typing import Final
 OLDEST: Final = 9464
 NEWEST: Final = 11739
 DEFAULT: Final = 11434
+_EVER: Final = 10**9
 
 
 class Rule(Enum):
     """A rule that only some builds follow."""
 
     LOGITS_FOR_MICRO_BATCH = "logits for the whole micro-batch"
-    WIDE_MASK = "f32 mask and its f16 copy"
     NEXTN_CACHED = "the nextn block has a cache"
     NEXTN_LOADED = "the nextn block is loaded"
-    ONE_MORE_ACTIVATION = "one more activation block is alive"
+    NEXTN_BIAS_LOADED = "the attention biases of the nextn block are loaded"
+    NO_INDEXER = "no cache for the indexer"
+    EVERY_INDEXER = "indexer keys on every layer"
+    ONE_POOLED_ROW = "pooled indexers keep one row"
+    SCALAR_PATTERN_IGNORED = "a scalar window pattern does not replace the period"
+    MIXED_BATCH = "a batch may mix tokens and embeddings"
+    POOLED_WITHOUT_LOGITS = "no logits for the tokens that last-token pooling drops"
+    ENCODER_STREAM = "one more residual stream in encoders"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``rule`` holds from build ``since`` up to, and without, ``until``."""
+    """``rule`` holds from build ``since`` up to, and without, ``until``; () is any architecture."""
 
     rule: Rule
-    since: int = 0
-    until: int = 10**9
-    architectures: tuple[str, ...] = ()
-    source: str = ""
+    since: int
+    until: int
+    architectures: tuple[str, ...]
+    source: str
 
 
+_SCALAR: Final = ("afmoe", "cohere2", "exaone-moe", "gemma3", "olmo2", "plamo3")
+_QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
+
+# "a…b" in a source: the program of build a still followed the old rule, that of b the new one.
 STEPS: Final[tuple[Step, ...]] = (
-    Step(Rule.LOGITS_FOR_MICRO_BATCH, until=9464, source="PR 23861, 23988"),
-    Step(Rule.WIDE_MASK, until=9410, source="PR 23764"),
+    Step(Rule.LOGITS_FOR_MICRO_BATCH, 0, 9464, (), "PR 23861, 23988"),
+    Step(Rule.NEXTN_CACHED, 9465, 10952, ("glm4moe",), "9464…9554, 10837…10952"),
+    Step(Rule.NEXTN_CACHED, 9465, 10236, ("glm-dsa",), "9464…9554, 10152…10236"),
+    Step(Rule.NO_INDEXER, 0, 10133, ("glm-dsa",), "10069…10133"),
+    Step(Rule.EVERY_INDEXER, 10133, 10236, ("glm-dsa",), "10069…10133, 10152…10236"),
+    Step(Rule.NEXTN_LOADED, 0, 10236, _QWEN_MTP, "10152…10236"),
+    Step(Rule.NEXTN_BIAS_LOADED, 0, 10335, ("glm4moe",), "10236…10335"),
+    Step(Rule.SCALAR_PATTERN_IGNORED, 0, 11067, _SCALAR, "10952…11067"),
+    Step(Rule.ONE_POOLED_ROW, 0, 11391, ("qwen4exp",), "11327…11391"),
+    Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
+    Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
+    Step(Rule.ENCODER_STREAM, 11739, _EVER, ("bert",), "11548…11739"),
 )
 
 

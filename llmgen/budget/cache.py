@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from llmgen.budget.architectures import Family, Indexer, Recurrent
+from llmgen.budget.builds import Rule
 from llmgen.budget.geometry import Geometry
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.rows import F32, padded, row_bytes
@@ -61,7 +62,8 @@ def context_shares(
 def _shares(sizes: _Sizes) -> Iterator[Share]:
     model, mtp = sizes.model, sizes.cache.mtp
     owners = range(model.owners)
-    trunk = [il for il in owners if il < model.trunk]
+    cached = model.layers if Rule.NEXTN_CACHED in model.build else model.trunk
+    trunk = [il for il in owners if il < cached]
     tail = [il for il in owners if il >= model.trunk]
     match model.rules.family:
         case Family.INDEXED:

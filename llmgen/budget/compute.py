@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from llmgen.budget.architectures import Family
+from llmgen.budget.builds import Rule
 from llmgen.budget.geometry import Geometry
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.rows import F32, padded
@@ -25,6 +26,8 @@ _UNGATED_EXPERTS: Final = ("nemotron_h_moe",)
 _PARALLEL: Final = ("command-r", "cohere2", "cohere2moe", "falcon", "phi2", "gptj", "plamo")
 # No logits in the graph of an embedding server.
 _NO_LOGITS: Final = ("lfm2", "lfm2moe")
+# Queries of their widest layers end in the place of an input: fused or recurrent.
+_NARROW: Final = ("phi3", "qwen35", "lfm2", "lfm2moe", "granitehybrid")
 # Encoders with windowed and full layers.
 _TWO_MASKS: Final = ("gemma-embedding", "modern-bert")
 # Four positions for each token (M-RoPE).
@@ -33,7 +36,7 @@ _FOUR_POSITIONS: Final = (
     *("glm4", "paddleocr", "hunyuan_vl", "ernie4_5-moe"),
 )
 # Streams that are alive beside the logits of a whole micro-batch.
-_LOGIT_STREAMS: Final = 4
+_LOGIT_STREAMS: Final = 5
 # Residual streams that the copies keep alive, on the first device and on later ones.
 _COPIED_STREAMS: Final = {Family.ENCODER: (9, 2), Family.RECURRENT: (21, 24)}
 _DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")
@@ -54,8 +57,17 @@ class Work:
     model: Hyperparameters
     counts: Geometry
     flash: bool
-    # Whether the cache is where the layers are.
+    # Whether the cache is where the layers are, and the types of its rows.
     kv_offload: bool = True
+    type_k: str = "f16"
+    type_v: str = "f16"
+    # How a server pools embeddings; empty in one that completes text.
+    pooling: str = ""
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the graph has inputs for batches of tokens and embeddings."""
+        return Rule.MIXED_BATCH in self.model.build
 
     @property
     def column(self) -> int:
@@ -164,8 +176,12 @@ def visited_compute(work: Work, *, layers: bool, experts: bool) -> Stage:
 
 def host_only_compute(work: Work) -> Stage:
     """The buffer when nothing is offloaded: the embedding of the input is in it, too."""
-    found = device_compute(work)
-    return Stage(found.what, found.bytes + work.stream + 2 * work.column)
+    found, beside = device_compute(work), work.stream + 2 * work.column
+    if work.input_stream > work.stream:
+        beside -= 6 * work.stream
+    if work.model.name in _UNGATED_ENCODERS and work.mixed:
+        beside += 2 * work.stream + work.column
+    return Stage(found.what, found.bytes + beside)
 
 
 def output_compute(work: Work) -> Stage:
@@ -180,7 +196,7 @@ def host_compute(work: Work) -> int:
     """The host's buffer when everything is offloaded: the inputs of the graph."""
     scores = work.mask if work.indexed else 0
     inputs = _inputs(work) + 2 * work.column
-    rows = 3 * work.input_stream + work.stream
+    rows = (3 if work.mixed else 1) * work.input_stream + work.stream
     if work.model.name in _UNGATED_ENCODERS:
         rows += work.stream
     return work.mask + rows + work.layer_inputs + scores + inputs
@@ -191,10 +207,10 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
     base = work.mask + _front(work)
     if run.output and work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
         rows = work.counts.outputs * F32
-        streams = (
-            _LOGIT_STREAMS * work.stream if work.counts.outputs == work.counts.ubatch else base
+        every = work.counts.outputs == work.counts.ubatch
+        yield Stage(
+            "logits", (_beside_logits(work) if every else base) + rows * work.model.vocabulary
         )
-        yield Stage("logits", streams + rows * work.model.vocabulary)
     yield from _feed_forward(work, base, run)
     if not work.kv_offload:
         yield _sent_to_host(work, base)
@@ -202,26 +218,51 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
     yield from _recurrent(work, base)
 
 
+def _beside_logits(work: Work) -> int:
+    """What is alive beside the logits of a whole micro-batch: no mask any more."""
+    deep = 25 * work.stream if work.input_stream > work.stream else 0
+    return _LOGIT_STREAMS * work.stream + deep
+
+
 def _is_pooled(work: Work) -> bool:
-    """Some embedding models have no logits in their graph when every token is an output."""
-    return work.model.name in _NO_LOGITS and work.counts.outputs == work.counts.ubatch
+    """Some embedding servers have no logits in their graph."""
+    if work.counts.outputs != work.counts.ubatch:
+        return False
+    last = Rule.POOLED_WITHOUT_LOGITS in work.model.build and work.pooling in ("last", "rank")
+    return last or work.model.name in _NO_LOGITS
 
 
 def _front(work: Work) -> int:
     """Residual streams and their inputs, which stay while a block computes."""
-    streams = 4
+    streams, deep = 4 * work.stream, 16 * work.stream
+    if not work.mixed:
+        streams, deep = _older_front(work), 11 * work.stream
     if work.model.name in _UNGATED_ENCODERS:
-        streams = 2
+        streams = (3 if Rule.ENCODER_STREAM in work.model.build else 2) * work.stream
     elif work.model.name in _PARALLEL:
-        streams = 5
-    deep = 16 * work.stream if work.input_stream > work.stream else 0
-    return streams * work.stream + work.layer_inputs + deep
+        streams += work.stream
+    if work.input_stream == work.stream:
+        deep = 0
+    return streams + work.layer_inputs + deep
+
+
+def _older_front(work: Work) -> int:
+    """Before batches could mix tokens and embeddings, one input less stayed."""
+    model = work.model
+    if model.mla:
+        return 3 * work.stream
+    if model.name in _NARROW or model.rules.family is Family.ENCODER:
+        return 2 * work.stream
+    if model.name in _DELTA:
+        return 3 * work.stream
+    return 2 * work.stream + min(work.query, 2 * work.stream)
 
 
 def _inputs(work: Work) -> int:
     """Positions, cache indices and output rows: a few columns of integers."""
     model = work.model
     columns = 6 if model.name in _FOUR_POSITIONS else 3
+    columns -= 0 if work.mixed else 3
     if model.rules.has_cache and model.rules.family is not Family.RECURRENT:
         columns += _cache_indices(work) * (2 if model.windows.used else 1)
     elif model.rules.family is Family.ENCODER:
@@ -279,12 +320,24 @@ def _attention(work: Work, base: int) -> Stage:
     if not work.flash:
         return Stage("attention scores", base + _unfused(work, heads))
     if not model.mla:
-        return Stage("attention", base + 3 * work.query)
+        return Stage("attention", base + max(3 * work.query, _cast_cache(work)))
     # Query, its rotated part, its absorbed part, and both parts joined.
     latent = model.header.count("attention.kv_lora_rank", 512)
     rotated = model.key_length - latent
     width = model.header.count("attention.key_length_mla") + rotated + latent + model.key_length
     return Stage("latent attention", base + heads * width * work.column)
+
+
+def _cast_cache(work: Work) -> int:
+    """Flash attention reads f32 rows through an f16 copy of one layer's whole cache."""
+    model, cells = work.model, work.counts.cells * work.counts.streams
+    rows = 0
+    if not model.rules.has_cache:
+        return 0
+    for cache_type, width in ((work.type_k, model.key_width), (work.type_v, model.value_width)):
+        if cache_type == "f32":
+            rows += max(map(width, range(model.layers)), default=0)
+    return 2 * rows * cells
 
 
 def _unfused(work: Work, heads: int) -> int:

@@ -18,7 +18,7 @@ from llmgen.budget.compute import (
     pipeline_copies,
     visited_compute,
 )
-from llmgen.budget.geometry import Geometry, geometry
+from llmgen.budget.geometry import Geometry, geometry, pooling
 from llmgen.budget.host import host_memory
 from llmgen.budget.hyperparameters import Hyperparameters, hyperparameters
 from llmgen.budget.margin import margin
@@ -67,7 +67,7 @@ def estimate(
 
     Raises SettingRefused where the server would not start.
     """
-    contexts = tuple(_contexts(facts, settings, draft))
+    contexts = tuple(_contexts(facts, settings, build, draft))
     main = contexts[0]
     memory = _summed(contexts, settings)
     if mmproj is not None:
@@ -85,22 +85,22 @@ def estimate(
 
 
 def _contexts(
-    facts: GgufFacts, settings: ServerSettings, draft: GgufFacts | None
+    facts: GgufFacts, settings: ServerSettings, build: int, draft: GgufFacts | None
 ) -> Iterator[Context]:
     """The main context, then the one that drafts, if any."""
     drafting = settings.draft or DraftSettings()
     mtp = drafting.spec_type == _MTP
     rolled = drafting.n_max if drafting.spec_type in _ROLLS_BACK else 0
     drafted = drafting.n_max if drafting.spec_type != "none" else 0
-    main = context(facts, settings, rollback=rolled, drafted=drafted, nextn=mtp)
+    main = context(facts, settings, build, rollback=rolled, drafted=drafted, nextn=mtp)
     yield main
     if draft is not None:
-        yield context(draft, _draft_settings(settings, drafting, main))
+        yield context(draft, _draft_settings(settings, drafting, main), build)
     elif mtp:
         own = replace(
             settings, cache_type_k=drafting.cache_type_k, cache_type_v=drafting.cache_type_v
         )
-        yield replace(context(facts, own, mtp=True, nextn=True), weights=Weights({}, 0))
+        yield replace(context(facts, own, build, mtp=True, nextn=True), weights=Weights({}, 0))
 
 
 def _draft_settings(
@@ -123,6 +123,7 @@ def _draft_settings(
 def context(
     facts: GgufFacts,
     settings: ServerSettings,
+    build: int = DEFAULT,
     *,
     rollback: int = 0,
     drafted: int = 0,
@@ -130,7 +131,7 @@ def context(
     nextn: bool = False,
 ) -> Context:
     """Size one model's context; ``nextn`` loads its MTP blocks, ``mtp`` runs them."""
-    model = hyperparameters(facts)
+    model = hyperparameters(facts, build)
     flash = flash_attention(model, settings)
     check_cache_types(model, settings.cache_type_k, settings.cache_type_v, flash=flash)
     counts = geometry(model, settings, drafted=drafted)
@@ -142,7 +143,15 @@ def context(
         placement=placement,
         weights=weights(facts.tensors, model, placement, settings, nextn_loaded=nextn),
         shares=context_shares(model, counts, cache),
-        work=Work(model, counts, flash, settings.kv_offload),
+        work=Work(
+            model=model,
+            counts=counts,
+            flash=flash,
+            kv_offload=settings.kv_offload,
+            type_k=settings.cache_type_k,
+            type_v=settings.cache_type_v,
+            pooling=pooling(model, settings),
+        ),
         pipelined=settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe,
     )
 

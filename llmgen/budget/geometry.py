@@ -15,6 +15,8 @@ from llmgen.budget.rows import padded
 # `--parallel` left to the server: four slots that share one cache (PR 16736).
 AUTO_SLOTS = 4
 _UNIT = 256
+# llama_pooling_type in include/llama.h.
+_POOLING = {0: "none", 1: "mean", 2: "cls", 3: "last", 4: "rank"}
 _MOST_SLOTS = 256  # LLAMA_MAX_SEQ
 
 
@@ -63,6 +65,13 @@ def geometry(model: Hyperparameters, settings: ServerSettings, *, drafted: int =
 def all_rows(settings: ServerSettings) -> bool:
     """Whether the server computes an output for every token: embedding and rerank servers."""
     return settings.embedding or settings.pooling not in ("", "none")
+
+
+def pooling(model: Hyperparameters, settings: ServerSettings) -> str:
+    """How a server pools embeddings: what the option says, else the header."""
+    if settings.pooling or not settings.embedding:
+        return settings.pooling
+    return _POOLING.get(model.header.count("pooling_type"), "")
 
 
 def _slots(settings: ServerSettings) -> tuple[int, bool]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from llmgen.budget.architectures import Architecture, Family, architecture
+from llmgen.budget.builds import DEFAULT, Rule
+from llmgen.budget.builds import rules as build_rules
 from llmgen.budget.header import MOST_LAYERS, Header
 from llmgen.budget.indexer import indexed_layers, indexer_width
 from llmgen.budget.model import SettingRefused
@@ -23,6 +25,7 @@ class Hyperparameters:
 
     name: str
     rules: Architecture
+    build: frozenset[Rule]
     header: Header
     layers: int
     blocks: int
@@ -60,8 +63,11 @@ class Hyperparameters:
         return (self.value_length_window if windowed else self.value_length) * self.kv_heads[layer]
 
 
-def hyperparameters(facts: GgufFacts, *, nextn_loaded: bool = True) -> Hyperparameters:
-    """Read ``facts`` by the rules of its architecture."""
+def hyperparameters(
+    facts: GgufFacts, build: int = DEFAULT, *, nextn_loaded: bool = True
+) -> Hyperparameters:
+    """Read ``facts`` by the rules of its architecture and of a build."""
+    steps = build_rules(build, facts.architecture)
     header, rules = Header(facts.hyperparameters), architecture(facts.architecture)
     name, blocks = facts.architecture, header.needed("block_count")
     if not 0 < blocks <= MOST_LAYERS:
@@ -82,6 +88,7 @@ def hyperparameters(facts: GgufFacts, *, nextn_loaded: bool = True) -> Hyperpara
     found = Hyperparameters(
         name=name,
         rules=rules,
+        build=steps,
         header=header,
         layers=blocks,
         blocks=blocks,
@@ -97,11 +104,18 @@ def hyperparameters(facts: GgufFacts, *, nextn_loaded: bool = True) -> Hyperpara
         value_length_window=header.count("attention.value_length_swa", value),
         mla=_is_latent(rules, header),
         owners=_owners(name, header, blocks),
-        windows=spread_windows(name, rules.window, header, trunk, recurrent),
+        windows=spread_windows(
+            name,
+            rules.window,
+            header,
+            trunk,
+            recurrent,
+            scalar=Rule.SCALAR_PATTERN_IGNORED not in steps,
+        ),
         recurrent=recurrent,
         rows=state_rows(name, rules, header, heads[0], key),
-        indexer_width=indexer_width(name, header),
-        indexed=indexed_layers(name, header, blocks, nextn),
+        indexer_width=indexer_width(name, header, steps),
+        indexed=indexed_layers(name, header, blocks, nextn, steps),
     )
     return _reshaped(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.header import Header
 
 # glm-dsa without `indexer.types`: from this trained context on, GLM-5.2's default pattern.
@@ -15,15 +16,21 @@ _EVERY_LAYER = ("glm-dsa", "glm5-next", "deepseek32")
 _POOLED_ROWS: Final = {"qwen4exp": 2}
 
 
-def indexer_width(name: str, header: Header) -> int:
+def indexer_width(name: str, header: Header, steps: frozenset[Rule]) -> int:
     """Elements of one indexer key."""
-    pooled = header.count("attention.indexer.kpool") > 0
+    if Rule.NO_INDEXER in steps:
+        return 0
+    pooled = header.count("attention.indexer.kpool") > 0 and Rule.ONE_POOLED_ROW not in steps
     rows = _POOLED_ROWS.get(name, 3) if pooled else 1
     return header.count("attention.indexer.key_length") * rows
 
 
-def indexed_layers(name: str, header: Header, blocks: int, nextn: int) -> tuple[bool, ...]:
+def indexed_layers(
+    name: str, header: Header, blocks: int, nextn: int, steps: frozenset[Rule]
+) -> tuple[bool, ...]:
     """Mark the layers whose indexer is a full one."""
+    if Rule.EVERY_INDEXER in steps:
+        return (True,) * blocks
     listed = header.listed("attention.indexer.types")
     if listed:
         marks = tuple(bool(item) for item in listed[: blocks - nextn])

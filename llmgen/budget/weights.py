@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from llmgen.budget.architectures import Family
+from llmgen.budget.builds import Rule
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import HOST, ServerSettings
 from llmgen.budget.overrides import Overrides, is_expert, overrides
@@ -38,6 +39,7 @@ _NORM_AT_END: Final = ("lfm2", "lfm2moe")
 # Their loaders ask for the output matrix before the embedding. Where both are the same tensor on
 # the host, that makes two copies, unless the file is mapped.
 _OUTPUT_FIRST: Final = ("gemma3n", "gemma4", "gemma4-assistant")
+_ATTENTION_BIASES: Final = tuple(f"blk.#.attn_{name}.bias" for name in "qkv")
 # GGML_OP_NONE: no graph reads them.
 _UNUSED: Final = ("masked_embd_centroids.", "masked_embd_ordering.")
 
@@ -67,12 +69,14 @@ def weights(
     nextn_loaded: bool,
 ) -> Weights:
     """Sum the loaded tensors by device."""
+    nextn_loaded = nextn_loaded or Rule.NEXTN_LOADED in model.build
     on: dict[str, Counter[str]] = {name: Counter() for name in (HOST, *placement.devices)}
     loading = _Loading(
         model.name,
         placement,
         overrides(settings),
         last=model.blocks if nextn_loaded else model.blocks - model.nextn,
+        biased=Rule.NEXTN_BIAS_LOADED in model.build,
         tied=_is_tied(tensors, model),
         mapped=is_mapped(settings),
     )
@@ -111,7 +115,9 @@ class _Loading:
     name: str
     placement: Placement
     moved: Overrides
+    # Where the loaded layers end, and whether attention biases are loaded behind them.
     last: int
+    biased: bool
     tied: bool
     mapped: bool
 
@@ -119,7 +125,8 @@ class _Loading:
         """How many tensors of a group lie on each device."""
         if not group.layers:
             return self._outside(group)
-        layers = [il for il in group.layers if il < self.last]
+        late = self.biased and group.pattern in _ATTENTION_BIASES
+        layers = [il for il in group.layers if late or il < self.last]
         if not self.moved:
             return Counter(map(self.placement.of, layers))
         return Counter(self.moved.of(group, il) or self.placement.of(il) for il in layers)

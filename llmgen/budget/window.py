@@ -26,8 +26,13 @@ def spread_windows(
     header: Header,
     trunk: int,
     recurrent: tuple[bool, ...],
+    *,
+    scalar: bool = True,
 ) -> Spread:
-    """Spread an architecture's windows over its layers as its loader does."""
+    """Spread an architecture's windows over its layers as its loader does.
+
+    ``scalar`` says whether a single number in the header replaces the period.
+    """
     blocks = len(recurrent)
     if name == "deepseek4" or (name == "dflash" and header.count("hyper_connection.count")):
         return Spread(used=True, width=header.needed(WIDTH), layers=(True,) * blocks)
@@ -39,7 +44,7 @@ def spread_windows(
     width = window.forced or header.count(WIDTH, window.default)
     if not width and WIDTH not in header:
         raise SettingRefused("model", f"the header of this model has no `{WIDTH}`")
-    return Spread(used=True, width=width, layers=_pattern(window, header, blocks, trunk))
+    return Spread(used=True, width=width, layers=_pattern(window, header, blocks, trunk, scalar))
 
 
 def _is_on(window: Window, header: Header, trunk: int) -> bool:
@@ -54,14 +59,16 @@ def _is_on(window: Window, header: Header, trunk: int) -> bool:
             return trunk == 64
 
 
-def _pattern(window: Window, header: Header, blocks: int, trunk: int) -> tuple[bool, ...]:
+def _pattern(
+    window: Window, header: Header, blocks: int, trunk: int, scalar: bool
+) -> tuple[bool, ...]:
     listed = header.listed(PATTERN)
     if listed:
         marks = tuple(bool(item) for item in listed[:blocks])
         return marks + (False,) * (blocks - len(marks))
     if window.array:
         raise SettingRefused("model", f"the header of this model has no list `{PATTERN}`")
-    period = header.count(PATTERN, window.period)  # one number replaces the period
+    period = header.count(PATTERN, window.period) if scalar else window.period
     if period == 0:
         return (True,) * trunk + (False,) * (blocks - trunk)
     full = 0 if window.dense_first else period - 1
