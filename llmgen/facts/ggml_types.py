@@ -28,7 +28,7 @@ class GgmlType:
         return self.row_bytes(shape[0]) * prod(shape[1:]) if shape else self.row_bytes(1)
 
 
-# Printed from ggml_get_type_traits at b11312.
+# ggml_get_type_traits at b11312; a test compares them with the installed library.
 _ALL: Final = (
     GgmlType(0, "f32", 1, 4),
     GgmlType(1, "f16", 1, 2),

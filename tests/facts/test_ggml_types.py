@@ -16,11 +16,10 @@ def test_types_are_those_of_ggml():
     lib.ggml_type_size.restype = ctypes.c_size_t
     lib.ggml_blck_size.restype = ctypes.c_int64
     theirs, number = {}, 0
-    # Past the last type ggml would abort: the highest known number is the end.
-    while number <= max(BY_ID):
+    while (name := lib.ggml_type_name(number)) != b"NONE":
         if lib.ggml_blck_size(number):
-            name = lib.ggml_type_name(number).decode()
-            theirs[number] = (name.lower(), lib.ggml_blck_size(number), lib.ggml_type_size(number))
+            size = lib.ggml_type_size(number)
+            theirs[number] = (name.decode().lower(), lib.ggml_blck_size(number), size)
         number += 1
     assert theirs == {
         key: (kind.name.lower(), kind.block, kind.size) for key, kind in BY_ID.items()
