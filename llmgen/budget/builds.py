@@ -24,8 +24,10 @@ class Rule(Enum):
     NO_INDEXER = "no cache for the indexer"
     EVERY_INDEXER = "indexer keys on every layer"
     ONE_POOLED_ROW = "pooled indexers keep one row"
-    SCALAR_PATTERN_IGNORED = "a scalar window pattern does not replace the period"
+    LISTED_PATTERN_IGNORED = "a list of windowed layers does not replace the period"
     MIXED_BATCH = "a batch may mix tokens and embeddings"
+    UNFUSED_INDEXER = "scores of each indexer head"
+    EMBEDS_WITHOUT_LOGITS = "no logits in embedding servers"
     POOLED_WITHOUT_LOGITS = "no logits for the tokens that last-token pooling drops"
     ENCODER_STREAM = "one more residual stream in encoders"
 
@@ -41,7 +43,12 @@ class Step:
     source: str
 
 
-_SCALAR: Final = ("afmoe", "cohere2", "exaone-moe", "gemma3", "olmo2", "plamo3")
+# These read the window pattern as a number only; later architectures always took a list.
+_PERIODS: Final = (
+    *("afmoe", "cohere2", "exaone-moe", "exaone4", "gemma2", "gemma3", "gemma3n", "gpt-oss"),
+    *("llama4", "olmo2", "plamo3", "smallthinker"),
+)
+_LFM: Final = ("lfm2", "lfm2moe")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
 
 # "a…b" in a source: the program of build a still followed the old rule, that of b the new one.
@@ -53,9 +60,11 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.EVERY_INDEXER, 10133, 10236, ("glm-dsa",), "10069…10133, 10152…10236"),
     Step(Rule.NEXTN_LOADED, 0, 10236, _QWEN_MTP, "10152…10236"),
     Step(Rule.NEXTN_BIAS_LOADED, 0, 10335, ("glm4moe",), "10236…10335"),
-    Step(Rule.SCALAR_PATTERN_IGNORED, 0, 11067, _SCALAR, "10952…11067"),
+    Step(Rule.LISTED_PATTERN_IGNORED, 0, 11067, _PERIODS, "10952…11067"),
     Step(Rule.ONE_POOLED_ROW, 0, 11391, ("qwen4exp",), "11327…11391"),
     Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
+    Step(Rule.UNFUSED_INDEXER, 0, 10069, ("deepseek32",), "9756…10069"),
+    Step(Rule.EMBEDS_WITHOUT_LOGITS, 10069, _EVER, _LFM, "9756…10069"),
     Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
     Step(Rule.ENCODER_STREAM, 11739, _EVER, ("bert",), "11548…11739"),
 )

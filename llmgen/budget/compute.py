@@ -24,8 +24,6 @@ _PARTIAL_EXPERTS: Final = {"qwen3moe": 2, "gpt-oss": 1, "minimax-m2": 9}
 _UNGATED_EXPERTS: Final = ("nemotron_h_moe",)
 # Attention and feed-forward read the same input, so the output of one waits for the other.
 _PARALLEL: Final = ("command-r", "cohere2", "cohere2moe", "falcon", "phi2", "gptj", "plamo")
-# No logits in the graph of an embedding server.
-_NO_LOGITS: Final = ("lfm2", "lfm2moe")
 # Queries of their widest layers end in the place of an input: fused or recurrent.
 _NARROW: Final = ("phi3", "qwen35", "lfm2", "lfm2moe", "granitehybrid")
 # Encoders with windowed and full layers.
@@ -229,7 +227,7 @@ def _is_pooled(work: Work) -> bool:
     if work.counts.outputs != work.counts.ubatch:
         return False
     last = Rule.POOLED_WITHOUT_LOGITS in work.model.build and work.pooling in ("last", "rank")
-    return last or work.model.name in _NO_LOGITS
+    return last or Rule.EMBEDS_WITHOUT_LOGITS in work.model.build
 
 
 def _front(work: Work) -> int:
@@ -373,6 +371,9 @@ def _kept(work: Work) -> int:
     """What stays alive through all stages."""
     if work.model.name == "gemma3n":
         return 5 * work.stream  # altup keeps several residual streams
+    if Rule.UNFUSED_INDEXER in work.model.build:
+        heads = work.model.header.count("attention.indexer.head_count")
+        return 2 * heads * work.counts.cells * work.column
     if work.indexed:
         return 5 * work.counts.cells * work.counts.ubatch + 290 * MIB
     return 0

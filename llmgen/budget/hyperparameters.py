@@ -110,7 +110,7 @@ def hyperparameters(
             header,
             trunk,
             recurrent,
-            scalar=Rule.SCALAR_PATTERN_IGNORED not in steps,
+            lists=Rule.LISTED_PATTERN_IGNORED not in steps,
         ),
         recurrent=recurrent,
         rows=state_rows(name, rules, header, heads[0], key),

@@ -27,11 +27,11 @@ def spread_windows(
     trunk: int,
     recurrent: tuple[bool, ...],
     *,
-    scalar: bool = True,
+    lists: bool = True,
 ) -> Spread:
     """Spread an architecture's windows over its layers as its loader does.
 
-    ``scalar`` says whether a single number in the header replaces the period.
+    ``lists`` says whether a list in the header replaces an architecture's own period.
     """
     blocks = len(recurrent)
     if name == "deepseek4" or (name == "dflash" and header.count("hyper_connection.count")):
@@ -44,7 +44,9 @@ def spread_windows(
     width = window.forced or header.count(WIDTH, window.default)
     if not width and WIDTH not in header:
         raise SettingRefused("model", f"the header of this model has no `{WIDTH}`")
-    return Spread(used=True, width=width, layers=_pattern(window, header, blocks, trunk, scalar))
+    return Spread(
+        used=True, width=width, layers=_pattern(window, header, blocks, trunk, lists=lists)
+    )
 
 
 def _is_on(window: Window, header: Header, trunk: int) -> bool:
@@ -60,15 +62,15 @@ def _is_on(window: Window, header: Header, trunk: int) -> bool:
 
 
 def _pattern(
-    window: Window, header: Header, blocks: int, trunk: int, scalar: bool
+    window: Window, header: Header, blocks: int, trunk: int, *, lists: bool
 ) -> tuple[bool, ...]:
     listed = header.listed(PATTERN)
-    if listed:
+    if listed and (lists or window.array):
         marks = tuple(bool(item) for item in listed[:blocks])
         return marks + (False,) * (blocks - len(marks))
     if window.array:
         raise SettingRefused("model", f"the header of this model has no list `{PATTERN}`")
-    period = header.count(PATTERN, window.period) if scalar else window.period
+    period = window.period if listed else header.count(PATTERN, window.period)
     if period == 0:
         return (True,) * trunk + (False,) * (blocks - trunk)
     full = 0 if window.dense_first else period - 1
