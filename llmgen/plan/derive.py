@@ -36,10 +36,16 @@ def matrix(stack: Stack, *, symbolic: bool = True) -> Derived:
     if sets is not None:
         return _listed(stack, [stack.ordered({*found, *stack.pinned}) for found in sets])
     try:
-        return _drawn(stack, diagram(pack), (), complete=True, symbolic=symbolic)
+        found = diagram(pack)
     except TooLarge:
         found = coarse(pack)
-        return _drawn(stack, found, missed(stack, found), complete=False, symbolic=symbolic)
+        extra = tuple(missed(stack, found))
+        if symbolic:
+            return expression_of(stack, found, extra, complete=False)
+        return _listed(stack, _first(stack, extra), complete=False)
+    if symbolic:
+        return expression_of(stack, found)
+    return _listed(stack, _first(stack, ()), complete=False)
 
 
 def _listed(stack: Stack, sets: Iterable[tuple[str, ...]], *, complete: bool = True) -> Derived:
@@ -55,16 +61,10 @@ def _listed(stack: Stack, sets: Iterable[tuple[str, ...]], *, complete: bool = T
     return Derived(_matrix(stack, names, texts, (*chosen, *alone), complete=complete))
 
 
-def _drawn(
-    stack: Stack,
-    found: Diagram,
-    extra: Iterable[tuple[str, ...]],
-    *,
-    complete: bool,
-    symbolic: bool,
+def expression_of(
+    stack: Stack, found: Diagram, extra: Iterable[tuple[str, ...]] = (), *, complete: bool = True
 ) -> Derived:
-    if not symbolic:
-        return _listed(stack, _first(stack, extra), complete=False)
+    """The matrix of a diagram, and of single sets beside it."""
     names = variables(stack.demand)
     texts = dict(expressions(found, names, stack.ordered(stack.pinned)))
     added = sorted(dict.fromkeys(extra), key=lambda item: preference(stack, item))

@@ -1,0 +1,53 @@
+"""The real engines under random requests: never a state outside the plan, and as simulated."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from readers.residency import group_routing, matrix_routing, walk_router, walk_swap
+
+sys.path.append(str(Path(__file__).parent.parent / "plan"))
+import walks
+from simulator import GroupSwap, MatrixSwap, RouterServer
+
+from llmgen.plan import derive
+
+pytestmark = pytest.mark.reader("llama-server")
+MODELS = list(walks.STACK.demand)
+
+
+@pytest.mark.reader("llama-swap")
+@pytest.mark.parametrize("form", ["listed", "expression"])
+def test_llama_swap_stays_within_the_derived_matrix_and_keeps_what_is_pinned(tmp_path, form):
+    matrix = walks.matrices()[form]
+    allowed = [frozenset(found) for found in derive.matrix(walks.STACK).matrix.listed]
+    swap = MatrixSwap(matrix.sets, matrix.variables, matrix.evict_costs)
+    asked = ["embed", *walks.requests(300 if form == "listed" else 60, seed=11)]
+    held = walk_swap(tmp_path, MODELS, matrix_routing(matrix), asked)
+    for name, found in zip(asked, map(frozenset, held), strict=True):
+        assert any(found <= one for one in allowed), (name, found)
+        assert walks.STACK.pinned <= found
+        assert found == swap.request(name)
+
+
+@pytest.mark.reader("llama-swap")
+def test_llama_swap_evicts_by_groups_as_simulated(tmp_path):
+    swap = GroupSwap(
+        (frozenset(group.members), group.swap, group.exclusive, group.persistent)
+        for group in walks.GROUPS.groups
+    )
+    asked = walks.requests(60, seed=12)
+    held = walk_swap(tmp_path, MODELS, group_routing(walks.GROUPS), asked)
+    for name, found in zip(asked, map(frozenset, held), strict=True):
+        assert found == swap.request(name)
+
+
+def test_router_stays_within_models_max(tmp_path):
+    limit = derive.router(walks.STACK).models_max
+    router = RouterServer(limit)
+    asked = walks.requests(300, seed=13)
+    held = walk_router(tmp_path, MODELS, limit, asked)
+    for name, found in zip(asked, map(frozenset, held), strict=True):
+        assert not walks.STACK.over(found), (name, found)
+        assert found == router.request(name)
