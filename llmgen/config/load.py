@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from llmgen.config.editions import EDITIONS
-from llmgen.config.mistakes import diagnostics
 from llmgen.config.model import Config
 from llmgen.config.requires import refuse_other_versions
 from llmgen.config.source import Source
@@ -27,6 +26,8 @@ def load(sources: Sequence[Source]) -> Config:
         refuse_other_versions(document)
         config = Config.model_validate_json(json.dumps(document))
     except ValidationError as error:
+        from llmgen.config.mistakes import diagnostics  # noqa: PLC0415 - only for mistakes
+
         places = {key for source in sources for key in source.spans}
         raise located(ConfigError(diagnostics(error, places)), sources) from None
     except ConfigError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from llmgen.config.documentation import documentation
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, KeyPath
 
@@ -182,5 +183,4 @@ def _suggest(key: KeyPath) -> str:
 
 def _document(key: KeyPath) -> str:
     table = _model(key[:-1]) if key else None
-    field = table.model_fields.get(str(key[-1])) if table else None
-    return (field.description or "").rstrip(".") if field else ""
+    return documentation(table).get(str(key[-1]), "").rstrip(".") if table else ""

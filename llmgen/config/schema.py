@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+from pydantic import BaseModel
+
+from llmgen.config.documentation import documentation
 from llmgen.config.model import Config
 from llmgen.profiles import profiles
 
@@ -22,6 +25,10 @@ def schema() -> dict[str, Any]:
     """The schema as a document."""
     made = Config.model_json_schema(mode="validation")
     made["$defs"]["Hardware"]["properties"]["profile"]["enum"] = sorted(profiles())
+    for name, table in {"": Config, **_tables(Config)}.items():
+        keys = (made["$defs"][name] if name else made)["properties"]
+        for key, text in documentation(table).items():
+            keys[key]["description"] = text
     tamed = _tamed(made)
     if not isinstance(tamed, dict):
         raise TypeError(type(tamed))
@@ -32,6 +39,21 @@ def schema() -> dict[str, Any]:
         **tamed,
         "definitions": definitions,
     }
+
+
+def _tables(table: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Every table below this one, by the name of its class."""
+    found: dict[str, type[BaseModel]] = {}
+    for field in table.model_fields.values():
+        for inner in _classes(field.annotation):
+            found |= {inner.__name__: inner, **_tables(inner)}
+    return found
+
+
+def _classes(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _classes(part)]
 
 
 def schema_text() -> str:

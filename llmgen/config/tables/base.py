@@ -14,7 +14,11 @@ class Table(BaseModel):
     """A table of llm.toml: frozen, strict, no unknown keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        # The whole file is validated as one Config; tables alone need no validator of their own.
+        defer_build=True,
     )
 
 
