@@ -21,6 +21,7 @@ KEPT: Final = (
     "general.size_label",
     "tokenizer.ggml.model",
     "tokenizer.ggml.pre",
+    "tokenizer.ggml.token_type_count",
     "tokenizer.ggml.bos_token_id",
     "tokenizer.ggml.eos_token_id",
     "tokenizer.ggml.add_bos_token",
