@@ -75,14 +75,9 @@ class Backend:
 
 def backends(plan: Plan) -> tuple[Backend, ...]:
     """Every model of the plan, in order, then the external ones."""
-    served = (_placed(plan, item) for item in plan.placements if reachable(plan, item))
+    served = (_placed(plan, item) for item in plan.placements)
     external = (_external(name, item) for name, item in plan.library.external.items())
     return (*served, *external)
-
-
-def reachable(plan: Plan, placement: Placement) -> bool:
-    """Whether something serves this model: itself, or the engine that loads on demand."""
-    return placement.keep is Keep.ALWAYS or engine_of(plan) != ""
 
 
 def engine_of(plan: Plan) -> Engine:

@@ -94,6 +94,8 @@ def make(folder, engine):
 
 
 ENGINES = ("llama_swap", "router")
+# The engine of tests that are about something else.
+FIRST = "llama_swap" if readers.find("llama-swap") else "router"
 
 
 @pytest.fixture(scope="session", params=ENGINES)

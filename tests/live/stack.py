@@ -164,6 +164,7 @@ class Stack:
             words, env=variables, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0, (words, done.stderr[-2000:])
+        return done
 
     def start(self, name):
         self.before(name)

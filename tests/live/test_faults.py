@@ -7,9 +7,8 @@ import time
 
 import httpx
 import pytest
-import readers
 import stack as live
-from conftest import ALICE, make
+from conftest import ALICE, FIRST, make
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("envoy")]
 
@@ -20,8 +19,7 @@ KEY = {"x-api-key": ALICE}
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """A stack of this module's own, since its servers are killed."""
-    engine = "llama_swap" if readers.find("llama-swap") else "router"
-    with make(tmp_path_factory.mktemp("faults"), engine) as made:
+    with make(tmp_path_factory.mktemp("faults"), FIRST) as made:
         yield made
 
 

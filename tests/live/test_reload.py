@@ -6,9 +6,8 @@ import time
 
 import httpx
 import pytest
-import readers
 import stack as live
-from conftest import ALICE, make, text_of
+from conftest import ALICE, FIRST, make, text_of
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("envoy")]
 
@@ -17,8 +16,7 @@ HELLO = [{"role": "user", "content": "hello"}]
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    engine = "llama_swap" if readers.find("llama-swap") else "router"
-    with make(tmp_path_factory.mktemp("reload"), engine) as made:
+    with make(tmp_path_factory.mktemp("reload"), FIRST) as made:
         yield made
 
 

@@ -1,0 +1,62 @@
+"""Addresses beyond loopback need keys, and nothing goes around the gateway."""
+
+import pytest
+from making import config
+
+from llmgen.gateway.exposure import exposure, loopback
+
+
+def codes(text):
+    return [(item.code, item.key) for item in exposure(config(text))]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"])
+def test_loopback(address):
+    assert loopback(address)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5", "box.lan", "[fd00::1]"])
+def test_beyond_loopback(address):
+    assert not loopback(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (
+            '[gateway.envoy]\nenable = true\nlisten = ["127.0.0.1", "0.0.0.0"]',
+            ("gateway", "envoy", "listen", 1),
+        ),
+        ('[gateway.litellm]\nenable = true\nlisten = "::"', ("gateway", "litellm", "listen")),
+        ('[services.llama_swap]\nlisten = "0.0.0.0"', ("services", "llama_swap", "listen")),
+        (
+            '[services]\non_demand = "router"\n[services.router]\nlisten = "10.0.0.1"',
+            ("services", "router", "listen"),
+        ),
+    ],
+)
+def test_an_open_address_without_a_key_is_refused_where_it_stands(text, key):
+    assert codes(text) == [("gateway.exposed-without-keys", key)]
+
+
+def test_keys_allow_it():
+    assert (
+        codes(
+            '[gateway.envoy]\nenable = true\nlisten = ["0.0.0.0"]\n'
+            'api_keys = [{ name = "a", secret = { env = "A" } }]'
+        )
+        == []
+    )
+    assert codes('[services.llama_swap]\nlisten = "0.0.0.0"\napi_keys = [{ env = "A" }]') == []
+
+
+def test_what_is_not_enabled_does_not_count():
+    assert codes('[gateway.envoy]\nlisten = ["0.0.0.0"]\nenable = false') == []
+    assert codes('[services]\non_demand = "none"\n[services.llama_swap]\nlisten = "0.0.0.0"') == []
+
+
+def test_an_engine_beside_its_gateway_stays_on_loopback_even_with_keys():
+    text = '[services.llama_swap]\nlisten = "0.0.0.0"\napi_keys = [{ env = "A" }]\n'
+    assert codes(text + "[gateway.envoy]\nenable = true\n") == [
+        ("gateway.way-around", ("services", "llama_swap", "listen"))
+    ]
