@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.table import Table
 
 from llmgen.budget.model import Estimate
-from llmgen.cli.tables import console
-from llmgen.units import show_count, show_size
+from llmgen.cli.tables import echo
+from llmgen.units import MIB, show_count, show_size
+from llmgen.verify.comparison import WORDS, Difference
 
 
 def show_breakdown(path: str, architecture: str, made: Estimate, *, explain: bool) -> None:
     """Print one model's figures; with ``explain``, every summand below them."""
-    out = console()
     kind = "exact" if made.exact else "estimated"
     slot = "" if made.n_ctx_seq == made.n_ctx else f", {show_count(made.n_ctx_seq)} for a slot"
-    out.print(f"{path}: {architecture}, context {show_count(made.n_ctx)}{slot} ({kind})")
-    out.print(_memory(made))
+    echo(f"{path}: {architecture}, context {show_count(made.n_ctx)}{slot} ({kind})")
+    echo(_memory(made))
     for warning in made.warnings:
-        out.print(f"warning: {warning}")
+        echo(f"warning: {warning}")
     if explain:
-        out.print(_parts(made))
+        echo(_parts(made))
 
 
 def _memory(made: Estimate) -> Table:
@@ -41,3 +43,19 @@ def _parts(made: Estimate) -> Table:
     for device, what, size in sorted(made.parts, key=lambda part: part[0] != "host"):
         table.add_row(device, what, f"{size:,}")
     return table
+
+
+def show_differences(devices: Sequence[Difference]) -> None:
+    """Print our MiB beside the program's; a row is marked where they differ."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("device")
+    for column in WORDS:
+        table.add_column(column, justify="right")
+        table.add_column("measured", justify="right")
+    table.add_column("")
+    for row in devices:
+        sizes = (
+            f"{getattr(side, word) // MIB:,}" for word in WORDS for side in (row.ours, row.theirs)
+        )
+        table.add_row(row.device, *sizes, "differs" if row.differs else "same")
+    echo(table)

@@ -52,6 +52,7 @@ def _scan(session: Session) -> Outcome:
 
     found = read(session)
     known = references(found.config)
+    seen = list(scan(find_stores(Path.home()), _folder(found.config)))
     rows = [
         {
             "ref": item.ref,
@@ -59,10 +60,11 @@ def _scan(session: Session) -> Outcome:
             "size": item.size_bytes,
             "named": item.ref in known,
         }
-        for item in scan(find_stores(Path.home()), _folder(found.config))
+        for item in seen
     ]
     text = "\n".join(
-        f"{'*' if row['named'] else ' '} {show_size(row['size']):>9}  {row['ref']}" for row in rows
+        f"{'*' if item.ref in known else ' '} {show_size(item.size_bytes):>9}  {item.ref}"
+        for item in seen
     )
     return Outcome(
         {"found": rows}, text=text, said="* is in llm.toml" if rows else "no model files"
@@ -193,7 +195,7 @@ def _write(found: Read, text: str) -> None:
 
 
 def _show(rows: list[Listed], *, names: bool) -> None:
-    from llmgen.cli.tables import console, table_of
+    from llmgen.cli.tables import echo, table_of
 
     if names:
         table = table_of("model", "also answers to")
@@ -210,7 +212,7 @@ def _show(rows: list[Listed], *, names: bool) -> None:
                 show_count(row.trained_context) if row.trained_context else "-",
                 row.ref,
             )
-    console().print(table)
+    echo(table)
 
 
 def _subcommands() -> Iterator[click.Command]:

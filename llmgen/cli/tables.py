@@ -2,50 +2,56 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
 from collections.abc import Sequence
+from io import StringIO
 
 import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from llmgen.cli.view import ModelView, PlanView, PoolView
+from llmgen.plan.explain import Explained
 from llmgen.units import show_count, show_size
 
-FIXED_WIDTH = 100
+FIXED_WIDTH, LEAST_WIDTH = 100, 60
 BAR = 24
 
 
-def console() -> Console:
-    """Standard output for rich, with the colour choice of the command line."""
-    ctx = click.get_current_context(silent=True)
-    colour = ctx.color if ctx else None
-    terminal = sys.stdout.isatty()
-    return Console(
-        width=None if terminal else FIXED_WIDTH,
-        no_color=colour is False,
-        force_terminal=True if colour else None,
-        highlight=False,
-        emoji=False,
-        markup=False,
-        soft_wrap=False,
-    )
+def echo(*parts: RenderableType) -> None:
+    """Print tables and lines as wide as the terminal, without spaces at the ends of lines."""
+    drawn = StringIO()
+    console = Console(file=drawn, width=_width(), highlight=False, emoji=False, markup=False)
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, str))
+    for line in drawn.getvalue().splitlines():
+        click.echo(line.rstrip())
+
+
+def _width() -> int:
+    if not sys.stdout.isatty():
+        return FIXED_WIDTH
+    return max(shutil.get_terminal_size().columns, LEAST_WIDTH)
 
 
 def show_plan(plan: PlanView) -> None:
     """Pools, models, names, endpoints."""
-    out = console()
     profile = f" ({plan.profile})" if plan.profile else ""
-    out.print(f"{plan.host}{profile}: {plan.backend} on {plan.os}, llama.cpp b{plan.build}")
+    echo(f"{plan.host}{profile}: {plan.backend} on {plan.os}, llama.cpp b{plan.build}")
     if plan.override:
-        out.print(f"OVERRIDDEN: {plan.override}")
-    out.print(pools(plan.pools))
-    out.print(models(plan.models))
-    if plan.models:
-        out.print(names(plan.models))
-    out.print(endpoints(plan))
+        echo(f"OVERRIDDEN: {plan.override}")
+    shown = [pools(plan.pools), models(plan.models), names(plan.models), endpoints(plan)]
+    for table in shown:
+        if table.row_count:
+            echo("", table)
+
+
+def show_explained(plan: PlanView, explained: Explained) -> None:
+    """Pools, then every state with a bar for each pool, and why open values came out so."""
+    echo(pools(plan.pools), "", *explained.lines())
 
 
 def pools(rows: Sequence[PoolView]) -> Table:
@@ -112,12 +118,9 @@ def bar(used: int, whole: int, width: int = BAR) -> str:
 
 def show_model(row: ModelView) -> None:
     """One model: memory by device, and its command line."""
-    out = console()
-    out.print(f"{row.name}: {row.role}, {row.file} ({show_size(row.size)})")
-    out.print(memory(row))
-    for why in row.reasons:
-        out.print(f"{why.key} = {why.value}: {why.why}")
-    out.print(Text(" ".join(row.argv)))
+    echo(f"{row.name}: {row.role}, {row.file} ({show_size(row.size)})", "", memory(row), "")
+    echo(*(f"{why.key} = {why.value}: {why.why}" for why in row.reasons))
+    echo(shlex.join(row.argv))
 
 
 def memory(row: ModelView) -> Table:
