@@ -22,6 +22,8 @@ from llmgen.cli.outcome import Outcome, envelope
 from llmgen.errors import Diagnostic, LlmgenError
 
 BUG, INTERRUPTED = 70, 130
+JSON_HELP = "One JSON document on standard output."
+FILE_HELP = "llm.toml; a second one overlays the first."
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -114,31 +116,32 @@ def root(
     ctx.obj = Session(config=config, short=short, templates=templates)
 
 
-def command(**settings: Any) -> Callable[[Callable[..., Outcome]], click.Command]:  # noqa: ANN401
+def command(
+    *,
+    reads_config: bool = True,
+    **settings: Any,  # noqa: ANN401 - click's own
+) -> Callable[[Callable[..., Outcome]], click.Command]:
     """Make a click command named ``cli`` of a function that returns an Outcome.
 
-    Adds ``-c`` and ``--json``; the function's first argument is the Session.
+    Adds ``--json``, and ``-c`` where the command reads llm.toml; the function's first argument is
+    the Session.
     """
 
     def wrap(function: Callable[..., Outcome]) -> click.Command:
         @functools.wraps(function)
-        def call(config: tuple[str, ...], json: bool, **options: Any) -> None:  # noqa: ANN401
+        def call(json: bool, config: tuple[str, ...] = (), **options: Any) -> None:  # noqa: ANN401
             ctx = click.get_current_context()
             session = ctx.find_object(Session) or Session()
             session.config = config or session.config
             session.json = session.json or json
-            session.command = ctx.info_name or ""
+            session.command = ctx.command_path.partition(" ")[2]
             ctx.exit(_present(session, functools.partial(function, session, **options)))
 
-        for option in (
-            click.option(
-                "--json", "json", is_flag=True, help="One JSON document on standard output."
-            ),
-            click.option(
-                "-c", "--config", multiple=True, metavar="FILE", help="As before the command."
-            ),
-        ):
-            call = option(call)
+        call = click.option("--json", "json", is_flag=True, help=JSON_HELP)(call)
+        if reads_config:
+            call = click.option("-c", "--config", multiple=True, metavar="FILE", help=FILE_HELP)(
+                call
+            )
         made: click.Command = click.command(**settings)(call)
         return made
 

@@ -9,7 +9,7 @@ from llmgen.cli.boundary import Session, command, root
 from llmgen.cli.outcome import Outcome
 
 
-@command(short_help="shell completion")
+@command(reads_config=False, short_help="shell completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def cli(session: Session, shell: str) -> Outcome:
     """Print the completion script: `eval "$(llmgen completion bash)"` in the shell's start file."""

@@ -13,7 +13,7 @@ from llmgen.cli.outcome import Outcome
 from llmgen.errors import Diagnostic, InputError, OwnershipError
 
 
-@command(short_help="turn other tools' files into an llm.toml")
+@command(reads_config=False, short_help="turn other tools' files into an llm.toml")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "-o", "--output", metavar="FILE", default="-", help="Where to write; absent: print it."

@@ -13,7 +13,7 @@ from llmgen.cli.pipeline import CONFIG
 from llmgen.errors import Diagnostic, InputError, OwnershipError
 
 
-@command(short_help="write a commented llm.toml")
+@command(reads_config=False, short_help="write a commented llm.toml")
 @click.option("--profile", metavar="NAME", help="A built-in profile instead of what is detected.")
 @click.option("-o", "--output", metavar="FILE", default=CONFIG, help="`-` prints it.")
 def cli(session: Session, profile: str | None, output: str) -> Outcome:

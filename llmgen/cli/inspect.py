@@ -32,9 +32,9 @@ class Inspected:
     exit_code: int = 0
 
 
-@command(short_help="what GGUF files need under given server options")
+@command(reads_config=False, short_help="what GGUF files need under given server options")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--ctx-size", type=ServerCount(), default=0, help="Context; 0: as trained.")
+@click.option("-c", "--ctx-size", type=ServerCount(), default=0, help="Context; 0: as trained.")
 @click.option("--parallel", type=int, default=-1, help="Slots; -1: four that share one cache.")
 @click.option("--kv-unified/--no-kv-unified", default=None, help="One cache for all slots.")
 @click.option("--batch-size", type=ServerCount(), default=2048, help="Logical batch.")

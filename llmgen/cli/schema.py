@@ -6,7 +6,7 @@ from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 
 
-@command(short_help="the JSON Schema of llm.toml")
+@command(reads_config=False, short_help="the JSON Schema of llm.toml")
 def cli(session: Session) -> Outcome:
     """Print the JSON Schema of llm.toml, which editors complete and check it by.
 
