@@ -19,6 +19,11 @@ class Requirement:
     key: KeyPath
     why: str
 
+    @property
+    def wished(self) -> bool:
+        """Whether llm.toml asks for the set as such; else it is one model beside the kept ones."""
+        return self.key[0] != "models" or len(self.key) > 2
+
 
 @dataclass(frozen=True, slots=True)
 class Broken:

@@ -39,7 +39,7 @@ def shortage(
     return Diagnostic(
         "budget.device-full",
         _sentence(item, stack, blamed),
-        ("models", blamed, "ctx_size") if blamed else item.requirement.key,
+        item.requirement.key if item.requirement.wished else ("models", blamed, "ctx_size"),
         hint=advice[0].sentence if advice else "no change that llmgen knows fits by itself",
         notes=(
             *_notes(pool, models, weigh, settled),
@@ -53,7 +53,7 @@ def _sentence(item: Broken, stack: Stack, blamed: str) -> str:
     used = stack.sums(models)[item.pool]
     own = (stack.demand.get(blamed) or stack.always.get(blamed) or {}).get(item.pool, 0)
     left = stack.budgets[item.pool] - used + own
-    if item.requirement.key[0] == "models" and own:
+    if not item.requirement.wished and own:
         has = f"has {show_size(left)} left" if left > 0 else "is full without it"
         return f"`{blamed}` needs {show_size(own)} on {item.pool}, which {has} ({missing} missing)"
     return (
