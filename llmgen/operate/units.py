@@ -12,6 +12,8 @@ from llmgen.apply.changes import Action, Change
 from llmgen.artifacts import Artifact
 
 _SYSTEMD = (".service", ".socket", ".target", ".timer", ".path", ".slice")
+# Envoy's dry run looks at a file that the running Envoy never reads.
+_CHECK = "--mode validate"
 _ALTERS = (Action.CREATE, Action.UPDATE, Action.DELETE)
 
 
@@ -30,8 +32,9 @@ class Unit:
     reloads: bool = False
 
     def uses(self, path: PurePosixPath) -> bool:
-        """Whether the unit's file names ``path``."""
-        return str(path) in self.text
+        """Whether the unit's file names ``path``, other than to check it before a start."""
+        lines = self.text.splitlines()
+        return any(str(path) in line for line in lines if _CHECK not in line)
 
 
 @dataclass(frozen=True, slots=True)

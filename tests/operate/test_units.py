@@ -58,6 +58,12 @@ def test_unit_that_reads_a_changed_file_is_touched():
     assert of(change(Action.UPDATE, "/etc/llmgen/x.yaml")) == NONE | {"touched": ["x.service"]}
 
 
+def test_file_that_is_only_checked_before_the_start_touches_nothing():
+    text = INSTALLED.replace("ExecStart=", "ExecStartPre=/bin/envoy --mode validate -c ")
+    (unit,) = units([artifact(FOLDER / "x.service", text)], FOLDER).values()
+    assert not unit.uses(PurePosixPath("/etc/llmgen/x.yaml"))
+
+
 def test_file_that_no_unit_names_touches_none():
     assert of(change(Action.UPDATE, "/etc/llmgen/envoy/routes.yaml")) == NONE
 

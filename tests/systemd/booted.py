@@ -6,11 +6,17 @@ hierarchy and are removed with it. systemd ignores SIGTERM as PID 1, so SIGKILL 
 """
 
 import os
+import shlex
 import signal
 import subprocess
+import sys
+import sysconfig
 import time
 from pathlib import Path
 
+REPOSITORY = Path(__file__).parents[2]
+# Where the repository is seen inside, wherever it lies outside.
+INSIDE = "/run/llmgen-source"
 SYSTEMD = Path("/usr/lib/systemd/systemd")
 CGROUPS = Path("/sys/fs/cgroup")
 # Their work would reach the kernel or the devices that are shared with the machine.
@@ -38,7 +44,8 @@ MASKED = (
 )
 BOOT = r"""
 set -eu
-for tree in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+# systemd uses a v1 controller only where the folder that it runs in exists there too.
+for tree in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup/memory; do
   [ -d $tree ] || continue
   mkdir -p $tree/$NAME
   echo $$ > $tree/$NAME/cgroup.procs
@@ -48,15 +55,15 @@ if [ -f /sys/fs/cgroup/cgroup.procs ]; then
   echo $$ > /sys/fs/cgroup/$NAME/cgroup.procs
 fi
 mount -t tmpfs tmpfs /run
+mkdir -p /run/lock /run/systemd /run/over $INSIDE
+mount --bind "$REPOSITORY" $INSIDE
 mount -t tmpfs tmpfs /tmp
-mkdir -p /run/lock /run/systemd /run/over
 for folder in etc var home opt root; do
   mkdir -p /run/over/$folder/up /run/over/$folder/work
   mount -t overlay overlay /$folder \
     -o lowerdir=/$folder,upperdir=/run/over/$folder/up,workdir=/run/over/$folder/work
 done
 mount -t tmpfs tmpfs /var/tmp
-chmod o+x /root
 rm -rf /etc/systemd/system/*
 for unit in $MASKED; do ln -s /dev/null /etc/systemd/system/$unit; done
 touch /etc/machine-id
@@ -85,6 +92,7 @@ class Booted:
     def __init__(self):
         self.name = f"llmgen-test-{os.getpid()}"
         environment = {**os.environ, "NAME": self.name, "MASKED": " ".join(MASKED)}
+        environment |= {"REPOSITORY": str(REPOSITORY), "INSIDE": INSIDE}
         isolated = "--pid --mount --uts --ipc --mount-proc --fork --propagation=private"
         self.outer = subprocess.Popen(
             ["unshare", *isolated.split(), "sh", "-c", BOOT],
@@ -96,6 +104,12 @@ class Booted:
         self.pid = self._first_process()
         until(self._is_up)
         self.must("systemctl", "start", "dbus.socket", "systemd-logind.service")
+        self.bring(sys.base_prefix, "/opt/python")
+        self.bring(sysconfig.get_path("purelib"), "/opt/site")
+        self.path("/opt/llmgen").write_text(
+            f'#!/bin/sh\nexec {shlex.join(self.python())} -m llmgen "$@"\n'
+        )
+        self.must("chmod", "755", "/opt/llmgen")
 
     def _first_process(self):
         children = Path(f"/proc/{self.outer.pid}/task/{self.outer.pid}/children")
@@ -129,6 +143,26 @@ class Booted:
         done = self.run(*words, user=user, **settings)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
+
+    def path(self, name):
+        """A path inside, as it can be reached from outside."""
+        return Path(f"/proc/{self.pid}/root{name}")
+
+    def llmgen(self, *words, folder="/opt/stack", user=None):
+        """llmgen of this repository, run inside."""
+        return self.run(
+            *self.python(), "-m", "llmgen", "-c", f"{folder}/llm.toml", *words, user=user
+        )
+
+    def python(self):
+        """This Python with the repository's modules, where every user and unit may run it."""
+        binary = f"/opt/python/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+        return ["env", f"PYTHONPATH={INSIDE}:/opt/site", "PYTHONDONTWRITEBYTECODE=1", binary]
+
+    def bring(self, outside, inside):
+        """Show a folder of the machine around at another place inside."""
+        self.must("mkdir", "-p", inside)
+        self.must("mount", "--bind", Path(outside).resolve(), inside)
 
     def show(self, unit, key, user=None):
         """One property of a unit."""

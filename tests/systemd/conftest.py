@@ -1,5 +1,19 @@
+import json
+import sys
+from pathlib import Path
+
 import pytest
-from booted import Booted, why_not
+import readers
+from booted import Booted, until, why_not
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "operate"))
+
+STACK = "/opt/stack"
+ENVOY = """[gateway.envoy]
+enable = true
+port = {port}
+admin_port = 19907
+[defaults]"""
 
 
 @pytest.fixture(scope="session")
@@ -10,3 +24,118 @@ def booted():
     machine = Booted()
     yield machine
     machine.end()
+
+
+class Stack:
+    """A stack in the booted machine: its llm.toml, and the ways to operate and ask it."""
+
+    def __init__(self, booted, folder=STACK, user=None, **settings):
+        from stacks import write_stack  # noqa: PLC0415 - found by the line above
+
+        self.booted, self.folder, self.user = booted, folder, user
+        self.settings = settings
+        self.outside = booted.path(folder)
+        self.outside.mkdir(parents=True, exist_ok=True)
+        self.values = write_stack(self.outside, seen_as=folder, **settings)
+        booted.must("chmod", "-R", "a+rX", folder)
+
+    def llmgen(self, *words):
+        done = self.booted.llmgen(*words, "--json", folder=self.folder, user=self.user)
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            raise AssertionError(done.stdout + done.stderr) from None
+
+    def must(self, *words):
+        found = self.llmgen(*words)
+        assert found["exit_code"] == 0, [item["message"] for item in found["diagnostics"]]
+        return found["data"]
+
+    def edit(self, old, new):
+        path = self.outside / "llm.toml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def get(self, port, path, body=None):
+        words = ["curl", "-s", "--fail", f"http://127.0.0.1:{port}{path}"]
+        if body is not None:
+            words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
+        done = self.booted.run(*words)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def chat(self, port, model):
+        body = {"model": model, "max_tokens": 2, "messages": [{"role": "user", "content": "a"}]}
+        return self.get(port, "/v1/chat/completions", body)
+
+    def is_up(self, port):
+        asked = self.booted.run("curl", "-s", "--fail", f"http://127.0.0.1:{port}/health")
+        return asked.returncode == 0
+
+    def pid(self, unit):
+        return self.booted.show(unit, "MainPID", self.user)
+
+
+@pytest.fixture(scope="session")
+def programs(booted):
+    """llama-server and llama-swap where any user of the booted machine can run them."""
+    missing = [name for name in ("llama-server", "llama-swap") if readers.find(name) is None]
+    if missing:
+        pytest.skip(f"`{missing[0]}` is missing")
+    booted.bring(readers.find("llama-server").parent, "/opt/llama")
+    booted.bring(readers.find("llama-swap").resolve().parent, "/opt/swap")
+    return {
+        "llama_server": "/opt/llama/llama-server",
+        "llama_swap": f"/opt/swap/{readers.find('llama-swap').resolve().name}",
+        "llmgen": "/opt/llmgen",
+    }
+
+
+def _envoy():
+    """The program itself: the wheel's script would need its own Python inside."""
+    script = readers.find("envoy")
+    found = (
+        [*script.resolve().parents[1].glob("lib/python*/site-packages/envoy/_bin/envoy")]
+        if script
+        else []
+    )
+    return found[0] if found else script
+
+
+@pytest.fixture(scope="module")
+def system(booted, programs):
+    """A stack of system units, installed."""
+    booted.must("useradd", "--system", "--user-group", "llm")
+    own = {"config": "/etc/llmgen", "state": "/var/lib/llmgen", "home": "/home/llm"}
+    stack = Stack(booted, scope="system", **own, **programs)
+    envoy = _envoy()
+    if envoy:
+        booted.bring(envoy.parent, "/opt/envoy")
+        stack.edit("[defaults]", ENVOY.format(port=stack.values["first"] + 7))
+        stack.edit("[services]", 'envoy = "/opt/envoy/envoy"\n[services]')
+    stack.must("install")
+    until(lambda: stack.is_up(stack.values["always"]))
+    yield stack
+    stack.llmgen("uninstall")
+
+
+@pytest.fixture(scope="module")
+def personal(booted, programs):
+    """A stack of user units under a real user manager, installed."""
+    booted.must("useradd", "--create-home", "someone")
+    booted.must("loginctl", "enable-linger", "someone")
+    until(
+        lambda: (
+            booted.run(
+                "systemctl", "--user", "is-active", "default.target", user="someone"
+            ).returncode
+            == 0
+        )
+    )
+    home = "/home/someone"
+    own = {"config": f"{home}/.config/llmgen", "state": f"{home}/.local/state/llmgen", "home": home}
+    stack = Stack(booted, folder="/opt/own", user="someone", scope="user", **own, **programs)
+    stack.must("install")
+    until(lambda: stack.is_up(stack.values["always"]))
+    yield stack
+    stack.llmgen("uninstall")

@@ -1,0 +1,97 @@
+"""A small stack that runs anywhere: three tiny models, one of them always on."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import readers
+from gguf_writer import write_llama
+
+from llmgen.facts.local import read_model
+from llmgen.facts.lock import Entry, Lock, write_lock
+
+TEXT = """\
+edition = 1
+[hardware]
+os = "linux"
+backend = "cpu"
+memory = "16GiB"
+reserve = "1GiB"
+process_overhead = "64MiB"
+devices = []
+[paths]
+home = "{home}"
+models = "{folder}/models"
+config = "{config}"
+state = "{state}"
+llama_server = "{llama_server}"
+llama_swap = "{llama_swap}"
+llmgen = "{llmgen}"
+[services]
+scope = "{scope}"
+user = "llm"
+on_demand = "{on_demand}"
+start_port = {always}
+[services.llama_swap]
+port = {swap}
+start_port = {first}
+[services.router]
+port = {swap}
+[defaults]
+ctx_size = 512
+cache_ram = 0
+[models.always]
+model = "a.gguf"
+keep = "always"
+[models.one]
+model = "b.gguf"
+aliases = ["gpt-one"]
+[models.two]
+model = "c.gguf"
+[models.three]
+model = "d.gguf"
+"""
+FILES = ("a", "b", "c", "d")
+
+
+def free_ports(count):
+    """Ports that nobody had a moment ago, next to each other."""
+    for first in range(20000 + os.getpid() % 900 * 12, 60000, count):
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return range(first, first + count)
+    raise RuntimeError("no free ports")
+
+
+def write_stack(folder: Path, *, seen_as=None, extra="", **settings) -> dict:
+    """Models, llm.toml and llm.lock in ``folder``; the values that were filled in."""
+    ports = free_ports(12)
+    values = {
+        "folder": seen_as or folder,
+        "home": str(Path.home()),
+        "config": f"{seen_as or folder}/config",
+        "state": f"{seen_as or folder}/state",
+        "llama_server": str(readers.find("llama-server")),
+        "llama_swap": str(readers.find("llama-swap")),
+        "llmgen": "/usr/local/bin/llmgen",
+        "scope": "user",
+        "on_demand": "llama_swap",
+        "always": ports[0],
+        "swap": ports[1],
+        "first": ports[2],
+    } | settings
+    for seed, name in enumerate(FILES):
+        path = folder / "models" / f"{name}.gguf"
+        if not path.exists():
+            write_llama(path, seed=seed)
+    (folder / "llm.toml").write_text(TEXT.format(**values) + extra)
+    names = [f"{name}.gguf" for name in FILES]
+    entries = {f"file:{name}": Entry(read_model(folder / "models" / name, name)) for name in names}
+    write_lock(folder / "llm.lock", Lock(entries))
+    return values

@@ -1,0 +1,125 @@
+"""Units of the system that llmgen installed, under a real systemd."""
+
+import pytest
+from booted import until
+
+MODEL, SWAP, TARGET = "llmgen-model-always.service", "llmgen-swap.service", "llmgen.target"
+ENVOY = "llmgen-envoy.service"
+
+pytestmark = [pytest.mark.reader("systemd-analyze"), pytest.mark.reader("llama-swap")]
+
+
+def test_units_start_and_serve(system):
+    assert system.chat(system.values["always"], "always")["choices"]
+    assert system.chat(system.values["swap"], "gpt-one")["model"]
+    assert system.booted.show(TARGET, "ActiveState") == "active"
+
+
+@pytest.mark.reader("envoy")
+def test_gateway_starts_after_its_backends(system):
+    booted = system.booted
+    booted.must("systemctl", "stop", TARGET)
+    booted.must("systemctl", "start", TARGET)
+    until(lambda: system.chat(system.values["first"] + 7, "gpt-one"))
+    gateway = int(booted.show(ENVOY, "InactiveExitTimestampMonotonic"))
+    for backend in (MODEL, SWAP):
+        assert int(booted.show(backend, "ActiveEnterTimestampMonotonic")) <= gateway
+
+
+def test_killed_server_comes_back(system):
+    old = system.pid(MODEL)
+    system.booted.must("kill", "-9", old)
+    until(lambda: system.pid(MODEL) not in ("0", old))
+    until(lambda: system.is_up(system.values["always"]))
+    assert int(system.booted.show(MODEL, "NRestarts")) == 1
+
+
+def test_units_stop_in_time(system):
+    system.must("down")
+    for unit in (MODEL, SWAP):
+        assert system.booted.show(unit, "ActiveState") == "inactive"
+        # A stop that needed SIGKILL is a `timeout`.
+        assert system.booted.show(unit, "Result") == "success"
+    system.must("up")
+    until(lambda: system.is_up(system.values["swap"]))
+
+
+def test_memory_limit_is_the_plans_and_is_kept(system):
+    booted = system.booted
+    limit = booted.show(MODEL, "MemoryMax")
+    wanted = [
+        line for line in booted.must("systemctl", "cat", MODEL).splitlines() if "MemoryMax=" in line
+    ]
+    assert int(limit) == int(wanted[0].removeprefix("MemoryMax=").removesuffix("M")) * 2**20
+    booted.must("systemctl", "set-property", "--runtime", MODEL, "MemoryMax=4M")
+    booted.run("systemctl", "restart", MODEL)
+    # The kernel's kill is seen as such with cgroup2 only.
+    until(lambda: booted.show(MODEL, "Result") in ("oom-kill", "signal"))
+    booted.must("systemctl", "revert", MODEL)
+    booted.run("systemctl", "reset-failed", MODEL)
+    booted.must("systemctl", "restart", MODEL)
+    until(lambda: system.is_up(system.values["always"]))
+
+
+def test_second_install_restarts_nothing(system):
+    before = system.pid(MODEL), system.pid(SWAP)
+    data = system.must("install")
+    assert (data["changes"], data["steps"], data["generation"]) == ([], [], None)
+    assert (system.pid(MODEL), system.pid(SWAP)) == before
+
+
+def test_only_what_changed_restarts_and_rollback_brings_it_back(system):
+    others, model = [system.pid(unit) for unit in (SWAP, ENVOY)], system.pid(MODEL)
+    system.edit('model = "a.gguf"\n', 'model = "a.gguf"\nctx_size = 1024\n')
+    planned = [step["command"] for step in system.must("install", "--dry-run")["steps"]]
+    assert {words[-1] for words in planned} == {"daemon-reload", MODEL}
+    system.must("install")
+    until(lambda: system.is_up(system.values["always"]))
+    assert [system.pid(unit) for unit in (SWAP, ENVOY)] == others
+    assert system.pid(MODEL) != model
+    props = system.get(system.values["always"], "/props")
+    assert props["default_generation_settings"]["n_ctx"] == 1024
+    system.must("rollback")
+    until(lambda: system.is_up(system.values["always"]))
+    props = system.get(system.values["always"], "/props")
+    assert props["default_generation_settings"]["n_ctx"] == 512
+    reasons = [row["reason"] for row in system.must("generations")["generations"]]
+    assert reasons == ["install", "install", "rollback to 1"]
+    system.edit('model = "a.gguf"\nctx_size = 1024\n', 'model = "a.gguf"\n')
+
+
+def test_llama_swap_is_emptied_before_its_file_changes(system):
+    assert system.chat(system.values["swap"], "two")
+    system.edit('model = "c.gguf"\n', 'model = "c.gguf"\nttl = 77\n')
+    commands = [step["command"] for step in system.must("install", "--dry-run")["steps"]]
+    assert commands[0] == ["llmgen", "unload", "--all"]
+    system.must("install")
+    until(lambda: system.is_up(system.values["swap"]))
+    assert system.get(system.values["swap"], "/running") == {"running": []}
+    log = system.booted.must("journalctl", "--unit", SWAP, "-o", "cat")
+    assert log.rindex("/api/models/unload") < log.rindex("listening on")
+
+
+def test_edited_unit_is_a_conflict_and_stays(system):
+    unit = system.booted.path(f"/etc/systemd/system/{MODEL}")
+    text = unit.read_text()
+    unit.write_text(text + "# mine\n")
+    found = system.llmgen("uninstall")
+    assert (found["exit_code"], found["diagnostics"][0]["code"]) == (6, "apply.conflict")
+    assert system.is_up(system.values["always"])
+    unit.write_text(text)
+
+
+def test_uninstall_leaves_nothing_running_and_nothing_foreign_touched(system):
+    booted = system.booted
+    mine = booted.path("/etc/llmgen/mine.conf")
+    mine.write_text("x")
+    system.must("uninstall")
+    assert booted.run("systemctl", "list-unit-files", "llmgen*", "--no-legend").stdout == ""
+    assert (
+        booted.must("systemctl", "list-units", "--all", "llmgen*", "--no-legend", "--plain") == ""
+    )
+    assert booted.run("pgrep", "-f", "/opt/stack/models").returncode == 1
+    assert [path.name for path in booted.path("/etc/llmgen").rglob("*")] == ["mine.conf"]
+    system.must("rollback")
+    until(lambda: system.is_up(system.values["always"]))
