@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmgen.targets import docs, envoy, launchd, litellm, llama_server, llama_swap, systemd
+from llmgen.targets import clients, docs, envoy, launchd, litellm, llama_server, llama_swap, systemd
 from llmgen.targets.base import Target
 
 TARGETS: Final[dict[str, Target]] = {
@@ -14,5 +14,6 @@ TARGETS: Final[dict[str, Target]] = {
     litellm.NAME: litellm,
     systemd.NAME: systemd,
     launchd.NAME: launchd,
+    clients.NAME: clients,
     docs.NAME: docs,
 }

@@ -1,0 +1,254 @@
+"""Files for programs that use the models: address, names, and the context of one slot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from llmgen.artifacts import Artifact
+from llmgen.gateway.backends import Backend, backends, engine_of
+from llmgen.gateway.exposure import loopback
+from llmgen.plan.model import Plan
+from llmgen.targets.base import Render
+
+NAME = "clients"
+SUMMARY = "client files: environment, opencode, Continue, aider, Zed, Open WebUI"
+
+TEXT = ("chat", "vision", "completion")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientModel:
+    """A model as clients see it; ``output`` is the most that one answer may have."""
+
+    name: str
+    title: str
+    role: str
+    context: int
+    output: int
+    pictures: bool
+
+    @property
+    def aider(self) -> str:
+        """Its name in aider, which names the provider first."""
+        return f"openai/{self.name}"
+
+    @property
+    def continue_roles(self) -> tuple[str, ...]:
+        """What Continue uses it for."""
+        match self.role:
+            case "embedding":
+                return ("embed",)
+            case "completion":
+                return ("autocomplete",)
+            case _:
+                return ("chat", "edit", "apply")
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What Continue may send it."""
+        if self.role not in ("chat", "vision"):
+            return ()
+        return ("tool_use", "image_input") if self.pictures else ("tool_use",)
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """What every client file is made of; ``key`` is the environment variable with the key."""
+
+    url: str
+    key: str
+    models: tuple[ClientModel, ...]
+
+    @property
+    def openai(self) -> str:
+        """The base of OpenAI's paths."""
+        return f"{self.url}/v1"
+
+    @property
+    def rerank_url(self) -> str:
+        """The whole address of rerank requests."""
+        return f"{self.url}/v1/rerank"
+
+    @property
+    def continued(self) -> tuple[ClientModel, ...]:
+        """What Continue can use; it has no provider for this kind of rerank server."""
+        return self.of(*TEXT, "embedding")
+
+    @property
+    def continue_key(self) -> str:
+        """Continue's reference to a secret."""
+        return "${{ secrets." + self.key + " }}"
+
+    def of(self, *roles: str) -> tuple[ClientModel, ...]:
+        """The models of these roles, the default one first."""
+        return tuple(item for item in self.models if item.role in roles)
+
+
+def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
+    """One file (aider: two) for each wanted format; none when no address is served."""
+    table, url = plan.library.config.targets.clients, base_url(plan)
+    if not url:
+        return
+    clients = Clients(url, table.api_key_env, tuple(_models(plan)))
+    for name in table.formats:
+        for path, content in _FORMATS[name](clients, render):
+            yield Artifact(PurePosixPath(NAME, name, path), content, NAME)
+
+
+def base_url(plan: Plan) -> str:
+    """What clients reach: as told, else the enabled gateway, else the engine; without ``/v1``."""
+    config = plan.library.config
+    envoy, lite = config.gateway.envoy, config.gateway.litellm
+    if config.targets.clients.base_url:
+        return config.targets.clients.base_url.rstrip("/").removesuffix("/v1")
+    if envoy.enable:
+        scheme = "https" if envoy.tls else "http"
+        return f"{scheme}://{_near(envoy.listen)}:{envoy.port}"
+    if lite.enable:
+        return f"http://{_near((lite.listen,))}:{lite.port}"
+    match engine_of(plan):
+        case "llama_swap":
+            return f"http://127.0.0.1:{config.services.llama_swap.port}"
+        case "router":
+            return f"http://127.0.0.1:{config.services.router.port}"
+        case _:
+            return ""
+
+
+def _near(addresses: tuple[str, ...]) -> str:
+    """The address that a client on the same machine uses."""
+    found = next((item for item in addresses if loopback(item)), addresses[0])
+    bare = found.strip("[]")
+    if bare in ("0.0.0.0", "::"):  # noqa: S104 - read, not bound
+        return "127.0.0.1"
+    return f"[{bare}]" if ":" in bare else bare
+
+
+def _models(plan: Plan) -> Iterator[ClientModel]:
+    found = [item for item in backends(plan) if not item.unlisted]
+    for item in sorted(found, key=lambda item: not item.default):
+        yield from _names(plan, item)
+
+
+def _names(plan: Plan, backend: Backend) -> Iterator[ClientModel]:
+    context = backend.context or 0
+    output = context
+    if backend.engine != "external":
+        limit = plan.placement(backend.model).model.options.n_predict
+        output = min(context, limit) if limit and limit > 0 else context
+    names = (backend.model, *(item.names[0] for item in backend.variants))
+    for name in names:
+        title = backend.title if name == backend.model and backend.title else name
+        yield ClientModel(name, title, backend.role, context, output, backend.pictures)
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _env(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:
+    text = clients.of("chat", "vision") or clients.of("completion")
+    yield (
+        "llm.env",
+        render("clients/llm.env.j2", clients=clients, model=text[0].name if text else ""),
+    )
+
+
+def _opencode(clients: Clients, _: Render) -> Iterator[tuple[str, bytes]]:
+    """OpenCode compacts a session by ``limit.context``: it must be the slot's, not the model's."""
+    text = clients.of("chat", "vision")
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "Local models",
+        "options": {"baseURL": clients.openai, "apiKey": f"{{env:{clients.key}}}"},
+        "models": {item.name: _opencode_model(item) for item in text},
+    }
+    document: dict[str, Any] = {
+        "$schema": "https://opencode.ai/config.json",
+        "provider": {"llmgen": provider},
+    }
+    if text:
+        document["model"] = f"llmgen/{text[0].name}"
+    yield "opencode.json", _json(document)
+
+
+def _opencode_model(item: ClientModel) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": item.title, "tool_call": True}
+    if item.pictures:
+        found["attachment"] = True
+        found["modalities"] = {"input": ["text", "image"], "output": ["text"]}
+    if item.context:
+        # An answer shares the context with its prompt: leave it at most half.
+        found["limit"] = {"context": item.context, "output": min(item.output, item.context // 2)}
+    return found
+
+
+def _continue(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:
+    yield "config.yaml", render("clients/continue.yaml.j2", clients=clients)
+
+
+def _aider(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:
+    text = clients.of("chat", "vision")
+    facts = {
+        item.aider: {
+            "max_input_tokens": item.context,
+            "max_output_tokens": item.output,
+            "max_tokens": item.output,
+            "input_cost_per_token": 0,
+            "output_cost_per_token": 0,
+            "litellm_provider": "openai",
+            "mode": "chat",
+        }
+        for item in text
+        if item.context
+    }
+    if text:
+        yield ".aider.conf.yml", render("clients/aider.conf.yml.j2", clients=clients, model=text[0])
+        yield ".aider.model.metadata.json", _json(facts)
+
+
+def _zed(clients: Clients, _: Render) -> Iterator[tuple[str, bytes]]:
+    """Zed keeps the key itself; LLMGEN_API_KEY in its environment works as well."""
+    models = [
+        {
+            "name": item.name,
+            "display_name": item.title,
+            "max_tokens": item.context,
+            "max_output_tokens": min(item.output, item.context // 2),
+            "capabilities": {
+                "tools": True,
+                "images": item.pictures,
+                "parallel_tool_calls": False,
+                "prompt_cache_key": False,
+            },
+        }
+        for item in clients.of("chat", "vision")
+        if item.context
+    ]
+    provider = {"api_url": clients.openai, "available_models": models}
+    yield "settings.json", _json({"language_models": {"openai_compatible": {"llmgen": provider}}})
+
+
+def _open_webui(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:
+    text = clients.of(*TEXT)
+    embedding, rerank = clients.of("embedding"), clients.of("rerank")
+    values = {
+        "model": text[0].name if text else "",
+        "embedding": embedding[0].name if embedding else "",
+        "rerank": rerank[0].name if rerank else "",
+    }
+    yield "open-webui.env", render("clients/open-webui.env.j2", clients=clients, **values)
+
+
+_FORMATS = {
+    "env": _env,
+    "opencode": _opencode,
+    "continue": _continue,
+    "aider": _aider,
+    "zed": _zed,
+    "open_webui": _open_webui,
+}

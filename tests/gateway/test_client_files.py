@@ -1,0 +1,124 @@
+"""Client files: one address, every listed name, the context that one request really has.
+
+Continue's file was also read by @continuedev/config-yaml's own parser and aider's by aider 0.86.2's
+own argument parser; no package registry has a schema of the others, so their documented fields are
+checked here: opencode.ai/docs/providers and /config.json, zed.dev/docs/ai/llm-providers,
+docs.openwebui.com/getting-started/env-configuration.
+"""
+
+import json
+import subprocess
+
+import pytest
+import yaml
+from targets.plans import STACK, plan
+
+from llmgen.render.environment import make_render
+from llmgen.targets import clients
+
+CONTEXTS = {"big": 32768, "big:think": 32768, "small/coder": 8192}
+
+
+def files(text=STACK):
+    made = clients.artifacts(plan(text), make_render())
+    return {item.path.relative_to("clients").as_posix(): item for item in made}
+
+
+def test_all_six_are_written_and_none_is_installed():
+    found = files()
+    assert found.keys() == {
+        "env/llm.env",
+        "opencode/opencode.json",
+        "continue/config.yaml",
+        "aider/.aider.conf.yml",
+        "aider/.aider.model.metadata.json",
+        "zed/settings.json",
+        "open_webui/open-webui.env",
+    }
+    assert {item.install for item in found.values()} == {None}
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("[gateway.envoy]\nenable = true\nport = 5001", "http://127.0.0.1:5001"),
+        ('[gateway.envoy]\nenable = true\nlisten = ["::1"]', "http://[::1]:4001"),
+        (
+            '[gateway.envoy]\nenable = true\nlisten = ["10.0.0.1", "127.0.0.1"]\n'
+            'api_keys = [{ name = "a", secret = { env = "A" } }]',
+            "http://127.0.0.1:4001",
+        ),
+        ("[gateway.litellm]\nenable = true", "http://127.0.0.1:4000"),
+        ("", "http://127.0.0.1:8080"),
+        ('[services]\non_demand = "router"\nrouter = { port = 8181 }', "http://127.0.0.1:8181"),
+        ('[services]\non_demand = "none"', ""),
+        ('[targets.clients]\nbase_url = "https://llm.example.org/v1/"', "https://llm.example.org"),
+    ],
+)
+def test_the_address_is_what_clients_of_this_machine_reach(text, url):
+    assert clients.base_url(plan(text + '\n[models.a]\nmodel = "small.gguf"\n')) == url
+
+
+def test_nothing_is_written_where_nothing_is_served():
+    assert files('[services]\non_demand = "none"') == {}
+
+
+def test_opencode_has_the_context_of_one_slot():
+    document = json.loads(files()["opencode/opencode.json"].content)
+    provider = document["provider"]["llmgen"]
+    assert {name: item["limit"]["context"] for name, item in provider["models"].items()} == CONTEXTS
+    assert all(
+        2 * i["limit"]["output"] <= i["limit"]["context"] for i in provider["models"].values()
+    )
+    assert document["model"] == "llmgen/big"
+    assert provider["options"] == {
+        "baseURL": "http://127.0.0.1:4001/v1",
+        "apiKey": "{env:LLM_API_KEY}",
+    }
+
+
+def test_continue_has_roles_and_contexts():
+    models = yaml.safe_load(files()["continue/config.yaml"].content)["models"]
+    assert {
+        item["model"]: item["defaultCompletionOptions"]["contextLength"]
+        for item in models
+        if "chat" in item["roles"]
+    } == CONTEXTS
+    assert [item["model"] for item in models if item["roles"] == ["embed"]] == ["embed"]
+    assert {item["apiKey"] for item in models} == {"${{ secrets.LLM_API_KEY }}"}
+
+
+def test_aider_and_zed_have_the_contexts():
+    found = files()
+    facts = json.loads(found["aider/.aider.model.metadata.json"].content)
+    assert {
+        key.removeprefix("openai/"): item["max_input_tokens"] for key, item in facts.items()
+    } == CONTEXTS
+    conf = yaml.safe_load(found["aider/.aider.conf.yml"].content)
+    assert conf["model"] == "openai/big"
+    provider = json.loads(found["zed/settings.json"].content)["language_models"][
+        "openai_compatible"
+    ]
+    listed = provider["llmgen"]["available_models"]
+    assert {item["name"]: item["max_tokens"] for item in listed} == CONTEXTS
+
+
+@pytest.mark.parametrize("name", ["env/llm.env", "open_webui/open-webui.env"])
+@pytest.mark.parametrize("key", ["sk-1 $(x) '\"", None])
+def test_environment_files_take_the_key_from_the_environment(tmp_path, name, key):
+    path = tmp_path / "file"
+    path.write_bytes(files()[name].content)
+    variables = {"LLM_API_KEY": key} if key else {}
+    script = 'set -a; . "$1"; env -0'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", path], env=variables, capture_output=True, check=True
+    )
+    found = dict(item.split("=", 1) for item in done.stdout.decode().split("\0") if item)
+    keys = {value for name, value in found.items() if name.endswith(("_KEY", "_KEYS", "_TOKEN"))}
+    assert keys == {key or "none"}
+    addresses = {value for name, value in found.items() if "_URL" in name}
+    assert all(item.startswith("http://127.0.0.1:4001") for item in addresses)
+
+
+def test_only_wanted_formats_are_written():
+    assert files(STACK + '[targets.clients]\nformats = ["zed"]\n').keys() == {"zed/settings.json"}
