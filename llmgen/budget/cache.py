@@ -220,8 +220,11 @@ class _Sizes:
     def indexer(self, layers: Iterable[int], values: int = 0) -> Iterator[Share]:
         """Indexer keys, and for some architectures values."""
         layers, cells = tuple(layers), self.counts.cells * self.counts.streams
-        yield from self.keys("indexer K", layers, lambda _: self.model.indexer_width, cells)
-        yield from self.values("indexer V", layers, lambda _: values, cells)
+        sizes = self
+        if Rule.PLAIN_INDEXER in self.model.build:
+            sizes = replace(self, cache=replace(self.cache, type_k="f16", type_v="f16"))
+        yield from sizes.keys("indexer K", layers, lambda _: self.model.indexer_width, cells)
+        yield from sizes.values("indexer V", layers, lambda _: values, cells)
 
     def states(self, layers: Iterable[int]) -> Iterator[Share]:
         """Recurrent rows of each slot; always f32."""

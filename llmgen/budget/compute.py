@@ -33,8 +33,6 @@ _FOUR_POSITIONS: Final = (
     *("qwen2vl", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen4exp"),
     *("glm4", "paddleocr", "hunyuan_vl", "ernie4_5-moe"),
 )
-# Streams that are alive beside the logits of a whole micro-batch.
-_LOGIT_STREAMS: Final = 5
 # Residual streams that the copies keep alive, on the first device and on later ones.
 _COPIED_STREAMS: Final = {Family.ENCODER: (9, 2), Family.RECURRENT: (21, 24)}
 _DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")
@@ -205,10 +203,7 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
     base = work.mask + _front(work)
     if run.output and work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
         rows = work.counts.outputs * F32
-        every = work.counts.outputs == work.counts.ubatch
-        yield Stage(
-            "logits", (_beside_logits(work) if every else base) + rows * work.model.vocabulary
-        )
+        yield Stage("logits", _beside_logits(work, base) + rows * work.model.vocabulary)
     yield from _feed_forward(work, base, run)
     if not work.kv_offload:
         yield _sent_to_host(work, base)
@@ -216,10 +211,13 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
     yield from _recurrent(work, base)
 
 
-def _beside_logits(work: Work) -> int:
-    """What is alive beside the logits of a whole micro-batch: no mask any more."""
-    deep = 25 * work.stream if work.input_stream > work.stream else 0
-    return _LOGIT_STREAMS * work.stream + deep
+def _beside_logits(work: Work, base: int) -> int:
+    """What is alive beside the logits."""
+    if not work.mixed:
+        return work.stream
+    if work.model.name in _PARALLEL:
+        return base - work.stream
+    return base + (9 * work.stream if work.input_stream > work.stream else 0)
 
 
 def _is_pooled(work: Work) -> bool:

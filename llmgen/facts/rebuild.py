@@ -46,6 +46,10 @@ def _values(facts: GgufFacts) -> Iterator[tuple[str, HeaderValue]]:
             yield key if key.startswith(_ELSEWHERE) else f"{facts.architecture}.{key}", value
     yield f"{facts.architecture}.vocab_size", facts.vocabulary
     yield "tokenizer.ggml.model", _NO_WORDS
+    # Encoders refuse to load without it; the lock has it only as the rows of a tensor.
+    for group in facts.tensors:
+        if group.pattern == "token_types.weight":
+            yield "tokenizer.ggml.token_type_count", (*group.shape, 1)[1]
 
 
 def _names(group: TensorGroup) -> Iterator[str]:

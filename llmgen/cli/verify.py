@@ -1,0 +1,173 @@
+"""``llmgen verify``: compare the plan's memory with the user's own llama-fit-params."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from llmgen.budget.measured import settings_digest
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import LOCK, library, plan, read, read_lock
+from llmgen.errors import Diagnostic, InputError
+from llmgen.facts.lock import write_lock
+from llmgen.facts.lock_model import Lock, Measured
+from llmgen.facts.rebuild import rebuild
+from llmgen.verify.comparison import Difference, compare, seen_by_program
+from llmgen.verify.program import PROGRAM, figures
+from llmgen.verify.program import command as words
+
+if TYPE_CHECKING:
+    from llmgen.budget.model import DeviceMemory
+    from llmgen.plan.model import Placement
+
+_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One model: whether its own file was read, and our figures beside the program's."""
+
+    name: str
+    from_file: bool
+    devices: tuple[Difference, ...]
+
+
+@command(short_help="compare the plan's memory with llama-fit-params")
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.option("--program", metavar="FILE", help=f"{PROGRAM}, where it is not on PATH.")
+@click.option("--record", is_flag=True, help="Write what differs into llm.lock.")
+def cli(session: Session, models: tuple[str, ...], program: str | None, *, record: bool) -> Outcome:
+    """Run llama-fit-params for every model of the plan and compare device by device.
+
+    A model that is not downloaded yet is stood in for by an empty file with its locked header. The
+    program loads nothing and rounds down to MiB. Exit 1 when a figure differs.
+    """
+    found = read(session)
+    placed = plan(found)
+    unknown = set(models) - {item.name for item in placed.placements}
+    if unknown:
+        raise click.UsageError(f"no model is called `{min(unknown)}`")
+    asked = [item for item in placed.placements if not models or item.name in models]
+    tool = _program(program, str(library(found).layout.llama_server))
+    seen = tuple(_verified(item, placed.library.build, tool) for item in asked)
+    said = ""
+    if record:
+        lock = _recorded(read_lock(found), asked, seen, placed.library.build)
+        said = f"`{LOCK}` {'written' if write_lock(found.folder / LOCK, lock) else 'unchanged'}"
+    same = not any(device.differs for item in seen for device in item.devices)
+    return Outcome(seen, text=lambda: _print(seen), said=said, ok=same)
+
+
+def _program(named: str | None, server: str) -> str:
+    """The named one, the one beside llama-server, or the one on PATH."""
+    beside = str(Path(server).with_name(PROGRAM))
+    for candidate in (named,) if named else (beside, PROGRAM):
+        path = shutil.which(candidate) if candidate else None
+        if path:
+            return path
+    raise InputError(
+        Diagnostic(
+            "verify.no-program",
+            f"there is no `{named or PROGRAM}` on this machine",
+            hint="name it with `--program`; it is built with llama-server",
+        )
+    )
+
+
+def _verified(item: Placement, build: int, tool: str) -> Verified:
+    path, devices = Path(item.model.path), len(item.settings.devices)
+    asked = seen_by_program(item.settings, devices)
+    with tempfile.TemporaryDirectory(prefix="llmgen-") as folder:
+        here = path if path.is_file() else _stand_in(item, Path(folder))
+        printed = _run(words(tool, str(here), asked), item.name)
+    theirs = figures(printed)
+    if not theirs:
+        raise InputError(
+            Diagnostic(
+                "verify.no-figures",
+                f"`{tool}` printed no figures for `{item.name}`",
+                hint="it must know `-fitp`: llama.cpp b9251 or newer",
+            )
+        )
+    found = compare(item.model.facts, item.settings, build, theirs)
+    return Verified(item.name, path.is_file(), found)
+
+
+def _stand_in(item: Placement, folder: Path) -> Path:
+    """A file of the model's size that takes no room on the disk."""
+    (head, size), path = rebuild(item.model.facts), folder / "header.gguf"
+    with path.open("wb") as file:
+        file.write(head)
+        file.truncate(size)
+    return path
+
+
+def _run(arguments: tuple[str, ...], name: str) -> str:
+    """Standard output of the program, without this shell's own LLAMA_ARG_* settings."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("LLAMA_ARG_")}
+    try:
+        done = subprocess.run(  # noqa: S603 - a program that the user named, words without a shell
+            arguments, capture_output=True, text=True, env=clean, timeout=_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InputError(
+            Diagnostic("verify.failed", f"`{arguments[0]}` did not run: {error}")
+        ) from error
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise InputError(
+            Diagnostic(
+                "verify.failed",
+                f"`{arguments[0]}` failed for `{name}`: {lines[-1] if lines else 'no message'}",
+                hint=f"try it: {' '.join(arguments)}",
+            )
+        )
+    return done.stdout
+
+
+def _recorded(lock: Lock, asked: list[Placement], seen: tuple[Verified, ...], build: int) -> Lock:
+    """The lock with measured bytes for every device that differed."""
+    entries = dict(lock.entries)
+    for item, verified in zip(asked, seen, strict=True):
+        entry = entries[item.model.ref]
+        found = dict(_measured(item, verified.devices))
+        if found:
+            digest = settings_digest(item.settings, build)
+            measured = {**entry.measured, digest: found}
+            entries[item.model.ref] = replace(entry, measured=measured)
+    return Lock(entries)
+
+
+def _measured(item: Placement, devices: tuple[Difference, ...]) -> Iterator[tuple[str, Measured]]:
+    """What the server will take: our figures, moved by the difference that was seen."""
+    planned = {memory.device: memory for memory in item.estimate.memory}
+    for device in devices:
+        if device.differs and device.device in planned:
+            yield device.device, _moved(planned[device.device], device)
+
+
+def _moved(planned: DeviceMemory, seen: Difference) -> Measured:
+    moved = {
+        word: getattr(planned, word) + getattr(seen.theirs, word) - getattr(seen.ours, word)
+        for word in seen.differs
+    }
+    same = {word: getattr(planned, word) for word in ("model", "context", "compute")}
+    return Measured(**{word: max(0, size) for word, size in {**same, **moved}.items()})
+
+
+def _print(seen: tuple[Verified, ...]) -> None:
+    from llmgen.cli.breakdown import show_differences
+
+    for item in seen:
+        source = "its file" if item.from_file else "its locked header"
+        click.echo(f"{item.name}, from {source}")
+        show_differences(item.devices)

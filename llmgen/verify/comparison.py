@@ -1,0 +1,63 @@
+"""Our figures beside the program's, device by device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from llmgen.budget.estimate import estimate
+from llmgen.budget.geometry import AUTO_SLOTS
+from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
+from llmgen.facts.model import GgufFacts
+from llmgen.units import MIB
+
+WORDS: Final = ("model", "context", "compute")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One device; ``theirs`` is rounded down to whole MiB."""
+
+    device: str
+    ours: DeviceMemory
+    theirs: DeviceMemory
+
+    @property
+    def differs(self) -> tuple[str, ...]:
+        """The words whose figures are not the same MiB."""
+        return tuple(
+            word
+            for word in WORDS
+            if getattr(self.ours, word) // MIB != getattr(self.theirs, word) // MIB
+        )
+
+
+def seen_by_program(settings: ServerSettings, devices: int) -> ServerSettings:
+    """``settings`` as the program measures them.
+
+    Nothing is mapped, every token has logits, and each slot has a cache of its own: the program
+    knows no ``--kv-unified``.
+    """
+    names = tuple(f"gpu{number}" for number in range(devices))
+    return replace(
+        settings,
+        devices=names,
+        tensor_split=settings.tensor_split[:devices],
+        parallel=settings.parallel if settings.parallel > 0 else AUTO_SLOTS,
+        kv_unified=False,
+        load_mode="none",
+        embedding=False,
+        pooling="mean",
+        draft=None,
+    )
+
+
+def compare(
+    facts: GgufFacts, settings: ServerSettings, build: int, theirs: Sequence[DeviceMemory]
+) -> tuple[Difference, ...]:
+    """Estimate what the program measured, and put both side by side."""
+    devices = sum(item.device != HOST for item in theirs)
+    made = estimate(facts, seen_by_program(settings, devices), build)
+    ours = {item.device: item for item in made.memory}
+    return tuple(Difference(item.device, ours[item.device], item) for item in theirs)

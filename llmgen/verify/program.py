@@ -1,0 +1,50 @@
+"""llama-fit-params: its command line for given settings, and what it prints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
+from llmgen.units import MIB
+
+PROGRAM: Final = "llama-fit-params"
+# `CUDA0 17312 3400 600`, the host last; MiB, rounded down (common_fit_print in common/fit.cpp).
+_ROW: Final = re.compile(r"^(\S+) (\d+) (\d+) (\d+) *$", re.MULTILINE)
+
+
+def command(program: str, model: str, settings: ServerSettings) -> tuple[str, ...]:
+    """The words that make the program print its figures for ``settings``."""
+    return (program, "-m", model, "-fitp", "on", "-fit", "off", "--no-repack", *_words(settings))
+
+
+def _words(settings: ServerSettings) -> Iterator[str]:
+    layers = str(settings.n_gpu_layers) if settings.n_gpu_layers >= 0 else "all"
+    yield from ("-c", str(settings.ctx_size), "-np", str(settings.parallel))
+    yield from ("-b", str(settings.batch_size), "-ub", str(settings.ubatch_size))
+    yield from ("-ctk", settings.cache_type_k, "-ctv", settings.cache_type_v)
+    yield from ("-fa", settings.flash_attn, "-ngl", layers)
+    if settings.swa_full:
+        yield "--swa-full"
+    if not settings.kv_offload:
+        yield "-nkvo"
+    if settings.n_cpu_moe:
+        yield from ("-ncmoe", str(settings.n_cpu_moe))
+    if settings.tensor_split:
+        yield from ("-ts", ",".join(f"{share:g}" for share in settings.tensor_split))
+    if settings.override_tensor:
+        yield "-ot"
+        yield ",".join(f"{pattern}={target}" for pattern, target in settings.override_tensor)
+
+
+def figures(printed: str) -> tuple[DeviceMemory, ...]:
+    """The table in the program's output, the host first, devices numbered in its order."""
+    rows = [(name, *map(int, sizes)) for name, *sizes in _ROW.findall(printed)]
+    devices = [row for row in rows if row[0] != "Host"]
+    named = [(HOST, row) for row in rows if row[0] == "Host"]
+    named += [(f"gpu{number}", row) for number, row in enumerate(devices)]
+    return tuple(
+        DeviceMemory(name, model * MIB, context * MIB, compute * MIB)
+        for name, (_, model, context, compute) in named
+    )
