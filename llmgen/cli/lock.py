@@ -46,14 +46,15 @@ def cli(
     path = found.folder / LOCK
     keys = references(found.config)
     old = read_lock(path)
+    wanted = selected(found, models)
     try:
         with _spinner() as watch:
             result = lock_models(
-                keys,
+                (ref for ref in keys if ref in wanted or ref in old.entries),
                 sources(found, folder),
                 old,
                 update=update,
-                only=selected(found, models) if models else None,
+                only=wanted,
                 watch=watch,
                 keys=keys,
             )
@@ -71,15 +72,17 @@ def cli(
 
 
 def selected(found: Read, models: Sequence[str]) -> set[ModelRef]:
-    """The references of the named models; a usage error suggests the right name."""
+    """The references of the named models, of all enabled ones without a name."""
     from llmgen.resolve.references import references
 
+    tables = found.config.models
     for name in models:
-        if name not in found.config.models:
-            near = difflib.get_close_matches(name, found.config.models, 1)
+        if name not in tables:
+            near = difflib.get_close_matches(name, tables, 1)
             hint = f"; did you mean `{near[0]}`?" if near else ""
             raise click.UsageError(f"llm.toml has no model `{name}`{hint}")
-    return {ref for ref, key in references(found.config).items() if key[1] in models}
+    names = models or [name for name, table in tables.items() if table.enable]
+    return {ref for ref, key in references(found.config).items() if key[1] in names}
 
 
 def sources(found: Read, folder: str | None) -> Sources:

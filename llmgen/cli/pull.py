@@ -37,7 +37,7 @@ def cli(
     from llmgen.facts.pull import Presence, pull
 
     found = read(session)
-    wanted = selected(found, models or tuple(found.config.models))
+    wanted = selected(found, models)
     entries = _locked(found, wanted)
     with _bars() as watch:
         pulled = pull(entries, sources(found, folder), watch, trust_size=trust_size)

@@ -145,14 +145,13 @@ def _alone(part: Path) -> Iterator[None]:
     lock = part.with_name(f"{part.name}.lock")
     try:
         with FileLock(lock, timeout=0):
-            yield
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
     except Timeout:
-        raise InputError(
-            Diagnostic(
-                "pull.busy", f"another `llmgen pull` is fetching `{part.name}`", hint="wait for it"
-            )
-        ) from None
-    lock.unlink(missing_ok=True)
+        message = f"another `llmgen pull` is fetching `{part.name}`"
+        raise InputError(Diagnostic("pull.busy", message, hint="wait for it")) from None
 
 
 def _sync(folder: Path) -> None:

@@ -12,7 +12,7 @@ from llmgen.facts.ggml_types import BY_ID, REMOVED, GgmlType
 from llmgen.facts.model import HeaderValue, Scalar
 from llmgen.facts.refusals import refused, shown
 from llmgen.facts.strings import walk
-from llmgen.facts.window import Window
+from llmgen.facts.window import LARGEST_HEADER, Window
 
 # GGML_MAX_NAME and GGML_MAX_DIMS of ggml.h; keys by gguf.md.
 LONGEST_NAME, LONGEST_KEY, MOST_DIMENSIONS = 63, 65535, 4
@@ -212,9 +212,9 @@ class Reader:
     def _skip_strings(self, key: str, count: int) -> None:
         window, what = self._window, f"the array `{shown(key)}`"
         while count:
-            if count * 8 > window.left:
+            if count * 8 > min(window.left, LARGEST_HEADER):
                 raise refused(
-                    "absurd-count", f"`{window.name}` ends inside {what} of {count} more strings"
+                    "absurd-count", f"`{window.name}` has no room for {what} of {count} strings"
                 )
             walked, window.position = walk(window.data, window.position, count, self._endian)
             count -= walked

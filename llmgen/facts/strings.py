@@ -51,7 +51,7 @@ def _one_by_one(data: bytes, position: int, count: int, length: Struct) -> tuple
 
 @cache
 def _block(endian: str) -> re.Pattern[bytes]:
-    lengths = sorted(range(1, _LONGEST), key=lambda length: abs(length - _COMMON))
+    lengths = sorted(range(_LONGEST), key=lambda length: abs(length - _COMMON))
     zeros = r"\x00" * 7
     order = "{1}{0}" if endian == "<" else "{0}{1}"
     entries = (order.format(zeros, rf"\x{n:02x}") + f".{{{n}}}" for n in lengths)

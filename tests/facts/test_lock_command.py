@@ -110,3 +110,13 @@ def test_file_that_nobody_can_fetch_is_named(folder):
 def test_other_models_folder(folder):
     (folder / "models").rename(folder / "elsewhere")
     assert run(lock, "--models", str(folder / "elsewhere")).exit_code == 0
+
+
+def test_model_that_is_switched_off_needs_no_file(folder):
+    text = (folder / "llm.toml").read_text()
+    (folder / "llm.toml").write_text(
+        f'{text}[models.off]\nrole = "chat"\nmodel = "absent.gguf"\nenable = false\n'
+    )
+    assert run(lock).exit_code == 0
+    assert run(lock, "off").exit_code == 4
+    assert run(pull).exit_code == 0
