@@ -155,6 +155,12 @@ def raw(value: object) -> str:
     return str(value)
 
 
+def indented(text: object, width: int) -> str:
+    """Lines of a macro, quoted already, moved to the right; without the last line's end."""
+    lines = str(text).rstrip("\n").split("\n")
+    return "\n".join(" " * width + line if line else line for line in lines)
+
+
 def _one_line(text: str, where: str) -> None:
     if _CONTROL.search(text):
         raise Unquotable(
@@ -163,6 +169,7 @@ def _one_line(text: str, where: str) -> None:
 
 
 FILTERS = {
+    "indented": indented,
     "ini": ini,
     "ini_section": ini_section,
     "markdown": markdown,

@@ -13,7 +13,7 @@ from llmgen.config.tables.services import Services
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Library, Model
 from llmgen.plan.command import LOOPBACK
-from llmgen.plan.model import Keep, Matrix, Placement, Plan
+from llmgen.plan.model import Groups, Keep, Matrix, Placement, Plan
 from llmgen.plan.options import spelled
 from llmgen.targets.base import Render
 from llmgen.targets.names import file_name
@@ -39,7 +39,7 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     if not models:
         return
     library, services = plan.library, plan.library.config.services
-    table = services.llama_swap
+    table, engine = services.llama_swap, plan.engines.get(library.machine.host)
     _refuse([*_placeholders(models), *_keys(services)])
     known = {name for name, since in SINCE.items() if library.swap_version >= since}
     enabled = services.on_demand == "llama_swap"
@@ -52,7 +52,8 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
             health_check_timeout=table.health_check_timeout or load_seconds(library, models),
             api_keys=[f"${{env.{variable(key)}}}" for key in table.api_keys],
             models=[_model(item, services.api_key) for item in models],
-            matrix=_matrix(plan),
+            matrix=engine if isinstance(engine, Matrix) and engine.sets else None,
+            groups=engine.groups if isinstance(engine, Groups) else (),
             priorities={item.name: item.model.priority for item in models if item.model.priority},
             preload=[item.name for item in models if item.model.preload],
             peers=_peers(plan),
@@ -140,11 +141,6 @@ def _capabilities(item: Placement) -> dict[str, object]:
     if model.role == "rerank":
         found["reranker"] = True
     return found
-
-
-def _matrix(plan: Plan) -> Matrix | None:
-    engine = plan.engines.get(plan.library.machine.host)
-    return engine if isinstance(engine, Matrix) and engine.sets else None
 
 
 def _peers(plan: Plan) -> list[dict[str, object]]:

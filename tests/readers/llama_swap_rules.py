@@ -146,9 +146,25 @@ def _references(document):
         yield "matrix beside routing.router"
     if "matrix" in router.get("settings", {}) and router.get("use") != "matrix":
         yield "the matrix is not used"
+    groups = document.get("groups") or router.get("settings", {}).get("groups") or {}
+    yield from _groups(groups, models)
     matrix = document.get("matrix") or router.get("settings", {}).get("matrix")
     if matrix:
         yield from _matrix(matrix, models)
+
+
+def _groups(groups, models):
+    members = Counter(name for group in groups.values() for name in group["members"])
+    if "(default)" in groups:
+        yield "a group is called (default), which llama-swap overwrites"
+    for name, count in members.items():
+        if name not in models:
+            yield f"group member {name} is no model"
+        if count > 1:
+            yield f"{name} is in two groups"
+    for name in models if groups else ():
+        if name not in members:
+            yield f"{name} is in no group and evicts everything"
 
 
 def _matrix(matrix, models):

@@ -6,6 +6,7 @@ import yaml
 from readers.llama_swap_rules import families, problems, split
 
 from llmgen.errors import PlanError
+from llmgen.plan.model import Group, Groups
 from llmgen.render.environment import make_render
 from llmgen.targets import llama_swap
 
@@ -48,6 +49,27 @@ def test_command_is_the_placement_word_for_word():
 def test_matrix_stands_for_the_sets_of_the_plan():
     matrix = config(together=PAIR)["routing"]["router"]["settings"]["matrix"]
     assert families(matrix) == {frozenset({"big", "small/coder"})}
+
+
+GROUPS = Groups((Group("kept", ("small/coder",), swap=False), Group("swap1", ("big",), swap=True)))
+
+
+@pytest.mark.parametrize("version", [202, 250])
+def test_groups_are_said_in_full(version):
+    text = plans.STACK + f"[targets.llama_swap]\nversion = {version}\n"
+    found = config(text, engine=GROUPS)
+    groups = found["groups"] if version == 202 else found["routing"]["router"]["settings"]["groups"]
+    # llama-swap's own defaults would let one group unload the other.
+    assert groups == {
+        "kept": {
+            "swap": False,
+            "exclusive": False,
+            "persistent": True,
+            "members": ["small/coder"],
+        },
+        "swap1": {"swap": True, "exclusive": False, "persistent": True, "members": ["big"]},
+    }
+    assert problems(rendered(text, engine=GROUPS)) == []
 
 
 def test_older_version_gets_the_older_spelling():
