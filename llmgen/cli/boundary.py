@@ -178,6 +178,8 @@ def _show(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run llmgen and exit with its code."""
     words = sys.argv[1:] if arguments is None else arguments
+    # pydantic would look through every installed package for plugins; llmgen wants none of them.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
         code = root.main(words, prog_name="llmgen", standalone_mode=False)
     except click.exceptions.Abort:
