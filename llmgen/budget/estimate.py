@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from llmgen.budget.builds import DEFAULT, OLDEST, build_warning
 from llmgen.budget.cache import CacheSettings, Share, context_shares
@@ -35,6 +36,8 @@ from llmgen.budget.projector import projector_memory
 from llmgen.budget.settings import check_cache_types, flash_attention
 from llmgen.budget.weights import Weights, weights
 from llmgen.facts.model import GgufFacts
+
+Buffers: TypeAlias = dict[str, Stage]
 
 # Drafting types that roll state back, and so keep a row for each drafted token.
 _ROLLS_BACK = ("draft-mtp", "draft-eagle3", "draft-dflash", "draft-dspark")
@@ -69,7 +72,8 @@ def estimate(
     """
     contexts = tuple(_contexts(facts, settings, build, draft))
     main = contexts[0]
-    memory = _summed(contexts, settings)
+    buffers = tuple(map(_compute, contexts))
+    memory = _summed(contexts, buffers, settings)
     if mmproj is not None:
         memory = _with_projector(memory, mmproj, settings)
     return Estimate(
@@ -80,7 +84,7 @@ def estimate(
         host=_host(contexts, settings),
         margin={item.device: margin(item) for item in memory},
         warnings=tuple(_warnings(main.model, build)),
-        parts=tuple(_parts(contexts)),
+        parts=tuple(_parts(contexts, buffers, settings)),
     )
 
 
@@ -156,15 +160,17 @@ def context(
     )
 
 
-def _summed(contexts: tuple[Context, ...], settings: ServerSettings) -> tuple[DeviceMemory, ...]:
+def _summed(
+    contexts: tuple[Context, ...], buffers: tuple[Buffers, ...], settings: ServerSettings
+) -> tuple[DeviceMemory, ...]:
     model, held, compute = Counter[str](), Counter[str](), Counter[str]()
     devices = dict.fromkeys((HOST, *settings.devices))
-    for item in contexts:
+    for item, stages in zip(contexts, buffers, strict=True):
         devices.update(dict.fromkeys(item.placement.devices))
         for device in (HOST, *item.placement.devices):
             model[device] += item.weights.total(device)
         held.update(context_on_devices(item, kv_offload=settings.kv_offload))
-        compute.update({device: stage.bytes for device, stage in _compute(item).items()})
+        compute.update({device: stage.bytes for device, stage in stages.items()})
     return tuple(DeviceMemory(name, model[name], held[name], compute[name]) for name in devices)
 
 
@@ -175,7 +181,7 @@ def context_on_devices(item: Context, *, kv_offload: bool) -> Counter[str]:
         if not kv_offload:
             held[HOST] += share.bytes_total
             continue
-        for device, count in Counter(map(item.placement.of, share.layers)).items():
+        for device, count in item.placement.count(share.layers).items():
             held[device] += share.bytes_each * count
     return held
 
@@ -246,16 +252,19 @@ def _warnings(model: Hyperparameters, build: int) -> Iterator[str]:
         yield warning
 
 
-def _parts(contexts: Iterable[Context]) -> Iterator[tuple[str, str, int]]:
-    for item in contexts:
+def _parts(
+    contexts: tuple[Context, ...], buffers: tuple[Buffers, ...], settings: ServerSettings
+) -> Iterator[tuple[str, str, int]]:
+    """Every summand, in words: what is where, and the product that makes its bytes."""
+    for item, stages in zip(contexts, buffers, strict=True):
         for device, kinds in item.weights.on.items():
             yield from ((device, f"weights: {kind}", size) for kind, size in kinds.items())
         for share in item.shares:
-            for device, count in Counter(map(item.placement.of, share.layers)).items():
-                yield (
-                    device,
-                    f"{share.what}: {count} layers x {share.sum}",
-                    share.bytes_each * count,
-                )
-        for device, stage in _compute(item).items():
+            counted = item.placement.count(share.layers)
+            if not settings.kv_offload:
+                counted = Counter({HOST: len(share.layers)})
+            for device, count in counted.items():
+                text = f"{share.what}: {count} layers x {share.sum}"
+                yield device, text, share.bytes_each * count
+        for device, stage in stages.items():
             yield device, f"compute: {stage.what}", stage.bytes

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmgen.budget.model import HOST, ServerSettings, SettingRefused
@@ -20,6 +22,12 @@ class Placement:
     def of(self, layer: int) -> str:
         """The device of a layer; layers that exist only in the graph follow the last one."""
         return self.layers[min(layer, len(self.layers) - 1)]
+
+    def count(self, layers: Sequence[int]) -> Counter[str]:
+        """How many of ``layers`` each device has."""
+        if self.layers.count(self.layers[0]) == len(self.layers):
+            return Counter({self.layers[0]: len(layers)}) if layers else Counter()
+        return Counter(map(self.of, layers))
 
     @property
     def is_full(self) -> bool:

@@ -128,7 +128,7 @@ class _Loading:
         late = self.biased and group.pattern in _ATTENTION_BIASES
         layers = [il for il in group.layers if late or il < self.last]
         if not self.moved:
-            return Counter(map(self.placement.of, layers))
+            return self.placement.count(layers)
         return Counter(self.moved.of(group, il) or self.placement.of(il) for il in layers)
 
     def _outside(self, group: TensorGroup) -> Counter[str]:
