@@ -65,7 +65,24 @@ class Adviser:
                 found.append(self._advice((made,), before))
             if len(found) == TOLD:
                 return found
+        if all(item.changes[0].kind == RANK[-1] for item in found):
+            found = [*self._types_and_context(ranked, before, wrong), *found]
         return found or [*self._chain(ranked, before, wrong)]
+
+    def _types_and_context(
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[object]
+    ) -> Iterator[Advice]:
+        """A smaller context that a smaller cache type keeps from shrinking as far."""
+        for name in suspects:
+            for first in changes(self.library.model(name), self.library):
+                if first.kind != RANK[0]:
+                    continue
+                library = changed(self.library, first)
+                sizes = [item for item in changes(first.model, library) if item.kind == RANK[-1]]
+                second = self._least(library, sizes, wrong) if sizes else None
+                if second is not None:
+                    yield self._advice((first, second), before)
+                    return
 
     def _groups(self, library: Library, suspects: Sequence[str]) -> Iterator[list[Change]]:
         """Changes of one kind to one model, least first; kinds in the order of their price."""

@@ -1,0 +1,148 @@
+"""``llmgen fit``: which context, cache type and slots fit, and which machine is large enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from llmgen.budget.builds import DEFAULT
+from llmgen.budget.rows import CACHE_TYPES
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.options import ServerCount
+from llmgen.cli.outcome import Outcome
+from llmgen.units import GIB, show_count
+
+if TYPE_CHECKING:
+    from llmgen.facts.model import GgufFacts
+    from llmgen.machine import Machine
+    from llmgen.plan.fit import Cell
+
+CONTEXTS = (4096, 8192, 16384, 32768, 65536, 131072)
+TYPES = ("f16", "q8_0", "q4_0")
+SLOTS = (1, 2, 4)
+
+
+@command(short_help="which context, cache type and slots fit a machine")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("--profile", metavar="NAME", help="A built-in machine; absent: llm.toml's.")
+@click.option("--ctx-size", type=ServerCount(), multiple=True, help="Context of one slot.")
+@click.option("--cache-type", type=click.Choice(list(CACHE_TYPES)), multiple=True)
+@click.option("--parallel", type=click.IntRange(min=1), multiple=True, help="Slots.")
+def cli(
+    session: Session,
+    *,
+    models: tuple[str, ...],
+    profile: str | None,
+    ctx_size: tuple[int, ...],
+    cache_type: tuple[str, ...],
+    parallel: tuple[int, ...],
+) -> Outcome:
+    """Try all MODELs together (GGUF files, or names in llm.toml) over contexts, cache types, slots.
+
+    Every figure is what stays free on the fullest memory pool, or is missing there. Below stands
+    the smallest built-in machine on which the first choice fits.
+    """
+    from llmgen.plan.fit import fit, grid, smallest
+
+    machine = _profile(profile) if profile else _own_machine(session)
+    facts = [_facts(session, name) for name in models]
+    sizes = ctx_size or tuple(item for item in CONTEXTS if item <= _trained(facts)) or CONTEXTS[:1]
+    choices = list(grid(sizes, cache_type or TYPES, parallel or SLOTS))
+    cells = tuple(fit(facts, machine, choices, DEFAULT))
+    enough = smallest(facts, _machines(), choices[0], DEFAULT)
+    data = {
+        "machine": machine.profile or machine.host,
+        "cells": [_shown(cell) for cell in cells],
+        "smallest_profile": enough.profile if enough else None,
+    }
+    said = _enough(enough, cells[0])
+    return Outcome(data, text=lambda: _print(machine, cells), said=said)
+
+
+def _trained(models: Sequence[GgufFacts]) -> int:
+    """The longest context that all of them were trained with."""
+    from llmgen.resolve.settings import trained_context
+
+    return min((trained_context(item) or CONTEXTS[-1] for item in models), default=CONTEXTS[-1])
+
+
+def _facts(session: Session, name: str) -> GgufFacts:
+    """A file's header, or what llm.lock has of a model of this name."""
+    from llmgen.facts.local import read_model
+
+    if name.endswith(".gguf") or "/" in name or Path(name).exists():
+        return read_model(Path(name), name)
+    from llmgen.cli.pipeline import library, read
+
+    for model in library(read(session)).models:
+        if name in model.names:
+            return model.facts
+    raise click.UsageError(f"`{name}` is neither a GGUF file nor a model of llm.toml")
+
+
+def _own_machine(session: Session) -> Machine:
+    from llmgen.cli.pipeline import read
+    from llmgen.machine import machine
+
+    config = read(session).config
+    return machine(config.hardware, config.budget)
+
+
+def _profile(name: str) -> Machine:
+    from llmgen.config.tables.hardware import Hardware
+    from llmgen.config.tables.services import Budget
+    from llmgen.machine import machine
+
+    return machine(Hardware(profile=name, host=name), Budget())
+
+
+def _machines() -> list[Machine]:
+    from llmgen.profiles import profiles
+
+    return [_profile(name) for name, table in profiles().items() if "memory" in table]
+
+
+def _shown(cell: Cell) -> dict[str, object]:
+    return {
+        "ctx_size": cell.ctx_size,
+        "cache_type": cell.cache_type,
+        "parallel": cell.parallel,
+        "fits": cell.fits,
+        "pool": cell.pool,
+        "free_bytes": cell.free_bytes,
+        "refused": cell.refused,
+    }
+
+
+def _enough(machine: Machine | None, first: Cell) -> str:
+    what = f"{first.cache_type}, {show_count(first.ctx_size)} of context, slots: {first.parallel}"
+    if machine is None:
+        return f"no built-in machine holds them with {what}"
+    return f"the smallest built-in machine that holds them with {what}: {machine.profile}"
+
+
+def _print(machine: Machine, cells: Sequence[Cell]) -> None:
+    """A line for each context, a column for each cache type and number of slots."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from llmgen.cli.tables import echo
+
+    columns = list(dict.fromkeys((cell.cache_type, cell.parallel) for cell in cells))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("context", justify="right")
+    for kind, slots in columns:
+        table.add_column(f"{kind} x{slots}", justify="right")
+    by_place = {(cell.ctx_size, cell.cache_type, cell.parallel): cell for cell in cells}
+    for size in dict.fromkeys(cell.ctx_size for cell in cells):
+        row = (_text(by_place[size, kind, slots]) for kind, slots in columns)
+        table.add_row(show_count(size), *row)
+    click.echo(f"{machine.profile or machine.host}: GiB free on the fullest pool, minus is missing")
+    echo(table)
+
+
+def _text(cell: Cell) -> str:
+    return "refused" if cell.refused else f"{cell.free_bytes / GIB:.1f}"

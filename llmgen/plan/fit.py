@@ -1,0 +1,139 @@
+"""Which contexts, cache types and slots fit a machine, and which machine is large enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from llmgen.budget.estimate import estimate
+from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.config.tables.gateway import Gateway
+from llmgen.facts.model import GgufFacts
+from llmgen.machine import Machine
+from llmgen.plan.model import Pool
+from llmgen.plan.pools import footprint, pools, total
+
+# What a server of llmgen's has when llm.toml says nothing (edition 1).
+CACHE_RAM, CHECKPOINTS = 2**30, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """All given models at once under one choice: what is free on the pool that is fullest.
+
+    Negative bytes are missing. ``refused`` says why a server would not start.
+    """
+
+    ctx_size: int
+    cache_type: str
+    parallel: int
+    pool: str = ""
+    free_bytes: int = 0
+    refused: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.refused and self.free_bytes >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One cell's question: ``ctx_size`` is what each slot gets."""
+
+    ctx_size: int
+    cache_type: str
+    parallel: int
+
+    def settings(self, devices: tuple[str, ...]) -> ServerSettings:
+        """The server's options for it."""
+        return ServerSettings(
+            ctx_size=self.ctx_size * self.parallel,
+            parallel=self.parallel,
+            kv_unified=False,
+            cache_type_k=self.cache_type,
+            cache_type_v=self.cache_type,
+            devices=devices,
+            cache_ram_bytes=CACHE_RAM,
+            ctx_checkpoints=CHECKPOINTS,
+        )
+
+
+def fit(
+    models: Sequence[GgufFacts],
+    machine: Machine,
+    choices: Iterable[Choice],
+    build: int,
+) -> Iterator[Cell]:
+    """A cell for each choice."""
+    limits = pools(machine, Gateway())
+    for choice in choices:
+        yield _cell(models, machine, limits, choice, build)
+
+
+def grid(
+    contexts: Sequence[int], cache_types: Sequence[str], slots: Sequence[int]
+) -> Iterator[Choice]:
+    """Every combination, contexts slowest."""
+    return (Choice(*values) for values in product(contexts, cache_types, slots))
+
+
+def smallest(
+    models: Sequence[GgufFacts], machines: Iterable[Machine], choice: Choice, build: int
+) -> Machine | None:
+    """The machine with least memory on which all the models fit at once."""
+    for machine in sorted(machines, key=lambda item: (size(item), item.profile)):
+        (cell,) = fit(models, machine, [choice], build)
+        if cell.fits:
+            return machine
+    return None
+
+
+def size(machine: Machine) -> int:
+    """Memory for models: the devices', or the shared or the host's where there are none."""
+    if machine.unified or not machine.devices:
+        return machine.memory_bytes
+    return sum(device.memory_bytes for device in machine.devices)
+
+
+def _cell(
+    models: Sequence[GgufFacts],
+    machine: Machine,
+    limits: tuple[Pool, ...],
+    choice: Choice,
+    build: int,
+) -> Cell:
+    names = tuple(pool.name for pool in limits)
+    budgets = {pool.name: pool.budget_bytes for pool in limits}
+    sums = dict.fromkeys(names, 0)
+    try:
+        for facts in sorted(models, key=lambda item: -item.size_bytes):
+            taken = min(
+                _ways(facts, machine, limits, choice, build),
+                key=lambda way: _missing(total((sums, way), names), budgets),
+            )
+            sums = total((sums, taken), names)
+    except SettingRefused as refused:
+        return Cell(choice.ctx_size, choice.cache_type, choice.parallel, refused=refused.message)
+    worst = min(names, key=lambda name: budgets[name] - sums[name])
+    free = budgets[worst] - sums[worst]
+    return Cell(choice.ctx_size, choice.cache_type, choice.parallel, worst, free)
+
+
+def _missing(sums: dict[str, int], budgets: dict[str, int]) -> tuple[int, int]:
+    """Sort key of a placement: no bytes missing first, then the emptiest fullest pool."""
+    left = [budget - sums[name] for name, budget in budgets.items()]
+    return -sum(min(0, item) for item in left), -min(left)
+
+
+def _ways(
+    facts: GgufFacts, machine: Machine, limits: tuple[Pool, ...], choice: Choice, build: int
+) -> Iterator[dict[str, int]]:
+    """Footprints of a model on each device, on all of them, or on the host without any."""
+    keys = tuple(device.key for device in machine.devices)
+    homes = [(key,) for key in keys] + ([keys] if len(keys) != 1 else [])
+    for devices in homes:
+        settings = choice.settings(devices)
+        made = estimate(facts, settings, build)
+        yield footprint(made, settings, limits, overhead=machine.process_overhead_bytes)
