@@ -54,7 +54,7 @@ def is_intact(path: Path, file: ModelFile, progress: Progress) -> bool:
             return False
         return not file.sha256 or _digest(path, progress).hexdigest() == file.sha256
     except OSError as error:
-        raise _failed(path, error) from None
+        raise disk_failed(path, error) from None
 
 
 def fetch(
@@ -69,7 +69,7 @@ def fetch(
             download.part.replace(download.target)
             _sync(download.target.parent)
     except OSError as error:
-        raise _failed(download.part, error) from None
+        raise disk_failed(download.part, error) from None
 
 
 def _complete(download: Download, hub: Hub, progress: Progress, pauses: tuple[float, ...]) -> None:
@@ -115,7 +115,7 @@ def _write(file: BinaryIO, piece: bytes, path: Path) -> None:
     try:
         file.write(piece)
     except OSError as error:
-        raise _failed(path, error) from None
+        raise disk_failed(path, error) from None
 
 
 def _checked(download: Download) -> None:
@@ -162,7 +162,8 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _failed(path: Path, error: OSError) -> InputError:
+def disk_failed(path: Path, error: OSError) -> InputError:
+    """What the system said about a file of the models folder."""
     return InputError(
         Diagnostic(
             "pull.disk-failed",

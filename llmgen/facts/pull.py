@@ -14,6 +14,7 @@ from llmgen.facts.download import PAUSES, Download, Progress, fetch, is_intact
 from llmgen.facts.hub_names import hub_ref
 from llmgen.facts.lock_model import Entry
 from llmgen.facts.model import ModelFile, ModelRef
+from llmgen.facts.nearby import nearby, take
 from llmgen.facts.sources import Sources, local_path
 from llmgen.units import show_size
 
@@ -22,6 +23,7 @@ class Presence(StrEnum):
     """Where a file of the lock stands."""
 
     DOWNLOADED = "downloaded"
+    LINKED = "linked"
     PRESENT = "present"
     ABSENT = "absent"
 
@@ -54,6 +56,7 @@ def pull(
 ) -> tuple[Pulled, ...]:
     """Fetch what is not there; InputError when a file in place is another one, or will not fit.
 
+    A copy in another program's store is linked instead of being downloaded.
     Nothing is downloaded before everything in place is checked and the disk is known to be large
     enough; nothing is ever deleted. Files that are not the Hub's are only looked for.
     """
@@ -66,11 +69,23 @@ def pull(
         for name, (ref, file) in wanted.items()
         if not here[name] and entries[ref].revision
     }
-    _room(sources.models, sum(item.missing_bytes for item in downloads.values()))
-    for item in downloads.values():
-        fetch(item, sources.hub, watch("get", item.file), pauses)
+    copies = {
+        name: copy
+        for name, item in downloads.items()
+        if (copy := nearby(item, sources.stores, watch("check", item.file))) is not None
+    }
+    _room(
+        sources.models,
+        sum(item.missing_bytes for name, item in downloads.items() if name not in copies),
+    )
+    for name, item in downloads.items():
+        if name in copies:
+            take(copies[name], item)
+        else:
+            fetch(item, sources.hub, watch("get", item.file), pauses)
+    taken = {name: Presence.LINKED if name in copies else Presence.DOWNLOADED for name in downloads}
     return tuple(
-        Pulled(ref, name, file.size_bytes, _presence(here[name], name in downloads))
+        Pulled(ref, name, file.size_bytes, taken.get(name) or _presence(here[name]))
         for name, (ref, file) in wanted.items()
     )
 
@@ -109,9 +124,7 @@ def _download(ref: ModelRef, entry: Entry, file: ModelFile, sources: Sources) ->
     return Download(file, at, local_path(file.name, sources))
 
 
-def _presence(here: bool, downloaded: bool) -> Presence:
-    if downloaded:
-        return Presence.DOWNLOADED
+def _presence(here: bool) -> Presence:
     return Presence.PRESENT if here else Presence.ABSENT
 
 

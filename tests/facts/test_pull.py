@@ -1,5 +1,6 @@
 import hashlib
 import shutil
+from dataclasses import replace
 
 import pytest
 from fake_hub import FakeFile, FakeRepo
@@ -12,6 +13,7 @@ from llmgen.facts.lock import Lock
 from llmgen.facts.lock_models import lock_models
 from llmgen.facts.pull import Presence, pull
 from llmgen.facts.sources import Sources
+from llmgen.facts.stores import find_stores
 
 HUB = "hf:org/repo:Q8_0"
 NAME = "org/repo/m-Q8_0.gguf"
@@ -185,3 +187,47 @@ def test_two_pulls_of_one_file_do_not_mix(sources, entries):
     (sources.models / "org/repo").mkdir(parents=True)
     with FileLock(sources.models / f"{NAME}.{digest[:12]}.part.lock"):
         assert refusal(entries, sources)[0].code == "pull.busy"
+
+
+def stored(home, hub, place):
+    """The model in another program's store below the home."""
+    path = home / place
+    path.parent.mkdir(parents=True)
+    path.write_bytes(hub.repos["org/repo"].files["m-Q8_0.gguf"].head)
+    return path
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ".cache/huggingface/hub/models--org--repo/blobs/DIGEST",
+        ".lmstudio/models/org/repo/m-Q8_0.gguf",
+        ".cache/llama.cpp/org_repo_m-Q8_0.gguf",
+    ],
+)
+def test_copy_in_another_store_is_linked(tmp_path, sources, entries, hub, place):
+    digest = entries[HUB].facts.files[0].sha256
+    copy = stored(tmp_path, hub, place.replace("DIGEST", digest))
+    served = hub.bytes_served
+    known = replace(sources, stores=find_stores(tmp_path, {}))
+    assert [item.presence for item in run(entries, known)] == [Presence.LINKED]
+    assert (sources.models / NAME).samefile(copy)
+    assert hub.bytes_served == served
+
+
+def test_other_content_in_another_store_is_not_taken(tmp_path, sources, entries, hub):
+    copy = stored(tmp_path, hub, ".lmstudio/models/org/repo/m-Q8_0.gguf")
+    copy.write_bytes(copy.read_bytes()[:-1] + b"!")
+    known = replace(sources, stores=find_stores(tmp_path, {}))
+    assert [item.presence for item in run(entries, known)] == [Presence.DOWNLOADED]
+
+
+def test_copy_on_another_disk_is_copied(tmp_path, sources, entries, hub, monkeypatch):
+    def refuse(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    copy = stored(tmp_path, hub, ".lmstudio/models/org/repo/m-Q8_0.gguf")
+    monkeypatch.setattr("os.link", refuse)
+    known = replace(sources, stores=find_stores(tmp_path, {}))
+    assert [item.presence for item in run(entries, known)] == [Presence.LINKED]
+    assert (sources.models / NAME).read_bytes() == copy.read_bytes()
