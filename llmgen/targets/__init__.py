@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmgen.targets import clients, docs, envoy, launchd, litellm, llama_server, llama_swap, systemd
+from llmgen.targets import (
+    clients,
+    docs,
+    envoy,
+    launchd,
+    litellm,
+    llama_server,
+    llama_swap,
+    proof,
+    systemd,
+)
 from llmgen.targets.base import Target
 
 TARGETS: Final[dict[str, Target]] = {
@@ -16,4 +26,5 @@ TARGETS: Final[dict[str, Target]] = {
     launchd.NAME: launchd,
     clients.NAME: clients,
     docs.NAME: docs,
+    proof.NAME: proof,
 }

@@ -1,0 +1,27 @@
+"""plan.json: what the plan promises, for `llmgen status` and for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from llmgen.artifacts import Artifact
+from llmgen.plan.model import Plan
+from llmgen.plan.proof import proof
+from llmgen.targets.base import Render
+
+NAME = "proof"
+SUMMARY = "plan.json: pools, footprints and every worst state, in bytes"
+
+
+def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
+    """One document when there is any model; JSON has no comments, the ledger knows its owner."""
+    del render
+    if not plan.placements:
+        return
+    yield Artifact(
+        path=PurePosixPath("plan.json"),
+        content=proof(plan),
+        target=NAME,
+        install=plan.library.layout.config / "plan.json",
+    )
