@@ -1,8 +1,8 @@
 """Client files: one address, every listed name, the context that one request really has.
 
-Continue's file was also read by @continuedev/config-yaml's own parser and aider's by aider 0.86.2's
-own argument parser; no package registry has a schema of the others, so their documented fields are
-checked here: opencode.ai/docs/providers and /config.json, zed.dev/docs/ai/llm-providers,
+Continue's file was also read by the parser of @continuedev/config-yaml 1.42 (npm), and aider's keys
+are options in aider 0.86.2's args.py. No package registry has a schema of the others, so their
+documented fields are checked here: opencode.ai/docs/providers, zed.dev/docs/ai/llm-providers,
 docs.openwebui.com/getting-started/env-configuration.
 """
 

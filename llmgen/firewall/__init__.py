@@ -1,0 +1,1 @@
+"""What other machines may reach, as rules of nftables or ufw; applied only when asked."""

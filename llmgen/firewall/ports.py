@@ -1,0 +1,58 @@
+"""Ports of a plan: those that other machines may reach, and those that they may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llmgen.config.model import Config
+from llmgen.gateway.exposure import listeners
+from llmgen.plan.model import Keep, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A port that is open on an address; ``address`` "" is every one."""
+
+    service: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What is open, and what is refused whatever listens there."""
+
+    open: tuple[Opening, ...]
+    closed: tuple[int, ...]
+
+
+def ports(plan: Plan) -> Ports:
+    """The ports of everything that the plan starts."""
+    config = plan.library.config
+    found = tuple(dict.fromkeys(_open(config)))
+    numbers = {item.port for item in found}
+    return Ports(found, tuple(sorted(set(_inside(plan)) - numbers)))
+
+
+def _open(config: Config) -> Iterator[Opening]:
+    for item in listeners(config):
+        if item.exposed:
+            bare = item.address.strip("[]")
+            # "::" takes both families where the system maps them (bindv6only=0, the default).
+            every = bare in ("0.0.0.0", "::")  # noqa: S104 - read, not bound
+            yield Opening(item.service, "" if every else bare, item.port)
+
+
+def _inside(plan: Plan) -> Iterator[int]:
+    config = plan.library.config
+    yield from (item.port for item in listeners(config))
+    yield from (item.port for item in plan.placements if item.port)
+    if config.gateway.envoy.enable:
+        yield config.gateway.envoy.admin_port
+        if config.gateway.envoy.metrics_port is not None:
+            yield config.gateway.envoy.metrics_port
+    if config.services.on_demand == "llama_swap":
+        count = sum(item.keep is Keep.ON_DEMAND for item in plan.placements)
+        first = config.services.llama_swap.start_port
+        yield from range(first, first + count)

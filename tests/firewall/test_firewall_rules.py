@@ -1,0 +1,70 @@
+"""What is exposed is opened, everything else of ours is refused, and nothing more is said."""
+
+from targets.plans import plan
+
+from llmgen.firewall.ports import Opening, ports
+from llmgen.firewall.rules import Chain, nft, others, ufw, ufw_undo
+
+TEXT = """
+[gateway.envoy]
+enable = true
+listen = ["127.0.0.1", "192.168.1.5", "fd00::5"]
+api_keys = [{ name = "a", secret = { env = "A" } }]
+metrics_port = 9902
+[gateway.litellm]
+enable = true
+listen = "0.0.0.0"
+master_key = { env = "M" }
+[models.a]
+model = "small.gguf"
+[models.b]
+model = "small.gguf"
+keep = "always"
+"""
+
+
+def test_only_addresses_beyond_loopback_are_open():
+    found = ports(plan(TEXT))
+    assert found.open == (
+        Opening("envoy", "192.168.1.5", 4001),
+        Opening("envoy", "fd00::5", 4001),
+        Opening("litellm", "", 4000),
+    )
+    assert found.closed == (8080, 9001, 9901, 9902, 10001)
+
+
+def test_a_stack_on_loopback_opens_nothing():
+    found = ports(plan('[models.a]\nmodel = "small.gguf"\n'))
+    assert found.open == ()
+    assert "accept comment" not in nft(found)
+    assert ufw(found) == ()
+
+
+def test_other_chains_get_the_rules_of_their_family():
+    script = nft(ports(plan(TEXT)), [Chain("ip", "filter", "INPUT"), Chain("inet", "f", "input")])
+    inserted = [line for line in script.splitlines() if line.startswith("insert")]
+    assert inserted[0] == (
+        "insert rule ip filter INPUT ip daddr 192.168.1.5 tcp dport 4001 accept "
+        'comment "llmgen envoy"'
+    )
+    assert len([line for line in inserted if " ip filter " in line]) == 2
+    assert len([line for line in inserted if " inet f " in line]) == 3
+
+
+def test_ufw_is_told_the_same_and_takes_it_back():
+    found = ports(plan(TEXT))
+    assert " ".join(ufw(found)[2]) == (
+        "ufw allow proto tcp from any to any port 4000 comment llmgen litellm"
+    )
+    assert [words[2:] for words in ufw_undo(found)] == [words[1:] for words in ufw(found)]
+
+
+def test_our_own_table_is_not_another_chain():
+    chain = {
+        "family": "inet",
+        "table": "llmgen",
+        "name": "input",
+        "hook": "input",
+        "type": "filter",
+    }
+    assert others({"nftables": [{"chain": chain}]}) == ()
