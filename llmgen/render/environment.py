@@ -11,7 +11,7 @@ from llmgen.render.header import OWNER, comment
 from llmgen.render.quoting import FILTERS
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, FileSystemBytecodeCache
 
     from llmgen.targets.base import Render
 
@@ -48,11 +48,28 @@ def make_environment(folders: Sequence[Path]) -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  not HTML: every expression ends in a quoting filter
         auto_reload=False,
+        bytecode_cache=_compiled(),
     )
     environment.filters |= FILTERS
     environment.filters["comment"] = comment
     environment.globals["owner"] = OWNER
     return environment
+
+
+def _compiled() -> FileSystemBytecodeCache | None:
+    """Compiled templates of earlier runs, as Python keeps its own; None where none can be kept.
+
+    Compiling is a fifth of a run. jinja2 checks each template's text before it takes one of them.
+    """
+    from jinja2 import FileSystemBytecodeCache
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("llmgen") / "templates"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return FileSystemBytecodeCache(str(folder))
 
 
 def templates_folder() -> Path:
