@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, groupby
 from typing import TypeAlias
 
+from llmgen.errors import KeyPath
 from llmgen.library import Library
 from llmgen.plan.changes import RANK, Change, changes
 from llmgen.plan.stack import Stack
@@ -14,8 +15,10 @@ from llmgen.units import show_size
 
 # So many ways out are told.
 TOLD = 3
-# A library as numbers, and what is broken in it, each named by something that stays the same.
-Tried: TypeAlias = tuple[Stack, frozenset[object]]
+# What is broken, named by what stays the same when sizes change: key, pool, quarrel.
+Identity: TypeAlias = tuple[KeyPath, str, tuple[str, ...]]
+# A library as numbers, and what is broken in it.
+Tried: TypeAlias = tuple[Stack, frozenset[Identity]]
 # Longer lists of changes of one kind are searched by halving: each wins more than the one before.
 _SHORT = 8
 # Models beyond these are not compared pair by pair.
@@ -48,10 +51,11 @@ def _words(change: Change) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Adviser:
-    """One overfull pool of a library, and how to try another library."""
+    """A requirement that overfills a pool, and how to try another library."""
 
     library: Library
     pool: str
+    key: KeyPath
     attempt: Callable[[Library], Tried]
 
     def advise(self, suspects: Sequence[str]) -> list[Advice]:
@@ -70,7 +74,7 @@ class Adviser:
         return found or [*self._chain(ranked, before, wrong)]
 
     def _types_and_context(
-        self, suspects: Sequence[str], before: Stack, wrong: frozenset[object]
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
     ) -> Iterator[Advice]:
         """A smaller context that a smaller cache type keeps from shrinking as far."""
         for name in suspects:
@@ -96,7 +100,7 @@ class Adviser:
             yield [change for *_, change in group]
 
     def _least(
-        self, library: Library, group: list[Change], wrong: frozenset[object]
+        self, library: Library, group: list[Change], wrong: frozenset[Identity]
     ) -> Change | None:
         if len(group) <= _SHORT:
             return next((item for item in group if self._helps(library, item, wrong)), None)
@@ -109,11 +113,16 @@ class Adviser:
             low, high = (low, middle) if helps else (middle + 1, high)
         return group[low]
 
-    def _helps(self, library: Library, made: Change, wrong: frozenset[object]) -> bool:
-        return self.attempt(changed(library, made))[1] < wrong
+    def _helps(self, library: Library, made: Change, wrong: frozenset[Identity]) -> bool:
+        return self._mended(changed(library, made), wrong)
+
+    def _mended(self, library: Library, wrong: frozenset[Identity]) -> bool:
+        """Whether the requirement holds on every pool, and nothing new is broken."""
+        _, left = self.attempt(library)
+        return left < wrong and all(key != self.key for key, _, _ in left)
 
     def _chain(
-        self, suspects: Sequence[str], before: Stack, wrong: frozenset[object]
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
     ) -> Iterator[Advice]:
         """One change after the other, each as far as it goes, until it fits; then the needed."""
         library, left = self.library, self._size_of(self.library)
@@ -130,11 +139,11 @@ class Adviser:
                 library = changed(library, group[-1])
                 left = self._size_of(library)
 
-    def _needed(self, made: list[Change], wrong: frozenset[object]) -> tuple[Change, ...]:
+    def _needed(self, made: list[Change], wrong: frozenset[Identity]) -> tuple[Change, ...]:
         """Without those that the others can do without, the dearest first."""
         for item in reversed(made[:-1]):
             fewer = self._again([other for other in made if other is not item])
-            if fewer and self.attempt(self._after(fewer))[1] < wrong:
+            if fewer and self._mended(self._after(fewer), wrong):
                 made = fewer
         return tuple(made)
 

@@ -87,7 +87,7 @@ def _findings(
             told.append(contradiction(item))
             continue
         suspects = (*numbers.always, *item.requirement.models)
-        adviser = Adviser(library, item.pool, attempt)
+        adviser = Adviser(library, item.pool, item.requirement.key, attempt)
         advice = adviser.advise(suspects) if place < ADVISED else []
         told.append(shortage(item, weigh, numbers, settled, advice))
     return told

@@ -1,0 +1,103 @@
+"""Advice: cheapest first, and true: the change, once made in llm.toml, plans."""
+
+import re
+
+import pytest
+from libraries import TWO_CARDS, library, models, planned
+
+from llmgen.errors import PlanError
+from llmgen.plan.changes import RANK, changes
+
+
+def refusal(text, **more):
+    with pytest.raises(PlanError) as caught:
+        planned(text, **more)
+    return caught.value.diagnostics[0]
+
+
+def ways(found):
+    return [found.hint, *(note[6:] for note in found.notes if note.startswith("also: "))]
+
+
+def applied(text, way):
+    """llm.toml with the edits of a hint made by hand."""
+    for edits, name in re.findall(r"((?:`\w+ = [^`]+`(?: and )?)+) for `(\w+)`", way):
+        keys = re.findall(r"`(\w+) = ([^`]+)`", edits)
+        head, tail = text.split(f"[models.{name}]\n")
+        own, *rest = tail.split("\n[", 1)
+        own = "\n".join(line for line in own.splitlines() if line.split(" =")[0] not in dict(keys))
+        lines = "\n".join(f"{key} = {value}" for key, value in keys)
+        text = f"{head}[models.{name}]\n{lines}\n{own}\n" + "".join(f"\n[{item}" for item in rest)
+    return text
+
+
+CASES = {
+    "context": (models("a", options="ctx_size = 131072"), {}),
+    "slots": (models("a", options="ctx_size = 262144\nparallel = 8"), {}),
+    "wish": (
+        models("a", "b", options="ctx_size = 32768") + '[plan]\ntogether = [["a", "b"]]\n',
+        {},
+    ),
+    "pin": (models("a", "b", options="ctx_size = 32768", a="pin = true"), {}),
+    "service": (models("a", "b", options="ctx_size = 40960", a='keep = "always"'), {}),
+    "device": (
+        models(
+            "a",
+            "b",
+            options='ctx_size = 4096\ncache_type_k = "q4_0"\ncache_type_v = "q4_0"',
+            a='device = ["gpu1"]\nkeep = "always"',
+            b='device = ["gpu1"]\nkeep = "always"',
+        ),
+        {"head": TWO_CARDS},
+    ),
+    "host": (models("a", options='ctx_size = 4096\nctx_checkpoints = 4\ncache_ram = "40GiB"'), {}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_way_out_plans_when_followed(case):
+    text, more = CASES[case]
+    for way in ways(refusal(text, **more)):
+        planned(applied(text, way), **more)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cheaper_kinds_come_first(case):
+    text, more = CASES[case]
+    first = [re.search(r"`(\w+) = ", way)[1] for way in ways(refusal(text, **more))]
+    ranks = [RANK.index(key) for key in first]
+    assert ranks == sorted(ranks)
+
+
+def test_cache_type_comes_before_a_smaller_context():
+    found = refusal(models("a", options="ctx_size = 65536"))
+    assert found.hint.startswith('`cache_type_k = "q8_0"` and `cache_type_v = "q8_0"` for `a` fits')
+    assert any("`ctx_size = 50688`" in note for note in found.notes)
+
+
+def test_price_stands_beside_the_change():
+    found = refusal(models("a", options="ctx_size = 65536"))
+    assert "less; hardly any quality lost)" in found.hint
+
+
+def test_one_step_more_context_than_advised_does_not_plan():
+    text = models("a", options="ctx_size = 131072")
+    way = next(way for way in ways(refusal(text)) if way.startswith("`ctx_size"))
+    size = int(re.search(r"ctx_size = (\d+)", way)[1])
+    assert refusal(text.replace("131072", str(size + 256))).code == "budget.device-full"
+
+
+def test_changes_of_one_kind_win_more_and_more():
+    made = library(models("a", options="ctx_size = 32768\nparallel = 4"))
+    sizes = [
+        change.model.settings.ctx_size
+        for change in changes(made.model("a"), made)
+        if change.kind == "parallel"
+    ]
+    assert sizes == [24576, 16384, 8192]
+
+
+def test_what_no_change_mends_says_so():
+    head = TWO_CARDS.replace('"24GiB"', '"4GiB"').replace('"12GiB"', '"4GiB"')
+    found = refusal(models("a", options="ctx_size = 4096"), head=head, layers=32)
+    assert found.hint == "no change that llmgen knows fits by itself"
