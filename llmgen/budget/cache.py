@@ -43,6 +43,8 @@ class CacheSettings:
     type_k: str
     type_v: str
     flash: bool
+    # Whether windows are as long as the context, so that nothing in them is ever checkpointed.
+    swa_full: bool = False
     # Rows of recurrent state that are kept for each slot beside the newest one.
     rollback: int = 0
     # Whether the nextn layers are the ones that this context runs.
@@ -177,10 +179,8 @@ class _Sizes:
         full = [il for il in layers if not marks[il]]
         windowed = [il for il in layers if marks[il]]
         yield from self.rows("full attention", full, self.counts.cells)
-        # With --swa-full nothing is ever dropped from a window, so nothing is checkpointed.
-        small = self.counts.window_cells < self.counts.cells
         for share in self.rows("sliding window", windowed, self.counts.window_cells):
-            yield replace(share, checkpointed=small)
+            yield replace(share, checkpointed=not self.cache.swa_full)
 
     def rows(
         self,

@@ -202,7 +202,8 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
     """Everything that can be the largest set."""
     base = work.mask + _front(work)
     if run.output and work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
-        rows = work.counts.outputs * F32
+        every = Rule.LOGITS_FOR_MICRO_BATCH in work.model.build
+        rows = F32 * (work.counts.ubatch if every else work.counts.outputs)
         yield Stage("logits", _beside_logits(work, base) + rows * work.model.vocabulary)
     yield from _feed_forward(work, base, run)
     if not work.kv_offload:

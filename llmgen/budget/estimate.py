@@ -82,7 +82,7 @@ def estimate(
         exact=main.model.rules.known and build >= OLDEST,
         memory=memory,
         host=_host(contexts, settings),
-        margin={item.device: margin(item) for item in memory},
+        margin={item.device: margin(item, main.weights.copied_expert) for item in memory},
         warnings=tuple(_warnings(main.model, build)),
         parts=tuple(_parts(contexts, buffers, settings)),
     )
@@ -139,7 +139,14 @@ def context(
     flash = flash_attention(model, settings)
     check_cache_types(model, settings.cache_type_k, settings.cache_type_v, flash=flash)
     counts = geometry(model, settings, drafted=drafted)
-    cache = CacheSettings(settings.cache_type_k, settings.cache_type_v, flash, rollback, mtp)
+    cache = CacheSettings(
+        type_k=settings.cache_type_k,
+        type_v=settings.cache_type_v,
+        flash=flash,
+        swa_full=settings.swa_full,
+        rollback=rollback,
+        mtp=mtp,
+    )
     placement = place_layers(model.blocks, settings)
     return Context(
         model=model,

@@ -1,0 +1,69 @@
+"""Each boundary moves what its line says."""
+
+import pytest
+from making_facts import facts, published
+
+from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, STEPS
+from llmgen.budget.estimate import estimate
+from llmgen.budget.model import ServerSettings
+
+SETTINGS = ServerSettings(ctx_size=4096, parallel=1)
+GLM = {
+    "block_count": 4,
+    "embedding_length": 256,
+    "context_length": 4096,
+    "attention.head_count": 4,
+    "nextn_predict_layers": 1,
+    "expert_count": 4,
+    "expert_used_count": 2,
+    "expert_feed_forward_length": 64,
+}
+
+
+def context(model, build):
+    return sum(item.context for item in estimate(model, SETTINGS, build).memory)
+
+
+@pytest.mark.parametrize(("build", "layers"), [(9464, 3), (9554, 4), (10837, 4), (10952, 3)])
+def test_glm_has_a_cache_for_its_nextn_block_between_two_builds(build, layers):
+    row = 256 * 2 * 2 * 4096
+    assert context(facts("glm4moe", GLM), build) == layers * row
+
+
+def test_a_list_of_windows_was_ignored_before_it_was_read():
+    values = {
+        "block_count": 2,
+        "embedding_length": 256,
+        "context_length": 4096,
+        "attention.head_count": 4,
+        "attention.sliding_window": 64,
+        "attention.sliding_window_pattern": [0, 0],
+    }
+    model = facts("gemma3", values)
+    assert context(model, 10952) < context(model, 11067)
+
+
+def test_mixed_batches_keep_one_more_input():
+    model = published("llama-3.1-8b")
+    older, newer = (estimate(model, SETTINGS, build).memory[1].compute for build in (11391, 11413))
+    assert newer - older == (4096 + 3) * 4 * 512
+
+
+def test_newer_build_is_planned_with_the_newest_rules_and_says_so():
+    model = published("llama-3.1-8b")
+    newer, newest = estimate(model, SETTINGS, NEWEST + 1), estimate(model, SETTINGS, NEWEST)
+    assert newer.memory == newest.memory
+    assert (newest.warnings, len(newer.warnings)) == ((), 1)
+    assert newer.exact
+
+
+def test_older_build_reserves_logits_for_the_micro_batch_and_is_not_exact():
+    model = published("llama-3.1-8b")
+    older, oldest = (estimate(model, SETTINGS, build) for build in (OLDEST - 1, OLDEST))
+    assert older.memory[1].compute > oldest.memory[1].compute + 100 * 2**20
+    assert (older.exact, len(older.warnings)) == (False, 1)
+
+
+def test_every_boundary_has_its_source():
+    assert all(step.source and step.since < step.until for step in STEPS)
+    assert OLDEST <= DEFAULT <= NEWEST

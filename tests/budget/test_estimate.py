@@ -1,0 +1,113 @@
+"""The estimate as a whole: sums, drafts, projectors, margins."""
+
+from dataclasses import replace
+
+import pytest
+from making_facts import facts, group, llama, published
+
+from llmgen.budget.estimate import estimate
+from llmgen.budget.measured import settings_digest, with_measured
+from llmgen.budget.model import DraftSettings, ServerSettings
+from llmgen.facts.lock_model import Measured
+
+SETTINGS = ServerSettings(ctx_size=4096, parallel=2, kv_unified=False)
+PAIR = ("gpu0", "gpu1")
+
+
+def memory(model, **settings):
+    made = estimate(model, replace(SETTINGS, **settings))
+    return {item.device: item for item in made.memory}
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"devices": ()}, {"devices": PAIR}, {"kv_offload": False}]
+)
+def test_parts_add_up_to_the_figures(settings):
+    made = estimate(llama(), replace(SETTINGS, **settings))
+    for item in made.memory:
+        parts = sum(size for device, _, size in made.parts if device == item.device)
+        assert parts == item.total
+
+
+def test_cache_lives_with_its_layer():
+    found = memory(llama(), n_gpu_layers=3)
+    assert found["host"].context == found["gpu0"].context > 0
+
+
+def test_cache_stays_on_the_host_when_it_is_not_offloaded():
+    found = memory(llama(), kv_offload=False)
+    assert (found["gpu0"].context, found["host"].context) == (0, memory(llama())["gpu0"].context)
+
+
+def test_two_devices_copy_the_inputs_unless_something_is_kept_on_the_host():
+    copied, plain = memory(llama(), devices=PAIR), memory(llama(), devices=PAIR, n_cpu_moe=1)
+    assert copied["gpu1"].compute > plain["gpu1"].compute
+
+
+def test_device_with_nothing_but_the_output_needs_its_logits_only():
+    assert memory(llama(), n_gpu_layers=1)["gpu0"].compute == 2 * (500 + 256) * 4
+
+
+def test_draft_model_is_a_second_model_with_the_main_context():
+    drafted = estimate(
+        llama(), replace(SETTINGS, draft=DraftSettings("draft-simple")), draft=llama(2)
+    )
+    alone = {item.device: item for item in estimate(llama(), SETTINGS).memory}
+    second = {item.device: item for item in estimate(llama(2), SETTINGS).memory}
+    for item in drafted.memory:
+        assert item.model == alone[item.device].model + second[item.device].model
+        assert item.context == alone[item.device].context + second[item.device].context
+
+
+def test_drafts_cache_has_its_own_type():
+    settings = replace(
+        SETTINGS, cache_type_k="q8_0", cache_type_v="q8_0", draft=DraftSettings("draft-simple")
+    )
+    both = estimate(llama(), settings, draft=llama()).memory[1].context
+    main = estimate(llama(), replace(settings, draft=None)).memory[1].context
+    assert both - main == memory(llama())["gpu0"].context
+
+
+def test_mtp_adds_a_cache_for_the_nextn_block_and_its_weights():
+    model = llama(4, nextn_predict_layers=1)
+    plain = memory(model)["gpu0"]
+    mtp = memory(model, draft=DraftSettings("draft-mtp"))["gpu0"]
+    assert mtp.model - plain.model == 164_000
+    assert mtp.context - plain.context == plain.context // 3
+
+
+def test_mtp_keeps_state_for_every_drafted_token():
+    model = published("qwen3.5-27b")
+    mtp = estimate(model, replace(SETTINGS, draft=DraftSettings("draft-mtp", n_max=3)))
+    states = [size for _, what, size in mtp.parts if "recurrent state" in what]
+    plain = [size for _, what, size in estimate(model, SETTINGS).parts if "recurrent" in what]
+    assert states == [4 * size for size in plain]
+
+
+def test_projector_goes_to_the_first_device():
+    projector = facts("clip", {"projector_type": "gemma3"}, tensors=(group("v.weight", 5000),))
+    made = estimate(llama(), replace(SETTINGS, devices=PAIR), mmproj=projector)
+    plain = estimate(llama(), replace(SETTINGS, devices=PAIR))
+    added = [item.model - was.model for item, was in zip(made.memory, plain.memory, strict=True)]
+    assert added == [0, 5000, 0]
+
+
+def test_copied_experts_are_in_the_margin():
+    kept = estimate(llama(), replace(SETTINGS, n_cpu_moe=2))
+    assert kept.margin["gpu0"] - estimate(llama(), SETTINGS).margin["gpu0"] >= 2 * 64_000 - 64
+
+
+def test_measured_bytes_replace_computed_ones_and_need_no_margin():
+    made = estimate(llama(), SETTINGS)
+    seen = with_measured(made, {"gpu0": Measured(1, 2, 3)})
+    assert [item.total for item in seen.memory] == [made.memory[0].total, 6]
+    assert set(seen.margin) == {"host"}
+
+
+def test_every_setting_that_moves_memory_has_its_own_digest():
+    digests = {
+        settings_digest(SETTINGS, 11434),
+        settings_digest(SETTINGS, 11435),
+        settings_digest(replace(SETTINGS, ubatch_size=256), 11434),
+    }
+    assert len(digests) == 3

@@ -1,0 +1,51 @@
+"""Host memory beside llama.cpp's own buffers."""
+
+from dataclasses import replace
+
+from making_facts import llama, published
+
+from llmgen.budget.estimate import estimate
+from llmgen.budget.model import ServerSettings
+from llmgen.units import GIB
+
+SETTINGS = ServerSettings(ctx_size=4096, parallel=4, kv_unified=True)
+
+
+def host(model, **settings):
+    return estimate(model, replace(SETTINGS, **settings)).host
+
+
+def test_logits_of_every_slot_are_held():
+    assert host(llama()).output == 500 * 4 * 4
+
+
+def test_embedding_server_holds_a_row_for_every_token_of_a_batch():
+    assert host(llama(), embedding=True).output == (500 + 256) * 4 * 512
+
+
+def test_prompt_cache_counts_with_what_it_may_take():
+    assert host(llama()).prompt_cache == 8 * GIB
+    assert host(llama(), cache_ram_bytes=0).prompt_cache == 0
+
+
+def test_unlimited_prompt_cache_counts_one_whole_context():
+    made = estimate(llama(), replace(SETTINGS, cache_ram_bytes=-1))
+    assert made.host.prompt_cache == sum(item.context for item in made.memory)
+
+
+def test_checkpoints_are_for_windows_and_state_only():
+    assert host(llama()).checkpoints == 0
+    assert host(published("gemma-3-4b")).checkpoints > 0
+    assert host(published("gemma-3-4b"), swa_full=True).checkpoints == 0
+
+
+def test_checkpoint_of_a_hybrid_is_the_state_of_one_slot():
+    model = published("qwen3.5-27b")
+    state = next(s for d, what, s in estimate(model, SETTINGS).parts if "recurrent" in what)
+    assert host(model, ctx_checkpoints=2).checkpoints == 2 * state
+
+
+def test_mapped_weights_are_page_cache_and_not_counted():
+    assert host(llama()).page_cache == 320_000
+    assert host(llama(), load_mode="none").page_cache == 0
+    assert host(llama()).total == host(llama(), load_mode="none").total

@@ -1,0 +1,63 @@
+"""What holds for every model and every setting."""
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from making_facts import VECTORS, published
+
+from llmgen.budget.estimate import estimate
+from llmgen.budget.model import ServerSettings, SettingRefused
+
+names = st.sampled_from(sorted(VECTORS["shapes"]))
+asked = st.builds(
+    ServerSettings,
+    ctx_size=st.integers(1, 200_000),
+    parallel=st.integers(1, 16),
+    kv_unified=st.booleans(),
+    ubatch_size=st.sampled_from([64, 512, 2048]),
+    cache_type_k=st.sampled_from(["f16", "q8_0", "f32"]),
+    cache_type_v=st.sampled_from(["f16", "q8_0", "q5_1"]),
+    flash_attn=st.sampled_from(["on", "off", "auto"]),
+    swa_full=st.booleans(),
+    n_gpu_layers=st.sampled_from([-1, 0, 1, 7, 99]),
+    kv_offload=st.booleans(),
+    devices=st.sampled_from([(), ("gpu0",), ("gpu0", "gpu1")]),
+    embedding=st.booleans(),
+)
+
+
+def bytes_of(name, wanted):
+    try:
+        made = estimate(published(name), wanted)
+    except SettingRefused:
+        return None
+    return {item.device: made.on(item.device) for item in made.memory}
+
+
+@settings(max_examples=150, deadline=None)
+@given(names, asked, st.integers(0, 100_000))
+def test_more_context_never_needs_less_memory(name, wanted, more):
+    small = bytes_of(name, wanted)
+    large = bytes_of(name, replace(wanted, ctx_size=wanted.ctx_size + more))
+    if small is not None:
+        assert all(large[device] >= size for device, size in small.items())
+
+
+@settings(max_examples=150, deadline=None)
+@given(names, asked)
+def test_context_is_the_sum_of_its_parts_and_nothing_is_negative(name, wanted):
+    try:
+        made = estimate(published(name), wanted)
+    except SettingRefused:
+        return
+    assert all(size >= 0 for _, _, size in made.parts)
+    for item in made.memory:
+        parts = sum(size for device, _, size in made.parts if device == item.device)
+        assert parts == item.total
+
+
+@settings(max_examples=60, deadline=None)
+@given(names, asked)
+def test_quantised_v_without_flash_attention_is_always_refused(name, wanted):
+    assert bytes_of(name, replace(wanted, flash_attn="off", cache_type_v="q8_0")) is None
