@@ -15,8 +15,8 @@ from typing import Final
 
 # Measured on vocabularies of 150k tokens: about 40 ns a string, against 125 ns one by one.
 _BLOCK: Final = 50
-_LONGEST: Final = 40
-_COMMON: Final = 6
+_LONGEST: Final = 56
+_COMMON: Final = 8
 
 
 def walk(data: bytes, position: int, count: int, endian: str) -> tuple[int, int]:
