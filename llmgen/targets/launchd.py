@@ -14,7 +14,7 @@ from llmgen.plan.model import Plan
 from llmgen.render.header import OWNER, comment
 from llmgen.targets.base import Render
 from llmgen.targets.launch import launch
-from llmgen.targets.services import Service, services
+from llmgen.targets.services import Service, guard, services
 
 NAME = "launchd"
 SUMMARY = "property lists for servers, engine and gateways on macOS"
@@ -103,7 +103,7 @@ def _command(service: Service, library: Library) -> Iterator[str]:
 def _guard(library: Library) -> dict[str, Any]:
     layout = library.layout
     return {
-        "ProgramArguments": [str(layout.llmgen), "-c", str(layout.config / "llm.toml"), "guard"],
+        "ProgramArguments": [*guard(layout)],
         "StartInterval": library.config.guard.interval,
         "StandardErrorPath": str(layout.state / "logs" / "guard.log"),
     }

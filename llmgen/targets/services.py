@@ -9,6 +9,7 @@ from typing import Final
 
 from llmgen.config.tables.base import Secret
 from llmgen.gateway import command as gateways
+from llmgen.layout import Layout
 from llmgen.library import Library
 from llmgen.plan.model import Keep, Placement, Plan
 from llmgen.targets import llama_server, llama_swap
@@ -29,7 +30,7 @@ class Service:
     ``secrets`` are the variables that the program finds in its environment, each with the place
     of its value; ``read_before`` are those that the commands of ``before`` look up themselves.
     ``made_file`` is an environment file that they write. ``memory_bytes`` 0 is no limit.
-    ``locks_memory`` asks for mlock().
+    ``locks_memory`` asks for mlock(); ``gated`` says that it takes the models' memory.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Service:
     memory_bytes: int = 0
     gpu: bool = False
     locks_memory: bool = False
-    reloads: bool = False
+    gated: bool = False
 
 
 def services(plan: Plan) -> tuple[Service, ...]:
@@ -57,6 +58,11 @@ def services(plan: Plan) -> tuple[Service, ...]:
     engine = tuple(_engine(plan))
     backends = tuple(item.name for item in (*models, *engine))
     return (*models, *engine, *_gateways(plan.library, backends))
+
+
+def guard(layout: Layout, *words: str) -> tuple[str, ...]:
+    """The command of [guard]: the timer's check, or with more words the gate of one service."""
+    return (str(layout.llmgen), "-c", str(layout.config / "llm.toml"), "guard", *words)
 
 
 def demand(plan: Plan) -> tuple[Placement, ...]:
@@ -79,6 +85,7 @@ def _server(item: Placement, plan: Plan) -> Service:
         memory_bytes=_limit(plan, item.estimate.on("host") + PROCESS_SLACK),
         gpu=bool(library.machine.devices),
         locks_memory="mlock" in item.settings.load_mode,
+        gated=True,
     )
 
 
@@ -112,6 +119,7 @@ def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
         memory_bytes=_engine_limit(plan, models),
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
+        gated=True,
     )
 
 
@@ -137,6 +145,7 @@ def _router(plan: Plan, models: tuple[Placement, ...]) -> Service:
         memory_bytes=_engine_limit(plan, models),
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
+        gated=True,
     )
 
 

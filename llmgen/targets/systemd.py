@@ -13,7 +13,7 @@ from llmgen.render.quoting import systemd, systemd_argv, systemd_text
 from llmgen.targets.base import Render
 from llmgen.targets.hardening import system_lines, user_lines
 from llmgen.targets.launch import credential, launch
-from llmgen.targets.services import Service, services
+from llmgen.targets.services import Service, guard, services
 from llmgen.units import MIB
 
 NAME = "systemd"
@@ -69,6 +69,7 @@ def _service(service: Service, library: Library, render: Render) -> bytes:
         lines=[
             *(_account(service, library) if scope == "system" else ()),
             *_environment(service, library),
+            *_gate(service, library),
             *(("ExecStartPre", systemd_argv(words)) for words in service.before),
             ("ExecStart", systemd_argv(launch(service, layout, credentials=scope == "system"))),
             *((("ExecStop", systemd_argv(service.stop)),) if service.stop else ()),
@@ -76,6 +77,12 @@ def _service(service: Service, library: Library, render: Render) -> bytes:
         ],
         hardening=_hardening(service, library),
     )
+
+
+def _gate(service: Service, library: Library) -> Iterator[tuple[str, str]]:
+    """Where [guard] has a gate, what runs models starts only while their memory is free."""
+    if library.config.guard.gate and service.gated:
+        yield "ExecCondition", systemd_argv(guard(library.layout, "--gate", service.name))
 
 
 def _hardening(service: Service, library: Library) -> tuple[tuple[str, str], ...]:
@@ -135,7 +142,7 @@ def _target(library: Library) -> dict[str, object]:
 
 def _guard(library: Library, render: Render) -> bytes:
     layout = library.layout
-    command = (str(layout.llmgen), "-c", str(layout.config / "llm.toml"), GUARD)
+    command = guard(layout)
     service = Service(GUARD, "guard", command)
     account = _account(service, library) if layout.scope == "system" else ()
     return render(
