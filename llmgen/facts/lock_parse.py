@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from math import isfinite, prod
 from typing import Any, Final, NoReturn
 
@@ -18,6 +19,7 @@ _LARGEST: Final = 2**63 - 1
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40,64}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_INT: Final = frozenset({int})
 _AGAIN: Final = "restore it, or remove it and run `llmgen lock`"
 
 
@@ -161,6 +163,8 @@ def _group(row: object) -> TensorGroup:
             layers = _layers(ranges)
         case _:
             raise _Wrong("is not [pattern, type, shape, layers]")
+    if not _INT.issuperset(map(type, numbers)):
+        raise _Wrong("has an impossible shape")
     shape = tuple(numbers)
     if ("#" in pattern) != bool(layers) or _CONTROL.search(pattern):
         raise _Wrong(f"has a pattern {pattern!r} that does not go with its layers")
@@ -176,8 +180,10 @@ def _layers(ranges: str) -> tuple[int, ...]:
         raise _Wrong(str(error)) from None
 
 
+# Models of a family share shapes, and so do the quants of one model.
+@lru_cache(maxsize=4096)
 def _bytes(kind: str, shape: tuple[int, ...]) -> int:
-    if not 1 <= len(shape) <= 4 or not all(type(n) is int and 0 < n <= _LARGEST for n in shape):
+    if not 1 <= len(shape) <= 4 or min(shape) < 1:
         raise _Wrong("has an impossible shape")
     try:
         size = BY_NAME[kind].tensor_bytes(shape)
