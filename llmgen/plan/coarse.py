@@ -13,7 +13,9 @@ from llmgen.plan.packing import Packing, Weight, packed
 from llmgen.plan.stack import Stack
 
 # Into how many steps a limit is divided, finest first.
-STEPS = (256, 64, 32, 16, 8, 4)
+STEPS = (256, 64, 32, 16, 8, 4, 2)
+# Rounding trades away sets anyway: a small diagram found soon is better than a large one.
+NODES, LOOKS = 2_500, 200_000
 
 
 def coarse(pack: Packing) -> Diagram:
@@ -24,7 +26,7 @@ def coarse(pack: Packing) -> Diagram:
         limits = tuple(limit // unit for limit, unit in zip(pack.limits, units, strict=True))
         rounded = {name: _round_up(weight, units) for name, weight in weights.items()}
         try:
-            return diagram(packed(rounded, limits))
+            return diagram(packed(rounded, limits), NODES, LOOKS)
         except TooLarge:
             continue
     return diagram(Packing((), ()))
@@ -48,7 +50,13 @@ def missed(stack: Stack, found: Diagram) -> Iterator[tuple[str, ...]]:
 def grown(stack: Stack, start: Collection[str]) -> tuple[str, ...]:
     """These models and every other one that still fits, in llm.toml's order."""
     inside = set(start)
-    for name in stack.demand:
-        if name not in inside and stack.allows(inside | {name}):
-            inside.add(name)
+    used = stack.sums(inside)
+    left = {pool: stack.budgets[pool] - size for pool, size in used.items()}
+    for name, sizes in stack.demand.items():
+        if name in inside or any(sizes.get(pool, 0) > room for pool, room in left.items()):
+            continue
+        if any(name in group and group & inside for group in stack.never):
+            continue
+        inside.add(name)
+        left = {pool: room - sizes.get(pool, 0) for pool, room in left.items()}
     return stack.ordered(inside)

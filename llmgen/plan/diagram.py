@@ -61,6 +61,8 @@ class TooLarge(Exception):
 class _Builder:
     pack: Packing
     rest: list[Weight]
+    most_nodes: int
+    most_looks: int
     nodes: list[Node] = field(default_factory=list)
     known: dict[Node, int] = field(default_factory=dict)
     boxes: list[list[Box]] = field(default_factory=list)
@@ -76,7 +78,7 @@ class _Builder:
             self.looks += 1
             if _within(left, boxes[index]):
                 return boxes[index]
-        if len(self.nodes) > NODES or self.looks > LOOKS:
+        if len(self.nodes) > self.most_nodes or self.looks > self.most_looks:
             raise TooLarge
         box = self._expand(level, left) if level < len(self.pack.kinds) else self._end()
         insort(boxes, box, key=_start)
@@ -129,14 +131,14 @@ def _block(high: list[float], left: Weight, weight: Weight) -> None:
     high[index] = min(high[index], weight[index])
 
 
-def diagram(pack: Packing) -> Diagram:
-    """The diagram of everything that fits; raises TooLarge."""
+def diagram(pack: Packing, nodes: int = NODES, looks: int = LOOKS) -> Diagram:
+    """The diagram of everything that fits; raises TooLarge beyond so many nodes or looks."""
     if len(pack.kinds) > KINDS:
         raise TooLarge
     rest = [tuple(0 for _ in pack.limits)]
     for kind in reversed(pack.kinds):
         rest.append(less(rest[-1], kind.weight, -len(kind.members)))
     rest.reverse()
-    builder = _Builder(pack, rest, boxes=[[] for _ in range(len(pack.kinds) + 1)])
+    builder = _Builder(pack, rest, nodes, looks, boxes=[[] for _ in range(len(pack.kinds) + 1)])
     root = builder.at(0, pack.limits)[2]
     return Diagram(pack, tuple(builder.nodes), root)

@@ -18,8 +18,8 @@ Weight: TypeAlias = tuple[int, ...]
 Counts: TypeAlias = tuple[int, ...]
 # What is left of the limits, the lightest models left out so far, the counts taken so far.
 _Branch: TypeAlias = tuple[Weight, tuple[Weight, ...], Counts]
-# Steps of a search before it gives up: about a quarter of a second.
-PATIENCE = 40_000
+# Comparisons of a search before it gives up: about a quarter of a second.
+PATIENCE = 100_000
 
 
 class Hopeless(Exception):
@@ -103,14 +103,14 @@ def maximal_counts(pack: Packing, patience: int = PATIENCE) -> Iterator[Counts]:
     """Every way to take so many of each kind that no model more fits, largest counts first.
 
     Depth first, one kind after the other; a branch dies when some model that it left out would
-    fit even beside everything that can still come. Raises Hopeless after ``patience`` steps.
+    fit even beside everything that can still come. Raises Hopeless after ``patience`` comparisons.
     """
     rest = _suffix_sums(pack)
     waiting: list[_Branch] = [(pack.limits, (), ())]
     while waiting:
         left, blocked, counts = waiting.pop()
         level = len(counts)
-        patience -= 1
+        patience -= 1 + len(blocked)
         if patience < 0:
             raise Hopeless
         if any(fits(weight, less(left, rest[level])) for weight in blocked):
