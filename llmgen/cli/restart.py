@@ -13,13 +13,11 @@ from llmgen.cli.pipeline import read
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Restart the named services, or all of them."""
-    from llmgen.operate.installed import chosen
-    from llmgen.operate.programs import must
+    from llmgen.operate.installed import chosen, restart
     from llmgen.operate.site import site
 
     here = site(read(session).config)
     units = chosen(here, names)
-    for words in here.manager.restart(units, rewritten=False):
-        must(words)
+    restart(here, units)
     restarted = [unit.name for unit in units]
     return Outcome({"restarted": restarted}, said=f"restarted: {', '.join(restarted)}")

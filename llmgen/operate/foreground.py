@@ -21,6 +21,8 @@ from llmgen.targets.services import Service
 POLL_SECONDS = 0.1
 # A program that ends is started again after a pause, but not for ever.
 PAUSE_SECONDS, LONGEST_PAUSE, TRIES, STEADY_SECONDS = 1.0, 30.0, 5, 60.0
+# Tells `status` which service a process is.
+MARK = "LLMGEN_FOREGROUND"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -186,7 +188,7 @@ def _own(words: Sequence[str]) -> list[str]:
 
 
 def _environment(service: Service) -> dict[str, str]:
-    found = {**os.environ, **dict(service.environment)}
+    found = {**os.environ, **dict(service.environment), MARK: service.name}
     missing = []
     for name, reference in service.secrets:
         value = secret(reference) or os.environ.get(name, "")

@@ -23,7 +23,13 @@ NOTHING = Diagnostic(
 
 def is_installed(site: Site) -> bool:
     """Whether the ledger lists anything."""
-    return bool(read_ledger(site.place.ledger))
+    return bool(written(site))
+
+
+def written(site: Site) -> frozenset[PurePosixPath]:
+    """The paths that install wrote, below the root."""
+    place = site.place
+    return frozenset(merged(read_ledger(place.ledger), read_ledger(place.journal)))
 
 
 def installed_units(site: Site) -> dict[str, Unit]:
@@ -43,6 +49,7 @@ def chosen(site: Site, names: Sequence[str]) -> list[Unit]:
 
 def start(site: Site, wanted: Sequence[Unit]) -> None:
     """Start units; those that run already are let be."""
+    _forget(site, wanted)
     for command in _start(site.manager, wanted):
         must(command)
 
@@ -54,6 +61,19 @@ def stop(site: Site, wanted: Sequence[Unit]) -> None:
         wanted = [unit for unit in wanted if _is_known(manager, unit)]
     for command in manager.stop(wanted):
         must(command)
+
+
+def restart(site: Site, wanted: Sequence[Unit]) -> None:
+    """Restart units, however often that was done before."""
+    _forget(site, wanted)
+    for command in site.manager.restart(wanted, rewritten=False):
+        must(command)
+
+
+def _forget(site: Site, wanted: Sequence[Unit]) -> None:
+    """Crashes count against the limit of starts, and people's wishes should not."""
+    for command in site.manager.forget([unit.name for unit in wanted]):
+        run(command)
 
 
 def _start(manager: Manager, wanted: Sequence[Unit]) -> Iterator[Words]:
@@ -74,7 +94,7 @@ def _is_known(manager: Launchd, unit: Unit) -> bool:
 
 def _artifacts(site: Site) -> Iterable[Artifact]:
     place = site.place
-    for path in merged(read_ledger(place.ledger), read_ledger(place.journal)):
+    for path in sorted(written(site)):
         file = place.root / path
         if PurePosixPath("/", path).parent == site.folder and file.is_file():
             yield Artifact(path, file.read_bytes(), "", install=PurePosixPath("/", path))

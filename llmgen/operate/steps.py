@@ -58,7 +58,7 @@ class Manager(Protocol):
     def reload(self, chosen: Sequence[Unit]) -> Iterable[Words]: ...
 
     def forget(self, names: Sequence[str]) -> Iterable[Words]:
-        """Drop what is remembered of units whose files are gone."""
+        """Drop what is remembered of units: failures, and how often they were started."""
 
 
 DRAIN = Step(
@@ -82,9 +82,11 @@ def after(found: Impact, manager: Manager, *, start: bool = True) -> Iterator[St
     if found.created or found.changed or found.gone:
         yield from _steps(manager, manager.refresh(), "unit files changed")
     if found.gone:
-        forgotten = manager.forget(found.gone)
-        for words in forgotten:
-            yield Step(words, "their files are gone", privileged=manager.privileged, fails=False)
+        yield from _forgotten(manager, found.gone, "their files are gone")
+    again = [unit.name for unit in (*found.changed, *found.touched) if unit.starts]
+    if again:
+        # Whoever installs often must not meet the limit that is for crashes.
+        yield from _forgotten(manager, again, "their start limits begin anew")
     new = [unit for unit in found.created if unit.starts]
     if new:
         yield from _steps(manager, manager.enable(new), "new")
@@ -108,6 +110,11 @@ def _touched(found: Impact, manager: Manager) -> Iterator[Step]:
         yield from _steps(manager, manager.restart(restarted, rewritten=False), why)
     if reloaded:
         yield from _steps(manager, manager.reload(reloaded), why)
+
+
+def _forgotten(manager: Manager, names: Sequence[str], why: str) -> Iterator[Step]:
+    for words in manager.forget(names):
+        yield Step(words, why, privileged=manager.privileged, fails=False)
 
 
 def _steps(manager: Manager, commands: Iterable[Words], why: str) -> Iterator[Step]:

@@ -36,6 +36,7 @@ def test_new_units_are_enabled_and_started_once_systemd_knows_them():
 def test_changed_units_restart_in_one_transaction():
     assert words(after(Impact(changed=(A, B)), Systemd("system"))) == [
         "systemctl daemon-reload",
+        "systemctl reset-failed a.service b.service",
         "systemctl enable a.service b.service",
         "systemctl restart a.service b.service",
     ]
@@ -43,6 +44,7 @@ def test_changed_units_restart_in_one_transaction():
 
 def test_changed_configuration_needs_no_daemon_reload():
     assert words(after(Impact(touched=(A, B)), Systemd("system"))) == [
+        "systemctl reset-failed a.service b.service",
         "systemctl restart a.service",
         "systemctl reload-or-restart b.service",
     ]

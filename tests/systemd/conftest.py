@@ -103,12 +103,12 @@ def _envoy():
 
 
 @pytest.fixture(scope="module")
-def system(booted, programs):
-    """A stack of system units, installed."""
-    booted.must("useradd", "--system", "--user-group", "llm")
+def system(booted, programs, request):
+    """A stack of system units, installed; with Envoy where the module says `WITH_ENVOY`."""
+    booted.run("useradd", "--system", "--user-group", "llm")
     own = {"config": "/etc/llmgen", "state": "/var/lib/llmgen", "home": "/home/llm"}
     stack = Stack(booted, scope="system", **own, **programs)
-    envoy = _envoy()
+    envoy = _envoy() if getattr(request.module, "WITH_ENVOY", False) else None
     if envoy:
         booted.bring(envoy.parent, "/opt/envoy")
         stack.edit("[defaults]", ENVOY.format(port=stack.values["first"] + 7))

@@ -5,6 +5,7 @@ from booted import until
 
 MODEL, SWAP, TARGET = "llmgen-model-always.service", "llmgen-swap.service", "llmgen.target"
 ENVOY = "llmgen-envoy.service"
+WITH_ENVOY = True
 
 pytestmark = [pytest.mark.reader("systemd-analyze"), pytest.mark.reader("llama-swap")]
 
@@ -56,8 +57,7 @@ def test_memory_limit_is_the_plans_and_is_kept(system):
     # The kernel's kill is seen as such with cgroup2 only.
     until(lambda: booted.show(MODEL, "Result") in ("oom-kill", "signal"))
     booted.must("systemctl", "revert", MODEL)
-    booted.run("systemctl", "reset-failed", MODEL)
-    booted.must("systemctl", "restart", MODEL)
+    system.must("restart", "always")
     until(lambda: system.is_up(system.values["always"]))
 
 

@@ -1,0 +1,82 @@
+"""``llmgen status``: wanted, written, running, and what is different."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import plan, read, tree
+from llmgen.units import show_size
+
+if TYPE_CHECKING:
+    from llmgen.operate.truth import ModelStatus, ServiceStatus
+
+
+@command(short_help="wanted, written, running: what is different")
+def cli(session: Session) -> Outcome:
+    """Compare llm.toml with the installed files and with what runs.
+
+    Exits with 0 when all three agree and every service answers, with 1 when something differs.
+    """
+    from llmgen.apply.changes import NO_WAYS
+    from llmgen.operate import truth
+    from llmgen.operate.install import prepare
+    from llmgen.operate.installed import NOTHING, is_installed, written
+    from llmgen.operate.site import installed, site
+    from llmgen.operate.stack import expected, observe
+
+    found = read(session)
+    placed = plan(found)
+    here = site(found.config)
+    decided = prepare(here, installed(tree(found, placed, session)), NO_WAYS).changes
+    wanted = expected(placed, here)
+    seen = observe(placed, here, wanted)
+    rows, models = [*truth.services(wanted, seen)], [*truth.models(placed, seen)]
+    differences = [*truth.findings(placed, wanted, decided, written(here), seen)]
+    runs = any(row.state != "absent" for row in rows)
+    if not is_installed(here) and not runs:
+        differences = [NOTHING, *differences]
+    data = {
+        "installed": is_installed(here),
+        "services": rows,
+        "models": models,
+        "engine": seen.engine_health,
+    }
+    return Outcome(
+        data,
+        text=partial(_show, rows, models),
+        ok=truth.is_well(differences),
+        diagnostics=tuple(differences),
+    )
+
+
+def _show(rows: Sequence[ServiceStatus], models: Sequence[ModelStatus]) -> None:
+    from llmgen.cli.tables import echo, table_of
+
+    services = table_of("service", "state", "health", ">port", ">process", ">memory")
+    for row in rows:
+        process = str(row.pid or "-")
+        services.add_row(row.name, row.state, row.health, str(row.port), process, _memory(row))
+    listed = table_of("model", "kept", "state", ">context", ">busy", ">host memory")
+    for model in models:
+        listed.add_row(
+            model.name,
+            model.keep.replace("_", " "),
+            model.state,
+            str(model.context or "-"),
+            f"{model.busy}/{model.slots}" if model.slots else "-",
+            f"{_size(model.memory)} of {show_size(model.memory_planned)}",
+        )
+    echo(services, listed)
+
+
+def _memory(row: ServiceStatus) -> str:
+    limit = f" of {show_size(row.memory_max)}" if row.memory_max else ""
+    return f"{_size(row.memory)}{limit}"
+
+
+def _size(size: int) -> str:
+    return show_size(size) if size else "-"

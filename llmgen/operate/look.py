@@ -1,0 +1,166 @@
+"""Look at this machine: units by systemctl or launchctl, ports and processes by psutil, HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import psutil
+
+from llmgen.errors import InputError
+from llmgen.operate import launchd, systemd
+from llmgen.operate.foreground import MARK as FOREGROUND
+from llmgen.operate.launchd import Launchd
+from llmgen.operate.observed import Answer, Process, UnitState
+from llmgen.operate.programs import run
+from llmgen.operate.server import Endpoint, request
+from llmgen.operate.steps import Manager
+from llmgen.operate.systemd import Systemd
+
+ABSENT = UnitState(is_loaded=False, is_active=False, state="absent")
+
+
+def unit_states(manager: Manager, names: Sequence[str]) -> dict[str, UnitState]:
+    """The states of units; empty when the manager does not answer."""
+    if isinstance(manager, Systemd) and names:
+        done = run(manager.show(names), seconds=30)
+        found = systemd.answers(done.output) if done.ok else {}
+        return {name: _systemd(found[name]) for name in names if name in found}
+    if isinstance(manager, Launchd):
+        return {name: _launchd(manager, name) for name in names}
+    return {}
+
+
+def listeners(ports: Iterable[int]) -> dict[int, Process | None]:
+    """Who listens on these ports; a port that nobody has is left out."""
+    wanted = {*ports}
+    found: dict[int, Process | None] = {}
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        # macOS shows connections to root only; then each of our own processes is asked.
+        connections = [*_own_connections()]
+    for item in connections:
+        if item.status == psutil.CONN_LISTEN and item.laddr and item.laddr.port in wanted:
+            pid = item.pid or 0
+            found[item.laddr.port] = process(pid) if pid else found.get(item.laddr.port)
+    return found
+
+
+def process(pid: int) -> Process | None:
+    """A process as this user may see it; None when it is gone."""
+    try:
+        item = psutil.Process(pid)
+        with item.oneshot():
+            parents = tuple(parent.pid for parent in item.parents())
+            user, memory = item.username(), _private(item.memory_info())
+            words = tuple(item.cmdline()) or (item.name(),)
+    except psutil.AccessDenied:
+        return Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+    known = _environment(item)
+    # Secrets are in there too; only the server's options are anybody's business.
+    options = {name: value for name, value in known.items() if name.startswith("LLAMA_ARG_")}
+    return Process(pid, words, parents, user, memory, options, known.get(FOREGROUND, ""))
+
+
+def children(pid: int) -> list[Process]:
+    """All processes below one."""
+    try:
+        below = psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+    found = (process(item.pid) for item in below)
+    return [item for item in found if item is not None]
+
+
+def ask(endpoint: Endpoint, path: str, *, slots: bool = False) -> Answer:
+    """What a server says about itself; a server that is not there is an answer too."""
+    try:
+        got = request(endpoint, "GET", path)
+    except InputError:
+        return Answer("no answer")
+    if got.status_code == 503:
+        return Answer("loading")
+    if got.status_code >= 400:
+        return Answer(f"answers {got.status_code}")
+    if not slots:
+        return Answer("ok")
+    return _props(endpoint)
+
+
+def _props(endpoint: Endpoint) -> Answer:
+    try:
+        props = request(endpoint, "GET", "/props").json()
+        slots = request(endpoint, "GET", "/slots").json()
+    except (InputError, ValueError):
+        return Answer("ok")
+    if not isinstance(props, dict):
+        return Answer("ok")
+    settings = props.get("default_generation_settings") or {}
+    busy = sum(bool(slot.get("is_processing")) for slot in slots if isinstance(slot, dict))
+    return Answer("ok", int(settings.get("n_ctx") or 0), int(props.get("total_slots") or 0), busy)
+
+
+def _systemd(found: Mapping[str, str]) -> UnitState:
+    return UnitState(
+        is_loaded=found.get("LoadState") == "loaded",
+        is_active=found.get("ActiveState") == "active",
+        state=_state(found),
+        result=found.get("Result", ""),
+        restarts=_number(found.get("NRestarts")),
+        pid=_number(found.get("MainPID")),
+        memory_bytes=_number(found.get("MemoryCurrent")),
+        is_outdated=found.get("NeedDaemonReload") == "yes",
+        is_enabled=found.get("UnitFileState") not in ("disabled", "masked"),
+    )
+
+
+def _state(found: Mapping[str, str]) -> str:
+    if found.get("LoadState") != "loaded":
+        return "absent" if found.get("LoadState") == "not-found" else found.get("LoadState", "")
+    active, sub = found.get("ActiveState", ""), found.get("SubState", "")
+    return active if active in (sub, "active") else f"{active} ({sub})"
+
+
+def _launchd(manager: Launchd, name: str) -> UnitState:
+    done = run(manager.show(name), seconds=30)
+    if not done.ok:
+        return ABSENT
+    found = launchd.answer(done.output)
+    state = found.get("state", "")
+    return UnitState(
+        is_loaded=True,
+        is_active=state == "running",
+        state=state,
+        result=found.get("last exit code", ""),
+        restarts=max(0, _number(found.get("runs")) - 1),
+        pid=_number(found.get("pid")),
+    )
+
+
+def _number(text: str | None) -> int:
+    # Unset is `[not set]` or the largest 64-bit number.
+    number = int(text) if text and text.isdigit() else 0
+    return 0 if number >= 2**63 else number
+
+
+def _own_connections() -> Iterator[Any]:
+    for item in psutil.process_iter():
+        try:
+            yield from item.net_connections("tcp")
+        except psutil.Error:
+            continue
+
+
+def _private(found: Any) -> int:  # noqa: ANN401 - psutil's fields differ by platform
+    """Resident memory without what is mapped from files, where the platform tells them apart."""
+    return int(found.rss) - int(getattr(found, "shared", 0))
+
+
+def _environment(item: psutil.Process) -> Mapping[str, str]:
+    try:
+        return item.environ()
+    except (psutil.Error, OSError):
+        return {}

@@ -1,0 +1,69 @@
+"""What is seen of the running stack: units, listeners, processes, answers; no judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from llmgen.operate.swap import Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """A unit as its manager describes it; ``pid`` 0: none."""
+
+    is_loaded: bool
+    is_active: bool
+    state: str
+    result: str = ""
+    restarts: int = 0
+    pid: int = 0
+    memory_bytes: int = 0
+    is_outdated: bool = False
+    is_enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of this machine, as far as this user may see it.
+
+    ``foreground`` is the service that `llmgen up --foreground` started it as.
+    """
+
+    pid: int
+    words: tuple[str, ...] = ()
+    parents: tuple[int, ...] = ()
+    user: str = ""
+    memory_bytes: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    foreground: str = ""
+
+    @property
+    def name(self) -> str:
+        """The program's name, for people."""
+        return self.words[0].rsplit("/", 1)[-1] if self.words else f"process {self.pid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answers: ``health`` is `ok`, `loading` or a reason; the rest from /props."""
+
+    health: str
+    n_ctx: int = 0
+    slots: int = 0
+    busy: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything that status looked at; ``None`` means that it could not be found out.
+
+    ``listeners`` maps a port to the process that has it, None where that is hidden from this user.
+    """
+
+    units: Mapping[str, UnitState]
+    listeners: Mapping[int, Process | None]
+    processes: Mapping[int, Process]
+    answers: Mapping[str, Answer]
+    loaded: tuple[Loaded, ...] | None = None
+    engine_health: str = ""

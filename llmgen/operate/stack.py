@@ -1,0 +1,106 @@
+"""What the plan expects to run, and one look at all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from llmgen.errors import InputError
+from llmgen.operate import look
+from llmgen.operate.engine import engine
+from llmgen.operate.observed import Answer, Observed, Process
+from llmgen.operate.server import Endpoint, local, secret
+from llmgen.operate.site import Site
+from llmgen.operate.swap import Loaded
+from llmgen.operate.truth import Expected
+from llmgen.plan.command import LOOPBACK
+from llmgen.plan.model import Keep, Plan
+from llmgen.targets import launchd, systemd
+from llmgen.targets.names import file_name
+from llmgen.targets.services import Service, services
+
+
+def expected(plan: Plan, site: Site) -> list[Expected]:
+    """Every service of the plan with its unit, its port and its health page."""
+    name = launchd.label if site.os == "macos" else systemd.unit
+    return [_expected(plan, item, name(item.name)) for item in services(plan)]
+
+
+def observe(plan: Plan, site: Site, wanted: Sequence[Expected]) -> Observed:
+    """Look once at everything that the findings need."""
+    units = look.unit_states(site.manager, [item.unit for item in wanted])
+    loaded, health = _loaded(plan)
+    ports = [item.port for item in wanted] + [_port(item) for item in loaded or ()]
+    listeners = look.listeners(ports)
+    own = {unit.pid for unit in units.values() if unit.pid}
+    processes = {item.pid: item for item in _processes(own, listeners.values())}
+    return Observed(
+        units=units,
+        listeners=listeners,
+        processes=processes,
+        answers=dict(_answers(plan, wanted, loaded or ())),
+        loaded=loaded,
+        engine_health=health,
+    )
+
+
+def _expected(plan: Plan, service: Service, unit: str) -> Expected:
+    config = plan.library.config
+    own, gateway = config.services, config.gateway
+    match service.name:
+        case "swap":
+            at = local(own.llama_swap.listen, own.llama_swap.port)
+            return Expected(service, unit, own.llama_swap.port, at.url)
+        case "router":
+            at = local(own.router.listen, own.router.port)
+            return Expected(service, unit, own.router.port, at.url)
+        case "envoy":
+            admin = f"http://{LOOPBACK}:{gateway.envoy.admin_port}"
+            return Expected(service, unit, gateway.envoy.port, admin, "/ready")
+        case "litellm":
+            at = local(gateway.litellm.listen, gateway.litellm.port)
+            health = "/health/liveliness"
+            return Expected(service, unit, gateway.litellm.port, at.url, health)
+        case name:
+            port = {f"model-{file_name(item.name)}": item.port for item in plan.placements}[name]
+            return Expected(service, unit, port, f"http://{LOOPBACK}:{port}")
+
+
+def _answers(
+    plan: Plan, wanted: Sequence[Expected], loaded: Sequence[Loaded]
+) -> Iterator[tuple[str, Answer]]:
+    key = secret(plan.library.config.services.api_key)
+    models = {f"model-{file_name(item.name)}": item.name for item in plan.placements}
+    for item in wanted:
+        model = models.get(item.service.name, "")
+        answer = look.ask(Endpoint(item.url, key), item.health, slots=bool(model))
+        yield item.service.name, answer
+        if model:
+            yield model, answer
+    for one in loaded:
+        if one.url and one.state == "ready":
+            yield one.model, look.ask(Endpoint(one.url, key), "/health", slots=True)
+
+
+def _loaded(plan: Plan) -> tuple[tuple[Loaded, ...] | None, str]:
+    """What the engine has in memory; None when it does not say."""
+    if all(item.keep is Keep.ALWAYS for item in plan.placements):
+        return (), ""
+    try:
+        found = engine(plan.library.config)
+        return tuple(found.loaded(found.endpoint)), "ok"
+    except InputError as error:
+        return None, error.diagnostics[0].message
+
+
+def _port(item: Loaded) -> int:
+    port = item.url.rsplit(":", 1)[-1]
+    return int(port) if port.isdigit() else 0
+
+
+def _processes(own: Iterable[int], listening: Iterable[Process | None]) -> Iterator[Process]:
+    for pid in own:
+        found = look.process(pid)
+        if found is not None:
+            yield found
+            yield from look.children(pid)
+    yield from (item for item in listening if item is not None)

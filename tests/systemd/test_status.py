@@ -1,0 +1,118 @@
+"""`llmgen status` tells the truth about a real stack, whatever happened to it."""
+
+import json
+
+import pytest
+from booted import until
+
+MODEL, SWAP = "llmgen-model-always.service", "llmgen-swap.service"
+
+pytestmark = [pytest.mark.reader("systemd-analyze"), pytest.mark.reader("llama-swap")]
+
+
+def codes(stack):
+    found = stack.llmgen("status")
+    assert found["exit_code"] == (
+        1 if any(i["severity"] == "error" for i in found["diagnostics"]) else 0
+    )
+    return {item["code"].removeprefix("status.") for item in found["diagnostics"]}
+
+
+def settled(stack):
+    until(lambda: stack.is_up(stack.values["always"]) and stack.is_up(stack.values["swap"]))
+    until(lambda: codes(stack) <= {"restarted"})
+
+
+@pytest.fixture
+def well(system):
+    if not codes(system) <= {"restarted"}:
+        system.must("install")
+        system.must("restart")
+        settled(system)
+    return system
+
+
+def test_all_well(well):
+    well.chat(well.values["swap"], "one")
+    found = well.llmgen("status")
+    assert (found["exit_code"], found["status"]) == (0, "ok")
+    rows = {row["name"]: row for row in found["data"]["models"]}
+    assert (rows["always"]["state"], rows["always"]["context"], rows["always"]["slots"]) == (
+        "ready",
+        512,
+        1,
+    )
+    assert (rows["one"]["state"], rows["one"]["command_is_wanted"]) == ("ready", True)
+    assert rows["two"]["state"] == "unloaded"
+    assert 0 < rows["always"]["memory"] < rows["always"]["memory_planned"] + 2**30
+
+
+def test_dead_backend(well):
+    pid = well.pid(MODEL)
+    well.booted.must("kill", "-STOP", pid)
+    assert "dead-backend" in codes(well)
+    well.booted.must("kill", "-CONT", pid)
+
+
+def test_stale_file(well):
+    well.edit('model = "b.gguf"\n', 'model = "b.gguf"\nttl = 99\n')
+    assert codes(well) == {"stale-file"}
+
+
+def test_hand_edited_unit(well):
+    path = well.booted.path(f"/etc/systemd/system/{SWAP}")
+    text = path.read_text()
+    path.write_text(text.replace("RestartSec=5", "RestartSec=6"))
+    assert codes(well) == {"edited-file", "unit-outdated"}
+    path.write_text(text)
+    well.booted.must("systemctl", "daemon-reload")
+
+
+def test_foreign_process_on_the_port(well):
+    well.must("down", "swap")
+    port = str(well.values["swap"])
+    well.booted.must(
+        "systemd-run",
+        "--unit=thief",
+        *well.booted.python(),
+        "-m",
+        "http.server",
+        port,
+        "--bind",
+        "127.0.0.1",
+    )
+    until(lambda: well.booted.run("curl", "-s", f"http://127.0.0.1:{port}/").returncode == 0)
+    found = well.llmgen("status")
+    (thief,) = [item for item in found["diagnostics"] if item["code"] == "status.foreign-port"]
+    pid = well.booted.show("thief.service", "MainPID")
+    assert f"process {pid}, user root" in thief["message"]
+    well.booted.must("systemctl", "stop", "thief.service")
+
+
+def test_model_running_with_another_command_line(well):
+    drop = well.booted.path(f"/run/systemd/system/{MODEL}.d")
+    drop.mkdir(parents=True)
+    (drop / "x.conf").write_text(
+        "[Service]\nEnvironment=LLAMA_ARG_CTX_SIZE=256\nEnvironmentFile=/opt/other.conf\n"
+    )
+    well.booted.path("/opt/other.conf").write_text("LLAMA_ARG_CTX_SIZE=256\n")
+    well.booted.must("systemctl", "daemon-reload")
+    well.booted.must("systemctl", "restart", MODEL)
+    until(lambda: well.is_up(well.values["always"]))
+    assert codes(well) == {"other-command"}
+    (drop / "x.conf").unlink()
+    drop.rmdir()
+    well.booted.must("systemctl", "daemon-reload")
+
+
+def test_stopped_unit(well):
+    well.must("down", "always")
+    assert codes(well) == {"unit-down"}
+
+
+def test_nothing_installed(well):
+    well.must("uninstall")
+    found = well.llmgen("status")
+    assert found["exit_code"] == 1
+    assert [item["code"] for item in found["diagnostics"]] == ["operate.nothing-installed"]
+    assert json.dumps(found["data"]["installed"]) == "false"
