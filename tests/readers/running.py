@@ -12,11 +12,17 @@ import httpx
 SLOW = 60
 
 
-def free_port():
-    """A port that nobody listens on right now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+def free_port(following=0):
+    """A port that nobody listens on right now, nor on the ``following`` ports after it."""
+    while True:
+        with contextlib.ExitStack() as held:
+            first = held.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError):
+                for number in range(port + 1, port + 1 + following):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", number))
+                return port
 
 
 @contextlib.contextmanager

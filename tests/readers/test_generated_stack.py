@@ -26,6 +26,8 @@ models = "{models}"
 llama_server = "{server}"
 [services]
 start_port = {start}
+[services.llama_swap]
+start_port = {swap_start}
 [models.talker]
 model = "talker.gguf"
 ctx_size = 1024
@@ -62,7 +64,9 @@ def generated(tmp_path_factory):
         write_llama(folder / f"{name}.gguf", seed=seed)
     write_llama(folder / "embedder.gguf", more={"llama.pooling_type": 1})
     server = readers.find("llama-server") or "/usr/local/bin/llama-server"
-    text = TEXT.format(models=folder, server=server, start=free_port())
+    text = TEXT.format(
+        models=folder, server=server, start=free_port(), swap_start=free_port(following=1)
+    )
     (folder / "llm.toml").write_text(text)
     llmgen(folder, "lock")
     llmgen(folder, "generate")

@@ -26,6 +26,7 @@ on_demand = "{engine}"
 start_port = {port}
 [services.{engine}]
 port = {engine_port}
+{more}
 [models.chat]
 model = "chat.gguf"
 ctx_size = 2048
@@ -94,7 +95,11 @@ models = "{models}"
 llama_server = "{readers.find("llama-server")}"
 """
         text = TEXT.format(
-            engine=engine, port=free_port(), engine_port=free_port(), samplers=samplers
+            engine=engine,
+            port=free_port(following=1),
+            more=f"start_port = {free_port(following=1)}" if engine == "llama_swap" else "",
+            engine_port=free_port(),
+            samplers=samplers,
         )
         return plans.plan(text, head=head, together=[("chat", "org/other:q8")])
 
