@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from llmgen.budget.architectures import Family
+from llmgen.budget.architectures import Family, Recurrent, State
 from llmgen.budget.builds import Rule
 from llmgen.budget.geometry import Geometry
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.rows import F32, padded
-from llmgen.units import MIB
 
 # Feed-forward blocks without a gate, normed at their end.
 _UNGATED_ENCODERS: Final = ("bert",)
@@ -35,8 +34,9 @@ _FOUR_POSITIONS: Final = (
 )
 # Residual streams that the copies keep alive, on the first device and on later ones.
 _COPIED_STREAMS: Final = {Family.ENCODER: (9, 2), Family.RECURRENT: (21, 24)}
+# Beside attention (Falcon-H1), longer micro-batches than this keep more of a scan alive.
+_SHORT_SCAN: Final = 512
 _DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")
-_STATE_SPACE: Final = ("mamba", "mamba2", "jamba", "falcon-h1")
 
 
 class Stage(NamedTuple):
@@ -57,7 +57,8 @@ class Work:
     kv_offload: bool = True
     type_k: str = "f16"
     type_v: str = "f16"
-    # How a server pools embeddings; empty in one that completes text.
+    # Whether every token is an output, and how a server pools embeddings.
+    embeds: bool = False
     pooling: str = ""
 
     @property
@@ -148,6 +149,8 @@ def device_compute(work: Work, run: Run | None = None) -> Stage:
 
 def _partial_streams(work: Work, stage: Stage) -> int:
     """Streams of the input stay on the host; rows of attention may need more instead."""
+    if work.model.name in _UNGATED_ENCODERS:
+        return 0
     match stage.what:
         case "feed-forward":
             return -2
@@ -175,6 +178,8 @@ def host_only_compute(work: Work) -> Stage:
     found, beside = device_compute(work), work.stream + 2 * work.column
     if work.input_stream > work.stream:
         beside -= 6 * work.stream
+    if work.model.rules.family is Family.RECURRENT:
+        beside += 2 * work.stream
     if work.model.name in _UNGATED_ENCODERS and work.mixed:
         beside += 2 * work.stream + work.column
     return Stage(found.what, found.bytes + beside)
@@ -193,14 +198,16 @@ def host_compute(work: Work) -> int:
     scores = work.mask if work.indexed else 0
     inputs = _inputs(work) + 2 * work.column
     rows = (3 if work.mixed else 1) * work.input_stream + work.stream
-    if work.model.name in _UNGATED_ENCODERS:
+    if work.model.name in _UNGATED_ENCODERS or work.layer_inputs:
         rows += work.stream
+    if work.layer_inputs:
+        inputs += 2 * work.column
     return work.mask + rows + work.layer_inputs + scores + inputs
 
 
 def stages(work: Work, run: Run) -> Iterator[Stage]:
     """Everything that can be the largest set."""
-    base = work.mask + _front(work)
+    base = work.mask + _front(work, run)
     if run.output and work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
         every = Rule.LOGITS_FOR_MICRO_BATCH in work.model.build
         rows = F32 * (work.counts.ubatch if every else work.counts.outputs)
@@ -223,13 +230,15 @@ def _beside_logits(work: Work, base: int) -> int:
 
 def _is_pooled(work: Work) -> bool:
     """Some embedding servers have no logits in their graph."""
-    if work.counts.outputs != work.counts.ubatch:
+    if not work.embeds:
         return False
-    last = Rule.POOLED_WITHOUT_LOGITS in work.model.build and work.pooling in ("last", "rank")
+    last = Rule.POOLED_WITHOUT_LOGITS in work.model.build and work.pooling in (
+        *("cls", "last", "rank"),
+    )
     return last or Rule.EMBEDS_WITHOUT_LOGITS in work.model.build
 
 
-def _front(work: Work) -> int:
+def _front(work: Work, run: Run) -> int:
     """Residual streams and their inputs, which stay while a block computes."""
     streams, deep = 4 * work.stream, 16 * work.stream
     if not work.mixed:
@@ -238,8 +247,8 @@ def _front(work: Work) -> int:
         streams = (3 if Rule.ENCODER_STREAM in work.model.build else 2) * work.stream
     elif work.model.name in _PARALLEL:
         streams += work.stream
-    if work.input_stream == work.stream:
-        deep = 0
+    if work.input_stream == work.stream or run.partial:
+        deep = 0  # rows of later layers are read where the first layers run
     return streams + work.layer_inputs + deep
 
 
@@ -355,15 +364,33 @@ def _unfused(work: Work, heads: int) -> int:
 
 
 def _recurrent(work: Work, base: int) -> Iterator[Stage]:
-    model, column = work.model, work.column
-    inner = model.header.count("ssm.inner_size")
-    if model.name in _DELTA:
-        groups = model.header.count("ssm.group_count")
-        convolved = inner + 2 * groups * model.header.count("ssm.state_size")
-        yield Stage("gated delta net", base + (2 * convolved + 2 * inner) * column)
-    if model.name in _STATE_SPACE:
-        rows = F32 * (3 * model.rows.state + model.rows.convolution * 2)
-        yield Stage("state space", base + 4 * inner * column + rows)
+    """State before and after, for every slot, beside the projections of one layer."""
+    model, slots = work.model, work.counts.slots
+    if not any(model.recurrent) or not model.rows.state:
+        return
+    width = _projected(model)
+    if model.name == "falcon-h1" and work.counts.ubatch > _SHORT_SCAN:
+        width += 10 * model.header.count("ssm.inner_size")
+    states = 2 * F32 * model.rows.state * slots
+    yield Stage("recurrent state", base + states + width * work.column)
+
+
+def _projected(model: Hyperparameters) -> int:
+    """Elements for each token that are alive around a state update."""
+    inner, groups = model.header.count("ssm.inner_size"), model.header.count("ssm.group_count")
+    convolved = inner + 2 * groups * model.header.count("ssm.state_size")
+    match model.rules.state:
+        case State.SSM_UNGROUPED:
+            return 4 * inner
+        case State.SSM if model.rules.recurrent is Recurrent.INTERVAL:
+            return 3 * inner + convolved
+        case State.SSM:
+            return (6 if model.name in _UNGATED_EXPERTS else 4) * inner + convolved
+        case State.KDA:
+            heads = max(model.heads)
+            return 13 * heads * model.header.count("kda.head_dim") // 2
+        case _:
+            return 4 * model.embedding
 
 
 def _kept(work: Work) -> int:
@@ -374,7 +401,10 @@ def _kept(work: Work) -> int:
         heads = work.model.header.count("attention.indexer.head_count")
         return 2 * heads * work.counts.cells * work.column
     if work.indexed:
-        return 5 * work.counts.cells * work.counts.ubatch + 290 * MIB
+        # Scores of every indexer head for the cells it picks, and of the sum for all cells.
+        heads = work.model.header.count("attention.indexer.head_count")
+        picked = min(work.counts.cells, work.model.header.count("attention.indexer.top_k"))
+        return (heads * picked + work.counts.cells * 3 // 2) * work.column
     return 0
 
 

@@ -19,7 +19,7 @@ from llmgen.budget.compute import (
     pipeline_copies,
     visited_compute,
 )
-from llmgen.budget.geometry import Geometry, geometry, pooling
+from llmgen.budget.geometry import Geometry, all_rows, geometry, pooling
 from llmgen.budget.host import host_memory
 from llmgen.budget.hyperparameters import Hyperparameters, hyperparameters
 from llmgen.budget.margin import margin
@@ -161,6 +161,7 @@ def context(
             kv_offload=settings.kv_offload,
             type_k=settings.cache_type_k,
             type_v=settings.cache_type_v,
+            embeds=all_rows(settings),
             pooling=pooling(model, settings),
         ),
         pipelined=settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe,

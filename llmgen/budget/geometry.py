@@ -57,7 +57,8 @@ def geometry(model: Hyperparameters, settings: ServerSettings, *, drafted: int =
         slots=slots,
         streams=1 if unified else slots,
         batch=batch,
-        ubatch=min(ubatch, context),
+        # The worst-case graph has as many tokens for each slot (graph_reserve).
+        ubatch=padded(min(ubatch, context), slots),
         outputs=min(rows, ubatch),
     )
 
