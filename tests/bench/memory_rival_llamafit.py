@@ -19,7 +19,7 @@ for line in sys.stdin:
             known[s["path"]] = facts.derive_facts(read_header(source.LocalSource(Path(s["path"]))))
         found = known[s["path"]]
         if s["k"] != s["v"]:
-            raise ValueError("one cache type only")
+            raise ValueError("one cache type only")  # noqa: TRY301
         tokens = s["context"] or s["trained"]
         state = getattr(found, "recurrent_state_bytes", 0) or 0
         context = kv.kv_cache_bytes(found, context=tokens, kv_type=s["k"]) + state

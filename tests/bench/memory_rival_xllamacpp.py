@@ -40,14 +40,16 @@ for line in sys.stdin:
     s = json.loads(line)
     try:
         if s["k"] != s["v"]:
-            raise ValueError("one cache type only")
+            raise ValueError("one cache type only")  # noqa: TRY301
         vocabulary = s["vocabulary"]
         tokens = s["context"] or s["trained"]
         caches, _, _ = memory.graph_size(
             with_tokens(None, s["path"])["metadata"], context_length=tokens, batch_size=s["ubatch"],
             num_parallel=s["slots"], kv_cache_type=s["k"],
         )  # fmt: skip
-        whole = memory.estimate_gpu_layers(CARD, s["path"], [], tokens, s["ubatch"], s["slots"], s["k"])
+        whole = memory.estimate_gpu_layers(
+            CARD, s["path"], [], tokens, s["ubatch"], s["slots"], s["k"]
+        )
         print(json.dumps({"context": int(sum(caches)), "total": int(whole.vram_size)}))
     except Exception:
         print("null")

@@ -23,12 +23,12 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
-from llmgen.budget.estimate import estimate
-from llmgen.facts.local import read_model
-from llmgen.facts.model import GgufFacts
+from oracle import grid  # noqa: E402
+from oracle.grid import Point  # noqa: E402
 
-from oracle import grid
-from oracle.grid import Point
+from llmgen.budget.estimate import estimate  # noqa: E402
+from llmgen.facts.local import read_model  # noqa: E402
+from llmgen.facts.model import GgufFacts  # noqa: E402
 
 RIVALS = Path(os.environ.get("LLMGEN_RIVALS_DIR", Path.home() / ".cache" / "llmgen" / "rivals"))
 PACKAGES = ("llama-mdl", "llamafit", "xllamacpp")
@@ -101,7 +101,10 @@ def textbook(case: Case) -> Answer:
     size = h.get("attention.key_length") or h["embedding_length"] // first
     tokens = case.words["context"] or case.words["trained"]
     context = int(2 * h["block_count"] * tokens * most * size * bytes_k)
-    return {"context": context, "total": context + sum(group.bytes_total for group in case.facts.tensors)}
+    return {
+        "context": context,
+        "total": context + sum(group.bytes_total for group in case.facts.tensors),
+    }
 
 
 def told_lines(command: list[str], found: list[Case]) -> list[Answer]:
@@ -117,7 +120,13 @@ def estimators() -> dict[str, Callable[[list[Case]], list[Answer]]]:
         "llmgen": lambda found: [llmgen(case) for case in found],
         "textbook formula": lambda found: [textbook(case) for case in found],
     }
-    commands = {name: [str(RIVALS / name / "bin" / "python"), str(HERE / f"memory_rival_{name.removeprefix('llama-')}.py")] for name in PACKAGES}
+    commands = {
+        name: [
+            str(RIVALS / name / "bin" / "python"),
+            str(HERE / f"memory_rival_{name.removeprefix('llama-')}.py"),
+        ]
+        for name in PACKAGES
+    }
     commands["gguf-parser-go 0.26.3"] = [str(RIVALS / "gguf-parser")]
     for name, command in commands.items():
         if not Path(command[0]).exists():
@@ -162,7 +171,9 @@ def percent(value: float) -> str:
     return f"{value:.2%}" if value < 0.1 else f"{value:.0%}"
 
 
-def table(title: str, found: list[Case], answers: dict[str, list[Answer]], chosen: list[bool]) -> str:
+def table(
+    title: str, found: list[Case], answers: dict[str, list[Answer]], chosen: list[bool]
+) -> str:
     """The cases that ``chosen`` picks, one estimator a line."""
     head = (
         f"## {title}: {sum(chosen)} points\n\n"
@@ -190,7 +201,9 @@ def main() -> None:
         "that it can express; the others do not count against it.\n\n"
         + table("Published models", found, answers, published)
         + "\n"
-        + table("A small model of every architecture", found, answers, [not yes for yes in published])
+        + table(
+            "A small model of every architecture", found, answers, [not yes for yes in published]
+        )
     )
     print(text)
     if "--write" in sys.argv:

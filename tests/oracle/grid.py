@@ -19,7 +19,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from llmgen.budget.model import DraftSettings, ServerSettings
-
 from oracle import build as builds
 from oracle.headers import DATA, write_header
 from oracle.runner import Answer, Oracle
@@ -82,7 +81,13 @@ NONE: tuple[Setting, ...] = (
     {"ctx_size": 0, "devices": ()},
     {"ctx_size": 40000, "parallel": 3, "devices": ()},
     {"ctx_size": 32768, "parallel": 4, "kv_unified": True, "devices": ()},
-    {"ctx_size": 20000, "parallel": 2, "cache_type_k": "q8_0", "cache_type_v": "q8_0", "devices": ()},
+    {
+        "ctx_size": 20000,
+        "parallel": 2,
+        "cache_type_k": "q8_0",
+        "cache_type_v": "q8_0",
+        "devices": (),
+    },
     {"ctx_size": 16384, "parallel": 1, "ubatch_size": 2048, "devices": ()},
     {"ctx_size": 24000, "parallel": 1, "swa_full": True, "devices": ()},
     {"ctx_size": 8192, "parallel": 1, "flash_attn": "off", "devices": ()},
@@ -94,7 +99,13 @@ TWO: tuple[Setting, ...] = (
     {"ctx_size": 8192, "parallel": 1, "devices": PAIR},
     {"ctx_size": 65536, "parallel": 4, "kv_unified": True, "devices": PAIR},
     {"ctx_size": 20000, "parallel": 3, "devices": PAIR, "tensor_split": (3.0, 1.0)},
-    {"ctx_size": 20000, "parallel": 2, "cache_type_k": "q8_0", "cache_type_v": "q8_0", "devices": PAIR},
+    {
+        "ctx_size": 20000,
+        "parallel": 2,
+        "cache_type_k": "q8_0",
+        "cache_type_v": "q8_0",
+        "devices": PAIR,
+    },
     {"ctx_size": 8192, "parallel": 1, "ubatch_size": 2048, "devices": PAIR},
     {"ctx_size": 8192, "parallel": 1, "flash_attn": "off", "devices": PAIR},
     {"ctx_size": 8192, "parallel": 2, "n_gpu_layers": 7, "devices": PAIR},
@@ -104,8 +115,14 @@ TWO: tuple[Setting, ...] = (
 )
 SETTINGS = (*ONE, *NONE, *TWO)
 # What is asked of the builds beside the newest: each kind of setting once, where there are devices.
-PART = tuple(SETTINGS[i] for i in (0, 1, 3, 5, 6, 11, 13, 19, 23, 25, 30, 33, 36, 39, 40, 43, 46)) + NONE[:8] + TWO[:3]
-PART_OF_HOST = tuple({**setting, "devices": ()} for setting in PART if setting not in (*NONE, *TWO)) + NONE
+PART = (
+    tuple(SETTINGS[i] for i in (0, 1, 3, 5, 6, 11, 13, 19, 23, 25, 30, 33, 36, 39, 40, 43, 46))
+    + NONE[:8]
+    + TWO[:3]
+)
+PART_OF_HOST = (
+    tuple({**setting, "devices": ()} for setting in PART if setting not in (*NONE, *TWO)) + NONE
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +137,8 @@ class Point:
 
 def server_settings(setting: Setting) -> ServerSettings:
     """The settings with everything that ``setting`` leaves out at the server's default."""
-    values = dict(setting)
+    # Nothing is mapped where nothing is allocated: gemma3n and gemma4 then hold a tied embedding twice.
+    values = {"load_mode": "none", **setting}
     if draft := values.pop("draft", None):
         values["draft"] = DraftSettings(**draft)  # type: ignore[arg-type]
     for key in ("devices", "tensor_split"):
@@ -173,7 +191,9 @@ def record(number: int, settings: tuple[Setting, ...], models: dict[str, Path]) 
     for point in measure(number, settings, models):
         answers.setdefault(point.model, []).append(_line(asked[point.settings], point.answer))
     path = DATA / f"answers-b{number}.json.xz"
-    text = json.dumps({"build": number, "settings": settings, "answers": answers}, separators=(",", ":"))
+    text = json.dumps(
+        {"build": number, "settings": settings, "answers": answers}, separators=(",", ":")
+    )
     path.write_bytes(lzma.compress(text.encode(), preset=9))
     return path
 

@@ -112,7 +112,9 @@ def _q4_k_m(name: str, layers: int) -> str:
         return "q6_K"
     layer = re.match(r"blk\.(\d+)\.(attn_v|ffn_down)", name)
     if layer:
-        il = int(layer[1])  # llama-quantize's "use more bits": the first and last eighth, every third
+        il = int(
+            layer[1]
+        )  # llama-quantize's "use more bits": the first and last eighth, every third
         more = il < layers // 8 or il >= 7 * layers // 8 or (il - layers // 8) % 3 == 2
         return "q6_K" if more else "q4_K"
     return "q4_K"

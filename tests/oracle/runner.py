@@ -9,9 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from llmgen.budget.model import ServerSettings
-
 from oracle import abi
 from oracle.build import Build, program
 from oracle.server import Parameters, parameters
@@ -30,20 +30,27 @@ class Oracle:
         self.endpoints = [f"127.0.0.1:{_free_port()}" for _ in range(devices)]
         self.servers: list[subprocess.Popen[bytes]] = []
         self.process: subprocess.Popen[str] | None = None
-        self.errors = tempfile.TemporaryFile("w+")
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed by __exit__
 
-    def __enter__(self) -> Oracle:
+    def __enter__(self) -> Self:
         for endpoint in self.endpoints:
             self.servers.append(
                 subprocess.Popen(
-                    [*self.command, "serve", endpoint], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                    [*self.command, "serve", endpoint],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
                 )
             )
         for endpoint in self.endpoints:
             _wait_for(endpoint)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stop()
         for server in self.servers:
             server.kill()
@@ -71,7 +78,8 @@ class Oracle:
             abi.packed(self.context_fields, wanted.context),
         )
         process = self.process or self._start()
-        assert process.stdin and process.stdout
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write("\t".join(fields) + "\n")
         process.stdin.flush()
         line = process.stdout.readline()
@@ -80,7 +88,10 @@ class Oracle:
     def _start(self) -> subprocess.Popen[str]:
         self.errors.seek(0)
         self.errors.truncate()
-        at = [str(self.model_fields[name][0]) for name in ("devices", "tensor_buft_overrides", "tensor_split")]
+        at = [
+            str(self.model_fields[name][0])
+            for name in ("devices", "tensor_buft_overrides", "tensor_split")
+        ]
         self.process = subprocess.Popen(
             [*self.command, "measure", *at, *self.endpoints],
             stdin=subprocess.PIPE,
@@ -116,7 +127,8 @@ def _wait_for(endpoint: str) -> None:
     while time.monotonic() < deadline:
         try:
             socket.create_connection((host, int(port)), timeout=1).close()
-            return
         except OSError:
             time.sleep(0.05)
+        else:
+            return
     raise TimeoutError(f"no RPC server at {endpoint}")

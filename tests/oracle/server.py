@@ -63,7 +63,11 @@ def _model(settings: ServerSettings) -> dict[str, int]:
 def _context(settings: ServerSettings, mtp_context: bool) -> dict[str, int]:
     slots = 4 if settings.parallel < 0 else settings.parallel
     unified = settings.parallel < 0 or bool(settings.kv_unified)
-    batch = min(settings.batch_size, settings.ubatch_size) if settings.embedding else settings.batch_size
+    batch = (
+        min(settings.batch_size, settings.ubatch_size)
+        if settings.embedding
+        else settings.batch_size
+    )
     drafted = settings.draft.n_max if settings.draft else 0
     rollback = settings.draft is not None and settings.draft.spec_type in ROLLBACK_SPECS
     all_rows = settings.embedding or settings.pooling not in ("", "none")

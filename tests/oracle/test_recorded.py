@@ -22,7 +22,9 @@ def compared(build: int) -> list[Pair]:
 def answered(build: int) -> list[Pair]:
     """The points for which the server starts and we say so."""
     return [
-        pair for pair in compared(build) if pair.ours is not None and "refused" not in pair.point.answer
+        pair
+        for pair in compared(build)
+        if pair.ours is not None and "refused" not in pair.point.answer
     ]
 
 
