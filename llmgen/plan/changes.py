@@ -34,6 +34,8 @@ RANK = (
 )
 _BITS = {"f32": 32, "bf16": 16, "f16": 16, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5, "q4_1": 5}
 _LEAST_BATCH = 128
+# Keys that say which file it is.
+SOURCE_KEYS = ("model", "hf_repo", "hf_file", "quant", "revision", "ollama", "lm_studio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,9 @@ class Change:
 
     @property
     def kind(self) -> str:
-        """The first key: what changes of one sort have in common."""
-        return self.edits[0][0]
+        """The first key: what changes of one sort have in common; any source key is `model`."""
+        first = self.edits[0][0]
+        return "model" if first in SOURCE_KEYS else first
 
 
 def changes(model: Model, library: Library) -> Iterator[Change]:
@@ -140,11 +143,22 @@ def _active(model: Model, layers: int) -> int:
 def _quants(model: Model, library: Library) -> Iterator[Change]:
     """The same model in a smaller quantisation that llm.toml has under another name."""
     for other in library.models:
-        if _same(model, other) and other.facts.size_bytes < model.facts.size_bytes:
-            size = model.facts.size_bytes - other.facts.size_bytes
+        if not _same(model, other) or other.facts.size_bytes >= model.facts.size_bytes:
+            continue
+        edits = _source(library, model.name, other.name)
+        if edits:
+            size = show_size(model.facts.size_bytes - other.facts.size_bytes)
             swapped = replace(model, ref=other.ref, facts=other.facts, path=other.path)
-            price = f"a smaller quant ({show_size(size)} less to load), quality lost"
-            yield Change((("model", f"that of `{other.name}`"),), swapped, price)
+            yield Change(edits, swapped, f"a smaller quant, {size} less to load; quality lost")
+
+
+def _source(library: Library, mine: str, other: str) -> tuple[tuple[str, str], ...]:
+    """What to write for the other's file; nothing where keys would have to be taken out."""
+    tables = library.config.models[mine], library.config.models[other]
+    one, two = ({key: getattr(table, key) for key in SOURCE_KEYS} for table in tables)
+    if any((one[key] is None) != (two[key] is None) for key in SOURCE_KEYS):
+        return ()
+    return tuple((key, f'"{two[key]}"') for key in SOURCE_KEYS if one[key] != two[key])
 
 
 def _same(model: Model, other: Model) -> bool:

@@ -10,12 +10,12 @@ from llmgen.library import Library, Model
 from llmgen.plan import command
 from llmgen.plan.advise import Adviser, Tried
 from llmgen.plan.derive import SYMBOLIC_SINCE, groups, matrix, router
-from llmgen.plan.model import Engine, Headroom, Placement, Plan, Pool, Router, State
+from llmgen.plan.model import Engine, Headroom, Keep, Placement, Plan, Pool, Router, State
 from llmgen.plan.ports import ports
 from llmgen.plan.requirements import Broken, broken, requirements
 from llmgen.plan.residency import group_states, matrix_states, router_states, state
 from llmgen.plan.scale import Scale, scale, stack
-from llmgen.plan.shortage import contradiction, shortage
+from llmgen.plan.shortage import contradiction, router_findings, shortage
 from llmgen.plan.solve import Settled, settle
 from llmgen.plan.stack import Stack
 
@@ -66,8 +66,14 @@ def _stack(library: Library, weigh: Scale, settled: Mapping[str, Settled]) -> St
 
 
 def _broken(library: Library, numbers: Stack) -> list[Broken]:
-    preload = frozenset(item.name for item in library.models if item.preload) & {*numbers.demand}
-    return broken(numbers, requirements(numbers, preload, _router(library, numbers)))
+    wanted = requirements(numbers, _preloaded(library), _router(library, numbers))
+    return broken(numbers, wanted)
+
+
+def _preloaded(library: Library) -> frozenset[str]:
+    return frozenset(
+        item.name for item in library.models if item.preload and item.keep is Keep.ON_DEMAND
+    )
 
 
 def _findings(
@@ -81,7 +87,7 @@ def _findings(
         return tried, frozenset(item.identity for item in _broken(other, tried))
 
     found = _broken(library, numbers)
-    told = []
+    told = [*router_findings(numbers, _router(library, numbers), _preloaded(library))]
     for place, item in enumerate(found):
         if item.quarrel:
             told.append(contradiction(item))

@@ -10,6 +10,8 @@ from llmgen.plan.derive import heaviest_any
 from llmgen.plan.model import Router
 from llmgen.plan.stack import Stack
 
+ROUTER_KEY: KeyPath = ("services", "router", "models_max")
+
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
@@ -61,9 +63,8 @@ def requirements(
 
 
 def _any(stack: Stack, count: int) -> Iterator[Requirement]:
-    key = ("services", "router", "models_max")
     for pool in stack.budgets:
-        yield Requirement(heaviest_any(stack, count, pool), key, f"any {count} at a time")
+        yield Requirement(heaviest_any(stack, count, pool), ROUTER_KEY, f"any {count} at a time")
 
 
 def broken(stack: Stack, wanted: Iterator[Requirement]) -> list[Broken]:
@@ -76,7 +77,8 @@ def broken(stack: Stack, wanted: Iterator[Requirement]) -> list[Broken]:
                 old.pool == pool and models >= frozenset(old.requirement.models) for old in found
             ):
                 found.append(Broken(item, pool, missing))
-        for met in stack.quarrels(models):
+        # Which of any models meet is not theirs to say: shortage.router_findings speaks of wishes.
+        for met in () if item.key == ROUTER_KEY else stack.quarrels(models):
             if all(old.quarrel != met for old in found):
                 found.append(Broken(item, quarrel=met))
     return found

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from llmgen.budget.model import HOST, Estimate
 from llmgen.errors import Diagnostic
 from llmgen.plan.advise import Advice
-from llmgen.plan.model import Pool
+from llmgen.plan.model import Pool, Router
 from llmgen.plan.requirements import Broken
 from llmgen.plan.scale import Scale
 from llmgen.plan.solve import Settled
@@ -23,6 +23,38 @@ def contradiction(item: Broken) -> Diagnostic:
         item.requirement.key,
         hint="remove one of the wishes in [plan], or the pin",
     )
+
+
+def router_findings(
+    stack: Stack, router: Router | None, preload: frozenset[str]
+) -> Iterator[Diagnostic]:
+    """What router mode cannot promise: it knows a number of models, and nothing else."""
+    if router is None:
+        return
+    count = router.models_max
+    if len(preload) > count:
+        yield Diagnostic(
+            "plan.router-preload",
+            f"{len(preload)} models are loaded at start-up, but the router keeps {count}",
+            ("services", "router", "models_max"),
+            hint="take `preload` from some of them",
+        )
+    for index, group in enumerate(stack.together):
+        if len(group) > count:
+            yield Diagnostic(
+                "plan.router-too-few",
+                f"{listed(stack.ordered(group))} are wanted together, but the router keeps {count}",
+                ("plan", "together", index),
+                hint='`on_demand = "llama_swap"` in [services]: it knows which models fit',
+            )
+    for index, group in enumerate(stack.never):
+        if len(group) > 1 and count > 1:
+            yield Diagnostic(
+                "plan.router-any",
+                f"{listed(stack.ordered(group))} must never meet, but the router keeps any {count}",
+                ("plan", "never_together", index),
+                hint="`models_max = 1` in [services.router]",
+            )
 
 
 def shortage(

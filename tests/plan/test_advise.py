@@ -1,11 +1,13 @@
 """Advice: cheapest first, and true: the change, once made in llm.toml, plans."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from libraries import TWO_CARDS, library, models, planned
 
 from llmgen.errors import PlanError
+from llmgen.facts.model import ModelFile
 from llmgen.plan.changes import RANK, changes
 
 
@@ -101,3 +103,14 @@ def test_what_no_change_mends_says_so():
     head = TWO_CARDS.replace('"24GiB"', '"4GiB"').replace('"12GiB"', '"4GiB"')
     found = refusal(models("a", options="ctx_size = 4096"), head=head, layers=32)
     assert found.hint == "no change that llmgen knows fits by itself"
+
+
+def test_smaller_quant_of_the_library_is_offered_with_its_file():
+    text = models("a", options="ctx_size = 4096") + models("b", options="ctx_size = 512")
+    made = library(text)
+    large, small = made.models
+    small = replace(small, facts=replace(small.facts, files=(ModelFile("b.gguf", 1),)))
+    made = replace(made, models=(large, small))
+    found = [change for change in changes(large, made) if change.kind == "model"]
+    assert [change.edits for change in found] == [(("model", '"b.gguf"'),)]
+    assert found[0].model.facts is small.facts

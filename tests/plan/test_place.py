@@ -168,3 +168,34 @@ def test_port_claimed_twice_is_refused_with_both_owners():
     (only,) = caught.value.diagnostics
     assert (only.code, only.key) == ("ports.taken", ("models", "a", "port"))
     assert "llama-swap" in only.message
+
+
+ROUTER = '[services]\non_demand = "router"\n'
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        ('[plan]\ntogether = [["a", "b", "c"]]\n', "plan.router-too-few"),
+        (
+            '[services.router]\nmodels_max = 2\n[plan]\nnever_together = [["a", "b"]]\n',
+            "plan.router-any",
+        ),
+    ],
+)
+def test_wish_that_the_router_cannot_keep_is_refused(wish, code):
+    text = models("a", "b", "c", options="ctx_size = 512\nn_gpu_layers = 6") + ROUTER
+    limit = "" if "models_max" in wish else "[services.router]\nmodels_max = 2\n"
+    assert [item.code for item in refused(text + limit + wish)] == [code]
+
+
+def test_router_that_keeps_fewer_than_are_preloaded_is_refused():
+    text = models("a", "b", options="ctx_size = 512\npreload = true\nn_gpu_layers = 6")
+    found = refused(text + ROUTER + "[services.router]\nmodels_max = 1\n")
+    assert [item.code for item in found] == ["plan.router-preload"]
+
+
+def test_router_keeps_one_model_where_some_must_never_meet():
+    text = models("a", "b", options="ctx_size = 512\nn_gpu_layers = 6")
+    plan = planned(text + ROUTER + '[plan]\nnever_together = [["a", "b"]]\n')
+    assert plan.engines["box"] == Router(1)

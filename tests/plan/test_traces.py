@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.append(str(Path(__file__).parents[1] / "bench"))
 
 import trace_benefit
@@ -10,13 +12,18 @@ import trace_offline
 import trace_requests
 
 
-def test_table_is_current():
-    now = trace_benefit.table(trace_benefit.figures())
+@pytest.fixture(scope="module")
+def figures():
+    return trace_benefit.figures()
+
+
+def test_table_is_current(figures):
+    now = trace_benefit.table(figures)
     assert trace_benefit.RESULT.read_text("utf-8") == now, "python tests/bench/trace_benefit.py"
 
 
-def test_derived_plan_loads_less_than_the_others_and_nobody_beats_the_optimum():
-    for trace, row in trace_benefit.figures().items():
+def test_derived_plan_loads_less_than_the_others_and_nobody_beats_the_optimum(figures):
+    for trace, row in figures.items():
         best, derived, hand, one = (
             row[name]
             for name in ("offline optimum", "derived plan", "groups by hand", "one at a time")
