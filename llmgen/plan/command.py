@@ -272,14 +272,21 @@ def _options(model: Model, library: Library) -> Iterator[Pair]:
         yield "--chat-template-kwargs", kwargs
 
 
+# Keys of [models.NAME.sampling] with their flags.
+_SAMPLING: Final = {
+    option.key.removeprefix("sampling."): option.flag
+    for option in OPTIONS
+    if option.key.startswith("sampling.")
+}
+
+
 def _sampling(model: Model) -> Iterator[Pair]:
-    for option in OPTIONS:
-        table, _, key = option.key.partition(".")
-        value = getattr(model.sampling, key) if table == "sampling" else None
+    for key, flag in _SAMPLING.items():
+        value = getattr(model.sampling, key)
         if isinstance(value, tuple):
-            yield option.flag, ";".join(value)
+            yield flag, ";".join(value)
         elif value is not None:
-            yield option.flag, _plain(value)
+            yield flag, _plain(value)
 
 
 def _plain(value: bool | float | str) -> Value:

@@ -12,6 +12,8 @@ class Unquotable(ValueError):
     """Text that cannot be written in a syntax; the message says which and why."""
 
 
+# One encoder for every call: making one costs more than encoding a short text.
+_encode_text = json.JSONEncoder(ensure_ascii=False).encode
 # Characters that PyYAML and yaml.v3 refuse or change even inside double quotes.
 _YAML_ESCAPED = re.compile("[\x7f-\U0010ffff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -24,8 +26,12 @@ def yaml(value: object) -> str:
     match value:
         case str():
             # Beyond the first plane JSON writes two halves, which YAML readers do not join.
-            text = json.dumps(value, ensure_ascii=False)
-            return _YAML_ESCAPED.sub(lambda found: _yaml_escape(ord(found[0])), text)
+            text = _encode_text(value)
+            return (
+                text
+                if text.isascii() and "\x7f" not in text
+                else _YAML_ESCAPED.sub(lambda found: _yaml_escape(ord(found[0])), text)
+            )
         case bool() | int() | None:
             return json.dumps(value)
         case float():

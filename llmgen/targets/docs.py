@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from llmgen.artifacts import Artifact
@@ -32,6 +32,7 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
         return
     library = plan.library
     fronts = [*_fronts(plan)]
+    placed = {item.name: item for item in plan.placements}
     yield Artifact(
         path=PurePosixPath("CONFIGURATION.md"),
         content=render(
@@ -43,7 +44,7 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
             external=[(name, item) for name, item in library.external.items()],
             fronts=fronts,
             engine=_ENGINES[library.config.services.on_demand],
-            states=[_state(plan, state.models) for state in plan.states],
+            states=[_state(plan, placed, state.models) for state in plan.states],
             excused=plan.excused,
             units=[(unit(item.name), item.summary) for item in services(plan)],
             edges=[*dict.fromkeys(_edges(plan, [front["name"] for front in fronts]))],
@@ -117,8 +118,10 @@ def _front(name: str, address: str, paths: Iterable[str]) -> dict[str, object]:
     return {"name": name, "address": address, "paths": [f"{address}{path}" for path in paths]}
 
 
-def _state(plan: Plan, members: Iterable[str]) -> tuple[str, list[str]]:
-    chosen = [plan.placement(name) for name in members]
+def _state(
+    plan: Plan, placed: Mapping[str, Placement], members: Iterable[str]
+) -> tuple[str, list[str]]:
+    chosen = [placed[name] for name in members]
     sums = [
         f"{pool.name} {show_size(sum(item.footprint.get(pool.name, 0) for item in chosen))}"
         for pool in plan.pools
