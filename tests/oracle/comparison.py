@@ -30,9 +30,10 @@ class Pair:
     refusal: str = ""
 
     @property
-    def aborted(self) -> bool:
-        """Whether the program died of an assertion of its own, which is no refusal of a setting."""
-        return str(self.point.answer.get("refused", "")).startswith("abort:")
+    def faulty(self) -> bool:
+        """Whether the build cannot load this file at all, or died of an assertion of its own."""
+        reason = str(self.point.answer.get("refused", ""))
+        return reason.startswith(("abort:", "llama_model_load:"))
 
     def column(self, index: int) -> tuple[list[int], list[int]]:
         """Ours and theirs on each device: 0 model, 1 context, 2 compute."""
@@ -89,7 +90,7 @@ def main() -> None:
 def _print_differences(found: list[Pair]) -> None:
     for pair in found:
         refused = "refused" in pair.point.answer
-        if refused != (pair.ours is None) and not pair.aborted:
+        if refused != (pair.ours is None) and not pair.faulty:
             print(
                 "REFUSAL",
                 said(pair.point),
