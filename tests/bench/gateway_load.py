@@ -319,9 +319,8 @@ def claims(found, memory, reloaded):
     factor = rate["chain"] / rate["litellm"]
     yield f"- requests/s against LiteLLM at 16 connections: {factor:.0f} times (at least 50)"
     before, after = memory
-    yield (
-        f"- memory over {FLAT:,} requests: {before:.1f} MiB after a fifth, {after:.1f} MiB at the end"
-    )
+    flat = f"{before:.1f} MiB after a fifth, {after:.1f} MiB at the end"
+    yield f"- memory over {FLAT:,} requests: {flat}"
     yield (
         f"- reload under load: {result['served']:,} requests, 0 failed, through {len(live_after)} "
         f"changes of aliases, keys and servers ({changes} files written); a new alias is live after "

@@ -77,14 +77,21 @@ def write_models(folder):
     write_llama(folder / "rank.gguf", seed=5, architecture="qwen3", **RERANKER)
 
 
-def tree_of(text, folder, *, models=None):
-    """The plan and the rendered tree of an llm.toml whose paths are below ``folder``."""
-    programs = {
-        name.replace("-", "_"): readers.find(name) or f"/usr/local/bin/{name}"
-        for name in ("llama-server", "llama-swap", "envoy", "litellm")
-    }
-    chosen = config(text, head=HEAD.format(folder=folder, llmgen=LLMGEN, **programs))
-    models = models or Path(folder) / "models"
+def configured(text, folder):
+    """The config of ``text`` on a small machine without a GPU, all paths below ``folder``."""
+    return config(text, head=HEAD.format(folder=folder, llmgen=LLMGEN, **programs()))
+
+
+def programs():
+    """The real servers; those that are missing are where they would be."""
+    names = ("llama-server", "llama-swap", "envoy", "litellm")
+    found = {name: readers.find(name) or f"/usr/local/bin/{name}" for name in names}
+    return {name.replace("-", "_"): str(path) for name, path in found.items()}
+
+
+def tree_of(chosen, folder):
+    """The plan and the rendered tree of a config whose models are below ``folder``."""
+    models = Path(folder) / "models"
     known = {ref: read_model(models / ref.removeprefix("file:")) for ref in references(chosen)}
     plan = place(resolve(chosen, known))
     render = make_render()
@@ -111,16 +118,18 @@ class Stack:
     # Started by who needs it.
     later = ("litellm",)
 
-    def __init__(self, text, folder, environment=None):
+    def __init__(self, chosen, folder, environment=None):
         self.folder, self.environment = Path(folder), environment or {}
         for name in ("home", "state", "logs"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self.processes = {}
-        self.apply(text)
+        self.apply(chosen)
 
-    def apply(self, text):
-        """Render and install another llm.toml; running services are not touched."""
-        self.plan, self.tree = tree_of(text, self.folder)
+    def apply(self, chosen):
+        """Render and install an llm.toml (text or config); running services are not touched."""
+        if isinstance(chosen, str):
+            chosen = configured(chosen, self.folder)
+        self.plan, self.tree = tree_of(chosen, self.folder)
         install(self.tree)
         self.services = {item.name: item for item in services(self.plan)}
 
@@ -176,7 +185,9 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
+                # A group to signal, but the caller's session: the kernel shares the processor out by
+                # session (sched_autogroup), which would put a measured server at a disadvantage.
+                process_group=0,
             )
 
     def stop(self, name, how=signal.SIGTERM, *, wait=True):
@@ -208,7 +219,9 @@ class Stack:
                 return f"http://127.0.0.1:{table.services.llama_swap.port}/health"
             case "router":
                 return f"http://127.0.0.1:{table.services.router.port}/health"
-        port = self.plan.ports[name.removeprefix("model-")]
+        argv = self.services[name].argv
+        environment = environment_file(self.services[name].environment_file)
+        port = environment.get("LLAMA_ARG_PORT") or argv[argv.index("--port") + 1]
         return f"http://127.0.0.1:{port}/health"
 
 
