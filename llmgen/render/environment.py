@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +72,8 @@ def _compiled() -> FileSystemBytecodeCache | None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
+        return None
+    if not os.access(folder, os.W_OK | os.X_OK):
         return None
     return FileSystemBytecodeCache(str(folder))
 

@@ -59,3 +59,16 @@ def test_overlay_wins_and_falls_back(tmp_path):
 def test_comment_stays_on_one_line(tmp_path):
     text = '{{ note | comment }}\n{{ note | comment("<!--") }}'
     assert rendered(tmp_path, text, note="a\nb --> c") == b"# a b --> c\n<!-- a b - -> c -->\n"
+
+
+def test_nowhere_to_keep_compiled_templates_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "llmgen").write_text("a file where a folder would be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert rendered(tmp_path, "{{ 1 | yaml }}") == b"1\n"
+
+
+def test_changed_template_is_not_taken_from_an_earlier_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert rendered(tmp_path, "one") == b"one\n"
+    assert any((tmp_path / "cache" / "llmgen" / "templates").iterdir())
+    assert rendered(tmp_path, "two") == b"two\n"
