@@ -53,10 +53,9 @@ def _foreground(
     session: Session, found: Read, names: tuple[str, ...], *, installed: bool, if_down: bool
 ) -> Outcome:
     from llmgen.errors import Diagnostic, InputError
-    from llmgen.operate.site import site
     from llmgen.operate.temporary import only_one
 
-    with only_one(site(found.config).state) as alone:
+    with only_one([source.name for source in found.sources]) as alone:
         if alone:
             _run(session, found, names, installed=installed)
             return Outcome({"ended": True}, said="ended")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import Any
 
 from llmgen.errors import Diagnostic, InputError
@@ -21,7 +22,7 @@ def loaded(endpoint: Endpoint) -> list[Loaded]:
 
 def load(endpoint: Endpoint, model: str) -> None:
     """Load a model and wait until it is loaded or has failed."""
-    _post(endpoint, "/models/load", model, done="already loaded")
+    _post(endpoint, "/models/load", model, done="already")
     end = time.monotonic() + SLOW_SECONDS
     while time.monotonic() < end:
         state = _state(endpoint, model)
@@ -44,7 +45,7 @@ def unload(endpoint: Endpoint, model: str | None = None) -> None:
     for _ in range(TRIES):
         for item in loaded(endpoint):
             if model in (None, item.model):
-                _post(endpoint, "/models/unload", item.model, done="not running")
+                _post(endpoint, "/models/unload", item.model, done="not ")
         if _stays_away(endpoint, model):
             return
     raise InputError(
@@ -87,4 +88,6 @@ def _listed(endpoint: Endpoint) -> list[Loaded]:
 def _loaded(item: Any) -> Loaded:  # noqa: ANN401 - JSON as read
     status = item.get("status") or {}
     words = tuple(map(str, status.get("args") or ()))
-    return Loaded(str(item.get("id", "")), str(status.get("value", "")), words=words)
+    port = dict(pairwise(words)).get("--port", "0")
+    url = f"http://127.0.0.1:{port}" if port != "0" else ""
+    return Loaded(str(item.get("id", "")), str(status.get("value", "")), words=words, url=url)

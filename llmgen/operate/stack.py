@@ -77,7 +77,7 @@ def _answers(
         if model:
             yield model, answer
     for one in loaded:
-        if one.url and one.state == "ready":
+        if one.url and one.state in ("ready", "loaded"):
             yield one.model, look.ask(Endpoint(one.url, key), "/health", slots=True)
 
 

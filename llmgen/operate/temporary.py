@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,16 +42,16 @@ def put(artifacts: Iterable[Artifact], root: Path) -> None:
 
 
 @contextmanager
-def only_one(state: Path) -> Iterator[bool]:
-    """Whether this is the only foreground stack of this installation; True holds the place."""
+def only_one(configs: Sequence[str]) -> Iterator[bool]:
+    """Whether no other foreground stack of this user has these llm.toml; True holds the place."""
+    name = hashlib.sha256("\n".join(str(Path(item).resolve()) for item in configs).encode())
+    path = Path(tempfile.gettempdir(), f"llmgen-{os.getuid()}-{name.hexdigest()[:16]}.lock")
     try:
-        state.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(
-            state / "foreground.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise InputError(
-            Diagnostic("apply.cannot-write", f"`{state}` cannot be written: {error.strerror}")
+            Diagnostic("apply.cannot-write", f"`{path}` cannot be written: {error.strerror}")
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,11 +12,12 @@ from llmgen.errors import Diagnostic, Severity
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
 from llmgen.operate.swap import Loaded
 from llmgen.plan.model import Keep, Placement, Plan
+from llmgen.plan.options import BY_FLAG, spelled
 from llmgen.targets.services import PROCESS_SLACK, Service
 from llmgen.units import show_size
 
 # Where a server listens is its engine's own business.
-_ENGINE_SETS = ("--host", "--port")
+_ENGINE_SETS = ("--host", "--port", "--alias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,18 +309,24 @@ def _row(
 
 def _same(wanted: Sequence[str], running: Sequence[str]) -> bool:
     """Whether a running command has the wanted options; where it listens is the engine's."""
-    return _options(wanted) <= _options(running)
+    return _options(wanted).items() <= _options(running).items()
 
 
-def _options(words: Sequence[str]) -> set[tuple[str, ...]]:
-    """Options with their values, without the program and without what the engine sets."""
-    found: list[list[str]] = []
+def _options(words: Sequence[str]) -> dict[str, str]:
+    """Options under one spelling each, with their values; a switch that is off is `false`."""
+    found: dict[str, str] = {}
+    flag = ""
     for word in words[1:]:
-        if word.startswith("-") and not word[1:2].isdigit():
-            found.append([word])
-        elif found:
-            found[-1].append(word)
-    return {tuple(item) for item in found if item[0] not in _ENGINE_SETS}
+        option = BY_FLAG.get(spelled(word))
+        if option is not None:
+            flag = option.flag
+            found[flag] = "false" if word in option.negative else ""
+        elif spelled(word):
+            flag = word
+            found[flag] = ""
+        elif flag:
+            found[flag] = f"{found[flag]} {word}".strip()
+    return {name: value for name, value in found.items() if name not in _ENGINE_SETS}
 
 
 def is_well(found: Iterable[Diagnostic]) -> bool:

@@ -1,0 +1,27 @@
+"""``llmgen load``: load on-demand models now, not at the first request."""
+
+from __future__ import annotations
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import plan, read
+
+
+@command(short_help="load an on-demand model")
+@click.argument("names", nargs=-1, required=True, metavar="MODEL…")
+def cli(session: Session, names: tuple[str, ...]) -> Outcome:
+    """Load models by name or alias, and wait until they are ready.
+
+    What is in memory afterwards is the engine's decision: models that do not fit beside them go.
+    """
+    from llmgen.operate.engine import engine
+    from llmgen.operate.names import named
+
+    placed = plan(read(session))
+    found = engine(placed.library.config)
+    for item in [named(placed.placements, name) for name in names]:
+        found.load(found.endpoint, item.name)
+    loaded = [item.model for item in found.loaded(found.endpoint)]
+    return Outcome({"loaded": loaded}, said=f"loaded: {', '.join(loaded)}")

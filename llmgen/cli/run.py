@@ -1,0 +1,99 @@
+"""``llmgen run``: chat with a model in this terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import plan, read
+
+if TYPE_CHECKING:
+    from llmgen.operate.chat import Piece
+    from llmgen.operate.server import Endpoint
+    from llmgen.plan.model import Placement, Plan
+
+Message = dict[str, str]
+
+
+@command(short_help="chat with a model")
+@click.argument("model", required=False)
+@click.argument("prompt", nargs=-1)
+@click.option("--system", metavar="TEXT", help="System message.")
+@click.option("--max-tokens", type=click.IntRange(min=1), default=None, help="Longest answer.")
+def cli(
+    session: Session,
+    model: str | None,
+    prompt: tuple[str, ...],
+    system: str | None,
+    max_tokens: int | None,
+) -> Outcome:
+    """Ask MODEL (a name or an alias) one PROMPT, or chat until ^D.
+
+    The answer goes to standard output while it is made, what the model thinks before it to
+    standard error. Without PROMPT on a terminal it is a chat; otherwise standard input is asked.
+    """
+    from llmgen.operate.chat import stream
+
+    placed = plan(read(session))
+    chosen = _chosen(placed, model)
+    name, endpoint = model or chosen.name, _endpoint(placed, chosen)
+    messages: list[Message] = [{"role": "system", "content": system}] if system else []
+    is_chat = not prompt and sys.stdin.isatty() and not session.json
+    said = " ".join(prompt) if prompt else "" if is_chat else sys.stdin.read().strip()
+    answer = ""
+    while said or is_chat:
+        said = said or _line()
+        if not said:
+            break
+        messages.append({"role": "user", "content": said})
+        found = stream(endpoint, name, messages, max_tokens=max_tokens or 0)
+        answer = _show(found, quiet=session.json)
+        messages.append({"role": "assistant", "content": answer})
+        said = ""
+    return Outcome({"model": name, "answer": answer})
+
+
+def _chosen(placed: Plan, model: str | None) -> Placement:
+    from llmgen.operate.names import named
+
+    if model is not None:
+        return named(placed.placements, model)
+    chats = [item for item in placed.placements if item.model.role in ("chat", "vision")]
+    if not chats:
+        raise click.UsageError("name a model; llm.toml has none for chat")
+    return next((item for item in chats if item.model.default), chats[0])
+
+
+def _endpoint(placed: Plan, chosen: Placement) -> Endpoint:
+    """An always-on model's own server, or the engine for the others."""
+    from llmgen.operate.engine import engine
+    from llmgen.operate.server import local, secret
+    from llmgen.plan.model import Keep
+
+    config = placed.library.config
+    if chosen.keep is Keep.ALWAYS:
+        return local("127.0.0.1", chosen.port, secret(config.services.api_key))
+    return engine(config).endpoint
+
+
+def _line() -> str:
+    """One line from the terminal; empty at ^D."""
+    click.echo("> ", nl=False, err=True)
+    return sys.stdin.readline().strip()
+
+
+def _show(found: Iterable[Piece], *, quiet: bool) -> str:
+    answer = []
+    for piece in found:
+        if not piece.is_thought:
+            answer.append(piece.text)
+        if not quiet:
+            click.echo(piece.text, nl=False, err=piece.is_thought)
+    if not quiet:
+        click.echo()
+    return "".join(answer)

@@ -1,0 +1,152 @@
+"""load, unload and run against the real llama-swap and the real router."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+import pytest
+from stacks import write_stack
+
+pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap")]
+
+
+class Foreground:
+    """The stack, up in the foreground of a process of its own."""
+
+    def __init__(self, folder, **settings):
+        self.folder, self.values = folder, write_stack(folder, **settings)
+        self.log = (folder / "up.log").open("wb")
+        words = [*self.words(), "up", "--foreground"]
+        self.process = subprocess.Popen(words, stdout=self.log, stderr=self.log)
+        self.until(lambda: self.get(self.values["always"], "/health"))
+        self.until(lambda: self.get(self.values["swap"], "/v1/models"))
+
+    def words(self):
+        return [sys.executable, "-m", "llmgen", "-c", str(self.folder / "llm.toml")]
+
+    def llmgen(self, *words, code=0):
+        done = subprocess.run([*self.words(), *words, "--json"], capture_output=True, check=False)
+        found = json.loads(done.stdout)
+        assert found["exit_code"] == code, found["diagnostics"]
+        return found["data"]
+
+    def get(self, port, path):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as got:
+                return got.read()
+        except OSError:
+            return None
+
+    def until(self, true, seconds=60):
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end
+            assert self.process.poll() is None, (self.folder / "up.log").read_text()
+            time.sleep(0.1)
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        code = self.process.wait(60)
+        self.log.close()
+        return code, (self.folder / "up.log").read_text()
+
+
+@pytest.fixture(scope="module", params=["llama_swap", "router"])
+def stack(request, tmp_path_factory):
+    found = Foreground(tmp_path_factory.mktemp(request.param), on_demand=request.param)
+    yield found
+    found.end()
+
+
+def test_load_by_alias_and_unload(stack):
+    assert stack.llmgen("load", "gpt-one")["loaded"] == ["one"]
+    assert stack.llmgen("load", "two")["loaded"] == ["one", "two"]
+    assert stack.llmgen("unload", "gpt-one")["loaded"] == ["two"]
+    assert stack.llmgen("unload", "--all")["loaded"] == []
+    assert stack.llmgen("unload", "--all")["loaded"] == []
+
+
+def test_unknown_model_is_refused_by_name(stack):
+    done = subprocess.run(
+        [*stack.words(), "load", "gpt-on"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 4
+    assert "no model answers to `gpt-on`" in done.stderr
+    assert "did you mean `gpt-one`?" in done.stderr
+
+
+def test_run_answers_from_both_kinds_of_model(stack):
+    for name in ("gpt-one", "always"):
+        answer = stack.llmgen("run", name, "hello", "--max-tokens", "8")
+        assert answer["model"] == name
+        assert answer["answer"]
+
+
+def test_run_streams_to_standard_output(stack):
+    words = [*stack.words(), "run", "one", "--max-tokens", "8"]
+    done = subprocess.run(words, input="hello", capture_output=True, text=True, check=True)
+    assert done.stdout.strip()
+
+
+def test_status_knows_a_loaded_model(stack):
+    stack.llmgen("load", "one")
+    rows = {row["name"]: row for row in stack.llmgen("status")["models"]}
+    assert (rows["one"]["context"], rows["one"]["command_is_wanted"]) == (512, True)
+    assert rows["one"]["memory"] > 0
+
+
+def test_unload_during_a_swap_leaves_nothing(stack):
+    ends = threading.Event()
+
+    def ask():
+        while not ends.is_set():
+            stack.get(stack.values["swap"], "/upstream/two/health")
+            ends.wait(0.4)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(0.3)
+    ends.set()
+    assert stack.llmgen("unload", "--all")["loaded"] == []
+    asking.join()
+
+
+def test_foreground_ends_cleanly(tmp_path):
+    stack = Foreground(tmp_path)
+    before = json.loads(stack.get(stack.values["swap"], "/running"))
+    assert before == {"running": []}
+    stack.llmgen("load", "one")
+    done = subprocess.run(
+        [*stack.words(), "up", "--foreground", "--if-down"], capture_output=True, check=False
+    )
+    assert done.returncode == 0
+    done = subprocess.run([*stack.words(), "up", "--foreground"], capture_output=True, check=False)
+    assert (done.returncode, b"operate.already-up" in done.stderr) == (4, True)
+    code, log = stack.end(signal.SIGINT)
+    assert code == 0
+    lines = log.splitlines()
+    assert lines.index("swap         | stopping") < lines.index("model-always | stopping")
+    for port in (stack.values["always"], stack.values["swap"], stack.values["first"]):
+        assert stack.get(port, "/health") is None
+    assert not [name for name in os.listdir("/proc") if name.isdigit() and _uses(name, tmp_path)]
+
+
+def _uses(pid, folder):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return str(folder).encode() in file.read() and int(pid) != os.getpid()
+    except OSError:
+        return False
+
+
+def test_program_that_will_not_stay_ends_the_stack(tmp_path):
+    write_stack(tmp_path, llama_server="/bin/false")
+    words = [sys.executable, "-m", "llmgen", "-c", str(tmp_path / "llm.toml"), "up", "--foreground"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 4
+    assert "`model-always` ended 5 times in a row, last with exit code 1" in done.stderr
