@@ -15,7 +15,7 @@ class Unquotable(ValueError):
 # One encoder for every call: making one costs more than encoding a short text.
 _encode_text = json.JSONEncoder(ensure_ascii=False).encode
 # Characters that PyYAML and yaml.v3 refuse or change even inside double quotes.
-_YAML_ESCAPED = re.compile("[\x7f-\U0010ffff]")
+_YAML_ESCAPED = re.compile(r"[^\x00-\x7e]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BARE_WORD = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
 _BARE_SHELL = re.compile(r"[A-Za-z0-9_./:=,@%+-]*")
