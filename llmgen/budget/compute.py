@@ -14,7 +14,7 @@ from llmgen.budget.architectures import Family, Recurrent, State
 from llmgen.budget.builds import Rule
 from llmgen.budget.geometry import Geometry
 from llmgen.budget.hyperparameters import Hyperparameters
-from llmgen.budget.rows import F32, padded
+from llmgen.budget.rows import F32, padded, row_bytes
 
 # Feed-forward blocks without a gate, normed at their end.
 _UNGATED_ENCODERS: Final = ("bert",)
@@ -33,7 +33,7 @@ _FOUR_POSITIONS: Final = (
     *("glm4", "paddleocr", "hunyuan_vl", "ernie4_5-moe"),
 )
 # Residual streams that the copies keep alive, on the first device and on later ones.
-_COPIED_STREAMS: Final = {Family.ENCODER: (9, 2), Family.RECURRENT: (21, 24)}
+_COPIED_STREAMS: Final = {Family.ENCODER: (11, 3), Family.RECURRENT: (21, 24)}
 # Beside attention (Falcon-H1), longer micro-batches than this keep more of a scan alive.
 _SHORT_SCAN: Final = 512
 _DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")
@@ -125,6 +125,21 @@ class Work:
         return self.model.mla and bool(self.model.indexer_width)
 
 
+def summands(work: Work, stage: Stage) -> Iterator[Stage]:
+    """A buffer's bytes as a person adds them: masks, inputs, and the elements of each token."""
+    mask, inputs = work.mask, _inputs(work)
+    rest = stage.bytes - mask - inputs
+    if rest <= 0:
+        yield stage
+        return
+    if mask:
+        cells = mask // (work.counts.ubatch * (2 if work.flash else 4))
+        yield Stage(f"masks: {cells} cells x {work.counts.ubatch} tokens", mask)
+    yield Stage("positions, cache indices, output rows", inputs)
+    elements = rest // work.column
+    yield Stage(f"{stage.what}: {elements} elements x {work.column} B", rest)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a device runs beside attention: the ``output``, and ``experts`` that it holds itself.
@@ -212,9 +227,11 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         every = Rule.LOGITS_FOR_MICRO_BATCH in work.model.build
         rows = F32 * (work.counts.ubatch if every else work.counts.outputs)
         yield Stage("logits", _beside_logits(work, base) + rows * work.model.vocabulary)
-    yield from _feed_forward(work, base, run)
-    if not work.kv_offload:
-        yield _sent_to_host(work, base)
+    fetched = 0 if work.kv_offload or not work.model.rules.has_cache else _fetched_cache(work)
+    yield from _feed_forward(work, base + max(0, fetched - work.stream), run)
+    if fetched:
+        queries = work.query * (2 if work.query > work.stream else 1)
+        yield Stage("fetched cache", base + fetched + queries)
     yield _attention(work, base)
     yield from _recurrent(work, base)
 
@@ -285,11 +302,18 @@ def _cache_indices(work: Work) -> int:
     return 2 + 2 * max(map(work.model.value_width, range(work.model.layers)))
 
 
-def _sent_to_host(work: Work, base: int) -> Stage:
-    """K and V of all layers wait to be copied, beside query and result of one."""
-    model = work.model
-    rows = sum(model.key_width(il) for il in range(model.owners) if not model.recurrent[il])
-    return Stage("cache rows", base + rows * work.column + work.query)
+def _fetched_cache(work: Work) -> int:
+    """K and V of one layer for the whole cache, copied from the host to where attention runs."""
+    model, counts = work.model, work.counts
+    largest = 0
+    for layer in range(model.owners):
+        windowed = model.windows.layers[layer]
+        cells = (counts.window_cells if windowed else counts.cells) * counts.streams
+        row = row_bytes(work.type_k, model.key_width(layer))
+        if not model.mla:
+            row += row_bytes(work.type_v, model.value_width(layer))
+        largest = max(largest, row * cells)
+    return largest
 
 
 def _feed_forward(work: Work, base: int, run: Run) -> Iterator[Stage]:
@@ -421,6 +445,8 @@ def pipeline_copies(work: Work, position: int) -> int:
     if work.model.mla:
         query = work.stream
     streams = _COPIED_STREAMS.get(work.model.rules.family, (11, 6))[position > 0]
+    if work.model.name in _UNGATED_ENCODERS:
+        streams = (9, 4)[position > 0]
     if work.input_stream > work.stream:
         streams += 57 if position == 0 else -16
     if work.model.name == "gemma3n":

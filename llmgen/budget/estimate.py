@@ -17,6 +17,7 @@ from llmgen.budget.compute import (
     host_only_compute,
     output_compute,
     pipeline_copies,
+    summands,
     visited_compute,
 )
 from llmgen.budget.geometry import Geometry, all_rows, geometry, pooling
@@ -194,36 +195,46 @@ def context_on_devices(item: Context, *, kv_offload: bool) -> Counter[str]:
     return held
 
 
-def _compute(item: Context) -> dict[str, Stage]:
+def _compute(item: Context) -> Buffers:
     """The compute buffer of each device, with what makes it as large as it is."""
-    work, placement = item.work, item.placement
-    layers = set(placement.layers)
-    here = item.weights.on[HOST] if item.weights.on else Counter[str]()
-    if HOST in layers:
-        found = {HOST: host_only_compute(work)}
-    else:
-        moved = {"layers": here["layers"] > 0, "experts": here["experts"] > 0}
-        found = {HOST: visited_compute(work, **moved)}
-    for device in placement.devices:
-        if device in layers:
-            run = Run(
-                output=device == placement.output,
-                experts=item.weights.on.get(device, here)["experts"] > 0 or not here["experts"],
-                partial=HOST in layers,
-            )
-            found[device] = device_compute(work, run)
-        elif device == placement.output:
-            found[device] = output_compute(work)
-    return _with_pipeline(item, found)
+    busy = [name for name in item.placement.devices if name in item.placement.layers]
+    piped = item.pipelined and item.placement.is_full and len(_used(item.placement)) > 1
+    found = {HOST: _host_buffer(item)}
+    for device in item.placement.devices:
+        if device in busy:
+            later = HOST in item.placement.layers or (not piped and device != busy[0])
+            found[device] = device_compute(item.work, _run(item, device, later=later))
+        elif device == item.placement.output:
+            found[device] = output_compute(item.work)
+    return _with_copies(item.work, found) if piped else found
 
 
-def _with_pipeline(item: Context, found: dict[str, Stage]) -> dict[str, Stage]:
+def _used(placement: Placement) -> set[str]:
+    return {*placement.layers, placement.output} - {HOST}
+
+
+def _host_buffer(item: Context) -> Stage:
+    if HOST in item.placement.layers:
+        return host_only_compute(item.work)
+    here = item.weights.on.get(HOST, Counter[str]())
+    return visited_compute(item.work, layers=here["layers"] > 0, experts=here["experts"] > 0)
+
+
+def _run(item: Context, device: str, *, later: bool) -> Run:
+    """What a device runs; ``later`` when the input comes from layers before its own."""
+    on = item.weights.on
+    elsewhere = on.get(HOST, Counter[str]())["experts"] > 0
+    return Run(
+        output=device == item.placement.output,
+        experts=on.get(device, Counter[str]())["experts"] > 0 or not elsewhere,
+        partial=later,
+    )
+
+
+def _with_copies(work: Work, found: Buffers) -> Buffers:
     """Several devices that share all layers work on several micro-batches at once."""
-    busy = [device for device in item.placement.devices if device in found]
-    if len(busy) < 2 or not item.placement.is_full or not item.pipelined:
-        return found
     return {
-        device: Stage(stage.what, stage.bytes + pipeline_copies(item.work, position))
+        device: Stage(stage.what, stage.bytes + pipeline_copies(work, position))
         for position, (device, stage) in enumerate(found.items(), start=-1)
     }
 
@@ -275,4 +286,5 @@ def _parts(
                 text = f"{share.what}: {count} layers x {share.sum}"
                 yield device, text, share.bytes_each * count
         for device, stage in stages.items():
-            yield device, f"compute: {stage.what}", stage.bytes
+            for part in summands(item.work, stage):
+                yield device, f"compute: {part.what}", part.bytes
