@@ -198,7 +198,8 @@ def main() -> None:
         f"# Memory estimators beside llama.cpp b{grid.WHOLE}\n\n"
         "Made by `python tests/bench/memory_rivals.py --write`. Context is all devices together; total is the memory\n"
         "of the one offload device. Errors are relative to what the program allocates. An estimator answers the points\n"
-        "that it can express; the others do not count against it.\n\n"
+        "that it can express; the others do not count against it. A third of the points has a context that is no multiple of\n"
+        "256 tokens for each slot: what pads the sum of the slots instead is not exact there.\n\n"
         + table("Published models", found, answers, published)
         + "\n"
         + table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import tempfile
@@ -98,6 +99,7 @@ class Oracle:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             text=True,
+            env=os.environ | {"GGML_NO_BACKTRACE": "1"},
         )
         return self.process
 

@@ -33,8 +33,21 @@ var types = map[string]parser.GGMLType{
 	"iq4_nl": parser.GGMLTypeIQ4_NL,
 }
 
+var files = map[string]*parser.GGUFFile{}
+
+func parsed(path string) (*parser.GGUFFile, error) {
+	if file, known := files[path]; known {
+		return file, nil
+	}
+	file, err := parser.ParseGGUFFile(path, parser.UseMMap())
+	if err == nil {
+		files[path] = file
+	}
+	return file, err
+}
+
 func estimate(s settings) (out answer, err error) {
-	file, err := parser.ParseGGUFFile(s.Path, parser.UseMMap())
+	file, err := parsed(s.Path)
 	if err != nil {
 		return out, err
 	}
