@@ -44,7 +44,7 @@ def place(library: Library) -> Plan:
         raise PlanError(found)
     placements = tuple(_placements(library, weigh, settled))
     residency = _residency(library, numbers)
-    notes = (*library.notes, *(replace(item, severity=Severity.WARNING) for item in found))
+    excused = (replace(item, severity=Severity.WARNING) for item in found)
     return Plan(
         library=library,
         pools=weigh.pools,
@@ -52,7 +52,7 @@ def place(library: Library) -> Plan:
         engines={library.machine.host: residency.engine},
         states=tuple(residency.states),
         headroom=tuple(headroom(weigh.pools, residency.states)),
-        notes=notes,
+        notes=(*library.notes, *excused, *_doubts(placements)),
         excused=excuse if found else "",
         ports={item.name: item.port for item in placements if item.port},
     )
@@ -115,6 +115,13 @@ def _placements(
     taken = ports(library)
     for model in library.models:
         yield _placement(model, library, weigh, settled[model.name], taken[model.name])
+
+
+def _doubts(placements: Iterable[Placement]) -> Iterable[Diagnostic]:
+    """What the estimates are not sure of, once each."""
+    told = {text: item.name for item in reversed([*placements]) for text in item.estimate.warnings}
+    for text, name in reversed(told.items()):
+        yield Diagnostic("budget.inexact", text, ("models", name), severity=Severity.WARNING)
 
 
 def _placement(

@@ -170,6 +170,13 @@ def test_port_claimed_twice_is_refused_with_both_owners():
     assert "llama-swap" in only.message
 
 
+def test_what_an_estimate_doubts_is_noted_once():
+    plan = planned(models("a", "b", options=SMALL), architecture="martian")
+    (only,) = [item for item in plan.notes if item.code == "budget.inexact"]
+    assert only.key == ("models", "a")
+    assert "martian" in only.message
+
+
 ROUTER = '[services]\non_demand = "router"\n'
 
 

@@ -132,6 +132,55 @@ def test_layers_stay_on_the_device_while_the_context_grows():
     assert settled(plan, "a").ctx_size > choices.LEAST_CONTEXT
 
 
+def with_experts(made):
+    """The same library with four experts in each layer, two of them used."""
+    (model,) = made.models
+    facts = model.facts
+    header = {
+        **facts.hyperparameters,
+        "expert_count": 4,
+        "expert_used_count": 2,
+        "expert_feed_forward_length": 2048,
+    }
+    tensors = tuple(
+        replace(
+            group,
+            pattern=group.pattern.replace(".weight", "_exps.weight"),
+            shape=(*group.shape, 4),
+            bytes_each=4 * group.bytes_each,
+        )
+        if "ffn_" in group.pattern and "norm" not in group.pattern
+        else group
+        for group in facts.tensors
+    )
+    facts = replace(facts, architecture="qwen3moe", hyperparameters=header, tensors=tensors)
+    return replace(made, models=(replace(model, facts=facts),))
+
+
+def test_as_few_experts_as_needed_go_to_the_host():
+    options = 'ctx_size = 32768\nn_cpu_moe = "auto"\nn_gpu_layers = "auto"'
+    made = with_experts(library(models("a", options=options)))
+    plan = place(made)
+    found = settled(plan, "a")
+    assert found.n_gpu_layers == -1
+    assert 0 < found.n_cpu_moe < 20
+    tries = Trial(made, scale(made), required(made), {"a": found})
+    assert tries.fits(made.models[0], found)
+    assert not tries.fits(made.models[0], replace(found, n_cpu_moe=found.n_cpu_moe - 1))
+    assert reason(plan, "a", "n_cpu_moe").why == "limited by gpu0 in the set {a}"
+
+
+def test_model_without_experts_has_none_on_the_host():
+    plan = planned(models("a", options='ctx_size = 4096\nn_cpu_moe = "auto"'))
+    assert settled(plan, "a").n_cpu_moe == 0
+
+
+def test_batch_of_an_embedder_follows_its_largest_context():
+    options = 'role = "embedding"\nctx_size = "max"\nparallel = 2'
+    found = settled(planned(models("a", options=options), context=4096), "a")
+    assert (found.ctx_size, found.ubatch_size) == (8192, 4096)
+
+
 def test_model_goes_to_the_device_with_most_room():
     plan = planned(models("a", "b", options='ctx_size = 4096\ndevice = "auto"'), head=TWO_CARDS)
     assert settled(plan, "a").devices == ("gpu0",)

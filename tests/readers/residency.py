@@ -1,6 +1,9 @@
 """Walk a real llama-swap or router from request to request, and see what it holds each time."""
 
+import contextlib
 import json
+import os
+import socket
 
 import httpx
 from gguf_writer import write_llama
@@ -12,11 +15,24 @@ SERVER_OPTIONS = "-c 256 -np 1 -b 64 -ub 64 -t 1 --no-warmup --cache-ram 0 --fit
 CHAT = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 1}
 
 
+def free_range(count):
+    """The first of so many ports in a row, below those that the system gives to clients."""
+    for first in range(20000 + os.getpid() % 5000, 32000 - count):
+        with contextlib.ExitStack() as held:
+            try:
+                for port in range(first, first + count):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise AssertionError("no range of ports is free")
+
+
 def swap_config(models, gguf, routing):
     """A llama-swap configuration whose models are all the same tiny file; JSON is YAML."""
     command = f"{find('llama-server')} -m {gguf} {SERVER_OPTIONS} --host 127.0.0.1 --port ${{PORT}}"
     return {
-        "startPort": free_port(),
+        "startPort": free_range(len(models)),
         "healthCheckTimeout": 60,
         "models": {name: {"cmd": command, "proxy": "http://127.0.0.1:${PORT}"} for name in models},
         "routing": {"router": routing},

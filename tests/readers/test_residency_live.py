@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -10,6 +11,7 @@ from readers.residency import group_routing, matrix_routing, walk_router, walk_s
 sys.path.append(str(Path(__file__).parent.parent / "plan"))
 import walks
 from simulator import GroupSwap, MatrixSwap, RouterServer
+from test_derive import mixed
 
 from llmgen.plan import derive
 
@@ -23,11 +25,24 @@ def test_llama_swap_stays_within_the_derived_matrix_and_keeps_what_is_pinned(tmp
     matrix = walks.matrices()[form]
     allowed = [frozenset(found) for found in derive.matrix(walks.STACK).matrix.listed]
     swap = MatrixSwap(matrix.sets, matrix.variables, matrix.evict_costs)
-    asked = ["embed", *walks.requests(300 if form == "listed" else 60, seed=11)]
+    asked = ["embed", *walks.requests(300 if form == "listed" else 30, seed=11)]
     held = walk_swap(tmp_path, MODELS, matrix_routing(matrix), asked)
     for name, found in zip(asked, map(frozenset, held), strict=True):
         assert any(found <= one for one in allowed), (name, found)
         assert walks.STACK.pinned <= found
+        assert found == swap.request(name)
+
+
+@pytest.mark.reader("llama-swap")
+@pytest.mark.parametrize(("models", "devices"), [(24, 1), (1000, 4)])
+def test_llama_swap_takes_the_sets_of_many_models(tmp_path, models, devices):
+    stack = mixed(models, devices)
+    matrix = derive.matrix(stack).matrix
+    swap = MatrixSwap(matrix.sets, matrix.variables, matrix.evict_costs)
+    asked = Random(14).choices(list(stack.demand), k=8)
+    held = walk_swap(tmp_path, list(stack.demand), matrix_routing(matrix), asked)
+    for name, found in zip(asked, map(frozenset, held), strict=True):
+        assert stack.allows(found), (name, found)
         assert found == swap.request(name)
 
 
@@ -37,7 +52,7 @@ def test_llama_swap_evicts_by_groups_as_simulated(tmp_path):
         (frozenset(group.members), group.swap, group.exclusive, group.persistent)
         for group in walks.GROUPS.groups
     )
-    asked = walks.requests(60, seed=12)
+    asked = walks.requests(30, seed=12)
     held = walk_swap(tmp_path, MODELS, group_routing(walks.GROUPS), asked)
     for name, found in zip(asked, map(frozenset, held), strict=True):
         assert found == swap.request(name)
