@@ -76,6 +76,7 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
         for key in Hardware.model_fields
     }
     _refuse_missing(values, hardware.profile)
+    _refuse_strangers(budget, len(values["devices"] or ()))
     backend: Backend = values["backend"]
     return Machine(
         host=hardware.host,
@@ -142,6 +143,23 @@ def _refuse_missing(values: dict[str, Any], profile: str | None) -> None:
                 for key in missing
             ]
         )
+
+
+def _refuse_strangers(budget: Budget, devices: int) -> None:
+    """ConfigError when [budget] reserves memory of a device that is not there."""
+    known = [HOST, *(f"gpu{index}" for index in range(devices))]
+    wrong = [
+        Diagnostic(
+            "hardware.no-device",
+            f"memory of `{key}` is reserved, which the machine does not have",
+            ("budget", "reserve", key),
+            hint=f"memory is that of {', '.join(known)}",
+        )
+        for key in budget.reserve
+        if key not in known
+    ]
+    if wrong:
+        raise ConfigError(wrong)
 
 
 _EXAMPLES: Final = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from itertools import groupby
 from typing import Any
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from llmgen.config.documentation import documentation
 from llmgen.config.model import Config
+from llmgen.config.tables.base import FORMS
 from llmgen.errors import Diagnostic, KeyPath
 
 # pydantic's words for types, as people who write TOML call them.
@@ -53,7 +54,7 @@ def _key(loc: Iterable[str | int], places: Collection[KeyPath]) -> KeyPath:
 
 def _diagnostic(key: KeyPath, items: list[Any]) -> Diagnostic:
     first = items[0]
-    name, table = str(key[-1]) if key else "", _table(key[:-1])
+    name, table = _name(key)
     match first["type"]:
         case "extra_forbidden":
             return Diagnostic(
@@ -67,11 +68,17 @@ def _diagnostic(key: KeyPath, items: list[Any]) -> Diagnostic:
         case _:
             expected = " or ".join(dict.fromkeys(_expected(item) for item in items))
             code = "config.wrong-type" if _is_type(first) else "config.bad-value"
-            return Diagnostic(code, f"`{name}`{table} must be {expected}", key, hint=_document(key))
+            # pydantic's mark for the name of a key, not its value.
+            hint = "rename it" if first["loc"][-1] == "[key]" else _document(key)
+            return Diagnostic(code, f"`{name}`{table} must be {expected}", key, hint=hint)
 
 
-def _table(key: KeyPath) -> str:
-    return f" in [{'.'.join(str(part) for part in key)}]" if key else ""
+def _name(key: KeyPath) -> tuple[str, str]:
+    """A key as people write it, and its table: ``aliases[0]``, `` in [models.a]``."""
+    last = max((at for at, part in enumerate(key) if isinstance(part, str)), default=0)
+    name = "".join(str(part) if isinstance(part, str) else f"[{part}]" for part in key[last:])
+    table = ".".join(str(part) for part in key[:last])
+    return name, f" in [{table}]" if table else ""
 
 
 def _is_type(item: Any) -> bool:  # noqa: ANN401 - pydantic's own dict
@@ -91,14 +98,17 @@ def _expected(item: Any) -> str:  # noqa: ANN401 - pydantic's own dict
         case "greater_than":
             return f"more than {context['gt']}"
         case "string_pattern_mismatch":
-            return _PATTERNS.get(str(context["pattern"]), f"of the form {context['pattern']}")
+            return FORMS[str(context["pattern"])]
         case "value_error":
             return _meaning(str(context["error"]))
         case _ if base in _TYPES and kind.endswith(("_type", "_parsing")):
             return _TYPES[base]
+        case "finite_number":
+            return "a finite number"
+        case "too_short":
+            return "a list that is not empty"
         case _:
-            message = str(item["msg"])
-            return message[:1].lower() + message[1:]
+            return f"right: {item['msg']}"
 
 
 def _meaning(error: str) -> str:
@@ -107,19 +117,6 @@ def _meaning(error: str) -> str:
         if error.endswith(f"is not {word}"):
             return f"{word} like {example}"
     return f"right: {error}"
-
-
-def _patterns() -> Iterator[tuple[str, str]]:
-    from llmgen.config.tables import base, services  # noqa: PLC0415 - only for mistakes
-
-    yield base._NAME, "a model name: letters, digits and . _ : / -, without spaces"  # noqa: SLF001
-    yield r"^[a-z0-9][a-z0-9._-]{0,63}$", "lower-case letters, digits and . _ -"
-    yield rf"^{base.ENVIRONMENT_NAME.pattern}$", "the name of an environment variable"
-    yield r"^[0-9A-Za-z.:\[\]-]+$", "an address"
-    del services
-
-
-_PATTERNS = dict(_patterns())
 
 
 def _model(key: KeyPath) -> type[BaseModel] | None:
@@ -182,5 +179,10 @@ def _suggest(key: KeyPath) -> str:
 
 
 def _document(key: KeyPath) -> str:
-    table = _model(key[:-1]) if key else None
-    return documentation(table).get(str(key[-1]), "").rstrip(".") if table else ""
+    """What the key is for; of an element, what its list or table is for."""
+    for length in range(len(key), 0, -1):
+        table = _model(key[: length - 1])
+        text = documentation(table).get(str(key[length - 1]), "") if table else ""
+        if text:
+            return " ".join(text.rstrip(".").split())
+    return ""

@@ -39,7 +39,9 @@ def refuse_other_versions(document: dict[str, Any]) -> None:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+    # What follows the numbers (`0.2.0rc1`) does not count.
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
 def _holds(operator: str, wanted: tuple[int, ...]) -> bool:

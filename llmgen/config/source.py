@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from llmgen.config.spans import Located, Span, locate
+from llmgen.config.syntax import explain
 from llmgen.errors import ConfigError, Diagnostic, InputError, KeyPath, Location
 
 STDIN = "<stdin>"
+# A longer line is named, not shown.
+LONGEST_EXCERPT = 400
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -48,7 +51,11 @@ def read(name: str) -> Source:
         ) from None
     except OSError as error:
         raise InputError(
-            Diagnostic("config.unreadable", f"`{name}` cannot be read: {error.strerror}")
+            Diagnostic(
+                "config.unreadable",
+                f"`{name}` cannot be read: {error.strerror}",
+                hint="`-c FILE` names another file",
+            )
         ) from error
     return parse(name, _decode(name, content))
 
@@ -57,7 +64,10 @@ def parse(name: str, text: str) -> Source:
     """The document of a TOML text; ConfigError where it is not TOML, or holds a date."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ConfigError(_syntax(name, text, "Nested too deeply")) from None
+    except ValueError as error:
+        # TOMLDecodeError, or Python's own limit for the digits of a number.
         raise ConfigError(_syntax(name, text, str(error))) from None
     source = Source(name, text, document)
     dates = [*_dates(document)]
@@ -73,7 +83,10 @@ def place(name: str, text: str, span: Span) -> Location:
     end = text.find("\n", start)
     end = len(text) if end < 0 else end
     length = max(1, min(span.end, end) - span.start)
-    return Location(name, line, span.start - start + 1, length, text[start:end].rstrip("\r"))
+    # What a terminal would obey instead of showing it (only text that is no TOML has such).
+    shown = (item if item.isprintable() or item == "\t" else "\ufffd" for item in text[start:end])
+    excerpt = "".join(shown).rstrip("\ufffd") if end - start <= LONGEST_EXCERPT else ""
+    return Location(name, line, span.start - start + 1, length, excerpt)
 
 
 def _decode(name: str, content: bytes) -> str:
@@ -95,17 +108,16 @@ def _decode(name: str, content: bytes) -> str:
 
 def _syntax(name: str, text: str, message: str) -> Diagnostic:
     match = _AT.search(message)
-    what = _AT.sub("", message)
     offset = len(text.rstrip()) if match is None or match[1] is None else None
     if match is not None and match[1] is not None:
         lines = text.split("\n")
         offset = sum(len(line) + 1 for line in lines[: int(match[1]) - 1]) + int(match[2]) - 1
-    at = offset or 0
+    at, (wrong, hint) = offset or 0, explain(_AT.sub("", message))
     return Diagnostic(
         "config.not-toml",
-        f"this is not TOML: {what[:1].lower()}{what[1:]}",
+        wrong,
         location=place(name, text, Span(at, at + 1)),
-        hint="text needs quotes, tables need brackets: https://toml.io",
+        hint=hint,
     )
 
 

@@ -33,7 +33,7 @@ class Join:
 
     def model(self, name: str, table: ModelTable) -> Model:
         """One served model, nothing left to look up; KeyError when a fact is missing."""
-        chosen = options(self.edition, self.config.defaults, table)
+        chosen = options(self.edition, self.config.defaults, table, threads=self.machine.threads)
         facts = self.facts[model_ref(table)]
         mmproj = self.facts[part_ref(table, table.mmproj)] if table.mmproj else None
         draft = self._draft(table)

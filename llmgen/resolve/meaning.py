@@ -10,7 +10,7 @@ from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.exposure import exposure
 from llmgen.machine import Machine
 from llmgen.plan.options import refused_extra
-from llmgen.resolve import names
+from llmgen.resolve import devices, names
 from llmgen.resolve.references import SOURCES, has_source
 
 
@@ -18,11 +18,11 @@ def findings(config: Config, machine: Machine, build: int) -> Iterator[Diagnosti
     """All that is wrong (errors) or doubtful (warnings) between the tables."""
     yield from names.findings(config)
     yield from exposure(config)
+    yield from devices.findings(config, machine)
     for name, table in config.models.items():
         if table.enable:
             yield from _source(name, table)
             yield from _options(name, table, build)
-            yield from _devices(name, table, machine)
             yield from _services(name, table, config)
 
 
@@ -58,6 +58,14 @@ def _one_source(key: tuple[str, ...], table: Source, who: str) -> Iterator[Diagn
             (*key, "hf_repo"),
             hint='`quant = "Q4_K_M"`',
         )
+    for item in ("hf_file", "quant", "revision"):
+        if len(given) == 1 and given != ["hf_repo"] and getattr(table, item) is not None:
+            yield Diagnostic(
+                "models.without-repository",
+                f"`{item}` of {who} says something about a repository, and there is no `hf_repo`",
+                (*key, item),
+                hint=f"remove it, or write `hf_repo` instead of `{given[0]}`",
+            )
 
 
 def _options(name: str, table: Model, build: int) -> Iterator[Diagnostic]:
@@ -83,27 +91,6 @@ def _options(name: str, table: Model, build: int) -> Iterator[Diagnostic]:
                 ("models", name, key),
                 hint="remove it",
             )
-
-
-def _devices(name: str, table: Model, machine: Machine) -> Iterator[Diagnostic]:
-    known = [device.key for device in machine.devices]
-    device = table.device if isinstance(table.device, tuple) else ()
-    for index, key in enumerate(device):
-        if key not in known:
-            yield Diagnostic(
-                "models.no-device",
-                f"`{name}` is put on `{key}`, which {machine.host} does not have",
-                ("models", name, "device", index),
-                hint=f"devices are {', '.join(known)}" if known else "the machine has no devices",
-            )
-    split = table.tensor_split if isinstance(table.tensor_split, tuple) else ()
-    if split and len(split) != len(device or known):
-        yield Diagnostic(
-            "models.split-shares",
-            f"`tensor_split` of `{name}`: {len(split)} shares for {len(device or known)} devices",
-            ("models", name, "tensor_split"),
-            hint="one share for each device",
-        )
 
 
 def _services(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:

@@ -17,9 +17,11 @@ ALL_LAYERS = 999
 T = TypeVar("T", ServerOptions, Sampling)
 
 
-def options(edition: Edition, defaults: Defaults, table: Model) -> ServerOptions:
-    """The edition's defaults, under [defaults], under the model's own keys."""
-    base = ServerOptions.model_construct(**edition.options(table.role))
+def options(
+    edition: Edition, defaults: Defaults, table: Model, *, threads: int = 0
+) -> ServerOptions:
+    """The edition's defaults, under the machine's, under [defaults], under the model's own keys."""
+    base = ServerOptions.model_construct(**edition.options(table.role), threads=threads or None)
     return over(ServerOptions, over(ServerOptions, base, defaults), table)
 
 

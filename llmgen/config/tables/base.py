@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -17,6 +17,7 @@ class Table(BaseModel):
         frozen=True,
         extra="forbid",
         strict=True,
+        allow_inf_nan=False,
         # The whole file is validated as one Config; tables alone need no validator of their own.
         defer_build=True,
     )
@@ -43,27 +44,65 @@ _DURATION_SCHEMA = {
     ]
 }
 
+# The servers' own integers have 32 bits, sizes 64.
+INT32, INT64 = 2**31 - 1, 2**63 - 1
+Count: TypeAlias = Annotated[int, Field(le=INT32)]
 # Bytes: 1073741824, "1GiB", "96 GB".
-Size: TypeAlias = Annotated[int, Field(ge=0), BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)]
+Size: TypeAlias = Annotated[
+    int, Field(ge=0, le=INT64), BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)
+]
 # Tokens: 65536, "64K".
 Tokens: TypeAlias = Annotated[
-    int, Field(ge=1), BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)
+    int, Field(ge=1, le=INT32), BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)
 ]
 # Seconds: 300, "5m".
 Seconds: TypeAlias = Annotated[
-    int, Field(ge=0), BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)
+    int, Field(ge=0, le=INT32), BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)
 ]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
+_FILE_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ENVIRONMENT = rf"^{ENVIRONMENT_NAME.pattern}$"
+_CHARACTER = r"[^\x00-\x1f\x7f\u0085\u2028\u2029]"
+_LINE, _TEXT = rf"^{_CHARACTER}*$", rf"^{_CHARACTER}+$"
+_PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_HOST = r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)"
+_HOST_PORT = rf"^{_HOST}:{_PORT}$"
+_URL = rf"^https?://{_HOST}(?::{_PORT})?(?:/[A-Za-z0-9._~/-]*)?$"
+_ADDRESS = r"^[0-9A-Za-z.:\[\]-]+$"
+_ORIGIN = r"^(\*|https?://[A-Za-z0-9.:\[\]*-]+)$"
+_DEVICE = r"^[0-9A-Za-z._:\[\]-]*$"
+
+# What a text must be like, in words, for whoever wrote another one.
+FORMS: Final = {
+    _NAME: "a model name: letters, digits and . _ : / -, without spaces",
+    _FILE_NAME: "lower-case letters, digits and . _ -",
+    _ENVIRONMENT: "the name of an environment variable",
+    _LINE: "one line without control characters",
+    _TEXT: "one line of text, not empty",
+    _HOST_PORT: "`HOST:PORT`",
+    _URL: "a URL like `http://127.0.0.1:8080`, without user or query",
+    _ADDRESS: "an address like `127.0.0.1`",
+    _ORIGIN: "`*` or an origin like `https://example.org`",
+    _DEVICE: "a device name as `llama-server --list-devices` prints it",
+}
+
 # What clients send as `model`: no spaces, quotes, control characters or `${`.
 ModelName: TypeAlias = Annotated[str, Field(pattern=_NAME)]
 # Names that become parts of file, unit and label names.
-FileName: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-EnvironmentName: TypeAlias = Annotated[str, Field(pattern=rf"^{ENVIRONMENT_NAME.pattern}$")]
+FileName: TypeAlias = Annotated[str, Field(pattern=_FILE_NAME)]
+EnvironmentName: TypeAlias = Annotated[str, Field(pattern=_ENVIRONMENT)]
 # One line of text: what would break a generated line is refused here, once.
-Line: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f\u0085\u2028\u2029]*$")]
+Line: TypeAlias = Annotated[str, Field(pattern=_LINE)]
+# The same, where an empty text says nothing.
+Text: TypeAlias = Annotated[str, Field(pattern=_TEXT)]
+HostPort: TypeAlias = Annotated[str, Field(pattern=_HOST_PORT)]
+Url: TypeAlias = Annotated[str, Field(pattern=_URL)]
+Address: TypeAlias = Annotated[str, Field(pattern=_ADDRESS)]
+Origin: TypeAlias = Annotated[str, Field(pattern=_ORIGIN)]
+DeviceName: TypeAlias = Annotated[str, Field(pattern=_DEVICE)]
 
 
 class Secret(Table):
@@ -71,7 +110,7 @@ class Secret(Table):
 
     env: EnvironmentName | None = None
     """Name of an environment variable that holds it."""
-    file: Line | None = None
+    file: Text | None = None
     """Path of a file whose first line it is."""
     credential: FileName | None = None
     """Name of a systemd credential (LoadCredential=)."""

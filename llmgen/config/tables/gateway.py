@@ -6,10 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llmgen.config.tables.base import FileName, Line, ModelName, Port, Seconds, Secret, Size, Table
-from llmgen.config.tables.services import Address
-
-Origin = Annotated[str, Field(pattern=r"^(\*|https?://[A-Za-z0-9.:\[\]*-]+)$")]
+from llmgen.config.tables.base import (
+    Address,
+    Count,
+    FileName,
+    ModelName,
+    Origin,
+    Port,
+    Seconds,
+    Secret,
+    Size,
+    Table,
+    Text,
+    Url,
+)
 
 
 class ApiKey(Table):
@@ -24,9 +34,9 @@ class ApiKey(Table):
 class Tls(Table):
     """A certificate for the listener, as files on the machine."""
 
-    cert: Line
+    cert: Text
     """Certificate chain (PEM)."""
-    key: Line
+    key: Text
     """Private key (PEM)."""
 
 
@@ -35,7 +45,7 @@ class Envoy(Table):
 
     enable: bool = True
     """Budgeted, installed and started."""
-    listen: tuple[Address, ...] = ("127.0.0.1",)
+    listen: Annotated[tuple[Address, ...], Field(min_length=1)] = ("127.0.0.1",)
     """Addresses; others than loopback need `api_keys`."""
     port: Port = 4001
     """Port for clients."""
@@ -45,7 +55,7 @@ class Envoy(Table):
     """Prometheus metrics alone, on loopback."""
     api_keys: tuple[ApiKey, ...] = ()
     """Client keys; none: no authentication, loopback only."""
-    requests_per_minute: int = Field(default=0, ge=0)
+    requests_per_minute: Count = Field(default=0, ge=0)
     """Limit for each key; 0 is none."""
     cors_origins: tuple[Origin, ...] = ()
     """Web pages that may call it."""
@@ -53,13 +63,13 @@ class Envoy(Table):
     """Serve HTTPS."""
     stream_idle_timeout: Seconds = 3600
     """Longest silence within one request (prefill, model load)."""
-    queue: int = Field(default=16, ge=0)
+    queue: Count = Field(default=16, ge=0)
     """Requests that wait for a slot of a model; more get 429."""
     max_body: Size | None = None
     """Largest request; absent: from the longest context."""
-    access_log: Line | None = None
+    access_log: Text | None = None
     """Access log (JSON); absent: standard output."""
-    workers: int = Field(default=1, ge=1)
+    workers: Count = Field(default=1, ge=1)
     """Worker threads; 1 keeps slots and queue exact."""
 
 
@@ -74,7 +84,7 @@ class LiteLLM(Table):
     """Port for clients."""
     master_key: Secret | None = None
     """The proxy's key; environment variable or file."""
-    workers: int = Field(default=1, ge=1)
+    workers: Count = Field(default=1, ge=1)
     """Worker processes (about 400 MB each)."""
     request_timeout: Seconds = 3600
     """Longest request."""
@@ -98,7 +108,7 @@ class Gateway(Table):
 class External(Table):
     """[external.NAME]: a model that another server has, routed by the gateways."""
 
-    endpoint: Line
+    endpoint: Url
     """`http://HOST:PORT` of an OpenAI-compatible server."""
     role: Literal[
         "chat", "completion", "embedding", "rerank", "vision", "transcription", "speech", "image"
@@ -106,11 +116,11 @@ class External(Table):
     """What it does."""
     aliases: tuple[ModelName, ...] = ()
     """Other names for it."""
-    upstream_model: Line | None = None
+    upstream_model: Text | None = None
     """The name that it insists on."""
     api_key: Secret | None = None
     """Its key."""
-    ctx_size: int | None = Field(default=None, ge=1)
+    ctx_size: Count | None = Field(default=None, ge=1)
     """Its context, for clients."""
-    slots: int = Field(default=4, ge=1)
+    slots: Count = Field(default=4, ge=1)
     """Requests that it serves at a time."""

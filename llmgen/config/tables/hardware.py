@@ -6,7 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from llmgen.config.tables.base import FileName, Line, Size, Table
+from llmgen.config.tables.base import (
+    Count,
+    DeviceName,
+    EnvironmentName,
+    FileName,
+    Line,
+    Size,
+    Table,
+    Text,
+)
 
 OperatingSystem = Literal["linux", "macos"]
 Backend = Literal["cuda", "rocm", "vulkan", "metal", "cpu"]
@@ -19,14 +28,14 @@ class Device(Table):
     """Memory of the device; with unified memory, the most that the device may take of it."""
     reserve: Size = 512 * 2**20
     """Memory of this device that models leave alone (desktop, other programs)."""
-    name: Line = ""
+    name: DeviceName = ""
     """What llama-server calls it (`CUDA0`, `Vulkan1`); empty: the backend's name and its number."""
 
 
 class Hardware(Table):
     """The machine. A `profile` fills what is not written here; without one, `memory` is needed."""
 
-    profile: Line | None = None
+    profile: Text | None = None
     """A built-in profile (`llmgen schema` and the README list them)."""
     host: FileName = "local"
     """The machine's name in plans and file names; not looked up anywhere."""
@@ -46,39 +55,39 @@ class Hardware(Table):
     """What the backend takes on each device for each process, beside llama.cpp's buffers."""
     disk_bandwidth: Size | None = None
     """Bytes that the disk with the models reads in a second; load times are planned with it."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: Count | None = Field(default=None, ge=1)
     """CPU threads for one server (`--threads`)."""
-    environment: dict[str, Line] | None = None
+    environment: dict[EnvironmentName, Line] | None = None
     """Environment of every server on this machine."""
 
 
 class LlamaCpp(Table):
     """The llama.cpp build that the servers on the machine have."""
 
-    build: int | None = Field(default=None, ge=1)
+    build: Count | None = Field(default=None, ge=1)
     """Build number, as `llama-server --version` prints it; absent: the edition's."""
 
 
 class Paths(Table):
     """Folders and programs on the machine that will run the servers."""
 
-    home: Line | None = None
+    home: Text | None = None
     """The service user's home: what `~` stands for in every path of this file."""
-    models: Line = "~/models"
+    models: Text = "~/models"
     """Folder of the model files; relative model paths start here."""
-    config: Line | None = None
+    config: Text | None = None
     """Where `install` puts configuration; absent: /etc/llmgen, or ~/.config/llmgen (user)."""
-    state: Line | None = None
+    state: Text | None = None
     """Logs and state of the services; absent: /var/lib/llmgen, or ~/.local/state/llmgen."""
-    runtime: Line | None = None
+    runtime: Text | None = None
     """Private folder for files with secrets; absent: /run/llmgen, or ~/.local/state/llmgen/run."""
-    llama_server: Line = "/usr/local/bin/llama-server"
+    llama_server: Text = "/usr/local/bin/llama-server"
     """llama-server."""
-    llama_swap: Line = "/usr/local/bin/llama-swap"
+    llama_swap: Text = "/usr/local/bin/llama-swap"
     """llama-swap."""
-    envoy: Line = "/usr/local/bin/envoy"
+    envoy: Text = "/usr/local/bin/envoy"
     """Envoy."""
-    litellm: Line = "/usr/local/bin/litellm"
+    litellm: Text = "/usr/local/bin/litellm"
     """LiteLLM's proxy."""
-    llmgen: Line = "/usr/local/bin/llmgen"
+    llmgen: Text = "/usr/local/bin/llmgen"
     """llmgen itself, for the timer of [guard] and for gateways' keys."""

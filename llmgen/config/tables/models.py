@@ -7,8 +7,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from llmgen.config.tables.base import (
+    Count,
     EnvironmentName,
     FileName,
+    HostPort,
     Line,
     ModelName,
     Port,
@@ -16,6 +18,7 @@ from llmgen.config.tables.base import (
     Secret,
     Size,
     Table,
+    Text,
     Tokens,
 )
 from llmgen.config.tables.sampling import Sampling
@@ -30,26 +33,26 @@ Share = Annotated[float, Field(ge=0)]
 class Source(Table):
     """Where a file comes from: exactly one of `model`, `hf_repo`, `ollama`, `lm_studio`."""
 
-    model: Line | None = None
+    model: Text | None = None
     """A GGUF file below [paths] models (the first shard of a split one)."""
-    hf_repo: Line | None = None
+    hf_repo: Text | None = None
     """A repository of the Hub, with `hf_file` or `quant`."""
-    hf_file: Line | None = None
+    hf_file: Text | None = None
     """A file of that repository (the first shard of a split one)."""
-    quant: Line | None = None
+    quant: Text | None = None
     """Which quantisation of that repository (`Q4_K_M`)."""
-    revision: Line | None = None
+    revision: Text | None = None
     """Branch, tag or commit of that repository; the lock pins the commit."""
-    ollama: Line | None = None
+    ollama: Text | None = None
     """A model in the local Ollama store (`qwen3:8b`)."""
-    lm_studio: Line | None = None
+    lm_studio: Text | None = None
     """A file below LM Studio's models folder."""
 
 
 class Lora(Table):
     """A LoRA adapter (`--lora`, `--lora-scaled`)."""
 
-    path: Line
+    path: Text
     """A GGUF file below [paths] models."""
     scale: float = 1.0
     """Its weight."""
@@ -60,17 +63,17 @@ class Draft(Source):
 
     spec_type: Literal["draft-simple", "draft-mtp", "draft-eagle3", "draft-dflash"] = "draft-simple"
     """How drafts are made (`--spec-type`)."""
-    spec_draft_n_max: int = Field(default=3, ge=1, le=64)
+    spec_draft_n_max: Count = Field(default=3, ge=1, le=64)
     """Tokens drafted at a time (`--spec-draft-n-max`)."""
-    spec_draft_n_min: int | None = Field(default=None, ge=0)
+    spec_draft_n_min: Count | None = Field(default=None, ge=0)
     """Fewest tokens worth a draft (`--spec-draft-n-min`)."""
-    n_gpu_layers: int | Literal["all"] = "all"
+    n_gpu_layers: Annotated[Count, Field(ge=0)] | Literal["all"] = "all"
     """Layers of the draft model on the devices (`--n-gpu-layers-draft`)."""
     cache_type_k: CacheType = "f16"
     """K cache of the draft (`--cache-type-k-draft`)."""
     cache_type_v: CacheType = "f16"
     """V cache of the draft (`--cache-type-v-draft`)."""
-    device: tuple[Line, ...] | None = None
+    device: tuple[Text, ...] | None = None
     """Devices of the draft model; absent: the main model's."""
 
 
@@ -90,17 +93,17 @@ class ServerOptions(Table):
 
     ctx_size: Tokens | Literal["max"] | None = None
     """Context in tokens, all slots together (`--ctx-size`); `"max"`: the largest that fits."""
-    parallel: int | None = Field(default=None, ge=1, le=256)
+    parallel: Count | None = Field(default=None, ge=1, le=256)
     """Slots: requests served at the same time (`--parallel`); llmgen's default is 1."""
     kv_unified: bool | None = None
     """Slots share one context instead of dividing it (`--kv-unified`)."""
-    cache_type_k: CacheType | tuple[CacheType, ...] | None = None
+    cache_type_k: CacheType | Annotated[tuple[CacheType, ...], Field(min_length=1)] | None = None
     """Type of the K cache (`--cache-type-k`); a list: the first that fits."""
-    cache_type_v: CacheType | tuple[CacheType, ...] | None = None
+    cache_type_v: CacheType | Annotated[tuple[CacheType, ...], Field(min_length=1)] | None = None
     """Type of the V cache (`--cache-type-v`); a list: the first that fits."""
-    batch_size: int | None = Field(default=None, ge=1)
+    batch_size: Count | None = Field(default=None, ge=1)
     """Logical batch (`--batch-size`)."""
-    ubatch_size: int | None = Field(default=None, ge=1)
+    ubatch_size: Count | None = Field(default=None, ge=1)
     """Physical batch (`--ubatch-size`); embedding and rerank need one input in it."""
     flash_attn: Literal["on", "off", "auto"] | None = None
     """Flash attention (`--flash-attn`)."""
@@ -108,49 +111,49 @@ class ServerOptions(Table):
     """Whole context for sliding-window layers (`--swa-full`)."""
     kv_offload: bool | None = None
     """K and V with their layers; false keeps them on the host (`--no-kv-offload`)."""
-    n_gpu_layers: Annotated[int, Field(ge=0)] | Literal["all", "auto"] | None = None
+    n_gpu_layers: Annotated[Count, Field(ge=0)] | Literal["all", "auto"] | None = None
     """Layers on the devices (`--n-gpu-layers`); `"auto"`: as many as fit."""
-    n_cpu_moe: Annotated[int, Field(ge=0)] | Literal["auto"] | None = None
+    n_cpu_moe: Annotated[Count, Field(ge=0)] | Literal["auto"] | None = None
     """Layers whose experts stay on the host (`--n-cpu-moe`); `"auto"`: as few as fit."""
     cpu_moe: bool | None = None
     """All experts stay on the host (`--cpu-moe`)."""
-    override_tensor: tuple[Line, ...] | None = None
+    override_tensor: tuple[Text, ...] | None = None
     """`PATTERN=BUFFER` pairs (`--override-tensor`); buffers are `CPU` and device names."""
-    device: tuple[Line, ...] | Literal["auto"] | None = None
+    device: tuple[Text, ...] | Literal["auto"] | None = None
     """Devices that hold the model, in [hardware]'s order: `["gpu0"]`, or `"auto"`."""
     tensor_split: tuple[Share, ...] | Literal["auto"] | None = None
     """Shares of the devices (`--tensor-split`)."""
     split_mode: Literal["none", "layer", "row"] | None = None
     """How several devices share a model (`--split-mode`)."""
-    main_gpu: int | None = Field(default=None, ge=0)
+    main_gpu: Count | None = Field(default=None, ge=0)
     """The device for `split_mode = "none"` (`--main-gpu`)."""
     cache_ram: Size | None = None
     """Most host memory of the prompt cache (`--cache-ram`); the server's own default is 8 GiB."""
-    ctx_checkpoints: int | None = Field(default=None, ge=0)
+    ctx_checkpoints: Count | None = Field(default=None, ge=0)
     """Most checkpoints for each slot (`--ctx-checkpoints`), for models with windows or state."""
     load_mode: Literal["auto", "none", "mmap", "mlock", "mmap+mlock", "dio"] | None = None
     """How weights are read (`--load-mode`; `--no-mmap`, `--mlock` on older builds)."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: Count | None = Field(default=None, ge=1)
     """CPU threads (`--threads`)."""
-    threads_batch: int | None = Field(default=None, ge=1)
+    threads_batch: Count | None = Field(default=None, ge=1)
     """CPU threads for prompts (`--threads-batch`)."""
-    n_predict: int | None = Field(default=None, ge=-1)
+    n_predict: Count | None = Field(default=None, ge=-1)
     """Most tokens of an answer (`--n-predict`)."""
-    cache_reuse: int | None = Field(default=None, ge=0)
+    cache_reuse: Count | None = Field(default=None, ge=0)
     """Smallest chunk that is reused by shifting (`--cache-reuse`)."""
     context_shift: bool | None = None
     """Drop the oldest tokens when the context is full (`--context-shift`)."""
     jinja: bool | None = None
     """Use the model's own chat template (`--jinja`)."""
-    chat_template: Line | None = None
+    chat_template: Text | None = None
     """A built-in template's name (`--chat-template`)."""
-    chat_template_file: Line | None = None
+    chat_template_file: Text | None = None
     """A template file (`--chat-template-file`)."""
     chat_template_kwargs: dict[str, Any] | None = None
     """Arguments of the chat template (`--chat-template-kwargs`)."""
     reasoning_format: Literal["auto", "none", "deepseek", "deepseek-legacy"] | None = None
     """What becomes of thoughts (`--reasoning-format`)."""
-    reasoning_budget: int | None = Field(default=None, ge=-1)
+    reasoning_budget: Count | None = Field(default=None, ge=-1)
     """Most tokens of thought; -1 is unlimited, 0 is off (`--reasoning-budget`)."""
     rope_scaling: Literal["none", "linear", "yarn"] | None = None
     """RoPE scaling (`--rope-scaling`)."""
@@ -160,17 +163,17 @@ class ServerOptions(Table):
     """RoPE base (`--rope-freq-base`)."""
     rope_freq_scale: float | None = Field(default=None, gt=0)
     """RoPE frequency factor (`--rope-freq-scale`)."""
-    yarn_orig_ctx: int | None = Field(default=None, ge=0)
+    yarn_orig_ctx: Count | None = Field(default=None, ge=0)
     """Trained context of the original model (`--yarn-orig-ctx`)."""
     pooling: Literal["none", "mean", "cls", "last", "rank"] | None = None
     """Pooling of an embedding model (`--pooling`); absent: the model's own."""
-    embd_normalize: int | None = Field(default=None, ge=-1)
+    embd_normalize: Count | None = Field(default=None, ge=-1)
     """Normalisation of embeddings (`--embd-normalize`)."""
     metrics: bool | None = None
     """Prometheus metrics of the server (`--metrics`)."""
     slots: bool | None = None
     """The server's `/slots` page (`--slots`)."""
-    sleep_idle_seconds: int | None = Field(default=None, ge=-1)
+    sleep_idle_seconds: Count | None = Field(default=None, ge=-1)
     """Idle seconds after which weights are released (`--sleep-idle-seconds`)."""
 
 
@@ -209,17 +212,17 @@ class Model(Source, ServerOptions):
     """An on-demand model that is never evicted."""
     preload: bool = False
     """Loaded when the service starts."""
-    priority: int = Field(default=0, ge=-100, le=100)
+    priority: Count = Field(default=0, ge=-100, le=100)
     """Who is planned first, and who is served first from the queue."""
     ttl: Seconds | None = None
     """Idle time after which it is unloaded; 0: never."""
     unlisted: bool = False
     """Served, but not in the list of models."""
-    concurrency_limit: int | None = Field(default=None, ge=1)
+    concurrency_limit: Count | None = Field(default=None, ge=1)
     """Most requests admitted at a time, waiting ones included."""
     port: Port | None = None
     """Port of its server; absent: the next free one."""
-    mmproj: Line | None = None
+    mmproj: Text | None = None
     """Projector file of a vision model, beside the model file or in its repository."""
     mmproj_offload: bool = True
     """The projector on the device (`--no-mmproj-offload`)."""
@@ -231,7 +234,7 @@ class Model(Source, ServerOptions):
     """Sampling defaults."""
     environment: dict[EnvironmentName, Line | Secret] = Field(default_factory=dict)
     """Environment of its server."""
-    extra_args: tuple[Line, ...] = ()
+    extra_args: tuple[Text, ...] = ()
     """More words for llama-server's command line; none that a key models or that moves memory."""
     variants: dict[ModelName, Variant] = Field(default_factory=dict)
     """Other names with other request parameters, served by the same process."""
@@ -239,5 +242,5 @@ class Model(Source, ServerOptions):
     """Models that a gateway tries when this one fails (LiteLLM)."""
     context_window_fallbacks: tuple[ModelName, ...] = ()
     """Models that a gateway tries when the prompt is too long (LiteLLM)."""
-    replicas: tuple[Line, ...] = ()
+    replicas: tuple[HostPort, ...] = ()
     """`HOST:PORT` of more servers with this model, here or elsewhere, behind the same route."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from llmgen.config.tables.base import Line, Table
+from llmgen.config.tables.base import Count, Table, Text
 
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -15,13 +15,13 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class Sampling(Table):
     """Sampling defaults of a model; a request may still set its own."""
 
-    samplers: tuple[Line, ...] | None = None
+    samplers: tuple[Text, ...] | None = None
     """Order of the samplers (`--samplers`)."""
-    seed: int | None = Field(default=None, ge=-1)
+    seed: int | None = Field(default=None, ge=-1, le=2**32 - 1)
     """Seed; -1 is random (`--seed`)."""
     temp: NonNegative | None = None
     """Temperature (`--temp`)."""
-    top_k: int | None = Field(default=None, ge=0)
+    top_k: Count | None = Field(default=None, ge=0)
     """Keep the K likeliest tokens; 0 is off (`--top-k`)."""
     top_p: Probability | None = None
     """Nucleus sampling (`--top-p`)."""
@@ -35,7 +35,7 @@ class Sampling(Table):
     """XTC (`--xtc-probability`)."""
     xtc_threshold: Probability | None = None
     """XTC (`--xtc-threshold`)."""
-    repeat_last_n: int | None = Field(default=None, ge=-1)
+    repeat_last_n: Count | None = Field(default=None, ge=-1)
     """Tokens that the repeat penalty sees (`--repeat-last-n`)."""
     repeat_penalty: NonNegative | None = None
     """Repeat penalty; 1 is off (`--repeat-penalty`)."""
@@ -47,9 +47,9 @@ class Sampling(Table):
     """DRY; 0 is off (`--dry-multiplier`)."""
     dry_base: NonNegative | None = None
     """DRY (`--dry-base`)."""
-    dry_allowed_length: int | None = Field(default=None, ge=0)
+    dry_allowed_length: Count | None = Field(default=None, ge=0)
     """DRY (`--dry-allowed-length`)."""
-    mirostat: int | None = Field(default=None, ge=0, le=2)
+    mirostat: Count | None = Field(default=None, ge=0, le=2)
     """Mirostat version; 0 is off (`--mirostat`)."""
     mirostat_lr: NonNegative | None = None
     """Mirostat's eta (`--mirostat-lr`)."""

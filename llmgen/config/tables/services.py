@@ -6,9 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llmgen.config.tables.base import FileName, Line, ModelName, Port, Seconds, Secret, Size, Table
-
-Address = Annotated[str, Field(pattern=r"^[0-9A-Za-z.:\[\]-]+$")]
+from llmgen.config.tables.base import (
+    Address,
+    Count,
+    FileName,
+    ModelName,
+    Port,
+    Seconds,
+    Secret,
+    Size,
+    Table,
+    Text,
+)
 
 
 class SwapService(Table):
@@ -32,9 +41,9 @@ class SwapService(Table):
     """Longest load; absent: from file size and disk bandwidth."""
     unload_timeout: Seconds = 10
     """Grace of an unload."""
-    metrics_max_in_memory: int = Field(default=1000, ge=0)
+    metrics_max_in_memory: Count = Field(default=1000, ge=0)
     """Activity rows kept."""
-    capture_buffer: int = Field(default=0, ge=0)
+    capture_buffer: Count = Field(default=0, ge=0)
     """MB of requests and answers kept for its page; 0 keeps none."""
     watch_config: bool = False
     """Reload when the file changes: stops every model; `llmgen install` reloads safely instead."""
@@ -47,11 +56,11 @@ class RouterService(Table):
     """Address; another than loopback needs `api_keys`, or a gateway in front."""
     port: Port = 8080
     """Port of the router."""
-    models_max: int | Literal["auto"] = "auto"
+    models_max: Annotated[Count, Field(ge=1)] | Literal["auto"] = "auto"
     """Most models at a time; `"auto"`: as many as always fit."""
     api_keys: tuple[Secret, ...] = ()
     """Keys that clients need (the first is the router's)."""
-    sleep_idle_seconds: int | None = Field(default=None, ge=-1)
+    sleep_idle_seconds: Count | None = Field(default=None, ge=-1)
     """Idle seconds after which a model's weights are released."""
 
 
@@ -101,7 +110,7 @@ class PlanTable(Table):
 class Budget(Table):
     """[budget]: how strict the plan is."""
 
-    override: Line | None = None
+    override: Text | None = None
     """Why an overfull plan is generated all the same; stays visible in `show`."""
     margin: bool = True
     """Add the measured error of the estimate as a margin."""
@@ -114,7 +123,7 @@ class Guard(Table):
 
     enable: bool = False
     """Generate the timer."""
-    threshold: int = Field(default=90, ge=1, le=100)
+    threshold: Count = Field(default=90, ge=1, le=100)
     """Per cent of memory in use from which models are unloaded."""
     min_idle: Seconds = 60
     """Least idle time of a model that may be unloaded."""

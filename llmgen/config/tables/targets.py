@@ -6,22 +6,22 @@ from typing import Literal
 
 from pydantic import Field
 
-from llmgen.config.tables.base import Line, Table
+from llmgen.config.tables.base import Count, EnvironmentName, Table, Url
 
 
 class SwapTarget(Table):
     """[targets.llama_swap]."""
 
-    version: int | None = Field(default=None, ge=1)
+    version: Count | None = Field(default=None, ge=1)
     """llama-swap's version (its tag's number); absent: the edition's."""
 
 
 class ClientsTarget(Table):
     """[targets.clients]: files for programs that use the models."""
 
-    base_url: Line | None = None
+    base_url: Url | None = None
     """What clients reach; absent: the enabled gateway on loopback."""
-    api_key_env: Line = "LLM_API_KEY"
+    api_key_env: EnvironmentName = "LLM_API_KEY"
     """Environment variable that holds the client's key."""
     formats: tuple[Literal["env", "opencode", "continue", "aider", "zed", "open_webui"], ...] = (
         "env",

@@ -11,6 +11,7 @@ from llmgen.artifacts import Artifact
 from llmgen.gateway.command import DRAIN_SECONDS
 from llmgen.gateway.routes import RouteTable, routes
 from llmgen.gateway.secrets import Filled, Manifest, absolute, backend_secrets, placeholder
+from llmgen.layout import expand
 from llmgen.plan.model import Plan
 from llmgen.targets.base import Render
 from llmgen.targets.envoy.clusters import clusters
@@ -117,8 +118,12 @@ def _secrets(plan: Plan, table: RouteTable) -> Iterator[SecretView]:
         yield SecretView(name, f"Bearer {placeholder(name)}")
     tls = plan.library.config.gateway.envoy.tls
     if tls is not None:
-        folder = str(PurePosixPath(tls.cert).parent)
-        yield SecretView("listener", tls={"cert": tls.cert, "key": tls.key, "folder": folder})
+        layout, at = plan.library.layout, ("gateway", "envoy", "tls")
+        cert = layout.config / expand(tls.cert, layout.home, (*at, "cert"))
+        key = layout.config / expand(tls.key, layout.home, (*at, "key"))
+        yield SecretView(
+            "listener", tls={"cert": str(cert), "key": str(key), "folder": str(cert.parent)}
+        )
 
 
 def _artifact(plan: Plan, name: str, content: bytes, mode: int = 0o644) -> Artifact:

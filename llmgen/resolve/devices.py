@@ -1,0 +1,51 @@
+"""Devices that llm.toml names: each must be one of [hardware]'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from llmgen.config.model import Config
+from llmgen.config.tables.models import Defaults, Model
+from llmgen.errors import Diagnostic, KeyPath
+from llmgen.machine import Machine
+
+
+def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
+    """Devices that the machine does not have, and splits of another length."""
+    known = [device.key for device in machine.devices]
+    for key, who, named in _lists(config):
+        for index, device in enumerate(named):
+            if device not in known:
+                yield Diagnostic(
+                    "models.no-device",
+                    f"{who} put on `{device}`, which {machine.host} does not have",
+                    (*key, index),
+                    hint=f"devices are {', '.join(known)}" if known else "it has no devices",
+                )
+    for name, table in config.models.items():
+        if table.enable:
+            yield from _split(name, table, _named(table) or _named(config.defaults) or known)
+
+
+def _lists(config: Config) -> Iterator[tuple[KeyPath, str, Sequence[str]]]:
+    yield ("defaults", "device"), "models are", _named(config.defaults)
+    for name, table in config.models.items():
+        if table.enable:
+            yield ("models", name, "device"), f"`{name}` is", _named(table)
+            draft = table.draft.device if table.draft is not None else None
+            yield ("models", name, "draft", "device"), f"the draft of `{name}` is", draft or ()
+
+
+def _named(table: Model | Defaults) -> Sequence[str]:
+    return table.device if isinstance(table.device, tuple) else ()
+
+
+def _split(name: str, table: Model, devices: Sequence[str]) -> Iterator[Diagnostic]:
+    shares = table.tensor_split if isinstance(table.tensor_split, tuple) else ()
+    if shares and len(shares) != len(devices):
+        yield Diagnostic(
+            "models.split-shares",
+            f"`tensor_split` of `{name}`: {len(shares)} shares for {len(devices)} devices",
+            ("models", name, "tensor_split"),
+            hint="one share for each device",
+        )
