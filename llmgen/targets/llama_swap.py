@@ -40,9 +40,13 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
         return
     library, services = plan.library, plan.library.config.services
     table, engine = services.llama_swap, plan.engines.get(library.machine.host)
-    _refuse([*_placeholders(models), *_keys(services)])
-    known = {name for name, since in SINCE.items() if library.swap_version >= since}
     enabled = services.on_demand == "llama_swap"
+    refused = [*_placeholders(models), *_keys(services)]
+    if refused and enabled:
+        raise PlanError(refused)
+    if refused:
+        return
+    known = {name for name, since in SINCE.items() if library.swap_version >= since}
     yield Artifact(
         path=PurePosixPath(NAME, "config.yaml"),
         content=render(
@@ -156,11 +160,6 @@ def _peers(plan: Plan) -> list[dict[str, object]]:
         for item in plan.placements
         if item.keep is Keep.ALWAYS
     ]
-
-
-def _refuse(found: list[Diagnostic]) -> None:
-    if found:
-        raise PlanError(found)
 
 
 def _placeholders(models: Iterable[Placement]) -> Iterator[Diagnostic]:

@@ -152,3 +152,8 @@ def test_router_leaves_the_file_uninstalled():
     (found,) = llama_swap.artifacts(plans.plan(text), make_render())
     assert found.install is None
     assert "routing" not in yaml.safe_load(found.content)
+
+
+def test_what_llama_swap_cannot_hold_is_left_out_where_it_does_not_run():
+    text = '[services]\non_demand = "router"\n[models.a]\nmodel = "a.gguf"\ndescription = "${x}"\n'
+    assert [*llama_swap.artifacts(plans.plan(text), make_render())] == []
