@@ -158,10 +158,10 @@ def settings_for(number: int) -> tuple[Setting, ...]:
 
 
 def _is_known(setting: Setting, number: int) -> bool:
-    """Whether a build can show it: MTP heads are loaded on request since b10216, and RPC devices
+    """Whether a build can show it: every MTP head has a cache of its own since b10909, and RPC devices
     claim the events that pipeline parallelism needs in b11327, not yet in b9464."""
     if "draft" in setting:
-        return number >= 10216
+        return number >= 10909
     return number >= 11327 or len(setting.get("devices", ("gpu0",))) < 2  # type: ignore[arg-type]
 
 
