@@ -51,3 +51,9 @@ def show_size(size_bytes: int) -> str:
 def show_count(count: int) -> str:
     """Write tokens as ``64K`` where that is the whole number, else in digits."""
     return f"{count // KIB}K" if count and count % KIB == 0 else str(count)
+
+
+def show_bar(used: int, whole: int, width: int = 24) -> str:
+    """A bar of ``#`` for what is used of ``whole``, full when nothing is left."""
+    filled = min(width, max(0, round(used / whole * width))) if whole > 0 else width
+    return f"[{'#' * filled}{'.' * (width - filled)}]"

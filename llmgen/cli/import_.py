@@ -10,7 +10,8 @@ import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.errors import Diagnostic, InputError, OwnershipError
+from llmgen.cli.writing import create_file
+from llmgen.errors import Diagnostic, InputError
 
 
 @command(reads_config=False, short_help="turn other tools' files into an llm.toml")
@@ -35,19 +36,7 @@ def cli(session: Session, files: tuple[str, ...], output: str, profile: str | No
     data = {"content": text, "faults": part.faults}
     if output == "-":
         return Outcome(data, text=text, diagnostics=part.faults)
-    try:
-        with Path(output).open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-    except FileExistsError:
-        raise OwnershipError(
-            Diagnostic(
-                "import.exists", f"`{output}` is already there", hint="`-o FILE` names another"
-            )
-        ) from None
-    except OSError as error:
-        raise InputError(
-            Diagnostic("import.unwritable", f"`{output}` cannot be written: {error.strerror}")
-        ) from error
+    create_file(output, text)
     return Outcome(data, said=f"wrote {output}; then `llmgen check`", diagnostics=part.faults)
 
 

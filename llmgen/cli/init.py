@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from pathlib import Path
 
 import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import CONFIG
-from llmgen.errors import Diagnostic, InputError, OwnershipError
+from llmgen.cli.writing import create_file
 
 
 @command(reads_config=False, short_help="write a commented llm.toml")
@@ -29,22 +28,7 @@ def cli(session: Session, profile: str | None, output: str) -> Outcome:
     text = document(look(), _known(profile))
     if output == "-":
         return Outcome({"path": None, "content": text}, text=text)
-    path = Path(output)
-    try:
-        with path.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-    except FileExistsError:
-        raise OwnershipError(
-            Diagnostic(
-                "init.exists",
-                f"`{output}` is already there",
-                hint="`llmgen init -o FILE` writes another file, `-o -` prints it",
-            )
-        ) from None
-    except OSError as error:
-        raise InputError(
-            Diagnostic("init.unwritable", f"`{output}` cannot be written: {error.strerror}")
-        ) from error
+    create_file(output, text)
     return Outcome(
         {"path": output, "content": text}, said=f"wrote {output}; add models, then `llmgen lock`"
     )

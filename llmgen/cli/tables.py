@@ -15,10 +15,9 @@ from rich.table import Table
 
 from llmgen.cli.view import ModelView, PlanView, PoolView
 from llmgen.plan.explain import Explained
-from llmgen.units import show_count, show_size
+from llmgen.units import show_bar, show_count, show_size
 
 FIXED_WIDTH, LEAST_WIDTH = 100, 60
-BAR = 24
 
 
 def echo(*parts: RenderableType) -> None:
@@ -60,7 +59,7 @@ def pools(rows: Sequence[PoolView]) -> Table:
     for row in rows:
         table.add_row(
             row.name,
-            bar(row.peak, row.budget),
+            show_bar(row.peak, row.budget),
             show_size(row.peak),
             show_size(row.budget),
             show_size(row.free),
@@ -107,13 +106,6 @@ def endpoints(plan: PlanView) -> Table:
         engine = f"{state}; {plan.engine_detail}" if row.name in ("llama-swap", "router") else state
         table.add_row(row.name, row.url, engine)
     return table
-
-
-def bar(used: int, whole: int, width: int = BAR) -> str:
-    """A bar of ``#`` for what is used of ``whole``; ``!`` past the end."""
-    share = used / whole if whole > 0 else 1.0
-    filled = min(width, max(0, round(share * width)))
-    return f"[{'#' * filled}{'.' * (width - filled)}]{'!' if share > 1 else ''}"
 
 
 def show_model(row: ModelView) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llmgen.budget.model import DeviceMemory, HostMemory
-from llmgen.plan.model import Headroom, Keep, Matrix, Placement, Plan, Router
+from llmgen.plan.explain import engine_words
+from llmgen.plan.model import Headroom, Keep, Placement, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,26 +110,13 @@ def view(plan: Plan) -> PlanView:
         build=library.build,
         llama_swap=library.swap_version,
         engine=library.config.services.on_demand,
-        engine_detail=_engine(plan),
+        engine_detail=engine_words(plan.engines.get(library.machine.host)),
         override=plan.excused,
         pools=tuple(_pool(item) for item in plan.headroom),
         models=tuple(_model(item) for item in plan.placements),
         states=tuple(StateView(item.models, dict(item.peaks)) for item in plan.states),
         endpoints=tuple(_endpoints(plan)),
     )
-
-
-def _engine(plan: Plan) -> str:
-    match plan.engines.get(plan.library.machine.host):
-        case Matrix() as matrix:
-            kind = "all maximal sets" if matrix.complete else "sound sets, not all of them"
-            return f"matrix with {len(matrix.sets)} sets ({kind})"
-        case Router(models_max):
-            return f"any {models_max} at a time"
-        case None:
-            return "nothing is loaded on demand"
-        case other:
-            return type(other).__name__.lower()
 
 
 def _pool(item: Headroom) -> PoolView:

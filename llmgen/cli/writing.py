@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from llmgen.errors import Diagnostic, InputError, OwnershipError
 
 if TYPE_CHECKING:
     from llmgen.apply.changes import Change
@@ -31,6 +34,29 @@ def ways_out(function: Decorated) -> Decorated:
     ):
         function = option(function)
     return function
+
+
+def create_file(name: str, text: str) -> None:
+    """Write a new file; OwnershipError when it is there, InputError when it cannot be written."""
+    try:
+        with Path(name).open("x", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise OwnershipError(
+            Diagnostic(
+                "write.exists",
+                f"`{name}` is already there",
+                hint="`-o FILE` names another file, `-o -` prints it",
+            )
+        ) from None
+    except OSError as error:
+        raise InputError(
+            Diagnostic(
+                "write.unwritable",
+                f"`{name}` cannot be written: {error.strerror}",
+                hint="`-o FILE` names another file",
+            )
+        ) from error
 
 
 def known_targets(names: Iterable[str]) -> tuple[str, ...]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llmgen.plan.model import Engine, Groups, Keep, Matrix, Plan, Reason, Router, State
-from llmgen.units import show_size
+from llmgen.units import show_bar, show_size
 
 Kind = Literal["reachable", "start-up", "unload during a swap"]
-WIDTH = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def explain(plan: Plan) -> Explained:
         for kind, state in states
     )
     reasons = tuple((item.name, why) for item in plan.placements for why in item.reasons)
-    return Explained(_engine(plan.engines[plan.library.machine.host]), tuple(rows), reasons)
+    return Explained(engine_words(plan.engines[plan.library.machine.host]), tuple(rows), reasons)
 
 
 def _reachable(plan: Plan) -> Iterator[tuple[Kind, State]]:
@@ -122,7 +121,8 @@ def _sum(plan: Plan, names: Sequence[str]) -> State:
     return State(tuple(names), peaks)
 
 
-def _engine(engine: Engine) -> str:
+def engine_words(engine: Engine) -> str:
+    """What the engine does with the models, in one sentence."""
     match engine:
         case Matrix(complete=True):
             return "llama-swap keeps what fits: every maximal set of models is in its matrix"
@@ -139,8 +139,7 @@ def _engine(engine: Engine) -> str:
 
 
 def _line(fill: Fill) -> str:
-    filled = min(WIDTH, round(fill.share * WIDTH)) if fill.budget_bytes > 0 else WIDTH
-    bar = "#" * filled + "." * (WIDTH - filled)
+    bar = show_bar(fill.used_bytes, fill.budget_bytes)
     over = " over" if fill.used_bytes > fill.budget_bytes else ""
     amount = f"{show_size(fill.used_bytes)} of {show_size(fill.budget_bytes)}"
-    return f"  {fill.pool:<8} [{bar}] {amount}{over}"
+    return f"  {fill.pool:<8} {bar} {amount}{over}"

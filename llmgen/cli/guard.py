@@ -1,0 +1,60 @@
+"""``llmgen guard``: unload idle models when memory runs short; the timer's one-shot check."""
+
+from __future__ import annotations
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import plan, read
+
+
+@command(short_help="unload idle models when memory runs short")
+@click.option("--dry-run", is_flag=True, help="Say what would be unloaded; unload nothing.")
+@click.option("--gate", metavar="MODEL", help="May MODEL start now? Exit 1 when others hold it.")
+def cli(session: Session, gate: str | None, *, dry_run: bool) -> Outcome:
+    """Look once at memory; while it is short, unload the model that has been idle longest.
+
+    Pinned models, busy ones and those idle for less than `min_idle` of [guard] stay. The plan is
+    what keeps memory free; this is for what the plan cannot know.
+    """
+    from llmgen.operate.guard import check
+    from llmgen.operate.site import site
+
+    found = read(session)
+    if gate is not None:
+        return _gate(session, gate)
+    done = check(found.config, site(found.config).state, dry_run=dry_run)
+    lines = [f"{item.source}: {item.detail}" for item in done.readings]
+    stays = [
+        f"{item.model}: {'may go' if item.may_go else 'stays'}, {item.why}"
+        for item in done.verdicts
+    ]
+    said = _said(done.is_short, done.unloaded, done.would_unload)
+    data = {
+        "short": done.is_short,
+        "readings": done.readings,
+        "models": done.verdicts,
+        "unloaded": done.unloaded,
+        "would_unload": done.would_unload,
+    }
+    text = "".join(f"{line}\n" for line in (*lines, *stays))
+    return Outcome(data, text=text, said=said)
+
+
+def _said(is_short: bool, unloaded: tuple[str, ...], would: str | None) -> str:
+    if unloaded:
+        state = "still short" if is_short else "no longer short"
+        return f"unloaded {', '.join(unloaded)}; memory is {state}"
+    if would:
+        return f"would unload {would}"
+    return "memory is short, and no model may go" if is_short else "memory is not short"
+
+
+def _gate(session: Session, name: str) -> Outcome:
+    from llmgen.operate.guard import gate
+    from llmgen.operate.names import named
+
+    placed = plan(read(session))
+    refused = gate(placed, named(placed.placements, name))
+    return Outcome({"may_start": not refused}, ok=not refused, diagnostics=tuple(refused))
