@@ -76,6 +76,8 @@ def _shares(sizes: _Sizes) -> Iterator[Share]:
             yield from sizes.states(trunk)
         case Family.HYBRID:
             yield from _hybrid(sizes, owners, trunk, tail)
+        case _ if Rule.NEXTN_CACHED in model.build:
+            yield from sizes.attention(owners)
         case _ if model.nextn and model.trunk and model.name != "graniteswitch":
             yield from sizes.attention(tail if mtp else trunk)
         case _:

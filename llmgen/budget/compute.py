@@ -192,8 +192,8 @@ def host_only_compute(work: Work) -> Stage:
     """The buffer when nothing is offloaded: the embedding of the input is in it, too."""
     found, beside = device_compute(work), work.stream + 2 * work.column
     if work.input_stream > work.stream:
-        beside -= 6 * work.stream
-    if work.model.rules.family is Family.RECURRENT:
+        beside += (-6 if work.mixed else 2) * work.stream
+    if work.model.rules.family is Family.RECURRENT and work.mixed:
         beside += 2 * work.stream
     if work.model.name in _UNGATED_ENCODERS and work.mixed:
         beside += 2 * work.stream + work.column
@@ -259,7 +259,7 @@ def _front(work: Work, run: Run) -> int:
     """Residual streams and their inputs, which stay while a block computes."""
     streams, deep = 4 * work.stream, 16 * work.stream
     if not work.mixed:
-        streams, deep = _older_front(work), 11 * work.stream
+        streams, deep = _older_front(work), 3 * work.stream
     if work.model.name in _UNGATED_ENCODERS:
         streams = (3 if Rule.ENCODER_STREAM in work.model.build else 2) * work.stream
     elif work.model.name in _PARALLEL:
@@ -274,6 +274,8 @@ def _older_front(work: Work) -> int:
     model = work.model
     if model.mla:
         return 3 * work.stream
+    if model.rules.family is Family.RECURRENT:
+        return 4 * work.stream
     if model.name in _NARROW or model.rules.family is Family.ENCODER:
         return 2 * work.stream
     if model.name in _DELTA:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import ServerSettings, SettingRefused
 from llmgen.budget.rows import CACHE_TYPES, is_quantized
@@ -43,7 +44,8 @@ def _refuse_quantized_values(model: Hyperparameters, type_v: str, key: str) -> N
 
 
 def _needs_equal_types(model: Hyperparameters) -> bool:
-    return model.mla or model.name == "deepseek4"
+    latent = model.mla and Rule.LATENT_TYPES_FREE not in model.build
+    return latent or model.name == "deepseek4"
 
 
 def _check_blocks(

@@ -77,6 +77,7 @@ def weights(
         overrides(settings),
         last=model.blocks if nextn_loaded else model.blocks - model.nextn,
         biased=Rule.NEXTN_BIAS_LOADED in model.build,
+        scaled=_scaled_layers(model),
         tied=_is_tied(tensors, model),
         mapped=is_mapped(settings),
     )
@@ -88,6 +89,12 @@ def weights(
             if device == HOST and placement.layers[-1] != HOST and is_expert(group):
                 copied = max(copied, size)
     return Weights(on, copied)
+
+
+def _scaled_layers(model: Hyperparameters) -> tuple[int, ...]:
+    """Layers whose rotation has factors; gemma4 has them on full layers only."""
+    marks = model.windows.layers
+    return tuple(il for il in range(model.blocks) if model.name != "gemma4" or not marks[il])
 
 
 def _is_tied(tensors: tuple[TensorGroup, ...], model: Hyperparameters) -> bool:
@@ -118,6 +125,8 @@ class _Loading:
     # Where the loaded layers end, and whether attention biases are loaded behind them.
     last: int
     biased: bool
+    # The layers that read shared factors of the rotation.
+    scaled: tuple[int, ...]
     tied: bool
     mapped: bool
 
@@ -135,7 +144,7 @@ class _Loading:
         if group.pattern.startswith(_UNUSED):
             return Counter()
         if group.pattern.startswith(_EACH):
-            return Counter(set(self.placement.layers))
+            return Counter({self.placement.layers[il] for il in self.scaled})
         return self._requested(self.moved.of(group, None), group.pattern)
 
     def _requested(self, moved: str | None, name: str) -> Counter[str]:
