@@ -294,8 +294,7 @@ def report(found, memory, reloaded, sizes):
             HEAD,
             *("\n".join(lines) for lines in sections),
             "## What it must show\n\n" + "\n".join(claims(found, memory, reloaded)),
-            f"Resident memory at the end: Envoy {sizes['envoy']:.0f} MiB, "
-            f"LiteLLM {sizes['litellm']:.0f} MiB (one worker, its children not counted).",
+            RESIDENT.format_map(sizes),
         ]
     )
 
@@ -306,6 +305,12 @@ Written by `tests/bench/gateway_load.py`: medians of three interleaved rounds on
 loopback, with a fake server in Go that answers at once (100 chunks a second when streaming), one
 worker each. The number after a size is the number of connections. Absolute times belong to the
 machine; compare within a table."""
+
+
+RESIDENT = (
+    "Resident memory at the end: Envoy {envoy:.0f} MiB, LiteLLM {litellm:.0f} MiB "
+    "(one worker, its children not counted)."
+)
 
 
 def claims(found, memory, reloaded):

@@ -16,6 +16,12 @@ from targets.plans import STACK, plan
 from llmgen.render.environment import make_render
 from llmgen.targets import clients
 
+KEYED = """
+[gateway.envoy]
+enable = true
+listen = ["10.0.0.1", "127.0.0.1"]
+api_keys = [{ name = "a", secret = { env = "A" } }]
+"""
 CONTEXTS = {"big": 32768, "big:think": 32768, "small/coder": 8192}
 
 
@@ -43,11 +49,7 @@ def test_all_six_are_written_and_none_is_installed():
     [
         ("[gateway.envoy]\nenable = true\nport = 5001", "http://127.0.0.1:5001"),
         ('[gateway.envoy]\nenable = true\nlisten = ["::1"]', "http://[::1]:4001"),
-        (
-            '[gateway.envoy]\nenable = true\nlisten = ["10.0.0.1", "127.0.0.1"]\n'
-            'api_keys = [{ name = "a", secret = { env = "A" } }]',
-            "http://127.0.0.1:4001",
-        ),
+        (KEYED, "http://127.0.0.1:4001"),
         ("[gateway.litellm]\nenable = true", "http://127.0.0.1:4000"),
         ("", "http://127.0.0.1:8080"),
         ('[services]\non_demand = "router"\nrouter = { port = 8181 }', "http://127.0.0.1:8181"),

@@ -91,7 +91,10 @@ def test_every_dynamic_file_is_one_that_the_bootstrap_reads_from_the_private_fol
         assert source == {"path": f"{folder}/{name}", "watched_directory": {"path": folder}}
     made = read_manifest(files()["keys.json"].content)
     assert str(made.into) == folder
-    assert [item.name for item in made.files] == ["sds.yaml", "cds.yaml", "rds.yaml", "lds.yaml"]
+    assert [item.name for item in made.files] == [
+        *("sds-llama-server.yaml", "sds-llama-swap.yaml", "sds-external.far.yaml"),
+        *("cds.yaml", "rds.yaml", "lds.yaml"),
+    ]
     assert made.distinct == ("client.alice", "client.bob")
     assert made.secrets["client.bob"].file == "/home/llm/bob.key"
 

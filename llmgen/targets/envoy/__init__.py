@@ -17,12 +17,15 @@ from llmgen.targets.base import Render
 from llmgen.targets.envoy.clusters import clusters
 from llmgen.targets.envoy.listener import listener
 from llmgen.targets.envoy.routing import groups, last_answers, listing
+from llmgen.targets.names import file_name
 
 NAME = "envoy"
 SUMMARY = "gateway: one address for every model, by name, path and key"
 
 # A gateway that holds many large bodies at once stops taking more, instead of being killed.
 HEAP_BYTES = 2**30
+# How a change is written: a route never names a cluster that is not there yet.
+ORDER = ("cds.yaml", "rds.yaml", "lds.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,9 @@ class Files:
         """The listener."""
         return f"{self.folder}/lds.yaml"
 
-    @property
-    def sds(self) -> str:
-        """Backends' keys and the certificate."""
-        return f"{self.folder}/sds.yaml"
+    def sds(self, secret: str) -> str:
+        """One secret: Envoy takes no file with several."""
+        return f"{self.folder}/{secret_file(secret)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,15 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     """The dynamic set, the static form for validation, the keys' manifest and the drain script."""
     table = routes(plan)
     values = _values(plan, table)
-    # Written in this order at a change: a route never names a cluster that is not there yet.
-    dynamic = [*(["sds.yaml"] if values["secrets"] else []), "cds.yaml", "rds.yaml", "lds.yaml"]
-    for name in ("envoy.yaml", "static.yaml", *dynamic):
+    secrets = values["secrets"]
+    for name in ("envoy.yaml", "static.yaml"):
         yield _artifact(plan, name, render(f"envoy/{name}.j2", **values))
+    for secret in secrets:
+        content = render("envoy/sds.yaml.j2", secret=secret)
+        yield _artifact(plan, secret_file(secret.name), content)
+    for name in ORDER:
+        yield _artifact(plan, name, render(f"envoy/{name}.j2", **values))
+    dynamic = [*(secret_file(item.name) for item in secrets), *ORDER]
     yield _artifact(plan, "keys.json", manifest(plan, table, dynamic).content())
     script = render(
         "envoy/drain.sh.j2",
@@ -76,6 +83,11 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
         seconds=DRAIN_SECONDS,
     )
     yield _artifact(plan, "drain.sh", script, mode=0o755)
+
+
+def secret_file(name: str) -> str:
+    """The file of one secret of the secret service."""
+    return f"sds-{file_name(name)}.yaml"
 
 
 def manifest(plan: Plan, table: RouteTable, files: list[str]) -> Manifest:

@@ -66,7 +66,7 @@ def replies(body_limit: int) -> tuple[Reply, ...]:
                 "rate_limit_error",
                 "rate_limit_exceeded",
             ),
-            flags=("RL",),
+            status=429,
             header=AGAIN,
         ),
         Reply(
