@@ -22,7 +22,7 @@ from llmgen.budget.model import DraftSettings, ServerSettings
 from oracle import build as builds
 from oracle.headers import DATA, write_header
 from oracle.runner import Answer, Oracle
-from oracle.shapes import SHAPES
+from oracle.shapes import SHAPES, SMALL_SHAPES
 
 Setting = dict[str, object]
 WHOLE = 11434
@@ -178,6 +178,9 @@ def write_models(folder: Path) -> dict[str, Path]:
     sizes = json.loads((folder / "sizes.json").read_text())
     for path in files.values():
         os.truncate(path, sizes[path.stem])
+    files |= {
+        f"fixture/{name}": write_header(folder / f"{name}.gguf", name) for name in SMALL_SHAPES
+    }
     published = {name: write_header(folder / f"{name}.gguf", name) for name in SHAPES}
     return published | files
 

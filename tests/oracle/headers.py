@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gguf_writer import GGML_TYPES, Tensor, Typed, gguf, write_gguf
 
-from oracle.shapes import SHAPES, Shape
+from oracle.shapes import ALL_SHAPES, Shape
 
 DATA = Path(__file__).parent / "data"
 FLOAT_KEYS = {
@@ -28,6 +28,7 @@ FLOAT_KEYS = {
 # Values that a loader asks for and that move no memory.
 ARCHITECTURE_KEYS: dict[str, dict[str, object]] = {
     "bert": {"rope.freq_base": None},
+    "deepseek2-ocr": {"rope.freq_base": 1e4},
     "granite": {"logit_scale": 16.0, "residual_scale": 0.22, "embedding_scale": 12.0},
     "granitehybrid": {"logit_scale": 16.0, "residual_scale": 0.22, "embedding_scale": 12.0},
     "cohere2": {"logit_scale": 0.25},
@@ -53,7 +54,7 @@ def metadata(shape: Shape) -> dict[str, object]:
             out[f"{prefix}.{key}"] = _typed(value)
     out[f"{prefix}.vocab_size"] = shape.vocabulary
     out["tokenizer.ggml.model"] = "no_vocab"
-    if prefix in ("bert", "nomic-bert"):
+    if "bert" in prefix:
         out["tokenizer.ggml.token_type_count"] = 1 if prefix == "bert" else 2
     return out
 
@@ -121,8 +122,8 @@ def _q4_k_m(name: str, layers: int) -> str:
 
 
 def write_header(path: Path, name: str, *, sparse: bool = True) -> Path:
-    """The model ``name`` of ``SHAPES`` as a file: full size and sparse, or the header alone."""
-    shape = SHAPES[name]
+    """The model ``name`` of ``ALL_SHAPES`` as a file: full size and sparse, or the header alone."""
+    shape = ALL_SHAPES[name]
     if sparse:
         return write_gguf(Path(path), metadata(shape), tensors(shape))
     Path(path).parent.mkdir(parents=True, exist_ok=True)

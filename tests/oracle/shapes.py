@@ -171,4 +171,42 @@ OTHERS = (
     Shape("nomic-embed-text-v1.5", "nomic-bert", 30522, "nomic-ai/nomic-embed-text-v1.5", {"block_count": 12, "embedding_length": 768, "feed_forward_length": 3072, "context_length": 2048, "attention.head_count": 12, "attention.causal": False, "pooling_type": 1}, recipe="f16", fused_qkv=True),
 )  # fmt: skip
 
+# Small shapes of architectures for which ``test-llama-archs`` saves no file: made up, not published.
+SMALL_DECODER = decoder(4, 256, 512, 4, 2, 64, 4096)
+SMALL_ENCODER = {
+    "block_count": 4,
+    "embedding_length": 256,
+    "feed_forward_length": 512,
+    "context_length": 2048,
+    "attention.head_count": 4,
+    "attention.causal": False,
+    "pooling_type": 1,
+}
+SMALL_RWKV = {
+    "block_count": 4,
+    "embedding_length": 256,
+    "feed_forward_length": 512,
+    "context_length": 4096,
+    "wkv.head_size": 64,
+    "attention.head_count": 0,
+}
+SMALL = (
+    Shape("bitnet", "bitnet", 1000, "", SMALL_DECODER, tied=True),
+    Shape("chameleon", "chameleon", 10240, "", SMALL_DECODER),
+    Shape("deepseek2-ocr", "deepseek2-ocr", 1000, "", decoder(4, 256, 512, 4, 4, 64, 4096) | experts(8, 2, 128, 1, dense_first=1)),
+    Shape("llama-embed", "llama-embed", 1000, "", SMALL_DECODER | {"attention.causal": False, "pooling_type": 1}),
+    Shape("step35", "step35", 1000, "", decoder(4, 256, 512, 4, 2, 64, 4096, attention__sliding_window=512, attention__sliding_window_pattern=[False, True, True, True]) | experts(8, 2, 128, 1, 128, dense_first=1)),
+    Shape("eurobert", "eurobert", 1000, "", SMALL_ENCODER),
+    Shape("jina-bert-v2", "jina-bert-v2", 1000, "", SMALL_ENCODER),
+    Shape("jina-bert-v3", "jina-bert-v3", 1000, "", SMALL_ENCODER),
+    Shape("modern-bert", "modern-bert", 1000, "", SMALL_ENCODER | {"attention.sliding_window": 128}),
+    Shape("neo-bert", "neo-bert", 1000, "", SMALL_ENCODER),
+    Shape("nomic-bert-moe", "nomic-bert-moe", 1000, "", SMALL_ENCODER | {"expert_count": 8, "expert_used_count": 2, "moe_every_n_layers": 2}, fused_qkv=True),
+    Shape("rwkv6", "rwkv6", 1000, "", SMALL_RWKV | {"time_mix_extra_dim": 32, "time_decay_extra_dim": 64, "rescale_every_n_layers": 6}),
+    Shape("rwkv7", "rwkv7", 1000, "", SMALL_RWKV | {"attention.decay_lora_rank": 64, "attention.iclr_lora_rank": 64, "attention.value_residual_mix_lora_rank": 32, "attention.gate_lora_rank": 128}),
+    Shape("arwkv7", "arwkv7", 1000, "", SMALL_RWKV | {"attention.decay_lora_rank": 64, "attention.iclr_lora_rank": 64, "attention.value_residual_mix_lora_rank": 32, "attention.gate_lora_rank": 128, "attention.head_count_kv": 2, "token_shift_count": 1}),
+)  # fmt: skip
+
 SHAPES = {shape.name: shape for shape in (*LLAMA, *QWEN, *GEMMA, *OTHERS)}
+SMALL_SHAPES = {shape.name: shape for shape in SMALL}
+ALL_SHAPES = SHAPES | SMALL_SHAPES

@@ -18,7 +18,7 @@ from gguf_writer import gguf
 from oracle import abi, grid
 from oracle.build import builds, program
 from oracle.headers import DATA, metadata
-from oracle.shapes import SHAPES, Shape
+from oracle.shapes import ALL_SHAPES, Shape
 
 Listed = list[tuple[str, tuple[int, ...]]]
 
@@ -36,6 +36,7 @@ BIASED = {
     "seed_oss": (r"\.attn_(q|k|v)\.bias$",),
     "glm4moe": (r"\.attn_(q|k|v)\.bias$",),
     "bert": (r"\.bias$",),
+    "jina-bert-v2": (r"\.attn_(q|k|v|output)\.bias$", r"\.ffn_down\.bias$"),
 }
 
 
@@ -106,7 +107,7 @@ def trimmed(extents: list[int]) -> tuple[int, ...]:
 
 def main() -> None:
     """Write ``data/tensors.json``, one group of tensors a line."""
-    models = {name: grouped(listed(shape)) for name, shape in sorted(SHAPES.items())}
+    models = {name: grouped(listed(shape)) for name, shape in sorted(ALL_SHAPES.items())}
     blocks = []
     for name, groups in models.items():
         lines = ",\n".join("  " + json.dumps(group, separators=(",", ":")) for group in groups)
