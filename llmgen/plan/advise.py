@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from llmgen.errors import KeyPath
 from llmgen.library import Library
-from llmgen.plan.changes import RANK, Change, changes
+from llmgen.plan.changes import RANK, Change, changes, edited
 from llmgen.plan.stack import Stack
 from llmgen.units import show_size
 
@@ -87,6 +87,16 @@ class Adviser:
                 if second is not None:
                     yield self._advice((first, second), before)
                     return
+
+    def holds(self, advice: Advice, library: Library) -> bool:
+        """Whether it helps llm.toml as it stands, with what is open settled anew."""
+        _, wrong = self.attempt(library)
+        before, after = self.library, library
+        for change in advice.changes:
+            name = change.model.name
+            mine = edited(after.model(name), change, before.model(name))
+            before, after = changed(before, change), changed(after, replace(change, model=mine))
+        return self._mended(after, wrong)
 
     def _groups(self, library: Library, suspects: Sequence[str]) -> Iterator[list[Change]]:
         """Changes of one kind to one model, least first; kinds in the order of their price."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from llmgen.budget.model import ServerSettings
 from llmgen.config.tables.models import GENERATES
@@ -199,3 +199,32 @@ def _contexts(model: Model, library: Library) -> Iterator[Change]:
             now, then = (show_count(item // slots) for item in (model.settings.ctx_size, size))
             changed = _changed(model, settings, replace(model.open, ctx_size=False))
             yield Change((("ctx_size", str(size)),), changed, f"{then} instead of {now} of context")
+
+
+def closed(model: Model, settings: ServerSettings) -> Model:
+    """The model with nothing open, as the planner settled it."""
+    return replace(model, settings=settings, open=Open())
+
+
+def edited(model: Model, change: Change, before: Model) -> Model:
+    """The model of llm.toml with a change that was found for its closed form ``before``.
+
+    What the change touches is taken over, what else is open stays open.
+    """
+    after = change.model
+    moved = {
+        item.name: getattr(after.settings, item.name)
+        for item in fields(ServerSettings)
+        if getattr(after.settings, item.name) != getattr(before.settings, item.name)
+    }
+    keys = {key for key, _ in change.edits}
+    still = {
+        item.name: type(getattr(model.open, item.name))()
+        for item in fields(Open)
+        if item.name in keys
+    }
+    return replace(
+        after,
+        settings=replace(model.settings, **moved),
+        open=replace(model.open, **still),
+    )

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from llmgen.errors import Diagnostic, PlanError, Severity
 from llmgen.library import Library, Model
 from llmgen.plan import command
-from llmgen.plan.advise import Adviser, Tried
+from llmgen.plan.advise import Advice, Adviser, Tried
+from llmgen.plan.changes import closed
 from llmgen.plan.derive import SYMBOLIC_SINCE, groups, matrix, router
 from llmgen.plan.model import Engine, Headroom, Keep, Placement, Plan, Pool, Router, State
 from llmgen.plan.ports import ports
@@ -80,23 +81,36 @@ def _findings(
     library: Library, numbers: Stack, weigh: Scale, settled: Mapping[str, Settled]
 ) -> list[Diagnostic]:
     """What does not fit, with changes that do: each is planned before it is told."""
+    found = _broken(library, numbers)
+    told = [*router_findings(numbers, _router(library, numbers), _preloaded(library))]
+    told += [contradiction(item) for item in found if item.quarrel]
+    for place, item in enumerate(item for item in found if not item.quarrel):
+        advice = _advice(library, item, weigh, settled) if place < ADVISED else []
+        told.append(shortage(item, weigh, numbers, settled, advice))
+    return told
+
+
+def _advice(
+    library: Library, item: Broken, weigh: Scale, settled: Mapping[str, Settled]
+) -> list[Advice]:
+    """Changes that mend it: sought with all other values fixed, then planned with them open."""
 
     def attempt(other: Library) -> Tried:
         again = weigh.of(other)
         tried = _stack(other, again, settle(other, again))
         return tried, frozenset(item.identity for item in _broken(other, tried))
 
-    found = _broken(library, numbers)
-    told = [*router_findings(numbers, _router(library, numbers), _preloaded(library))]
-    for place, item in enumerate(found):
-        if item.quarrel:
-            told.append(contradiction(item))
-            continue
-        suspects = (*numbers.always, *item.requirement.models)
-        adviser = Adviser(library, item.pool, item.requirement.key, attempt)
-        advice = adviser.advise(suspects) if place < ADVISED else []
-        told.append(shortage(item, weigh, numbers, settled, advice))
-    return told
+    fixed = replace(
+        library,
+        models=tuple(closed(model, settled[model.name].settings) for model in library.models),
+    )
+    adviser = Adviser(fixed, item.pool, item.requirement.key, attempt)
+    suspects = [
+        model.name
+        for model in library.models
+        if model.keep is Keep.ALWAYS or model.name in item.requirement.models
+    ]
+    return [advice for advice in adviser.advise(suspects) if adviser.holds(advice, library)]
 
 
 def _router(library: Library, numbers: Stack) -> Router | None:
