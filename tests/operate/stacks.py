@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import readers
@@ -52,8 +58,10 @@ aliases = ["gpt-one"]
 model = "c.gguf"
 [models.three]
 model = "d.gguf"
+[models.four]
+model = "e.gguf"
 """
-FILES = ("a", "b", "c", "d")
+FILES = ("a", "b", "c", "d", "e")
 
 
 def free_ports(count):
@@ -69,7 +77,7 @@ def free_ports(count):
     raise RuntimeError("no free ports")
 
 
-def write_stack(folder: Path, *, seen_as=None, extra="", **settings) -> dict:
+def write_stack(folder: Path, *, seen_as=None, extra="", changed=(), **settings) -> dict:
     """Models, llm.toml and llm.lock in ``folder``; the values that were filled in."""
     ports = free_ports(12)
     values = {
@@ -90,8 +98,53 @@ def write_stack(folder: Path, *, seen_as=None, extra="", **settings) -> dict:
         path = folder / "models" / f"{name}.gguf"
         if not path.exists():
             write_llama(path, seed=seed)
-    (folder / "llm.toml").write_text(TEXT.format(**values) + extra)
+    text = TEXT.format(**values) + extra
+    for old, new in changed:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "llm.toml").write_text(text)
     names = [f"{name}.gguf" for name in FILES]
     entries = {f"file:{name}": Entry(read_model(folder / "models" / name, name)) for name in names}
     write_lock(folder / "llm.lock", Lock(entries))
     return values
+
+
+class Foreground:
+    """The stack, up in the foreground of a process of its own."""
+
+    def __init__(self, folder, *, around=(), **settings):
+        self.folder, self.values = folder, write_stack(folder, **settings)
+        self.log = (folder / "up.log").open("wb")
+        words = [*self.words(), "up", "--foreground"]
+        self.process = subprocess.Popen([*around, *words], stdout=self.log, stderr=self.log)
+        self.until(lambda: self.get(self.values["always"], "/health"))
+        self.until(lambda: self.get(self.values["swap"], "/v1/models"))
+
+    def words(self):
+        return [sys.executable, "-m", "llmgen", "-c", str(self.folder / "llm.toml")]
+
+    def llmgen(self, *words, code=0):
+        done = subprocess.run([*self.words(), *words, "--json"], capture_output=True, check=False)
+        found = json.loads(done.stdout)
+        assert found["exit_code"] == code, found["diagnostics"]
+        return found["data"]
+
+    def get(self, port, path):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as got:
+                return got.read()
+        except OSError:
+            return None
+
+    def until(self, true, seconds=60):
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end
+            assert self.process.poll() is None, (self.folder / "up.log").read_text()
+            time.sleep(0.1)
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        code = self.process.wait(60)
+        self.log.close()
+        return code, (self.folder / "up.log").read_text()

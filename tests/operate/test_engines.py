@@ -7,53 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 
 import pytest
-from stacks import write_stack
+from stacks import Foreground, write_stack
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap")]
-
-
-class Foreground:
-    """The stack, up in the foreground of a process of its own."""
-
-    def __init__(self, folder, **settings):
-        self.folder, self.values = folder, write_stack(folder, **settings)
-        self.log = (folder / "up.log").open("wb")
-        words = [*self.words(), "up", "--foreground"]
-        self.process = subprocess.Popen(words, stdout=self.log, stderr=self.log)
-        self.until(lambda: self.get(self.values["always"], "/health"))
-        self.until(lambda: self.get(self.values["swap"], "/v1/models"))
-
-    def words(self):
-        return [sys.executable, "-m", "llmgen", "-c", str(self.folder / "llm.toml")]
-
-    def llmgen(self, *words, code=0):
-        done = subprocess.run([*self.words(), *words, "--json"], capture_output=True, check=False)
-        found = json.loads(done.stdout)
-        assert found["exit_code"] == code, found["diagnostics"]
-        return found["data"]
-
-    def get(self, port, path):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as got:
-                return got.read()
-        except OSError:
-            return None
-
-    def until(self, true, seconds=60):
-        end = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < end
-            assert self.process.poll() is None, (self.folder / "up.log").read_text()
-            time.sleep(0.1)
-
-    def end(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        code = self.process.wait(60)
-        self.log.close()
-        return code, (self.folder / "up.log").read_text()
 
 
 @pytest.fixture(scope="module", params=["llama_swap", "router"])

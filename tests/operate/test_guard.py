@@ -1,0 +1,194 @@
+"""guard in a memory-limited cgroup: pinned and busy stay, the longest idle model goes."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from stacks import Foreground, write_stack
+
+from llmgen.operate.evict import Candidate, first, verdicts
+from llmgen.operate.pressure import of_mac, of_psi, of_usage
+
+V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+# Its answers never end.
+BUSY = 'model = "c.gguf"\ncontext_shift = true'
+
+
+def candidate(model, idle, *, busy=False, state="ready"):
+    return Candidate(model, state, busy, idle)
+
+
+def test_longest_idle_goes_first():
+    found = [candidate("new", 100), candidate("old", 300), candidate("mid", 200)]
+    assert first(verdicts(found, (), 60)) == "old"
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (candidate("x", 999, busy=True), "busy"),
+        (candidate("x", 999, state="starting"), "starting"),
+        (candidate("x", 59), "idle for 59 s, less than 60 s"),
+        (candidate("x", None), "its idle time is not known"),
+    ],
+)
+def test_model_that_stays_says_why(found, why):
+    (only,) = verdicts([found], (), 60)
+    assert (only.may_go, only.why) == (False, why)
+
+
+def test_pinned_never_goes():
+    (only,) = verdicts([candidate("x", 999)], {"x"}, 0)
+    assert (only.may_go, only.why) == (False, "pinned")
+
+
+def test_readings_say_when_memory_is_short():
+    assert of_usage("cgroup", 90, 100, 90).is_short
+    assert not of_usage("cgroup", 89, 100, 90).is_short
+    assert of_psi("host", "some avg10=12.50 avg60=1 avg300=0 total=1\nfull avg10=0").is_short
+    assert not of_psi("host", "some avg10=0.50 avg60=99 avg300=0 total=1\n").is_short
+    assert of_psi("host", "") is None
+    assert [of_mac(level).is_short for level in (1, 2, 4)] == [False, False, True]
+
+
+class Limited:
+    """A memory cgroup of either version for the stack's processes."""
+
+    def __init__(self):
+        is_v1 = V1.is_dir()
+        top = V1 if is_v1 else V2
+        self.path = top / f"llmgen-guard-{os.getpid()}"
+        self.limit = self.path / ("memory.limit_in_bytes" if is_v1 else "memory.max")
+        self.usage = self.path / ("memory.usage_in_bytes" if is_v1 else "memory.current")
+        self.is_v1 = is_v1
+        self.path.mkdir()
+
+    @property
+    def around(self):
+        return ["sh", "-c", f'echo $$ > {self.path}/cgroup.procs; exec "$@"', "sh"]
+
+    def kept(self):
+        rows = dict(line.split() for line in (self.path / "memory.stat").read_text().splitlines())
+        name = "total_inactive_file" if self.is_v1 else "inactive_file"
+        return int(self.usage.read_text()) - int(rows[name])
+
+    def press(self):
+        """Set a limit of which the processes hold a little more than the threshold."""
+        self.limit.write_text(str(int(self.kept() / 0.78)))
+
+    def relax(self):
+        self.limit.write_text("-1" if self.is_v1 else "max")
+
+    def end(self):
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            try:
+                self.path.rmdir()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+
+
+@pytest.fixture
+def limited():
+    if os.geteuid() != 0:
+        pytest.skip("needs root to make a cgroup")
+    if psutil.virtual_memory().percent > 70:
+        pytest.skip("this machine's own memory is short")
+    try:
+        made = Limited()
+    except OSError as error:
+        pytest.skip(f"no memory cgroup can be made: {error}")
+    if not made.limit.exists():
+        made.end()
+        pytest.skip("no memory controller for cgroups here")
+    yield made
+    made.end()
+
+
+def ask(stack, model, tokens=2):
+    body = {"model": model, "prompt": "a", "n_predict": tokens, "stream": True, "ignore_eos": True}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{stack.values['swap']}/v1/completions",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    return urllib.request.urlopen(request, timeout=60)
+
+
+@pytest.mark.reader("llama-server")
+@pytest.mark.reader("llama-swap")
+@pytest.mark.parametrize("engine", ["llama_swap", "router"])
+def test_oldest_idle_model_goes_and_pinned_and_busy_stay(tmp_path, limited, engine):
+    more = "[guard]\nthreshold = 75\nmin_idle = 0\n"
+    # Router mode pins nothing, and llm.toml says so.
+    pinned = ["one"] if engine == "llama_swap" else []
+    changed = [('aliases = ["gpt-one"]', "pin = true")] if pinned else []
+    changed += [('model = "c.gguf"', BUSY)]
+    stack = Foreground(
+        tmp_path, around=limited.around, on_demand=engine, extra=more, changed=changed
+    )
+    try:
+        _check(stack, limited, pinned)
+    finally:
+        limited.relax()
+        stack.end()
+
+
+def _check(stack, limited, pinned):
+    for model in (*pinned, "three", "four"):
+        ask(stack, model).read()
+        stack.llmgen("guard")
+    with ask(stack, "two", -1) as busy:
+        busy.readline()
+        reading = threading.Thread(target=_read, args=(busy,), daemon=True)
+        reading.start()
+        assert stack.llmgen("guard")["unloaded"] == []
+        limited.press()
+        planned = stack.llmgen("guard", "--dry-run")
+        assert (planned["would_unload"], planned["unloaded"]) == ("three", [])
+        done = stack.llmgen("guard")
+        why = {row["model"]: row["why"] for row in planned["models"]}
+        assert why["two"] == "busy"
+        assert [why[name] for name in pinned] == ["pinned" for _ in pinned]
+        assert done["unloaded"][:1] == ["three"]
+        limited.press()
+        stack.llmgen("guard")
+        limited.press()
+        done = stack.llmgen("guard")
+        assert (done["short"], done["unloaded"]) == (True, [])
+        assert {row["model"] for row in done["models"]} == {*pinned, "two"}
+
+
+def _read(stream):
+    try:
+        while stream.read(4096):
+            pass
+    except (OSError, ValueError, AttributeError):
+        return
+
+
+@pytest.mark.reader("llama-server")
+@pytest.mark.reader("llama-swap")
+@pytest.mark.parametrize(("cache", "may_start"), [("0", True), ("20TiB", False)])
+def test_gate_asks_whether_the_memory_is_there(tmp_path, cache, may_start):
+    changed = [
+        ("cache_ram = 0", f'cache_ram = "{cache}"'),
+        ('memory = "16GiB"', 'memory = "999TiB"'),
+    ]
+    write_stack(tmp_path, changed=changed)
+    words = [sys.executable, "-m", "llmgen", "-c", tmp_path / "llm.toml"]
+    done = subprocess.run(
+        [*words, "guard", "--gate", "one", "--json"], capture_output=True, check=False
+    )
+    found = json.loads(done.stdout)
+    assert found["data"] == {"may_start": may_start}, found
+    assert done.returncode == (0 if may_start else 1)
