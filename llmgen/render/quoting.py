@@ -60,11 +60,6 @@ def number(value: float) -> str:
     return text
 
 
-def json_text(value: object) -> str:
-    """Write compact JSON in ASCII, keys in the order given; for values within command lines."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
 def words(argv: Iterable[str]) -> str:
     """Join words for llama-swap's POSIX splitter (and a shell): one line, double quotes at need."""
     return " ".join(word(item) for item in argv)
