@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from llmgen.budget.borrowed import fetched_caches
 from llmgen.budget.builds import DEFAULT, OLDEST, build_warning
 from llmgen.budget.cache import CacheSettings, Share, context_shares
 from llmgen.budget.compute import (
-    Run,
-    Stage,
-    Work,
     device_compute,
     host_only_compute,
     output_compute,
@@ -36,6 +34,7 @@ from llmgen.budget.placement import Placement, place_layers
 from llmgen.budget.projector import projector_memory
 from llmgen.budget.settings import check_cache_types, flash_attention
 from llmgen.budget.weights import Weights, weights
+from llmgen.budget.work import Run, Stage, Work
 from llmgen.facts.model import GgufFacts
 
 Buffers: TypeAlias = dict[str, Stage]
@@ -203,7 +202,9 @@ def _compute(item: Context) -> Buffers:
     for device in item.placement.devices:
         if device in busy:
             later = HOST in item.placement.layers or (not piped and device != busy[0])
-            found[device] = device_compute(item.work, _run(item, device, later=later))
+            stage = device_compute(item.work, _run(item, device, later=later))
+            lent = fetched_caches(item.work, item.placement, device, piped=piped)
+            found[device] = Stage(stage.what, stage.bytes + lent)
         elif device == item.placement.output:
             found[device] = output_compute(item.work)
     return _with_copies(item.work, found) if piped else found

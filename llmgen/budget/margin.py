@@ -15,7 +15,7 @@ _COPIED_EXPERTS = 2
 
 def margin(memory: DeviceMemory, copied_expert: int = 0) -> int:
     """Bytes to keep free beside ``memory``; ``copied_expert`` is the largest one on the host."""
-    if not memory.compute:
+    if not memory.total:
         return 0
     copied = 0 if memory.device == HOST else _COPIED_EXPERTS * copied_expert
     return memory.compute * _OF_COMPUTE_PERCENT // 100 + _ABSOLUTE + copied

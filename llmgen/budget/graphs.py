@@ -1,0 +1,37 @@
+"""How architectures' graphs differ where it moves the size of a compute buffer.
+
+Read in ``src/models/`` of b11434, and settled by what the program reserves for published shapes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from llmgen.budget.architectures import Family
+
+# Feed-forward blocks without a gate, normed at their end.
+UNGATED_ENCODERS: Final = ("bert",)
+# Streams more than when everything is offloaded, where it is not one less.
+PARTIAL_EXPERTS: Final = {"qwen3moe": 2, "gpt-oss": 1, "minimax-m2": 9}
+UNGATED_EXPERTS: Final = ("nemotron_h_moe",)
+# Attention and feed-forward read the same input, so the output of one waits for the other.
+PARALLEL: Final = ("command-r", "cohere2", "cohere2moe", "falcon", "phi2", "gptj", "plamo")
+# Queries of their widest layers end in the place of an input: fused or recurrent.
+NARROW: Final = ("phi3", "qwen35", "lfm2", "lfm2moe", "granitehybrid")
+# Encoders with windowed and full layers.
+TWO_MASKS: Final = ("gemma-embedding", "modern-bert")
+# Four positions for each token (M-RoPE).
+FOUR_POSITIONS: Final = (
+    *("qwen2vl", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen4exp"),
+    *("glm4", "paddleocr", "hunyuan_vl", "ernie4_5-moe"),
+)
+# Streams on a device that has nothing but the output: their last layer hands over every token.
+OUTPUT_STREAMS: Final = {
+    **{"gpt-oss": 6, "gemma3n": 10, "mamba": 2},
+    **{"qwen3next": 3, "nemotron_h": 3, "nemotron_h_moe": 3},
+}
+# Residual streams that the copies keep alive, on the first device and on later ones.
+COPIED_STREAMS: Final = {Family.ENCODER: (11, 3), Family.RECURRENT: (21, 24)}
+# Beside attention (Falcon-H1), longer micro-batches than this keep more of a scan alive.
+SHORT_SCAN: Final = 512
+GATED_DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")

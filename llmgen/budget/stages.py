@@ -1,0 +1,212 @@
+"""The sets of activations that can be the largest in the worst graph of a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmgen.budget.architectures import Family, Recurrent, State
+from llmgen.budget.builds import Rule
+from llmgen.budget.graphs import (
+    GATED_DELTA,
+    NARROW,
+    PARALLEL,
+    SHORT_SCAN,
+    UNGATED_ENCODERS,
+    UNGATED_EXPERTS,
+)
+from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.rows import F32, row_bytes
+from llmgen.budget.work import Run, Stage, Work
+
+
+def stages(work: Work, run: Run) -> Iterator[Stage]:
+    """Everything that can be the largest set."""
+    base = work.mask + _front(work, run)
+    if run.output and work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
+        every = Rule.LOGITS_FOR_MICRO_BATCH in work.model.build
+        rows = F32 * (work.counts.ubatch if every else work.counts.outputs)
+        yield Stage("logits", _beside_logits(work, base) + rows * work.model.vocabulary)
+    fetched = 0 if work.kv_offload or not work.model.rules.has_cache else _fetched_cache(work)
+    yield from feed_forward(work, base + max(0, fetched - work.stream), run)
+    if fetched:
+        queries = work.query * (2 if work.query > work.stream else 1)
+        yield Stage("fetched cache", base + fetched + queries)
+    yield _attention(work, base)
+    yield from _recurrent(work, base)
+
+
+def _beside_logits(work: Work, base: int) -> int:
+    """What is alive beside the logits."""
+    if not work.mixed:
+        return work.stream
+    if work.model.name in PARALLEL:
+        return base - work.stream
+    return base + (9 * work.stream if work.input_stream > work.stream else 0)
+
+
+def _is_pooled(work: Work) -> bool:
+    """Some embedding servers have no logits in their graph."""
+    if not work.embeds:
+        return False
+    last = Rule.POOLED_WITHOUT_LOGITS in work.model.build and work.pooling in (
+        *("cls", "last", "rank"),
+    )
+    return last or Rule.EMBEDS_WITHOUT_LOGITS in work.model.build
+
+
+def _front(work: Work, run: Run) -> int:
+    """Residual streams and their inputs, which stay while a block computes."""
+    streams, deep = 4 * work.stream, 16 * work.stream
+    if not work.mixed:
+        streams, deep = _older_front(work), 3 * work.stream
+    if work.model.name in UNGATED_ENCODERS:
+        streams = (3 if Rule.ENCODER_STREAM in work.model.build else 2) * work.stream
+    elif work.model.name in PARALLEL:
+        streams += work.stream
+    if work.input_stream == work.stream or run.partial:
+        deep = 0  # rows of later layers are read where the first layers run
+    return streams + work.layer_inputs + deep
+
+
+def _older_front(work: Work) -> int:
+    """Before batches could mix tokens and embeddings, one input less stayed."""
+    model = work.model
+    if model.mla:
+        return 3 * work.stream
+    if model.rules.family is Family.RECURRENT:
+        return 4 * work.stream
+    if model.name in NARROW or model.rules.family is Family.ENCODER:
+        return 2 * work.stream
+    if model.name in GATED_DELTA:
+        return 3 * work.stream
+    return 2 * work.stream + min(work.query, 2 * work.stream)
+
+
+def _fetched_cache(work: Work) -> int:
+    """K and V of one layer for the whole cache, copied from the host to where attention runs."""
+    model, counts = work.model, work.counts
+    largest = 0
+    for layer in range(model.owners):
+        windowed = model.windows.layers[layer]
+        cells = (counts.window_cells if windowed else counts.cells) * counts.streams
+        row = row_bytes(work.type_k, model.key_width(layer))
+        if not model.mla:
+            row += row_bytes(work.type_v, model.value_width(layer))
+        largest = max(largest, row * cells)
+    return largest
+
+
+def feed_forward(work: Work, base: int, run: Run) -> Iterator[Stage]:
+    model, column = work.model, work.column
+    used = model.header.most("expert_used_count")
+    dense = max(model.feed_forward, default=0)
+    if dense and (not used or _has_dense_layers(model)):
+        copies = 1 if model.name in UNGATED_ENCODERS else 3
+        yield Stage("feed-forward", base + copies * dense * column)
+    if used:
+        hidden = used * (model.header.most("expert_feed_forward_length") or dense)
+        output = used * model.embedding
+        if not run.experts:
+            yield Stage("experts", base + output * column)
+            return
+        if model.name in UNGATED_EXPERTS:
+            yield Stage("experts", base + (hidden + output) * column + work.stream)
+            return
+        # The outputs take the place of the two inputs of the gate where they fit into it.
+        gathered = 3 * hidden + (output if output > 2 * hidden else 0)
+        shared = work.stream if model.name == "llama4" else 0
+        yield Stage("experts", base + gathered * column + shared)
+
+
+def _has_dense_layers(model: Hyperparameters) -> bool:
+    if model.name == "llama4":
+        return model.header.count("interleave_moe_layer_step", 1) > 1
+    return model.name == "gemma4" or model.header.count("leading_dense_block_count") > 0
+
+
+def _attention(work: Work, base: int) -> Stage:
+    model = work.model
+    heads = max(model.heads, default=0)
+    if not work.flash:
+        return Stage("attention scores", base + _unfused(work, heads))
+    if not model.mla:
+        return Stage("attention", base + max(3 * work.query, _cast_cache(work)))
+    # Query, its rotated part, its absorbed part, and both parts joined.
+    latent = model.header.count("attention.kv_lora_rank", 512)
+    rotated = model.key_length - latent
+    width = model.header.count("attention.key_length_mla") + rotated + latent + model.key_length
+    return Stage("latent attention", base + heads * width * work.column)
+
+
+def _cast_cache(work: Work) -> int:
+    """Flash attention reads f32 rows through an f16 copy of one layer's whole cache."""
+    model, cells = work.model, work.counts.cells * work.counts.streams
+    rows = 0
+    if not model.rules.has_cache:
+        return 0
+    for cache_type, width in ((work.type_k, model.key_width), (work.type_v, model.value_width)):
+        if cache_type == "f32":
+            rows += max(map(width, range(model.layers)), default=0)
+    return 2 * rows * cells
+
+
+def _unfused(work: Work, heads: int) -> int:
+    """Scores of every head for the whole cache, and the rows beside them."""
+    model, counts = work.model, work.counts
+    cells = counts.ubatch if model.rules.family is Family.ENCODER else counts.cells
+    scores = cells * heads * work.column if work.mask else 0
+    if model.mla:
+        latent = model.header.count("attention.kv_lora_rank", 512)
+        rows = heads * (model.header.count("attention.key_length_mla") + model.key_length + latent)
+        return scores + rows * work.column
+    query = work.query
+    if query > work.stream:
+        query += query * (2 if model.name in GATED_DELTA else 1)
+    if model.name in PARALLEL:
+        query -= 2 * work.stream
+    return scores + query
+
+
+def _recurrent(work: Work, base: int) -> Iterator[Stage]:
+    """State before and after, for every slot, beside the projections of one layer."""
+    model, slots = work.model, work.counts.slots
+    if not any(model.recurrent) or not model.rows.state:
+        return
+    width = _projected(model)
+    if model.name == "falcon-h1" and work.counts.ubatch > SHORT_SCAN:
+        width += 10 * model.header.count("ssm.inner_size")
+    states = 2 * F32 * model.rows.state * slots
+    yield Stage("recurrent state", base + states + width * work.column)
+
+
+def _projected(model: Hyperparameters) -> int:
+    """Elements for each token that are alive around a state update."""
+    inner, groups = model.header.count("ssm.inner_size"), model.header.count("ssm.group_count")
+    convolved = inner + 2 * groups * model.header.count("ssm.state_size")
+    match model.rules.state:
+        case State.SSM_UNGROUPED:
+            return 4 * inner
+        case State.SSM if model.rules.recurrent is Recurrent.INTERVAL:
+            return 3 * inner + convolved
+        case State.SSM:
+            return (6 if model.name in UNGATED_EXPERTS else 4) * inner + convolved
+        case State.KDA:
+            heads = max(model.heads)
+            return 13 * heads * model.header.count("kda.head_dim") // 2
+        case _:
+            return 4 * model.embedding
+
+
+def kept(work: Work) -> int:
+    """What stays alive through all stages."""
+    if work.model.name == "gemma3n":
+        return 5 * work.stream  # altup keeps several residual streams
+    if Rule.UNFUSED_INDEXER in work.model.build:
+        heads = work.model.header.count("attention.indexer.head_count")
+        return 2 * heads * work.counts.cells * work.column
+    if work.indexed:
+        # Scores of every indexer head for the cells it picks, and of the sum for all cells.
+        heads = work.model.header.count("attention.indexer.head_count")
+        picked = min(work.counts.cells, work.model.header.count("attention.indexer.top_k"))
+        return (heads * picked + work.counts.cells * 3 // 2) * work.column
+    return 0

@@ -1,0 +1,132 @@
+"""One graph to reserve memory for: a model, its counts, and the sizes that it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from llmgen.budget.architectures import Family
+from llmgen.budget.builds import Rule
+from llmgen.budget.geometry import Geometry
+from llmgen.budget.graphs import FOUR_POSITIONS, TWO_MASKS
+from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.rows import F32, padded
+
+
+class Stage(NamedTuple):
+    """Activations that are alive together, with the bytes that they take."""
+
+    what: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One graph: a model, its counts, and which kernels it uses."""
+
+    model: Hyperparameters
+    counts: Geometry
+    flash: bool
+    # Whether the cache is where the layers are, and the types of its rows.
+    kv_offload: bool = True
+    type_k: str = "f16"
+    type_v: str = "f16"
+    # Whether every token is an output, and how a server pools embeddings.
+    embeds: bool = False
+    pooling: str = ""
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the graph has inputs for batches of tokens and embeddings."""
+        return Rule.MIXED_BATCH in self.model.build
+
+    @property
+    def column(self) -> int:
+        """Bytes of one f32 element for each token of the micro-batch."""
+        return F32 * self.counts.ubatch
+
+    @property
+    def stream(self) -> int:
+        """The residual stream."""
+        return self.model.embedding * self.column
+
+    @property
+    def input_stream(self) -> int:
+        """The input's rows: some vision models put those of later layers behind them."""
+        return self.stream * (1 + self.model.header.count("n_deepstack_layers"))
+
+    @property
+    def query(self) -> int:
+        """The widest query of any layer."""
+        return max(map(self._query_width, range(self.model.layers)), default=0) * self.column
+
+    def _query_width(self, layer: int) -> int:
+        model = self.model
+        windowed = model.windows.layers[layer]
+        return model.heads[layer] * (model.key_length_window if windowed else model.key_length)
+
+    @property
+    def mask(self) -> int:
+        """The attention masks: one row of cells for each token, full and windowed."""
+        counts = self.counts
+        if self.model.rules.family is Family.ENCODER:
+            masks = 2 if self.model.name in TWO_MASKS else 1
+            return masks * counts.ubatch * counts.ubatch * (2 if self.flash else 4)
+        cells = (counts.cells if self._has_full_layer() else 0) + counts.window_cells
+        return cells * counts.ubatch * (2 if self.flash else 4)
+
+    def _has_full_layer(self) -> bool:
+        model = self.model
+        if not model.rules.has_cache:
+            return False
+        return any(
+            heads and not windowed and (not state or model.name == "falcon-h1")
+            for heads, windowed, state in zip(
+                model.kv_heads, model.windows.layers, model.recurrent, strict=True
+            )
+        )
+
+    @property
+    def layer_inputs(self) -> int:
+        """Per-layer embeddings of Gemma 3n and 4, all layers at once."""
+        default = 256 if self.model.name == "gemma3n" else 0
+        width = self.model.header.count("embedding_length_per_layer_input") or default
+        return width * self.model.layers * self.column
+
+    @property
+    def indexed(self) -> bool:
+        """Whether scores of a lightning indexer are alive."""
+        return self.model.mla and bool(self.model.indexer_width)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a device runs beside attention: the ``output``, and ``experts`` that it holds itself.
+
+    ``partial`` says that the first layers are the host's.
+    """
+
+    output: bool = True
+    experts: bool = True
+    partial: bool = False
+
+
+def input_rows(work: Work) -> int:
+    """Positions, cache indices and output rows: a few columns of integers."""
+    model = work.model
+    columns = 6 if model.name in FOUR_POSITIONS else 3
+    columns -= 0 if work.mixed else 3
+    if model.rules.has_cache and model.rules.family is not Family.RECURRENT:
+        columns += _cache_indices(work) * (2 if model.windows.used else 1)
+    elif model.rules.family is Family.ENCODER:
+        columns = 2
+    return columns * work.column + padded(F32 * work.counts.outputs, 32)
+
+
+def _cache_indices(work: Work) -> int:
+    """Where rows go in the cache, 64 bits each; without flash attention, each element of V."""
+    if work.model.mla:
+        return 2
+    if work.flash:
+        return 4
+    return 2 + 2 * max(map(work.model.value_width, range(work.model.layers)))
