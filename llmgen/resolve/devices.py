@@ -22,9 +22,11 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
                     (*key, index),
                     hint=f"devices are {', '.join(known)}" if known else "it has no devices",
                 )
+    usual = _named(config.defaults) or known
+    yield from _split(("defaults",), config.defaults, usual)
     for name, table in config.models.items():
         if table.enable:
-            yield from _split(name, table, _named(table) or _named(config.defaults) or known)
+            yield from _split(("models", name), table, _named(table) or usual)
 
 
 def _lists(config: Config) -> Iterator[tuple[KeyPath, str, Sequence[str]]]:
@@ -40,12 +42,12 @@ def _named(table: Model | Defaults) -> Sequence[str]:
     return table.device if isinstance(table.device, tuple) else ()
 
 
-def _split(name: str, table: Model, devices: Sequence[str]) -> Iterator[Diagnostic]:
+def _split(key: KeyPath, table: Model | Defaults, devices: Sequence[str]) -> Iterator[Diagnostic]:
     shares = table.tensor_split if isinstance(table.tensor_split, tuple) else ()
     if shares and len(shares) != len(devices):
         yield Diagnostic(
             "models.split-shares",
-            f"`tensor_split` of `{name}`: {len(shares)} shares for {len(devices)} devices",
-            ("models", name, "tensor_split"),
+            f"`tensor_split` of `{key[-1]}`: {len(shares)} shares for {len(devices)} devices",
+            (*key, "tensor_split"),
             hint="one share for each device",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
 from llmgen.config.tables.models import GENERATES, Model, Source
 from llmgen.errors import Diagnostic, Severity
@@ -18,12 +19,35 @@ def findings(config: Config, machine: Machine, build: int) -> Iterator[Diagnosti
     """All that is wrong (errors) or doubtful (warnings) between the tables."""
     yield from names.findings(config)
     yield from exposure(config)
+    yield from _versions(config)
     yield from devices.findings(config, machine)
     for name, table in config.models.items():
         if table.enable:
             yield from _source(name, table)
             yield from _options(name, table, build)
             yield from _services(name, table, config)
+
+
+def _versions(config: Config) -> Iterator[Diagnostic]:
+    edition = EDITIONS[config.edition]
+    aimed = (
+        ("llama.cpp build", config.llama_cpp.build, edition.builds, ("llama_cpp", "build")),
+        (
+            "llama-swap version",
+            config.targets.llama_swap.version,
+            edition.swap_versions,
+            ("targets", "llama_swap", "version"),
+        ),
+    )
+    for what, number, (first, last), key in aimed:
+        if number is not None and not first <= number <= last:
+            yield Diagnostic(
+                "config.untested-version",
+                f"{what} {number} is outside what llmgen was tested with: {first} to {last}",
+                key,
+                hint="`llmgen doctor` compares what is generated with the program on the machine",
+                severity=Severity.WARNING,
+            )
 
 
 def _source(name: str, table: Model) -> Iterator[Diagnostic]:

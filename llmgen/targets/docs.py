@@ -94,7 +94,10 @@ def _names(plan: Plan) -> Iterator[tuple[str, str, str]]:
 def _kind(model: Model, name: str) -> str:
     if name == model.name:
         return "model"
-    return "alias" if name in model.aliases else "variant"
+    if name in model.aliases:
+        return "alias"
+    told = model.variants[name].description if name in model.variants else ""
+    return f"variant: {told}" if told else "variant"
 
 
 def _fronts(plan: Plan) -> Iterator[dict[str, object]]:

@@ -74,6 +74,8 @@ _URL = rf"^https?://{_HOST}(?::{_PORT})?(?:/[A-Za-z0-9._~/-]*)?$"
 _ADDRESS = r"^[0-9A-Za-z.:\[\]-]+$"
 _ORIGIN = r"^(\*|https?://[A-Za-z0-9.:\[\]*-]+)$"
 _DEVICE = r"^[0-9A-Za-z._:\[\]-]*$"
+# llama-server separates pairs with commas.
+_OVERRIDE = r"^[^\x00-\x20,=\x7f\u0085\u2028\u2029]+=[0-9A-Za-z._:\[\]-]+$"
 
 # What a text must be like, in words, for whoever wrote another one.
 FORMS: Final = {
@@ -86,6 +88,7 @@ FORMS: Final = {
     _URL: "a URL like `http://127.0.0.1:8080`, without user or query",
     _ADDRESS: "an address like `127.0.0.1`",
     _ORIGIN: "`*` or an origin like `https://example.org`",
+    _OVERRIDE: "`PATTERN=BUFFER`, without spaces and commas",
     _DEVICE: "a device name as `llama-server --list-devices` prints it",
 }
 
@@ -102,6 +105,7 @@ HostPort: TypeAlias = Annotated[str, Field(pattern=_HOST_PORT)]
 Url: TypeAlias = Annotated[str, Field(pattern=_URL)]
 Address: TypeAlias = Annotated[str, Field(pattern=_ADDRESS)]
 Origin: TypeAlias = Annotated[str, Field(pattern=_ORIGIN)]
+Override: TypeAlias = Annotated[str, Field(pattern=_OVERRIDE)]
 DeviceName: TypeAlias = Annotated[str, Field(pattern=_DEVICE)]
 
 

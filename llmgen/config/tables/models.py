@@ -13,6 +13,7 @@ from llmgen.config.tables.base import (
     HostPort,
     Line,
     ModelName,
+    Override,
     Port,
     Seconds,
     Secret,
@@ -117,7 +118,7 @@ class ServerOptions(Table):
     """Layers whose experts stay on the host (`--n-cpu-moe`); `"auto"`: as few as fit."""
     cpu_moe: bool | None = None
     """All experts stay on the host (`--cpu-moe`)."""
-    override_tensor: tuple[Text, ...] | None = None
+    override_tensor: tuple[Override, ...] | None = None
     """`PATTERN=BUFFER` pairs (`--override-tensor`); buffers are `CPU` and device names."""
     device: tuple[Text, ...] | Literal["auto"] | None = None
     """Devices that hold the model, in [hardware]'s order: `["gpu0"]`, or `"auto"`."""
