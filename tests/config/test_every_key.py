@@ -1,0 +1,157 @@
+"""Each key of llm.toml does something: every_key.txt sets each once, and the output must move."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from making import facts
+from pydantic import BaseModel
+
+from llmgen.artifacts import Tree
+from llmgen.config.load import load, overlay
+from llmgen.config.model import Config
+from llmgen.config.source import parse
+from llmgen.errors import LlmgenError
+from llmgen.plan.place import place
+from llmgen.render.environment import make_render
+from llmgen.resolve import references, resolve
+from llmgen.targets import TARGETS
+
+BASE = """
+edition = 1
+[hardware]
+os = "linux"
+backend = "cuda"
+memory = "64GiB"
+reserve = "2GiB"
+devices = [{ memory = "24GiB" }, { memory = "24GiB" }]
+[paths]
+home = "/home/llm"
+[models.a]
+model = "a.gguf"
+ctx_size = "8K"
+[models.b]
+model = "b.gguf"
+ctx_size = "4K"
+variants.bv.params = { temperature = 0.5 }
+[models.e]
+model = "e.gguf"
+role = "embedding"
+[external.x]
+endpoint = "http://127.0.0.1:9999"
+[gateway]
+envoy.enable = true
+litellm.enable = true
+"""
+# Free names: [models.NAME] stands for every model, and so on.
+NAMES = {"models": "b", "external": "x", "variants": "bv"}
+# Keys that move nothing in a tree of small models on a large machine, and why.
+ELSEWHERE = {
+    "hardware.os": "which services `install` starts; all of them are rendered",
+    "hardware.disk_bandwidth": "load times longer than llama-swap's least",
+    "models.b.hf_repo": "where `lock` and `pull` find the file",
+    "models.b.hf_file": "where `lock` and `pull` find the file",
+    "models.b.quant": "where `lock` and `pull` find the file",
+    "models.b.revision": "where `lock` and `pull` find the file",
+    "models.b.ollama": "where `lock` and `pull` find the file",
+    "models.b.lm_studio": "where `lock` and `pull` find the file",
+    "models.b.draft.hf_repo": "where `lock` and `pull` find the file",
+    "models.b.draft.hf_file": "where `lock` and `pull` find the file",
+    "models.b.draft.quant": "where `lock` and `pull` find the file",
+    "models.b.draft.revision": "where `lock` and `pull` find the file",
+    "gateway.envoy.tls.cert": "comes with its key",
+    "gateway.envoy.tls.key": "comes with its certificate",
+    "plan.together": "what is preferred when memory is short",
+    "plan.prefer": "what gives way when memory is short",
+    "budget.override": "what is said when memory is short",
+    "guard.threshold": "what `llmgen guard` does when it runs",
+    "guard.min_idle": "what `llmgen guard` does when it runs",
+}
+ROWS = Path(__file__).with_name("every_key.txt").read_text("utf-8").splitlines()
+
+
+def key_of(assignment):
+    return assignment.split(" = ")[0]
+
+
+def keys(table, path=()):
+    for name, field in table.model_fields.items():
+        yield from inside(field.annotation, (*path, name))
+
+
+def inside(annotation, path):
+    found = [item for item in (annotation, *flat(annotation)) if is_table(item)]
+    if not found or "tuple" in str(annotation):
+        yield ".".join(path)
+    elif "dict" not in str(annotation):
+        yield from keys(found[0], path)
+    elif path[-1] in NAMES:
+        yield from keys(found[0], (*path, NAMES[path[-1]]))
+    else:
+        yield ".".join(path)
+
+
+def flat(annotation):
+    return [inner for item in get_args(annotation) for inner in (item, *flat(item))]
+
+
+def is_table(item):
+    return isinstance(item, type) and issubclass(item, BaseModel)
+
+
+def rendered(assignments, render):
+    """Tree and notes, or the code of the refusal."""
+    document = tomllib.loads(BASE)
+    for item in assignments:
+        document = overlay(document, tomllib.loads(item))
+    source = parse("llm.toml", "")
+    source.document.update(document)
+    try:
+        config = load([source])
+        known = {
+            ref: facts(
+                ref.partition(":")[2],
+                context=32768,
+                architecture="clip" if "mm." in ref else "llama",
+            )
+            for ref in references(config)
+        }
+        plan = place(resolve(config, known))
+        tree = Tree(item for target in TARGETS.values() for item in target.artifacts(plan, render))
+    except LlmgenError as error:
+        return error.diagnostics[0].code
+    return {str(item.path): item.content for item in tree}, plan.notes
+
+
+def test_every_key_is_in_the_list_or_excused():
+    listed = [key_of(row.split(" ; ")[-1]) for row in ROWS]
+    assert {*listed, *ELSEWHERE} == {*keys(Config)}
+    assert not {*listed} & {*ELSEWHERE}
+
+
+@pytest.fixture(scope="module")
+def before():
+    render = make_render([])
+    known = {}
+
+    def look(assignments):
+        text = json.dumps(assignments)
+        if text not in known:
+            known[text] = rendered(assignments, render)
+        return known[text]
+
+    return look
+
+
+@pytest.mark.parametrize("section", sorted({row.split(".")[0] for row in ROWS}))
+def test_every_key_moves_the_output(section, before):
+    idle = []
+    for row in (row for row in ROWS if row.split(".")[0] == section):
+        assignments = row.split(" ; ")
+        base = before(assignments[:-1])
+        assert not isinstance(base, str), f"{assignments[:-1]}: {base}"
+        if before(assignments) == base:
+            idle.append(row)
+    assert not idle, "these keys are read by nobody: honour them, or refuse them"
