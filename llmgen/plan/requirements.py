@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from llmgen.errors import KeyPath
@@ -10,6 +10,7 @@ from llmgen.plan.derive import heaviest_any
 from llmgen.plan.model import Router
 from llmgen.plan.stack import Stack
 
+KEPT_KEY: KeyPath = ("models",)
 ROUTER_KEY: KeyPath = ("services", "router", "models_max")
 
 
@@ -47,7 +48,7 @@ def requirements(
 ) -> Iterator[Requirement]:
     """Always-on and pinned, each model beside them, wishes, start-up, the router: in this order."""
     pinned = stack.ordered(stack.pinned)
-    yield Requirement(pinned, ("models",), "always loaded")
+    yield Requirement(pinned, KEPT_KEY, "always loaded")
     for name in stack.demand:
         if name not in stack.pinned:
             models = stack.ordered({name} | stack.pinned)
@@ -67,16 +68,17 @@ def _any(stack: Stack, count: int) -> Iterator[Requirement]:
         yield Requirement(heaviest_any(stack, count, pool), ROUTER_KEY, f"any {count} at a time")
 
 
-def broken(stack: Stack, wanted: Iterator[Requirement]) -> list[Broken]:
+def broken(stack: Stack, wanted: Iterable[Requirement]) -> list[Broken]:
     """What does not hold; a requirement that contains a broken one on the same pool is left out."""
     found: list[Broken] = []
+    kept: set[str] = set()
     for item in wanted:
         models = frozenset(item.models)
         for pool, missing in stack.over(models).items():
-            if not any(
-                old.pool == pool and models >= frozenset(old.requirement.models) for old in found
-            ):
+            if pool not in kept and not (item.wished and _told(found, pool, models)):
                 found.append(Broken(item, pool, missing))
+        if item.key == KEPT_KEY:
+            kept = {old.pool for old in found}
         # Which of any models meet is not theirs to say: shortage.router_findings speaks of wishes.
         for met in () if item.key == ROUTER_KEY else stack.quarrels(models):
             if all(old.quarrel != met for old in found):
@@ -84,6 +86,5 @@ def broken(stack: Stack, wanted: Iterator[Requirement]) -> list[Broken]:
     return found
 
 
-def holds(stack: Stack, wanted: Iterator[Requirement]) -> bool:
-    """Whether every requirement does."""
-    return all(stack.allows(item.models) for item in wanted)
+def _told(found: Iterable[Broken], pool: str, models: frozenset[str]) -> bool:
+    return any(old.pool == pool and models >= frozenset(old.requirement.models) for old in found)
