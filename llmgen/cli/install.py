@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.installing import Manner, below, carry_out
+from llmgen.cli.installing import Manner, below, carry_out, wanted_tree
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import plan, read, tree
+from llmgen.cli.pipeline import plan, read
 from llmgen.cli.writing import ways_out
 
 
@@ -51,7 +51,7 @@ def cli(
     placed = plan(found)
     here = site(found.config, root)
     refuse_elsewhere(here, placed.library.machine.os)
-    wanted = installed(tree(found, placed, session))
+    wanted = installed(wanted_tree(found, placed, session))
     if cron:
         wanted = without_units(wanted, here.folder)
     ways = Ways(adopt=adopt, overwrite=frozenset(map(below, overwrite)), backup=backup)

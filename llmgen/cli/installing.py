@@ -11,11 +11,14 @@ from llmgen.cli.outcome import Outcome
 from llmgen.cli.writing import counts, rows
 
 if TYPE_CHECKING:
+    from llmgen.artifacts import Artifact
+    from llmgen.cli.boundary import Session
     from llmgen.cli.pipeline import Read
     from llmgen.errors import Diagnostic
     from llmgen.operate.install import Installation
     from llmgen.operate.site import Site
     from llmgen.operate.steps import Step
+    from llmgen.plan.model import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,18 @@ class Manner:
 def below(name: str) -> PurePosixPath:
     """A path of this machine as the ledger writes it."""
     return PurePosixPath(Path(name).absolute().as_posix().lstrip("/"))
+
+
+def wanted_tree(found: Read, placed: Plan, session: Session) -> list[Artifact]:
+    """Everything that install puts in place: what is rendered, and what llmgen reads there."""
+    from llmgen.cli.pipeline import LOCK, tree
+    from llmgen.operate.kept import kept
+
+    rendered = [*tree(found, placed, session)]
+    if not found.config.guard.enable:
+        return rendered
+    lock = (found.folder / LOCK).read_bytes()
+    return [*rendered, *kept(found.sources, lock, placed.library.layout)]
 
 
 def carry_out(found: Read, here: Site, prepared: Installation, manner: Manner) -> Outcome:

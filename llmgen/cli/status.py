@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.installing import wanted_tree
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import plan, read, tree
+from llmgen.cli.pipeline import plan, read
 from llmgen.units import show_size
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def cli(session: Session) -> Outcome:
     found = read(session)
     placed = plan(found)
     here = site(found.config)
-    decided = prepare(here, installed(tree(found, placed, session)), NO_WAYS).changes
+    rendered = wanted_tree(found, placed, session)
+    decided = prepare(here, installed(rendered), NO_WAYS).changes
     wanted = expected(placed, here)
     seen = observe(placed, here, wanted)
     rows, models = [*truth.services(wanted, seen)], [*truth.models(placed, seen)]

@@ -87,10 +87,7 @@ def _last_use(endpoint: Endpoint, item: Loaded) -> float | None:
     try:
         path = f"/api/metrics/activity?model={quote(item.model)}&limit=100"
         rows: Iterable[Any] = answer(endpoint, path).get("data") or ()
-        ends = [
-            datetime.fromisoformat(str(row["timestamp"])).timestamp()
-            for row in rows
-        ]
+        ends = [datetime.fromisoformat(str(row["timestamp"])).timestamp() for row in rows]
     except (InputError, ValueError, KeyError, AttributeError):
         return None
     started = _started(item)
