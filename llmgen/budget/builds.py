@@ -30,6 +30,8 @@ class Rule(Enum):
     MIXED_BATCH = "a batch may mix tokens and embeddings"
     UNFUSED_INDEXER = "scores of each indexer head"
     EMBEDS_WITHOUT_LOGITS = "no logits in embedding servers"
+    DEEP_ROWS_LEFT = "rows of later layers stay on the host"
+    LAYER_INPUTS_TWICE = "per-layer inputs are alive twice"
     POOLED_WITHOUT_LOGITS = "no logits for the tokens that last-token pooling drops"
     ENCODER_STREAM = "one more residual stream in encoders"
 
@@ -50,6 +52,7 @@ _PERIODS: Final = (
     *("afmoe", "cohere2", "exaone-moe", "exaone4", "gemma2", "gemma3", "gemma3n", "gpt-oss"),
     *("llama4", "olmo2", "plamo3", "smallthinker"),
 )
+_DEEP: Final = ("qwen3vl", "qwen3vlmoe")
 _LFM: Final = ("lfm2", "lfm2moe")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
 
@@ -69,6 +72,8 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
     Step(Rule.UNFUSED_INDEXER, 0, 10069, ("deepseek32",), "9756…10069"),
     Step(Rule.EMBEDS_WITHOUT_LOGITS, 10069, _EVER, _LFM, "9756…10069"),
+    Step(Rule.DEEP_ROWS_LEFT, 11548, _EVER, _DEEP, "11434…11548"),
+    Step(Rule.LAYER_INPUTS_TWICE, 11548, _EVER, ("gemma4",), "11434…11548"),
     Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
     Step(Rule.ENCODER_STREAM, 11739, _EVER, ("bert",), "11548…11739"),
 )

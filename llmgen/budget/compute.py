@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmgen.budget.architectures import Family
-from llmgen.budget.graphs import COPIED_STREAMS, OUTPUT_STREAMS, PARTIAL_EXPERTS, UNGATED_ENCODERS
+from llmgen.budget.builds import Rule
+from llmgen.budget.graphs import (
+    COPIED_BY_NAME,
+    COPIED_STREAMS,
+    OUTPUT_STREAMS,
+    PARTIAL_EXPERTS,
+    UNGATED_ENCODERS,
+)
 from llmgen.budget.rows import F32
 from llmgen.budget.stages import feed_forward, kept, stages
 from llmgen.budget.work import Run, Stage, Work, input_rows
@@ -70,7 +77,8 @@ def host_only_compute(work: Work) -> Stage:
     """The buffer when nothing is offloaded: the embedding of the input is in it, too."""
     found, beside = device_compute(work), work.stream + 2 * work.column
     if work.input_stream > work.stream:
-        beside += (-6 if work.mixed else 2) * work.stream
+        left = Rule.DEEP_ROWS_LEFT in work.model.build
+        beside += (6 if left else -6 if work.mixed else 2) * work.stream
     if work.model.rules.family is Family.RECURRENT and work.mixed:
         beside += 2 * work.stream
     if work.model.name in UNGATED_ENCODERS and work.mixed:
@@ -85,7 +93,9 @@ def output_compute(work: Work) -> Stage:
     width = work.model.vocabulary + work.model.embedding
     rows = F32 * work.counts.outputs * width
     streams = OUTPUT_STREAMS.get(work.model.name, 0) * work.stream
-    return Stage("logits", max(rows, streams + (work.layer_inputs if streams else 0)))
+    return Stage(
+        "logits", max(rows, streams + (work.layer_inputs if work.model.name == "gemma3n" else 0))
+    )
 
 
 def host_compute(work: Work) -> int:
@@ -112,11 +122,15 @@ def pipeline_copies(work: Work, position: int) -> int:
     query = work.query if work.model.rules.family in (Family.PLAIN, Family.INDEXED) else 0
     if work.model.mla:
         query = work.stream
-    streams = COPIED_STREAMS.get(work.model.rules.family, (11, 6))[position > 0]
-    if work.model.name in UNGATED_ENCODERS:
-        streams = (9, 4)[position > 0]
+    family = COPIED_STREAMS.get(work.model.rules.family, (11, 6))
+    streams = COPIED_BY_NAME.get(work.model.name, family)[position > 0]
+    if Rule.ENCODER_STREAM in work.model.build and position == 0:
+        streams += 7
     if work.input_stream > work.stream:
-        streams += 57 if position == 0 else -16
+        left = Rule.DEEP_ROWS_LEFT in work.model.build
+        streams += (12 if left else 57) if position == 0 else (-5 if left else -16)
     if work.model.name == "gemma3n":
         query += 10 * work.layer_inputs
+    elif work.layer_inputs:
+        query += 3 * work.stream + (work.layer_inputs if position == 0 else 0)
     return copies + streams * work.stream + query

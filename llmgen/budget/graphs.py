@@ -26,12 +26,22 @@ FOUR_POSITIONS: Final = (
     *("glm4", "paddleocr", "hunyuan_vl", "ernie4_5-moe"),
 )
 # Streams on a device that has nothing but the output: their last layer hands over every token.
-OUTPUT_STREAMS: Final = {
-    **{"gpt-oss": 6, "gemma3n": 10, "mamba": 2},
-    **{"qwen3next": 3, "nemotron_h": 3, "nemotron_h_moe": 3},
+OUTPUT_STREAMS: Final[dict[str, int]] = {
+    "gpt-oss": 6,
+    "gemma3n": 10,
+    "mamba": 2,
+    "command-r": 1,
+    "cohere2": 1,
+    "qwen3next": 3,
+    "qwen35moe": 3,
+    "qwen35": 2,
+    "nemotron_h": 3,
+    "nemotron_h_moe": 3,
+    "gemma4": 1,
 }
 # Residual streams that the copies keep alive, on the first device and on later ones.
 COPIED_STREAMS: Final = {Family.ENCODER: (11, 3), Family.RECURRENT: (21, 24)}
+COPIED_BY_NAME: Final = {"bert": (9, 4), "nomic-bert": (11, 1), "gemma-embedding": (11, 6)}
 # Beside attention (Falcon-H1), longer micro-batches than this keep more of a scan alive.
 SHORT_SCAN: Final = 512
 GATED_DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")

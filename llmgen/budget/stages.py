@@ -59,12 +59,16 @@ def _front(work: Work, run: Run) -> int:
     streams, deep = 4 * work.stream, 16 * work.stream
     if not work.mixed:
         streams, deep = _older_front(work), 3 * work.stream
+    if Rule.DEEP_ROWS_LEFT in work.model.build:
+        deep = 5 * work.stream
     if work.model.name in UNGATED_ENCODERS:
         streams = (3 if Rule.ENCODER_STREAM in work.model.build else 2) * work.stream
     elif work.model.name in PARALLEL:
         streams += work.stream
     if work.input_stream == work.stream or run.partial:
         deep = 0  # rows of later layers are read where the first layers run
+    if Rule.LAYER_INPUTS_TWICE in work.model.build and work.layer_inputs:
+        streams += work.layer_inputs + work.stream
     return streams + work.layer_inputs + deep
 
 

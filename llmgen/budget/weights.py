@@ -98,7 +98,12 @@ def _scaled_layers(model: Hyperparameters) -> tuple[int, ...]:
 
 
 def _is_tied(tensors: tuple[TensorGroup, ...], model: Hyperparameters) -> bool:
-    """Whether the token embedding is the output matrix, too; most encoders have no output."""
+    """Whether the token embedding is asked for again as the output matrix.
+
+    Most encoders have no output, and bitnet multiplies with the embedding where it is.
+    """
+    if model.name == "bitnet":
+        return False
     if model.rules.family is Family.ENCODER and model.name != "gemma-embedding":
         return False
     return not any(group.pattern == _OUTPUT for group in tensors)
