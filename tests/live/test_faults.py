@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 import stack as live
-from conftest import ALICE, FIRST, make
+from shared_stack import ALICE, FIRST, make
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("envoy")]
 

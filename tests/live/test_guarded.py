@@ -140,6 +140,12 @@ def test_a_body_over_the_told_limit_is_refused(client):
     assert client.post("/tokenize", json=body).status_code == 413
 
 
+def test_an_answer_over_the_limit_is_passed_on(client):
+    answer = client.post("/tokenize", json={"model": "first", "content": "ab " * 300_000})
+    assert answer.status_code == 200
+    assert len(answer.content) > 2**20
+
+
 def test_one_clients_limit_is_not_anothers(own, client):
     mine = {"authorization": f"Bearer {LIMITED}"}
     found = [client.get("/v1/models", headers=mine) for _ in range(25)]

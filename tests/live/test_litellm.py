@@ -7,7 +7,7 @@ import httpx
 import openai
 import pytest
 import stack as live
-from conftest import ALICE, BOB, FIRST, MASTER
+from shared_stack import ALICE, BOB, FIRST, MASTER
 
 pytestmark = [
     pytest.mark.reader("llama-server"),

@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 import stack as live
-from conftest import ALICE, FIRST, make, text_of
+from shared_stack import ALICE, FIRST, make, text_of
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("envoy")]
 

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 import stack as live
-from conftest import ALICE, BOB, MASTER
+from shared_stack import ALICE, BOB, MASTER
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("envoy")]
 

@@ -25,15 +25,9 @@ class RouteView:
     matchers: tuple[str, ...]
     cluster: str
     aside: bool
-    readable: bool
     authority: str
     rewrite: tuple[str, str] | None
     edit: dict[str, str]
-
-    @property
-    def overrides(self) -> bool:
-        """Whether it has filter settings of its own."""
-        return bool(self.edit) or not self.readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +54,7 @@ class GroupView:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A fixed answer to GET; ``match`` is ``path``."""
+    """A fixed answer to GET; ``match`` is ``path`` or ``safe_regex``."""
 
     match: str
     path: str
@@ -88,7 +82,7 @@ def listing(backends: tuple[Backend, ...]) -> Listing:
     found = entries(backends)
     whole = json.dumps(document(found))
     pages = (
-        *(Page("path", path, whole) for path in ("/v1/models", "/models")),
+        Page("safe_regex", "(/v1)?/models", whole),
         *(Page("path", f"/v1/models/{item['id']}", json.dumps(item)) for item in found),
     )
     return Listing(pages, max(4096, *(len(page.body) for page in pages)))
@@ -126,7 +120,6 @@ def _route(route: Route) -> RouteView:
         matchers=route.names if named else problem,
         cluster=route.backend.name,
         aside=route.kind.aside,
-        readable=route.kind.readable,
         authority=route.backend.authority,
         rewrite=route.rewrite,
         edit=_edit(route.edit),
