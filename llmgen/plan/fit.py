@@ -116,7 +116,7 @@ def _cell(
             sums = total((sums, taken), names)
     except SettingRefused as refused:
         return Cell(choice.ctx_size, choice.cache_type, choice.parallel, refused=refused.message)
-    worst = min(names, key=lambda name: budgets[name] - sums[name])
+    worst = min(names, key=lambda name: (budgets[name] - sums[name]) / max(1, budgets[name]))
     free = budgets[worst] - sums[worst]
     return Cell(choice.ctx_size, choice.cache_type, choice.parallel, worst, free)
 
