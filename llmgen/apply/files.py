@@ -18,8 +18,11 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.llmgen-new")
 
 
-def write_file(path: Path, content: bytes, mode: int) -> None:
-    """Put ``content`` at ``path`` whole or not at all, with exactly this mode."""
+def write_file(path: Path, content: bytes, mode: int, *, durable: bool = True) -> None:
+    """Put ``content`` at ``path`` whole or not at all, with exactly this mode.
+
+    ``durable``: it is on the disk when this returns, and so outlives a power cut.
+    """
     new = temporary(path)
     # O_EXCL: whatever stands there already is not ours, and a planted symlink is not followed.
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -27,16 +30,19 @@ def write_file(path: Path, content: bytes, mode: int) -> None:
         stream.write(content)
         stream.flush()
         os.fchmod(stream.fileno(), mode)
-        os.fsync(stream.fileno())
+        if durable:
+            os.fsync(stream.fileno())
     os.replace(new, path)  # noqa: PTH105 - the operation that this module is about
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
-def remove_file(path: Path) -> None:
+def remove_file(path: Path, *, durable: bool = True) -> None:
     """Remove a file that may be gone already."""
     with suppress(FileNotFoundError):
         path.unlink()
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
 
 
 def set_aside(path: Path) -> Path:
@@ -51,14 +57,15 @@ def set_aside(path: Path) -> Path:
     raise FileExistsError(f"{path}.before-llmgen")
 
 
-def make_folder(path: Path, mode: int = FOLDER_MODE) -> None:
+def make_folder(path: Path, mode: int = FOLDER_MODE, *, durable: bool = True) -> None:
     """Make ``path`` and what is missing above it, with this mode whatever the umask."""
     if path.is_dir():
         return
-    make_folder(path.parent, mode)
+    make_folder(path.parent, mode, durable=durable)
     path.mkdir(exist_ok=True)
     path.chmod(mode)
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def prune_folders(folder: Path, root: Path) -> None:

@@ -23,6 +23,7 @@ class Place:
 
     In a git checkout only the executable bit of a mode survives, so ``exact_modes`` is off there;
     ``links`` allows symlinked folders on the way (``/etc`` on macOS, a dotfiles folder).
+    ``durable`` writes outlive a power cut; what llm.toml can make again need not.
     """
 
     root: Path
@@ -30,6 +31,7 @@ class Place:
     ledger_mode: int = 0o644
     exact_modes: bool = False
     links: bool = False
+    durable: bool = True
 
     @property
     def journal(self) -> Path:

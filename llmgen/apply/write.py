@@ -29,7 +29,7 @@ _WRITES = (Action.CREATE, Action.UPDATE)
 
 def generated(root: Path) -> Place:
     """The place of ``llmgen generate``: the ledger lies in the folder and can be committed."""
-    return Place(root, root / LEDGER)
+    return Place(root, root / LEDGER, durable=False)
 
 
 def plan_changes(
@@ -83,8 +83,8 @@ def apply(place: Place, decided: Sequence[Change]) -> None:
         return
     _preflight(place, decided)
     try:
-        files.make_folder(place.root)
-        files.make_folder(place.ledger.parent)
+        files.make_folder(place.root, durable=place.durable)
+        files.make_folder(place.ledger.parent, durable=place.durable)
         with files.locked(place.ledger.parent):
             _apply(place, decided)
     except OSError as error:
@@ -120,7 +120,7 @@ def _apply(place: Place, decided: Sequence[Change]) -> None:
     _clean(place)
     _refuse_moved(place, decided)
     written = _written(place)
-    files.write_file(place.journal, ledger_text(_journal(written, decided)), place.ledger_mode)
+    _note(place, place.journal, _journal(written, decided))
     for change in decided:
         if change.action in _WRITES:
             _write(place, change)
@@ -179,25 +179,29 @@ def _ledger(written: Written, decided: Sequence[Change]) -> dict[PurePosixPath, 
 
 
 def _record(place: Place, owned: Mapping[PurePosixPath, Owned]) -> None:
-    files.write_file(place.ledger, ledger_text(owned), place.ledger_mode)
-    files.remove_file(place.journal)
+    _note(place, place.ledger, owned)
+    files.remove_file(place.journal, durable=place.durable)
+
+
+def _note(place: Place, path: Path, owned: Mapping[PurePosixPath, Owned]) -> None:
+    files.write_file(path, ledger_text(owned), place.ledger_mode, durable=place.durable)
 
 
 def _write(place: Place, change: Change) -> None:
     if change.artifact is None:
         return
     path = place.root / change.path
-    files.make_folder(path.parent)
+    files.make_folder(path.parent, durable=place.durable)
     if change.backup:
         files.set_aside(path)
-    files.write_file(path, change.artifact.content, change.artifact.mode)
+    files.write_file(path, change.artifact.content, change.artifact.mode, durable=place.durable)
 
 
 def _delete(place: Place, change: Change) -> None:
     path = place.root / change.path
     if change.backup:
         files.set_aside(path)
-    files.remove_file(path)
+    files.remove_file(path, durable=place.durable)
     files.prune_folders(path.parent, place.root)
 
 

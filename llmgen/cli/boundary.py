@@ -6,8 +6,6 @@ import functools
 import importlib
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,6 +204,9 @@ def _usage(error: click.ClickException, words: list[str]) -> int:
 
 
 def _bug(words: list[str]) -> int:
+    import tempfile
+    import traceback
+
     with tempfile.NamedTemporaryFile(
         "w", prefix="llmgen-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:
