@@ -95,11 +95,16 @@ def _write(folder: Path, filled: Mapping[str, bytes]) -> tuple[Path, ...]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         changed = [name for name, content in filled.items() if not _same(folder / name, content)]
-        return tuple(_replace(folder / name, filled[name]) for name in changed)
+        written = tuple(_replace(folder / name, filled[name]) for name in changed)
+        # What an earlier llm.toml needed holds keys that may have been revoked.
+        for path in folder.iterdir():
+            if path.name not in filled:
+                path.unlink()
     except OSError as error:
         raise InputError(
             Diagnostic("keys.unwritable", f"`{folder}` cannot be written: {error.strerror}")
         ) from error
+    return written
 
 
 def _same(path: Path, content: bytes) -> bool:

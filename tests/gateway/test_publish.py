@@ -61,6 +61,14 @@ def test_what_did_not_change_is_not_written(folder, monkeypatch):
     assert [path.name for path in publish(folder / "keys.json")] == ["rds.yaml"]
 
 
+def test_a_file_of_an_earlier_llm_toml_goes(folder, monkeypatch):
+    monkeypatch.setenv("A_KEY", "sk-a")
+    publish(manifest(folder))
+    (folder / "run" / "sds-old.yaml").write_text("a key that was revoked")
+    assert publish(folder / "keys.json") == ()
+    assert sorted(path.name for path in (folder / "run").iterdir()) == ["cds.yaml", "rds.yaml"]
+
+
 def test_a_credential_is_read_from_the_services_folder(folder, monkeypatch):
     (folder / "creds").mkdir()
     (folder / "creds" / "token").write_text("sk-c")
