@@ -20,6 +20,8 @@ from llmgen.cli.outcome import Outcome, envelope
 from llmgen.errors import Diagnostic, LlmgenError
 
 BUG, INTERRUPTED = 70, 130
+# Set by the shell when it asks what may follow.
+COMPLETE = "_LLMGEN_COMPLETE"
 JSON_HELP = "One JSON document on standard output."
 FILE_HELP = "llm.toml; a second one overlays the first."
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -52,6 +54,10 @@ class Commands(click.Group):
         if not isinstance(found, click.Command):
             raise TypeError(cmd_name)
         found.name = cmd_name
+        if COMPLETE in os.environ:
+            from llmgen.cli.complete import offer
+
+            offer(found, cmd_name)
         return found
 
     def resolve_command(

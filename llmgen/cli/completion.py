@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from llmgen.cli.boundary import Session, command, root
+from llmgen.cli.boundary import COMPLETE, Session, command, root
 from llmgen.cli.outcome import Outcome
 
 
@@ -17,5 +17,5 @@ def cli(session: Session, shell: str) -> Outcome:
     made = get_completion_class(shell)
     if made is None:
         raise click.UsageError(f"click has no completion for {shell}")
-    script = made(root, {}, "llmgen", "_LLMGEN_COMPLETE").source()
+    script = made(root, {}, "llmgen", COMPLETE).source()
     return Outcome({"shell": shell, "script": script}, text=script)
