@@ -81,7 +81,8 @@ def host_only_compute(work: Work) -> Stage:
         beside += (6 if left else -6 if work.mixed else 2) * work.stream
     if work.model.rules.family is Family.RECURRENT and work.mixed:
         beside += 2 * work.stream
-    if work.model.name in UNGATED_ENCODERS and work.mixed:
+    late = Rule.ENCODER_STREAM in work.model.build
+    if work.model.name in UNGATED_ENCODERS and work.mixed and not late:
         beside += 2 * work.stream + work.column
     return Stage(found.what, found.bytes + beside)
 
@@ -125,7 +126,7 @@ def pipeline_copies(work: Work, position: int) -> int:
     family = COPIED_STREAMS.get(work.model.rules.family, (11, 6))
     streams = COPIED_BY_NAME.get(work.model.name, family)[position > 0]
     if Rule.ENCODER_STREAM in work.model.build and position == 0:
-        streams += 7
+        streams += 5
     if work.input_stream > work.stream:
         left = Rule.DEEP_ROWS_LEFT in work.model.build
         streams += (12 if left else 57) if position == 0 else (-5 if left else -16)

@@ -62,7 +62,7 @@ def _front(work: Work, run: Run) -> int:
     if Rule.DEEP_ROWS_LEFT in work.model.build:
         deep = 5 * work.stream
     if work.model.name in UNGATED_ENCODERS:
-        streams = (3 if Rule.ENCODER_STREAM in work.model.build else 2) * work.stream
+        streams = (5 if Rule.ENCODER_STREAM in work.model.build else 2) * work.stream
     elif work.model.name in PARALLEL:
         streams += work.stream
     if work.input_stream == work.stream or run.partial:
