@@ -49,6 +49,11 @@ class Pair:
         for mine, theirs in list(zip(self.ours.memory, answers, strict=True))[first:]:  # type: ignore[call-overload]
             yield mine.total, sum(theirs), mine.total + self.ours.margin.get(mine.device, 0)
 
+    def total(self) -> tuple[int, int]:
+        """All offload devices together (the host where there is none): ours, theirs."""
+        devices = list(self.device_totals())
+        return sum(item[0] for item in devices), sum(item[1] for item in devices)
+
 
 @cache
 def all_facts() -> dict[str, GgufFacts]:
@@ -80,52 +85,67 @@ def said(point: Point) -> str:
 
 
 def main() -> None:
-    """Print the differences and the errors of the totals."""
+    """Print the differences, the worst totals and the quantiles of their errors."""
     for number in sys.argv[1:]:
         found = list(pairs(grid.recorded(grid.DATA / f"answers-b{number}.json.xz")))
-        _print_differences(found)
-        _print_errors([pair for pair in found if not pair.point.model.startswith("fixture/")])
+        for pair in found:
+            for difference in differences(pair):
+                print(difference)
+        print_errors([pair for pair in found if is_published(pair) and is_answered(pair)])
 
 
-def _print_differences(found: list[Pair]) -> None:
-    for pair in found:
-        refused = "refused" in pair.point.answer
-        if refused != (pair.ours is None) and not pair.faulty:
-            print(
-                "REFUSAL",
-                said(pair.point),
-                "| ours:",
-                pair.refusal,
-                "| theirs:",
-                pair.point.answer.get("refused"),
-            )
-        elif pair.ours is not None and not refused:
-            for index, name in ((0, "WEIGHTS"), (1, "CONTEXT")):
-                ours, theirs = pair.column(index)
-                if ours != theirs:
-                    print(name, said(pair.point), "ours", ours, "theirs", theirs)
-            if (pair.ours.n_ctx, pair.ours.n_ctx_seq) != (
-                pair.point.answer["n_ctx"],
-                pair.point.answer["n_ctx_seq"],
-            ):
-                print("GEOMETRY", said(pair.point), pair.ours.n_ctx, pair.ours.n_ctx_seq)
+def is_answered(pair: Pair) -> bool:
+    """Whether the server starts and we say so."""
+    return pair.ours is not None and "refused" not in pair.point.answer
 
 
-def _print_errors(found: list[Pair]) -> None:
-    errors = []
-    for pair in found:
-        if pair.ours is not None and "refused" not in pair.point.answer:
-            for ours, theirs, with_margin in pair.device_totals():
-                errors.append((abs(ours - theirs) / theirs if theirs else float(ours > 0), pair))
-                if with_margin < theirs:
-                    print("OVER BUDGET", said(pair.point), with_margin, "<", theirs)
-    errors.sort(key=lambda item: item[0])
-    for error, pair in errors[-25:]:
-        print(f"{error:.3%} {said(pair.point)} {pair.column(2)}")
-    values = [item[0] for item in errors]
-    print(
-        f"{len(values)} totals: median {statistics.median(values):.4%}, p99 {values[int(len(values) * 0.99)]:.3%}, worst {values[-1]:.3%}"
-    )
+def is_published(pair: Pair) -> bool:
+    """Whether the model has the true shape of a published one."""
+    return not pair.point.model.startswith("fixture/")
+
+
+def differences(pair: Pair) -> Iterator[str]:
+    """What is not as it has to be, in words."""
+    answer = pair.point.answer
+    if not pair.faulty and (pair.ours is None) != ("refused" in answer):
+        theirs = answer.get("refused", "accepted")
+        yield f"REFUSAL {said(pair.point)}: ours {pair.refusal or 'accepted'}, theirs {theirs}"
+    if not is_answered(pair):
+        return
+    assert pair.ours is not None
+    for index, name in ((0, "WEIGHTS"), (1, "CONTEXT")):
+        ours, theirs = pair.column(index)
+        if ours != theirs:
+            yield f"{name} {said(pair.point)}: ours {ours}, theirs {theirs}"
+    if (pair.ours.n_ctx, pair.ours.n_ctx_seq) != (answer["n_ctx"], answer["n_ctx_seq"]):
+        yield f"GEOMETRY {said(pair.point)}: ours {pair.ours.n_ctx}, {pair.ours.n_ctx_seq}"
+    for _, theirs, with_margin in pair.device_totals():
+        if with_margin < theirs:
+            yield f"OVER {said(pair.point)}: {with_margin} with its margin is less than {theirs}"
+
+
+def print_errors(found: list[Pair]) -> None:
+    """The worst totals of single devices, and the quantiles for devices and for all together."""
+    devices = [
+        (error(ours, theirs), pair) for pair in found for ours, theirs, _ in pair.device_totals()
+    ]
+    devices.sort(key=lambda item: item[0])
+    for value, pair in devices[-25:]:
+        print(f"{value:.3%} {said(pair.point)} {pair.column(2)}")
+    print("each device:", quantiles([value for value, _ in devices]))
+    print("all devices:", quantiles([error(*pair.total()) for pair in found]))
+
+
+def error(ours: int, theirs: int) -> float:
+    """Relative error; a figure for nothing is 100 %."""
+    return abs(ours - theirs) / theirs if theirs else float(ours > 0)
+
+
+def quantiles(errors: list[float]) -> str:
+    """Median, 99th percentile and worst."""
+    ordered = sorted(errors)
+    p99 = ordered[int(len(ordered) * 0.99)]
+    return f"{len(ordered)}, median {statistics.median(ordered):.4%}, p99 {p99:.3%}, worst {ordered[-1]:.3%}"
 
 
 if __name__ == "__main__":
