@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from llmgen.budget.model import HOST
+from llmgen.budget.overhead import backend_overhead
 from llmgen.config.tables.hardware import Backend, Device, Hardware, OperatingSystem
 from llmgen.config.tables.services import Budget
 from llmgen.errors import ConfigError, Diagnostic
@@ -89,13 +90,17 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
             _device(index, device, backend, budget)
             for index, device in enumerate(values["devices"] or ())
         ),
-        process_overhead_bytes=values["process_overhead"] or 0,
+        process_overhead_bytes=_overhead(values["process_overhead"], backend),
         disk_bandwidth_bytes=values["disk_bandwidth"] or ASSUMED_DISK_BYTES,
         threads=values["threads"] or 0,
         environment=tuple(sorted((values["environment"] or {}).items())),
         profile=hardware.profile or "",
         source=profile.get("source", ""),
     )
+
+
+def _overhead(given: int | None, backend: Backend) -> int:
+    return backend_overhead(backend) if given is None else given
 
 
 def _device(index: int, device: Device, backend: Backend, budget: Budget) -> MachineDevice:

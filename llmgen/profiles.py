@@ -33,5 +33,5 @@ def _sized(table: dict[str, Any], size_gib: int) -> dict[str, Any]:
         "reserve": parse_size(table["device_reserve"]),
         "name": table["device_name"],
     }
-    keys = ("os", "backend", "unified", "reserve", "process_overhead", "disk_bandwidth", "source")
+    keys = ("os", "backend", "unified", "reserve", "disk_bandwidth", "source")
     return {key: table[key] for key in keys} | {"memory": size_gib * GIB, "devices": [device]}

@@ -9,8 +9,8 @@ from llmgen.units import MIB
 # Bytes for each process and device, with where the figure comes from.
 BACKEND_OVERHEAD: Final[dict[str, tuple[int, str]]] = {
     "cuda": (400 * MIB, "primary context 107 to 555 MiB (llama.cpp PR 23604), pools 82 to 165 MiB"),
-    "hip": (400 * MIB, "about 0.4 GiB (Quartermaster-Labs/Quartermaster#24)"),
-    "vulkan": (100 * MIB, "peak minus named buffers: 74 MiB on an RTX 3080 Ti, 142 on an RTX 3090"),
+    "rocm": (400 * MIB, "about 0.4 GiB (Quartermaster-Labs/Quartermaster#24)"),
+    "vulkan": (150 * MIB, "peak minus named buffers: 74 MiB on an RTX 3080 Ti, 142 on an RTX 3090"),
     "metal": (0, "none apart from the buffers; the residency set counts them"),
     "cpu": (0, "the buffers are ordinary memory"),
 }

@@ -97,7 +97,7 @@ class PlanTable(Table):
     together: tuple[tuple[ModelName, ...], ...] = ()
     """Sets of models that must fit together."""
     never_together: tuple[tuple[ModelName, ...], ...] = ()
-    """Sets of models that must never be loaded together."""
+    """Sets of models of which no two may ever be loaded together."""
     prefer: tuple[
         Literal["n_gpu_layers", "n_cpu_moe", "cache_type", "ctx_size", "device", "tensor_split"],
         ...,
