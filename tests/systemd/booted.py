@@ -157,7 +157,10 @@ class Booted:
     def python(self):
         """This Python with the repository's modules, where every user and unit may run it."""
         binary = f"/opt/python/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
-        return ["env", f"PYTHONPATH={INSIDE}:/opt/site", "PYTHONDONTWRITEBYTECODE=1", binary]
+        # A shared libpython of another build may be the first that the loader finds.
+        library = "LD_LIBRARY_PATH=/opt/python/lib"
+        paths = f"PYTHONPATH={INSIDE}:/opt/site"
+        return ["env", library, paths, "PYTHONDONTWRITEBYTECODE=1", binary]
 
     def bring(self, outside, inside):
         """Show a folder of the machine around at another place inside."""

@@ -112,6 +112,7 @@ def system(booted, programs, request):
     if envoy:
         booted.bring(envoy.parent, "/opt/envoy")
         stack.edit("[defaults]", ENVOY.format(port=stack.values["first"] + 7))
+        stack.edit("[defaults]", "[guard]\nenable = true\ninterval = 5\n[defaults]")
         stack.edit("[services]", 'envoy = "/opt/envoy/envoy"\n[services]')
     stack.must("install")
     until(lambda: stack.is_up(stack.values["always"]))

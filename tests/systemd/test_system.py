@@ -27,6 +27,36 @@ def test_gateway_starts_after_its_backends(system):
         assert int(booted.show(backend, "ActiveEnterTimestampMonotonic")) <= gateway
 
 
+def test_guards_timer_runs_the_check(system):
+    booted = system.booted
+    assert booted.show("llmgen-guard.timer", "ActiveState") == "active"
+    until(lambda: "memory is" in booted.must("journalctl", "--unit", "llmgen-guard", "-o", "cat"))
+    assert booted.show("llmgen-guard.service", "Result") == "success"
+
+
+def test_gate_keeps_a_unit_from_starting(system):
+    booted = system.booted
+    text = (system.outside / "llm.toml").read_text()
+    text = text.replace('memory = "16GiB"', 'memory = "999TiB"')
+    (system.outside / "gate.toml").write_text(text.replace("cache_ram = 0", 'cache_ram = "20TiB"'))
+    drop = booted.path(f"/run/systemd/system/{MODEL}.d")
+    drop.mkdir(parents=True)
+    for name, state, result in (
+        ("gate", "inactive", "exec-condition"),
+        ("llm", "active", "success"),
+    ):
+        words = f"/opt/llmgen -c /opt/stack/{name}.toml guard --gate always"
+        (drop / "gate.conf").write_text(f"[Service]\nExecCondition={words}\n")
+        booted.must("systemctl", "daemon-reload")
+        booted.must("systemctl", "restart", MODEL)
+        assert booted.show(MODEL, "ActiveState") == state
+        assert booted.show(MODEL, "Result") == result
+    (drop / "gate.conf").unlink()
+    drop.rmdir()
+    booted.must("systemctl", "daemon-reload")
+    until(lambda: system.is_up(system.values["always"]))
+
+
 def test_killed_server_comes_back(system):
     old = system.pid(MODEL)
     system.booted.must("kill", "-9", old)
