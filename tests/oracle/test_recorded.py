@@ -16,19 +16,15 @@ BUILDS = [int(path.name[len("answers-b") : -len(".json.xz")]) for path in FILES]
 
 @cache
 def compared(build: int) -> list[Pair]:
-    """The recorded points of a build with our estimate; of the older ones a third, all in CI."""
+    """The recorded points of a build with our estimate; of the others a sixth, all in CI."""
     points = list(grid.recorded(grid.DATA / f"answers-b{build}.json.xz"))
     whole = build == grid.WHOLE or readers.required()
-    return list(pairs(points if whole else points[build % 3 :: 3]))
+    return list(pairs(points if whole else points[build % 6 :: 6]))
 
 
 def answered(build: int) -> list[Pair]:
     """The points for which the server starts and we say so."""
-    return [
-        pair
-        for pair in compared(build)
-        if pair.ours is not None and "refused" not in pair.point.answer
-    ]
+    return [pair for pair in compared(build) if is_answered(pair)]
 
 
 def published(build: int) -> list[Pair]:
