@@ -135,13 +135,13 @@ def test_messages_of_anthropic(claude):
     answer = claude.messages.create(
         model="claude-local", messages=HELLO, max_tokens=5, extra_body=ON
     )
-    assert answer.usage.output_tokens == 5
+    assert 1 <= answer.usage.output_tokens <= 5
     with claude.messages.stream(
         model="gpt-4o-mini", messages=HELLO, max_tokens=6, extra_body=ON
     ) as stream:
         kinds = [event.type for event in stream]
-        assert kinds[0] == "message_start"
-        assert stream.get_final_message().usage.output_tokens == 6
+        assert kinds[-1] == "message_stop"
+        assert 1 <= stream.get_final_message().usage.output_tokens <= 6
     assert claude.messages.count_tokens(model="gpt-4o", messages=HELLO).input_tokens > 0
 
 
