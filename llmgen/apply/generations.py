@@ -65,7 +65,7 @@ def record(state: Path, wanted: Mapping[PurePosixPath, Artifact], reason: str) -
     """Keep a tree as the next generation; None when it is the newest one already."""
     known = generations(state)
     listed = {path: (item.digest, item.mode, item.target) for path, item in wanted.items()}
-    if known and known[-1].files == listed:
+    if listed == (known[-1].files if known else {}):
         return None
     for item in wanted.values():
         _keep(state, item)

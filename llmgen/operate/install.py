@@ -70,13 +70,12 @@ def perform(
     files and services is finished by the next one.
     """
     refuse_conflicts(site.place, found.changes)
-    if found.is_done:
-        apply(site.place, found.changes)
-        return None
     if restart:
         _carry_out(found.first, drain)
-    _note(site, found.affected)
+    if not found.is_done:
+        _note(site, found.affected)
     apply(site.place, found.changes)
+    # Also when there was nothing to do: a run may have been cut short just before this.
     number = generations.record(site.state, found.wanted, reason)
     generations.prune(site.state)
     if restart:

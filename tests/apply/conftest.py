@@ -1,0 +1,1 @@
+from fuse import quick_path  # noqa: F401 - a fixture
