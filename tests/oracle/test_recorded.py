@@ -8,7 +8,7 @@ import pytest
 import readers
 
 from oracle import grid
-from oracle.comparison import Pair, error, is_published, pairs, said
+from oracle.comparison import Pair, error, is_answered, is_published, pairs, said
 
 FILES = sorted(grid.DATA.glob("answers-b*.json.xz"))
 BUILDS = [int(path.name[len("answers-b") : -len(".json.xz")]) for path in FILES]
