@@ -15,9 +15,8 @@ _SIZED = "sizes_gib"
 @cache
 def profiles() -> dict[str, dict[str, Any]]:
     """Profile name to the keys of [hardware] that it fills, ``source`` beside them."""
-    text = resources.files("llmgen").joinpath("data/profiles.toml").read_text("utf-8")
     found: dict[str, dict[str, Any]] = {}
-    for name, table in tomllib.loads(text).items():
+    for name, table in _tables().items():
         if _SIZED in table:
             found |= {f"{name}-{size}gb": _sized(table, size) for size in table[_SIZED]}
         else:
@@ -25,11 +24,22 @@ def profiles() -> dict[str, dict[str, Any]]:
     return found
 
 
+@cache
+def _tables() -> dict[str, dict[str, Any]]:
+    text = resources.files("llmgen").joinpath("data/profiles.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def apple_silicon(size_gib: int) -> dict[str, Any]:
+    """The keys of [hardware] for a Mac with this much memory, of a size that is sold or not."""
+    return _sized(_tables()["apple-silicon"], size_gib)
+
+
 def _sized(table: dict[str, Any], size_gib: int) -> dict[str, Any]:
     """A machine of a family that differs only in memory."""
-    share = next(row["share"] for row in table["working_set"] if size_gib <= row["up_to_gib"])
+    shares = [row["share"] for row in table["working_set"] if size_gib <= row["up_to_gib"]]
     device = {
-        "memory": int(size_gib * GIB * share),
+        "memory": int(size_gib * GIB * (shares or [table["working_set"][-1]["share"]])[0]),
         "reserve": parse_size(table["device_reserve"]),
         "name": table["device_name"],
     }

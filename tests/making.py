@@ -17,6 +17,7 @@ backend = "cuda"
 memory = "32GiB"
 reserve = "2GiB"
 devices = [{ memory = "24GiB" }]
+process_overhead = "0"
 [paths]
 home = "/home/llm"
 """

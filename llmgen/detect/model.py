@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from llmgen.config.edit import value_text
 from llmgen.config.editions import EDITIONS
 from llmgen.config.tables.hardware import Backend, OperatingSystem
-from llmgen.profiles import profiles
+from llmgen.profiles import apple_silicon, profiles
 from llmgen.units import GIB, MIB
 
 EDITION: Final = max(EDITIONS)
@@ -66,12 +67,12 @@ def document(found: Found, profile: str = "") -> str:
             *_version("build", found.build, edition.build, "llama-server --version"),
             "",
             "[hardware]",
-            *_hardware(found, chosen),
+            *(_profile(found, chosen) if chosen else _hardware(found)),
             "",
             "[paths]",
-            f'home = "{found.home}"',
+            f"home = {value_text(found.home)}",
             'models = "~/models"',
-            *(f'{key} = "{path}"' for key, path in found.programs),
+            *(f"{key} = {value_text(path)}" for key, path in found.programs),
             "",
             "[services]",
             'on_demand = "llama_swap"   # or "router" (llama-server\'s own), or "none"',
@@ -100,17 +101,35 @@ def _version(key: str, found: int, aimed: int, asked: str) -> list[str]:
     return [f"{key} = {aimed}   # `{asked}` did not say; correct it when you know"]
 
 
-def _hardware(found: Found, profile: str) -> list[str]:
-    if profile:
-        memory = f'memory = "{found.memory_bytes // MIB}MiB"   # as the system reports it'
-        return [f'profile = "{profile}"', *([] if found.backend == "metal" else [memory])]
-    lines = [
+def _profile(found: Found, profile: str) -> list[str]:
+    """The profile, and what it leaves to the machine."""
+    known, lines = profiles()[profile], [f'profile = "{profile}"']
+    if "memory" not in known:
+        lines.append(f'memory = "{found.memory_bytes // MIB}MiB"   # as the system reports it')
+    if "devices" not in known:
+        devices = _devices(found) or [
+            '    { memory = "8GiB" },   # not detected: the card\'s memory'
+        ]
+        lines += ["devices = [", *devices, "]"]
+    return lines
+
+
+def _hardware(found: Found) -> list[str]:
+    """What was found, key by key."""
+    return [
         f'os = "{found.os}"',
         f'backend = "{found.backend}"',
         f'memory = "{found.memory_bytes // MIB}MiB"',
         f'reserve = "{max(2, found.memory_bytes // GIB // 16)}GiB"   # for the system, the desktop',
         f"unified = {str(found.unified).lower()}",
         "devices = [",
+        *_devices(found),
+        "]",
     ]
-    lines += [f'    {{ memory = "{size // MIB}MiB" }},   # {name}' for name, size in found.devices]
-    return [*lines, "]"]
+
+
+def _devices(found: Found) -> list[str]:
+    if found.backend == "metal":
+        (mac,) = apple_silicon(round(found.memory_bytes / GIB))["devices"]
+        return [f'    {{ memory = "{mac["memory"] // MIB}MiB" }},   # Metal\'s working set']
+    return [f'    {{ memory = "{size // MIB}MiB" }},   # {name}' for name, size in found.devices]

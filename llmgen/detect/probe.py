@@ -57,14 +57,22 @@ def _devices(drm: Path) -> tuple[Backend, tuple[tuple[str, int], ...], int]:
     nvidia = (*_nvidia(),)
     if nvidia:
         return "cuda", nvidia, 0
-    for card in sorted(drm.glob("card[0-9]*/device")):
-        vram = _number(card / "mem_info_vram_total")
-        gtt = _number(card / "mem_info_gtt_total")
-        if not vram:
-            continue
-        if vram < SMALL_CARVE_OUT_BYTES < gtt:
-            return "rocm", (("GTT of an AMD APU", gtt),), gtt
-        return "rocm", (("AMD GPU", vram),), 0
+    return _amd(drm)
+
+
+def _amd(drm: Path) -> tuple[Backend, tuple[tuple[str, int], ...], int]:
+    """AMD cards by the driver's files: real cards first, else an APU's shared memory."""
+    found = [
+        (vram, _number(card / "mem_info_gtt_total"))
+        for card in sorted(drm.glob("card[0-9]*/device"))
+        if (vram := _number(card / "mem_info_vram_total"))
+    ]
+    cards = [vram for vram, _ in found if vram >= SMALL_CARVE_OUT_BYTES]
+    if cards:
+        return "rocm", tuple(("AMD GPU", vram) for vram in cards), 0
+    shared = max((gtt for _, gtt in found), default=0)
+    if shared:
+        return "rocm", (("GTT of an AMD APU", shared),), shared
     return "cpu", (), 0
 
 

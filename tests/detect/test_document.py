@@ -5,7 +5,9 @@ import pytest
 from llmgen.config.load import load
 from llmgen.config.source import parse
 from llmgen.detect.model import Found, document, profile_of
+from llmgen.detect.probe import _amd
 from llmgen.machine import machine
+from llmgen.profiles import profiles
 from llmgen.units import GIB, MIB
 
 CARDS = Found("linux", "cuda", 62 * GIB, "/home/me", (("RTX 3090", 24576 * MIB),) * 2)
@@ -27,9 +29,54 @@ def test_a_mac_gets_the_profile_of_its_size():
     assert profile_of(MAC) == "apple-silicon-64gb"
 
 
-def test_a_mac_of_an_unknown_size_still_says_what_it_needs():
-    odd = Found("macos", "metal", 20 * GIB, "/Users/me", unified=True)
+@pytest.mark.parametrize("size_gib", [8, 20, 1024])
+def test_a_mac_of_an_unknown_size_gets_the_working_set_of_its_memory(size_gib):
+    odd = Found("macos", "metal", size_gib * GIB, "/Users/me", unified=True)
     assert profile_of(odd) == ""
+    (device,) = loaded(document(odd)).devices
+    assert 0.65 * size_gib * GIB < device.memory_bytes < 0.76 * size_gib * GIB
+
+
+@pytest.mark.parametrize("profile", profiles())
+def test_every_profile_makes_a_machine_on_any_machine(profile):
+    made = loaded(document(PLAIN, profile))
+    assert made.profile == profile
+    assert made.memory_bytes
+    assert made.source
+
+
+def test_strange_folders_are_quoted():
+    text = document(Found("linux", "cpu", GIB, 'C:\\"me"\\tmp', programs=(("envoy", "/a\tb"),)))
+    assert tomllib.loads(text)["paths"]["home"] == 'C:\\"me"\\tmp'
+
+
+def card(drm, name, vram, gtt):
+    folder = drm / name / "device"
+    folder.mkdir(parents=True)
+    (folder / "mem_info_vram_total").write_text(f"{vram}\n")
+    (folder / "mem_info_gtt_total").write_text(f"{gtt}\n")
+
+
+def test_every_amd_card_counts_and_the_small_one_of_the_processor_does_not(tmp_path):
+    card(tmp_path, "card0", 512 * MIB, 30 * GIB)
+    card(tmp_path, "card1", 24 * GIB, 30 * GIB)
+    card(tmp_path, "card2", 24 * GIB, 30 * GIB)
+    backend, devices, shared = _amd(tmp_path)
+    assert (backend, [size for _, size in devices], shared) == ("rocm", [24 * GIB] * 2, 0)
+
+
+def test_an_apu_alone_uses_the_shared_memory(tmp_path):
+    card(tmp_path, "card0", 512 * MIB, 96 * GIB)
+    assert _amd(tmp_path) == ("rocm", (("GTT of an AMD APU", 96 * GIB),), 96 * GIB)
+
+
+def test_no_card(tmp_path):
+    assert _amd(tmp_path) == ("cpu", (), 0)
+
+
+def loaded(text):
+    config = load([parse("llm.toml", text)])
+    return machine(config.hardware, config.budget)
 
 
 def test_detected_versions_are_written_and_absent_ones_are_said_to_be_guesses():

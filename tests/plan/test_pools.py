@@ -46,9 +46,7 @@ def test_unified_memory_is_charged_for_host_and_device():
 
 
 def test_backend_takes_its_own_on_each_device_of_a_process():
-    with_overhead = HEAD.replace(
-        'reserve = "2GiB"', 'reserve = "2GiB"\nprocess_overhead = "300MiB"'
-    )
+    with_overhead = HEAD.replace('process_overhead = "0"', 'process_overhead = "300MiB"')
     plain = planned(models("a", options=SMALL)).placement("a").footprint
     taken = planned(models("a", options=SMALL), head=with_overhead).placement("a").footprint
     assert taken["gpu0"] - plain["gpu0"] == 300 * MIB
