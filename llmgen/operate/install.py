@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,8 @@ from llmgen.operate.steps import Kind, Step, after, before
 from llmgen.operate.units import impact, units
 
 PENDING = "pending.json"
+# Twice the time that launchd gives an agent between SIGTERM and SIGKILL (ExitTimeOut, 20 s).
+BOOTOUT_SECONDS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,18 @@ def _carry_out(steps: Iterable[Step], drain: Callable[[], None]) -> None:
                 must(step.words)
             case Kind.COMMAND:
                 run(step.words)
+                _settle(step)
+
+
+def _settle(step: Step) -> None:
+    """Wait until an agent has left: launchd's bootout returns before, and refuses a bootstrap."""
+    if step.words[:2] != ("launchctl", "bootout"):
+        return
+    end = time.monotonic() + BOOTOUT_SECONDS
+    while time.monotonic() < end:
+        if not run(("launchctl", "print", step.words[2]), seconds=30).ok:
+            return
+        time.sleep(0.2)
 
 
 def _pending(site: Site) -> list[str]:
