@@ -207,10 +207,26 @@ def kept(work: Work) -> int:
         return 5 * work.stream  # altup keeps several residual streams
     if Rule.UNFUSED_INDEXER in work.model.build:
         heads = work.model.header.count("attention.indexer.head_count")
-        return 2 * heads * work.counts.cells * work.column
-    if work.indexed:
-        # Scores of every indexer head for the cells it picks, and of the sum for all cells.
-        heads = work.model.header.count("attention.indexer.head_count")
-        picked = min(work.counts.cells, work.model.header.count("attention.indexer.top_k"))
-        return (heads * picked + work.counts.cells * 3 // 2) * work.column
-    return 0
+        return (2 * heads * work.counts.cells + _indexer_scores(work)) * work.column
+    return _indexer_scores(work) * work.column
+
+
+def _indexer_scores(work: Work) -> int:
+    """Elements for each token that an indexer keeps, settled on fixtures and DeepSeek-V3.2."""
+    model, cells = work.model, work.counts.cells
+    if not model.indexer_width:
+        return 0
+    if model.header.count("attention.indexer.kpool"):
+        return 6 * cells * min(work.counts.slots, 4)  # pooled keys, slot by slot
+    match model.name:
+        case "minimax-m3":
+            return 4 * cells
+        case "deepseek4":
+            heads = model.header.count("attention.indexer.head_count")
+            return 2 * heads * model.indexer_width + cells * 9 // 8
+        case _ if model.mla:
+            # The masks of the cells that it picks, and the sum of all heads for every cell.
+            picked = min(cells, model.header.count("attention.indexer.top_k"))
+            return (max(model.heads) // 2 + 4) * picked + cells * 3 // 2
+        case _:
+            return 0
