@@ -9,15 +9,12 @@ from pathlib import PurePosixPath
 
 from llmgen.apply.changes import Action, Change
 from llmgen.errors import Diagnostic, Severity
+from llmgen.operate.commands import as_wanted, same_command
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
 from llmgen.operate.swap import Loaded
 from llmgen.plan.model import Keep, Placement, Plan
-from llmgen.plan.options import BY_FLAG, spelled
 from llmgen.targets.services import PROCESS_SLACK, Service
 from llmgen.units import show_size
-
-# Where a server listens is its engine's own business.
-_ENGINE_SETS = ("--host", "--port", "--alias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ def services(expected: Iterable[Expected], seen: Observed) -> Iterator[ServiceSt
             restarts=unit.restarts if unit else 0,
             memory=(unit.memory_bytes if unit else 0) or (process.memory_bytes if process else 0),
             memory_max=item.service.memory_bytes,
-            command_is_wanted=_as_wanted(item.service, process),
+            command_is_wanted=as_wanted(item.service, process),
         )
 
 
@@ -246,21 +243,6 @@ def _state(unit: UnitState | None, own: Process | None) -> str:
     return "absent"
 
 
-def _as_wanted(service: Service, process: Process | None) -> bool | None:
-    """Whether a process runs the service's command and options; None where that is hidden.
-
-    In the foreground the files are elsewhere, so that only the options are compared.
-    """
-    if process is None or not process.words:
-        return None
-    # A script's interpreter stands in front of it (LiteLLM).
-    length = len(service.argv)
-    if not process.foreground and process.words[-length:] != service.argv:
-        return False
-    wanted = {name: value for name, value in service.environment if name.startswith("LLAMA_ARG_")}
-    return not process.environment or not wanted or dict(process.environment) == wanted
-
-
 def _always(placement: Placement, seen: Observed) -> ModelStatus:
     process = seen.listeners.get(placement.port)
     answer = seen.answers.get(placement.name, Answer("no answer"))
@@ -276,7 +258,7 @@ def _demand(placement: Placement, found: Loaded | None, seen: Observed) -> Model
     answer = seen.answers.get(placement.name, Answer(""))
     process = _server(placement, found, seen)
     words = found.words or tuple(shlex.split(found.command))
-    return _row(placement, found.state, answer, process, _same(placement.argv, words))
+    return _row(placement, found.state, answer, process, same_command(placement.argv, words))
 
 
 def _server(placement: Placement, found: Loaded, seen: Observed) -> Process | None:
@@ -305,28 +287,6 @@ def _row(
         memory_planned=placement.estimate.on("host"),
         command_is_wanted=command_is_wanted,
     )
-
-
-def _same(wanted: Sequence[str], running: Sequence[str]) -> bool:
-    """Whether a running command has the wanted options; where it listens is the engine's."""
-    return _options(wanted).items() <= _options(running).items()
-
-
-def _options(words: Sequence[str]) -> dict[str, str]:
-    """Options under one spelling each, with their values; a switch that is off is `false`."""
-    found: dict[str, str] = {}
-    flag = ""
-    for word in words[1:]:
-        option = BY_FLAG.get(spelled(word))
-        if option is not None:
-            flag = option.flag
-            found[flag] = "false" if word in option.negative else ""
-        elif spelled(word):
-            flag = word
-            found[flag] = ""
-        elif flag:
-            found[flag] = f"{found[flag]} {word}".strip()
-    return {name: value for name, value in found.items() if name not in _ENGINE_SETS}
 
 
 def is_well(found: Iterable[Diagnostic]) -> bool:
