@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from llmgen.config.edit import value_text
 from llmgen.config.tables.models import GENERATES, Role
 from llmgen.units import GIB
 
@@ -40,6 +41,16 @@ class Edition:
     def options(self, role: Role) -> dict[str, Any]:
         """llama-server options that a model of this role has when nothing else is said."""
         return {**self.every_role, **(self.generating if role in GENERATES else self.others)}
+
+    def told(self) -> dict[str, str]:
+        """Key to its default in words, for the schema and whoever reads it."""
+        found = {key: value_text(value) for key, value in self.every_role.items()}
+        for key, value in self.generating.items():
+            found[key] = value_text(value)
+            if key in self.others:
+                found[key] += f" ({value_text(self.others[key])} for embedding and rerank)"
+        context = f"the trained one, at most {self.context}"
+        return found | {"ctx_size": f"{context} ({self.context_others} for embedding and rerank)"}
 
 
 EDITIONS: Final[dict[int, Edition]] = {

@@ -13,22 +13,26 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 
 from llmgen.config.documentation import documentation
+from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
 from llmgen.profiles import profiles
 
 FILE: Final = "llm.schema.json"
 REFRESH: Final = "python -m llmgen schema > llmgen/data/llm.schema.json"
+# Tables whose absent keys take the edition's defaults.
+_OPTIONS = ("Defaults", "Model")
 _DROPPED = ("title", "discriminator", "default")
 
 
 def schema() -> dict[str, Any]:
     """The schema as a document."""
-    made = Config.model_json_schema(mode="validation")
+    made, usual = Config.model_json_schema(mode="validation"), EDITIONS[max(EDITIONS)].told()
     made["$defs"]["Hardware"]["properties"]["profile"]["enum"] = sorted(profiles())
     for name, table in {"": Config, **_tables(Config)}.items():
         keys = (made["$defs"][name] if name else made)["properties"]
         for key, text in documentation(table).items():
-            keys[key]["description"] = text
+            told = f" Default: {usual[key]}." if name in _OPTIONS and key in usual else ""
+            keys[key]["description"] = text + told
     tamed = _tamed(made)
     if not isinstance(tamed, dict):
         raise TypeError(type(tamed))

@@ -5,6 +5,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from llmgen.config.editions import EDITIONS
 from llmgen.config.schema import REFRESH, schema, schema_text, shipped
 
 ROOT = Path(__file__).parents[2]
@@ -41,3 +42,13 @@ def test_every_key_is_documented():
     for name, table in schema()["definitions"].items():
         for key, item in table.get("properties", {}).items():
             assert item.get("description"), f"{name}.{key} has no docstring"
+
+
+def test_defaults_of_the_edition_are_said_where_the_key_is():
+    edition = EDITIONS[max(EDITIONS)]
+    for table in ("Defaults", "Model"):
+        keys = schema()["definitions"][table]["properties"]
+        for key in {**edition.options("chat"), **edition.options("embedding"), "ctx_size": 0}:
+            assert "Default: " in keys[key]["description"], key
+    assert "Default: 1073741824 (0 for embedding" in keys["cache_ram"]["description"]
+    assert f"at most {edition.context} " in keys["ctx_size"]["description"]

@@ -95,7 +95,7 @@ class ServerOptions(Table):
     ctx_size: Tokens | Literal["max"] | None = None
     """Context in tokens, all slots together (`--ctx-size`); `"max"`: the largest that fits."""
     parallel: Count | None = Field(default=None, ge=1, le=256)
-    """Slots: requests served at the same time (`--parallel`); llmgen's default is 1."""
+    """Slots: requests served at the same time (`--parallel`)."""
     kv_unified: bool | None = None
     """Slots share one context instead of dividing it (`--kv-unified`)."""
     cache_type_k: CacheType | Annotated[tuple[CacheType, ...], Field(min_length=1)] | None = None
