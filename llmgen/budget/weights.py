@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -140,7 +140,9 @@ class _Loading:
         if not group.layers:
             return self._outside(group)
         late = self.biased and group.pattern in _ATTENTION_BIASES
-        layers = [il for il in group.layers if late or il < self.last]
+        layers: Sequence[int] = group.layers
+        if not late and self.last < len(self.placement.layers):
+            layers = [il for il in group.layers if il < self.last]
         if not self.moved:
             return self.placement.count(layers)
         return Counter(self.moved.of(group, il) or self.placement.of(il) for il in layers)
