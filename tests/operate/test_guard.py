@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -87,6 +88,9 @@ class Limited:
         self.limit.write_text("-1" if self.is_v1 else "max")
 
     def end(self):
+        """Also what the kernel left over after it had killed a parent for memory."""
+        for pid in (self.path / "cgroup.procs").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
         end = time.monotonic() + 20
         while time.monotonic() < end:
             try:
