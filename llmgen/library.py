@@ -13,6 +13,7 @@ from llmgen.config.tables.gateway import External
 from llmgen.config.tables.models import Lora, Role, ServerOptions, Variant
 from llmgen.config.tables.sampling import Sampling
 from llmgen.errors import Diagnostic
+from llmgen.facts.lock_model import Measurements
 from llmgen.facts.model import GgufFacts, ModelRef
 from llmgen.layout import Layout
 from llmgen.machine import Machine
@@ -40,8 +41,9 @@ class Open:
 class Model:
     """One served model: facts, settings, and what every target wants to know about it.
 
-    ``settings`` are the memory options, ``options`` all server options with defaults filled in.
-    Paths are absolute on the target machine.
+    ``settings`` are the memory options, ``options`` all server options with defaults filled in;
+    ``measured`` are bytes that ``verify --record`` saw, by the digest of the settings. Paths are
+    absolute on the target machine.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Model:
     fallbacks: tuple[str, ...] = ()
     context_window_fallbacks: tuple[str, ...] = ()
     replicas: tuple[str, ...] = ()
+    measured: Measurements = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -73,7 +73,9 @@ def library(found: Read) -> Library:
     from llmgen.resolve import resolve
 
     try:
-        return resolve(found.config, read_lock(found).facts)
+        lock = read_lock(found)
+        measured = {ref: entry.measured for ref, entry in lock.entries.items() if entry.measured}
+        return resolve(found.config, lock.facts, measured)
     except LlmgenError as error:
         raise found.located(error) from None
 

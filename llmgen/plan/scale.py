@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from llmgen.budget.estimate import estimate
+from llmgen.budget.measured import settings_digest, with_measured
 from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Library, Model
@@ -52,7 +53,7 @@ class Scale:
 
     def _measure(self, model: Model, settings: ServerSettings) -> Estimate:
         try:
-            return estimate(
+            made = estimate(
                 model.facts, settings, self.library.build, mmproj=model.mmproj, draft=model.draft
             )
         except SettingRefused as refused:
@@ -64,6 +65,10 @@ class Scale:
                     hint=refused.hint,
                 )
             ) from None
+        if not model.measured:
+            return made
+        digest = settings_digest(settings, self.library.build)
+        return with_measured(made, model.measured.get(digest, {}))
 
 
 def scale(library: Library) -> Scale:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeAlias
 
 from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Model as ModelTable
 from llmgen.errors import ConfigError, Diagnostic, InputError, Severity
+from llmgen.facts.lock_model import Measurements
+from llmgen.facts.model import ModelRef
 from llmgen.layout import layout
 from llmgen.library import Library
 from llmgen.machine import machine
@@ -18,9 +21,12 @@ from llmgen.resolve.references import references
 
 __all__ = ["Facts", "references", "resolve"]
 
+Measured: TypeAlias = Mapping[ModelRef, Measurements]
+NOTHING_MEASURED: Final[Measured] = {}
 
-def resolve(config: Config, facts: Facts) -> Library:
-    """Join llm.toml with the lock.
+
+def resolve(config: Config, facts: Facts, measured: Measured = NOTHING_MEASURED) -> Library:
+    """Join llm.toml with the lock: facts, and what was measured of some models.
 
     Raises ConfigError with every finding of a stage, InputError when facts are missing.
     """
@@ -31,7 +37,8 @@ def resolve(config: Config, facts: Facts) -> Library:
     missing = [*_missing(config, facts)]
     if missing:
         raise InputError(missing)
-    join = Join(config, edition, facts, host, layout(config.paths, config.services.scope))
+    where = layout(config.paths, config.services.scope)
+    join = Join(config, edition, facts, host, where, measured)
     models = tuple(join.model(name, table) for name, table in _enabled(config))
     noted += _refuse(item for model in models for item in checks(model))
     return Library(

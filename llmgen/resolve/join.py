@@ -10,6 +10,7 @@ from llmgen.config.editions import Edition
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Model as ModelTable
 from llmgen.config.tables.sampling import Sampling
+from llmgen.facts.lock_model import Measurements
 from llmgen.facts.model import GgufFacts, ModelRef
 from llmgen.layout import Layout
 from llmgen.library import Model
@@ -30,6 +31,7 @@ class Join:
     facts: Facts
     machine: Machine
     layout: Layout
+    measured: Mapping[ModelRef, Measurements]
 
     def model(self, name: str, table: ModelTable) -> Model:
         """One served model, nothing left to look up; KeyError when a fact is missing."""
@@ -76,6 +78,7 @@ class Join:
             fallbacks=table.fallbacks,
             context_window_fallbacks=table.context_window_fallbacks,
             replicas=table.replicas,
+            measured=self.measured.get(model_ref(table), {}),
         )
 
     def _path(self, facts: GgufFacts) -> PurePosixPath:

@@ -1,8 +1,11 @@
 import pytest
 from making import config, facts
 
+from llmgen.budget.measured import settings_digest
 from llmgen.errors import ConfigError, InputError
+from llmgen.facts.lock_model import Measured
 from llmgen.plan.model import Keep
+from llmgen.plan.place import place
 from llmgen.resolve import resolve
 
 LOCK = {"file:a.gguf": facts("a.gguf", context=65536)}
@@ -89,3 +92,13 @@ def test_disabled_model_needs_no_facts():
 )
 def test_contradiction_is_refused(text, code):
     assert code in codes(text)
+
+
+def test_what_verify_measured_is_what_the_plan_counts():
+    text = '[models.a]\nmodel="a.gguf"\nctx_size="8K"'
+    plain = place(resolve(config(text), LOCK)).placements[0]
+    digest = settings_digest(plain.settings, 11434)
+    seen = {"file:a.gguf": {digest: {"gpu0": Measured(1, 2, 3)}}}
+    told = place(resolve(config(text), LOCK, seen)).placements[0]
+    assert [item.total for item in told.estimate.memory if item.device == "gpu0"] == [6]
+    assert "gpu0" not in told.estimate.margin
