@@ -41,7 +41,7 @@ def wanted_tree(found: Read, placed: Plan, session: Session) -> list[Artifact]:
     from llmgen.operate.kept import kept
 
     rendered = [*tree(found, placed, session)]
-    if not found.config.guard.enable:
+    if not (found.config.guard.enable or found.config.guard.gate):
         return rendered
     lock = (found.folder / LOCK).read_bytes()
     return [*rendered, *kept(found.sources, lock, placed.library.layout)]

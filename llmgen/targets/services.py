@@ -30,7 +30,7 @@ class Service:
     ``secrets`` are the variables that the program finds in its environment, each with the place
     of its value; ``read_before`` are those that the commands of ``before`` look up themselves.
     ``made_file`` is an environment file that they write. ``memory_bytes`` 0 is no limit.
-    ``locks_memory`` asks for mlock(); ``gated`` says that it takes the models' memory.
+    ``locks_memory`` asks for mlock(); ``gate`` is the model whose memory has to be free before.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Service:
     memory_bytes: int = 0
     gpu: bool = False
     locks_memory: bool = False
-    gated: bool = False
+    gate: str = ""
 
 
 def services(plan: Plan) -> tuple[Service, ...]:
@@ -61,7 +61,7 @@ def services(plan: Plan) -> tuple[Service, ...]:
 
 
 def guard(layout: Layout, *words: str) -> tuple[str, ...]:
-    """The command of [guard]: the timer's check, or with more words the gate of one service."""
+    """The command of [guard]: the timer's check, or with more words the gate of one model."""
     return (str(layout.llmgen), "-c", str(layout.config / "llm.toml"), "guard", *words)
 
 
@@ -85,7 +85,7 @@ def _server(item: Placement, plan: Plan) -> Service:
         memory_bytes=_limit(plan, item.estimate.on("host") + PROCESS_SLACK),
         gpu=bool(library.machine.devices),
         locks_memory="mlock" in item.settings.load_mode,
-        gated=True,
+        gate=item.name,
     )
 
 
@@ -119,7 +119,6 @@ def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
         memory_bytes=_engine_limit(plan, models),
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
-        gated=True,
     )
 
 
@@ -145,7 +144,6 @@ def _router(plan: Plan, models: tuple[Placement, ...]) -> Service:
         memory_bytes=_engine_limit(plan, models),
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
-        gated=True,
     )
 
 

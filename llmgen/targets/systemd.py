@@ -80,9 +80,9 @@ def _service(service: Service, library: Library, render: Render) -> bytes:
 
 
 def _gate(service: Service, library: Library) -> Iterator[tuple[str, str]]:
-    """Where [guard] has a gate, what runs models starts only while their memory is free."""
-    if library.config.guard.gate and service.gated:
-        yield "ExecCondition", systemd_argv(guard(library.layout, "--gate", service.name))
+    """Where [guard] has a gate, a model starts only while its memory is free."""
+    if library.config.guard.gate and service.gate:
+        yield "ExecCondition", systemd_argv(guard(library.layout, "--gate", service.gate))
 
 
 def _hardening(service: Service, library: Library) -> tuple[tuple[str, str], ...]:

@@ -82,6 +82,10 @@ def test_gate_is_asked_before_what_takes_memory():
             plans.plan(plans.STACK + "[guard]\ngate = true\n"), make_render()
         )
     }
-    assert "ExecCondition=/usr/local/bin/llmgen -c" in units["llmgen-swap.service"]
-    assert "guard --gate swap\n" in units["llmgen-swap.service"]
+    gated = {name: text for name, text in units.items() if "ExecCondition" in text}
+    assert gated
+    for name, text in gated.items():
+        model = name.removeprefix("llmgen-model-").removesuffix(".service")
+        assert f"llm.toml guard --gate {model}\n" in text
+    assert "ExecCondition" not in units["llmgen-swap.service"]
     assert "ExecCondition" not in units["llmgen-envoy.service"]
