@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,14 +13,20 @@ from llmgen.cli.outcome import Outcome
 from llmgen.cli.writing import create_file
 from llmgen.errors import Diagnostic, InputError
 
+if TYPE_CHECKING:
+    from llmgen.importing.model import Part
+
 
 @command(reads_config=False, short_help="turn other tools' files into an llm.toml")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.option("--ollama", is_flag=True, help="Every model of the local Ollama store.")
 @click.option(
     "-o", "--output", metavar="FILE", default="-", help="Where to write; absent: print it."
 )
 @click.option("--profile", metavar="NAME", help="Hardware profile; absent: what is detected.")
-def cli(session: Session, files: tuple[str, ...], output: str, profile: str | None) -> Outcome:
+def cli(
+    session: Session, files: tuple[str, ...], output: str, profile: str | None, *, ollama: bool
+) -> Outcome:
     """Read llama-swap, router, LiteLLM and environment files, or documents that contain them.
 
     Prints an llm.toml; what is wrong in the files, or has no place in llm.toml, is said on
@@ -31,13 +37,34 @@ def cli(session: Session, files: tuple[str, ...], output: str, profile: str | No
     from llmgen.importing.write import document
 
     del session
-    part = merged(from_text(name, _read(name)) for name in files)
+    if not files and not ollama:
+        raise click.UsageError("name a file to import, or say --ollama")
+    parts = [from_text(name, _read(name)) for name in files]
+    part = merged([*parts, _store()] if ollama else parts)
     text = document(part, _hardware(profile))
     data = {"content": text, "faults": part.faults}
     if output == "-":
         return Outcome(data, text=text, diagnostics=part.faults)
     create_file(output, text)
     return Outcome(data, said=f"wrote {output}; then `llmgen check`", diagnostics=part.faults)
+
+
+def _store() -> Part:
+    from llmgen.facts.stores import Stores, find_stores, scan
+    from llmgen.importing.ollama import from_ollama
+
+    stores = find_stores(Path.home())
+    found = (item.ref.partition(":") for item in scan(Stores(ollama=stores.ollama)))
+    names = [name for kind, _, name in found if kind == "ollama"]
+    if not names:
+        raise InputError(
+            Diagnostic(
+                "import.no-store",
+                "there is no model of Ollama on this machine",
+                hint="set OLLAMA_MODELS to the store's folder",
+            )
+        )
+    return from_ollama(stores.ollama, names, Path.home())
 
 
 def _read(name: str) -> str:

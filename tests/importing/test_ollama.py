@@ -1,0 +1,58 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+from gguf_writer import llama, write_gguf
+
+from llmgen.cli.boundary import root
+
+MODEL, PROJECTOR = "c" * 64, "e" * 64
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("OLLAMA_MODELS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def store(home, name, *, projector=False):
+    """One model of a store, as `ollama pull` leaves it."""
+    models = home / ".ollama" / "models"
+    write_gguf(models / "blobs" / f"sha256-{MODEL}", *llama())
+    kinds = {"model": MODEL} | ({"projector": PROJECTOR} if projector else {})
+    layers = [
+        {"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{digest}"}
+        for kind, digest in kinds.items()
+    ]
+    manifest = models / "manifests" / "registry.ollama.ai" / "library" / name
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write_text(json.dumps({"schemaVersion": 2, "layers": layers}))
+
+
+def run(*words):
+    return CliRunner().invoke(
+        root, ["import", *words, "--profile", "nvidia-24gb"], prog_name="llmgen"
+    )
+
+
+def test_every_model_of_the_store_becomes_a_table(home):
+    store(home, "qwen3/8b")
+    store(home, "gemma3/27b", projector=True)
+    result = run("--ollama")
+    assert result.exit_code == 0, result.stderr
+    assert '[models."qwen3:8b"]\nollama = "qwen3:8b"\n' in result.stdout
+    assert f'role = "vision"\nmmproj = "~/.ollama/models/blobs/sha256-{PROJECTOR}"' in result.stdout
+
+
+def test_no_store(home):
+    result = run("--ollama")
+    assert result.exit_code == 4
+    assert "OLLAMA_MODELS" in result.stderr
+
+
+def test_nothing_to_import(home):
+    result = run()
+    assert result.exit_code == 2
+    assert "--ollama" in result.stderr
