@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from llmgen.doctor.access import Identity, closed_to, identity
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules.files import wanted
 from llmgen.doctor.rules.memory import GTT, TTM_PAGES, VRAM
@@ -28,7 +29,7 @@ def look(plan: Plan) -> Seen:
     return Seen(
         programs={key: os.access(path, os.X_OK) for key, path in programs.items()},
         ran=dict(_commands(plan, programs)),
-        files={path: _file(Path(path)) for path in wanted(plan)},
+        files=dict(_files(plan)),
         ports=_ports(plan),
         memory_bytes=psutil.virtual_memory().total,
         sysfs=dict(_sysfs()),
@@ -71,18 +72,35 @@ def _commands(plan: Plan, programs: dict[str, str]) -> Iterator[tuple[str, Ran]]
         yield "sysctl iogpu.wired_limit_mb", run("sysctl", "-n", "iogpu.wired_limit_mb")
 
 
-def _file(path: Path) -> FileSeen:
+def _files(plan: Plan) -> Iterator[tuple[str, FileSeen]]:
+    services = plan.library.config.services
+    # A user's own services run as whoever asks.
+    own = services.scope == "user"
+    who = None if own else identity(services.user, services.groups)
+    for path in wanted(plan):
+        yield path, _file(Path(path), who, own=own)
+
+
+def _file(path: Path, who: Identity | None, *, own: bool) -> FileSeen:
     try:
         size = path.stat().st_size
+        closed = closed_to(who, path) if who else ""
+        with path.open("rb") as stream:
+            magic = stream.read(4)
     except FileNotFoundError:
         return FileSeen(None)
     except OSError as error:
-        return FileSeen(None, readable=False, problem=error.strerror or str(error))
+        return FileSeen(_size(path), readable=False, problem=error.strerror or str(error))
+    if own or who:
+        return FileSeen(size, readable=not closed, magic=magic, problem=closed)
+    return FileSeen(size, readable=None, magic=magic)
+
+
+def _size(path: Path) -> int | None:
     try:
-        with path.open("rb") as stream:
-            return FileSeen(size, readable=True, magic=stream.read(4))
-    except OSError as error:
-        return FileSeen(size, readable=False, problem=error.strerror or str(error))
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _ports(plan: Plan) -> dict[int, Holder | None]:

@@ -63,6 +63,8 @@ def _judge(path: str, size: int, expected: str, found: FileSeen, user: str) -> F
             "model-file", path, f"readable for `{user}`", found.problem or "not readable", ok=False,
             fix=f"`sudo -u {user} head -c 4 {PurePosixPath(path)}` shows which folder is closed",
         )  # fmt: skip
+    if found.readable is None:
+        return unknown("model-file", path, f"readable for `{user}`", f"there is no user `{user}`")
     return judged("model-file", path, expected, show_size(found.size_bytes), ok=True)
 
 

@@ -1,0 +1,58 @@
+"""Whether a user can read a file, from the permission bits on the way to it; nothing is opened."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user as the kernel sees one."""
+
+    uid: int
+    gids: frozenset[int]
+
+
+def identity(user: str, groups: Collection[str] = ()) -> Identity | None:
+    """The user with its groups and those that a unit adds; None when there is no such user."""
+    try:
+        found = pwd.getpwnam(user)
+    except KeyError:
+        return None
+    added = {grp.getgrnam(name).gr_gid for name in groups if _is_group(name)}
+    return Identity(found.pw_uid, frozenset(os.getgrouplist(user, found.pw_gid)) | added)
+
+
+def closed_to(who: Identity, path: Path) -> str:
+    """The first thing on the way to ``path`` that keeps ``who`` out; empty when nothing does.
+
+    Access lists beyond the mode bits are not read.
+    """
+    if who.uid == 0:
+        return ""
+    for folder in reversed(path.parents):
+        if not _allows(folder.stat(), who, stat.S_IXUSR):
+            return f"the folder `{folder}` is closed"
+    return "" if _allows(path.stat(), who, stat.S_IRUSR) else "the file is closed"
+
+
+def _allows(found: os.stat_result, who: Identity, bit: int) -> bool:
+    if found.st_uid == who.uid:
+        return bool(found.st_mode & bit)
+    if found.st_gid in who.gids:
+        return bool(found.st_mode & bit >> 3)
+    return bool(found.st_mode & bit >> 6)
+
+
+def _is_group(name: str) -> bool:
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
