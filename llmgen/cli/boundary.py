@@ -17,7 +17,7 @@ from llmgen import __version__
 from llmgen.cli import COMMANDS
 from llmgen.cli.frames import frames
 from llmgen.cli.outcome import Outcome, envelope
-from llmgen.errors import Diagnostic, LlmgenError
+from llmgen.errors import Diagnostic, InputError, LlmgenError
 
 BUG, INTERRUPTED = 70, 130
 # Set by the shell when it asks what may follow.
@@ -156,13 +156,34 @@ def _present(session: Session, call: Callable[[], Outcome]) -> int:
     try:
         outcome = call()
     except LlmgenError as error:
-        _show(session, error.exit_code, None, error.diagnostics)
-        return error.exit_code
-    _show(session, outcome.code, outcome, outcome.diagnostics)
-    return outcome.code
+        return _show(session, error.exit_code, None, error.diagnostics)
+    return _show(session, outcome.code, outcome, outcome.diagnostics)
 
 
 def _show(
+    session: Session, code: int, outcome: Outcome | None, diagnostics: tuple[Diagnostic, ...]
+) -> int:
+    """Write both streams; the exit code is another one where standard output takes nothing."""
+    try:
+        _write(session, code, outcome, diagnostics)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `llmgen show | head` has read enough. click would make a 1 of it, which means "no" here.
+        _discard_output()
+    except OSError as error:
+        _discard_output()
+        message = f"standard output cannot be written: {error.strerror}"
+        found = Diagnostic("write.unwritable", message, hint="make room, or write elsewhere")
+        click.echo(frames([found], short=session.short), err=True, nl=False)
+        return InputError.exit_code
+    return code
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write(
     session: Session, code: int, outcome: Outcome | None, diagnostics: tuple[Diagnostic, ...]
 ) -> None:
     data = outcome.data if outcome else None
@@ -182,6 +203,9 @@ def _show(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run llmgen and exit with its code."""
     words = sys.argv[1:] if arguments is None else arguments
+    # Python has no stream where the shell closed one (`>&-`).
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
     # pydantic would look through every installed package for plugins; llmgen wants none of them.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
@@ -192,9 +216,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = INTERRUPTED
     except click.ClickException as error:
         code = _usage(error, words)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception:  # noqa: BLE001 - the one boundary; here it means a bug in llmgen
         code = _bug(words)
     sys.exit(code if isinstance(code, int) else 0)
