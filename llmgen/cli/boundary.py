@@ -204,8 +204,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run llmgen and exit with its code."""
     words = sys.argv[1:] if arguments is None else arguments
     # Python has no stream where the shell closed one (`>&-`).
-    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
-    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     # pydantic would look through every installed package for plugins; llmgen wants none of them.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
