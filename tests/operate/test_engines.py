@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from stacks import Foreground, write_stack
+from tiny_stacks import Foreground, write_stack
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap")]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from stacks import Foreground, write_stack
+from tiny_stacks import Foreground, write_stack
 
 from llmgen.operate.evict import Candidate, first, verdicts
 from llmgen.operate.pressure import of_mac, of_psi, of_usage

@@ -6,7 +6,7 @@ import sys
 import tomllib
 
 import pytest
-from stacks import write_stack
+from tiny_stacks import write_stack
 
 from llmgen.operate.kept import toml
 
