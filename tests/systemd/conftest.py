@@ -30,7 +30,7 @@ class Stack:
     """A stack in the booted machine: its llm.toml, and the ways to operate and ask it."""
 
     def __init__(self, booted, folder=STACK, user=None, **settings):
-        from stacks import write_stack  # noqa: PLC0415 - found by the line above
+        from tiny_stacks import write_stack  # noqa: PLC0415 - found by the line above
 
         self.booted, self.folder, self.user = booted, folder, user
         self.settings = settings
