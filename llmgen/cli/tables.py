@@ -10,6 +10,7 @@ from io import StringIO
 
 import click
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 
@@ -18,12 +19,15 @@ from llmgen.plan.explain import Explained
 from llmgen.units import show_bar, show_count, show_size
 
 FIXED_WIDTH, LEAST_WIDTH = 100, 60
+# Between two columns.
+GAP = 3
 
 
 def echo(*parts: RenderableType) -> None:
     """Print tables and lines as wide as the terminal, without spaces at the ends of lines."""
     drawn = StringIO()
-    console = Console(file=drawn, width=_width(), highlight=False, emoji=False, markup=False)
+    width = max(_width(), *(_least(part) for part in parts if isinstance(part, Table)), 0)
+    console = Console(file=drawn, width=width, highlight=False, emoji=False, markup=False)
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, str))
     for line in drawn.getvalue().splitlines():
@@ -36,10 +40,22 @@ def _width() -> int:
     return max(shutil.get_terminal_size().columns, LEAST_WIDTH)
 
 
+def _least(table: Table) -> int:
+    """The width at which only a last column of text wraps, between words: figures stay whole."""
+    widths = [
+        max(map(cell_len, _parts([str(column.header), *map(str, column.cells)], column.no_wrap)))
+        for column in table.columns
+    ]
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _parts(cells: list[str], whole: bool) -> list[str]:
+    return cells if whole else ["", *(word for cell in cells for word in cell.split())]
+
+
 def show_plan(plan: PlanView) -> None:
     """Pools, models, names, endpoints."""
-    profile = f" ({plan.profile})" if plan.profile else ""
-    echo(f"{plan.host}{profile}: {plan.backend} on {plan.os}, llama.cpp b{plan.build}")
+    echo(title(plan))
     if plan.override:
         echo(f"OVERRIDDEN: {plan.override}")
     shown = [pools(plan.pools), models(plan.models), names(plan.models), endpoints(plan)]
@@ -48,9 +64,15 @@ def show_plan(plan: PlanView) -> None:
             echo("", table)
 
 
+def title(plan: PlanView) -> str:
+    """Which machine the plan is for."""
+    profile = f" ({plan.profile})" if plan.profile else ""
+    return f"{plan.host}{profile}: {plan.backend} on {plan.os}, llama.cpp b{plan.build}"
+
+
 def show_explained(plan: PlanView, explained: Explained) -> None:
     """Pools, then every state with a bar for each pool, and why open values came out so."""
-    echo(pools(plan.pools), "", *explained.lines())
+    echo(title(plan), "", pools(plan.pools), "", *explained.lines())
 
 
 def pools(rows: Sequence[PoolView]) -> Table:
@@ -84,7 +106,7 @@ def models(rows: Sequence[ModelView]) -> Table:
             row.cache_type_k
             if row.cache_type_k == row.cache_type_v
             else f"{row.cache_type_k}/{row.cache_type_v}",
-            f"{exact}{show_size(max(row.footprint.values(), default=0))}",
+            f"{exact}{show_size(row.total)}",
         )
     return table
 
@@ -142,6 +164,6 @@ def table_of(*columns: str) -> Table:
             column.lstrip(">"),
             justify="right" if right else "left",
             overflow="fold",
-            no_wrap=index == 0,
+            no_wrap=right or index < len(columns) - 1,
         )
     return table

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmgen.budget.model import DeviceMemory, HostMemory
 from llmgen.plan.explain import engine_words
-from llmgen.plan.model import Headroom, Keep, Placement, Plan
+from llmgen.plan.model import Headroom, Keep, Placement, Plan, Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class ModelView:
     host_memory: HostMemory
     margin: dict[str, int]
     footprint: dict[str, int]
+    total: int
     file: str
     size: int
     ttl: int
@@ -113,7 +115,7 @@ def view(plan: Plan) -> PlanView:
         engine_detail=engine_words(plan.engines.get(library.machine.host)),
         override=plan.excused,
         pools=tuple(_pool(item) for item in plan.headroom),
-        models=tuple(_model(item) for item in plan.placements),
+        models=tuple(_model(item, plan.pools) for item in plan.placements),
         states=tuple(StateView(item.models, dict(item.peaks)) for item in plan.states),
         endpoints=tuple(_endpoints(plan)),
     )
@@ -134,7 +136,7 @@ def _pool(item: Headroom) -> PoolView:
     )
 
 
-def _model(item: Placement) -> ModelView:
+def _model(item: Placement, pools: Sequence[Pool]) -> ModelView:
     model, estimate = item.model, item.estimate
     return ModelView(
         name=model.name,
@@ -156,12 +158,24 @@ def _model(item: Placement) -> ModelView:
         host_memory=estimate.host,
         margin=dict(estimate.margin),
         footprint=dict(item.footprint),
+        total=_total(item, pools),
         file=str(model.path),
         size=model.facts.size_bytes,
         ttl=model.ttl_seconds if item.keep is Keep.ON_DEMAND else 0,
         argv=item.argv,
         reasons=tuple(ReasonView(why.key, why.value, why.why) for why in item.reasons),
     )
+
+
+def _total(item: Placement, pools: Sequence[Pool]) -> int:
+    """The model's bytes on all devices: pools that charge the same device count once."""
+    here = [pool for pool in pools if pool.name in item.footprint and pool.host == item.host]
+    total, seen = 0, set[str]()
+    for pool in sorted(here, key=lambda pool: -len(pool.views)):
+        if seen.isdisjoint(pool.views):
+            total += item.footprint[pool.name]
+            seen.update(pool.views)
+    return total
 
 
 def _endpoints(plan: Plan) -> list[EndpointView]:
