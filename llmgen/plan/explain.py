@@ -10,6 +10,10 @@ from llmgen.plan.model import Engine, Groups, Keep, Matrix, Plan, Reason, Router
 from llmgen.units import show_bar, show_size
 
 Kind = Literal["reachable", "start-up", "unload during a swap"]
+MARKS: dict[Kind, str] = {
+    "start-up": "start-up",
+    "unload during a swap": "no request leads here: only unloading by hand while a model loads",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,12 @@ class Explained:
         """The same as text, a bar for each pool and state."""
         yield self.engine
         for row in self.rows:
-            mark = "" if row.kind == "reachable" else f" ({row.kind})"
+            mark = f" ({MARKS[row.kind]})" if row.kind in MARKS else ""
             yield ""
             yield f"{', '.join(row.models) or 'nothing loaded'}{mark}"
             yield from map(_line, row.fills)
+        if self.reasons:
+            yield ""
         for name, reason in self.reasons:
             yield f"{name}: {reason.key} = {reason.value}, {reason.why}"
 
