@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.facts.lock_model import Entry, Lock, Measured, Measurements
-from llmgen.facts.lock_parse import parse_lock
+from llmgen.facts.lock_parse import AGAIN, parse_lock
 from llmgen.facts.lock_render import render_lock
 
 __all__ = [
@@ -30,7 +30,13 @@ def read_lock(path: Path) -> Lock:
     except FileNotFoundError:
         return Lock()
     except UnicodeDecodeError:
-        raise InputError(Diagnostic("lock.syntax", f"`{path}` is no UTF-8 text")) from None
+        raise InputError(
+            Diagnostic(
+                "lock.syntax",
+                f"`{path}` is no UTF-8 text",
+                hint=AGAIN,
+            )
+        ) from None
     except OSError as error:
         raise InputError(
             Diagnostic("lock.unreadable", f"`{path}` cannot be read: {error.strerror}")

@@ -20,7 +20,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40,64}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _INT: Final = frozenset({int})
-_AGAIN: Final = "restore it, or remove it and run `llmgen lock`"
+AGAIN: Final = "restore it, or remove it and run `llmgen lock`"
 
 
 class _Wrong(Exception):
@@ -37,17 +37,17 @@ def parse_lock(text: str, name: str) -> Lock:
     try:
         document = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except RecursionError:
-        raise _refused("lock.syntax", f"`{name}` is nested too deeply", _AGAIN) from None
+        raise _refused("lock.syntax", f"`{name}` is nested too deeply", AGAIN) from None
     except _Wrong as error:
-        raise _refused("lock.syntax", f"`{name}` {error.message}", _AGAIN) from None
+        raise _refused("lock.syntax", f"`{name}` {error.message}", AGAIN) from None
     except ValueError as error:
-        raise _refused("lock.syntax", f"`{name}` is no JSON: {error}", _AGAIN) from None
+        raise _refused("lock.syntax", f"`{name}` is no JSON: {error}", AGAIN) from None
     _format(document, name)
     try:
         return _lock(document)
     except _Wrong as error:
         place = ".".join(str(part) for part in error.path)
-        raise _refused("lock.value", f"`{name}`: `{place}` {error.message}", _AGAIN) from None
+        raise _refused("lock.value", f"`{name}`: `{place}` {error.message}", AGAIN) from None
 
 
 def _refused(code: str, message: str, hint: str) -> InputError:
@@ -67,7 +67,7 @@ def _constant(text: str) -> NoReturn:
 
 def _format(document: object, name: str) -> None:
     if not isinstance(document, dict) or type(document.get("format")) is not int:
-        raise _refused("lock.format", f"`{name}` is no lock of llmgen", _AGAIN)
+        raise _refused("lock.format", f"`{name}` is no lock of llmgen", AGAIN)
     if document["format"] != FORMAT:
         raise _refused(
             "lock.format",

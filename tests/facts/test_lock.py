@@ -200,3 +200,4 @@ def test_lock_that_is_no_text_is_refused(tmp_path):
     with pytest.raises(InputError) as caught:
         read_lock(path)
     assert caught.value.diagnostics[0].code == "lock.syntax"
+    assert caught.value.diagnostics[0].hint
