@@ -46,7 +46,9 @@ def cli(
     if output == "-":
         return Outcome(data, text=text, diagnostics=part.faults)
     create_file(output, text)
-    return Outcome(data, said=f"wrote {output}; then `llmgen check`", diagnostics=part.faults)
+    return Outcome(
+        data, said=f"wrote {output}; then `llmgen lock` and `llmgen check`", diagnostics=part.faults
+    )
 
 
 def _store() -> Part:
@@ -72,7 +74,11 @@ def _read(name: str) -> str:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise InputError(
-            Diagnostic("import.unreadable", f"`{name}` cannot be read: {error.strerror}")
+            Diagnostic(
+                "import.unreadable",
+                f"`{name}` cannot be read: {error.strerror}",
+                hint="name a file, or `-` for standard input",
+            )
         ) from error
     return content.decode("utf-8", "replace")
 
