@@ -24,7 +24,7 @@ class Config(Table):
     llama_cpp: LlamaCpp = LlamaCpp()
     """The llama.cpp build aimed at."""
     hardware: Hardware
-    """The machine."""
+    """The machine: a `profile`, or `os`, `backend`, `memory` and `devices`."""
     paths: Paths = Paths()
     """Folders and programs."""
     defaults: Defaults = Defaults()
