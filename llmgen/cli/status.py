@@ -72,7 +72,7 @@ def _show(rows: Sequence[ServiceStatus], models: Sequence[ModelStatus]) -> None:
             f"{model.busy}/{model.slots}" if model.slots else "-",
             f"{_size(model.memory)} of {show_size(model.memory_planned)}",
         )
-    echo(services, listed)
+    echo(services, "", listed)
 
 
 def _memory(row: ServiceStatus) -> str:
