@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,13 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, Read, read
-from llmgen.errors import ConfigError, Diagnostic, InputError
+from llmgen.errors import ConfigError, Diagnostic, InputError, Severity
 from llmgen.units import show_count, show_size
 
 if TYPE_CHECKING:
     from llmgen.config.model import Config
     from llmgen.facts.lock_model import Lock
+    from llmgen.facts.model import GgufFacts, ModelRef
     from llmgen.models.inventory import Listed
 
 
@@ -83,13 +85,46 @@ def _add(session: Session, reference: str, *, name: str | None, **keys: Any) -> 
 
     found = read(session)
     source, title = _source(reference)
+    diagnostics: tuple[Diagnostic, ...] = ()
+    if "model" in source:
+        source, diagnostics = _file(source["model"], _folder(found.config))
+    _require_new(found.config, source, name)
     chosen = name or name_for(title, (claim for claim, _ in claims(found.config)))
     table = {**source, **{key: value for key, value in keys.items() if value}}
     text = append_table(found.sources[0].text, ("models", chosen), table)
     _write(found, text)
     return Outcome(
-        {"name": chosen, "table": table}, said=f"added [models.{chosen}]; now `llmgen lock`"
+        {"name": chosen, "table": table},
+        said=f"added [models.{chosen}]; now `llmgen lock`",
+        diagnostics=diagnostics,
     )
+
+
+def _file(text: str, folder: Path) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
+    """The ``model`` key of a file, named from the models folder or from this one."""
+    if ".." not in Path(text).parts and (folder / Path(text).expanduser()).exists():
+        return {"model": text}, ()
+    here = Path(os.path.abspath(text))  # noqa: PTH100 - links stay as they are
+    if here.exists():
+        inside = here.relative_to(folder) if here.is_relative_to(folder) else here
+        return {"model": inside.as_posix()}, ()
+    absent = Diagnostic(
+        "models.no-file",
+        f"there is no `{text}` below `{folder}` yet",
+        hint="put it there before `llmgen lock`",
+        severity=Severity.WARNING,
+    )
+    return {"model": text}, (absent,)
+
+
+def _require_new(config: Config, source: dict[str, str], name: str | None) -> None:
+    from llmgen.config.tables.models import Model
+    from llmgen.resolve.references import model_ref
+
+    ref = model_ref(Model.model_validate(source))
+    there = next((key for key, table in config.models.items() if model_ref(table) == ref), None)
+    if there and not name:
+        raise click.UsageError(f"[models.{there}] is that model; `--name` adds it once more")
 
 
 def _rm(session: Session, names: tuple[str, ...], *, match: str | None) -> Outcome:
@@ -131,14 +166,18 @@ def _gc(session: Session, *, delete: bool) -> Outcome:
 
     Nothing is deleted without `--delete`.
     """
+    from llmgen.layout import layout
     from llmgen.models.inventory import unneeded
 
     found = read(session)
-    folder = _folder(found.config)
+    places = layout(found.config.paths, found.config.services.scope)
+    folder = Path(places.models)
+    facts = _lock(found).facts
+    _require_facts(found, facts)
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.gguf"))}
     broken = [name for name, path in files.items() if path.is_symlink() and not path.exists()]
     whole = [name for name in files if name not in broken]
-    doomed = [*broken, *unneeded(found.config, _lock(found).facts, whole)]
+    doomed = [*broken, *unneeded(found.config, facts, whole, places)]
     sizes = {name: 0 if name in broken else files[name].lstat().st_size for name in doomed}
     if delete:
         for name in doomed:
@@ -147,6 +186,20 @@ def _gc(session: Session, *, delete: bool) -> Outcome:
     text = "\n".join(f"{show_size(size):>9}  {name}" for name, size in sizes.items())
     said = f"{verb} {len(doomed)} files, {show_size(sum(sizes.values()))}"
     return Outcome({"files": sizes, "deleted": delete}, text=text, said=said)
+
+
+def _require_facts(found: Read, facts: Mapping[ModelRef, GgufFacts]) -> None:
+    """Refuse where only the lock could tell which files a model of the Hub has."""
+    from llmgen.resolve.references import references
+
+    unknown = [
+        Diagnostic("lock.missing", f"{LOCK} does not say which files `{ref}` has", key,
+                   hint="run `llmgen lock`")
+        for ref, key in references(found.config).items()
+        if ref.startswith("hf:") and ref not in facts
+    ]  # fmt: skip
+    if unknown:
+        raise found.located(InputError(unknown))
 
 
 def _folder(config: Config) -> Path:

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from posixpath import normpath
 
 from llmgen.config.model import Config
 from llmgen.errors import KeyPath
 from llmgen.facts.model import GgufFacts, ModelRef
+from llmgen.layout import Layout
 from llmgen.resolve.names import claims
 from llmgen.resolve.references import model_ref, references
 
@@ -86,7 +88,7 @@ def users_of(config: Config, name: str) -> list[KeyPath]:
 
 
 def unneeded(
-    config: Config, facts: Mapping[ModelRef, GgufFacts], on_disk: Iterable[str]
+    config: Config, facts: Mapping[ModelRef, GgufFacts], on_disk: Iterable[str], layout: Layout
 ) -> list[str]:
     """Files below the models folder that neither llm.toml nor the lock of its models names."""
     wanted = set()
@@ -95,7 +97,10 @@ def unneeded(
         wanted |= {file.name for file in facts[ref].files} if ref in facts else set()
     for table in config.models.values():
         wanted |= {lora.path for lora in table.lora}
-    stems = {_SHARD.sub("", name.removesuffix(".gguf")) for name in wanted}
-    return sorted(
-        name for name in on_disk if _SHARD.sub("", name.removesuffix(".gguf")) not in stems
-    )
+    stems = {_stem(layout, name) for name in wanted}
+    return sorted(name for name in on_disk if _stem(layout, name) not in stems)
+
+
+def _stem(layout: Layout, name: str) -> str:
+    """The whole path without shard number and suffix, however llm.toml spells it."""
+    return _SHARD.sub("", normpath(layout.model(name)).removesuffix(".gguf"))

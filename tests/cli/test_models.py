@@ -72,6 +72,39 @@ def test_scan_marks_what_llm_toml_names(folder):
     }  # fmt: skip
 
 
+def test_gc_keeps_its_hands_off_while_files_of_the_hub_are_not_known(folder):
+    (folder / "models" / "hub.gguf").write_bytes(b"GGUF")
+    run("models", "add", "org/Some-Model-GGUF:Q4_K_M")
+    result = run("models", "gc", "--delete")
+    assert result.exit_code == 4
+    assert "[lock.missing]" in result.stderr
+    assert (folder / "models" / "hub.gguf").exists()
+
+
+def test_added_file_is_named_from_the_models_folder(folder):
+    (folder / "models" / "here.gguf").write_bytes(b"GGUF")
+    (folder / "elsewhere.gguf").write_bytes(b"GGUF")
+    run("models", "add", "models/here.gguf")
+    run("models", "add", "elsewhere.gguf")
+    after = (folder / "llm.toml").read_text()
+    assert 'model = "here.gguf"' in after
+    assert f'model = "{folder}/elsewhere.gguf"' in after
+
+
+def test_added_file_that_is_not_there_is_a_warning(folder):
+    result = run("models", "add", "later.gguf")
+    assert result.exit_code == 0
+    assert "warning[models.no-file]" in result.stderr
+
+
+def test_same_model_is_added_again_only_under_a_name(folder):
+    run("models", "add", "x.gguf")
+    again = run("models", "add", "x.gguf")
+    assert again.exit_code == 2
+    assert "[models.x] is that model" in again.stderr
+    assert run("models", "add", "x.gguf", "--name", "second").exit_code == 0
+
+
 def test_gc_lists_and_deletes_only_when_told(folder):
     models = folder / "models"
     (models / "first.gguf").write_bytes(b"GGUF")

@@ -1,6 +1,7 @@
 import pytest
 from making import config, facts
 
+from llmgen.layout import layout
 from llmgen.models.inventory import listed, name_for, quant_of, unneeded, users_of
 
 
@@ -49,4 +50,16 @@ def test_unneeded_keeps_shards_projectors_and_adapters():
         "l.gguf",
         "old.gguf",
     ]
-    assert unneeded(config(text), {}, on_disk) == ["old.gguf"]
+    assert left(text, on_disk) == ["old.gguf"]
+
+
+@pytest.mark.parametrize(
+    "named", ["/home/llm/models/a.gguf", "../models/a.gguf", "~/models/a.gguf"]
+)
+def test_unneeded_keeps_a_file_however_it_is_spelled(named):
+    assert left(f'[models.a]\nmodel="{named}"', ["a.gguf", "b.gguf"]) == ["b.gguf"]
+
+
+def left(text, on_disk):
+    made = config(text)
+    return unneeded(made, {}, on_disk, layout(made.paths, made.services.scope))
