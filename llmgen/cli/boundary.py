@@ -106,7 +106,12 @@ def _colour(choice: str) -> bool | None:
     "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour."
 )
 @click.option("--short", is_flag=True, help="One line for each diagnostic.")
-@click.option("--templates", metavar="DIR", help="Templates laid over the built-in ones.")
+@click.option(
+    "--templates",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="Templates laid over the built-in ones.",
+)
 @click.pass_context
 def root(
     ctx: click.Context, config: tuple[str, ...], color: str, templates: str | None, *, short: bool

@@ -131,3 +131,10 @@ def test_what_if_changes_no_file(folder):
     (model,) = json.loads(result.stdout)["data"]["models"]
     assert model["n_ctx"] == 4096
     assert (folder / "llm.toml").read_text() == TEXT
+
+
+def test_templates_that_are_not_there_are_not_ignored(folder):
+    result = run("--templates", "nowhere", "generate")
+    assert result.exit_code == 2
+    assert "nowhere" in result.stderr
+    assert not (folder / "generated").exists()
