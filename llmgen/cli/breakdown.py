@@ -48,7 +48,7 @@ def _parts(made: Estimate) -> Table:
 def show_differences(devices: Sequence[Difference]) -> None:
     """Print our MiB beside the program's; a row is marked where they differ."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("device")
+    table.add_column("device, MiB")
     for column in WORDS:
         table.add_column(column, justify="right")
         table.add_column("measured", justify="right")
