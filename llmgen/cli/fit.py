@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from llmgen.budget.rows import CACHE_TYPES
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import ServerCount
 from llmgen.cli.outcome import Outcome
+from llmgen.errors import InputError
 from llmgen.units import GIB, show_count
 
 if TYPE_CHECKING:
@@ -87,7 +89,14 @@ def _own_machine(session: Session) -> Machine:
     from llmgen.cli.pipeline import read
     from llmgen.machine import machine
 
-    config = read(session).config
+    try:
+        config = read(session).config
+    except InputError as error:
+        found = [
+            replace(item, hint=f"{item.hint}; `--profile NAME` needs none")
+            for item in error.diagnostics
+        ]
+        raise InputError(found) from None
     return machine(config.hardware, config.budget)
 
 

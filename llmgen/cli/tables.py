@@ -92,7 +92,8 @@ def pools(rows: Sequence[PoolView]) -> Table:
 
 def models(rows: Sequence[ModelView]) -> Table:
     """One line for each model."""
-    table = table_of("model", "role", "kept", ">port", ">context", ">slots", "K/V", ">memory")
+    columns = ("model", "role", "kept", "on", ">port", ">context", ">slots", "K/V", ">memory")
+    table = table_of(*columns)
     for row in rows:
         kept = "pinned" if row.pinned else row.keep.replace("_", " ")
         exact = "" if row.exact else "~"
@@ -100,6 +101,7 @@ def models(rows: Sequence[ModelView]) -> Table:
             row.name,
             row.role,
             kept,
+            "+".join(row.devices) or "host",
             str(row.port) if row.port else "-",
             show_count(row.n_ctx_seq),
             str(row.parallel),

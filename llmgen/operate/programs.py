@@ -64,7 +64,7 @@ def must(words: Sequence[str]) -> str:
             "operate.command-failed",
             f"`{shlex.join(words)}` failed with exit code {done.code}",
             notes=tuple(said[-5:]),
-            hint="put that right and run the same llmgen command again",
+            hint="put that right and run it again; `--no-restart` leaves services alone",
         )
     )
 

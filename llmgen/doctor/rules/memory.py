@@ -29,9 +29,15 @@ def total(plan: Plan, seen: Seen) -> Iterator[Finding]:
         expected,
         show_size(seen.memory_bytes),
         ok=seen.memory_bytes >= machine.memory_bytes * (1 - KERNEL_SHARE),
-        fix=f'set `memory = "{seen.memory_bytes // GIB}GiB"` in [hardware], '
-        "or give the system more in the firmware's carve-out setting",
+        fix=_more_memory(plan, seen.memory_bytes),
     )
+
+
+def _more_memory(plan: Plan, found_bytes: int) -> str:
+    fix = f'`memory = "{found_bytes // GIB}GiB"` in [hardware]'
+    if plan.library.machine.backend in ("rocm", "vulkan"):
+        return f"{fix}, or a smaller carve-out in the firmware"
+    return f"{fix}, or the profile of this machine"
 
 
 def amd_split(plan: Plan, seen: Seen) -> Iterator[Finding]:
