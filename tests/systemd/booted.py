@@ -55,8 +55,10 @@ if [ -f /sys/fs/cgroup/cgroup.procs ]; then
   echo $$ > /sys/fs/cgroup/$NAME/cgroup.procs
 fi
 mount -t tmpfs tmpfs /run
-mkdir -p /run/lock /run/systemd /run/over $INSIDE
+mkdir -p /run/lock /run/systemd /run/over /run/outside $INSIDE
 mount --bind "$REPOSITORY" $INSIDE
+# A checkout or a reader below /tmp stays in reach of `bring`.
+mount --bind /tmp /run/outside
 mount -t tmpfs tmpfs /tmp
 for folder in etc var home opt root; do
   mkdir -p /run/over/$folder/up /run/over/$folder/work
@@ -164,8 +166,11 @@ class Booted:
 
     def bring(self, outside, inside):
         """Show a folder of the machine around at another place inside."""
+        source = Path(outside).resolve()
+        if source.is_relative_to("/tmp"):
+            source = Path("/run/outside") / source.relative_to("/tmp")
         self.must("mkdir", "-p", inside)
-        self.must("mount", "--bind", Path(outside).resolve(), inside)
+        self.must("mount", "--bind", source, inside)
 
     def show(self, unit, key, user=None):
         """One property of a unit."""
