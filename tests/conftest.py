@@ -12,7 +12,10 @@ def pytest_runtest_setup(item):
             if readers.find(program) is not None:
                 continue
             _missing[program] = _missing.get(program, 0) + 1
-            message = f"reader `{program}` is missing; `make readers` installs it"
+            how = (
+                "no registry has it" if readers.optional(program) else "`make readers` installs it"
+            )
+            message = f"reader `{program}` is missing; {how}"
             if readers.required() and not readers.optional(program):
                 pytest.fail(message, pytrace=False)
             pytest.skip(message)
