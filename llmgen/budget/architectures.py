@@ -225,3 +225,27 @@ UNKNOWN: Final = Architecture(known=False)
 def architecture(name: str) -> Architecture:
     """The rules of ``name``; plain attention, marked as not known, for any other name."""
     return ARCHITECTURES.get(name, UNKNOWN)
+
+
+# Names that the oracle has no file for (tests/oracle): their rules are read from the source.
+UNJUDGED: Final = frozenset(
+    {
+        "apertus",
+        "clip",
+        "dflash",
+        "eagle3",
+        "gemma4-assistant",
+        "gptj",
+        "graniteswitch",
+        "plm",
+        "rwkv6qwen2",
+        "t5",
+        "t5encoder",
+        "wavtokenizer-dec",
+    }
+)
+
+
+def is_judged(name: str) -> bool:
+    """Whether the program's own figures agreed with the rules of this architecture."""
+    return name in ARCHITECTURES and name not in UNJUDGED

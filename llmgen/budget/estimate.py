@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from llmgen.budget.architectures import is_judged
 from llmgen.budget.borrowed import fetched_caches
-from llmgen.budget.builds import DEFAULT, OLDEST, build_warning
+from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, build_warning
 from llmgen.budget.cache import CacheSettings, Share, context_shares
 from llmgen.budget.compute import (
     device_compute,
@@ -21,7 +22,7 @@ from llmgen.budget.compute import (
 from llmgen.budget.geometry import Geometry, all_rows, geometry, pooling
 from llmgen.budget.host import host_memory
 from llmgen.budget.hyperparameters import Hyperparameters, hyperparameters
-from llmgen.budget.margin import margin
+from llmgen.budget.margin import extra, margin
 from llmgen.budget.model import (
     HOST,
     DeviceMemory,
@@ -76,13 +77,14 @@ def estimate(
     memory = _summed(contexts, buffers, settings)
     if mmproj is not None:
         memory = _with_projector(memory, mmproj, settings)
+    more = extra(main.model.name, settings, build)
     return Estimate(
         n_ctx=main.counts.context,
         n_ctx_seq=main.counts.cells,
-        exact=main.model.rules.known and build >= OLDEST,
+        exact=is_judged(main.model.name) and OLDEST <= build <= NEWEST,
         memory=memory,
         host=_host(contexts, settings),
-        margin={item.device: margin(item, main.weights.copied_expert) for item in memory},
+        margin={item.device: margin(item, more, main.weights.copied_expert) for item in memory},
         warnings=tuple(_warnings(main.model, build)),
         parts=tuple(_parts(contexts, buffers, settings)),
     )
@@ -268,6 +270,8 @@ def _host(contexts: Iterable[Context], settings: ServerSettings) -> HostMemory:
 def _warnings(model: Hyperparameters, build: int) -> Iterator[str]:
     if not model.rules.known:
         yield f"`{model.name}` is unknown: its memory is that of plain attention"
+    elif not is_judged(model.name):
+        yield f"`{model.name}` was not held against the program: its rules are read in the source"
     if warning := build_warning(build):
         yield warning
 

@@ -2,22 +2,69 @@
 
 from __future__ import annotations
 
-from llmgen.budget.model import HOST, DeviceMemory
+from dataclasses import dataclass
+from typing import Final
+
+from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
 from llmgen.units import MIB
 
-# Of 73,515 device totals that the program reserved (published shapes and every architecture's
-# fixture, 12 builds from b9464 to b11739), 10 % of compute and 32 MiB cover all but 136; the
-# longest of those are indexers of qwen4exp in builds before b11352.
-_OF_COMPUTE_PERCENT = 10
-_ABSOLUTE = 32 * MIB
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Per cent of compute, and bytes, on each device."""
+
+    percent: int
+    absolute_bytes: int
+
+    def of(self, compute_bytes: int) -> int:
+        """Bytes for a compute buffer of this size."""
+        return compute_bytes * self.percent // 100 + self.absolute_bytes
+
+
+# Each is the smallest step of 4 MiB that covers every recorded total of its kind: 78,347 totals of
+# published shapes and of every architecture's fixture, 13 builds from b9464 to b11739
+# (`python -m oracle.margins` in tests prints them). In brackets the case that asks for most.
+ORDINARY: Final = Extra(10, 68 * MIB)  # llama-4-scout, b11434
+EMBEDDING: Final = Extra(10, 108 * MIB)  # glm-dsa fixture, b10335
+HOST_CACHE: Final = Extra(10, 20 * MIB)  # mistral4 fixture, b11739
+SEVERAL_DEVICES: Final = Extra(10, 168 * MIB)  # minimax-01 fixture, b11434
+
+
+@dataclass(frozen=True, slots=True)
+class Wider:
+    """Graphs whose closed form is known to fall short in builds before ``until``."""
+
+    architecture: str
+    until: int
+    extra: Extra
+
+
+WIDER: Final = (
+    # Its indexer's scores are kept for every stream: compute up to 5.26 times ours at b11067.
+    Wider("qwen4exp", 11352, Extra(430, 32 * MIB)),
+    # Embedding servers keep the scan's states: 426 MiB more at b9464.
+    Wider("granitehybrid", 9554, Extra(10, 460 * MIB)),
+)
 # With op offload, prompts copy host-resident experts to the device, two matrices at a time: 76 to
 # 151 MiB on DeepSeek-V2-Lite, about 660 on Qwen3-Next-80B. RPC devices, and so the oracle, do not.
-_COPIED_EXPERTS = 2
+_COPIED_EXPERTS: Final = 2
 
 
-def margin(memory: DeviceMemory, copied_expert: int = 0) -> int:
+def margin(memory: DeviceMemory, extra: Extra, copied_expert: int = 0) -> int:
     """Bytes to keep free beside ``memory``; ``copied_expert`` is the largest one on the host."""
     if not memory.total:
         return 0
     copied = 0 if memory.device == HOST else _COPIED_EXPERTS * copied_expert
-    return memory.compute * _OF_COMPUTE_PERCENT // 100 + _ABSOLUTE + copied
+    return extra.of(memory.compute) + copied
+
+
+def extra(architecture: str, settings: ServerSettings, build: int) -> Extra:
+    """What this kind of server needs beside its computed figures."""
+    for item in WIDER:
+        if item.architecture == architecture and build < item.until:
+            return item.extra
+    if len(settings.devices) > 1:
+        return SEVERAL_DEVICES
+    if settings.embedding:
+        return EMBEDDING
+    return ORDINARY if settings.kv_offload else HOST_CACHE
