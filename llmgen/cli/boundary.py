@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -36,7 +36,6 @@ class Session:
     short: bool = False
     templates: str | None = None
     command: str = ""
-    extra: dict[str, object] = field(default_factory=dict)
 
 
 class Commands(click.Group):
