@@ -22,8 +22,9 @@ TEXT_NAMES = {
     "claude-local": "coder",
     "long": "long",
 }
-# Random weights may end an answer at once.
-ON = {"ignore_eos": True}
+# Random weights may end an answer at once, or say half a letter and nothing else; always the
+# likeliest token is the same answer each time.
+ON = {"ignore_eos": True, "temperature": 0}
 TOOLS = [
     {
         "type": "function",
