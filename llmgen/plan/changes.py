@@ -189,16 +189,17 @@ def _devices(model: Model, library: Library) -> Iterator[Change]:
 
 
 def _contexts(model: Model, library: Library) -> Iterator[Change]:
-    """Smaller and smaller contexts, last of all."""
-    if model.role not in GENERATES or model.open.ctx_size:
+    """Smaller and smaller contexts, last of all; what embeds needs one for a whole input."""
+    if model.open.ctx_size:
         return
     slots = choices.slots(model.settings)
+    what = "of context" if model.role in GENERATES else "tokens for one input"
     for size in reversed(choices.contexts(model)):
         if size < model.settings.ctx_size:
             settings = choices.with_context(model, library, model.settings, size)
             now, then = (show_count(item // slots) for item in (model.settings.ctx_size, size))
             changed = _changed(model, settings, replace(model.open, ctx_size=False))
-            yield Change((("ctx_size", str(size)),), changed, f"{then} instead of {now} of context")
+            yield Change((("ctx_size", str(size)),), changed, f"{then} instead of {now} {what}")
 
 
 def closed(model: Model, settings: ServerSettings) -> Model:

@@ -16,7 +16,7 @@ from llmgen.plan.ports import ports
 from llmgen.plan.requirements import Broken, broken, requirements
 from llmgen.plan.residency import group_states, matrix_states, router_states, state
 from llmgen.plan.scale import Scale, scale, stack
-from llmgen.plan.shortage import contradiction, router_findings, shortage
+from llmgen.plan.shortage import contradiction, cramped, router_findings, shortage
 from llmgen.plan.solve import Settled, settle
 from llmgen.plan.stack import Stack
 
@@ -53,7 +53,7 @@ def place(library: Library) -> Plan:
         engines={library.machine.host: residency.engine},
         states=tuple(residency.states),
         headroom=tuple(headroom(weigh.pools, residency.states)),
-        notes=(*library.notes, *excused, *_doubts(placements)),
+        notes=(*library.notes, *excused, *cramped(library, settled), *_doubts(placements)),
         excused=excuse if found else "",
         ports={item.name: item.port for item in placements if item.port},
     )
@@ -84,9 +84,13 @@ def _findings(
     found = _broken(library, numbers)
     told = [*router_findings(numbers, _router(library, numbers), _preloaded(library))]
     told += [contradiction(item) for item in found if item.quarrel]
-    for place, item in enumerate(item for item in found if not item.quarrel):
-        advice = _advice(library, item, weigh, settled) if place < ADVISED else []
-        told.append(shortage(item, weigh, numbers, settled, advice))
+    full = [item for item in found if not item.quarrel]
+    advice = {item.identity: _advice(library, item, weigh, settled) for item in full[:ADVISED]}
+    for item in full:
+        # What mends a requirement mends it on every pool, whichever pool led to it.
+        same = (advice.get(other.identity) for other in full if other.key == item.key)
+        mends = advice.get(item.identity) or next(filter(None, same), [])
+        told.append(shortage(item, weigh, numbers, settled, mends))
     return told
 
 

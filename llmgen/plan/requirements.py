@@ -38,9 +38,14 @@ class Broken:
     quarrel: tuple[str, ...] = ()
 
     @property
+    def key(self) -> KeyPath:
+        """Where llm.toml asks for it."""
+        return self.requirement.key
+
+    @property
     def identity(self) -> tuple[KeyPath, str, tuple[str, ...]]:
         """What stays the same when sizes change."""
-        return self.requirement.key, self.pool, self.quarrel
+        return self.key, self.pool, self.quarrel
 
 
 def requirements(

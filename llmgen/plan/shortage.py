@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from llmgen.budget.model import HOST, Estimate
-from llmgen.errors import Diagnostic
+from llmgen.config.tables.models import GENERATES
+from llmgen.errors import Diagnostic, Severity
+from llmgen.library import Library
+from llmgen.plan import choices
 from llmgen.plan.advise import Advice
 from llmgen.plan.model import Pool, Router
 from llmgen.plan.requirements import Broken
@@ -54,6 +57,24 @@ def router_findings(
                 f"{listed(stack.ordered(group))} must never meet, but the router keeps any {count}",
                 ("plan", "never_together", index),
                 hint="`models_max = 1` in [services.router]",
+            )
+
+
+def cramped(library: Library, settled: Mapping[str, Settled]) -> Iterator[Diagnostic]:
+    """Contexts that `max` settled below what a chat needs; the model was trained for more."""
+    for model in library.models:
+        if not model.open.ctx_size or model.role not in GENERATES:
+            continue
+        size, longest = settled[model.name].settings.ctx_size, choices.contexts(model)[-1]
+        slot = size // choices.slots(model.settings)
+        if slot < choices.LEAST_CONTEXT and size < longest:
+            reason = next(item for item in settled[model.name].reasons if item.key == "ctx_size")
+            yield Diagnostic(
+                "plan.small-context",
+                f"`{model.name}` is left {slot} tokens for one request: {reason.why}",
+                ("models", model.name, "ctx_size"),
+                hint='write the number that you need, not "max", and llmgen says how it would fit',
+                severity=Severity.WARNING,
             )
 
 

@@ -105,6 +105,25 @@ def test_what_no_change_mends_says_so():
     assert found.hint == "no change that llmgen knows fits by itself"
 
 
+def test_both_full_pools_of_a_model_get_the_change_that_mends_them():
+    head = TWO_CARDS.replace('"12GiB"', '"24GiB"')
+    options = 'ctx_size = 262144\ndevice = ["gpu0", "gpu1"]\ntensor_split = [1, 1]'
+    with pytest.raises(PlanError) as caught:
+        planned(models("a", options=options), head=head)
+    assert len(caught.value.diagnostics) == 2
+    for found in caught.value.diagnostics:
+        planned(applied(models("a", options=options), found.hint), head=head)
+
+
+def test_shorter_inputs_are_offered_for_an_embedder():
+    text = models("a", options='role = "embedding"\nctx_size = 131072')
+    found = refusal(text)
+    assert re.search(
+        r"`ctx_size = \d+` for `a` fits .* instead of 128K tokens for one input", found.hint
+    )
+    planned(applied(text, found.hint))
+
+
 def test_smaller_quant_of_the_library_is_offered_with_its_file():
     text = models("a", options="ctx_size = 4096") + models("b", options="ctx_size = 512")
     made = library(text)

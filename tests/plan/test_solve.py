@@ -204,3 +204,12 @@ def test_same_input_gives_the_same_settings():
     text = models("a", "b", "c", options='ctx_size = "max"\nn_gpu_layers = "auto"\ndevice = "auto"')
     one, two = (planned(text, head=TWO_CARDS) for _ in range(2))
     assert [item.settings for item in one.placements] == [item.settings for item in two.placements]
+
+
+def test_context_too_small_for_a_chat_is_warned_of():
+    text = models("a", options='ctx_size = "max"\nparallel = 16')
+    warned = [note for note in planned(text, layers=50).notes if note.code == "plan.small-context"]
+    assert [note.key for note in warned] == [("models", "a", "ctx_size")]
+    assert "limited by gpu0 in the set {a}" in warned[0].message
+    wide = planned(models("a", options='ctx_size = "max"'))
+    assert not [note for note in wide.notes if note.code == "plan.small-context"]
