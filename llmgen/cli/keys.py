@@ -27,8 +27,9 @@ def cli(session: Session, manifests: tuple[Path, ...]) -> Outcome:
 
 def _installed(session: Session) -> list[Path]:
     from llmgen.cli.pipeline import read
+    from llmgen.gateway.secrets import MANIFEST
     from llmgen.layout import layout
 
     config = read(session).config
     folder = Path(layout(config.paths, config.services.scope).config)
-    return sorted(folder.glob("*/keys.json"))
+    return sorted(folder.glob(f"*/{MANIFEST}"))

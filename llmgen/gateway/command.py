@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.config.tables.gateway import Envoy, LiteLLM
+from llmgen.gateway.secrets import MANIFEST
 from llmgen.layout import Layout
 
 # Without these LiteLLM looks up raw.githubusercontent.com at every start (litellm 1.106.2,
@@ -74,4 +75,4 @@ def litellm_environment_file(layout: Layout) -> str:
 
 def keys(layout: Layout, service: str) -> tuple[str, ...]:
     """Fill one service's keys into the runtime folder; on rotation, run it again."""
-    return (str(layout.llmgen), "keys", str(layout.config / service / "keys.json"))
+    return (str(layout.llmgen), "keys", str(layout.config / service / MANIFEST))

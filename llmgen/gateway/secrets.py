@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Final, Literal
 
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, InputError
@@ -15,6 +15,8 @@ from llmgen.layout import Layout, expand
 from llmgen.plan.model import Plan
 
 Syntax = Literal["yaml", "env"]
+# The manifest of a service, beside the files that it fills.
+MANIFEST: Final = "keys.json"
 
 _PLACEHOLDER = re.compile(r"@llmgen:([A-Za-z0-9._:/-]+)@")
 # What a header value and a quoted string of every syntax can carry unchanged.

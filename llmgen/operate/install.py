@@ -13,6 +13,7 @@ from llmgen.apply.changes import Change, Ways, entry, is_same
 from llmgen.apply.write import apply, decide, refuse_conflicts
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError, OwnershipError
+from llmgen.operate.private import forget, forgetting
 from llmgen.operate.programs import must, run
 from llmgen.operate.site import Site
 from llmgen.operate.steps import Kind, Step, after, before
@@ -53,7 +54,9 @@ def prepare(
     return Installation(
         wanted,
         tuple(decided),
-        () if site.is_staged else tuple(before(found, site.manager, drain=drains)),
+        ()
+        if site.is_staged
+        else (*before(found, site.manager, drain=drains), *forgetting(site, decided)),
         () if site.is_staged else tuple(after(found, site.manager, start=start)),
         (*names, *found.gone, *lost),
     )
@@ -92,6 +95,8 @@ def _carry_out(steps: Iterable[Step], drain: Callable[[], None]) -> None:
         match step.kind:
             case Kind.DRAIN:
                 drain()
+            case Kind.FORGET:
+                forget(Path(step.words[-1]))
             case Kind.COMMAND if step.fails:
                 must(step.words)
             case Kind.COMMAND:

@@ -17,6 +17,7 @@ class Kind(StrEnum):
 
     COMMAND = "command"
     DRAIN = "drain"
+    FORGET = "forget"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,14 @@ from typing import Any
 
 from llmgen.artifacts import Artifact
 from llmgen.gateway.backends import Backend, backends
-from llmgen.gateway.secrets import Filled, Manifest, absolute, backend_secrets, placeholder
+from llmgen.gateway.secrets import (
+    MANIFEST,
+    Filled,
+    Manifest,
+    absolute,
+    backend_secrets,
+    placeholder,
+)
 from llmgen.plan.model import Plan
 from llmgen.targets.base import Render
 
@@ -75,7 +82,7 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     for name, data in (
         ("config.yaml", content),
         ("keys.env", render("litellm/keys.env.j2", variables=variables)),
-        ("keys.json", manifest.content()),
+        (MANIFEST, manifest.content()),
     ):
         path = PurePosixPath(NAME, name)
         install = plan.library.layout.config / path if table.enable else None

@@ -12,8 +12,10 @@ STACK = "/opt/stack"
 ENVOY = """[gateway.envoy]
 enable = true
 port = {port}
-admin_port = 19907
+admin_port = {admin}
+api_keys = [{{ name = "bench", secret = {{ file = "{folder}/bench.key" }} }}]
 [defaults]"""
+KEY = "sk-planted-3141592653"
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +50,9 @@ class Stack:
 
     def must(self, *words):
         found = self.llmgen(*words)
-        assert found["exit_code"] == 0, [item["message"] for item in found["diagnostics"]]
+        assert found["exit_code"] == 0, [
+            (item["message"], item["notes"]) for item in found["diagnostics"]
+        ]
         return found["data"]
 
     def edit(self, old, new):
@@ -58,7 +62,14 @@ class Stack:
         path.write_text(text.replace(old, new))
 
     def get(self, port, path, body=None):
-        words = ["curl", "-s", "--fail", f"http://127.0.0.1:{port}{path}"]
+        words = [
+            "curl",
+            "-s",
+            "--fail",
+            f"http://127.0.0.1:{port}{path}",
+            "-H",
+            f"x-api-key: {KEY}",
+        ]
         if body is not None:
             words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
         done = self.booted.run(*words)
@@ -71,6 +82,14 @@ class Stack:
     def is_up(self, port):
         asked = self.booted.run("curl", "-s", "--fail", f"http://127.0.0.1:{port}/health")
         return asked.returncode == 0
+
+    def holding_the_key(self, *folders):
+        """Files below these folders in which the planted key stands."""
+        words = ["grep", "-rlaF", KEY, *(name for name in folders if self.is_there(name))]
+        return {*self.booted.run(*words).stdout.split()}
+
+    def is_there(self, name):
+        return self.booted.path(name).exists()
 
     def pid(self, unit):
         return self.booted.show(unit, "MainPID", self.user)
@@ -102,18 +121,28 @@ def _envoy():
     return found[0] if found else script
 
 
+def _has_envoy(request):
+    return getattr(request.module, "WITH_ENVOY", False) and readers.find("envoy") is not None
+
+
+def _put_envoy_before(stack):
+    stack.booted.bring(_envoy().parent, "/opt/envoy")
+    first = stack.values["first"]
+    ports = {"port": first + 7, "admin": first + 8}
+    stack.edit("[defaults]", ENVOY.format(**ports, folder=stack.folder))
+    stack.edit("[services]", 'envoy = "/opt/envoy/envoy"\n[services]')
+    (stack.outside / "bench.key").write_text(f"{KEY}\n")
+
+
 @pytest.fixture(scope="module")
 def system(booted, programs, request):
     """A stack of system units, installed; with Envoy where the module says `WITH_ENVOY`."""
     booted.run("useradd", "--system", "--user-group", "llm")
     own = {"config": "/etc/llmgen", "state": "/var/lib/llmgen", "home": "/home/llm"}
     stack = Stack(booted, scope="system", **own, **programs)
-    envoy = _envoy() if getattr(request.module, "WITH_ENVOY", False) else None
-    if envoy:
-        booted.bring(envoy.parent, "/opt/envoy")
-        stack.edit("[defaults]", ENVOY.format(port=stack.values["first"] + 7))
+    if _has_envoy(request):
+        _put_envoy_before(stack)
         stack.edit("[defaults]", "[guard]\nenable = true\ninterval = 5\n[defaults]")
-        stack.edit("[services]", 'envoy = "/opt/envoy/envoy"\n[services]')
     stack.must("install")
     until(lambda: stack.is_up(stack.values["always"]))
     yield stack
@@ -121,7 +150,7 @@ def system(booted, programs, request):
 
 
 @pytest.fixture(scope="module")
-def personal(booted, programs):
+def personal(booted, programs, request):
     """A stack of user units under a real user manager, installed."""
     booted.must("useradd", "--create-home", "someone")
     booted.must("loginctl", "enable-linger", "someone")
@@ -136,6 +165,8 @@ def personal(booted, programs):
     home = "/home/someone"
     own = {"config": f"{home}/.config/llmgen", "state": f"{home}/.local/state/llmgen", "home": home}
     stack = Stack(booted, folder="/opt/own", user="someone", scope="user", **own, **programs)
+    if _has_envoy(request):
+        _put_envoy_before(stack)
     stack.must("install")
     until(lambda: stack.is_up(stack.values["always"]))
     yield stack

@@ -4,6 +4,7 @@ import pytest
 from booted import until
 
 MODEL = "llmgen-model-always.service"
+WITH_ENVOY = True
 
 pytestmark = [pytest.mark.reader("systemd-analyze"), pytest.mark.reader("llama-swap")]
 
@@ -25,9 +26,11 @@ def test_killed_user_unit_comes_back(personal):
 def test_linger_is_checked(personal):
     codes = {item["code"] for item in personal.llmgen("install", "--dry-run")["diagnostics"]}
     assert "operate.no-linger" not in codes
-    personal.booted.must("loginctl", "disable-linger", "someone")
+    # What loginctl looks at; `loginctl disable-linger` would end the user's manager as well.
+    linger = personal.booted.path("/var/lib/systemd/linger/someone")
+    linger.unlink()
     codes = {item["code"] for item in personal.llmgen("install", "--dry-run")["diagnostics"]}
-    personal.booted.must("loginctl", "enable-linger", "someone")
+    linger.touch()
     assert "operate.no-linger" in codes
 
 
@@ -36,9 +39,20 @@ def test_logs_are_the_units_own(personal):
     assert any("listening on" in line for line in lines)
 
 
+@pytest.mark.reader("envoy")
+def test_keys_are_in_a_private_folder_of_the_user_alone(personal):
+    folder = "/home/someone/.local/state/llmgen/run/envoy"
+    until(lambda: personal.is_there(folder))
+    assert personal.booted.must("stat", "-c", "%a %U", folder) == "700 someone\n"
+    places = ("/home/someone", "/var/log", "/run/log")
+    assert personal.holding_the_key(*places) == {f"{folder}/rds.yaml"}
+
+
 def test_uninstall_leaves_the_user_nothing(personal):
     personal.must("uninstall")
     booted = personal.booted
     asked = ("systemctl", "--user", "list-unit-files", "llmgen*", "--no-legend", "--plain")
     assert booted.run(*asked, user="someone").stdout == ""
-    assert not booted.path("/home/someone/.config/llmgen").exists()
+    assert not personal.is_there("/home/someone/.config/llmgen")
+    assert not personal.is_there("/home/someone/.local/state/llmgen/run")
+    assert personal.holding_the_key("/home/someone", "/var/log", "/run/log") == set()

@@ -140,6 +140,33 @@ def test_edited_unit_is_a_conflict_and_stays(system):
     unit.write_text(text)
 
 
+@pytest.mark.reader("envoy")
+def test_keys_are_in_a_private_folder_alone_and_go_with_the_stack(system):
+    booted = system.booted
+    folders = booted.must("find", "/run/llmgen", "-type", "d", "-printf", "%p %m %u\n").splitlines()
+    assert sorted(folders) == ["/run/llmgen 700 llm", "/run/llmgen/envoy 700 llm"]
+    places = ("/etc", "/var/lib/llmgen", "/var/log", "/run/llmgen", "/run/log", "/home")
+    assert system.holding_the_key(*places) == {"/run/llmgen/envoy/rds.yaml"}
+    steps = [step["command"] for step in system.must("uninstall", "--dry-run")["steps"]]
+    assert ["rm", "-r", "--", "/run/llmgen/envoy"] in steps
+    system.must("uninstall")
+    assert not system.is_there("/run/llmgen")
+    assert system.holding_the_key(*places) == set()
+    system.must("rollback")
+    until(lambda: system.is_up(system.values["always"]))
+    assert system.is_there("/run/llmgen/envoy")
+
+
+@pytest.mark.reader("envoy")
+def test_keys_of_a_gateway_that_is_no_longer_wanted_go(system):
+    system.edit("[gateway.envoy]\nenable = true", "[gateway.envoy]\nenable = false")
+    system.must("install")
+    assert not system.is_there("/run/llmgen")
+    system.must("rollback")
+    until(lambda: system.is_there("/run/llmgen/envoy"))
+    system.edit("[gateway.envoy]\nenable = false", "[gateway.envoy]\nenable = true")
+
+
 def test_uninstall_leaves_nothing_running_and_nothing_foreign_touched(system):
     booted = system.booted
     mine = booted.path("/etc/llmgen/mine.conf")

@@ -10,7 +10,14 @@ from typing import Any
 from llmgen.artifacts import Artifact
 from llmgen.gateway.command import DRAIN_SECONDS
 from llmgen.gateway.routes import RouteTable, routes
-from llmgen.gateway.secrets import Filled, Manifest, absolute, backend_secrets, placeholder
+from llmgen.gateway.secrets import (
+    MANIFEST,
+    Filled,
+    Manifest,
+    absolute,
+    backend_secrets,
+    placeholder,
+)
 from llmgen.layout import expand
 from llmgen.plan.model import Plan
 from llmgen.targets.base import Render
@@ -76,7 +83,7 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     for name in ORDER:
         yield _artifact(plan, name, render(f"envoy/{name}.j2", **values))
     dynamic = [*(secret_file(item.name) for item in secrets), *ORDER]
-    yield _artifact(plan, "keys.json", manifest(plan, table, dynamic).content())
+    yield _artifact(plan, MANIFEST, manifest(plan, table, dynamic).content())
     script = render(
         "envoy/drain.sh.j2",
         admin_url=f"http://127.0.0.1:{values['admin_port']}",

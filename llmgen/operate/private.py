@@ -1,0 +1,54 @@
+"""The private folders with filled keys: they go with the service that they were filled for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from llmgen.apply.changes import Action, Change
+from llmgen.artifacts import Artifact
+from llmgen.errors import Diagnostic, InputError
+from llmgen.gateway.secrets import MANIFEST, read_manifest
+from llmgen.operate.site import Site
+from llmgen.operate.steps import Kind, Step
+
+_LEAVES = (Action.DELETE, Action.FORGET, Action.UPDATE)
+
+
+def forgetting(site: Site, decided: Iterable[Change]) -> Iterator[Step]:
+    """What removes the folders that no wanted service reads any longer, once these have stopped."""
+    manifests = [item for item in decided if item.path.name == MANIFEST]
+    used = {_into(item.artifact) for item in manifests if item.artifact is not None}
+    left = (_filled(site, item.path) for item in manifests if item.action in _LEAVES)
+    for folder in sorted({*left} - used):
+        words = ("rm", "-r", "--", str(folder))
+        why = "the keys of a service go with it"
+        yield Step(words, why, Kind.FORGET, privileged=site.manager.privileged, fails=False)
+
+
+def forget(folder: Path) -> None:
+    """Remove a folder of filled files, and the one above when nothing else is in it."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    try:
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+        if not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+    except OSError as error:
+        raise InputError(
+            Diagnostic("keys.unwritable", f"`{error.filename}` cannot be removed: {error.strerror}")
+        ) from error
+
+
+def _into(artifact: Artifact) -> PurePosixPath:
+    return read_manifest(artifact.content).into
+
+
+def _filled(site: Site, path: PurePosixPath) -> PurePosixPath:
+    """Where the installed manifest filled to; when it is gone or broken, where it would have."""
+    try:
+        return read_manifest((site.root / path).read_bytes()).into
+    except (OSError, ValueError, LookupError, TypeError):
+        return site.layout.runtime / path.parent.name
