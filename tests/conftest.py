@@ -12,9 +12,8 @@ def pytest_runtest_setup(item):
             if readers.find(program) is not None:
                 continue
             _missing[program] = _missing.get(program, 0) + 1
-            how = (
-                "no registry has it" if readers.optional(program) else "`make readers` installs it"
-            )
+            known = readers.installable(program)
+            how = "`make readers` installs it" if known else "no registry has it"
             message = f"reader `{program}` is missing; {how}"
             if readers.required() and not readers.optional(program):
                 pytest.fail(message, pytrace=False)

