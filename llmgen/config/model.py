@@ -21,27 +21,27 @@ class Config(Table):
     """Which defaults and which output this file was written for (`edition = 1`)."""
     requires_llmgen: Line | None = None
     """Versions of llmgen that may read this file (`>=0.1`)."""
-    llama_cpp: LlamaCpp = LlamaCpp()
+    llama_cpp: LlamaCpp = LlamaCpp.model_construct()
     """The llama.cpp build aimed at."""
     hardware: Hardware
     """The machine: a `profile`, or `os`, `backend`, `memory` and `devices`."""
-    paths: Paths = Paths()
+    paths: Paths = Paths.model_construct()
     """Folders and programs."""
-    defaults: Defaults = Defaults()
+    defaults: Defaults = Defaults.model_construct()
     """Options of every model that does not set its own."""
     models: dict[ModelName, Model] = Field(default_factory=dict)
     """What is served."""
     external: dict[ModelName, External] = Field(default_factory=dict)
     """Models of other servers, routed by the gateways."""
-    services: Services = Services()
+    services: Services = Services.model_construct()
     """What runs as a service."""
-    gateway: Gateway = Gateway()
+    gateway: Gateway = Gateway.model_construct()
     """What clients talk to."""
-    plan: PlanTable = PlanTable()
+    plan: PlanTable = PlanTable.model_construct()
     """Wishes about what is in memory together."""
-    budget: Budget = Budget()
+    budget: Budget = Budget.model_construct()
     """How strict the plan is."""
-    guard: Guard = Guard()
+    guard: Guard = Guard.model_construct()
     """Last resort under memory pressure."""
-    targets: Targets = Targets()
+    targets: Targets = Targets.model_construct()
     """What the targets aim at."""

@@ -99,9 +99,9 @@ class LiteLLM(Table):
 class Gateway(Table):
     """[gateway.*]: every front is rendered, the enabled ones are installed."""
 
-    envoy: Envoy = Envoy(enable=False)
+    envoy: Envoy = Envoy.model_construct(enable=False)
     """Envoy."""
-    litellm: LiteLLM = LiteLLM()
+    litellm: LiteLLM = LiteLLM.model_construct()
     """LiteLLM."""
 
 

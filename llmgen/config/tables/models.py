@@ -183,7 +183,7 @@ class Defaults(ServerOptions):
 
     ttl: Seconds | None = None
     """Idle time after which an on-demand model is unloaded; 0: never."""
-    sampling: Sampling = Sampling()
+    sampling: Sampling = Sampling.model_construct()
     """Sampling of every model that does not set its own."""
     environment: dict[EnvironmentName, Line | Secret] = Field(default_factory=dict)
     """Environment of every server."""
@@ -231,7 +231,7 @@ class Model(Source, ServerOptions):
     """LoRA adapters."""
     draft: Draft | None = None
     """Speculative decoding."""
-    sampling: Sampling = Sampling()
+    sampling: Sampling = Sampling.model_construct()
     """Sampling defaults."""
     environment: dict[EnvironmentName, Line | Secret] = Field(default_factory=dict)
     """Environment of its server."""

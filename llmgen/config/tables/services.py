@@ -85,9 +85,9 @@ class Services(Table):
     """Longest stop of a server."""
     api_key: Secret | None = None
     """Key of every llama-server (`LLAMA_API_KEY`); seldom needed on loopback."""
-    llama_swap: SwapService = SwapService()
+    llama_swap: SwapService = SwapService.model_construct()
     """llama-swap's own settings."""
-    router: RouterService = RouterService()
+    router: RouterService = RouterService.model_construct()
     """Router mode's own settings."""
 
 

@@ -37,7 +37,7 @@ class ClientsTarget(Table):
 class Targets(Table):
     """[targets.*]: every target is rendered; these set what it aims at."""
 
-    llama_swap: SwapTarget = SwapTarget()
+    llama_swap: SwapTarget = SwapTarget.model_construct()
     """llama-swap."""
-    clients: ClientsTarget = ClientsTarget()
+    clients: ClientsTarget = ClientsTarget.model_construct()
     """Client files."""
