@@ -1,7 +1,5 @@
 """The whole of llm.toml as a type."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

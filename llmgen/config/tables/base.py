@@ -1,9 +1,7 @@
 """What every table of llm.toml shares: strictness, sizes, durations, secrets by reference."""
 
-from __future__ import annotations
-
 import re
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -120,7 +118,7 @@ class Secret(Table):
     """Name of a systemd credential (LoadCredential=)."""
 
     @model_validator(mode="after")
-    def _one(self) -> Secret:
+    def _one(self) -> Self:
         if sum(item is not None for item in (self.env, self.file, self.credential)) != 1:
             raise ValueError("a secret is exactly one of `env`, `file`, `credential`")
         return self

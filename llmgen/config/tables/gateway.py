@@ -1,7 +1,5 @@
 """[gateway.envoy], [gateway.litellm], [external.NAME]: what clients talk to."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """[hardware], [llama_cpp], [paths]: the machine, its server build, its folders."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """[models.NAME], [defaults]: what is served, and how llama-server runs it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """[models.NAME.sampling]: llama-server's samplers under their own long names."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """[services], [plan], [budget], [guard]: who runs the models, and within which limits."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """[targets.*]: versions aimed at, and client files wanted."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field
