@@ -36,3 +36,20 @@ def test_help_of_a_command(name):
 def test_check_draws_no_tables_and_asks_no_network():
     found = imported("-c", "llm.toml", "check")
     assert not found & {"jinja2", "huggingface_hub", "rich", "httpx", "yaml"}
+
+
+def test_generate_imports_no_more_than_it_needs(tmp_path):
+    found = imported("-c", "llm.toml", "generate", "-o", str(tmp_path / "generated"))
+    assert "jinja2" in found
+    unneeded = {"huggingface_hub", "rich", "httpx", "psutil", "yaml"}
+    assert not found & unneeded
+
+
+def test_default_tables_of_llm_toml_build_no_validators():
+    code = (
+        "from llmgen.config.model import Config\n"
+        "tables = [type(getattr(Config.model_fields[name], 'default', None)) for name in Config.model_fields]\n"
+        "print([table.__name__ for table in (Config, *tables) if getattr(table, '__pydantic_complete__', False)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
