@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from llmgen.budget.model import HOST
 from llmgen.budget.overhead import backend_overhead
+from llmgen.config.model import Config
 from llmgen.config.tables.hardware import Backend, Device, Hardware, OperatingSystem
 from llmgen.config.tables.services import Budget
 from llmgen.errors import ConfigError, Diagnostic
@@ -79,9 +80,9 @@ DEVICE_NAMES: Final[dict[Backend, str]] = {
 def machine(hardware: Hardware, budget: Budget) -> Machine:
     """[hardware] laid over its profile; ConfigError when something is missing in both."""
     profile = _profile(hardware.profile)
-    base = Hardware.model_validate_json(
-        json.dumps({key: value for key, value in profile.items() if key != "source"})
-    )
+    filled = {key: value for key, value in profile.items() if key != "source"}
+    # As a part of llm.toml, whose validator is there already; Hardware's own would be built here.
+    base = Config.model_validate_json(json.dumps({"edition": 1, "hardware": filled})).hardware
     values = {
         key: own if (own := getattr(hardware, key)) is not None else getattr(base, key)
         for key in Hardware.model_fields
