@@ -75,12 +75,19 @@ class Model:
     draft_path: PurePosixPath | None = None
     spec_draft_n_min: int | None = None
     lora: tuple[Lora, ...] = ()
+    adapters: tuple[GgufFacts, ...] = ()
     environment: Mapping[str, str | Secret] = field(default_factory=dict)
     extra_args: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
     context_window_fallbacks: tuple[str, ...] = ()
     replicas: tuple[str, ...] = ()
     measured: Measurements = field(default_factory=dict)
+
+    @property
+    def all_facts(self) -> tuple[GgufFacts, ...]:
+        """Facts of every file that the server opens, the model's own first."""
+        beside = (item for item in (self.mmproj, self.draft) if item is not None)
+        return (self.facts, *beside, *self.adapters)
 
     @property
     def names(self) -> tuple[str, ...]:

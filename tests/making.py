@@ -81,3 +81,19 @@ def facts(
         tensors=tuple(tensors),
         files=(ModelFile(name, sum(group.bytes_total for group in tensors)),),
     )
+
+
+def adapter(name: str = "a.lora.gguf", *, rank: int = 8, architecture: str = "llama") -> GgufFacts:
+    """A LoRA adapter for the queries of ``facts()``."""
+    shapes = {"lora_a": (256, rank), "lora_b": (rank, 256)}
+    tensors = tuple(
+        TensorGroup(f"blk.#.attn_q.weight.{end}", "f16", shape, (0, 1, 2, 3), 512 * rank)
+        for end, shape in shapes.items()
+    )
+    return GgufFacts(
+        architecture=architecture,
+        hyperparameters={"adapter.type": "lora"},
+        vocabulary=0,
+        tensors=tensors,
+        files=(ModelFile(name, sum(group.bytes_total for group in tensors)),),
+    )

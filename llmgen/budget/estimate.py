@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from llmgen.budget.adapters import adapter_memory
+from llmgen.budget.additions import addition_parts, with_additions
 from llmgen.budget.architectures import is_judged
 from llmgen.budget.borrowed import fetched_caches
 from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, build_warning
@@ -66,6 +68,7 @@ def estimate(
     *,
     mmproj: GgufFacts | None = None,
     draft: GgufFacts | None = None,
+    adapters: tuple[GgufFacts, ...] = (),
 ) -> Estimate:
     """What a server of ``build`` allocates for ``facts`` under ``settings``.
 
@@ -74,9 +77,10 @@ def estimate(
     contexts = tuple(_contexts(facts, settings, build, draft))
     main = contexts[0]
     buffers = tuple(map(_compute, contexts))
-    memory = _summed(contexts, buffers, settings)
-    if mmproj is not None:
-        memory = _with_projector(memory, mmproj, settings)
+    added = [] if mmproj is None else [projector_memory(mmproj, settings)]
+    if adapters:
+        added += adapter_memory(adapters, main.model, main.placement, settings, main.counts.ubatch)
+    memory = with_additions(added, _summed(contexts, buffers, settings))
     more = extra(main.model.name, settings, build)
     return Estimate(
         n_ctx=main.counts.context,
@@ -86,7 +90,7 @@ def estimate(
         host=_host(contexts, settings),
         margin={item.device: margin(item, more, main.weights.copied_expert) for item in memory},
         warnings=tuple(_warnings(main.model, build)),
-        parts=tuple(_parts(contexts, buffers, settings)),
+        parts=(*_parts(contexts, buffers, settings), *addition_parts(added)),
     )
 
 
@@ -240,20 +244,6 @@ def _with_copies(work: Work, found: Buffers) -> Buffers:
         device: Stage(stage.what, stage.bytes + pipeline_copies(work, position))
         for position, (device, stage) in enumerate(found.items(), start=-1)
     }
-
-
-def _with_projector(
-    memory: tuple[DeviceMemory, ...], mmproj: GgufFacts, settings: ServerSettings
-) -> tuple[DeviceMemory, ...]:
-    """The projector goes to the first device."""
-    home = memory[1].device if settings.mmproj_offload and len(memory) > 1 else HOST
-    added = projector_memory(mmproj)
-    return tuple(
-        replace(item, model=item.model + added.weights, compute=item.compute + added.compute)
-        if item.device == home
-        else item
-        for item in memory
-    )
 
 
 def _host(contexts: Iterable[Context], settings: ServerSettings) -> HostMemory:

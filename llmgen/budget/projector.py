@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
+from llmgen.budget.additions import Addition
+from llmgen.budget.model import HOST, ServerSettings
 from llmgen.facts.model import GgufFacts
 from llmgen.units import MIB
 
@@ -14,15 +16,9 @@ _DYNAMIC: Final = 410 * MIB
 _ANY_SIZE: Final = ("qwen", "pixtral", "kimi", "lfm2", "youtu", "paddleocr", "dots", "glm4v")
 
 
-class Projector(NamedTuple):
-    """Bytes of a projector's tensors and of its graph."""
-
-    weights: int
-    compute: int
-
-
-def projector_memory(facts: GgufFacts) -> Projector:
-    """Exact weights, and an allowance for the graph."""
+def projector_memory(facts: GgufFacts, settings: ServerSettings) -> Addition:
+    """Exact weights, and an allowance for the graph, on the first device."""
+    home = settings.devices[0] if settings.mmproj_offload and settings.devices else HOST
     kind = str(facts.hyperparameters.get("projector_type", ""))
     compute = _DYNAMIC if kind.startswith(_ANY_SIZE) else _FIXED
-    return Projector(sum(group.bytes_total for group in facts.tensors), compute)
+    return Addition("projector", home, sum(group.bytes_total for group in facts.tensors), compute)

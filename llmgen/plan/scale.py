@@ -54,7 +54,12 @@ class Scale:
     def _measure(self, model: Model, settings: ServerSettings) -> Estimate:
         try:
             made = estimate(
-                model.facts, settings, self.library.build, mmproj=model.mmproj, draft=model.draft
+                model.facts,
+                settings,
+                self.library.build,
+                mmproj=model.mmproj,
+                draft=model.draft,
+                adapters=model.adapters,
             )
         except SettingRefused as refused:
             raise PlanError(
@@ -98,6 +103,5 @@ def stack(library: Library, footprints: Mapping[str, Footprint], limits: tuple[P
 
 def load_cost(model: Model, library: Library) -> int:
     """Tenths of a second that the disk needs to read the model's files; at least one."""
-    parts = (model.facts, model.mmproj, model.draft)
-    size = sum(item.size_bytes for item in parts if item is not None)
+    size = sum(item.size_bytes for item in model.all_facts)
     return max(1, round(size * 10 / max(1, library.machine.disk_bandwidth_bytes)))

@@ -14,6 +14,7 @@ def checks(model: Model) -> Iterator[Diagnostic]:
     yield from _context(model)
     yield from _batch(model)
     yield from _draft(model)
+    yield from _adapters(model)
     yield from _projector(model)
 
 
@@ -57,6 +58,26 @@ def _draft(model: Model) -> Iterator[Diagnostic]:
             ("models", model.name, "draft"),
             hint="take a draft model of the same family",
         )
+
+
+def _adapters(model: Model) -> Iterator[Diagnostic]:
+    for index, (named, facts) in enumerate(zip(model.lora, model.adapters, strict=True)):
+        key = ("models", model.name, "lora", index, "path")
+        if facts.hyperparameters.get("adapter.type") != "lora":
+            yield Diagnostic(
+                "models.not-an-adapter",
+                f"`{named.path}` is no LoRA adapter",
+                key,
+                hint="convert_lora_to_gguf.py of llama.cpp writes one",
+            )
+        elif facts.architecture != model.facts.architecture:
+            yield Diagnostic(
+                "models.adapter-architecture",
+                f"the adapter `{named.path}` is for `{facts.architecture}`, `{model.name}` is "
+                f"`{model.facts.architecture}`",
+                key,
+                hint="take the adapter of this very model",
+            )
 
 
 def _projector(model: Model) -> Iterator[Diagnostic]:

@@ -16,7 +16,7 @@ from llmgen.layout import Layout
 from llmgen.library import Model
 from llmgen.machine import Machine
 from llmgen.plan.model import Keep
-from llmgen.resolve.references import has_source, model_ref, part_ref
+from llmgen.resolve.references import file_ref, has_source, model_ref, part_ref
 from llmgen.resolve.settings import left_open, options, over, settings
 
 Facts = Mapping[ModelRef, GgufFacts]
@@ -69,6 +69,7 @@ class Join:
             draft_path=self._path(draft) if draft else None,
             spec_draft_n_min=table.draft.spec_draft_n_min if table.draft else None,
             lora=table.lora,
+            adapters=tuple(self.facts[file_ref(item.path)] for item in table.lora),
             environment={
                 **dict(self.machine.environment),
                 **self.config.defaults.environment,

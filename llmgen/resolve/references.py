@@ -21,14 +21,19 @@ def model_ref(source: Source) -> ModelRef:
         return f"ollama:{source.ollama}"
     if source.lm_studio is not None:
         return f"lmstudio:{source.lm_studio}"
-    return f"file:{source.model}"
+    return file_ref(source.model or "")
 
 
 def part_ref(table: Model, name: str) -> ModelRef:
     """A projector: in the model's repository when it has one, else a file of its own."""
     if table.hf_repo is not None and not name.startswith(("/", "~")):
         return _hub(table, name)
-    return f"file:{name}"
+    return file_ref(name)
+
+
+def file_ref(path: str) -> ModelRef:
+    """A file below [paths] models, or anywhere by an absolute path."""
+    return f"file:{path}"
 
 
 def has_source(source: Source) -> bool:
@@ -55,6 +60,8 @@ def _references(config: Config) -> Iterator[tuple[ModelRef, KeyPath]]:
             yield model_ref(table), ("models", name, _key(table))
         if table.mmproj is not None:
             yield part_ref(table, table.mmproj), ("models", name, "mmproj")
+        for index, adapter in enumerate(table.lora):
+            yield file_ref(adapter.path), ("models", name, "lora", index, "path")
         if table.draft is not None and has_source(table.draft):
             yield model_ref(table.draft), ("models", name, "draft", _key(table.draft))
 

@@ -77,7 +77,7 @@ def load_seconds(library: Library, models: Iterable[Placement]) -> int:
 
 def file_bytes(model: Model) -> int:
     """Bytes that a load of this model reads."""
-    return sum(item.size_bytes for item in (model.facts, model.mmproj, model.draft) if item)
+    return sum(item.size_bytes for item in model.all_facts)
 
 
 def admitted(model: Model) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from making import adapter
 from making_facts import facts, group, llama, published
 
 from llmgen.budget.estimate import estimate
@@ -90,6 +91,18 @@ def test_projector_goes_to_the_first_device():
     plain = estimate(llama(), replace(SETTINGS, devices=PAIR))
     added = [item.model - was.model for item, was in zip(made.memory, plain.memory, strict=True)]
     assert added == [0, 5000, 0]
+
+
+def test_adapters_lie_beside_what_they_change():
+    settings = replace(SETTINGS, devices=PAIR, tensor_split=(1.0, 1.0))
+    made = estimate(llama(), settings, adapters=(adapter(),))
+    plain = estimate(llama(), settings)
+    both = list(zip(made.memory, plain.memory, strict=True))
+    added = [item.model - was.model for item, was in both]
+    assert sum(added) == adapter().size_bytes
+    assert added[0] == 0
+    rows = [item.compute - was.compute for item, was in both]
+    assert rows == [4 * 512 * (8 + 256) if weights else 0 for weights in added]
 
 
 def test_copied_experts_are_in_the_margin():

@@ -106,10 +106,11 @@ def test_free_words_come_last():
 
 def test_adapters_are_one_list():
     text = MINIMAL + (
-        'lora = [{ path = "a,b.gguf" }, { path = "c.gguf", scale = 0.5 }, { path = "d.gguf" }]\n'
+        'lora = [{ path = "a,b.lora.gguf" }, { path = "c.lora.gguf", scale = 0.5 }, '
+        '{ path = "d.lora.gguf" }]\n'
     )
-    assert option(words(text), "--lora") == '"/srv/models/a,b.gguf",/srv/models/d.gguf'
-    assert option(words(text), "--lora-scaled") == "/srv/models/c.gguf:0.5"
+    assert option(words(text), "--lora") == '"/srv/models/a,b.lora.gguf",/srv/models/d.lora.gguf'
+    assert option(words(text), "--lora-scaled") == "/srv/models/c.lora.gguf:0.5"
 
 
 def test_what_has_no_variable_stays_a_word():

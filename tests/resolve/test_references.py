@@ -28,5 +28,10 @@ def test_draft_model_is_a_reference_and_an_mtp_head_is_none():
     assert refs(text) == ["file:a.gguf"]
 
 
+def test_adapters_are_references():
+    text = '[models.a]\nmodel="a.gguf"\nlora=[{path="x.gguf"}, {path="/y.gguf"}]\n'
+    assert refs(text) == ["file:a.gguf", "file:x.gguf", "file:/y.gguf"]
+
+
 def test_two_models_on_one_file_are_one_reference():
     assert refs('[models.a]\nmodel="a.gguf"\n[models.b]\nmodel="a.gguf"') == ["file:a.gguf"]

@@ -1,5 +1,5 @@
 import pytest
-from making import config, facts
+from making import adapter, config, facts
 
 from llmgen.budget.measured import settings_digest
 from llmgen.errors import ConfigError, InputError
@@ -92,6 +92,18 @@ def test_disabled_model_needs_no_facts():
 )
 def test_contradiction_is_refused(text, code):
     assert code in codes(text)
+
+
+@pytest.mark.parametrize(
+    ("file", "code"),
+    [
+        (facts("l.gguf"), "models.not-an-adapter"),
+        (adapter("l.gguf", architecture="qwen3"), "models.adapter-architecture"),
+    ],
+)
+def test_file_that_cannot_adapt_the_model_is_refused(file, code):
+    text = '[models.a]\nmodel="a.gguf"\nlora=[{path="l.gguf"}]'
+    assert codes(text, {**LOCK, "file:l.gguf": file}) == [code]
 
 
 def test_what_verify_measured_is_what_the_plan_counts():

@@ -3,7 +3,7 @@
 import json
 import tomllib
 
-from making import facts
+from making import adapter, facts
 
 from llmgen.budget.model import DeviceMemory, Estimate, HostMemory
 from llmgen.config.model import Config
@@ -79,9 +79,13 @@ def config(text, head=HEAD):
     return Config.model_validate_json(json.dumps(tomllib.loads(head + text)))
 
 
+def _facts(name):
+    return adapter(name) if ".lora." in name else facts(name)
+
+
 def library(text, head=HEAD):
     chosen = config(text, head)
-    known = {ref: facts(ref.rpartition(":")[2]) for ref in references(chosen)}
+    known = {ref: _facts(ref.rpartition(":")[2]) for ref in references(chosen)}
     return resolve(chosen, known)
 
 

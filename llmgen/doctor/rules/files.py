@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from llmgen.doctor.model import FileSeen, Finding, Seen, judged, unknown
-from llmgen.facts.model import GgufFacts
-from llmgen.library import Model
 from llmgen.plan.model import Plan
 from llmgen.units import show_size
 
@@ -18,11 +16,9 @@ def wanted(plan: Plan) -> dict[str, int]:
     """Every file that a server opens, with its locked size in bytes (0: not known)."""
     found: dict[str, int] = {}
     for placement in plan.placements:
-        for facts in _facts(placement.model):
+        for facts in placement.model.all_facts:
             for file in facts.files:
                 found[str(plan.library.layout.model(file.name))] = file.size_bytes
-        for lora in placement.model.lora:
-            found[str(plan.library.layout.model(lora.path))] = 0
         template = placement.model.options.chat_template_file
         if template:
             found[str(plan.library.layout.model(template))] = 0
@@ -66,11 +62,3 @@ def _judge(path: str, size: int, expected: str, found: FileSeen, user: str) -> F
     if found.readable is None:
         return unknown("model-file", path, f"readable for `{user}`", f"there is no user `{user}`")
     return judged("model-file", path, expected, show_size(found.size_bytes), ok=True)
-
-
-def _facts(model: Model) -> Iterator[GgufFacts]:
-    yield model.facts
-    if model.mmproj is not None:
-        yield model.mmproj
-    if model.draft is not None:
-        yield model.draft

@@ -1,0 +1,44 @@
+"""Files beside the model, a projector or adapters: what they add on each device."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from llmgen.budget.model import DeviceMemory
+
+
+class Addition(NamedTuple):
+    """Bytes on one device: tensors, and what their graph needs more."""
+
+    what: str
+    device: str
+    weights: int
+    compute: int
+
+
+def with_additions(
+    added: Sequence[Addition], memory: tuple[DeviceMemory, ...]
+) -> tuple[DeviceMemory, ...]:
+    """The memory of a server that has these files, too."""
+    weights, compute = Counter[str](), Counter[str]()
+    for item in added:
+        weights[item.device] += item.weights
+        compute[item.device] += item.compute
+    return tuple(
+        replace(
+            item,
+            model=item.model + weights[item.device],
+            compute=item.compute + compute[item.device],
+        )
+        for item in memory
+    )
+
+
+def addition_parts(added: Sequence[Addition]) -> Iterator[tuple[str, str, int]]:
+    """The summands, in words."""
+    for item in added:
+        yield item.device, f"weights: {item.what}", item.weights
+        yield item.device, f"compute: {item.what}", item.compute
