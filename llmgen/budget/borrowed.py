@@ -18,13 +18,16 @@ def fetched_caches(work: Work, placement: Placement, device: str, *, piped: bool
     Gemma 3n and 4: layers behind the owners read the cache of the last owner of their kind, each
     through a copy of its own.
     """
-    model, total = work.model, 0
+    model = work.model
+    sizes = []
     for layer in range(model.owners, model.layers):
         source = _lender(model, layer)
         home = placement.of(source) if work.kv_offload else HOST
         if placement.of(layer) == device != home:
-            total += _layer_bytes(work, source)
-    return total * (PIPELINE_COPIES if piped else 1)
+            sizes.append(_layer_bytes(work, source))
+    if work.kv_offload and not piped and model.name == "gemma3n":
+        del sizes[:1]  # freed before its many streams are all there, which take the place
+    return sum(sizes) * (PIPELINE_COPIES if piped else 1)
 
 
 def _lender(model: Hyperparameters, layer: int) -> int:

@@ -9,14 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmgen.budget.architectures import Family
+from llmgen.budget.behind import behind
 from llmgen.budget.builds import Rule
-from llmgen.budget.graphs import (
-    COPIED_BY_NAME,
-    COPIED_STREAMS,
-    OUTPUT_STREAMS,
-    PARTIAL_EXPERTS,
-    UNGATED_ENCODERS,
-)
+from llmgen.budget.graphs import OUTPUT_STREAMS, UNGATED_ENCODERS
 from llmgen.budget.rows import F32
 from llmgen.budget.stages import feed_forward, kept, stages
 from llmgen.budget.work import Run, Stage, Work, input_rows
@@ -43,23 +38,8 @@ def device_compute(work: Work, run: Run | None = None) -> Stage:
     largest = max(stages(work, run), key=lambda stage: stage.bytes)
     total = largest.bytes + kept(work) + input_rows(work)
     if run.partial:
-        total += _partial_streams(work, largest) * (work.stream + work.column)
+        total += behind(work, run, largest.what)
     return Stage(largest.what, total)
-
-
-def _partial_streams(work: Work, stage: Stage) -> int:
-    """Streams of the input stay on the host; rows of attention may need more instead."""
-    if work.model.name in UNGATED_ENCODERS:
-        return 0
-    match stage.what:
-        case "feed-forward":
-            return -2
-        case "experts":
-            return PARTIAL_EXPERTS.get(work.model.name, -1)
-        case "latent attention":
-            return -1
-        case _:
-            return 0
 
 
 def visited_compute(work: Work, *, layers: bool, experts: bool) -> Stage:
@@ -109,29 +89,3 @@ def host_compute(work: Work) -> int:
     if work.layer_inputs:
         inputs += 2 * work.column
     return work.mask + rows + work.layer_inputs + scores + inputs
-
-
-def pipeline_copies(work: Work, position: int) -> int:
-    """What the copies of the inputs add on the host (-1), the first device (0) or a later one.
-
-    With several devices that share all layers, each input exists four times, so that one
-    micro-batch can be read while the next ones are prepared (GGML_SCHED_MAX_COPIES).
-    """
-    copies = 3 * (work.mask + input_rows(work))
-    if position < 0:
-        return copies + 6 * (work.input_stream + work.column)
-    query = work.query if work.model.rules.family in (Family.PLAIN, Family.INDEXED) else 0
-    if work.model.mla:
-        query = work.stream
-    family = COPIED_STREAMS.get(work.model.rules.family, (11, 6))
-    streams = COPIED_BY_NAME.get(work.model.name, family)[position > 0]
-    if Rule.ENCODER_STREAM in work.model.build and position == 0:
-        streams += 5
-    if work.input_stream > work.stream:
-        left = Rule.DEEP_ROWS_LEFT in work.model.build
-        streams += (12 if left else 57) if position == 0 else (-5 if left else -16)
-    if work.model.name == "gemma3n":
-        query += 10 * work.layer_inputs
-    elif work.layer_inputs:
-        query += 3 * work.stream + (work.layer_inputs if position == 0 else 0)
-    return copies + streams * work.stream + query

@@ -17,10 +17,10 @@ from llmgen.budget.compute import (
     device_compute,
     host_only_compute,
     output_compute,
-    pipeline_copies,
     summands,
     visited_compute,
 )
+from llmgen.budget.copies import pipeline_copies
 from llmgen.budget.geometry import Geometry, all_rows, geometry, pooling
 from llmgen.budget.host import host_memory
 from llmgen.budget.hyperparameters import Hyperparameters, hyperparameters
@@ -235,6 +235,7 @@ def _run(item: Context, device: str, *, later: bool) -> Run:
         output=device == item.placement.output,
         experts=on.get(device, Counter[str]())["experts"] > 0 or not elsewhere,
         partial=later,
+        layers=tuple(il for il in range(item.model.layers) if item.placement.of(il) == device),
     )
 
 

@@ -18,6 +18,10 @@ UNGATED_EXPERTS: Final = ("nemotron_h_moe",)
 PARALLEL: Final = ("command-r", "cohere2", "cohere2moe", "falcon", "phi2", "gptj", "plamo")
 # Queries of their widest layers end in the place of an input: fused or recurrent.
 NARROW: Final = ("phi3", "qwen35", "lfm2", "lfm2moe", "granitehybrid")
+# The residual stream comes to lie on the other side of the mask, so that its first place stays
+# free: behind a norm or a second mixer in every layer, or behind a layer of another kind.
+OTHER_SIDE: Final = ("olmo2", "falcon-h1")
+ALTERNATING: Final = ("smollm3", "lfm2")
 # Encoders with windowed and full layers.
 TWO_MASKS: Final = ("gemma-embedding", "modern-bert")
 # Four positions for each token (M-RoPE).
@@ -42,6 +46,9 @@ OUTPUT_STREAMS: Final[dict[str, int]] = {
 # Residual streams that the copies keep alive, on the first device and on later ones.
 COPIED_STREAMS: Final = {Family.ENCODER: (11, 3), Family.RECURRENT: (21, 24)}
 COPIED_BY_NAME: Final = {"bert": (9, 4), "nomic-bert": (11, 1), "gemma-embedding": (11, 6)}
+# Before batches could mix tokens and embeddings: four copies of one input, or of two.
+OLDER_COPIED_STREAMS: Final = (4, 8)
+OLDER_COPIED_BY_NAME: Final = {"bert": (8, 4), "nomic-bert": (4, 3), "mamba": (12, 24)}
 # Beside attention (Falcon-H1), longer micro-batches than this keep more of a scan alive.
 SHORT_SCAN: Final = 512
 GATED_DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")

@@ -14,6 +14,7 @@ from llmgen.budget.graphs import (
     UNGATED_ENCODERS,
     UNGATED_EXPERTS,
 )
+from llmgen.budget.hosted import hosted_experts
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.rows import F32, row_bytes
 from llmgen.budget.work import Run, Stage, Work
@@ -21,13 +22,14 @@ from llmgen.budget.work import Run, Stage, Work
 
 def stages(work: Work, run: Run) -> Iterator[Stage]:
     """Everything that can be the largest set."""
-    base = work.mask + _front(work, run)
+    base = work.mask + front(work, run)
     if run.output and work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
         every = Rule.LOGITS_FOR_MICRO_BATCH in work.model.build
         rows = F32 * (work.counts.ubatch if every else work.counts.outputs)
-        yield Stage("logits", _beside_logits(work, base) + rows * work.model.vocabulary)
+        yield Stage("logits", _beside_logits(work, run, base) + rows * work.model.vocabulary)
     fetched = 0 if work.kv_offload or not work.model.rules.has_cache else _fetched_cache(work)
-    yield from feed_forward(work, base + max(0, fetched - work.stream), run)
+    if not run.layers or work.whole(run):
+        yield from feed_forward(work, base + max(0, fetched - work.stream), run)
     if fetched:
         queries = work.query * (2 if work.query > work.stream else 1)
         yield Stage("fetched cache", base + fetched + queries)
@@ -35,13 +37,14 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
     yield from _recurrent(work, base)
 
 
-def _beside_logits(work: Work, base: int) -> int:
+def _beside_logits(work: Work, run: Run, base: int) -> int:
     """What is alive beside the logits."""
     if not work.mixed:
         return work.stream
     if work.model.name in PARALLEL:
         return base - work.stream
-    return base + (9 * work.stream if work.input_stream > work.stream else 0)
+    deep = work.input_stream > work.stream and not run.partial
+    return base + (9 * work.stream if deep else 0)
 
 
 def _is_pooled(work: Work) -> bool:
@@ -54,11 +57,11 @@ def _is_pooled(work: Work) -> bool:
     return last or Rule.EMBEDS_WITHOUT_LOGITS in work.model.build
 
 
-def _front(work: Work, run: Run) -> int:
+def front(work: Work, run: Run) -> int:
     """Residual streams and their inputs, which stay while a block computes."""
     streams, deep = 4 * work.stream, 16 * work.stream
     if not work.mixed:
-        streams, deep = _older_front(work), 3 * work.stream
+        streams, deep = _olderfront(work), 3 * work.stream
     if Rule.DEEP_ROWS_LEFT in work.model.build:
         deep = 5 * work.stream
     if work.model.name in UNGATED_ENCODERS:
@@ -72,7 +75,7 @@ def _front(work: Work, run: Run) -> int:
     return streams + work.layer_inputs + deep
 
 
-def _older_front(work: Work) -> int:
+def _olderfront(work: Work) -> int:
     """Before batches could mix tokens and embeddings, one input less stayed."""
     model = work.model
     if model.mla:
@@ -111,7 +114,7 @@ def feed_forward(work: Work, base: int, run: Run) -> Iterator[Stage]:
         hidden = used * (model.header.most("expert_feed_forward_length") or dense)
         output = used * model.embedding
         if not run.experts:
-            yield Stage("experts", base + output * column)
+            yield from hosted_experts(work, base, output)
             return
         if model.name in UNGATED_EXPERTS:
             yield Stage("experts", base + (hidden + output) * column + work.stream)

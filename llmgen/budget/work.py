@@ -58,9 +58,9 @@ class Work:
     @property
     def query(self) -> int:
         """The widest query of any layer."""
-        return max(map(self._query_width, range(self.model.layers)), default=0) * self.column
+        return max(map(self.query_width, range(self.model.layers)), default=0) * self.column
 
-    def _query_width(self, layer: int) -> int:
+    def query_width(self, layer: int) -> int:
         model = self.model
         windowed = model.windows.layers[layer]
         return model.heads[layer] * (model.key_length_window if windowed else model.key_length)
@@ -74,6 +74,18 @@ class Work:
             return masks * counts.ubatch * counts.ubatch * (2 if self.flash else 4)
         cells = (counts.cells if self._has_full_layer() else 0) + counts.window_cells
         return cells * counts.ubatch * (2 if self.flash else 4)
+
+    @property
+    def full_mask(self) -> int:
+        """The part of the masks that layers without a window read."""
+        cells = self.counts.cells if self._has_full_layer() else 0
+        return cells * self.counts.ubatch * (2 if self.flash else 4)
+
+    def whole(self, run: Run) -> tuple[int, ...]:
+        """Its layers that compute every token; the last one drops all without an output."""
+        every = self.embeds or self.model.rules.family is Family.ENCODER
+        last = self.model.trunk - 1
+        return tuple(il for il in run.layers if il < last or (every and il == last))
 
     def _has_full_layer(self) -> bool:
         model = self.model
@@ -103,12 +115,13 @@ class Work:
 class Run:
     """What a device runs beside attention: the ``output``, and ``experts`` that it holds itself.
 
-    ``partial`` says that the first layers are the host's.
+    ``partial`` says that the first layers are the host's, and ``layers`` which ones are its own.
     """
 
     output: bool = True
     experts: bool = True
     partial: bool = False
+    layers: tuple[int, ...] = ()
 
 
 def input_rows(work: Work) -> int:

@@ -1,0 +1,63 @@
+"""What a device needs less, or more, when the first layers are somewhere else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from llmgen.budget.architectures import Family
+from llmgen.budget.graphs import ALTERNATING, OTHER_SIDE, PARALLEL, PARTIAL_EXPERTS
+from llmgen.budget.stages import front, kept
+from llmgen.budget.work import Run, Work
+
+# Gemma 3n cuts off the gates of its first layers, beside the gates (src/models/gemma3n.cpp).
+SPARSE_LAYERS: Final = 10
+
+
+def behind(work: Work, run: Run, what: str) -> int:
+    """Bytes beside those of the same stage where the first layers are, too.
+
+    Inputs of the graph stay with the first layers: what is left depends on the largest stage.
+    """
+    unit = work.stream + work.column
+    match what:
+        case "feed-forward":
+            columns = 1 - (3 if work.mixed else 0)
+            return _streams(work, run) - front(work, run) + columns * work.column
+        case "experts":
+            if len(work.whole(run)) == 1:  # nothing of a layer before it is in the way
+                return -2 * unit
+            return PARTIAL_EXPERTS.get(work.model.name, -1) * unit
+        case "latent attention":
+            return -unit
+        case "recurrent state" if work.model.rules.family is Family.RECURRENT:
+            return work.stream  # the norm is computed beside the stream
+        case _:
+            return 0
+
+
+def _streams(work: Work, run: Run) -> int:
+    """Streams beside a feed-forward block: its own and the one that it is added to."""
+    model, whole = work.model, work.whole(run)
+    streams = 2 * work.stream - _unread_mask(work, run)
+    if model.name in (*PARALLEL, *OTHER_SIDE) or (model.name in ALTERNATING and len(whole) > 1):
+        streams += work.stream
+    if model.name == "gemma3n":
+        streams += _predicted(work, run)
+    elif model.name == "gemma4" and len(whole) > 1:
+        streams += max(map(work.query_width, whole)) * work.column
+    # Of per-layer inputs only those of its own layers come to a device.
+    return streams + work.layer_inputs * len(run.layers) // max(1, model.layers)
+
+
+def _unread_mask(work: Work, run: Run) -> int:
+    """The mask of layers without a window, where all of the device's have one."""
+    marks = work.model.windows.layers
+    return work.full_mask if all(marks[il] for il in run.layers) else 0
+
+
+def _predicted(work: Work, run: Run) -> int:
+    """Gemma 3n: four predictions, the norm, the laurel branch, and as much in altup's place."""
+    streams = 8 * work.stream - kept(work)
+    if run.layers[0] >= SPARSE_LAYERS:
+        streams -= max(work.model.feed_forward) * work.column
+    return streams

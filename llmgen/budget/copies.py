@@ -1,0 +1,53 @@
+"""What pipeline parallelism adds to the compute buffers: copies of what goes into each device.
+
+With several devices that share all layers, each input exists four times, so that one micro-batch
+can be read while the next ones are prepared (GGML_SCHED_MAX_COPIES in ``ggml-backend.cpp``).
+"""
+
+from __future__ import annotations
+
+from llmgen.budget.architectures import Family
+from llmgen.budget.builds import Rule
+from llmgen.budget.graphs import (
+    COPIED_BY_NAME,
+    COPIED_STREAMS,
+    OLDER_COPIED_BY_NAME,
+    OLDER_COPIED_STREAMS,
+)
+from llmgen.budget.work import Work, input_rows
+
+
+def pipeline_copies(work: Work, position: int) -> int:
+    """What the copies add on the host (-1), the first device (0) or a later one."""
+    copies = 3 * (work.mask + input_rows(work))
+    if not work.mixed and not work.layer_inputs:
+        return copies + _older_copies(work, position)
+    if position < 0:
+        return copies + 6 * (work.input_stream + work.column)
+    query = work.query if work.model.rules.family in (Family.PLAIN, Family.INDEXED) else 0
+    if work.model.mla:
+        query = work.stream
+    family = COPIED_STREAMS.get(work.model.rules.family, (11, 6))
+    streams = COPIED_BY_NAME.get(work.model.name, family)[position > 0]
+    if Rule.ENCODER_STREAM in work.model.build and position == 0:
+        streams += 5
+    if work.input_stream > work.stream:
+        left = Rule.DEEP_ROWS_LEFT in work.model.build
+        streams += (12 if left else 57) if position == 0 else (-5 if left else -16)
+    if work.model.name == "gemma3n":
+        query += 10 * work.layer_inputs
+    elif work.layer_inputs:
+        query += 3 * work.stream + (work.layer_inputs if position == 0 else 0)
+    return copies + streams * work.stream + query
+
+
+def _older_copies(work: Work, position: int) -> int:
+    """Before batches could mix tokens and embeddings.
+
+    The host's input, the embeddings on the first device, and on a later one the residual stream
+    and its norm, which the scheduler finds on either side of the cut between two layers.
+    """
+    if position < 0:
+        return 3 * (work.input_stream + work.column)
+    streams = OLDER_COPIED_BY_NAME.get(work.model.name, OLDER_COPIED_STREAMS)[position > 0]
+    return streams * work.stream
