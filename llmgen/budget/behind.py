@@ -58,6 +58,8 @@ def _unread_mask(work: Work, run: Run) -> int:
 def _predicted(work: Work, run: Run) -> int:
     """Gemma 3n: four predictions, the norm, the laurel branch, and as much in altup's place."""
     streams = 8 * work.stream - kept(work)
+    if run.layers[0] < work.model.owners:
+        streams += 4 * work.stream  # nothing borrowed is freed for the joined predictions
     if run.layers[0] >= SPARSE_LAYERS:
         streams -= max(work.model.feed_forward) * work.column
     return streams

@@ -33,6 +33,7 @@ class Rule(Enum):
     DEEP_ROWS_LEFT = "rows of later layers stay on the host"
     LAYER_INPUTS_TWICE = "per-layer inputs are alive twice"
     POOLED_WITHOUT_LOGITS = "no logits for the tokens that last-token pooling drops"
+    ENCODER_MASK_PADDED = "masks of encoders are padded as those of caches"
     ENCODER_STREAM = "one more residual stream in encoders"
 
 
@@ -75,6 +76,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.DEEP_ROWS_LEFT, 11548, _EVER, _DEEP, "11434…11548"),
     Step(Rule.LAYER_INPUTS_TWICE, 11548, _EVER, ("gemma4",), "11434…11548"),
     Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
+    Step(Rule.ENCODER_MASK_PADDED, 11739, _EVER, (), "11548…11739"),
     Step(Rule.ENCODER_STREAM, 11739, _EVER, ("bert",), "11548…11739"),
 )
 

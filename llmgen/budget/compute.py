@@ -61,6 +61,8 @@ def host_only_compute(work: Work) -> Stage:
         beside += (6 if left else -6 if work.mixed else 2) * work.stream
     if work.model.rules.family is Family.RECURRENT and work.mixed:
         beside += 2 * work.stream
+    if work.model.name == "gemma-embedding" and not work.mixed:
+        beside -= work.query + work.model.key_width(0) * work.column  # the embedding is there
     late = Rule.ENCODER_STREAM in work.model.build
     if work.model.name in UNGATED_ENCODERS and work.mixed and not late:
         beside += 2 * work.stream + work.column

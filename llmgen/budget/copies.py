@@ -13,7 +13,9 @@ from llmgen.budget.graphs import (
     COPIED_STREAMS,
     OLDER_COPIED_BY_NAME,
     OLDER_COPIED_STREAMS,
+    ROTATED_CROSSING,
 )
+from llmgen.budget.rows import is_quantized
 from llmgen.budget.work import Work, input_rows
 
 
@@ -29,8 +31,10 @@ def pipeline_copies(work: Work, position: int) -> int:
         query = work.stream
     family = COPIED_STREAMS.get(work.model.rules.family, (11, 6))
     streams = COPIED_BY_NAME.get(work.model.name, family)[position > 0]
-    if Rule.ENCODER_STREAM in work.model.build and position == 0:
-        streams += 5
+    if Rule.ENCODER_STREAM in work.model.build:
+        streams += 6 if position == 0 else -3
+    if work.model.name in ROTATED_CROSSING and is_quantized(work.type_k):
+        streams += 4
     if work.input_stream > work.stream:
         left = Rule.DEEP_ROWS_LEFT in work.model.build
         streams += (12 if left else 57) if position == 0 else (-5 if left else -16)

@@ -7,6 +7,7 @@ and of tools/server/server.cpp, with ``--fit off``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import ServerSettings, SettingRefused
@@ -18,6 +19,9 @@ _UNIT = 256
 # llama_pooling_type in include/llama.h.
 _POOLING = {0: "none", 1: "mean", 2: "cls", 3: "last", 4: "rank"}
 _MOST_SLOTS = 256  # LLAMA_MAX_SEQ
+
+# Whatever the header says (src/models/).
+_NEVER_CAUSAL: Final = ("gemma-embedding", "dream", "llada", "llada-moe", "rnd1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def _batches(model: Hyperparameters, settings: ServerSettings, raw: int) -> tupl
     asked, ubatch = settings.batch_size, settings.ubatch_size
     if settings.embedding and asked > ubatch:
         asked = ubatch  # an input must fit into one micro-batch
-    causal = model.header.count("attention.causal", 1) != 0
+    causal = model.header.count("attention.causal", 1) != 0 and model.name not in _NEVER_CAUSAL
     batch = min(raw, asked) if causal else asked  # before the context is padded
     return batch, min(batch, ubatch or asked)
 

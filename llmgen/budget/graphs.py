@@ -11,6 +11,8 @@ from llmgen.budget.architectures import Family
 
 # Feed-forward blocks without a gate, normed at their end.
 UNGATED_ENCODERS: Final = ("bert",)
+# Q, K and V of these come from one product.
+FUSED_ENCODERS: Final = ("nomic-bert", "nomic-bert-moe", "modern-bert", "neo-bert")
 # Streams more than when everything is offloaded, where it is not one less.
 PARTIAL_EXPERTS: Final = {"qwen3moe": 2, "gpt-oss": 1, "minimax-m2": 9}
 UNGATED_EXPERTS: Final = ("nemotron_h_moe",)
@@ -45,10 +47,23 @@ OUTPUT_STREAMS: Final[dict[str, int]] = {
 }
 # Residual streams that the copies keep alive, on the first device and on later ones.
 COPIED_STREAMS: Final = {Family.ENCODER: (11, 3), Family.RECURRENT: (21, 24)}
-COPIED_BY_NAME: Final = {"bert": (9, 4), "nomic-bert": (11, 1), "gemma-embedding": (11, 6)}
+COPIED_BY_NAME: Final = {
+    "bert": (8, 4),
+    "nomic-bert": (11, 1),
+    "gemma-embedding": (11, 6),
+    "olmo2": (11, 2),  # no norm before its blocks, which would cross to the next device, too
+}
+# With a quantized cache, which is rotated, rows of these cross to each device once more.
+ROTATED_CROSSING: Final = ("lfm2",)
 # Before batches could mix tokens and embeddings: four copies of one input, or of two.
 OLDER_COPIED_STREAMS: Final = (4, 8)
-OLDER_COPIED_BY_NAME: Final = {"bert": (8, 4), "nomic-bert": (4, 3), "mamba": (12, 24)}
-# Beside attention (Falcon-H1), longer micro-batches than this keep more of a scan alive.
+OLDER_COPIED_BY_NAME: Final = {
+    "bert": (8, 4),
+    "nomic-bert": (4, 3),
+    "gemma-embedding": (3, 7),
+    "mamba": (12, 24),
+    "olmo2": (4, 4),
+}
+# Beside attention (Falcon-H1), more tokens of one slot than this keep more of a scan alive.
 SHORT_SCAN: Final = 512
 GATED_DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from llmgen.budget.architectures import Family, Recurrent, State
 from llmgen.budget.builds import Rule
 from llmgen.budget.graphs import (
+    FUSED_ENCODERS,
     GATED_DELTA,
     NARROW,
     PARALLEL,
@@ -33,7 +34,7 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
     if fetched:
         queries = work.query * (2 if work.query > work.stream else 1)
         yield Stage("fetched cache", base + fetched + queries)
-    yield _attention(work, base)
+    yield _attention(work, run, base)
     yield from _recurrent(work, base)
 
 
@@ -82,6 +83,8 @@ def _olderfront(work: Work) -> int:
         return 3 * work.stream
     if model.rules.family is Family.RECURRENT:
         return 4 * work.stream
+    if model.name == "gemma-embedding":  # K waits beside the query
+        return 2 * work.stream + work.query + model.key_width(0) * work.column
     if model.name in NARROW or model.rules.family is Family.ENCODER:
         return 2 * work.stream
     if model.name in GATED_DELTA:
@@ -131,11 +134,11 @@ def _has_dense_layers(model: Hyperparameters) -> bool:
     return model.name == "gemma4" or model.header.count("leading_dense_block_count") > 0
 
 
-def _attention(work: Work, base: int) -> Stage:
+def _attention(work: Work, run: Run, base: int) -> Stage:
     model = work.model
     heads = max(model.heads, default=0)
     if not work.flash:
-        return Stage("attention scores", base + _unfused(work, heads))
+        return Stage("attention scores", base + _unfused(work, run, heads))
     if not model.mla:
         return Stage("attention", base + max(3 * work.query, _cast_cache(work)))
     # Query, its rotated part, its absorbed part, and both parts joined.
@@ -157,7 +160,7 @@ def _cast_cache(work: Work) -> int:
     return 2 * rows * cells
 
 
-def _unfused(work: Work, heads: int) -> int:
+def _unfused(work: Work, run: Run, heads: int) -> int:
     """Scores of every head for the whole cache, and the rows beside them."""
     model, counts = work.model, work.counts
     cells = counts.ubatch if model.rules.family is Family.ENCODER else counts.cells
@@ -167,11 +170,24 @@ def _unfused(work: Work, heads: int) -> int:
         rows = heads * (model.header.count("attention.key_length_mla") + model.key_length + latent)
         return scores + rows * work.column
     query = work.query
+    if model.rules.family is Family.ENCODER:
+        return scores + _encoder_rows(work)
     if query > work.stream:
         query += query * (2 if model.name in GATED_DELTA else 1)
     if model.name in PARALLEL:
         query -= 2 * work.stream
+    if work.mixed and work.input_stream > work.stream and len(run.layers) == model.layers:
+        query += 2 * work.input_stream  # the input padded to the width of all rows, and its copy
     return scores + query
+
+
+def _encoder_rows(work: Work) -> int:
+    """Without a cache Q, K and V are rows of their own, and V is transposed."""
+    if work.model.name in FUSED_ENCODERS:
+        return 4 * work.query
+    late = Rule.ENCODER_STREAM in work.model.build
+    rows = work.model.key_width(0) + 2 * work.model.value_width(0)
+    return rows * work.column - (2 * work.stream if late else 0)
 
 
 def _recurrent(work: Work, base: int) -> Iterator[Stage]:
@@ -180,7 +196,7 @@ def _recurrent(work: Work, base: int) -> Iterator[Stage]:
     if not any(model.recurrent) or not model.rows.state:
         return
     width = _projected(model)
-    if model.name == "falcon-h1" and work.counts.ubatch > SHORT_SCAN:
+    if model.name == "falcon-h1" and work.mixed and work.counts.ubatch // slots > SHORT_SCAN:
         width += 10 * model.header.count("ssm.inner_size")
     states = 2 * F32 * model.rows.state * slots
     yield Stage("recurrent state", base + states + width * work.column)

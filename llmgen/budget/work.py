@@ -71,7 +71,9 @@ class Work:
         counts = self.counts
         if self.model.rules.family is Family.ENCODER:
             masks = 2 if self.model.name in TWO_MASKS else 1
-            return masks * counts.ubatch * counts.ubatch * (2 if self.flash else 4)
+            late = Rule.ENCODER_MASK_PADDED in self.model.build
+            cells = padded(counts.ubatch, 256) if late else counts.ubatch
+            return masks * cells * counts.ubatch * (2 if self.flash else 4)
         cells = (counts.cells if self._has_full_layer() else 0) + counts.window_cells
         return cells * counts.ubatch * (2 if self.flash else 4)
 
