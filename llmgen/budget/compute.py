@@ -90,4 +90,4 @@ def host_compute(work: Work) -> int:
         rows += work.stream
     if work.layer_inputs:
         inputs += 2 * work.column
-    return work.mask + rows + work.layer_inputs + scores + inputs
+    return work.mask + work.decay + rows + work.layer_inputs + scores + inputs

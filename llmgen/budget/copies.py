@@ -21,11 +21,12 @@ from llmgen.budget.work import Work, input_rows
 
 def pipeline_copies(work: Work, position: int) -> int:
     """What the copies add on the host (-1), the first device (0) or a later one."""
-    copies = 3 * (work.mask + input_rows(work))
+    copies = 3 * (work.mask + work.decay + input_rows(work))
     if not work.mixed and not work.layer_inputs:
         return copies + _older_copies(work, position)
     if position < 0:
         return copies + 6 * (work.input_stream + work.column)
+    copies += work.decay  # one of several copies is not overwritten in its place
     query = work.query if work.model.rules.family in (Family.PLAIN, Family.INDEXED) else 0
     if work.model.mla:
         query = work.stream

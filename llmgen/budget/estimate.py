@@ -203,7 +203,8 @@ def context_on_devices(item: Context, *, kv_offload: bool) -> Counter[str]:
 def _compute(item: Context) -> Buffers:
     """The compute buffer of each device, with what makes it as large as it is."""
     busy = [name for name in item.placement.devices if name in item.placement.layers]
-    piped = item.pipelined and item.placement.is_full and len(_used(item.placement)) > 1
+    # However the layers are split: one device may have them all.
+    piped = item.pipelined and item.placement.is_full and len(item.placement.devices) > 1
     found = {HOST: _host_buffer(item)}
     for device in item.placement.devices:
         if device in busy:
@@ -214,10 +215,6 @@ def _compute(item: Context) -> Buffers:
         elif device == item.placement.output:
             found[device] = output_compute(item.work)
     return _with_copies(item.work, found) if piped else found
-
-
-def _used(placement: Placement) -> set[str]:
-    return {*placement.layers, placement.output} - {HOST}
 
 
 def _host_buffer(item: Context) -> Stage:

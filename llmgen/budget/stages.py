@@ -35,7 +35,7 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         queries = work.query * (2 if work.query > work.stream else 1)
         yield Stage("fetched cache", base + fetched + queries)
     yield _attention(work, run, base)
-    yield from _recurrent(work, base)
+    yield from _recurrent(work, run, base)
 
 
 def _beside_logits(work: Work, run: Run, base: int) -> int:
@@ -190,16 +190,18 @@ def _encoder_rows(work: Work) -> int:
     return rows * work.column - (2 * work.stream if late else 0)
 
 
-def _recurrent(work: Work, base: int) -> Iterator[Stage]:
+def _recurrent(work: Work, run: Run, base: int) -> Iterator[Stage]:
     """State before and after, for every slot, beside the projections of one layer."""
     model, slots = work.model, work.counts.slots
     if not any(model.recurrent) or not model.rows.state:
         return
     width = _projected(model)
-    if model.name == "falcon-h1" and work.mixed and work.counts.ubatch // slots > SHORT_SCAN:
+    long = work.counts.ubatch // slots > SHORT_SCAN and len(run.layers) == model.layers
+    if model.name == "falcon-h1" and work.mixed and long:
         width += 10 * model.header.count("ssm.inner_size")
     states = 2 * F32 * model.rows.state * slots
-    yield Stage("recurrent state", base + states + width * work.column)
+    # Linear attention: products of every token with every other one of its slot, then decayed.
+    yield Stage("recurrent state", base + states + work.decay + width * work.column)
 
 
 def _projected(model: Hyperparameters) -> int:
@@ -222,6 +224,8 @@ def _projected(model: Hyperparameters) -> int:
 
 def kept(work: Work) -> int:
     """What stays alive through all stages."""
+    if work.decay:
+        return work.decay
     if work.model.name == "gemma3n":
         return 5 * work.stream  # altup keeps several residual streams
     if Rule.UNFUSED_INDEXER in work.model.build:

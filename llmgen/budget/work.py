@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from llmgen.budget.architectures import Family
+from llmgen.budget.architectures import Family, State
 from llmgen.budget.builds import Rule
 from llmgen.budget.geometry import Geometry
 from llmgen.budget.graphs import FOUR_POSITIONS, TWO_MASKS
@@ -99,6 +99,14 @@ class Work:
                 model.kv_heads, model.windows.layers, model.recurrent, strict=True
             )
         )
+
+    @property
+    def decay(self) -> int:
+        """How each token of linear attention fades for those of its slot (minimax-01.cpp)."""
+        if self.model.rules.state is not State.LINEAR:
+            return 0
+        heads = max(self.model.heads, default=0)
+        return heads * (self.counts.ubatch // self.counts.slots) * self.column
 
     @property
     def layer_inputs(self) -> int:

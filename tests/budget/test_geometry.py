@@ -1,7 +1,7 @@
 """Contexts, slots and batches, in the server's order of operations."""
 
 import pytest
-from making_facts import llama, published
+from making_facts import facts, llama, published
 
 from llmgen.budget.geometry import geometry
 from llmgen.budget.hyperparameters import hyperparameters
@@ -42,6 +42,12 @@ def test_larger_micro_batch_widens_every_window():
 def test_batch_is_cut_to_the_context_before_it_is_padded():
     found = counts(llama(), ctx_size=100, parallel=1)
     assert (found.batch, found.ubatch, found.context) == (100, 100, 256)
+
+
+def test_context_does_not_cut_the_batch_of_a_model_that_is_never_causal():
+    values = {**llama().hyperparameters, "attention.causal": True}
+    found = counts(facts("gemma-embedding", values), ctx_size=100, parallel=1)
+    assert (found.batch, found.ubatch) == (2048, 256)
 
 
 def test_embedding_server_outputs_every_token_of_a_micro_batch():
