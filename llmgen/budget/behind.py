@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.budget.architectures import Family
-from llmgen.budget.graphs import ALTERNATING, OTHER_SIDE, PARALLEL, PARTIAL_EXPERTS
+from llmgen.budget.graphs import ALTERNATING, FUSED, OTHER_SIDE, PARALLEL, PARTIAL_EXPERTS
 from llmgen.budget.stages import front, kept
 from llmgen.budget.work import Run, Work
 
@@ -27,6 +27,11 @@ def behind(work: Work, run: Run, what: str) -> int:
             if len(work.whole(run)) == 1:  # nothing of a layer before it is in the way
                 return -2 * unit
             return PARTIAL_EXPERTS.get(work.model.name, -1) * unit
+        case "attention":
+            # One of query, rotated query and result fits where the mask left room; not where one
+            # product gives Q, K and V.
+            spare = 0 if work.type_k == "f32" or work.model.name in FUSED else work.query
+            return -2 * work.stream - spare - _unread_mask(work, run)
         case "latent attention":
             return -unit
         case "recurrent state" if work.model.rules.family is Family.RECURRENT:
@@ -39,7 +44,9 @@ def _streams(work: Work, run: Run) -> int:
     """Streams beside a feed-forward block: its own and the one that it is added to."""
     model, whole = work.model, work.whole(run)
     streams = 2 * work.stream - _unread_mask(work, run)
-    if model.name in (*PARALLEL, *OTHER_SIDE) or (model.name in ALTERNATING and len(whole) > 1):
+    if model.name in (*PARALLEL, *OTHER_SIDE):
+        streams += work.stream
+    if model.name in ALTERNATING and len(whole) > 1:
         streams += work.stream
     if model.name == "gemma3n":
         streams += _predicted(work, run)
@@ -58,8 +65,9 @@ def _unread_mask(work: Work, run: Run) -> int:
 def _predicted(work: Work, run: Run) -> int:
     """Gemma 3n: four predictions, the norm, the laurel branch, and as much in altup's place."""
     streams = 8 * work.stream - kept(work)
+    if run.layers[0] < SPARSE_LAYERS:
+        return streams
     if run.layers[0] < work.model.owners:
         streams += 4 * work.stream  # nothing borrowed is freed for the joined predictions
-    if run.layers[0] >= SPARSE_LAYERS:
-        streams -= max(work.model.feed_forward) * work.column
+    return streams - max(work.model.feed_forward) * work.column
     return streams

@@ -25,9 +25,11 @@ def fetched_caches(work: Work, placement: Placement, device: str, *, piped: bool
         home = placement.of(source) if work.kv_offload else HOST
         if placement.of(layer) == device != home:
             sizes.append(_layer_bytes(work, source))
-    if work.kv_offload and not piped and model.name == "gemma3n":
-        del sizes[:1]  # freed before its many streams are all there, which take the place
-    return sum(sizes) * (PIPELINE_COPIES if piped else 1)
+    total = sum(sizes) * (PIPELINE_COPIES if piped else 1)
+    if work.kv_offload and not piped and model.name == "gemma3n" and sizes:
+        # The first is freed before its ten streams are all there, which take the place.
+        total -= min(sizes[0], 10 * work.stream)
+    return total
 
 
 def _lender(model: Hyperparameters, layer: int) -> int:

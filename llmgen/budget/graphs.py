@@ -12,6 +12,7 @@ from llmgen.budget.architectures import Family
 # Feed-forward blocks without a gate, normed at their end.
 UNGATED_ENCODERS: Final = ("bert",)
 # Q, K and V of these come from one product.
+FUSED: Final = ("phi3",)
 FUSED_ENCODERS: Final = ("nomic-bert", "nomic-bert-moe", "modern-bert", "neo-bert")
 # Streams more than when everything is offloaded, where it is not one less.
 PARTIAL_EXPERTS: Final = {"qwen3moe": 2, "gpt-oss": 1, "minimax-m2": 9}
@@ -23,7 +24,7 @@ NARROW: Final = ("phi3", "qwen35", "lfm2", "lfm2moe", "granitehybrid")
 # The residual stream comes to lie on the other side of the mask, so that its first place stays
 # free: behind a norm or a second mixer in every layer, or behind a layer of another kind.
 OTHER_SIDE: Final = ("olmo2", "falcon-h1")
-ALTERNATING: Final = ("smollm3", "lfm2")
+ALTERNATING: Final = ("smollm3", "lfm2", "cohere2")
 # Encoders with windowed and full layers.
 TWO_MASKS: Final = ("gemma-embedding", "modern-bert")
 # Four positions for each token (M-RoPE).
