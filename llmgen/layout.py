@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
+
+from msgspec import Struct
 
 from llmgen.config.tables.hardware import Paths
 from llmgen.errors import ConfigError, Diagnostic
@@ -19,8 +20,7 @@ UNITS = ("/etc/systemd/system", "~/.config/systemd/user")
 AGENTS = ("/Library/LaunchDaemons", "~/Library/LaunchAgents")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Absolute paths on the target machine."""
 
     scope: Scope

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from msgspec import Struct, field
 
 from llmgen.budget.model import ServerSettings
 from llmgen.config.model import Config
@@ -20,8 +21,7 @@ from llmgen.machine import Machine
 from llmgen.plan.model import Keep
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(Struct, frozen=True):
     """What llm.toml leaves to the planner; the model's ``settings`` hold the first choice."""
 
     ctx_size: bool = False
@@ -34,11 +34,10 @@ class Open:
 
     def __bool__(self) -> bool:
         """Whether anything is open."""
-        return any(getattr(self, name) for name in self.__slots__)
+        return any(getattr(self, name) for name in self.__struct_fields__)
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """One served model: facts, settings, and what every target wants to know about it.
 
     ``settings`` are the memory options, ``options`` all server options with defaults filled in;
@@ -98,8 +97,7 @@ class Model:
         return (self.name, *self.aliases, *variants)
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(Struct, frozen=True):
     """Everything that llm.toml says, with nothing left to look up."""
 
     config: Config

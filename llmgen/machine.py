@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
+
+from msgspec import Struct
 
 from llmgen.budget.model import HOST
 from llmgen.budget.overhead import backend_overhead
@@ -20,8 +21,7 @@ from llmgen.units import GIB, MIB
 ASSUMED_DISK_BYTES: Final = 2 * GIB
 
 
-@dataclass(frozen=True, slots=True)
-class MachineDevice:
+class MachineDevice(Struct, frozen=True):
     """A device that holds layers: ``gpu0`` in plans, ``name`` for llama-server's ``--device``."""
 
     key: str
@@ -30,8 +30,7 @@ class MachineDevice:
     reserve_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """One host: memory, devices, and what the backend takes for each process.
 
     With ``unified`` memory the devices' ``memory_bytes`` are ceilings within ``memory_bytes``.

@@ -4,7 +4,6 @@ Each test is named after its fault (000a … 004l). `ELSEWHERE` lists the faults
 llmgen can express, or that another test shows with a running program, with the reason.
 """
 
-import dataclasses
 import json
 import re
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from msgspec import structs
 from readers.llama_swap_rules import families, split
 from readers.systemd_syntax import read_environment_file, split_exec_start
 
@@ -117,7 +117,7 @@ def test_000a_asking_for_the_embedder_leaves_the_chat_model_loaded(plan):
 
 def test_000c_windows_and_grouped_heads_are_counted(plan):
     item = plan(CHAT.replace('"32K"', "131072")).placements[0]
-    plain = dataclasses.replace(item.settings, parallel=1, kv_unified=False)
+    plain = structs.replace(item.settings, parallel=1, kv_unified=False)
     found = estimate(item.model.facts, plain, 11434)
     context = sum(one.context for one in found.memory)
     # features.md §2: about 4.8 GB in f16 at 131072, not the 128 GB class of the old advice.
@@ -276,7 +276,7 @@ cache_type_v = "q8_0"
     with pytest.raises(PlanError, match="devstral-2-123b"):
         plan(text, strix)
     fits = plan(text.replace('"256K"', '"8K"'), strix).placements[0]
-    found = estimate(big, dataclasses.replace(fits.settings, ctx_size=262144), 11434)
+    found = estimate(big, structs.replace(fits.settings, ctx_size=262144), 11434)
     # features.md §2: 50.2 GB by grouped-query arithmetic; the old rule said 567 GB or 14 GB.
     assert sum(one.context for one in found.memory) == pytest.approx(50.2e9, rel=0.005)
 

@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from llmgen.artifacts import Artifact
 
 
@@ -22,6 +24,7 @@ class Kind(StrEnum):
     SPECIAL = "special file"
 
 
+# A dataclass for its fields that do not count in comparisons.
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What is at a path, without its bytes; only a ``FILE`` can ever be ours.
@@ -39,8 +42,7 @@ class Entry:
 Snapshot: TypeAlias = Mapping[PurePosixPath, Entry]
 
 
-@dataclass(frozen=True, slots=True)
-class Owned:
+class Owned(Struct, frozen=True):
     """What llmgen may have left at a path: more than one state after a crash."""
 
     states: frozenset[Entry]
@@ -62,8 +64,7 @@ class Action(StrEnum):
     CONFLICT = "conflict"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One path's fate; ``before`` is what the decision saw there."""
 
     action: Action
@@ -75,8 +76,7 @@ class Change:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ways:
+class Ways(Struct, frozen=True):
     """The ways out of a conflict that a person chose."""
 
     adopt: bool = False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from llmgen.apply import files
 from llmgen.artifacts import Artifact
@@ -18,8 +19,7 @@ KEPT = 10
 _PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(Struct, frozen=True):
     """One installed tree; ``files`` maps a path below the root to (digest, mode, target)."""
 
     number: int

@@ -6,8 +6,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from llmgen.apply.changes import Entry, Kind
 from llmgen.render.header import OWNER
@@ -17,8 +18,7 @@ _TOP_BYTES = 1024
 _CHUNK = 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where trees are written: a root folder, and the ledger that says what is ours in it.
 
     In a git checkout only the executable bit of a mode survives, so ``exact_modes`` is off there;

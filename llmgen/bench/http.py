@@ -6,10 +6,10 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
 
@@ -18,8 +18,7 @@ CHARACTERS_PER_TOKEN = 4
 TIMEOUT = httpx.Timeout(10, read=3600)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One streamed answer: seconds to the first token and to the end, chunks with text."""
 
     first_seconds: float
@@ -28,8 +27,7 @@ class Answer:
     completion_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """A round of requests at the same time."""
 
     connections: int

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from llmgen.plan.model import Placement
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """One named measurement.
 
     ``prompts`` and ``depths`` are tokens, ``answers`` generated tokens; ``connections`` of the HTTP

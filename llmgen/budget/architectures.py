@@ -6,9 +6,11 @@ The names are those of ``src/llama-arch.cpp`` at b11312; each rule is read in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Family(Enum):
@@ -67,8 +69,7 @@ class Indexer(Enum):
     FULL_ATTENTION = "the marked layers among the attention layers"
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """How windows are spread over the layers when the header does not list them.
 
     With ``dense_first`` the first layer of each ``period`` is full, else the last one. ``array``
@@ -84,8 +85,7 @@ class Window:
     array: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(Struct, frozen=True):
     """The rules that one architecture's code follows; the defaults are plain attention."""
 
     family: Family = Family.PLAIN

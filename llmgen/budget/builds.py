@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from msgspec import Struct
 
 # Context and weights are exact from OLDEST to NEWEST; DEFAULT is the newest that the whole test
 # grid has passed.
@@ -37,8 +38,7 @@ class Rule(Enum):
     ENCODER_STREAM = "one more residual stream in encoders"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """``rule`` holds from build ``since`` up to, and without, ``until``; () is any architecture."""
 
     rule: Rule

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.budget.architectures import Family, Indexer, Recurrent
 from llmgen.budget.builds import Rule
@@ -17,8 +19,7 @@ _CELL_UNIT = 256
 _FINE, _COARSE = 4, 128
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """The same bytes on each of some layers: ``what`` they hold, and ``sum`` as a person adds it.
 
     ``checkpointed`` is what a context checkpoint copies to the host.
@@ -36,8 +37,7 @@ class Share:
         return self.bytes_each * len(self.layers)
 
 
-@dataclass(frozen=True, slots=True)
-class CacheSettings:
+class CacheSettings(Struct, frozen=True):
     """Types of the cache, and what else shapes its rows."""
 
     type_k: str
@@ -167,8 +167,7 @@ def _compressed(sizes: _Sizes) -> Iterator[Share]:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Sizes:
+class _Sizes(Struct, frozen=True):
     """Sizes rows of one model under one geometry."""
 
     model: Hyperparameters

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.budget.adapters import adapter_memory
 from llmgen.budget.additions import addition_parts, with_additions
@@ -47,8 +49,7 @@ _ROLLS_BACK = ("draft-mtp", "draft-eagle3", "draft-dflash", "draft-dspark")
 _MTP = "draft-mtp"
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """One loaded model with its context, before devices are summed up."""
 
     model: Hyperparameters

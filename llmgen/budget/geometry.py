@@ -6,8 +6,9 @@ and of tools/server/server.cpp, with ``--fit off``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import ServerSettings, SettingRefused
@@ -24,8 +25,7 @@ _MOST_SLOTS = 256  # LLAMA_MAX_SEQ
 _NEVER_CAUSAL: Final = ("gemma-embedding", "dream", "llada", "llada-moe", "rnd1")
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
+class Geometry(Struct, frozen=True):
     """``cells`` of each of ``streams`` full caches, ``window_cells`` of the windowed ones."""
 
     context: int

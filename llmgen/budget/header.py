@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.budget.model import SettingRefused
 from llmgen.facts.model import HeaderValue
@@ -14,8 +15,7 @@ MOST_LAYERS = 512
 _LARGEST = 2**32
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """The values of one header, the architecture prefix stripped."""
 
     values: Mapping[str, HeaderValue]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.budget.architectures import Architecture, Family, architecture
 from llmgen.budget.builds import DEFAULT, Rule
@@ -15,8 +16,7 @@ from llmgen.budget.window import Spread, spread_windows
 from llmgen.facts.model import GgufFacts
 
 
-@dataclass(frozen=True, slots=True)
-class Hyperparameters:
+class Hyperparameters(Struct, frozen=True):
     """The header in the form in which the cache and the graphs are sized.
 
     The tuples have one element for each of ``layers``; the last ``nextn`` layers are MTP blocks.

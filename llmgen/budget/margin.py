@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
 from llmgen.units import MIB
 
 
-@dataclass(frozen=True, slots=True)
-class Extra:
+class Extra(Struct, frozen=True):
     """Per cent of compute, and bytes, on each device."""
 
     percent: int
@@ -30,8 +30,7 @@ HOST_CACHE: Final = Extra(10, 20 * MIB)  # mistral4 fixture, b11739
 SEVERAL_DEVICES: Final = Extra(10, 92 * MIB)  # glm5-next fixture, b11434
 
 
-@dataclass(frozen=True, slots=True)
-class Wider:
+class Wider(Struct, frozen=True):
     """Graphs whose closed form is known to fall short in builds before ``until``."""
 
     architecture: str

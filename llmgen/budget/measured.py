@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import astuple, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from llmgen.budget.model import Estimate, ServerSettings
 
@@ -23,7 +25,10 @@ class Bytes(Protocol):
 
 def settings_digest(settings: ServerSettings, build: int) -> str:
     """A short name for everything that moves memory: options and build."""
-    return hashlib.sha256(repr((build, astuple(settings))).encode()).hexdigest()[:16]
+    values = tuple(
+        astuple(value) if isinstance(value, Struct) else value for value in astuple(settings)
+    )
+    return hashlib.sha256(repr((build, values)).encode()).hexdigest()[:16]
 
 
 def with_measured(made: Estimate, measured: Mapping[str, Bytes]) -> Estimate:

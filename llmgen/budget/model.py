@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 HOST = "host"
 
 
-@dataclass(frozen=True, slots=True)
-class DraftSettings:
+class DraftSettings(Struct, frozen=True):
     """How a draft model or an MTP head is attached (llama-server's ``--spec-*`` options)."""
 
     spec_type: str = "none"
@@ -20,8 +20,7 @@ class DraftSettings:
     devices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
+class ServerSettings(Struct, frozen=True):
     """llama-server options that move memory, under the server's own names.
 
     Defaults are the server's own with ``--fit off``. ``ctx_size`` 0 means the trained context;
@@ -55,8 +54,7 @@ class ServerSettings:
     draft: DraftSettings | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceMemory:
+class DeviceMemory(Struct, frozen=True):
     """What one server process allocates on one device, in llama.cpp's own words, in bytes."""
 
     device: str
@@ -70,8 +68,7 @@ class DeviceMemory:
         return self.model + self.context + self.compute
 
 
-@dataclass(frozen=True, slots=True)
-class HostMemory:
+class HostMemory(Struct, frozen=True):
     """What a server takes from host memory beside llama.cpp's buffers, in bytes.
 
     ``output`` is the logits buffer, ``prompt_cache`` and ``checkpoints`` are the most that the
@@ -90,8 +87,7 @@ class HostMemory:
         return self.output + self.prompt_cache + self.checkpoints
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """Memory of one server process; ``memory`` has the host first, then the devices in order.
 
     ``exact`` speaks of model and context bytes: True only where the oracle agreed for this

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from llmgen.budget.model import HOST, ServerSettings, SettingRefused
 from llmgen.facts.model import TensorGroup
@@ -14,8 +15,7 @@ from llmgen.facts.model import TensorGroup
 _EXPERTS: Final = re.compile(r"^blk\.#\.ffn_(up|down|gate|gate_up)_(ch|)exps")
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
+class Overrides(Struct, frozen=True):
     """Patterns with the device each one names, in the server's order, and ``n_cpu_moe``."""
 
     patterns: tuple[tuple[re.Pattern[str], str], ...]

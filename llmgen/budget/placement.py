@@ -6,13 +6,13 @@ import struct
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.budget.model import HOST, ServerSettings, SettingRefused
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """The device of each layer and of the output, which counts as one more layer."""
 
     layers: tuple[str, ...]

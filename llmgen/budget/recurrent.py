@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from llmgen.budget.architectures import Architecture, Recurrent, State
 from llmgen.budget.header import Header
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Elements (f32) that one slot keeps in each recurrent layer.
 
     ``convolution`` and ``state`` are llama.cpp's R and S; ``extra`` belongs to ``extra_layers``

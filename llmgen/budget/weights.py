@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from llmgen.budget.architectures import Family
 from llmgen.budget.builds import Rule
@@ -44,8 +45,7 @@ _ATTENTION_BIASES: Final = tuple(f"blk.#.attn_{name}.bias" for name in "qkv")
 _UNUSED: Final = ("masked_embd_centroids.", "masked_embd_ordering.")
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
+class Weights(Struct, frozen=True):
     """Bytes on each device, by what they are.
 
     ``copied_expert`` is the largest expert matrix that lies on the host while its layer runs on a
@@ -120,8 +120,7 @@ def _kind(group: TensorGroup) -> str:
     return "token embedding" if group.pattern.startswith("token_embd.w") else "output and norms"
 
 
-@dataclass(frozen=True, slots=True)
-class _Loading:
+class _Loading(Struct, frozen=True):
     """One run of the loader: where each tensor goes."""
 
     name: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from llmgen.budget.architectures import Switch, Window
 from llmgen.budget.header import Header
@@ -11,8 +11,7 @@ from llmgen.budget.model import SettingRefused
 WIDTH, PATTERN = "attention.sliding_window", "attention.sliding_window_pattern"
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """``width`` tokens on the layers that are marked; ``used`` when a windowed cache exists."""
 
     used: bool

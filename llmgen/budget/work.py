@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from llmgen.budget.architectures import Family, State
 from llmgen.budget.builds import Rule
@@ -20,8 +21,7 @@ class Stage(NamedTuple):
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """One graph: a model, its counts, and which kernels it uses."""
 
     model: Hyperparameters
@@ -121,8 +121,7 @@ class Work:
         return self.model.mla and bool(self.model.indexer_width)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """What a device runs beside attention: the ``output``, and ``experts`` that it holds itself.
 
     ``partial`` says that the first layers are the host's, and ``layers`` which ones are its own.

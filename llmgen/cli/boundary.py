@@ -7,11 +7,11 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
+from msgspec import Struct
 
 from llmgen import __version__
 from llmgen.cli import COMMANDS
@@ -27,8 +27,7 @@ FILE_HELP = "llm.toml; a second one overlays the first."
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-@dataclass(slots=True)
-class Session:
+class Session(Struct):
     """What the global options say; commands find it as the click context's object."""
 
     config: tuple[str, ...] = ()

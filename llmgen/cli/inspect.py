@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from llmgen.budget.builds import DEFAULT
 from llmgen.budget.estimate import estimate
@@ -21,8 +21,7 @@ from llmgen.facts.local import read_model
 _POOLING = ("none", "mean", "cls", "last", "rank")
 
 
-@dataclass(frozen=True, slots=True)
-class Inspected:
+class Inspected(Struct, frozen=True):
     """One file: its estimate, or why there is none."""
 
     path: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.writing import counts, rows
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from llmgen.plan.model import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(Struct, frozen=True):
     """How a prepared change is carried out."""
 
     reason: str

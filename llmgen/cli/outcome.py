@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
+from msgspec import Struct
+
 from llmgen.errors import Diagnostic
 
 ENVELOPE = 1
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The result of a command.
 
     ``data`` is what ``--json`` shows, ``text`` what a person sees on standard output (a string, or
@@ -53,7 +53,7 @@ def envelope(command: str, code: int, data: object, diagnostics: tuple[Diagnosti
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    """Dataclasses, enums, paths and tuples as what JSON knows."""
+    """Structs, enums, paths and tuples as what JSON knows."""
     match value:
         case Enum():
             return value.value
@@ -65,9 +65,7 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
             return {str(key): plain(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [plain(item) for item in value]
-        case _ if dataclasses.is_dataclass(value):
-            return {
-                field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
-            }
+        case Struct():
+            return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
         case _:
             raise TypeError(f"{type(value).__name__} has no place in JSON")

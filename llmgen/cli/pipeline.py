@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from llmgen.cli.boundary import Session
 from llmgen.errors import Diagnostic, InputError, LlmgenError
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 CONFIG, LOCK, OUTPUT = "llm.toml", "llm.lock", "generated"
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """llm.toml as read: its sources, the typed config, and the folder that it stands in."""
 
     sources: tuple[Source, ...]

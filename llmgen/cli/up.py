@@ -71,7 +71,7 @@ def _foreground(
 
 
 def _run(session: Session, found: Read, names: tuple[str, ...], *, installed: bool) -> None:
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from llmgen.operate.foreground import supervise
     from llmgen.operate.temporary import folder, moved, put

@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.budget.measured import settings_digest
 from llmgen.cli.boundary import Session, command
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 _SECONDS = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """One model: whether its own file was read, and our figures beside the program's."""
 
     name: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.budget.model import DeviceMemory, HostMemory
 from llmgen.plan.explain import engine_words
 from llmgen.plan.model import Headroom, Keep, Placement, Plan, Pool
 
 
-@dataclass(frozen=True, slots=True)
-class PoolView:
+class PoolView(Struct, frozen=True):
     """One memory pool and its worst state, in bytes."""
 
     host: str
@@ -25,8 +25,7 @@ class PoolView:
     state: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReasonView:
+class ReasonView(Struct, frozen=True):
     """A value that the planner settled, and why."""
 
     key: str
@@ -34,8 +33,7 @@ class ReasonView:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class ModelView:
+class ModelView(Struct, frozen=True):
     """One model: names, place, context, memory in bytes."""
 
     name: str
@@ -65,16 +63,14 @@ class ModelView:
     reasons: tuple[ReasonView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StateView:
+class StateView(Struct, frozen=True):
     """Models that can be in memory together, with the sum for each pool in bytes."""
 
     models: tuple[str, ...]
     peaks: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointView:
+class EndpointView(Struct, frozen=True):
     """Where clients connect."""
 
     name: str
@@ -82,8 +78,7 @@ class EndpointView:
     enabled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PlanView:
+class PlanView(Struct, frozen=True):
     """Everything that ``show`` says."""
 
     host: str

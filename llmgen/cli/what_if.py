@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
@@ -21,7 +21,7 @@ def changed(found: Read, changes: Iterable[str]) -> Read:
     from llmgen.config.source import parse
 
     sources = (*found.sources, *(parse(NAME, overlay(change)) for change in changes))
-    return dataclasses.replace(found, sources=sources, config=load(sources))
+    return replace(found, sources=sources, config=load(sources))
 
 
 def overlay(change: str) -> str:

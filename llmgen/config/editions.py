@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from llmgen.config.edit import value_text
 from llmgen.config.tables.models import GENERATES, Role
 from llmgen.units import GIB
 
 
-@dataclass(frozen=True, slots=True)
-class Edition:
+class Edition(Struct, frozen=True):
     """Defaults of one edition; a later edition may change them, an existing file keeps its own.
 
     ``build`` and ``swap_version`` are aimed at when llm.toml names none; the ranges are those that

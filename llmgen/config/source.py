@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from llmgen.config.spans import Located, Span, locate
 from llmgen.config.syntax import explain
@@ -21,8 +22,7 @@ LONGEST_EXCERPT = 400
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True, dict=True):
     """One llm.toml: its name as the user wrote it, its text, and the parsed document."""
 
     name: str

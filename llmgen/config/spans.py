@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from llmgen.errors import KeyPath
 
@@ -25,16 +26,14 @@ _QUOTED = re.compile(
 _PLAIN = re.compile(r"[^,\]}#\r\n]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """Characters ``start`` up to, not including, ``end``."""
 
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(Struct, frozen=True):
     """The spans of a key and of its value; of a table, its name and its header."""
 
     key: Span
@@ -48,8 +47,7 @@ def locate(text: str) -> dict[KeyPath, Located]:
     return scan.found
 
 
-@dataclass(slots=True)
-class _Scan:
+class _Scan(Struct):
     text: str
     at: int = 0
     found: dict[KeyPath, Located] = field(default_factory=dict)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from llmgen.config.edit import value_text
 from llmgen.config.editions import EDITIONS
@@ -15,8 +16,7 @@ EDITION: Final = max(EDITIONS)
 SCHEMA: Final = "./llm.schema.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What detection saw; ``devices`` are (name for people, bytes) in the driver's order.
 
     ``gtt_bytes`` is the memory that an AMD APU may take from the system, ``build`` and

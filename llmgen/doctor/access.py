@@ -7,12 +7,12 @@ import os
 import pwd
 import stat
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+
+class Identity(Struct, frozen=True):
     """A user as the kernel sees one."""
 
     uid: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 
 class Verdict(StrEnum):
@@ -15,8 +16,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One rule's answer about one subject; ``fix`` is the command or the change that mends it."""
 
     rule: str
@@ -28,8 +28,7 @@ class Finding:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """A program that was run: exit code and what it printed; ``code`` None: it could not run."""
 
     code: int | None
@@ -42,8 +41,7 @@ class Ran:
         return f"{self.out}\n{self.err}".strip()
 
 
-@dataclass(frozen=True, slots=True)
-class FileSeen:
+class FileSeen(Struct, frozen=True):
     """A file: its size (None: absent), and whether the service user can read it (None: unknown)."""
 
     size_bytes: int | None
@@ -52,8 +50,7 @@ class FileSeen:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """Who listens on a port."""
 
     pid: int | None
@@ -61,8 +58,7 @@ class Holder:
     ours: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """Everything that the probes brought. A key that is absent was not found out.
 
     ``programs`` holds whether each path of [paths] is an executable file; ``ran`` what commands

@@ -7,11 +7,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from filelock import FileLock, Timeout
+from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.facts.hub import Hub
@@ -27,8 +28,7 @@ PAUSES: Final = (1.0, 2.0, 4.0, 8.0)
 _TRANSIENT: Final = frozenset({"hub.unreachable", "hub.failed", "hub.rate-limited"})
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(Struct, frozen=True):
     """A file to fetch: from the Hub's (repository, commit, path) to ``target``."""
 
     file: ModelFile

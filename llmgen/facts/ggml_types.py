@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class GgmlType:
+
+class GgmlType(Struct, frozen=True):
     """One type: ``block`` elements are stored in ``size`` bytes."""
 
     id: int

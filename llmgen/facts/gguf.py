@@ -20,6 +20,7 @@ MAGIC: Final = b"GGUF"
 DEFAULT_ALIGNMENT: Final = 32
 
 
+# A dataclass for its fields that do not count in comparisons.
 @dataclass(frozen=True, slots=True)
 class Header:
     """One file's header. ``lengths`` are the elements of every array, kept or skipped."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import struct
 from math import isfinite, prod
-from struct import Struct
 from typing import Final
+
+from msgspec import Struct
 
 from llmgen.errors import InputError
 from llmgen.facts.ggml_types import BY_ID, REMOVED, GgmlType
@@ -25,8 +26,7 @@ _SCALARS: Final = dict(enumerate(("B", "b", "H", "h", "I", "i", "f", "?", "", ""
 _LARGEST: Final = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(Struct, frozen=True):
     """One tensor of a header; ``shape`` has ``ne0`` first, ``offset`` counts from the data."""
 
     name: str
@@ -54,12 +54,12 @@ class Reader:
     def __init__(self, window: Window, endian: str) -> None:
         self._window = window
         self._endian = endian
-        self._u32, self._u64 = Struct(endian + "I"), Struct(endian + "Q")
+        self._u32, self._u64 = struct.Struct(endian + "I"), struct.Struct(endian + "Q")
         self._scalars = {
-            number: Struct(endian + letter) for number, letter in _SCALARS.items() if letter
+            number: struct.Struct(endian + letter) for number, letter in _SCALARS.items() if letter
         }
         # Dimensions, then type and offset.
-        self._dimensions = [Struct(f"{endian}{n}QIQ") for n in range(MOST_DIMENSIONS + 1)]
+        self._dimensions = [struct.Struct(f"{endian}{n}QIQ") for n in range(MOST_DIMENSIONS + 1)]
         self.found: dict[str, HeaderValue] = {}
         self.lengths: dict[str, int] = {}
         self._elements = 0
@@ -226,10 +226,10 @@ class Reader:
     def _numbers(self, key: str, number: int, count: int) -> tuple[Scalar, ...]:
         size = self._scalar(key, number).size
         begin = self._window.need(size * count, f"the value of `{shown(key)}`")
-        fields = Struct(f"{self._endian}{count}{_SCALARS[number]}")
+        fields = struct.Struct(f"{self._endian}{count}{_SCALARS[number]}")
         return fields.unpack_from(self._window.data, begin)
 
-    def _scalar(self, key: str, number: int) -> Struct:
+    def _scalar(self, key: str, number: int) -> struct.Struct:
         if number not in self._scalars:
             raise refused(
                 "value-type",

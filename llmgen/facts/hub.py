@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from llmgen.errors import InputError
 from llmgen.facts.gguf import read_header
@@ -22,8 +23,7 @@ TIMEOUT_SECONDS: Final = 30.0
 PARTIAL: Final = 206
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(Struct, frozen=True):
     """A repository's files at the commit to which a branch or tag points now."""
 
     repo: str
@@ -31,8 +31,7 @@ class Repository:
     files: tuple[HubFile, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Hub:
+class Hub(Struct, frozen=True):
     """The Hub, or a mirror at ``endpoint``; the token is the one that huggingface_hub finds."""
 
     endpoint: str | None = None
@@ -100,8 +99,7 @@ class Hub:
         return {**build_hf_headers(library_name="llmgen"), "Accept-Encoding": "identity"}
 
 
-@dataclass(frozen=True, slots=True)
-class HubSource:
+class HubSource(Struct, frozen=True):
     """A file on the Hub, read by range requests."""
 
     hub: Hub

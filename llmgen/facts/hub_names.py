@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.facts.model import ModelRef
@@ -20,8 +21,7 @@ _BESIDE: Final = re.compile(
 DEFAULT_QUANT: Final = "Q4_K_M"
 
 
-@dataclass(frozen=True, slots=True)
-class HubRef:
+class HubRef(Struct, frozen=True):
     """``hf:REPO:WHAT[@REVISION]`` taken apart; ``what`` is a file, a quantisation, or empty."""
 
     repo: str
@@ -29,8 +29,7 @@ class HubRef:
     revision: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class HubFile:
+class HubFile(Struct, frozen=True):
     """One file of a repository at one commit."""
 
     path: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
+
+from msgspec import Struct
 
 from llmgen.errors import InputError
 from llmgen.facts.gguf import Header, read_header
@@ -16,8 +17,7 @@ from llmgen.facts.refusals import refused
 from llmgen.facts.shards import shard_names
 
 
-@dataclass(frozen=True, slots=True)
-class FileSource:
+class FileSource(Struct, frozen=True):
     """An open file; messages call it ``name``."""
 
     name: str

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+from msgspec import Struct, field
 
 from llmgen.facts.model import GgufFacts, ModelRef
 
 FORMAT: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """Bytes that a server was seen to allocate on one device, in llama.cpp's words."""
 
     model: int
@@ -24,8 +24,7 @@ class Measured:
 Measurements: TypeAlias = Mapping[str, Mapping[str, Measured]]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One model of the lock; ``revision`` is the Hub's commit, empty for files of this machine."""
 
     facts: GgufFacts
@@ -33,8 +32,7 @@ class Entry:
     measured: Measurements = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """llm.lock: one entry for each model file that llm.toml names."""
 
     entries: Mapping[ModelRef, Entry] = field(default_factory=dict)

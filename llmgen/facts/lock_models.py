@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, InputError, KeyPath, Severity
 from llmgen.facts.hub_names import hub_ref
@@ -26,8 +28,7 @@ class Step(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
-class LockResult:
+class LockResult(Struct, frozen=True):
     """The new lock, what happened to each reference, and what is worth knowing."""
 
     lock: Lock

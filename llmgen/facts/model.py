@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 Scalar: TypeAlias = int | float | bool | str
 HeaderValue: TypeAlias = Scalar | tuple[Scalar, ...]
@@ -13,8 +14,7 @@ HeaderValue: TypeAlias = Scalar | tuple[Scalar, ...]
 ModelRef: TypeAlias = str
 
 
-@dataclass(frozen=True, slots=True)
-class TensorGroup:
+class TensorGroup(Struct, frozen=True):
     """Tensors of one name pattern, type and shape: one for each layer in ``layers``.
 
     ``pattern`` writes the layer number as ``#`` (``blk.#.attn_k.weight``); a tensor outside the
@@ -39,8 +39,7 @@ class TensorGroup:
         return self.bytes_each * self.count
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFile:
+class ModelFile(Struct, frozen=True):
     """One file of a model: the name below its source, its size, its digest where known."""
 
     name: str
@@ -48,8 +47,7 @@ class ModelFile:
     sha256: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class GgufFacts:
+class GgufFacts(Struct, frozen=True):
     """One model (all shards together) or one projector, as its header describes it.
 
     ``hyperparameters`` are the header's values with the ``<architecture>.`` prefix stripped

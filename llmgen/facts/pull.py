@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.facts.download import PAUSES, Download, Progress, fetch, is_intact
@@ -28,8 +29,7 @@ class Presence(StrEnum):
     ABSENT = "absent"
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Pulled(Struct, frozen=True):
     """One file of the lock and where it stands now."""
 
     ref: ModelRef

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from llmgen.facts.hub import Hub
 from llmgen.facts.hub_names import hub_ref
@@ -14,8 +16,7 @@ from llmgen.facts.refusals import refused
 from llmgen.facts.stores import Stores, ollama_blob, spelled
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """Where references are looked up: the models folder, the home, the stores, the Hub."""
 
     models: Path

@@ -6,9 +6,10 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from llmgen.errors import InputError
 from llmgen.facts.model import ModelRef
@@ -27,8 +28,7 @@ _DIGEST: Final = re.compile(r"sha256[:-]([0-9a-f]{64})")
 _PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
+class Stores(Struct, frozen=True):
     """The folders on this machine; None where there is none."""
 
     ollama: Path | None = None
@@ -37,8 +37,7 @@ class Stores:
     hub: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(Struct, frozen=True):
     """A model of an Ollama store: its file, digest, and the projectors beside it."""
 
     path: Path
@@ -46,8 +45,7 @@ class Blob:
     projectors: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A model file that a scan came across, with the reference that names it in a lock."""
 
     ref: ModelRef

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.config.model import Config
 from llmgen.gateway.exposure import listeners
 from llmgen.plan.model import Keep, Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """A port that is open on an address; ``address`` "" is every one."""
 
     service: str
@@ -19,8 +19,7 @@ class Opening:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(Struct, frozen=True):
     """What is open, and what is refused whatever listens there."""
 
     open: tuple[Opening, ...]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from llmgen.firewall.ports import Opening, Ports
 
@@ -13,8 +14,7 @@ TABLE: Final = "llmgen"
 MARK: Final = "llmgen"
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """Another chain that filters input; its own verdict comes after that of our table."""
 
     family: str

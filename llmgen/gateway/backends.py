@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from llmgen.config.tables.gateway import External
 from llmgen.plan.model import Keep, Placement, Plan
@@ -18,8 +19,7 @@ Engine = Literal["", "llama_swap", "router", "external"]
 AUTO_SLOTS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Where a server listens."""
 
     host: str
@@ -35,16 +35,14 @@ class Endpoint:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class VariantNames:
+class VariantNames(Struct, frozen=True):
     """Names that set request parameters: ``params`` are JSON members, without braces."""
 
     names: tuple[str, ...]
     params: str
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(Struct, frozen=True):
     """One model behind a gateway, with all servers that have it.
 
     ``engine`` "" is a llama-server that has only this model and ignores the name. ``upstream`` is

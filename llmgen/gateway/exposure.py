@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, KeyPath
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """An address that a service listens on; ``keyed`` when clients need a key."""
 
     service: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 # llama-swap knows these paths only with a version, or with `/v`, which it strips
 # (llama-swap v250, README "unversioned endpoints").
@@ -13,8 +14,7 @@ _UNVERSIONED: Final = ("^/(chat/completions|completions|responses|embeddings)$",
 _UPSTREAM: Final = "upstream"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """One kind of endpoint.
 
     ``paths`` is an RE2 expression for the whole path. ``roles`` may answer; a request without a

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.gateway.backends import Backend, backends
 from llmgen.gateway.kinds import KINDS, Kind
 from llmgen.plan.model import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """What happens to a body on its way; every byte that is not named stays as it was.
 
     ``model`` replaces the name that the client sent; ``append`` are members added at the end,
@@ -27,8 +27,7 @@ class Edit:
         return bool(self.model or self.append)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """Requests of one kind with one of ``names`` go to ``backend``.
 
     Without ``names`` it is the kind's default, for requests on ``paths`` that name no model.
@@ -55,8 +54,7 @@ class Route:
                 return None
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """All routes of one kind, and the names that it knows."""
 
     kind: Kind
@@ -64,8 +62,7 @@ class Group:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RouteTable:
+class RouteTable(Struct, frozen=True):
     """Everything that a gateway routes; kinds without a model are left out."""
 
     groups: tuple[Group, ...]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, InputError
@@ -23,16 +24,14 @@ _PLACEHOLDER = re.compile(r"@llmgen:([A-Za-z0-9._:/-]+)@")
 _VALUE = re.compile(r"[\x21-\x7e]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
+class Filled(Struct, frozen=True):
     """A generated file with placeholders, and the syntax between whose quotes they stand."""
 
     name: str
     syntax: Syntax
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What ``llmgen keys`` does for one service: which files, in which order, from which secrets.
 
     ``into`` is the private folder. Values of the ``distinct`` secrets must differ.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from llmgen.errors import Diagnostic, Severity
 
@@ -12,8 +13,7 @@ from llmgen.errors import Diagnostic, Severity
 TablePath = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """Keys for tables of llm.toml, and what is wrong or lost."""
 
     tables: dict[TablePath, dict[str, Any]] = field(default_factory=dict)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from posixpath import normpath
+
+from msgspec import Struct
 
 from llmgen.config.model import Config
 from llmgen.errors import KeyPath
@@ -21,8 +22,7 @@ _QUANT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """One model of llm.toml; sizes 0 and ``quant`` empty where the lock does not know it."""
 
     name: str

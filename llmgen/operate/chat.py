@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from llmgen.errors import InputError
 from llmgen.operate.server import SLOW_SECONDS, Endpoint, refused, unreachable
@@ -13,8 +14,7 @@ from llmgen.operate.server import SLOW_SECONDS, Endpoint, refused, unreachable
 PATH = "/v1/chat/completions"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A part of an answer; ``is_thought`` marks reasoning, which comes before it."""
 
     text: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, InputError
@@ -12,8 +13,7 @@ from llmgen.operate.server import Endpoint, local, secret
 from llmgen.operate.swap import Loaded
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True):
     """llama-swap or the router, behind the same three verbs."""
 
     name: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A loaded model as the guard sees it; ``idle_seconds`` None: nobody knows."""
 
     model: str
@@ -16,8 +16,7 @@ class Candidate:
     idle_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Why a model stays, or that it may go."""
 
     model: str

@@ -26,6 +26,7 @@ MARK = "LLMGEN_FOREGROUND"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+# A dataclass for its field that is not shown.
 @dataclass(slots=True)
 class Child:
     """One program of the stack while it runs; ``ends`` counts unexpected ends in a row."""

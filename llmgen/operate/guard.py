@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from msgspec import Struct
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, Severity
@@ -19,8 +19,7 @@ from llmgen.plan.model import Placement, Plan
 from llmgen.units import show_size
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One check: what memory said, what each model's case was, what went."""
 
     readings: tuple[Reading, ...]

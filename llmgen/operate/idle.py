@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import psutil
+from msgspec import Struct
 
 from llmgen.apply import files
 from llmgen.errors import InputError
@@ -25,8 +25,7 @@ from llmgen.operate.swap import Loaded
 Seen = Mapping[str, tuple[str, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Slots:
+class Slots(Struct, frozen=True):
     """A server's slots: whether one works, and marks that differ after each request."""
 
     is_busy: bool

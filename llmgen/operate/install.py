@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from llmgen.apply import files, generations
 from llmgen.apply.changes import Change, Ways, entry, is_same
@@ -24,8 +25,7 @@ PENDING = "pending.json"
 BOOTOUT_SECONDS = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
+class Installation(Struct, frozen=True):
     """What an install will do, in order: ``first``, then ``changes``, then ``then``."""
 
     wanted: Mapping[PurePosixPath, Artifact]

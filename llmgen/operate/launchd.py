@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.layout import Scope
 from llmgen.operate.steps import Words
@@ -13,8 +14,7 @@ from llmgen.operate.units import Unit
 _FIELD = re.compile(r"^\t(state|pid|last exit code|runs) = (.+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Launchd:
+class Launchd(Struct, frozen=True):
     """launchd's domain of the system, or of one user's login."""
 
     scope: Scope

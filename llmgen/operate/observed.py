@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from llmgen.operate.swap import Loaded
 
 
-@dataclass(frozen=True, slots=True)
-class UnitState:
+class UnitState(Struct, frozen=True):
     """A unit as its manager describes it; ``pid`` 0: none."""
 
     is_loaded: bool
@@ -23,8 +23,7 @@ class UnitState:
     is_enabled: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """A process of this machine, as far as this user may see it.
 
     ``foreground`` is the service that `llmgen up --foreground` started it as.
@@ -44,8 +43,7 @@ class Process:
         return self.words[0].rsplit("/", 1)[-1] if self.words else f"process {self.pid}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a server answers: ``health`` is `ok`, `loading` or a reason; the rest from /props."""
 
     health: str
@@ -54,8 +52,7 @@ class Answer:
     busy: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """Everything that status looked at; ``None`` means that it could not be found out.
 
     ``listeners`` maps a port to the process that has it, None where that is hidden from this user.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # Share of the last ten seconds in which some task waited for memory (kernel: accounting/psi).
 STALLED_PER_CENT = 10.0
@@ -12,8 +13,7 @@ MAC_CRITICAL = 4
 _SOME = re.compile(r"^some avg10=([0-9.]+)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """One source's word: per cent of what may be used, or whether it says that it is short."""
 
     source: str

@@ -6,7 +6,8 @@ import os
 import shlex
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
 
@@ -14,8 +15,7 @@ from llmgen.errors import Diagnostic, InputError
 PATIENCE_SECONDS = 900
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """What a program left behind."""
 
     code: int

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, InputError
@@ -20,8 +21,7 @@ QUIET_SECONDS = 0.7
 SLOW_SECONDS = 1800.0
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Base URL without a trailing slash, and the key that it wants."""
 
     url: str

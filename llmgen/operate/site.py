@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from llmgen.apply.snapshot import Place
 from llmgen.artifacts import Artifact
@@ -21,8 +22,7 @@ from llmgen.operate.systemd import Systemd
 SYSTEM_STATE = PurePosixPath("/var/lib/llmgen/install")
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """One installation: ``root`` is ``/``, or a folder that stands for it (staging, images)."""
 
     layout: Layout

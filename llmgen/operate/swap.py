@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.server import SLOW_SECONDS, Endpoint, answer, refused, request
@@ -14,8 +15,7 @@ from llmgen.operate.server import SLOW_SECONDS, Endpoint, answer, refused, reque
 SETTLE_SECONDS, POLL_SECONDS, TRIES = 1.5, 0.25, 20
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """One model that an engine has in memory; ``command`` is what it was started with."""
 
     model: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.layout import Scope
 from llmgen.operate.steps import Words
@@ -25,8 +26,7 @@ PROPERTIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Systemd:
+class Systemd(Struct, frozen=True):
     """A systemd manager: the system's, or the one of a user."""
 
     scope: Scope

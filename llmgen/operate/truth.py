@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from llmgen.apply.changes import Action, Change
 from llmgen.errors import Diagnostic, Severity
@@ -17,8 +18,7 @@ from llmgen.targets.services import PROCESS_SLACK, Service
 from llmgen.units import show_size
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """One service of the plan: its unit, the port it serves, and where it tells its health."""
 
     service: Service
@@ -28,8 +28,7 @@ class Expected:
     health: str = "/health"
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceStatus:
+class ServiceStatus(Struct, frozen=True):
     """One service as a person wants to see it."""
 
     name: str
@@ -44,8 +43,7 @@ class ServiceStatus:
     command_is_wanted: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class ModelStatus:
+class ModelStatus(Struct, frozen=True):
     """One model: where it is in its life, its context and slots, its memory against the plan."""
 
     name: str

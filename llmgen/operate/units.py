@@ -5,8 +5,9 @@ from __future__ import annotations
 import plistlib
 import xml.parsers.expat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from llmgen.apply.changes import Action, Change
 from llmgen.artifacts import Artifact
@@ -17,8 +18,7 @@ _CHECK = "--mode validate"
 _ALTERS = (Action.CREATE, Action.UPDATE, Action.DELETE)
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """A unit or agent: its name for the manager, where its file is, and what the file says.
 
     ``starts`` says that ``up`` starts it (the rest is started by a timer or by another unit);
@@ -37,8 +37,7 @@ class Unit:
         return any(str(path) in line for line in lines if _CHECK not in line)
 
 
-@dataclass(frozen=True, slots=True)
-class Impact:
+class Impact(Struct, frozen=True):
     """Units by what the changes mean to them; a unit is in one group only."""
 
     created: tuple[Unit, ...] = ()

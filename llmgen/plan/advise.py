@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import combinations, groupby
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.errors import KeyPath
 from llmgen.library import Library
@@ -25,8 +27,7 @@ _SHORT = 8
 _PAIRS = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     """Changes that make the plan fit together: what they win on the full pool, what they cost."""
 
     changes: tuple[Change, ...]
@@ -49,8 +50,7 @@ def _words(change: Change) -> str:
     return f"{edits} for `{change.model.name}`"
 
 
-@dataclass(frozen=True, slots=True)
-class Adviser:
+class Adviser(Struct, frozen=True):
     """A requirement that overfills a pool, and how to try another library."""
 
     library: Library

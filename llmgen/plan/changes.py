@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
 from llmgen.config.tables.models import GENERATES
@@ -38,8 +40,7 @@ _LEAST_BATCH = 128
 SOURCE_KEYS = ("model", "hf_repo", "hf_file", "quant", "revision", "ollama", "lm_studio")
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """Keys of one [models] table with their new values as TOML, the model so changed, the price."""
 
     edits: tuple[tuple[str, str], ...]
@@ -214,15 +215,13 @@ def edited(model: Model, change: Change, before: Model) -> Model:
     """
     after = change.model
     moved = {
-        item.name: getattr(after.settings, item.name)
-        for item in fields(ServerSettings)
-        if getattr(after.settings, item.name) != getattr(before.settings, item.name)
+        name: getattr(after.settings, name)
+        for name in ServerSettings.__struct_fields__
+        if getattr(after.settings, name) != getattr(before.settings, name)
     }
     keys = {key for key, _ in change.edits}
     still = {
-        item.name: type(getattr(model.open, item.name))()
-        for item in fields(Open)
-        if item.name in keys
+        name: type(getattr(model.open, name))() for name in Open.__struct_fields__ if name in keys
     }
     return replace(
         after,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
+
+from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
 from llmgen.library import Library, Model

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from llmgen.budget.model import DraftSettings, ServerSettings
 from llmgen.config.tables.models import Lora
@@ -22,8 +23,7 @@ Value: TypeAlias = str | bool
 Pair: TypeAlias = tuple[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Struct, frozen=True):
     """One option with its value."""
 
     option: Option

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.plan.coarse import coarse, grown, missed
 from llmgen.plan.diagram import Diagram, TooLarge, diagram
@@ -21,8 +22,7 @@ SYMBOLIC_SINCE = 244
 VARIABLE = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(Struct, frozen=True):
     """A matrix, with the diagram behind it where its sets are too many to list."""
 
     matrix: Matrix

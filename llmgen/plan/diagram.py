@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from math import inf
+
+from msgspec import Struct, field
 
 from llmgen.plan.packing import Packing, Weight, fits, less, most
 
@@ -24,16 +25,14 @@ Box = tuple[Bounds, Bounds, int]
 Alternatives = tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """Take ``count`` of the level's kind, then go on at ``child``; or the next alternative."""
 
     level: int
     alternatives: Alternatives
 
 
-@dataclass(frozen=True, slots=True)
-class Diagram:
+class Diagram(Struct, frozen=True):
     """Nodes, children first; node 0 is the end, ``root`` the start."""
 
     pack: Packing
@@ -57,8 +56,7 @@ class TooLarge(Exception):
     """No diagram of bearable size."""
 
 
-@dataclass(slots=True)
-class _Builder:
+class _Builder(Struct):
     pack: Packing
     rest: list[Weight]
     most_nodes: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from llmgen.plan.model import Engine, Groups, Keep, Matrix, Plan, Reason, Router, State
 from llmgen.units import show_bar, show_size
@@ -16,8 +17,7 @@ MARKS: dict[Kind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(Struct, frozen=True):
     """How full one pool is in one state."""
 
     pool: str
@@ -30,8 +30,7 @@ class Fill:
         return self.used_bytes / self.budget_bytes if self.budget_bytes > 0 else float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One state: who is in memory, how it comes about, how full the pools are."""
 
     models: tuple[str, ...]
@@ -39,8 +38,7 @@ class Row:
     fills: tuple[Fill, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Explained:
+class Explained(Struct, frozen=True):
     """Everything that ``show --explain`` says beside the plan itself."""
 
     engine: str

@@ -8,7 +8,8 @@ others refer to; llama-swap allows such a part by itself too, which is a subset 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.plan.diagram import Diagram
 from llmgen.plan.model import Footprint
@@ -18,8 +19,7 @@ from llmgen.plan.packing import Kind
 WHOLE = "b"
 
 
-@dataclass(frozen=True, slots=True)
-class _Writer:
+class _Writer(Struct, frozen=True):
     """A diagram with the names that its parts have."""
 
     diagram: Diagram

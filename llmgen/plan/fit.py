@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
+
+from msgspec import Struct
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings, SettingRefused
@@ -18,8 +19,7 @@ from llmgen.plan.pools import footprint, pools, total
 CACHE_RAM, CHECKPOINTS = 2**30, 4
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """All given models at once under one choice: what is free on the pool that is fullest.
 
     Negative bytes are missing. ``refused`` says why a server would not start.
@@ -38,8 +38,7 @@ class Cell:
         return not self.refused and self.free_bytes >= 0
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """One cell's question: ``ctx_size`` is what each slot gets."""
 
     ctx_size: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from llmgen.budget.model import Estimate, ServerSettings
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 Footprint: TypeAlias = Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(Struct, frozen=True):
     """A limit on memory: all bytes charged to any of its ``views`` must fit into ``budget``.
 
     ``views`` are device names (``host``, ``gpu0`` …). Unified memory is one pool that both
@@ -45,8 +45,7 @@ class Keep(StrEnum):
     ON_DEMAND = "on_demand"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why a value that llm.toml left open came out as it did: (key, value, sentence)."""
 
     key: str
@@ -54,8 +53,7 @@ class Reason:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """One llama-server process: what it runs, where, under which command line, at what cost.
 
     ``settings`` has nothing left open. ``argv`` is the whole command as words, without the port
@@ -80,16 +78,14 @@ class Placement:
         return self.model.name
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """Models that can be in memory together (a maximal set), with the peak sum of each pool."""
 
     models: tuple[str, ...]
     peaks: Footprint
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+class Matrix(Struct, frozen=True):
     """llama-swap's matrix: ``sets`` are maximal sets of on-demand models, in preference order.
 
     ``sets`` maps a zero-padded set name to its expression over ``variables`` (short name to model
@@ -104,15 +100,13 @@ class Matrix:
     complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Router:
+class Router(Struct, frozen=True):
     """llama-server's router mode: at most ``models_max`` models, any of them, at a time."""
 
     models_max: int
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """One group of llama-swap; ``members`` are model names."""
 
     name: str
@@ -122,8 +116,7 @@ class Group:
     persistent: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Groups:
+class Groups(Struct, frozen=True):
     """llama-swap's groups: one member at a time of those that swap, all members of the others."""
 
     groups: tuple[Group, ...]
@@ -133,8 +126,7 @@ class Groups:
 Engine: TypeAlias = Matrix | Groups | Router | None
 
 
-@dataclass(frozen=True, slots=True)
-class Headroom:
+class Headroom(Struct, frozen=True):
     """How full a pool gets in its worst state."""
 
     pool: Pool
@@ -147,8 +139,7 @@ class Headroom:
         return self.pool.budget_bytes - self.peak_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Everything that rendering needs; placements keep the order of llm.toml.
 
     ``states`` are the maximal reachable states of each host's engine, always-on models included.

@@ -7,8 +7,9 @@ Spellings, variables and builds are those of `common/arg.cpp` at b9093 and b1143
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 LATEST: Final = 10**9
 LOAD_MODE_SINCE: Final = 10105
@@ -17,8 +18,7 @@ LOAD_MODE_AUTO_SINCE: Final = 10364
 _LATE: Final = 11434
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One option: what llm.toml calls it, and what each build of the server does.
 
     ``flag`` is the long spelling that llmgen writes, ``negative`` its opposite; ``variable`` is

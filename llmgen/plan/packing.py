@@ -7,10 +7,11 @@ must never meet a limit of one. Models of equal weight are one kind, so only cou
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations, product
 from math import comb, prod
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from llmgen.plan.stack import Stack
 
@@ -26,16 +27,14 @@ class Hopeless(Exception):
     """The search would take too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """Models that take the same from every limit, in llm.toml's order."""
 
     weight: Weight
     members: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Packing:
+class Packing(Struct, frozen=True):
     """Kinds of models that may be packed together while no limit is passed.
 
     Kinds that use the same limits stand together, heavy ones first: so enumeration fails early

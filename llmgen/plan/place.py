@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, PlanError, Severity
 from llmgen.library import Library, Model
@@ -26,8 +28,7 @@ MATRIX_SINCE = 202
 ADVISED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Residency:
+class Residency(Struct, frozen=True):
     """An engine and the states that it can reach."""
 
     engine: Engine

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.errors import KeyPath
 from llmgen.plan.derive import heaviest_any
@@ -14,8 +15,7 @@ KEPT_KEY: KeyPath = ("models",)
 ROUTER_KEY: KeyPath = ("services", "router", "models_max")
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """On-demand models that must fit together beside every always-on one, and who wants it."""
 
     models: tuple[str, ...]
@@ -28,8 +28,7 @@ class Requirement:
         return self.key[0] != "models" or len(self.key) > 2
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """A requirement that does not hold on a pool; ``pool`` is empty where a wish contradicts it."""
 
     requirement: Requirement

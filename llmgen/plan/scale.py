@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.measured import settings_digest, with_measured
@@ -17,8 +19,7 @@ from llmgen.plan.stack import Stack
 _Key = tuple[str, str, ServerSettings]
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(Struct, frozen=True):
     """Estimates and footprints on one machine; remembers what it has weighed."""
 
     library: Library

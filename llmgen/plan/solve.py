@@ -9,9 +9,11 @@ llm.toml's order; contexts grow together before one grows beyond the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
 from llmgen.library import Library, Model
@@ -23,8 +25,7 @@ from llmgen.plan.trial import REFUSED, Limit, Trial, required
 KEYS = ("device", "tensor_split", "cache_type", "n_cpu_moe", "n_gpu_layers", "ctx_size")
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """A model's settings with nothing open, and the reasons for what was."""
 
     settings: ServerSettings

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
 from llmgen.errors import PlanError
@@ -16,16 +18,14 @@ Settings = dict[str, ServerSettings]
 REFUSED = "llama-server"
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """Why no better value is possible: a pool, in a set of models."""
 
     pool: str
     models: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Required:
+class Required(Struct, frozen=True):
     """Sets of models that must fit, with the always-on ones, by model."""
 
     sets: Mapping[str, tuple[tuple[str, ...], ...]]
@@ -33,8 +33,7 @@ class Required:
     demand: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """A library whose models have these settings, and the sets that must fit."""
 
     library: Library

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from llmgen.config.editions import Edition
 from llmgen.config.model import Config
@@ -22,8 +23,7 @@ from llmgen.resolve.settings import left_open, options, over, settings
 Facts = Mapping[ModelRef, GgufFacts]
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(Struct, frozen=True):
     """Everything that a table is joined with."""
 
     config: Config

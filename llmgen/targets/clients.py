@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from llmgen.artifacts import Artifact
 from llmgen.gateway.backends import Backend, backends, engine_of
@@ -20,8 +21,7 @@ SUMMARY = "client files: environment, opencode, Continue, aider, Zed, Open WebUI
 TEXT = ("chat", "vision", "completion")
 
 
-@dataclass(frozen=True, slots=True)
-class ClientModel:
+class ClientModel(Struct, frozen=True):
     """A model as clients see it; ``output`` is the most that one answer may have."""
 
     name: str
@@ -55,8 +55,7 @@ class ClientModel:
         return ("tool_use", "image_input") if self.pictures else ("tool_use",)
 
 
-@dataclass(frozen=True, slots=True)
-class Clients:
+class Clients(Struct, frozen=True):
     """What every client file is made of; ``key`` is the environment variable with the key."""
 
     url: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from llmgen.artifacts import Artifact
 from llmgen.gateway.backends import Backend, backends
@@ -42,8 +43,7 @@ MODES = {
 TEXT = ("chat", "vision", "completion")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One entry of model_list: a name, a server, what it can do."""
 
     name: str

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Model
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """Variables with their values, and variables whose values stand somewhere else."""
 
     plain: tuple[tuple[str, str], ...]

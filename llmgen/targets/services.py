@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
+
+from msgspec import Struct
 
 from llmgen.config.tables.base import Secret
 from llmgen.gateway import command as gateways
@@ -23,8 +24,7 @@ PROCESS_SLACK: Final = GIB
 SWAP_SLACK: Final = 512 * MIB
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """One long-running program; ``name`` is its unit without ``llmgen-`` and suffix.
 
     ``secrets`` are the variables that the program finds in its environment, each with the place

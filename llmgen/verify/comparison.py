@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.geometry import AUTO_SLOTS
@@ -15,8 +17,7 @@ from llmgen.units import MIB
 WORDS: Final = ("model", "context", "compute")
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One device; ``theirs`` is rounded down to whole MiB."""
 
     device: str

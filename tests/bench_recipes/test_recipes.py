@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import subprocess
 from pathlib import PurePosixPath
@@ -7,6 +6,7 @@ import pytest
 import readers
 from gguf_writer import write_llama
 from making import config, facts
+from msgspec import structs
 from readers.running import free_port, running
 
 from llmgen.bench.http import chat, load
@@ -46,11 +46,11 @@ def test_no_more_connections_than_twice_the_slots():
 def test_real_llama_bench_takes_every_option(tmp_path):
     model = write_llama(tmp_path / "a.gguf")
     made = placement()
-    made = dataclasses.replace(
-        made, model=dataclasses.replace(made.model, path=PurePosixPath(model)),
-        settings=dataclasses.replace(made.settings, devices=(), cache_type_k="f16"),
+    made = structs.replace(
+        made, model=structs.replace(made.model, path=PurePosixPath(model)),
+        settings=structs.replace(made.settings, devices=(), cache_type_k="f16"),
     )  # fmt: skip
-    quick = dataclasses.replace(RECIPES["single"], prompts=(8,), answers=(2,), repetitions=1)
+    quick = structs.replace(RECIPES["single"], prompts=(8,), answers=(2,), repetitions=1)
     program = readers.find("llama-server").with_name("llama-bench")
     done = subprocess.run(
         llama_bench(made, quick, str(program)), capture_output=True, text=True, check=True

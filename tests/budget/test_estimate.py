@@ -1,10 +1,9 @@
 """The estimate as a whole: sums, drafts, projectors, margins."""
 
-from dataclasses import replace
-
 import pytest
 from making import adapter
 from making_facts import facts, group, llama, published
+from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.measured import settings_digest, with_measured

@@ -1,8 +1,7 @@
 """Host memory beside llama.cpp's own buffers."""
 
-from dataclasses import replace
-
 from making_facts import llama, published
+from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings

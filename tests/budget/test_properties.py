@@ -1,10 +1,9 @@
 """What holds for every model and every setting."""
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from making_facts import VECTORS, published
+from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings, SettingRefused

@@ -1,9 +1,8 @@
 """Compute buffers of devices that share a model with others, or with the host."""
 
-from dataclasses import replace
-
 import pytest
 from making_facts import facts, group, llama, published
+from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings

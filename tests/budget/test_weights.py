@@ -1,8 +1,7 @@
 """Which tensors are loaded, and where they land."""
 
-from dataclasses import replace
-
 from making_facts import facts, group, llama
+from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings

@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+import llmgen
 from llmgen.cli import COMMANDS
 from llmgen.cli.boundary import root
 
+PACKAGE = Path(llmgen.__file__).parent
 HEAVY = ("jinja2", "huggingface_hub", "pydantic", "rich", "httpx", "psutil", "yaml")
 
 
@@ -53,3 +56,13 @@ def test_default_tables_of_llm_toml_build_no_validators():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_records_are_made_without_compiling_methods():
+    compiled = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if "@dataclass" in path.read_text("utf-8")
+    }
+    # Fields that are not compared or not shown are a dataclass's own.
+    assert compiled == {"apply/changes.py", "facts/gguf.py", "operate/foreground.py"}

@@ -1,10 +1,10 @@
 """Each rule has a machine where it holds, one where it fails, and one where nobody can tell."""
 
-import dataclasses
 from pathlib import PurePosixPath
 
 import pytest
 from making import config, facts
+from msgspec import structs
 
 from llmgen.budget.model import DeviceMemory, Estimate, ServerSettings
 from llmgen.config.tables.models import ServerOptions
@@ -28,7 +28,7 @@ HELP = """\
 def machine(**changes):
     device = MachineDevice("gpu0", "CUDA0", 24 * GIB, 0)
     base = Machine("box", "linux", "cuda", 32 * GIB, 2 * GIB, False, (device,), 0, GIB)
-    return dataclasses.replace(base, **changes)
+    return structs.replace(base, **changes)
 
 
 def plan(text="", *, on=None, argv=("llama-server", "--ctx-size", "4096"), **settings):

@@ -1,9 +1,9 @@
 import shutil
-from dataclasses import replace
 
 import pytest
 from fake_hub import FakeFile, FakeRepo
 from gguf_writer import gguf, llama, write_gguf
+from msgspec.structs import replace
 
 from llmgen.errors import InputError, Severity
 from llmgen.facts.hub import Hub

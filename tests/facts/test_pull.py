@@ -1,11 +1,11 @@
 import hashlib
 import shutil
-from dataclasses import replace
 
 import pytest
 from fake_hub import FakeFile, FakeRepo
 from filelock import FileLock
 from gguf_writer import llama, write_gguf, write_split
+from msgspec.structs import replace
 
 from llmgen.errors import InputError
 from llmgen.facts.hub import Hub

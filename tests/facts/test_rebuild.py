@@ -1,6 +1,5 @@
 import re
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import readers
 from byte_source import Bytes
 from gguf_writer import llama, write_gguf
 from making import facts as made
+from msgspec.structs import replace
 
 from llmgen.facts.gguf import read_header
 from llmgen.facts.header import describe

@@ -1,10 +1,10 @@
 """What status says in each state that a stack can be in."""
 
-from dataclasses import replace
 from pathlib import PurePosixPath
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from llmgen.apply.changes import Action, Change
 from llmgen.operate.observed import Answer, Observed, Process, UnitState

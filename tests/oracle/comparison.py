@@ -75,7 +75,7 @@ def pairs(points: Iterable[Point]) -> Iterator[Pair]:
 def said(point: Point) -> str:
     """A point in one line: the model and what differs from the server's defaults."""
     default = grid.server_settings({})
-    names = point.settings.__dataclass_fields__
+    names = point.settings.__struct_fields__
     told = (
         f"{name}={getattr(point.settings, name)}"
         for name in names

@@ -1,10 +1,10 @@
 """Advice: cheapest first, and true: the change, once made in llm.toml, plans."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from libraries import TWO_CARDS, library, models, planned
+from msgspec.structs import replace
 
 from llmgen.errors import PlanError
 from llmgen.facts.model import ModelFile

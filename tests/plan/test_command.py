@@ -1,10 +1,10 @@
 """Command lines: every memory option is there, in words that the aimed build knows."""
 
-import dataclasses
 import sys
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 sys.path.append(str(Path(__file__).parent.parent / "targets"))
 import plans
@@ -36,7 +36,7 @@ MINIMAL = '[models.a]\nmodel = "a.gguf"\n'
 def words(text=MINIMAL, build=11434, port=0, **changed):
     library = plans.library(text + f"[llama_cpp]\nbuild = {build}\n")
     model = library.models[0]
-    settings = dataclasses.replace(model.settings, **changed)
+    settings = structs.replace(model.settings, **changed)
     return argv(model, settings, library, port=port)
 
 

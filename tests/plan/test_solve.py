@@ -1,9 +1,8 @@
 """Open values: each at its maximum, each with its reason."""
 
-from dataclasses import replace
-
 import pytest
 from libraries import TWO_CARDS, library, models, planned
+from msgspec.structs import replace
 
 from llmgen.errors import PlanError
 from llmgen.plan import choices

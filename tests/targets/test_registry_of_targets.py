@@ -1,10 +1,10 @@
 """What holds for every target."""
 
-import dataclasses
 import json
 
 import plans
 import pytest
+from msgspec import structs
 
 from llmgen.artifacts import Tree
 from llmgen.errors import ConfigError
@@ -31,9 +31,9 @@ def test_templates_are_in_the_folder_of_that_name(name):
 # The fronts answer for external models and with errors, even when nothing is served here.
 @pytest.mark.parametrize("name", sorted(set(TARGETS) - {"envoy", "litellm", "clients"}))
 def test_empty_plan_renders_nothing(name):
-    empty = dataclasses.replace(plans.plan(), placements=(), states=(), headroom=(), engines={})
-    library = dataclasses.replace(empty.library, models=(), config=plans.config("", plans.HEAD))
-    empty = dataclasses.replace(empty, library=library)
+    empty = structs.replace(plans.plan(), placements=(), states=(), headroom=(), engines={})
+    library = structs.replace(empty.library, models=(), config=plans.config("", plans.HEAD))
+    empty = structs.replace(empty, library=library)
     assert [*TARGETS[name].artifacts(empty, make_render())] == []
 
 

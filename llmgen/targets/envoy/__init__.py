@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from llmgen.artifacts import Artifact
 from llmgen.gateway.command import DRAIN_SECONDS
@@ -35,8 +36,7 @@ HEAP_BYTES = 2**30
 ORDER = ("cds.yaml", "rds.yaml", "lds.yaml")
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Struct, frozen=True):
     """Where Envoy reads its dynamic files: the private folder that ``llmgen keys`` fills."""
 
     folder: str
@@ -61,8 +61,7 @@ class Files:
         return f"{self.folder}/{secret_file(secret)}"
 
 
-@dataclass(frozen=True, slots=True)
-class SecretView:
+class SecretView(Struct, frozen=True):
     """One entry of the secret service: a backend's key, or the listener's certificate."""
 
     name: str

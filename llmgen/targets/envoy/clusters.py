@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from llmgen.gateway.backends import Backend, Endpoint, engine_endpoint, engine_of
 from llmgen.plan.model import Plan
@@ -13,8 +13,7 @@ AUTHORITIES = {"linux": "/etc/ssl/certs/ca-certificates.crt", "macos": "/etc/ssl
 ENGINE = "engine"
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Struct, frozen=True):
     """One cluster of cds.yaml."""
 
     name: str

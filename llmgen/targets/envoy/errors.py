@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 INVALID = "invalid_request_error"
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorBody:
+class ErrorBody(Struct, frozen=True):
     """``error`` of an answer; ``message`` may contain Envoy's ``%COMMANDS%``."""
 
     message: str
@@ -17,8 +16,7 @@ class ErrorBody:
     param: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What Envoy says instead of its own words for a status or for response flags.
 
     ``answer`` replaces the status; ``header`` is added.

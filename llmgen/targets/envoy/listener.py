@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from llmgen.gateway.listing import body_limit
 from llmgen.gateway.routes import RouteTable
@@ -70,16 +71,14 @@ ALLOWED_HEADERS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Struct, frozen=True):
     """A named client; ``key`` is a placeholder."""
 
     name: str
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """Everything that the listener's template lays out."""
 
     addresses: tuple[str, ...]

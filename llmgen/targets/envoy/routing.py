@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from llmgen.gateway.backends import Backend
 from llmgen.gateway.listing import document, entries
@@ -15,8 +16,7 @@ from llmgen.targets.envoy.errors import INVALID, ErrorBody
 NAMED = 60
 
 
-@dataclass(frozen=True, slots=True)
-class RouteView:
+class RouteView(Struct, frozen=True):
     """One route: requests on ``paths`` whose ``metadata`` is one of ``matchers``."""
 
     label: str
@@ -30,8 +30,7 @@ class RouteView:
     edit: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An answer that the gateway gives itself."""
 
     status: int
@@ -44,16 +43,14 @@ class Answer:
     readable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class GroupView:
+class GroupView(Struct, frozen=True):
     """All of one kind of endpoint; ``answers`` come after ``routes``."""
 
     routes: tuple[RouteView, ...]
     answers: tuple[Answer, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A fixed answer to GET; ``match`` is ``path`` or ``safe_regex``."""
 
     match: str
@@ -61,8 +58,7 @@ class Page:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """The pages about models, and the largest of them in bytes."""
 
     pages: tuple[Page, ...]
