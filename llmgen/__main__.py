@@ -19,11 +19,13 @@ def main() -> NoReturn:
     try:
         run()
     except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise  # words to print
         with suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
             # Everything is written; freeing every object first takes a tenth of a `generate`.
-            os._exit(end.code if isinstance(end.code, int) else 0)
+            os._exit(end.code or 0)
         raise
 
 
