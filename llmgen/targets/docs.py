@@ -103,7 +103,7 @@ def _kind(model: Model, name: str) -> str:
 def _fronts(plan: Plan) -> Iterator[dict[str, object]]:
     config = plan.library.config
     gateway, table = config.gateway, config.services
-    paths = dict.fromkeys(_PATHS[item.model.role] for item in plan.placements)
+    paths = _paths(plan.placements)
     if gateway.envoy.enable:
         scheme = "https" if gateway.envoy.tls else "http"
         for address in gateway.envoy.listen:
@@ -114,7 +114,13 @@ def _fronts(plan: Plan) -> Iterator[dict[str, object]]:
         swap = table.llama_swap
         yield _front("llama-swap", f"http://{swap.listen}:{swap.port}", paths)
     if table.on_demand == "router":
-        yield _front("Router", f"http://{table.router.listen}:{table.router.port}", paths)
+        # It knows nothing of always-on servers; to llama-swap they are peers.
+        own = _paths(item for item in plan.placements if item.keep is Keep.ON_DEMAND)
+        yield _front("Router", f"http://{table.router.listen}:{table.router.port}", own)
+
+
+def _paths(placements: Iterable[Placement]) -> list[str]:
+    return [*dict.fromkeys(_PATHS[item.model.role] for item in placements)]
 
 
 def _front(name: str, address: str, paths: Iterable[str]) -> dict[str, object]:
