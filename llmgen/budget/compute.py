@@ -7,6 +7,7 @@ maximum over the few stages that can dominate it, not a sum. Each stage below is
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from llmgen.budget.architectures import Family
 from llmgen.budget.behind import behind
@@ -55,7 +56,8 @@ def visited_compute(work: Work, *, layers: bool, experts: bool) -> Stage:
 
 def host_only_compute(work: Work) -> Stage:
     """The buffer when nothing is offloaded: the embedding of the input is in it, too."""
-    found, beside = device_compute(work), work.stream + 2 * work.column
+    near = replace(work, kv_offload=True)  # its cache is where its layers are: none is fetched
+    found, beside = device_compute(near), work.stream + 2 * work.column
     if work.input_stream > work.stream:
         left = Rule.DEEP_ROWS_LEFT in work.model.build
         beside += (6 if left else -6 if work.mixed else 2) * work.stream

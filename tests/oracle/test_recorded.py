@@ -16,7 +16,7 @@ BUILDS = [int(path.name[len("answers-b") : -len(".json.xz")]) for path in FILES]
 # What the total device memory of published models may be off by, and where that is still missed:
 # (p99, worst) as measured over the whole recorded grid; these may shrink, and never grow.
 P99, WORST = 0.01, 0.02
-MISSED = dict.fromkeys(BUILDS, (0.0090, 0.0210)) | {
+MISSED = {
     9464: (0.0115, 0.0264),
     11391: (0.0107, 0.0264),
     11434: (0.0093, 0.0569),
@@ -102,12 +102,14 @@ def test_total_device_memory_of_published_models_is_within_the_stated_error(buil
     errors = sorted(error(*pair.total()) for pair in published(build))
     found = errors[int(len(errors) * 0.99)], errors[-1]
     assert statistics.median(errors) <= 0.001
-    if found[0] > P99 or found[1] > WORST:
+    # A sixth of the points may hold more than its share of the worst.
+    met = found[1] <= WORST and (found[0] <= P99 or not is_whole(build))
+    if not met and build in MISSED:
         # The aim stands; what is missed may only shrink.
         assert found[1] <= max(MISSED[build][1], WORST)
-        if is_whole(build):  # a sixth of the points may hold more than its share of the worst
-            assert found[0] <= max(MISSED[build][0], P99)
+        assert found[0] <= max(MISSED[build][0], P99) or not is_whole(build)
         pytest.xfail(f"p99 {found[0]:.2%}, worst {found[1]:.2%}; wanted {P99:.0%} and {WORST:.0%}")
+    assert met
 
 
 @pytest.mark.parametrize("build", BUILDS)
