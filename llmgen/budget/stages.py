@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from llmgen.budget.architectures import Family, Recurrent, State
 from llmgen.budget.builds import Rule
 from llmgen.budget.graphs import (
+    FUSED,
     FUSED_ENCODERS,
     GATED_DELTA,
     NARROW,
@@ -30,10 +31,10 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         yield Stage("logits", _beside_logits(work, run, base) + rows * work.model.vocabulary)
     fetched = 0 if work.kv_offload or not work.model.rules.has_cache else _fetched_cache(work)
     if not run.layers or work.whole(run):
-        yield from feed_forward(work, base + max(0, fetched - work.stream), run)
+        for stage in feed_forward(work, base, run):
+            yield Stage(stage.what, stage.bytes + _hole(work, run, stage.what, fetched))
     if fetched:
-        queries = work.query * (2 if work.query > work.stream else 1)
-        yield Stage("fetched cache", base + fetched + queries)
+        yield _beside_fetched(work, base, fetched)
     yield _attention(work, run, base)
     yield from _recurrent(work, run, base)
 
@@ -104,6 +105,29 @@ def _fetched_cache(work: Work) -> int:
             row += row_bytes(work.type_v, model.value_width(layer))
         largest = max(largest, row * cells)
     return largest
+
+
+def _beside_fetched(work: Work, base: int, fetched: int) -> Stage:
+    """Query and result beside one layer's cache; either is the place of a stream if it fits."""
+    wide = work.query > work.stream
+    if not work.mixed:
+        base = work.mask + 2 * work.stream
+    elif not wide:
+        base -= work.stream
+    return Stage("fetched cache", base + fetched + work.query * (2 if wide else 1))
+
+
+def _hole(work: Work, run: Run, what: str, fetched: int) -> int:
+    """What the fetched cache leaves behind, unless the gate takes its place.
+
+    With inputs for embeddings, the block's own stream takes a part of it before the gate does.
+    """
+    gate = max(work.model.feed_forward, default=0) * work.column
+    beside = work.stream if work.mixed and not run.partial else 0
+    split = work.model.name in FUSED and run.partial  # gate and up are one
+    if what == "feed-forward" and gate + beside <= fetched and not split:
+        return 0
+    return max(0, fetched - work.stream)
 
 
 def feed_forward(work: Work, base: int, run: Run) -> Iterator[Stage]:
