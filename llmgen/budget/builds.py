@@ -31,6 +31,7 @@ class Rule(Enum):
     MIXED_BATCH = "a batch may mix tokens and embeddings"
     UNFUSED_INDEXER = "scores of each indexer head"
     EMBEDS_WITHOUT_LOGITS = "no logits in embedding servers"
+    LOGITS_BEHIND_EXPERTS = "logits of embedding servers lie behind the experts"
     DEEP_ROWS_LEFT = "rows of later layers stay on the host"
     LAYER_INPUTS_TWICE = "per-layer inputs are alive twice"
     POOLED_WITHOUT_LOGITS = "no logits for the tokens that last-token pooling drops"
@@ -73,6 +74,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
     Step(Rule.UNFUSED_INDEXER, 0, 10069, ("deepseek32",), "9756…10069"),
     Step(Rule.EMBEDS_WITHOUT_LOGITS, 10069, _EVER, _LFM, "9756…10069"),
+    Step(Rule.LOGITS_BEHIND_EXPERTS, 0, 9554, ("granitehybrid",), "9464…9554"),
     Step(Rule.DEEP_ROWS_LEFT, 11548, _EVER, _DEEP, "11434…11548"),
     Step(Rule.LAYER_INPUTS_TWICE, 11548, _EVER, ("gemma4",), "11434…11548"),
     Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),

@@ -38,7 +38,7 @@ def device_compute(work: Work, run: Run | None = None) -> Stage:
     run = run or Run()
     largest = max(stages(work, run), key=lambda stage: stage.bytes)
     total = largest.bytes + kept(work) + input_rows(work)
-    if run.partial:
+    if run.partial and not work.hosted_attention:
         total += behind(work, run, largest.what)
     return Stage(largest.what, total)
 
@@ -92,4 +92,15 @@ def host_compute(work: Work) -> int:
         rows += work.stream
     if work.layer_inputs:
         inputs += 2 * work.column
+    if work.hosted_attention:
+        rows += _host_attention(work)
     return work.mask + work.decay + rows + work.layer_inputs + scores + inputs
+
+
+def _host_attention(work: Work) -> int:
+    """Scores of every head, the query, V as its product reads it, and twice as wide a mask."""
+    model, counts = work.model, work.counts
+    cells = counts.cells if work.full_mask else counts.window_cells
+    scores = cells * max(model.heads) * work.column
+    values = max(map(model.value_width, range(model.layers))) * cells * counts.streams * 2
+    return scores + work.query + values + (work.mask if work.flash else 0)

@@ -68,3 +68,5 @@ OLDER_COPIED_BY_NAME: Final = {
 # Beside attention (Falcon-H1), more tokens of one slot than this keep more of a scan alive.
 SHORT_SCAN: Final = 512
 GATED_DELTA: Final = ("qwen3next", "qwen35", "qwen35moe")
+# With their states on the host, the scheduler leaves attention there, too, without flash attention.
+HOSTED_ATTENTION: Final = ("lfm2", "lfm2moe", "falcon-h1")

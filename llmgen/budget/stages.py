@@ -29,6 +29,11 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         every = Rule.LOGITS_FOR_MICRO_BATCH in work.model.build
         rows = F32 * (work.counts.ubatch if every else work.counts.outputs)
         yield Stage("logits", _beside_logits(work, run, base) + rows * work.model.vocabulary)
+    if work.hosted_attention and work.model.name != "falcon-h1":
+        # Two streams beside the states; neither masks nor caches come to a device.
+        states = F32 * work.model.rows.convolution * work.counts.slots
+        yield from feed_forward(work, 2 * work.stream + states, run)
+        return
     fetched = 0 if work.kv_offload or not work.model.rules.has_cache else _fetched_cache(work)
     if not run.layers or work.whole(run):
         for stage in feed_forward(work, base, run):
@@ -40,8 +45,17 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
 
 
 def _beside_logits(work: Work, run: Run, base: int) -> int:
-    """What is alive beside the logits."""
-    if not work.mixed:
+    """What is alive beside the logits, or below them."""
+    behind = Rule.LOGITS_BEHIND_EXPERTS in work.model.build and work.embeds
+    if behind and work.mask < work.stream:
+        # Where the mask leaves no hole of a stream, the outputs' indices come to lie behind the
+        # largest block, and the logits behind them.
+        return max((stage.bytes for stage in feed_forward(work, base, run)), default=base)
+    if not work.mixed and work.embeds and work.model.name == "gemma4" and work.layer_inputs:
+        # The outputs' indices, which per-layer inputs are cut by, come while attention is alive.
+        late = work.mask + 2 * work.stream + 2 * work.query if run.layers else 0
+        return work.stream + late
+    if not work.mixed or work.model.name == "gemma3n":  # whose streams are merged by then
         return work.stream
     if work.model.name in PARALLEL:
         return base - work.stream

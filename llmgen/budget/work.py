@@ -9,7 +9,7 @@ from msgspec import Struct
 from llmgen.budget.architectures import Family, State
 from llmgen.budget.builds import Rule
 from llmgen.budget.geometry import Geometry
-from llmgen.budget.graphs import FOUR_POSITIONS, TWO_MASKS
+from llmgen.budget.graphs import FOUR_POSITIONS, HOSTED_ATTENTION, TWO_MASKS
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.rows import F32, padded
 
@@ -114,6 +114,11 @@ class Work(Struct, frozen=True):
         default = 256 if self.model.name == "gemma3n" else 0
         width = self.model.header.count("embedding_length_per_layer_input") or default
         return width * self.model.layers * self.column
+
+    @property
+    def hosted_attention(self) -> bool:
+        """Whether attention runs on the host, beside the cache, and all else on devices."""
+        return not self.kv_offload and self.model.name in HOSTED_ATTENTION
 
     @property
     def indexed(self) -> bool:
