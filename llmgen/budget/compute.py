@@ -65,6 +65,8 @@ def host_only_compute(work: Work) -> Stage:
         beside += 2 * work.stream
     if work.model.name == "gemma-embedding" and not work.mixed:
         beside -= work.query + work.model.key_width(0) * work.column  # the embedding is there
+    if Rule.LAYER_INPUTS_TWICE in work.model.build and work.layer_inputs:
+        beside -= work.layer_inputs + work.stream  # no device has a second copy
     late = Rule.ENCODER_STREAM in work.model.build
     if work.model.name in UNGATED_ENCODERS and work.mixed and not late:
         beside += 2 * work.stream + work.column
@@ -88,10 +90,11 @@ def host_compute(work: Work) -> int:
     scores = work.mask if work.indexed else 0
     inputs = input_rows(work) + 2 * work.column
     rows = (3 if work.mixed else 1) * work.input_stream + work.stream
-    if work.model.name in UNGATED_ENCODERS or work.layer_inputs:
+    twice = Rule.LAYER_INPUTS_TWICE in work.model.build
+    if work.model.name in UNGATED_ENCODERS or (work.layer_inputs and work.mixed and not twice):
         rows += work.stream
     if work.layer_inputs:
-        inputs += 2 * work.column
+        inputs += (2 if work.mixed else 1) * work.column
     if work.hosted_attention:
         rows += _host_attention(work)
     return work.mask + work.decay + rows + work.layer_inputs + scores + inputs

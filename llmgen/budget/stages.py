@@ -59,6 +59,9 @@ def _beside_logits(work: Work, run: Run, base: int) -> int:
         return work.stream
     if work.model.name in PARALLEL:
         return base - work.stream
+    if work.layer_inputs:  # those of the last layer are spent
+        twice = Rule.LAYER_INPUTS_TWICE in work.model.build
+        return base - (work.layer_inputs if twice else work.stream)
     deep = work.input_stream > work.stream and not run.partial
     return base + (9 * work.stream if deep else 0)
 
@@ -137,6 +140,9 @@ def _hole(work: Work, run: Run, what: str, fetched: int) -> int:
     With inputs for embeddings, the block's own stream takes a part of it before the gate does.
     """
     gate = max(work.model.feed_forward, default=0) * work.column
+    if work.model.name == "gemma3n" and fetched and not run.partial:
+        # Caches of its borrowing layers come last, where no sparse layer has a third of the gate.
+        return work.stream - gate
     beside = work.stream if work.mixed and not run.partial else 0
     split = work.model.name in FUSED and run.partial  # gate and up are one
     if what == "feed-forward" and gate + beside <= fetched and not split:
