@@ -55,6 +55,9 @@ def _beside_logits(work: Work, run: Run, base: int) -> int:
         # The outputs' indices, which per-layer inputs are cut by, come while attention is alive.
         late = work.mask + 2 * work.stream + 2 * work.query if run.layers else 0
         return work.stream + late
+    if not work.mixed and work.embeds and work.model.name in NARROW and work.mask <= work.stream:
+        # As above: no stream fits where the mask was, so its streams and the mask come first.
+        return work.mask + (3 if work.model.name in FUSED else 2) * work.stream
     if not work.mixed or work.model.name == "gemma3n":  # whose streams are merged by then
         return work.stream
     if work.model.name in PARALLEL:
