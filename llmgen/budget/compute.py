@@ -7,7 +7,8 @@ maximum over the few stages that can dominate it, not a sum. Each stage below is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from llmgen.budget.architectures import Family
 from llmgen.budget.behind import behind
