@@ -19,7 +19,7 @@ def hosted_experts(work: Work, base: int, output: int) -> Iterator[Stage]:
     """``output`` is the elements of each token that the host gives back."""
     returned = output * work.column
     yield Stage("experts", base + returned)
-    if shared := _shared_expert(work):
+    if shared := shared_expert(work):
         yield Stage("shared expert", base + work.stream + 3 * shared * work.column)
     model = work.model
     late = any(model.recurrent) and work.mask > 0
@@ -32,7 +32,7 @@ def hosted_experts(work: Work, base: int, output: int) -> Iterator[Stage]:
             yield Stage("experts", base + 2 * returned)
 
 
-def _shared_expert(work: Work) -> int:
+def shared_expert(work: Work) -> int:
     """Llama 4's is as wide as any of its experts."""
     header = work.model.header
     if work.model.name == "llama4":

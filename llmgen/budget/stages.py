@@ -18,6 +18,7 @@ from llmgen.budget.graphs import (
 )
 from llmgen.budget.hosted import hosted_experts
 from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.logits import below_logits, has_logits, logits
 from llmgen.budget.rows import F32, row_bytes
 from llmgen.budget.work import Run, Stage, Work
 
@@ -25,10 +26,9 @@ from llmgen.budget.work import Run, Stage, Work
 def stages(work: Work, run: Run) -> Iterator[Stage]:
     """Everything that can be the largest set."""
     base = work.mask + front(work, run)
-    if run.output and work.model.rules.family is not Family.ENCODER and not _is_pooled(work):
-        every = Rule.LOGITS_FOR_MICRO_BATCH in work.model.build
-        rows = F32 * (work.counts.ubatch if every else work.counts.outputs)
-        yield Stage("logits", _beside_logits(work, run, base) + rows * work.model.vocabulary)
+    if run.output and has_logits(work):
+        block = max((stage.bytes for stage in feed_forward(work, base, run)), default=base)
+        yield Stage("logits", below_logits(work, run, base, block) + logits(work))
     if work.hosted_attention and work.model.name != "falcon-h1":
         # Two streams beside the states; neither masks nor caches come to a device.
         states = F32 * work.model.rows.convolution * work.counts.slots
@@ -42,41 +42,6 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         yield _beside_fetched(work, base, fetched)
     yield _attention(work, run, base)
     yield from _recurrent(work, run, base)
-
-
-def _beside_logits(work: Work, run: Run, base: int) -> int:
-    """What is alive beside the logits, or below them."""
-    behind = Rule.LOGITS_BEHIND_EXPERTS in work.model.build and work.embeds
-    if behind and work.mask < work.stream:
-        # Where the mask leaves no hole of a stream, the outputs' indices come to lie behind the
-        # largest block, and the logits behind them.
-        return max((stage.bytes for stage in feed_forward(work, base, run)), default=base)
-    if not work.mixed and work.embeds and work.model.name == "gemma4" and work.layer_inputs:
-        # The outputs' indices, which per-layer inputs are cut by, come while attention is alive.
-        late = work.mask + 2 * work.stream + 2 * work.query if run.layers else 0
-        return work.stream + late
-    if not work.mixed and work.embeds and work.model.name in NARROW and work.mask <= work.stream:
-        # As above: no stream fits where the mask was, so its streams and the mask come first.
-        return work.mask + (3 if work.model.name in FUSED else 2) * work.stream
-    if not work.mixed or work.model.name == "gemma3n":  # whose streams are merged by then
-        return work.stream
-    if work.model.name in PARALLEL:
-        return base - work.stream
-    if work.layer_inputs:  # those of the last layer are spent
-        twice = Rule.LAYER_INPUTS_TWICE in work.model.build
-        return base - (work.layer_inputs if twice else work.stream)
-    deep = work.input_stream > work.stream and not run.partial
-    return base + (9 * work.stream if deep else 0)
-
-
-def _is_pooled(work: Work) -> bool:
-    """Some embedding servers have no logits in their graph."""
-    if not work.embeds:
-        return False
-    last = Rule.POOLED_WITHOUT_LOGITS in work.model.build and work.pooling in (
-        *("cls", "last", "rank"),
-    )
-    return last or Rule.EMBEDS_WITHOUT_LOGITS in work.model.build
 
 
 def front(work: Work, run: Run) -> int:

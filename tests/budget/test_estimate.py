@@ -39,6 +39,20 @@ def test_cache_stays_on_the_host_when_it_is_not_offloaded():
     assert (found["gpu0"].context, found["host"].context) == (0, memory(llama())["gpu0"].context)
 
 
+@pytest.mark.parametrize("settings", [{"devices": ()}, {"n_gpu_layers": 0}])
+def test_layers_of_the_host_fetch_nothing_of_a_cache_beside_them(settings):
+    there, offloaded = memory(llama(), kv_offload=False, **settings), memory(llama(), **settings)
+    assert there["host"].compute == offloaded["host"].compute
+
+
+def test_gate_takes_the_place_of_a_cache_from_the_host_that_is_large_enough():
+    model = published("llama-3.1-8b")
+    small, large = (
+        memory(model, ctx_size=size, kv_offload=False)["gpu0"].compute for size in (8192, 10240)
+    )
+    assert small - large == 23 * 2**20
+
+
 def test_two_devices_copy_the_inputs_unless_something_is_kept_on_the_host():
     copied, plain = memory(llama(), devices=PAIR), memory(llama(), devices=PAIR, n_cpu_moe=1)
     assert copied["gpu1"].compute > plain["gpu1"].compute
