@@ -38,6 +38,7 @@ from llmgen.budget.model import (
 from llmgen.budget.placement import Placement, place_layers
 from llmgen.budget.projector import projector_memory
 from llmgen.budget.settings import check_cache_types, flash_attention
+from llmgen.budget.stages import fetched_cache
 from llmgen.budget.weights import Weights, weights
 from llmgen.budget.work import Run, Stage, Work
 from llmgen.facts.model import GgufFacts
@@ -89,7 +90,10 @@ def estimate(
         exact=is_judged(main.model.name) and OLDEST <= build <= NEWEST,
         memory=memory,
         host=_host(contexts, settings),
-        margin={item.device: margin(item, more, main.weights.copied_expert) for item in memory},
+        margin={
+            item.device: margin(item, more, main.weights.copied_expert, fetched_cache(main.work))
+            for item in memory
+        },
         warnings=tuple(_warnings(main.model, build)),
         parts=(*_parts(contexts, buffers, settings), *addition_parts(added)),
     )

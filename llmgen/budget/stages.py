@@ -34,7 +34,7 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         states = F32 * work.model.rows.convolution * work.counts.slots
         yield from feed_forward(work, 2 * work.stream + states, run)
         return
-    fetched = 0 if work.kv_offload or not work.model.rules.has_cache else _fetched_cache(work)
+    fetched = fetched_cache(work)
     if not run.layers or work.whole(run):
         for stage in feed_forward(work, base, run):
             yield Stage(stage.what, stage.bytes + _hole(work, run, stage.what, fetched))
@@ -78,9 +78,11 @@ def _olderfront(work: Work) -> int:
     return 2 * work.stream + min(work.query, 2 * work.stream)
 
 
-def _fetched_cache(work: Work) -> int:
+def fetched_cache(work: Work) -> int:
     """K and V of one layer for the whole cache, copied from the host to where attention runs."""
     model, counts = work.model, work.counts
+    if work.kv_offload or not model.rules.has_cache:
+        return 0
     largest = 0
     for layer in range(model.owners):
         windowed = model.windows.layers[layer]

@@ -154,10 +154,10 @@ def settings_for(number: int) -> tuple[Setting, ...]:
     if number == WHOLE:
         return SETTINGS
     part = PART if builds.builds()[number].has_devices else PART_OF_HOST
-    return tuple(setting for setting in part if _is_known(setting, number))
+    return tuple(setting for setting in part if is_known(setting, number))
 
 
-def _is_known(setting: Setting, number: int) -> bool:
+def is_known(setting: Setting, number: int) -> bool:
     """Whether a build can show it: every MTP head has a cache of its own since b10909, and RPC devices
     claim the events that pipeline parallelism needs in b11327, not yet in b9464."""
     if "draft" in setting:

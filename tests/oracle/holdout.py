@@ -59,7 +59,10 @@ def fresh(build: int, count: int, seed: int) -> Iterator[Pair]:
         Oracle(builds.builds()[build], devices=2) as oracle,
     ):
         for _ in range(count):
-            name, settings = source.choice([*SHAPES]), grid.server_settings(draw(source))
+            name, drawn = source.choice([*SHAPES]), draw(source)
+            if not grid.is_known(drawn, build):
+                continue
+            settings = grid.server_settings(drawn)
             path = Path(folder) / f"{name}.gguf"
             if not path.exists():
                 write_header(path, name)
