@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
 
+from llmgen.facts.digest import RunningDigest
 from llmgen.facts.gguf_reader import Reader, Tensor
 from llmgen.facts.model import HeaderValue
 from llmgen.facts.refusals import refused
@@ -23,7 +24,10 @@ DEFAULT_ALIGNMENT: Final = 32
 # A dataclass for its fields that do not count in comparisons.
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One file's header. ``lengths`` are the elements of every array, kept or skipped."""
+    """One file's header. ``lengths`` are the elements of every array, kept or skipped.
+
+    ``digest`` is of its bytes, after those of the shards before it.
+    """
 
     name: str
     version: int
@@ -33,20 +37,24 @@ class Header:
     lengths: Mapping[str, int]
     tensors: tuple[Tensor, ...]
     data_offset: int
-    raw: bytes = field(repr=False, compare=False)
+    digest: RunningDigest = field(repr=False, compare=False)
 
 
-def read_header(source: ByteSource) -> Header:
-    """Read one file's header; InputError says what is wrong with it."""
-    window = Window(source)
+def read_header(source: ByteSource, before: Header | None = None) -> Header:
+    """Read one file's header; InputError says what is wrong with it.
+
+    ``before`` is the shard before it, whose digest goes on.
+    """
+    window = Window(source, before.digest if before else RunningDigest())
     version, endian = _version(window)
     reader = Reader(window, endian)
     tensor_count, key_count = reader.counts()
     reader.values(key_count)
     alignment = _alignment(window.name, reader.found)
+    window.drop()
     tensors = reader.tensors(tensor_count, alignment)
-    end = window.position
-    data_offset = -(-end // alignment) * alignment
+    window.drop()
+    data_offset = -(-window.offset // alignment) * alignment
     _inside(window, data_offset, tensors)
     return Header(
         name=window.name,
@@ -57,7 +65,7 @@ def read_header(source: ByteSource) -> Header:
         lengths=reader.lengths,
         tensors=tensors,
         data_offset=data_offset,
-        raw=window.data[:end],
+        digest=window.digest,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 from typing import Final
 
 from llmgen.facts.ggml_types import BY_NAME
@@ -51,7 +50,7 @@ def describe(headers: Sequence[Header], files: Sequence[ModelFile]) -> GgufFacts
         vocabulary=_vocabulary(first, architecture),
         tensors=_groups(headers),
         files=tuple(files),
-        header_sha256=_digest(headers),
+        header_sha256=headers[-1].digest.hexdigest(),
     )
 
 
@@ -124,10 +123,3 @@ def _pattern(header: Header, tensor: Tensor) -> tuple[str, tuple[int, ...]]:
         return tensor.name, ()
     begin, end = found.span(1)
     return f"{tensor.name[:begin]}#{tensor.name[end:]}", (int(found[1]),)
-
-
-def _digest(headers: Iterable[Header]) -> str:
-    whole = sha256()
-    for header in headers:
-        whole.update(header.raw)
-    return whole.hexdigest()

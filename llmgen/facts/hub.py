@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from llmgen.errors import InputError
-from llmgen.facts.gguf import read_header
+from llmgen.facts.gguf import Header, read_header
 from llmgen.facts.header import describe
 from llmgen.facts.hub_errors import hub_error
 from llmgen.facts.hub_names import HubFile, HubRef, choose
 from llmgen.facts.model import GgufFacts, ModelFile
 from llmgen.facts.refusals import refused
+from llmgen.units import MIB
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -51,7 +52,10 @@ class Hub(Struct, frozen=True):
     def facts(self, repository: Repository, ref: HubRef) -> GgufFacts:
         """The facts of the model that ``ref`` means, from the first bytes of its files."""
         files = choose(repository.files, ref)
-        headers = [read_header(HubSource(self, repository, file)) for file in files]
+        headers: list[Header] = []
+        for file in files:
+            source = HubSource(self, repository, file)
+            headers.append(read_header(source, headers[-1] if headers else None))
         names = [f"{repository.repo}/{file.path}" for file in files]
         return describe(
             headers,
@@ -115,6 +119,11 @@ class HubSource(Struct, frozen=True):
     def size(self) -> int:
         """As the Hub says."""
         return self.file.size_bytes
+
+    @property
+    def largest_piece(self) -> int:
+        """Every request is a way there and back."""
+        return 4 * MIB
 
     def read_at(self, offset: int, size: int) -> bytes:
         """``size`` bytes at ``offset``, fewer at the end."""

@@ -15,6 +15,7 @@ from llmgen.facts.header import describe, split_count
 from llmgen.facts.model import GgufFacts, ModelFile
 from llmgen.facts.refusals import refused
 from llmgen.facts.shards import shard_names
+from llmgen.units import MIB
 
 
 class FileSource(Struct, frozen=True):
@@ -23,6 +24,11 @@ class FileSource(Struct, frozen=True):
     name: str
     size: int
     file: BinaryIO
+
+    @property
+    def largest_piece(self) -> int:
+        """More at once would only be memory that is fresh, and slow, each time."""
+        return MIB // 2
 
     def read_at(self, offset: int, size: int) -> bytes:
         """``size`` bytes at ``offset``, fewer at the end."""
@@ -66,7 +72,7 @@ def read_model(path: Path, name: str | None = None) -> GgufFacts:
     names = shard_names(name, split_count(header))
     headers, files = [header], [ModelFile(name, size)]
     for other in names[1:]:
-        more, size = _read(path.with_name(other.rpartition("/")[2]), other)
+        more, size = _read(path.with_name(other.rpartition("/")[2]), other, headers[-1])
         headers.append(more)
         files.append(ModelFile(other, size))
     return describe(headers, files)
@@ -85,6 +91,6 @@ def unreadable(name: str, error: OSError) -> InputError:
     )
 
 
-def _read(path: Path, name: str) -> tuple[Header, int]:
+def _read(path: Path, name: str, before: Header) -> tuple[Header, int]:
     with open_model(path, name) as source:
-        return read_header(source), source.size
+        return read_header(source, before), source.size

@@ -14,7 +14,7 @@ from struct import Struct
 from typing import Final
 
 # Measured on vocabularies of 150k tokens: about 40 ns a string, against 125 ns one by one.
-_BLOCK: Final = 50
+_BLOCK: Final = 100
 _LONGEST: Final = 56
 _COMMON: Final = 8
 

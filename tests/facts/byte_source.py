@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from llmgen.units import MIB
+
 
 @dataclass
 class Bytes:
@@ -11,6 +13,7 @@ class Bytes:
     name: str = "model.gguf"
     size: int = -1
     reads: list[tuple[int, int]] = field(default_factory=list)
+    largest_piece: int = 4 * MIB
 
     def __post_init__(self):
         if self.size < 0:

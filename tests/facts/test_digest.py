@@ -1,0 +1,35 @@
+from hashlib import sha256
+
+import pytest
+from byte_source import Bytes
+from gguf_writer import gguf
+
+from llmgen.facts.digest import RunningDigest
+from llmgen.facts.gguf import read_header
+
+
+@pytest.mark.parametrize("sizes", [(), (5,), (300_000, 7, 200_000), (2**20, 2**20)])
+def test_the_digest_of_pieces_is_that_of_the_whole(sizes):
+    digest, whole = RunningDigest(), sha256()
+    for number, size in enumerate(sizes):
+        piece = bytes([number]) * size
+        digest.feed(memoryview(piece))
+        whole.update(piece)
+    assert digest.hexdigest() == whole.hexdigest()
+
+
+# Strings that end in a letter: what follows the header is its padding alone.
+LONG = gguf({"tokenizer.ggml.tokens": ["word"] * 100_000})
+SHORT = gguf({"general.architecture": "llama"})
+
+
+def test_a_header_of_many_pieces_is_hashed_to_its_last_byte():
+    header = read_header(Bytes(LONG, largest_piece=2**16))
+    assert header.lengths["tokenizer.ggml.tokens"] == 100_000
+    assert header.digest.hexdigest() == sha256(LONG.rstrip(b"\0")).hexdigest()
+
+
+def test_the_digest_goes_on_over_shards():
+    second = read_header(Bytes(SHORT), read_header(Bytes(LONG)))
+    both = LONG.rstrip(b"\0") + SHORT.rstrip(b"\0")
+    assert second.digest.hexdigest() == sha256(both).hexdigest()
