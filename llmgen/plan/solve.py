@@ -109,6 +109,8 @@ def _best(
     options: Sequence[object], complete: Callable[[object], ServerSettings | None], key: str
 ) -> ServerSettings | None:
     if key == "ctx_size":
+        # With a cache on the host a device can need a few MiB less with more context: what is found
+        # then is still a context of which one step more does not fit.
         at = _first_true(len(options), lambda index: complete(options[index]) is not None)
         return complete(options[at]) if at < len(options) else None
     return next(filter(None, map(complete, options)), None)
