@@ -1,29 +1,84 @@
-"""flake.nix, read by nix; evaluating it needs nixpkgs, which a machine without network has not."""
+"""flake.nix, evaluated and run by the real nix on a stand-in for nixpkgs (data/nixpkgs)."""
 
+import json
+import os
+import re
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import readers
 
-FLAKE = Path(__file__).parents[2] / "flake.nix"
+ROOT = Path(__file__).parents[2]
+STAND_IN = Path(__file__).parent / "data" / "nixpkgs"
+SYSTEMS = {"x86_64-linux", "aarch64-linux", "aarch64-darwin"}
+SERVERS = {"llama-swap", "envoy", "litellm", "download"}
+APPS = {"default", "show", "generate", "install", "up", *SERVERS}
+
+pytestmark = pytest.mark.reader("nix")
 
 
-@pytest.mark.reader("nix-instantiate")
-def test_flake_parses():
-    done = subprocess.run(
-        [readers.find("nix-instantiate"), "--parse", FLAKE],
-        capture_output=True,
-        text=True,
-        check=False,
+@pytest.fixture(scope="module")
+def nix(tmp_path_factory):
+    """Run nix with a store of its own: the machine's stays as it is."""
+    place = tmp_path_factory.mktemp("nix")
+    (place / "home").mkdir()
+    environment = {
+        "HOME": str(place / "home"),
+        "PATH": os.environ["PATH"],
+        "NIX_STORE_DIR": str(place / "store"),
+        "NIX_STATE_DIR": str(place / "state"),
+        "NIX_LOG_DIR": str(place / "log"),
+        "NIX_CONF_DIR": str(place),
+        "LLMGEN_PYTHON": sys.executable,
+    }
+    (place / "nix.conf").write_text(
+        "experimental-features = nix-command flakes\nsandbox = false\nsubstitute = false\n"
+        "build-users-group =\n"
     )
-    assert done.returncode == 0, done.stderr
+
+    def run(*words, arguments=()):
+        about = ["--no-write-lock-file", "--override-input", "nixpkgs", f"path:{STAND_IN}"]
+        done = subprocess.run(
+            [readers.find("nix"), *words, *about, "--", *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    yield run
+    # Nix takes the right to write away from what it stores.
+    subprocess.run(["chmod", "-R", "u+w", place], check=True)
 
 
-@pytest.mark.parametrize(
-    "app",
-    ["default", "show", "generate", "install", "up", "llama-swap", "envoy", "litellm", "download"],
-)
-def test_flake_names_every_app(app):
-    assert f"\n          {app} = " in FLAKE.read_text("utf-8")
+def test_every_output_evaluates_for_every_system(nix):
+    shown = json.loads(nix("flake", "show", "--json"))
+    assert {name: set(found) for name, found in shown.items()} == dict.fromkeys(
+        ("apps", "checks", "devShells", "packages"), SYSTEMS
+    )
+    for system in SYSTEMS:
+        assert set(shown["apps"][system]) == APPS
+        assert set(shown["packages"][system]) == {"default", "llmgen"}
+
+
+def test_the_package_has_pyprojects_version_and_dependencies(nix):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = {re.split(r"[\[<>=! ]", name)[0].lower() for name in project["dependencies"]}
+    package = ".#packages.x86_64-linux.default"
+    asked = json.loads(nix("eval", "--json", f"{package}.dependencies"))
+    assert {name.replace("_", "-") for name in wanted} == set(asked)
+    assert json.loads(nix("eval", "--json", f"{package}.version")) == project["version"]
+
+
+def test_nix_run_is_llmgen_with_its_arguments(nix):
+    assert "show" in nix("run", ".", arguments=["--help"])
+    plan = json.loads(nix("run", ".", arguments=["show", "--json"]))
+    assert json.loads(nix("run", ".#show", arguments=["--json"])) == plan
+    nix("run", ".#generate", arguments=["--check"])
