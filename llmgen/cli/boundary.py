@@ -17,6 +17,7 @@ from llmgen import __version__
 from llmgen.cli import COMMANDS
 from llmgen.cli.frames import frames
 from llmgen.cli.outcome import Outcome, envelope
+from llmgen.cli.printable import printable, shown, tolerant
 from llmgen.errors import Diagnostic, InputError, LlmgenError
 
 BUG, INTERRUPTED = 70, 130
@@ -193,14 +194,15 @@ def _write(
     if session.json:
         click.echo(envelope(session.command, code, data, diagnostics), nl=False)
         return
-    if outcome and callable(outcome.text):
-        outcome.text()
-    elif outcome and outcome.text:
-        click.echo(outcome.text, nl=not str(outcome.text).endswith("\n"))
+    text = outcome.text if outcome else ""
+    if not isinstance(text, str):
+        text()
+    elif text:
+        click.echo(shown(text), nl=not text.endswith("\n"))
     if diagnostics:
         click.echo(frames(diagnostics, short=session.short), err=True, nl=False)
     if outcome and outcome.said:
-        click.echo(outcome.said, err=True)
+        click.echo(printable(outcome.said), err=True)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -209,6 +211,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     # Python has no stream where the shell closed one (`>&-`).
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    tolerant(sys.stdout)
+    tolerant(sys.stderr)
     # pydantic would look through every installed package for plugins; llmgen wants none of them.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import click
 
+from llmgen.cli.printable import one_line, printable
 from llmgen.errors import Diagnostic, Location, Severity
 
 _COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -20,31 +21,33 @@ def frames(diagnostics: Iterable[Diagnostic], *, short: bool = False) -> str:
 
 def _line(item: Diagnostic) -> str:
     where = f"{_place(item.location)}: " if item.location else ""
-    return f"{where}{item.severity.value}[{item.code}]: {item.message}\n"
+    return one_line(f"{where}{item.severity.value}[{item.code}]: {item.message}") + "\n"
 
 
 def _frame(item: Diagnostic) -> str:
     title = click.style(f"{item.severity.value}[{item.code}]", fg=_COLOUR[item.severity], bold=True)
-    lines = [f"{title}: {item.message}"]
+    lines = [f"{title}: {one_line(item.message)}"]
     margin = " "
     if item.location:
         margin = " " * len(str(item.location.line))
         lines.append(f"{margin}--> {_place(item.location)}")
         lines.extend(_excerpt(item.location, margin))
-    lines.extend(f"{margin} = note: {note}" for note in item.notes)
+    lines.extend(f"{margin} = note: {one_line(note)}" for note in item.notes)
     if item.hint:
-        lines.append(f"{margin} = hint: {item.hint}")
+        lines.append(f"{margin} = hint: {one_line(item.hint)}")
     return "\n".join(lines) + "\n"
 
 
 def _place(location: Location | None) -> str:
-    return f"{location.file}:{location.line}:{location.column}" if location else ""
+    if location is None:
+        return ""
+    return one_line(f"{location.file}:{location.line}:{location.column}")
 
 
 def _excerpt(location: Location, margin: str) -> list[str]:
     if not location.excerpt:
         return []
-    line = location.excerpt.replace("\t", " ")
+    line = printable(location.excerpt.replace("\t", " "))
     carets = "^" * max(1, min(location.length, len(line) - location.column + 1))
     return [
         f"{margin} |",

@@ -14,6 +14,7 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, Read, read
+from llmgen.cli.printable import printable
 from llmgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -101,13 +102,14 @@ def sources(found: Read, folder: str | None) -> Sources:
 def _spinner() -> Iterator[Callable[[ModelRef], None] | None]:
     """What is being read, while it takes long, on a terminal only."""
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(stderr=True)
     if not console.is_terminal:
         yield None
         return
     with console.status("") as status:
-        yield lambda ref: status.update(f"reading {ref}")
+        yield lambda ref: status.update(escape(printable(f"reading {ref}")))
 
 
 def _rows(result: LockResult) -> Iterator[dict[str, object]]:

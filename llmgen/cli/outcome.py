@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from llmgen.cli.printable import json_text
 from llmgen.errors import Diagnostic
 
 ENVELOPE = 1
@@ -49,7 +50,7 @@ def envelope(command: str, code: int, data: object, diagnostics: tuple[Diagnosti
         "data": plain(data),
         "diagnostics": [plain(item) for item in diagnostics],
     }
-    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json_text(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)) + "\n"
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type

@@ -13,6 +13,7 @@ from llmgen.cli.boundary import Session, command
 from llmgen.cli.lock import selected, sources
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, read, read_lock
+from llmgen.cli.printable import printable
 from llmgen.errors import Diagnostic, InputError, Severity
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _bars() -> Iterator[Watch]:
         yield lambda _verb, _file: lambda _done, _size: None
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
@@ -104,7 +105,7 @@ def _bars() -> Iterator[Watch]:
     with Progress(*columns, console=console) as bars:
 
         def watch(verb: str, file: ModelFile) -> ToldBytes:
-            task = bars.add_task(f"{verb} {file.name}", total=file.size_bytes)
+            task = bars.add_task(printable(f"{verb} {file.name}"), total=file.size_bytes)
             return lambda done, size: bars.update(task, completed=done, total=size)
 
         yield watch

@@ -11,6 +11,7 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
+from llmgen.cli.printable import shown
 
 if TYPE_CHECKING:
     from llmgen.operate.chat import Piece
@@ -93,7 +94,7 @@ def _show(found: Iterable[Piece], *, quiet: bool) -> str:
         if not piece.is_thought:
             answer.append(piece.text)
         if not quiet:
-            click.echo(piece.text, nl=False, err=piece.is_thought)
+            click.echo(shown(piece.text), nl=False, err=piece.is_thought)
     if not quiet:
         click.echo()
     return "".join(answer)

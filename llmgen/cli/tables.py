@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from llmgen.cli.printable import printable
 from llmgen.cli.view import ModelView, PlanView, PoolView
 from llmgen.plan.explain import Explained
 from llmgen.units import show_bar, show_count, show_size
@@ -31,7 +32,7 @@ def echo(*parts: RenderableType) -> None:
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, str))
     for line in drawn.getvalue().splitlines():
-        click.echo(line.rstrip())
+        click.echo(printable(line.rstrip()))
 
 
 def _width() -> int:

@@ -12,6 +12,7 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, plan, read, tree
+from llmgen.cli.printable import printable
 
 if TYPE_CHECKING:
     from llmgen.operate.foreground import Say
@@ -105,7 +106,7 @@ def _printer(known: Sequence[Service]) -> Say:
 
     def say(name: str, line: str) -> None:
         with lock:
-            sys.stdout.write(f"{name:{width}} | {line}\n")
+            sys.stdout.write(f"{name:{width}} | {printable(line)}\n")
             sys.stdout.flush()
 
     return say
