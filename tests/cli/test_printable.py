@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 
 import pytest
 from click import style
@@ -56,16 +57,24 @@ def test_json_escapes_what_json_itself_lets_pass():
 def on_terminal(words, folder):
     """What a terminal gets of a command, and the exit code."""
     ours, theirs = pty.openpty()
-    ended = subprocess.Popen(words, stdout=theirs, stderr=theirs, stdin=theirs, cwd=folder)
-    os.close(theirs)
-    found = b""
-    try:
-        while piece := os.read(ours, 4096):
-            found += piece
-    except OSError:
-        pass  # Linux says so when the other side is closed
+    found = bytearray()
+
+    def read():
+        while not found.endswith(b"(END)"):
+            found.extend(os.read(ours, 4096))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    # Our own hold on the terminal, and the mark behind the last line: what is still on its way
+    # when the command ends is lost otherwise.
+    ended = subprocess.run(
+        words, stdout=theirs, stderr=theirs, stdin=theirs, cwd=folder, check=False
+    )
+    os.write(theirs, b"(END)")
+    reader.join()
     os.close(ours)
-    return found, ended.wait()
+    os.close(theirs)
+    return bytes(found), ended.returncode
 
 
 def test_file_names_reach_a_terminal_harmless(tmp_path):
