@@ -42,10 +42,12 @@ def cli(
     cache_type: tuple[str, ...],
     parallel: tuple[int, ...],
 ) -> Outcome:
-    """Try all MODELs together (GGUF files, or names in llm.toml) over contexts, cache types, slots.
+    """Try all MODELs together over contexts, cache types and slots.
 
-    Every figure is what stays free on the fullest memory pool, or is missing there. Below stands
-    the smallest built-in machine on which the first choice fits.
+    A MODEL is a name in llm.toml, a GGUF file, ORG/REPO:QUANT of the Hub (a few MiB are read,
+    nothing is downloaded), or ollama:NAME. Every figure is what stays free on the fullest memory
+    pool, or is missing there. Below stands the smallest built-in machine on which the first choice
+    fits.
     """
     from llmgen.plan.fit import fit, grid, smallest
 
@@ -72,17 +74,17 @@ def _trained(models: Sequence[GgufFacts]) -> int:
 
 
 def _facts(session: Session, name: str) -> GgufFacts:
-    """A file's header, or what llm.lock has of a model of this name."""
-    from llmgen.facts.local import read_model
+    """A file's header, the Hub's, or what llm.lock has of a model of this name."""
+    from llmgen.cli.references import FORMS, is_elsewhere, read_facts
 
-    if name.endswith(".gguf") or "/" in name or Path(name).exists():
-        return read_model(Path(name), name)
+    if "/" in name or name.endswith(".gguf") or Path(name).exists() or is_elsewhere(name):
+        return read_facts(name)
     from llmgen.cli.pipeline import library, read
 
     for model in library(read(session)).models:
         if name in model.names:
             return model.facts
-    raise click.UsageError(f"`{name}` is neither a GGUF file nor a model of llm.toml")
+    raise click.UsageError(f"`{name}` is no model of llm.toml, and no {FORMS}")
 
 
 def _own_machine(session: Session) -> Machine:

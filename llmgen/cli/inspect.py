@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,8 +14,8 @@ from llmgen.budget.rows import CACHE_TYPES
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import DeviceShares, LayerCount, Override, ServerCount
 from llmgen.cli.outcome import Outcome
+from llmgen.cli.references import read_facts
 from llmgen.errors import Diagnostic, InputError, PlanError
-from llmgen.facts.local import read_model
 
 _POOLING = ("none", "mean", "cls", "last", "rank")
 
@@ -31,7 +30,7 @@ class Inspected(Struct, frozen=True):
     exit_code: int = 0
 
 
-@command(reads_config=False, short_help="what GGUF files need under given server options")
+@command(reads_config=False, short_help="what models need under given server options")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option("-c", "--ctx-size", type=ServerCount(), default=0, help="Context; 0: as trained.")
 @click.option("--parallel", type=int, default=-1, help="Slots; -1: four that share one cache.")
@@ -70,10 +69,11 @@ def cli(
     explain: bool,
     **options: Any,  # noqa: ANN401 - the options above, by name
 ) -> Outcome:
-    """Say what each GGUF file needs on each device under one set of llama-server's options.
+    """Say what each model needs on each device under one set of llama-server's options.
 
-    Options are named as llama-server's, and so are their defaults, with `--fit off`. The figures
-    are what the server itself reports: model, context and compute buffers.
+    A MODEL is a GGUF file, ORG/REPO:QUANT of the Hub (a few MiB are read, nothing is downloaded),
+    or ollama:NAME. Options are named as llama-server's, and so are their defaults, with `--fit
+    off`. The figures are what the server itself reports: model, context and compute buffers.
     """
     settings = _settings(**options)
     found = tuple(_inspected(path, settings, llama_cpp_build) for path in models)
@@ -104,7 +104,7 @@ def _settings(
 
 def _inspected(path: str, settings: ServerSettings, build: int) -> Inspected:
     try:
-        facts = read_model(Path(path), path)
+        facts = read_facts(path)
     except InputError as error:
         return Inspected(path, error=error.diagnostics[0], exit_code=error.exit_code)
     try:

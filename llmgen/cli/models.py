@@ -13,6 +13,7 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, Read, read
+from llmgen.cli.references import source_keys
 from llmgen.errors import ConfigError, Diagnostic, InputError, Severity
 from llmgen.units import show_count, show_size
 
@@ -84,7 +85,7 @@ def _add(session: Session, reference: str, *, name: str | None, **keys: Any) -> 
     from llmgen.resolve.names import claims
 
     found = read(session)
-    source, title = _source(reference)
+    source, title = source_keys(reference)
     diagnostics: tuple[Diagnostic, ...] = ()
     if "model" in source:
         source, diagnostics = _file(source["model"], _folder(found.config))
@@ -212,20 +213,6 @@ def _lock(found: Read) -> Lock:
     from llmgen.facts.lock import read_lock
 
     return read_lock(found.folder / LOCK)
-
-
-def _source(reference: str) -> tuple[dict[str, str], str]:
-    """The keys that say where a model comes from, and the text that its name is made of."""
-    kind, _, rest = reference.partition(":")
-    if kind in ("ollama", "lmstudio", "file"):
-        key = {"ollama": "ollama", "lmstudio": "lm_studio", "file": "model"}[kind]
-        return {key: rest}, rest
-    if reference.endswith(".gguf") and ":" not in reference:
-        return {"model": reference}, reference
-    repo, _, quant = reference.removeprefix("hf:").partition(":")
-    if repo.count("/") == 1 and quant:
-        return {"hf_repo": repo, "hf_file" if quant.endswith(".gguf") else "quant": quant}, repo
-    raise click.UsageError(f"`{reference}` is no file.gguf, ORG/REPO:QUANT or ollama:NAME")
 
 
 def _write(found: Read, text: str) -> None:
