@@ -23,7 +23,8 @@ from llmgen.resolve import resolve
 from llmgen.targets import docs, launchd, llama_server, llama_swap, systemd
 
 HERE = Path(__file__).parent
-# What each case shows; the other targets have goldens of their own.
+# What each case shows; the other targets have goldens of their own. `strix-halo` is a link to the
+# repository's llm.toml, whose files are those in generated/.
 CASES = {
     "minimal": (llama_swap, systemd, docs),
     "apple-group": (llama_swap, llama_server, launchd),

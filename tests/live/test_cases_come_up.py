@@ -1,4 +1,4 @@
-"""Every llm.toml of tests/cases and the repository's own comes up, and every name answers.
+"""Every llm.toml of tests/cases comes up, the repository's own among them, and every name answers.
 
 The machine, the paths, the ports and the model files are the test's (tiny models of the same
 roles); models, names, slots, engine and order are the case's.
@@ -17,7 +17,7 @@ from llmgen.config.model import Config
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("envoy")]
 
 ROOT = Path(__file__).parents[2]
-CASES = [ROOT / "llm.toml", *sorted(ROOT.glob("tests/cases/*/llm.toml"))]
+CASES = sorted(ROOT.glob("tests/cases/*/llm.toml"))
 FILES = {"embedding": "embed.gguf", "rerank": "rank.gguf"}
 SOURCE = ("hf_repo", "hf_file", "quant", "revision", "ollama", "lm_studio")
 # What belongs to the case's own files or devices.
