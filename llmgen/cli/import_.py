@@ -16,6 +16,9 @@ from llmgen.errors import Diagnostic, InputError
 if TYPE_CHECKING:
     from llmgen.importing.model import Part
 
+# Ten times the largest configurations and documents that are about.
+MOST_BYTES = 2**19
+
 
 @command(reads_config=False, short_help="turn other tools' files into an llm.toml")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
@@ -71,7 +74,11 @@ def _store() -> Part:
 
 def _read(name: str) -> str:
     try:
-        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        if name == "-":
+            content = sys.stdin.buffer.read(MOST_BYTES + 1)
+        else:
+            with Path(name).open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise InputError(
             Diagnostic(
@@ -80,6 +87,14 @@ def _read(name: str) -> str:
                 hint="name a file, or `-` for standard input",
             )
         ) from error
+    if len(content) > MOST_BYTES:
+        raise InputError(
+            Diagnostic(
+                "import.too-large",
+                f"`{name}` has more than {MOST_BYTES // 1024} KiB, and is no configuration",
+                hint="name the configuration file itself",
+            )
+        )
     return content.decode("utf-8", "replace")
 
 

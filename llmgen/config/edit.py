@@ -58,8 +58,10 @@ def value_text(item: Any) -> str:  # noqa: ANN401 - any TOML value
         case list() | tuple():
             return f"[{', '.join(value_text(inner) for inner in item)}]"
         case _:
-            # A JSON string is a TOML string, but for the one control character that JSON lets pass.
-            return json.dumps(str(item), ensure_ascii=False).replace("\x7f", "\\u007f")
+            # A JSON string is a TOML string, but for the one control character that JSON lets pass,
+            # and for halves of surrogate pairs, which are no text.
+            text = str(item).encode("utf-8", "replace").decode("utf-8")
+            return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _path(header: str) -> KeyPath:

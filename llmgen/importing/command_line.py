@@ -14,6 +14,11 @@ from llmgen.plan.options import BY_FLAG, spelled
 # Spellings that say that no layer stays on the host, whatever the model: more than any has.
 ALL_LAYERS_FROM = 99
 _LISTS = {"tensor_split": ",", "device": ",", "override_tensor": ",", "sampling.samplers": ";"}
+# Options whose value is a secret, and what refers to one instead.
+_SECRETS = {
+    "--api-key": '`api_key = { env = "NAME" }` in [services]',
+    "--hf-token": '`environment = { HF_TOKEN = { env = "HF_TOKEN" } }`',
+}
 _ROLES = {"--embedding": "embedding", "--reranking": "rerank"}
 
 
@@ -72,11 +77,12 @@ def _take(
     elif key == "role":
         keys["role"] = _ROLES[option.flag]
     elif key == "port" or not key or key.startswith("services."):
-        if key.startswith("services.") and value:
+        if option.flag in _SECRETS and value:
             yield fault(
-                "secret-in-clear", f"`{word}` of `{name}` holds a key in clear text",
-                '`api_key = { env = "NAME" }` in [services]',
-            )  # fmt: skip
+                "secret-in-clear",
+                f"`{word}` of `{name}` holds a key in clear text",
+                _SECRETS[option.flag],
+            )
     else:
         _put(keys, key, _typed(option, word, value))
 

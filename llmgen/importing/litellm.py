@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llmgen.errors import Diagnostic
 from llmgen.importing.model import Part, TablePath, fault
+
+# What a URL may say between its scheme and its host.
+_USER = re.compile(r"^(https?://)[^/@]+@")
 
 
 def is_litellm(document: object) -> bool:
@@ -19,6 +23,7 @@ def from_litellm(document: Mapping[str, Any]) -> Part:
     tables: dict[TablePath, dict[str, Any]] = {}
     faults = [*_twice(document), *_secrets(document)]
     owners: dict[tuple[str, str], str] = {}
+    named: set[tuple[str, str]] = set()
     for row in document["model_list"] or []:
         name, params = str(row.get("model_name", "")), row.get("litellm_params") or {}
         base, upstream = str(params.get("api_base", "")), str(params.get("model", ""))
@@ -33,12 +38,12 @@ def from_litellm(document: Mapping[str, Any]) -> Part:
             )
         owner = owners.setdefault((base, upstream), name)
         if owner != name:
-            aliases = tables["external", owner].setdefault("aliases", [])
-            if name not in aliases:
-                aliases.append(name)
+            if (owner, name) not in named:
+                named.add((owner, name))
+                tables["external", owner].setdefault("aliases", []).append(name)
         elif name:
             tables["external", name] = {
-                "endpoint": base.removesuffix("/").removesuffix("/v1"),
+                "endpoint": _USER.sub(r"\1", base).removesuffix("/").removesuffix("/v1"),
                 "role": role,
                 "upstream_model": upstream.partition("/")[2] or upstream,
             }
@@ -74,6 +79,8 @@ def _secrets(document: Mapping[str, Any]) -> Iterator[Diagnostic]:
     for row in document["model_list"] or []:
         key = (row.get("litellm_params") or {}).get("api_key")
         found.append((f"api_key of {row.get('model_name')}", key))
+        user = _USER.match(str((row.get("litellm_params") or {}).get("api_base", "")))
+        found.append((f"api_base of {row.get('model_name')}", user and user[0]))
     for what, value in found:
         # Local servers are given any word as a key; that is no secret.
         if value and not str(value).startswith("os.environ/") and len(str(value)) > 8:

@@ -10,7 +10,7 @@ from typing import Any
 
 from llmgen.errors import Diagnostic
 from llmgen.importing.command_line import keys_of
-from llmgen.importing.model import Part, TablePath, fault, lost, merged
+from llmgen.importing.model import Part, TablePath, fault, is_secret, lost, merged
 
 # Top-level keys that llama-swap reads (v250); it ignores all others without a word.
 KNOWN = frozenset(
@@ -53,6 +53,8 @@ _SETTINGS = {
     "metricsMaxInMemory": "metrics_max_in_memory",
     "captureBuffer": "capture_buffer",
 }
+# Linux takes no longer word (MAX_ARG_STRLEN).
+_LONGEST_COMMAND = 2**17
 _MACRO = re.compile(r"\$\{([A-Za-z0-9_-]+)\}")
 
 
@@ -135,7 +137,7 @@ def _model(name: str, table: Mapping[str, Any], macros: Mapping[str, str]) -> Pa
 def _environment(name: str, table: Mapping[str, Any], keys: dict[str, Any]) -> Iterator[Diagnostic]:
     for line in table.get("env") or []:
         key, _, value = str(line).partition("=")
-        if re.search(r"KEY|TOKEN|SECRET|PASSWORD", key) and not value.startswith("${env."):
+        if is_secret(key) and not value.startswith("${env."):
             yield fault(
                 "secret-in-clear",
                 f"`{key}` of `{name}` holds a secret in clear text",
@@ -198,7 +200,13 @@ def _groups(document: Mapping[str, Any], models: set[str], names: set[str]) -> I
 
 
 def _expanded(text: str, macros: Mapping[str, str]) -> str:
+    """The text with its macros, and theirs; ValueError where they make too much of it."""
     for _ in range(len(macros) + 1):
+        coming = sum(len(macros.get(match[1], "")) for match in _MACRO.finditer(text))
+        if not coming:
+            break
+        if coming + len(text) > _LONGEST_COMMAND:
+            raise ValueError(f"macros make a text of more than {_LONGEST_COMMAND} characters")
         text = _MACRO.sub(lambda match: macros.get(match[1], match[0]), text)
     return text
 

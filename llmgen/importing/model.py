@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ from llmgen.errors import Diagnostic, Severity
 
 # A table of llm.toml by its path: ("models", "coder"), ("services", "llama_swap").
 TablePath = tuple[str, ...]
+_SECRET = re.compile(r"KEY|TOKEN(?!IZ)|SECRET|PASS(W|PHRASE|_|$)|CREDENTIAL", re.IGNORECASE)
 
 
 class Part(Struct, frozen=True):
@@ -34,6 +36,11 @@ def merged(parts: Iterable[Part]) -> Part:
 def fault(code: str, message: str, hint: str = "") -> Diagnostic:
     """Something wrong in the imported file."""
     return Diagnostic(f"import.{code}", message, hint=hint, severity=Severity.WARNING)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable of this name holds a secret, as far as names tell."""
+    return _SECRET.search(name) is not None
 
 
 def lost(what: str, why: str) -> Diagnostic:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 from llmgen.errors import Diagnostic
@@ -49,7 +50,7 @@ _COMMANDS: tuple[tuple[str, str, str, str], ...] = (
         '`n_gpu_layers = "all"`',
     ),
     (
-        r"(?:llama-server|cmd)\b[^\n]*--mlock|^\s*--mlock|### --mlock",
+        r"(?:llama-server|cmd)\b(?:(?!llama-server|cmd)[^\n])*--mlock|^[ \t]*--mlock|### --mlock",
         "removed-option",
         "`--mlock` is gone since b10105: newer servers do not start with it",
         '`load_mode = "mlock"` writes what the aimed build knows',
@@ -97,15 +98,14 @@ def _faults(text: str) -> Iterator[Diagnostic]:
 
 
 def _tables(text: str) -> Iterator[tuple[list[str], list[list[str]]]]:
-    lines = text.splitlines()
-    for at, line in enumerate(lines[:-1]):
-        if _CELLS.match(line) and re.fullmatch(r"\s*\|[\s|:-]+\|\s*", lines[at + 1]):
-            rows = []
-            for row in lines[at + 2 :]:
-                if not _CELLS.match(row):
-                    break
-                rows.append(_cells(row))
-            yield [cell.lower() for cell in _cells(line)], rows
+    lines = [*text.splitlines(), ""]
+    at = 0
+    while at < len(lines) - 1:
+        header, at = lines[at], at + 1
+        if _CELLS.match(header) and re.fullmatch(r"\s*\|[\s|:-]+\|\s*", lines[at]):
+            rows = [*takewhile(_CELLS.match, lines[at + 1 :])]
+            at += 1 + len(rows)
+            yield [cell.lower() for cell in _cells(header)], [_cells(row) for row in rows]
 
 
 def _cells(line: str) -> list[str]:
@@ -142,12 +142,13 @@ def _role(service: str) -> str:
 
 
 def _aliases(tables: dict[TablePath, dict[str, Any]], rows: list[list[str]]) -> None:
+    models: dict[str, list[dict[str, Any]]] = {}
+    for path, keys in tables.items():
+        if path[0] == "models":
+            models.setdefault(_letters(keys["title"])[:10], []).append(keys)
     for names, target in ((row[0], row[1]) for row in rows if len(row) > 1):
-        wanted = _letters(target)
-        for path, keys in tables.items():
-            if path[0] == "models" and wanted[:10] == _letters(keys["title"])[:10]:
-                added = [name.strip("` ") for name in names.split(",")]
-                keys["aliases"] = [*keys.get("aliases", []), *added]
+        for keys in models.get(_letters(target)[:10], ()):
+            keys.setdefault("aliases", []).extend(name.strip("` ") for name in names.split(","))
 
 
 def _letters(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from llmgen.errors import Diagnostic
@@ -18,8 +17,10 @@ _TRUE = ("true", "1", "on", "yes")
 
 def is_router(text: str) -> bool:
     """Whether an INI text is a router preset."""
-    return bool(re.search(r"^\s*\[[^\]]+\]", text, re.MULTILINE)) and bool(
-        re.search(r"^\s*(model|hf-repo|hf|m|LLAMA_ARG_\w+|ctx-size|c)\s*=", text, re.MULTILINE)
+    return bool(re.search(r"^[ \t]*\[[^\]\n]+\]", text, re.MULTILINE)) and bool(
+        re.search(
+            r"^[ \t]*(model|hf-repo|hf|m|LLAMA_ARG_\w+|ctx-size|c)[ \t]*=", text, re.MULTILINE
+        )
     )
 
 
@@ -27,7 +28,7 @@ def from_router(text: str) -> Part:
     """Sections of a preset, ``[*]`` as [defaults]; the router's own traps are named."""
     tables: dict[TablePath, dict[str, Any]] = {("services",): {"on_demand": "router"}}
     faults: list[Diagnostic] = []
-    for name, pairs in _sections(text, faults):
+    for name, pairs in _sections(text, faults).items():
         keys, found = _keys(name, pairs)
         faults += found
         if name == "*":
@@ -37,9 +38,9 @@ def from_router(text: str) -> Part:
     return Part(tables, tuple(faults))
 
 
-def _sections(text: str, faults: list[Diagnostic]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _sections(text: str, faults: list[Diagnostic]) -> dict[str, dict[str, str]]:
     """Each section's last form: a repeated one replaces the earlier one completely."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    found: dict[str, dict[str, str]] = {}
     name = ""
     for line in text.splitlines():
         bare = re.split(r"[#;]", line, maxsplit=1)[0].strip()
@@ -50,10 +51,10 @@ def _sections(text: str, faults: list[Diagnostic]) -> Iterator[tuple[str, list[t
                 faults.append(
                     fault("section-twice", f"section [{name}] stands twice: only the last counts")
                 )
-            found[name] = []
+            found[name] = {}
         elif "=" in bare and name:
             key, _, value = bare.partition("=")
-            if key.strip() in dict(found[name]):
+            if key.strip() in found[name]:
                 faults.append(
                     fault(
                         "key-twice",
@@ -61,15 +62,15 @@ def _sections(text: str, faults: list[Diagnostic]) -> Iterator[tuple[str, list[t
                         "options with several values are comma lists",
                     )
                 )
-            found[name].append((key.strip(), value.strip()))
-    return iter(found.items())
+            found[name][key.strip()] = value.strip()
+    return found
 
 
-def _keys(name: str, pairs: list[tuple[str, str]]) -> tuple[dict[str, Any], list[Diagnostic]]:
+def _keys(name: str, pairs: dict[str, str]) -> tuple[dict[str, Any], list[Diagnostic]]:
     words: list[str] = []
     keys: dict[str, Any] = {}
     faults: list[Diagnostic] = []
-    for key, value in pairs:
+    for key, value in pairs.items():
         if key in _PRESET_ONLY:
             keys[_PRESET_ONLY[key]] = value.lower() in _TRUE
             continue

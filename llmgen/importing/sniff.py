@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
-
-import yaml
+from collections.abc import Callable
+from typing import Any, Final
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.importing.litellm import from_litellm, is_litellm
@@ -21,14 +20,32 @@ from llmgen.importing.stacks import (
     is_environment,
     is_manager,
 )
+from llmgen.importing.yaml_text import Unreadable, read_yaml
+
+# Whose file a document is, and a text that is none; the first that knows it.
+_DOCUMENTS: Final[tuple[tuple[Callable[[object], bool], Callable[[Any], Part]], ...]] = (
+    (is_manager, from_manager),
+    (is_litellm, from_litellm),
+    (is_custom_models, from_custom_models),
+    (is_llama_swap, from_llama_swap),
+)
+_TEXTS: Final[tuple[tuple[Callable[[str], bool], Callable[[str], Part]], ...]] = (
+    (is_router, from_router),
+    (is_environment, from_environment),
+)
+# What reading a document raises where a value is not of the kind that its own program wants.
+_OTHER_KIND: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def from_text(name: str, text: str) -> Part:
     """Everything that a file says; InputError when it is nothing that llmgen knows."""
-    inside = [found for block in blocks(text) if (found := _whole(block)) is not None]
-    # A document may hold lines of an environment file; a file that is one holds no fences.
-    alone = None if inside else _whole(text)
-    part = alone or merged([from_prose(text), *inside])
+    try:
+        inside = [found for block in blocks(text) if (found := _whole(block)) is not None]
+        # A document may hold lines of an environment file; a file that is one holds no fences.
+        alone = None if inside else _whole(text)
+        part = alone or merged([from_prose(text), *inside])
+    except _OTHER_KIND as error:
+        raise InputError(_damaged(name, error)) from error
     if not part.tables and not part.faults:
         raise InputError(
             Diagnostic(
@@ -44,27 +61,26 @@ def from_text(name: str, text: str) -> Part:
 def _whole(text: str) -> Part | None:
     """The part when the whole text is one known file."""
     document = _document(text)
-    if is_manager(document):
-        return from_manager(document)
-    if is_litellm(document):
-        return from_litellm(document)
-    if is_custom_models(document):
-        return from_custom_models(document)
-    if is_llama_swap(document):
-        return from_llama_swap(document)
-    if is_router(text):
-        return from_router(text)
-    if is_environment(text):
-        return from_environment(text)
-    return None
+    for knows, read in _DOCUMENTS:
+        if knows(document):
+            return read(document)
+    return next((reads(text) for is_one, reads in _TEXTS if is_one(text)), None)
 
 
 def _document(text: str) -> Any:  # noqa: ANN401 - any YAML or JSON
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return read_yaml(text)
+    except Unreadable:
         return None
+
+
+def _damaged(name: str, error: Exception) -> Diagnostic:
+    return Diagnostic(
+        "import.damaged",
+        f"`{name}` has a value that its own program could not use: {error}",
+        hint="try the file with the program that it is for",
+    )

@@ -12,7 +12,8 @@ from llmgen.errors import Diagnostic
 from llmgen.importing.command_line import ALL_LAYERS_FROM, keys_of
 from llmgen.importing.model import Part, TablePath, fault, lost
 
-_LINE = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*?)(?:\s+#.*)?$")
+_LINE = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)$")
+_COMMENT = re.compile(r"\s#")
 # Environment names of the stacks: table, key, and what the text becomes.
 _ENVIRONMENT: dict[str, tuple[TablePath, str]] = {
     "LLAMA_SWAP_PORT": (("services", "llama_swap"), "port"),
@@ -110,7 +111,7 @@ def from_environment(text: str) -> Part:
         match = _LINE.match(line)
         if match is None:
             continue
-        name, value = match[1], match[2].strip().strip("\"'")
+        name, value = match[1], _COMMENT.split(match[2], maxsplit=1)[0].strip().strip("\"'")
         if name in _ENVIRONMENT:
             path, key = _ENVIRONMENT[name]
             tables.setdefault(path, {})[key] = _value(key, value)

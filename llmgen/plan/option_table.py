@@ -289,6 +289,7 @@ _KEPT: Final = (
     _kept("--models-preset"),
     _kept("--models-max"),
     _kept("--models-autoload", "--no-models-autoload", switch=True),
+    _kept("--hf-token", "-hft"),
     _kept("--ssl-key-file"),
     _kept("--ssl-cert-file"),
     _kept("--api-prefix"),
