@@ -128,7 +128,7 @@ def _read(path: Path) -> Generation:
             for name, value in document["files"].items()
         }
         reason = str(document["reason"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unusable(path, str(error)) from error
     _refuse_strays(path, listed)
     return Generation(int(path.stem), listed, reason, int(path.stat().st_mtime))

@@ -26,7 +26,7 @@ def read_ledger(path: Path) -> dict[PurePosixPath, Owned]:
         raise _unusable(path, str(error)) from error
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unusable(path, f"it is not JSON ({error})") from error
     return _files(path, document)
 

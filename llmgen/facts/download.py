@@ -92,9 +92,9 @@ def _append(download: Download, hub: Hub, start: int, progress: Progress) -> Dia
         try:
             with hub.stream(download.at, start, size) as pieces:
                 for piece in pieces:
-                    _write(file, piece[: size - start], download.part)
+                    _write(file, piece, download.part)
                     start += len(piece)
-                    progress(min(start, size), size)
+                    progress(start, size)
         except InputError as error:
             found = error.diagnostics[0]
             if found.code not in _TRANSIENT:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS: Final = 30.0
 PARTIAL: Final = 206
+_COMMIT: Final = re.compile(r"[0-9a-f]{40,64}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Repository(Struct, frozen=True):
@@ -43,11 +46,10 @@ class Hub(Struct, frozen=True):
             found = self._api().model_info(
                 repo, revision=revision, files_metadata=True, timeout=TIMEOUT_SECONDS
             )
-        files = (
-            HubFile(item.rfilename, item.size or 0, item.lfs.sha256 if item.lfs else "")
-            for item in found.siblings or ()
-        )
-        return Repository(repo, found.sha or "", tuple(files))
+            files = tuple(_file(item) for item in found.siblings or ())
+            if not _COMMIT.fullmatch(found.sha or ""):
+                raise ValueError(found.sha)
+        return Repository(repo, str(found.sha), files)
 
     def facts(self, repository: Repository, ref: HubRef) -> GgufFacts:
         """The facts of the model that ``ref`` means, from the first bytes of its files."""
@@ -87,7 +89,7 @@ class Hub(Struct, frozen=True):
                     f"the Hub does not send parts of `{repo}/{path}`",
                     "check HF_ENDPOINT: a mirror has to answer range requests",
                 )
-            yield answer.iter_raw()
+            yield _at_most(answer.iter_raw(), end - start)
 
     def _api(self) -> HfApi:
         from huggingface_hub import HfApi
@@ -148,3 +150,26 @@ def _explained(repo: str, what: str) -> Iterator[None]:
         raise
     except kinds as error:
         raise hub_error(error, repo, what) from None
+    # What the client raises for an answer that is not the Hub's: a login page, another server.
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise refused(
+            "hub-answer",
+            f"what answers for `{repo}` does not speak as the Hub does",
+            "check the network: a login page may answer instead (and HF_ENDPOINT, HTTPS_PROXY)",
+        ) from None
+
+
+def _file(item: Any) -> HubFile:  # noqa: ANN401 - huggingface_hub's own type promises too much
+    size, digest = item.size or 0, item.lfs.sha256 if item.lfs else ""
+    if type(size) is not int or size < 0 or (digest and not _SHA256.fullmatch(digest)):
+        raise ValueError(item.rfilename)
+    return HubFile(item.rfilename, size, digest)
+
+
+def _at_most(pieces: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """The first ``count`` bytes; a server that sends more is not listened to any longer."""
+    for piece in pieces:
+        yield piece[:count]
+        count -= len(piece)
+        if count <= 0:
+            return

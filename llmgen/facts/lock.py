@@ -52,7 +52,9 @@ def write_lock(path: Path, lock: Lock) -> bool:
             return False
     temporary = path.with_name(f".{path.name}.new")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        # Exclusively: a link that somebody else put there is not followed.
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -111,11 +111,15 @@ def _entry_of(ref: ModelRef, value: object) -> Entry:
     )
     if not facts.files:
         raise _Wrong("is empty", "files")
+    revision = _hex(entry.get("revision", ""), _COMMIT, "revision")
     if ref.startswith("hf:"):
         _below(ref, facts)
+    elif revision:
+        # `pull` downloads what has one, to the files that the entry names.
+        raise _Wrong("stands at a model that is not of the Hub", "revision")
     return Entry(
         facts,
-        _hex(entry.get("revision", ""), _COMMIT, "revision"),
+        revision,
         _each(_mapping(entry.get("measured", {}), "measured"), _devices, "measured"),
     )
 

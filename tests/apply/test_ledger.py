@@ -70,7 +70,9 @@ def test_entries_that_say_nothing_are_refused(tmp_path, value):
     assert caught.value.diagnostics[0].code == "apply.bad-ledger"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": "1"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": "1"}', "[" * 100_000]
+)
 def test_text_that_is_no_ledger_is_refused(tmp_path, text):
     path = tmp_path / "ledger.json"
     path.write_text(text)

@@ -73,6 +73,13 @@ class FakeHub:
     ranges: bool = True
     # Break the connection after this many bytes of each download.
     break_after: int = 0
+    # Send this many bytes more than were asked for, without saying how many come.
+    too_much: int = 0
+    # Answer questions about repositories with this page.
+    page: bytes = b""
+    # Where files are kept, when that is another server; and which of our requests had a token.
+    storage: str = ""
+    authorized: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -103,6 +110,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append(path)
+        if "Authorization" in self.headers:
+            self.hub.authorized.append(path)
+        if self.hub.page:
+            return self._send(200, self.hub.page, {"Content-Type": "text/html"})
         if self.hub.status:
             return self._fail(self.hub.status)
         if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path):
@@ -171,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path not in files:
             self._fail(404, "EntryNotFound")
         else:
-            where = f"{self.hub.url}/storage/{name}/{commit}/{path}"
+            where = f"{self.hub.storage or self.hub.url}/storage/{name}/{commit}/{path}"
             headers = {
                 "X-Repo-Commit": commit,
                 "X-Linked-Size": str(files[path].size),
@@ -190,9 +201,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{file.size}")
         else:
             self.send_response(200)
-        self.send_header("Content-Length", str(end - start))
+        if self.hub.too_much:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(end - start))
         self.end_headers()
-        self._body(file, start, end)
+        self._body(file, start, end + self.hub.too_much)
 
     def _body(self, file, start, end):
         stop = min(end, start + self.hub.break_after) if self.hub.break_after else end

@@ -1,5 +1,5 @@
 import pytest
-from fake_hub import FakeFile, FakeRepo
+from fake_hub import FakeFile, FakeRepo, serve
 from gguf_writer import Tensor, Typed, gguf, llama
 from huggingface_hub.utils import close_session
 
@@ -211,3 +211,40 @@ def test_repository_without_a_shard_is_refused():
 )
 def test_name_that_is_no_repository_is_refused(ref):
     assert refusal(hub_ref, ref).code == "facts.hub-name"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<html>log in to this network</html>",
+        b"[]",
+        b'{"id": "org/repo", "sha": "../../x", "siblings": []}',
+        b'{"id": "org/repo", "sha": "%s", "siblings": [{"rfilename": "m.gguf", "size": -1}]}'
+        % (b"a1" * 20),
+        b'{"id": "org/repo", "sha": "%s", "siblings": [{"rfilename": "m.gguf", "size": 1, "lfs":'
+        b' {"sha256": "../../x", "size": 1, "pointerSize": 1}}]}' % (b"a1" * 20),
+    ],
+)
+def test_answer_of_something_else_is_one_message(hub, page):
+    hub.page = page
+    assert refusal(Hub(hub.url).repository, "org/repo").code == "facts.hub-answer"
+
+
+def test_token_does_not_follow_to_another_server(hub, monkeypatch):
+    monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "0")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.repos["org/repo"] = FakeRepo({"m-Q8_0.gguf": small()}, token="hf_secret")
+    with serve() as elsewhere:
+        elsewhere.repos = hub.repos
+        hub.storage = elsewhere.url
+        facts(hub, "hf:org/repo:Q8_0")
+        assert hub.authorized
+        assert elsewhere.requests
+        assert not elsewhere.authorized
+
+
+def test_more_than_was_asked_for_is_not_read(hub):
+    hub.repos["org/repo"] = FakeRepo({"m-Q8_0.gguf": small()})
+    hub.too_much = 2**32
+    facts(hub, "hf:org/repo:Q8_0")
+    assert hub.bytes_served < 2**28

@@ -201,3 +201,20 @@ def test_lock_that_is_no_text_is_refused(tmp_path):
         read_lock(path)
     assert caught.value.diagnostics[0].code == "lock.syntax"
     assert caught.value.diagnostics[0].hint
+
+
+def test_files_of_this_machine_have_no_commit_to_download_them_by():
+    # `pull` would write `org/name/../../x` where the entry says.
+    changed = document()
+    entry = changed["models"].pop("file:a.gguf") | {"revision": "cd" * 20}
+    changed["models"]["file:org/name"] = entry | {"files": [["org/name/../../x", 1]]}
+    assert "`models.file:org/name.revision`" in refusal(json.dumps(changed)).message
+
+
+def test_lock_is_not_written_through_a_link(tmp_path):
+    other = tmp_path / "other"
+    other.write_text("mine")
+    (tmp_path / ".llm.lock.new").symlink_to(other)
+    assert write_lock(tmp_path / "llm.lock", example())
+    assert other.read_text() == "mine"
+    assert not (tmp_path / "llm.lock").is_symlink()

@@ -102,6 +102,13 @@ def test_interrupted_pull_is_resumed_by_the_next(sources, entries, hub):
     assert hub.bytes_served - before < size // 2 + 4096
 
 
+def test_a_server_that_sends_too_much_does_not_fill_the_disk(sources, entries, hub):
+    hub.too_much = 2**32
+    run(entries, sources)
+    assert (sources.models / NAME).stat().st_size == entries[HUB].facts.size_bytes
+    assert hub.bytes_served < 2**28
+
+
 def test_other_content_than_locked_is_refused_and_kept(sources, entries, hub):
     files = hub.repos["org/repo"].files
     files["m-Q8_0.gguf"].head = files["m-Q8_0.gguf"].head[:-1] + b"!"
