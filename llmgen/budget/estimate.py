@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from llmgen.budget.adapters import adapter_memory
 from llmgen.budget.additions import addition_parts, with_additions
 from llmgen.budget.architectures import is_judged
+from llmgen.budget.arrivals import refuse_unknown, unknown_warning
 from llmgen.budget.borrowed import fetched_caches
 from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, build_warning
 from llmgen.budget.cache import CacheSettings, Share, context_shares
@@ -146,6 +147,7 @@ def context(
     nextn: bool = False,
 ) -> Context:
     """Size one model's context; ``nextn`` loads its MTP blocks, ``mtp`` runs them."""
+    refuse_unknown(facts.architecture, build)
     model = hyperparameters(facts, build)
     flash = flash_attention(model, settings)
     check_cache_types(model, settings.cache_type_k, settings.cache_type_v, flash=flash)
@@ -265,8 +267,7 @@ def _warnings(model: Hyperparameters, build: int) -> Iterator[str]:
         yield f"`{model.name}` is unknown: its memory is that of plain attention"
     elif not is_judged(model.name):
         yield f"`{model.name}` was not held against the program: its rules are read in the source"
-    if warning := build_warning(build):
-        yield warning
+    yield from filter(None, (build_warning(build), unknown_warning(model.name, build)))
 
 
 def _parts(
