@@ -14,13 +14,19 @@ from llmgen.cli.pipeline import read
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Stop what `up` started; at the next boot it starts again.
 
-    Only units that llmgen installed are stopped, never programs by their name.
+    Only units that llmgen installed are stopped, never programs by their name. What a killed
+    `up --foreground` of this user left goes too.
     """
-    from llmgen.operate.installed import chosen, stop
+    from llmgen.operate.installed import chosen, is_installed, stop
+    from llmgen.operate.leftover import clear
     from llmgen.operate.site import site
 
     here = site(read(session).config)
+    cleared = clear()
+    if cleared and not names and not is_installed(here):
+        return Outcome({"stopped": []}, diagnostics=cleared)
     units = chosen(here, names)
     stop(here, units)
     stopped = [unit.name for unit in units]
-    return Outcome({"stopped": stopped}, said=f"stopped: {', '.join(stopped)}")
+    said = f"stopped: {', '.join(stopped)}"
+    return Outcome({"stopped": stopped}, said=said, diagnostics=cleared)

@@ -1,17 +1,21 @@
-"""What install, rollback and uninstall share: showing a prepared change, and carrying it out."""
+"""What install, rollback and uninstall share: options, showing a prepared change, doing it."""
 
 from __future__ import annotations
 
+import functools
 import shlex
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import click
 from msgspec import Struct
 
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.writing import counts, rows
+from llmgen.cli.writing import counts, rows, ways_out
 
 if TYPE_CHECKING:
+    from llmgen.apply.changes import Ways
     from llmgen.artifacts import Artifact
     from llmgen.cli.boundary import Session
     from llmgen.cli.pipeline import Read
@@ -22,12 +26,50 @@ if TYPE_CHECKING:
     from llmgen.plan.model import Plan
 
 
-class Manner(Struct, frozen=True):
-    """How a prepared change is carried out."""
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
-    reason: str
+
+class Manner(Struct, frozen=True):
+    """How a prepared change is carried out: below which root, which conflicts are settled how."""
+
+    ways: Ways
+    root: str | None = None
     dry_run: bool = False
     restart: bool = True
+
+
+def manner(function: Decorated) -> Decorated:
+    """The options of everything that changes an installation, given to it as one ``Manner``."""
+
+    @functools.wraps(function)
+    def call(
+        session: Session,
+        *,
+        root: str | None,
+        dry_run: bool,
+        no_restart: bool,
+        overwrite: tuple[str, ...],
+        adopt: bool,
+        backup: bool,
+        **options: Any,  # noqa: ANN401 - the command's own
+    ) -> Outcome:
+        from llmgen.apply.changes import Ways
+
+        ways = Ways(adopt=adopt, overwrite=frozenset(map(below, overwrite)), backup=backup)
+        chosen = Manner(ways, root, dry_run, not no_restart)
+        outcome: Outcome = function(session, manner=chosen, **options)
+        return outcome
+
+    called = ways_out(call)
+    for option in (
+        click.option(
+            "--root", metavar="DIR", help="Work below DIR instead of /; start and stop nothing."
+        ),
+        click.option("--no-restart", is_flag=True, help="Files only; print what is left to run."),
+        click.option("--dry-run", is_flag=True, help="Say what would happen; change nothing."),
+    ):
+        called = option(called)
+    return cast("Decorated", called)
 
 
 def below(name: str) -> PurePosixPath:
@@ -47,7 +89,9 @@ def wanted_tree(found: Read, placed: Plan, session: Session) -> list[Artifact]:
     return [*rendered, *kept(found.sources, lock, placed.library.layout)]
 
 
-def carry_out(found: Read, here: Site, prepared: Installation, manner: Manner) -> Outcome:
+def carry_out(
+    found: Read, here: Site, prepared: Installation, manner: Manner, reason: str
+) -> Outcome:
     """Show a prepared change, or do it."""
     from llmgen.apply.write import refuse_conflicts
     from llmgen.operate.engine import drain
@@ -67,7 +111,7 @@ def carry_out(found: Read, here: Site, prepared: Installation, manner: Manner) -
     number = perform(
         here,
         prepared,
-        reason=manner.reason,
+        reason=reason,
         drain=lambda: drain(found.config),
         restart=manner.restart,
     )

@@ -35,7 +35,8 @@ def cli(
     """Start what `install` put in place; what runs already is let be.
 
     With --foreground the stack runs in this terminal until ^C, from files of its own that go with
-    it: nothing has to be installed.
+    it: nothing has to be installed. What a killed run left is removed by the next one, by `down`
+    and by `uninstall`; on Linux its programs end with it, on macOS they stay until then.
     """
     from llmgen.operate.installed import chosen, start
     from llmgen.operate.site import site
@@ -74,20 +75,21 @@ def _foreground(
 def _run(session: Session, found: Read, names: tuple[str, ...], *, installed: bool) -> None:
     from msgspec.structs import replace
 
+    from llmgen.cli.frames import frames
     from llmgen.operate.foreground import supervise
+    from llmgen.operate.leftover import clear
     from llmgen.operate.temporary import folder, moved, put
     from llmgen.targets.services import services
 
-    if installed:
-        chosen = _only(services(plan(found)), names)
-        supervise(chosen, _printer(chosen))
-        return
+    # Before anything starts: servers of a run that was killed may still hold the ports.
+    click.echo(frames(clear(), short=session.short), err=True, nl=False)
     with folder() as root:
-        own = replace(found, config=moved(found.config, root))
+        own = found if installed else replace(found, config=moved(found.config, root))
         placed = plan(own)
-        put(tree(own, placed, session), root)
+        if not installed:
+            put(tree(own, placed, session), root)
         chosen = _only(services(placed), names)
-        supervise(chosen, _printer(chosen))
+        supervise(chosen, _printer(chosen), root)
 
 
 def _only(known: Sequence[Service], names: Sequence[str]) -> list[Service]:

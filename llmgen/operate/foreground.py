@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,13 +17,14 @@ from types import FrameType
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.server import secret
+from llmgen.operate.tied import tied
 from llmgen.targets.services import Service
 
 POLL_SECONDS = 0.1
 # A program that ends is started again after a pause, but not for ever.
 PAUSE_SECONDS, LONGEST_PAUSE, TRIES, STEADY_SECONDS = 1.0, 30.0, 5, 60.0
-# Tells `status` which service a process is.
-MARK = "LLMGEN_FOREGROUND"
+# Tells `status` which service a process is, and a later run whose it was.
+MARK, RUN = "LLMGEN_FOREGROUND", "LLMGEN_FOREGROUND_FOLDER"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -47,11 +49,15 @@ class Child:
 Say = Callable[[str, str], None]
 
 
-def supervise(services: Sequence[Service], say: Say) -> None:
-    """Run the programs until a signal asks for the end, or one of them will not stay up."""
-    environments = [_environment(item) for item in services]
+def supervise(services: Sequence[Service], say: Say, folder: Path) -> None:
+    """Run the programs until a signal asks for the end, or one of them will not stay up.
+
+    It returns as well when nobody takes what they say any longer. ``folder`` marks the run.
+    """
+    environments = [{**_environment(item), RUN: str(folder)} for item in services]
     children = [Child(item) for item in services]
     with _asked_to_end() as asked:
+        say = _until_closed(say, asked)
         try:
             for child, environment in zip(children, environments, strict=True):
                 _start(child, environment, say)
@@ -69,9 +75,11 @@ def _start(child: Child, environment: Mapping[str, str], say: Say) -> None:
     for words in service.before:
         _prepare(service, words, full)
     full |= _made(service)
+    if shutil.which(service.argv[0], path=full.get("PATH")) is None:
+        raise InputError(_not_started(service, "it is not there, or this user may not run it"))
     try:
         child.process = subprocess.Popen(  # noqa: S603 - words, never a shell line
-            list(service.argv),
+            tied(service.argv),
             env=full,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -80,7 +88,7 @@ def _start(child: Child, environment: Mapping[str, str], say: Say) -> None:
             start_new_session=True,
         )
     except OSError as error:
-        raise InputError(_not_started(service, error)) from error
+        raise InputError(_not_started(service, str(error.strerror))) from error
     child.started = time.monotonic()
     child.reader = threading.Thread(
         target=_pass_on, args=(child.process, service, say), daemon=True
@@ -157,6 +165,20 @@ def _asked_to_end() -> Iterator[list[int]]:
             signal.signal(number, old)
 
 
+def _until_closed(say: Say, asked: list[int]) -> Say:
+    """The same until nobody reads it (`| head`): then the end is asked for, and nothing is said."""
+
+    def tell(name: str, line: str) -> None:
+        if signal.SIGPIPE in asked:
+            return
+        try:
+            say(name, line)
+        except (OSError, ValueError):
+            asked.append(signal.SIGPIPE)
+
+    return tell
+
+
 def _pass_on(process: subprocess.Popen[bytes], service: Service, say: Say) -> None:
     if process.stdout is None:
         return
@@ -177,6 +199,7 @@ def _prepare(service: Service, words: Sequence[str], environment: Mapping[str, s
                 f"`{service.name}` cannot start: `{' '.join(words)}` failed "
                 f"with exit code {done.returncode}",
                 notes=tuple(said[-5:]),
+                hint="put right what it says; the same command can be tried alone",
             )
         )
 
@@ -224,9 +247,9 @@ def _code(code: int | None) -> str:
     return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
-def _not_started(service: Service, error: OSError) -> Diagnostic:
+def _not_started(service: Service, why: str) -> Diagnostic:
     return Diagnostic(
         "operate.not-started",
-        f"`{service.argv[0]}` cannot be started for `{service.name}`: {error.strerror}",
+        f"`{service.argv[0]}` cannot be started for `{service.name}`: {why}",
         hint="install it, or say where it is in [paths]",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,12 +15,63 @@ from llmgen.artifacts import Artifact
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, InputError
 
+PREFIX = "llmgen-up-"
+
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A private folder for configuration, state and secrets, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="llmgen-up-") as name:
-        yield Path(name)
+    """A private folder for configuration, state and secrets, removed at the end.
+
+    It is locked while its owner lives. The kernel drops the lock with the owner, whatever ends
+    it, so an unlocked folder is one of a dead run, and no process id can be mistaken for another.
+    """
+    path, held = _made()
+    try:
+        yield path
+    finally:
+        # What cannot be removed now is found by the next run.
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(held)
+
+
+def dead() -> Iterator[Path]:
+    """The folders of this user's runs that were killed; each is held while the caller has it."""
+    for path in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")):
+        held = _hold(path)
+        if held is not None:
+            try:
+                yield path
+            finally:
+                os.close(held)
+
+
+def _made() -> tuple[Path, int]:
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        held = _hold(path)
+        if held is None:
+            # Another run took it for a dead one before it was locked, and removes it.
+            continue
+        if path.exists():
+            return path, held
+        os.close(held)
+
+
+def _hold(path: Path) -> int | None:
+    """A descriptor that locks the folder; None when it is not ours, no folder, or in use."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return None
+    try:
+        if os.fstat(descriptor).st_uid == os.getuid():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None
 
 
 def moved(config: Config, root: Path) -> Config:
@@ -51,7 +103,11 @@ def only_one(configs: Sequence[str]) -> Iterator[bool]:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise InputError(
-            Diagnostic("apply.cannot-write", f"`{path}` cannot be written: {error.strerror}")
+            Diagnostic(
+                "apply.cannot-write",
+                f"`{path}` cannot be written: {error.strerror}",
+                hint="$TMPDIR names another folder for what is temporary",
+            )
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
