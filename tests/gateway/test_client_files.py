@@ -1,8 +1,6 @@
 """Client files: one address, every listed name, the context that one request really has.
 
-Continue's file was also read by the parser of @continuedev/config-yaml 1.42 (npm), and aider's keys
-are options in aider 0.86.2's args.py. `test_client_readers.py` lets opencode and Open WebUI read
-theirs.
+`test_client_readers.py` lets the clients read theirs.
 """
 
 import json

