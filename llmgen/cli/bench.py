@@ -78,7 +78,9 @@ def _llama_bench(chosen: list[Placement], what: Recipe, program: str) -> Iterato
     for item in chosen:
         words = llama_bench(item, what, program)
         try:
-            done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
+            done = subprocess.run(  # noqa: S603
+                words, capture_output=True, text=True, errors="replace", check=False
+            )
         except OSError as error:
             raise InputError(
                 Diagnostic(

@@ -116,7 +116,13 @@ def _run(arguments: tuple[str, ...], name: str) -> str:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("LLAMA_ARG_")}
     try:
         done = subprocess.run(  # noqa: S603 - a program that the user named, words without a shell
-            arguments, capture_output=True, text=True, env=clean, timeout=_SECONDS, check=False
+            arguments,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=clean,
+            timeout=_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from llmgen.config.model import Config
 from llmgen.config.requires import refuse_other_versions
 from llmgen.config.source import Source
 from llmgen.config.spans import Located
+from llmgen.config.tables.base import PLACEHOLDER
 from llmgen.errors import ConfigError, Diagnostic, KeyPath, LlmgenError, Location
 
 
@@ -25,7 +26,10 @@ def load(sources: Sequence[Source]) -> Config:
     try:
         refuse_other_versions(document)
         _refuse_other_editions(document)
-        return Config.model_validate_json(json.dumps(document))
+        text = json.dumps(document)
+        if PLACEHOLDER in text:
+            _refuse_placeholders(document)
+        return Config.model_validate_json(text)
     except ValidationError as error:
         from llmgen.config.mistakes import diagnostics  # noqa: PLC0415 - only for mistakes
 
@@ -47,6 +51,38 @@ def _refuse_other_editions(document: dict[str, Any]) -> None:
                 hint=f"`edition = {max(EDITIONS)}`, or a newer llmgen",
             )
         )
+
+
+def _refuse_placeholders(document: dict[str, Any]) -> None:
+    """`llmgen keys` would fill these texts with secrets, wherever they go."""
+    found = dict.fromkeys(_marked(document))
+    raise ConfigError(
+        [
+            Diagnostic(
+                "config.placeholder",
+                f"`{PLACEHOLDER}` is llmgen's own mark for a secret in generated files",
+                key,
+                hint="write it in another way",
+            )
+            for key in found
+        ]
+    )
+
+
+def _marked(value: object, key: KeyPath = ()) -> Iterator[KeyPath]:
+    """Where the mark stands; a name that has it counts for its table."""
+    match value:
+        case dict():
+            for name, item in value.items():
+                yield from _marked(name, key)
+                yield from _marked(item, (*key, name))
+        case list():
+            for index, item in enumerate(value):
+                yield from _marked(item, (*key, index))
+        case str() if PLACEHOLDER in value:
+            yield key
+        case _:
+            return
 
 
 def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

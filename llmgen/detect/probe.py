@@ -104,7 +104,12 @@ def _output(program: str, *words: str) -> str:
         return ""
     try:
         done = subprocess.run(  # noqa: S603 - an argument list of our own
-            (program, *words), capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+            (program, *words),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

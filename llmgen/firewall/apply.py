@@ -43,7 +43,12 @@ def _run(words: Sequence[str], text: str = "") -> str:
             )
         )
     done = subprocess.run(  # noqa: S603 - words, no shell
-        [program, *words[1:]], input=text, capture_output=True, text=True, check=False
+        [program, *words[1:]],
+        input=text,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     if done.returncode:
         raise InputError(

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from llmgen.apply.files import make_folder
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, InputError
 from llmgen.gateway.secrets import check_values, fill, read_manifest
@@ -92,8 +93,8 @@ def _hint(secret: Secret) -> str:
 
 def _write(folder: Path, filled: Mapping[str, bytes]) -> tuple[Path, ...]:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        make_folder(folder, 0o700)
+        _keep_private(folder)
         changed = [name for name, content in filled.items() if not _same(folder / name, content)]
         written = tuple(_replace(folder / name, filled[name]) for name in changed)
         # What an earlier llm.toml needed holds keys that may have been revoked.
@@ -105,6 +106,23 @@ def _write(folder: Path, filled: Mapping[str, bytes]) -> tuple[Path, ...]:
             Diagnostic("keys.unwritable", f"`{folder}` cannot be written: {error.strerror}")
         ) from error
     return written
+
+
+def _keep_private(folder: Path) -> None:
+    """Nobody else may look into the folder; InputError when it is another user's, or a link."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            raise InputError(
+                Diagnostic(
+                    "keys.not-private",
+                    f"`{folder}` belongs to another user, who could read the keys in it",
+                    hint="remove it, or set `runtime` in [paths] to another folder",
+                )
+            )
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
 
 
 def _same(path: Path, content: bytes) -> bool:

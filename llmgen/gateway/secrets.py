@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from llmgen.config.tables.base import Secret
+from llmgen.config.tables.base import PLACEHOLDER, Secret
 from llmgen.errors import Diagnostic, InputError
 from llmgen.layout import Layout, expand
 from llmgen.plan.model import Plan
@@ -19,7 +19,7 @@ Syntax = Literal["yaml", "env"]
 # The manifest of a service, beside the files that it fills.
 MANIFEST: Final = "keys.json"
 
-_PLACEHOLDER = re.compile(r"@llmgen:([A-Za-z0-9._:/-]+)@")
+_PLACEHOLDER = re.compile(rf"{PLACEHOLDER}([A-Za-z0-9._:/-]+)@")
 # What a header value and a quoted string of every syntax can carry unchanged.
 _VALUE = re.compile(r"[\x21-\x7e]+")
 
@@ -68,13 +68,13 @@ def read_manifest(content: bytes) -> Manifest:
 
 def placeholder(name: str) -> str:
     """What stands for a secret in a generated file, between double quotes."""
-    return f"@llmgen:{name}@"
+    return f"{PLACEHOLDER}{name}@"
 
 
 def fill(text: str, values: Mapping[str, str], syntax: Syntax) -> str:
     """Replace every placeholder by its value, escaped for double quotes of ``syntax``."""
     escaped = {name: _escape(value, syntax) for name, value in values.items()}
-    return _PLACEHOLDER.sub(lambda found: escaped[found[1]], text)
+    return _PLACEHOLDER.sub(lambda found: escaped.get(found[1], found[0]), text)
 
 
 def _escape(value: str, syntax: Syntax) -> str:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from llmgen.apply.files import make_folder
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError
 from llmgen.layout import Layout
@@ -84,11 +85,25 @@ def keep_up(place: Layout, configs: Sequence[Path]) -> None:
     """Write the block that starts the stack at boot and again when it is gone."""
     named = [word for path in configs for word in ("-c", str(path))]
     words = [str(place.llmgen), *named, "up", "--foreground", "--if-down"]
+    _refuse_line_ends(words)
     text = read_crontab()
     wanted = with_block(text, words, place.state / "cron.log")
-    Path(place.state).mkdir(parents=True, exist_ok=True)
+    make_folder(Path(place.state))
     if wanted != text:
         write_crontab(wanted)
+
+
+def _refuse_line_ends(words: Sequence[str]) -> None:
+    """InputError for a path with a line end: what follows it would be a line of the crontab."""
+    found = next((word for word in words if len(word.splitlines()) > 1), None)
+    if found is not None:
+        raise InputError(
+            Diagnostic(
+                "operate.line-end",
+                f"`{found}` has a line end in its name, which a crontab cannot hold",
+                hint="rename it",
+            )
+        )
 
 
 def let_go() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,8 @@ POLL_SECONDS = 0.1
 PAUSE_SECONDS, LONGEST_PAUSE, TRIES, STEADY_SECONDS = 1.0, 30.0, 5, 60.0
 # Tells `status` which service a process is, and a later run whose it was.
 MARK, RUN = "LLMGEN_FOREGROUND", "LLMGEN_FOREGROUND_FOLDER"
+# What stands between double quotes in an environment file (gateway.secrets writes it).
+_ESCAPED = re.compile(r'\\(["\\$`])')
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -189,7 +192,12 @@ def _pass_on(process: subprocess.Popen[bytes], service: Service, say: Say) -> No
 
 def _prepare(service: Service, words: Sequence[str], environment: Mapping[str, str]) -> None:
     done = subprocess.run(  # noqa: S603 - words, never a shell line
-        _own(words), env=dict(environment), capture_output=True, text=True, check=False
+        _own(words),
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     if done.returncode != 0:
         said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
@@ -240,7 +248,7 @@ def _made(service: Service) -> dict[str, str]:
         return {}
     lines = Path(service.made_file).read_text(encoding="utf-8").splitlines()
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return {name.strip(): value.strip().strip("\"'") for name, value in pairs}
+    return {name: _ESCAPED.sub(r"\1", value[1:-1]) for name, value in pairs}
 
 
 def _code(code: int | None) -> str:

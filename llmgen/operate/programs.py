@@ -40,6 +40,7 @@ def run(
             stdin=subprocess.DEVNULL if text is None else None,
             capture_output=True,
             text=True,
+            errors="replace",
             env=environment,
             timeout=seconds,
             check=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -101,6 +102,10 @@ def only_one(configs: Sequence[str]) -> Iterator[bool]:
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o600)
+        if os.fstat(descriptor).st_uid != os.getuid():
+            # Whoever made it could say for ever that the stack is up.
+            os.close(descriptor)
+            raise PermissionError(errno.EPERM, "it belongs to another user")
     except OSError as error:
         raise InputError(
             Diagnostic(

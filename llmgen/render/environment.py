@@ -71,9 +71,12 @@ def _compiled() -> FileSystemBytecodeCache | None:
     folder = user_cache_path("llmgen") / "templates"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
     except OSError:
         return None
-    if not os.access(folder, os.W_OK | os.X_OK):
+    # Compiled templates are code: whoever can write there runs it as this user (`sudo` may keep
+    # another one's home).
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022 or not os.access(folder, os.W_OK):
         return None
     return FileSystemBytecodeCache(str(folder))
 

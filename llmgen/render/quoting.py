@@ -98,6 +98,16 @@ def systemd(value: object) -> str:
     return '"' + re.sub(r'([\\"])', r"\\\1", text) + '"'
 
 
+def systemd_path(value: object) -> str:
+    """Write a path for ``EnvironmentFile=``, where quotes would belong to it and stars would match.
+
+    Specifiers are off; a ``-`` may stand in front.
+    """
+    text = str(value)
+    _one_line(text, "a unit file")
+    return re.sub(r"([*?\[\\])", r"\\\1", text.replace("%", "%%"))
+
+
 def systemd_argv(argv: Iterable[str]) -> str:
     """Join words for ``ExecStart=``: as ``systemd``, and no variable is expanded."""
     return " ".join(systemd(item.replace("$", "$$")) for item in argv)
@@ -180,6 +190,7 @@ FILTERS = {
     "shell": shell,
     "systemd": systemd,
     "systemd_argv": systemd_argv,
+    "systemd_path": systemd_path,
     "systemd_text": systemd_text,
     "words": words,
     "yaml": yaml,

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from llmgen.config.tables.hardware import Backend
 from llmgen.layout import RUNTIME, STATE, Layout
+from llmgen.render.quoting import systemd
 from llmgen.targets.services import Service
 
 Line: TypeAlias = tuple[str, str]
@@ -78,7 +79,7 @@ def _writable(service: Service, layout: Layout) -> Iterator[Line]:
     if str(layout.state) == STATE[0]:
         yield "StateDirectory", "llmgen"
     else:
-        yield "ReadWritePaths", f"-{layout.state}"
+        yield "ReadWritePaths", systemd(f"-{layout.state}")
     if not service.before:
         return
     if str(layout.runtime) == RUNTIME[0]:
@@ -87,4 +88,4 @@ def _writable(service: Service, layout: Layout) -> Iterator[Line]:
         # Another service may still need its keys there.
         yield "RuntimeDirectoryPreserve", "yes"
     else:
-        yield "ReadWritePaths", f"-{layout.runtime}"
+        yield "ReadWritePaths", systemd(f"-{layout.runtime}")

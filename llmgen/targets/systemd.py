@@ -9,7 +9,7 @@ from typing import Final
 from llmgen.artifacts import Artifact
 from llmgen.library import Library
 from llmgen.plan.model import Plan
-from llmgen.render.quoting import systemd, systemd_argv, systemd_text
+from llmgen.render.quoting import systemd, systemd_argv, systemd_path, systemd_text
 from llmgen.targets.base import Render
 from llmgen.targets.hardening import system_lines, user_lines
 from llmgen.targets.launch import credential, launch
@@ -102,13 +102,13 @@ def _account(service: Service, library: Library) -> Iterator[tuple[str, str]]:
 
 def _environment(service: Service, library: Library) -> Iterator[tuple[str, str]]:
     if service.environment_file is not None:
-        yield "EnvironmentFile", systemd(service.environment_file)
+        yield "EnvironmentFile", systemd_path(service.environment_file)
     else:
         yield from (
             ("Environment", systemd(f"{name}={value}")) for name, value in service.environment
         )
     if service.made_file is not None:
-        yield "EnvironmentFile", systemd(f"-{service.made_file}")
+        yield "EnvironmentFile", systemd_path(f"-{service.made_file}")
     yield from _secrets(service, library)
 
 
@@ -118,7 +118,7 @@ def _secrets(service: Service, library: Library) -> Iterator[tuple[str, str]]:
     variables = dict.fromkeys(secret.env for _, secret in pairs if secret.env)
     if variables:
         # Where a machine's keeper of secrets puts them; a user's manager passes its own on.
-        yield "EnvironmentFile", systemd(f"-{layout.config / 'secrets.env'}")
+        yield "EnvironmentFile", systemd_path(f"-{layout.config / 'secrets.env'}")
         if scope == "system":
             yield "PassEnvironment", " ".join(variables)
     loaded = (credential(name, secret, layout, scope=scope) for name, secret in pairs)

@@ -71,3 +71,19 @@ def test_older_llmgen_says_so_before_it_judges_keys():
 def test_secret_is_exactly_one_reference():
     text = START + '[services]\napi_key = { env = "A", file = "b" }\n'
     assert only(text).code == "config.bad-value"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('[models.a]\nmodel = "a.gguf"\ntitle = "\\u0040llmgen:client.me@"', ("models", "a", "title")),
+        ('[models.a]\nmodel = "a"\nextra_args = ["-x", "@llmgen:x@"]', ("models", "a", "extra_args", 1)),
+        ('[models."@llmgen:x@"]\nmodel = "a"', ("models",)),
+    ],
+)  # fmt: skip
+def test_marks_that_would_be_filled_with_a_secret_are_refused(text, key):
+    with pytest.raises(ConfigError) as caught:
+        load([parse("llm.toml", f"edition = 1\n{text}")])
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.key) == ("config.placeholder", key)
+    assert found.location is not None

@@ -135,3 +135,38 @@ def test_any_key_survives_both_syntaxes(value):
     assert read_environment_file(fill(text, {"k": value}, "env")) == {"KEY": value}
     text = f'KEY: "{placeholder("k")}"\n'
     assert yaml.safe_load(fill(text, {"k": value}, "yaml")) == {"KEY": value}
+
+
+def test_a_folder_of_another_user_gets_no_keys(folder, monkeypatch):
+    monkeypatch.setenv("A_KEY", "sk-a")
+    (folder / "run").mkdir(mode=0o777)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert refused(manifest(folder)) == ["keys.not-private"]
+    assert not list((folder / "run").iterdir())
+
+
+def test_a_link_gets_no_keys_and_loses_none(folder, monkeypatch):
+    monkeypatch.setenv("A_KEY", "sk-a")
+    (folder / "other").mkdir()
+    (folder / "other" / "mine").touch()
+    (folder / "run").symlink_to(folder / "other")
+    assert refused(manifest(folder)) == ["keys.unwritable"]
+    assert [path.name for path in (folder / "other").iterdir()] == ["mine"]
+
+
+def test_an_open_umask_opens_no_folder(folder, monkeypatch):
+    monkeypatch.setenv("A_KEY", "sk-a")
+    path = manifest(folder, a=Secret(env="A_KEY"), b=Secret(env="A_KEY"))
+    deep = json.loads(path.read_bytes()) | {"into": str(folder / "x/y/run"), "distinct": []}
+    path.write_text(json.dumps(deep))
+    before = os.umask(0)
+    try:
+        publish(path)
+    finally:
+        os.umask(before)
+    for made in ("x", "x/y", "x/y/run"):
+        assert stat.S_IMODE((folder / made).stat().st_mode) == 0o700
+
+
+def test_a_placeholder_that_nobody_fills_stays():
+    assert fill(f'"{placeholder("x")}"', {}, "yaml") == f'"{placeholder("x")}"'

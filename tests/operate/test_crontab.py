@@ -1,13 +1,16 @@
 import shutil
 import subprocess
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
+from making import config
 
 from llmgen.errors import InputError
+from llmgen.layout import layout
 from llmgen.operate.crontab import (
     BEGIN,
     END,
+    keep_up,
     read_crontab,
     with_block,
     without_block,
@@ -67,3 +70,10 @@ def test_real_crontab_takes_the_block_and_gives_it_back():
     assert read_crontab() == MINE
     write_crontab("")
     assert read_crontab() == ""
+
+
+def test_path_with_a_line_end_adds_no_line_of_its_own():
+    place = layout(config().paths, "user")
+    with pytest.raises(InputError) as caught:
+        keep_up(place, [Path("/tmp/x\n* * * * * sh evil/llm.toml")])
+    assert caught.value.diagnostics[0].code == "operate.line-end"

@@ -72,3 +72,18 @@ def test_changed_template_is_not_taken_from_an_earlier_run(tmp_path, monkeypatch
     assert rendered(tmp_path, "one") == b"one\n"
     assert any((tmp_path / "cache" / "llmgen" / "templates").iterdir())
     assert rendered(tmp_path, "two") == b"two\n"
+
+
+@pytest.mark.parametrize("whose", ["another user's", "everybody's"])
+def test_compiled_templates_are_not_taken_from_others(tmp_path, monkeypatch, whose):
+    # They are code, and would run as this user.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kept = tmp_path / "llmgen" / "templates"
+    kept.mkdir(parents=True)
+    if whose == "everybody's":
+        kept.chmod(0o777)
+    else:
+        owner = kept.stat().st_uid
+        monkeypatch.setattr("os.geteuid", lambda: owner + 1)
+    assert rendered(tmp_path, "{{ 1 | yaml }}") == b"1\n"
+    assert not list(kept.iterdir())

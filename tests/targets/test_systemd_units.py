@@ -1,5 +1,6 @@
 """systemd's own tools accept every unit, and system units are locked in."""
 
+import fnmatch
 import re
 import subprocess
 
@@ -14,6 +15,15 @@ from llmgen.targets.launch import launch
 from llmgen.targets.services import services
 
 SYSTEM = plans.STACK.replace("[services]\n", '[services]\nscope = "system"\n', 1)
+# Folders as no sensible person calls them.
+ODD_HEAD = (
+    plans.HEAD
+    + """
+config = '/srv/my %h "conf" [a]*/$HOME'
+state = "/srv/my %h 'state'"
+runtime = "/srv/run time\\\\%n"
+"""
+)
 KEYS = """
 [guard]
 enable = true
@@ -52,9 +62,10 @@ def folder(tmp_path):
 
 
 @pytest.mark.reader("systemd-analyze")
+@pytest.mark.parametrize("head", [plans.HEAD, ODD_HEAD], ids=["plain", "odd"])
 @pytest.mark.parametrize(("scope", "text"), [("system", SYSTEM), ("user", plans.STACK)])
-def test_every_unit_is_accepted(folder, scope, text):
-    found = folder(units(text))
+def test_every_unit_is_accepted(folder, scope, text, head):
+    found = folder(units(text, head=head))
     done = subprocess.run(
         [
             readers.find("systemd-analyze"),
@@ -77,6 +88,25 @@ def test_every_unit_is_accepted(folder, scope, text):
     assert [
         line for line in done.stderr.splitlines() if str(found) in line or "llmgen" in line
     ] == []
+
+
+def test_environment_file_is_a_bare_path_that_matches_itself_alone():
+    unit = units(SYSTEM, head=ODD_HEAD)["llmgen-model-embed.service"]
+    # systemd.exec(5): no quotes, specifiers, and patterns of glob(7).
+    files = [text for key, text in section(unit, "Service") if key == "EnvironmentFile"]
+    pattern = files[0].replace("%%", "%")
+    wanted = """/srv/my %h "conf" [a]*/$HOME/llama-server/embed.conf"""
+    assert pattern.replace("\\", "") == wanted
+    assert fnmatch.fnmatchcase(wanted, re.sub(r"\\([*?\[])", r"[\1]", pattern))
+
+
+def test_writable_folders_are_one_word_each():
+    unit = units(SYSTEM, head=ODD_HEAD)["llmgen-envoy.service"]
+    given = [text for key, text in section(unit, "Service") if key == "ReadWritePaths"]
+    assert [split_exec_start(text) for text in given] == [
+        ["-/srv/my %h 'state'"],
+        ["-/srv/run time\\%n"],
+    ]
 
 
 @pytest.mark.reader("systemd-analyze")

@@ -42,6 +42,10 @@ _DURATION_SCHEMA = {
     ]
 }
 
+# How the mark begins that stands for a secret in a generated file. In llm.toml it would be filled
+# with that secret as well, wherever the text goes.
+PLACEHOLDER: Final = "@llmgen:"
+
 # The servers' own integers have 32 bits, sizes 64.
 INT32, INT64 = 2**31 - 1, 2**63 - 1
 Count: TypeAlias = Annotated[int, Field(le=INT32)]

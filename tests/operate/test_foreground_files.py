@@ -1,0 +1,32 @@
+"""Files of a foreground stack: keys as they were meant, and a lock that is ours."""
+
+import os
+from pathlib import PurePosixPath
+
+import pytest
+
+from llmgen.errors import InputError
+from llmgen.gateway.secrets import fill, placeholder
+from llmgen.operate.foreground import _made
+from llmgen.operate.programs import run
+from llmgen.operate.temporary import only_one
+from llmgen.targets.services import Service
+
+
+@pytest.mark.parametrize("key", ["sk-1", 'a"b', "a$b`c", "a\\\\", "'q'", '"'])
+def test_keys_are_read_back_from_the_file_that_llmgen_fills(tmp_path, key):
+    path = tmp_path / "keys.env"
+    path.write_text(f'# x="y"\nKEY="{fill(placeholder("a"), {"a": key}, "env")}"\n')
+    assert _made(Service("x", "x", (), made_file=PurePosixPath(path))) == {"KEY": key}
+
+
+def test_a_lock_that_another_user_made_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    owner = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    with pytest.raises(InputError, match="another user"), only_one(["llm.toml"]):
+        pytest.fail("it held the place")
+
+
+def test_what_a_program_says_may_be_no_text():
+    assert run(("printf", r"a\377")).output == "a\N{REPLACEMENT CHARACTER}"
