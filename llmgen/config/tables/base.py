@@ -29,17 +29,11 @@ def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
-_SIZE_SCHEMA = {
-    "anyOf": [
-        {"type": "integer", "minimum": 0},
-        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[kKmMgGtT]?[iI]?[bB]?\s*$"},
-    ]
-}
+_SIZE = r"^\s*\d+(\.\d+)?\s*[kKmMgGtT]?[iI]?[bB]?\s*$"
+_DURATION = r"^\s*\d+\s*(s|m|min|h|d)?\s*$"
+_SIZE_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _SIZE}]}
 _DURATION_SCHEMA = {
-    "anyOf": [
-        {"type": "integer", "minimum": 0},
-        {"type": "string", "pattern": r"^\s*\d+\s*(s|m|min|h|d)?\s*$"},
-    ]
+    "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _DURATION}]
 }
 
 # How the mark begins that stands for a secret in a generated file. In llm.toml it would be filled
@@ -92,6 +86,8 @@ FORMS: Final = {
     _ORIGIN: "`*` or an origin like `https://example.org`",
     _OVERRIDE: "`PATTERN=BUFFER`, without spaces and commas",
     _DEVICE: "a device name as `llama-server --list-devices` prints it",
+    _SIZE: 'a size like "64K" or "1.5GiB"',
+    _DURATION: 'a time like "90s", "5m" or "1h"',
 }
 
 # What clients send as `model`: no spaces, quotes, control characters or `${`.
