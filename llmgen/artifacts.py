@@ -45,6 +45,8 @@ class Tree:
                         "render.two-claims",
                         f"`{artifact.path}` is rendered by `{found[artifact.path].target}` "
                         f"and by `{artifact.target}`",
+                        hint="name one of the two models differently in llm.toml; "
+                        "where no names are alike, please report it",
                     )
                 )
             found[artifact.path] = artifact

@@ -26,13 +26,20 @@ def write_file(path: Path, content: bytes, mode: int, *, durable: bool = True) -
     new = temporary(path)
     # O_EXCL: whatever stands there already is not ours, and a planted symlink is not followed.
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fchmod(stream.fileno(), mode)
-        if durable:
-            os.fsync(stream.fileno())
-    os.replace(new, path)  # noqa: PTH105 - the operation that this module is about
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            if durable:
+                os.fsync(stream.fileno())
+        os.replace(new, path)  # noqa: PTH105 - the operation that this module is about
+    except OSError as error:
+        # A full disk does not say which file it was that did not fit.
+        error.filename = str(path)
+        with suppress(OSError):
+            new.unlink()
+        raise
     if durable:
         sync_folder(path.parent)
 
@@ -101,10 +108,20 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def refuse_unwritable(paths: list[Path]) -> None:
-    """InputError naming every folder that could not be written, before anything is."""
+def refuse_no_folder(root: Path) -> None:
+    """InputError when something else than a folder stands at ``root`` or on the way to it."""
+    found = _nearest(root / "file")
+    if not found.is_dir():
+        raise InputError(_no_folder(found))
+
+
+def refuse_unwritable(paths: list[Path], hint: str = "") -> None:
+    """InputError naming every folder that could not be written, before anything is.
+
+    ``hint`` says what helps where the owner is known to be another one.
+    """
     found = {str(item): item for item in map(_nearest, paths)}
-    closed = [_closed(item) for _, item in sorted(found.items())]
+    closed = [_closed(item, hint) for _, item in sorted(found.items())]
     refused = [item for item in closed if item is not None]
     if refused:
         raise InputError(refused)
@@ -118,17 +135,21 @@ def _nearest(path: Path) -> Path:
     return folder
 
 
-def _closed(folder: Path) -> Diagnostic | None:
+def _closed(folder: Path, hint: str) -> Diagnostic | None:
     if not folder.is_dir():
-        return Diagnostic(
-            "apply.not-a-folder",
-            f"`{folder}` is not a folder",
-            hint="move it away, or write elsewhere",
-        )
+        return _no_folder(folder)
     if os.access(folder, os.W_OK | os.X_OK):
         return None
     return Diagnostic(
         "apply.unwritable",
         f"`{folder}` cannot be written by this user",
-        hint="change its owner, write elsewhere, or run llmgen as its owner",
+        hint=hint or "change its owner, write elsewhere, or run llmgen as its owner",
+    )
+
+
+def _no_folder(path: Path) -> Diagnostic:
+    return Diagnostic(
+        "apply.not-a-folder",
+        f"`{path}` is in the way: it is not a folder",
+        hint="name another folder (`-o DIR`, `--root DIR`), or move it away",
     )

@@ -152,4 +152,10 @@ def _object(state: Path, digest: str) -> bytes:
 
 
 def _unusable(path: Path, why: str) -> InputError:
-    return InputError(Diagnostic("apply.bad-generation", f"`{path}` cannot be used: {why}"))
+    return InputError(
+        Diagnostic(
+            "apply.bad-generation",
+            f"`{path}` cannot be used: {why}",
+            hint="move the file away, or go back to another one of `llmgen generations`",
+        )
+    )

@@ -18,6 +18,7 @@ from llmgen.apply.changes import (
     entry,
     is_same,
 )
+from llmgen.apply.failure import cannot_write
 from llmgen.apply.ledger import ledger_text, merged, read_ledger
 from llmgen.apply.snapshot import Place, look, snapshot
 from llmgen.artifacts import Artifact, Tree
@@ -42,6 +43,7 @@ def plan_changes(
     only_targets: Collection[str] = (),
 ) -> list[Change]:
     """What writing ``tree`` below ``root`` would do, conflicts included."""
+    files.refuse_no_folder(root)
     chosen = frozenset(_below(root, name) for name in overwrite)
     ways = Ways(adopt=adopt, overwrite=chosen, backup=backup)
     return decide(generated(root), tree.artifacts, ways, only_targets)
@@ -81,14 +83,14 @@ def apply(place: Place, decided: Sequence[Change]) -> None:
     refuse_conflicts(place, decided)
     if _is_recorded(place, decided):
         return
-    _preflight(place, decided)
+    refuse_unwritable(place, decided)
     try:
         files.make_folder(place.root, durable=place.durable)
         files.make_folder(place.ledger.parent, durable=place.durable)
         with files.locked(place.ledger.parent):
             _apply(place, decided)
     except OSError as error:
-        raise InputError(_failed(error)) from error
+        raise InputError(cannot_write(place.root, error)) from error
 
 
 def _is_recorded(place: Place, decided: Sequence[Change]) -> bool:
@@ -205,9 +207,10 @@ def _delete(place: Place, change: Change) -> None:
     files.prune_folders(path.parent, place.root)
 
 
-def _preflight(place: Place, decided: Sequence[Change]) -> None:
+def refuse_unwritable(place: Place, decided: Sequence[Change], hint: str = "") -> None:
+    """InputError with every folder that the changes need and this user cannot write."""
     touched = [item.path for item in decided if item.action in (*_WRITES, Action.DELETE)]
-    files.refuse_unwritable([place.ledger, *(place.root / path for path in touched)])
+    files.refuse_unwritable([place.ledger, *(place.root / path for path in touched)], hint)
 
 
 def _written(place: Place) -> dict[PurePosixPath, Owned]:
@@ -218,12 +221,3 @@ def _below(root: Path, name: str) -> PurePosixPath:
     """A path as a person writes it: below the root, or with the root in front."""
     path = Path(name)
     return PurePosixPath(path.relative_to(root) if path.is_relative_to(root) else path)
-
-
-def _failed(error: OSError) -> Diagnostic:
-    where = f"`{error.filename}`" if error.filename else "a file"
-    return Diagnostic(
-        "apply.cannot-write",
-        f"{where} cannot be written: {error.strerror or error}",
-        hint="put that right and run the command again; it goes on where this one stopped",
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,7 @@ def cli(
 
     Each result is a JSON line with the plan's digest, so that figures stay with what was measured.
     """
+    from llmgen.apply.files import refuse_unwritable
     from llmgen.plan.proof import digest
 
     found = read(session)
@@ -61,8 +63,12 @@ def cli(
         return Outcome({"commands": lines}, text="\n".join(" ".join(words) for words in lines))
     measure = _over_http(chosen, what, http) if http else _llama_bench(chosen, what, bench)
     path = Path(output) if output else found.folder / RESULTS
-    rows = [{"plan": digest(placed), "recipe": recipe, **row} for row in measure]
-    _append(path, rows)
+    # Before hours of measuring; and each result is kept when it is there, whatever comes after.
+    refuse_unwritable([path])
+    rows = []
+    for row in measure:
+        rows.append({"plan": digest(placed), "recipe": recipe, **row})
+        _append(path, rows[-1])
     return Outcome({"results": rows, "file": str(path)}, text=_text(rows), said=f"added to {path}")
 
 
@@ -92,7 +98,11 @@ def _llama_bench(chosen: list[Placement], what: Recipe, program: str) -> Iterato
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise InputError(
-                Diagnostic("bench.failed", f"llama-bench failed on `{item.name}`: {last}")
+                Diagnostic(
+                    "bench.failed",
+                    f"llama-bench failed on `{item.name}`: {last}",
+                    hint=f"try it: {shlex.join(words)}",
+                )
             )
         for line in done.stdout.splitlines():
             yield {"model": item.name, "llama_bench": json.loads(line)}
@@ -119,14 +129,14 @@ def _over_http(chosen: list[Placement], what: Recipe, url: str) -> Iterator[dict
             }
 
 
-def _append(path: Path, rows: list[dict[str, Any]]) -> None:
+def _append(path: Path, row: dict[str, Any]) -> None:
+    from llmgen.apply.failure import cannot_write
+
     try:
         with path.open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(row, sort_keys=True) + "\n" for row in rows)
+            stream.write(json.dumps(row, sort_keys=True) + "\n")
     except OSError as error:
-        raise InputError(
-            Diagnostic("bench.unwritable", f"`{path}` cannot be written: {error.strerror}")
-        ) from error
+        raise InputError(cannot_write(path, error, "bench.unwritable")) from error
 
 
 def _text(rows: list[dict[str, Any]]) -> str:

@@ -230,7 +230,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _usage(error: click.ClickException, words: list[str]) -> int:
     if "--json" in words:
-        found = Diagnostic("usage.wrong", error.format_message())
+        path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        hint = f"`{path or 'llmgen'} --help` lists what there is"
+        found = Diagnostic("usage.wrong", error.format_message(), hint=hint)
         click.echo(envelope("", error.exit_code, None, (found,)), nl=False)
     else:
         error.show()

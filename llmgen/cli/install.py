@@ -10,6 +10,7 @@ from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import Manner, carry_out, manner, wanted_tree
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
+from llmgen.cli.writing import write_out
 
 
 @command(short_help="put the configurations in place")
@@ -43,7 +44,7 @@ def cli(
     if saved:
         refuse_stale(prepared, Path(saved))
     if output:
-        Path(output).write_bytes(as_file(prepared))
+        write_out(output, as_file(prepared))
     done = carry_out(found, here, prepared, manner, "install")
     if cron and not manner.dry_run and not here.is_staged:
         keep_up(here.layout, [Path(name).absolute() for name in session.config])

@@ -217,6 +217,7 @@ def _lock(found: Read) -> Lock:
 
 def _write(found: Read, text: str) -> None:
     """Replace the first llm.toml, after the new text has been read as one."""
+    from llmgen.apply.failure import cannot_write
     from llmgen.apply.files import write_file
     from llmgen.config.load import load
     from llmgen.config.source import parse
@@ -229,9 +230,7 @@ def _write(found: Read, text: str) -> None:
     try:
         write_file(path, text.encode(), path.stat().st_mode & 0o777)
     except OSError as error:
-        raise InputError(
-            Diagnostic("models.unwritable", f"`{path}` cannot be written: {error.strerror}")
-        ) from error
+        raise InputError(cannot_write(path, error, "models.unwritable")) from error
 
 
 def _show(rows: list[Listed], *, names: bool) -> None:

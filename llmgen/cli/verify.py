@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -126,7 +127,11 @@ def _run(arguments: tuple[str, ...], name: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InputError(
-            Diagnostic("verify.failed", f"`{arguments[0]}` did not run: {error}")
+            Diagnostic(
+                "verify.failed",
+                f"`{arguments[0]}` did not run: {error}",
+                hint=f"try it: {shlex.join(arguments)}",
+            )
         ) from error
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
@@ -134,7 +139,7 @@ def _run(arguments: tuple[str, ...], name: str) -> str:
             Diagnostic(
                 "verify.failed",
                 f"`{arguments[0]}` failed for `{name}`: {lines[-1] if lines else 'no message'}",
-                hint=f"try it: {' '.join(arguments)}",
+                hint=f"try it: {shlex.join(arguments)}",
             )
         )
     return done.stdout

@@ -50,13 +50,22 @@ def create_file(name: str, text: str) -> None:
             )
         ) from None
     except OSError as error:
-        raise InputError(
-            Diagnostic(
-                "write.unwritable",
-                f"`{name}` cannot be written: {error.strerror}",
-                hint="`-o FILE` names another file",
-            )
-        ) from error
+        raise unwritable(name, error) from error
+
+
+def write_out(name: str, content: bytes) -> None:
+    """Write or replace a file that a person named; InputError when it cannot be written."""
+    try:
+        Path(name).write_bytes(content)
+    except OSError as error:
+        raise unwritable(name, error) from error
+
+
+def unwritable(name: str, error: OSError) -> InputError:
+    """The error of a file that a person named."""
+    from llmgen.apply.failure import cannot_write
+
+    return InputError(cannot_write(name, error, "write.unwritable"))
 
 
 def known_targets(names: Iterable[str]) -> tuple[str, ...]:

@@ -39,7 +39,11 @@ def read_lock(path: Path) -> Lock:
         ) from None
     except OSError as error:
         raise InputError(
-            Diagnostic("lock.unreadable", f"`{path}` cannot be read: {error.strerror}")
+            Diagnostic(
+                "lock.unreadable",
+                f"`{path}` cannot be read: {error.strerror}",
+                hint="make it a file that this user can read, or run llmgen as its owner",
+            )
         ) from None
     return parse_lock(text, str(path))
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from llmgen.apply.failure import cannot_write
 from llmgen.apply.files import make_folder
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, InputError
@@ -102,9 +103,7 @@ def _write(folder: Path, filled: Mapping[str, bytes]) -> tuple[Path, ...]:
             if path.name not in filled:
                 path.unlink()
     except OSError as error:
-        raise InputError(
-            Diagnostic("keys.unwritable", f"`{folder}` cannot be written: {error.strerror}")
-        ) from error
+        raise InputError(cannot_write(folder, error, "keys.unwritable")) from error
     return written
 
 

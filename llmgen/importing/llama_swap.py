@@ -87,6 +87,7 @@ def from_llama_swap(document: Mapping[str, Any]) -> Part:
                 fault(
                     "preload-unknown",
                     f"preload names `{name}`, which no model is called: it is dropped silently",
+                    "write `preload = true` into the model that is meant",
                 )
             )
     return merged([*parts, Part({}, tuple(faults))])

@@ -49,7 +49,11 @@ def _sections(text: str, faults: list[Diagnostic]) -> dict[str, dict[str, str]]:
             name = match[1]
             if name in found:
                 faults.append(
-                    fault("section-twice", f"section [{name}] stands twice: only the last counts")
+                    fault(
+                        "section-twice",
+                        f"section [{name}] stands twice: only the last counts",
+                        "look whether llm.toml lacks a key of the first one",
+                    )
                 )
             found[name] = {}
         elif "=" in bare and name:

@@ -77,7 +77,11 @@ def write_crontab(text: str) -> None:
     done = run(("crontab", "-"), text=text, seconds=30) if text else run(("crontab", "-r"))
     if not done.ok:
         raise InputError(
-            Diagnostic("operate.no-cron", f"the crontab was refused: {done.errors.strip()}")
+            Diagnostic(
+                "operate.no-cron",
+                f"the crontab was refused: {done.errors.strip()}",
+                hint="`cron.allow` and `cron.deny` say who may have one; or use systemd",
+            )
         )
 
 

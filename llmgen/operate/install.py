@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from llmgen.apply import files, generations
 from llmgen.apply.changes import Change, Ways, entry, is_same
-from llmgen.apply.write import apply, decide, refuse_conflicts
+from llmgen.apply.failure import cannot_write
+from llmgen.apply.write import apply, decide, refuse_conflicts, refuse_unwritable
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError, OwnershipError
 from llmgen.operate.private import forget, forgetting
@@ -23,6 +24,7 @@ from llmgen.operate.units import impact, units
 PENDING = "pending.json"
 # Twice the time that launchd gives an agent between SIGTERM and SIGKILL (ExitTimeOut, 20 s).
 BOOTOUT_SECONDS = 40
+_BY_ROOT = "units of the system are installed by root: `sudo llmgen install`"
 
 
 class Installation(Struct, frozen=True):
@@ -76,6 +78,10 @@ def perform(
     files and services is finished by the next one.
     """
     refuse_conflicts(site.place, found.changes)
+    if not is_same(list(found.changes)):
+        # Before anything is stopped.
+        by_root = site.manager.privileged and not site.is_staged and site.uid != 0
+        refuse_unwritable(site.place, found.changes, _BY_ROOT if by_root else "")
     if restart:
         _carry_out(found.first, drain)
     if not found.is_done:
@@ -132,15 +138,7 @@ def _note(site: Site, names: Sequence[str]) -> None:
         files.remove_file(files.temporary(path))
         files.write_file(path, json.dumps(sorted(names)).encode(), 0o600)
     except OSError as error:
-        raise InputError(
-            Diagnostic(
-                "apply.cannot-write",
-                f"`{path}` cannot be written: {error.strerror}",
-                hint="units of the system are installed by root: `sudo llmgen install`"
-                if site.layout.scope == "system"
-                else "change the owner of the folder",
-            )
-        ) from error
+        raise InputError(cannot_write(path, error)) from error
 
 
 def saved(found: Installation) -> bytes:
@@ -155,7 +153,11 @@ def refuse_stale(found: Installation, path: Path) -> None:
         wanted = json.loads(path.read_bytes())["changes"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            Diagnostic("operate.bad-plan", f"`{path}` is no saved plan: {error}")
+            Diagnostic(
+                "operate.bad-plan",
+                f"`{path}` is no saved plan: {error}",
+                hint=f"`llmgen install --dry-run -o {path}` makes one",
+            )
         ) from error
     now = [_row(item) for item in found.changes]
     if now == wanted:

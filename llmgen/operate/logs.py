@@ -23,7 +23,13 @@ def commands(site: Site, units: Sequence[Unit], *, lines: int, follow: bool) -> 
         return manager.logs([unit.name for unit in units], lines=lines, follow=follow)
     files = sorted({path for unit in units for path in _files(unit)})
     if not files:
-        raise InputError(Diagnostic("operate.no-log", "the services write no log files"))
+        raise InputError(
+            Diagnostic(
+                "operate.no-log",
+                "the services write no log files",
+                hint="`llmgen install` writes agents that keep one",
+            )
+        )
     more = ("-F",) if follow else ()
     return ("tail", "-n", str(lines), *more, *files)
 

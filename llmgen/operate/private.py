@@ -38,7 +38,11 @@ def forget(folder: Path) -> None:
             folder.parent.rmdir()
     except OSError as error:
         raise InputError(
-            Diagnostic("keys.unwritable", f"`{error.filename}` cannot be removed: {error.strerror}")
+            Diagnostic(
+                "keys.unwritable",
+                f"`{error.filename}` cannot be removed: {error.strerror}",
+                hint="there are keys in that folder: remove it by hand",
+            )
         ) from error
 
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 
+from llmgen.apply.files import refuse_no_folder
 from llmgen.apply.snapshot import Place
 from llmgen.artifacts import Artifact
 from llmgen.config.model import Config
@@ -56,6 +57,8 @@ class Site(Struct, frozen=True):
 
 def site(config: Config, root: str | None = None) -> Site:
     """The installation that llm.toml describes on this machine, or below ``root``."""
+    if root:
+        refuse_no_folder(Path(root).absolute())
     scope = config.services.scope
     place = layout(config.paths, scope)
     base = Path(root).absolute() if root else Path("/")

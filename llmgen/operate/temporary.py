@@ -12,9 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from llmgen.apply.failure import cannot_write
 from llmgen.artifacts import Artifact
 from llmgen.config.model import Config
-from llmgen.errors import Diagnostic, InputError
+from llmgen.errors import InputError
 
 PREFIX = "llmgen-up-"
 
@@ -108,10 +111,8 @@ def only_one(configs: Sequence[str]) -> Iterator[bool]:
             raise PermissionError(errno.EPERM, "it belongs to another user")
     except OSError as error:
         raise InputError(
-            Diagnostic(
-                "apply.cannot-write",
-                f"`{path}` cannot be written: {error.strerror}",
-                hint="$TMPDIR names another folder for what is temporary",
+            replace(
+                cannot_write(path, error), hint="$TMPDIR names another folder for what is temporary"
             )
         ) from error
     try:

@@ -140,7 +140,13 @@ def _doubts(placements: Iterable[Placement]) -> Iterable[Diagnostic]:
     """What the estimates are not sure of, once each."""
     told = {text: item.name for item in reversed([*placements]) for text in item.estimate.warnings}
     for text, name in reversed(told.items()):
-        yield Diagnostic("budget.inexact", text, ("models", name), severity=Severity.WARNING)
+        yield Diagnostic(
+            "budget.inexact",
+            text,
+            ("models", name),
+            hint=f"`llmgen verify {name}` asks the installed llama.cpp",
+            severity=Severity.WARNING,
+        )
 
 
 def _placement(

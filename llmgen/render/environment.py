@@ -96,14 +96,25 @@ def _diagnostic(template: str, error: Exception) -> Diagnostic:
             place = Location(error.filename or error.name or template, error.lineno, 1)
             sentence = error.message or "syntax error"
         case TemplateNotFound():
-            return Diagnostic("render.no-template", f"there is no template `{error.name}`")
+            return Diagnostic(
+                "render.no-template",
+                f"there is no template `{error.name}`",
+                hint="name one of llmgen's own, or put it into the folder of `--templates`",
+            )
         case _:
             place, sentence = Location(*_place(template, error), 1), str(error)
     return Diagnostic(
         "render.template",
         f"template `{place.file}` failed in line {place.line}: {sentence}",
         location=place,
+        hint=_remedy(place.file),
     )
+
+
+def _remedy(file: str) -> str:
+    if Path(file).is_relative_to(templates_folder()):
+        return "it is llmgen's own: please report it with the llm.toml"
+    return "put the line right, or take the file out of the folder of `--templates`"
 
 
 def _place(template: str, error: Exception) -> tuple[str, int]:

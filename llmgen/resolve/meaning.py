@@ -105,6 +105,7 @@ def _options(name: str, table: Model, build: int) -> Iterator[Diagnostic]:
             "models.pinned-service",
             f"`{name}` is always on, so `pin` has nothing to do",
             ("models", name, "pin"),
+            hint="leave it out",
             severity=Severity.WARNING,
         )
     for key in ("variants", "fallbacks", "context_window_fallbacks"):
