@@ -87,3 +87,15 @@ def test_marks_that_would_be_filled_with_a_secret_are_refused(text, key):
     (found,) = caught.value.diagnostics
     assert (found.code, found.key) == ("config.placeholder", key)
     assert found.location is not None
+
+
+@pytest.mark.parametrize("text", ["\\u0080", "\\u009b2J", "\\ufffe", "\\uffff"])
+def test_characters_that_no_property_list_can_hold_are_refused(text):
+    item = only(f'{START}[models.a]\nmodel = "a.gguf"\ntitle = "x{text}"')
+    assert item.key == ("models", "a", "title")
+
+
+@pytest.mark.parametrize("address", ["-listen", "--host", ".", "]"])
+def test_address_that_looks_like_an_option_is_refused(address):
+    item = only(f'{START}[gateway.litellm]\nlisten = "{address}"')
+    assert item.key == ("gateway", "litellm", "listen")

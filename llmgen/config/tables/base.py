@@ -61,17 +61,18 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
 _FILE_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENVIRONMENT = rf"^{ENVIRONMENT_NAME.pattern}$"
-_CHARACTER = r"[^\x00-\x1f\x7f\u0085\u2028\u2029]"
+# Beside controls: what no XML and no YAML can hold (property lists, llama-swap).
+_CHARACTER = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]"
 _LINE, _TEXT = rf"^{_CHARACTER}*$", rf"^{_CHARACTER}+$"
 _PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _HOST = r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)"
 _HOST_PORT = rf"^{_HOST}:{_PORT}$"
 _URL = rf"^https?://{_HOST}(?::{_PORT})?(?:/[A-Za-z0-9._~/-]*)?$"
-_ADDRESS = r"^[0-9A-Za-z.:\[\]-]+$"
+_ADDRESS = r"^[0-9A-Za-z\[:][0-9A-Za-z.:\[\]-]*$"
 _ORIGIN = r"^(\*|https?://[A-Za-z0-9.:\[\]*-]+)$"
 _DEVICE = r"^[0-9A-Za-z._:\[\]-]*$"
 # llama-server separates pairs with commas.
-_OVERRIDE = r"^[^\x00-\x20,=\x7f\u0085\u2028\u2029]+=[0-9A-Za-z._:\[\]-]+$"
+_OVERRIDE = r"^[^\x00-\x20,=\x7f-\x9f\u2028\u2029\ufffe\uffff]+=[0-9A-Za-z._:\[\]-]+$"
 
 # What a text must be like, in words, for whoever wrote another one.
 FORMS: Final = {
