@@ -118,7 +118,8 @@ def _below(folder: str | None, name: str) -> str | None:
 def _gguf(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*.gguf")):
         parts = shard(path.name)
-        if path.is_file() and (parts is None or parts[1] == 1):
+        # Unlike Path.is_file, False in a folder that is closed to this user.
+        if os.path.isfile(path) and (parts is None or parts[1] == 1):  # noqa: PTH113
             yield path
 
 
@@ -126,14 +127,14 @@ def _ollama(store: Path | None) -> Iterator[Found]:
     if store is None:
         return
     for path in sorted((store / "manifests").rglob("*")):
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113
             name = _short(path.relative_to(store / "manifests").parts)
             try:
                 blob = ollama_blob(store, name)
             except InputError:
                 # A store has models of other kinds too (safetensors, remote ones).
                 continue
-            if blob.path.is_file():
+            if os.path.isfile(blob.path):  # noqa: PTH113
                 yield Found(f"ollama:{name}", blob.path, blob.path.stat().st_size)
 
 
@@ -156,7 +157,7 @@ def _manifest(store: Path, name: str) -> Path:
     if len(parts) != 4 or not all(_PART.fullmatch(part) for part in parts):
         raise refused("ollama-name", f"`{name}` is no name of an Ollama model", "see `ollama list`")
     path = store.joinpath("manifests", *parts)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113
         raise refused(
             "missing",
             f"Ollama has no model `{name}`",

@@ -52,9 +52,15 @@ def pieces(line: str) -> Iterator[Piece]:
         event = json.loads(line[5:])
     except ValueError:
         return
-    for choice in event.get("choices") or ():
-        delta = choice.get("delta") or {}
-        if delta.get("reasoning_content"):
-            yield Piece(delta["reasoning_content"], is_thought=True)
-        if delta.get("content"):
-            yield Piece(delta["content"])
+    match event:
+        case {"choices": [{"delta": dict() as delta}, *_]}:
+            yield from _said(delta)
+        case _:
+            return
+
+
+def _said(delta: Mapping[str, object]) -> Iterator[Piece]:
+    for key, is_thought in (("reasoning_content", True), ("content", False)):
+        text = delta.get(key)
+        if isinstance(text, str) and text:
+            yield Piece(text, is_thought=is_thought)

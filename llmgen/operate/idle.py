@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import psutil
@@ -18,7 +17,7 @@ from llmgen.errors import InputError
 from llmgen.operate import look
 from llmgen.operate.engine import Engine
 from llmgen.operate.evict import Candidate
-from llmgen.operate.server import Endpoint, answer
+from llmgen.operate.server import Endpoint, answer, rows
 from llmgen.operate.swap import Loaded
 
 # What the router's servers had done at the last look: model -> (marks of its slots, since when).
@@ -73,10 +72,10 @@ def write_seen(path: Path, seen: Seen) -> None:
 
 def _slots(endpoint: Endpoint) -> Slots | None:
     try:
-        rows = answer(endpoint, "/slots")
+        found = answer(endpoint, "/slots")
     except InputError:
         return None
-    known = [row for row in rows if isinstance(row, dict)]
+    known = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
     marks = [(row.get("id"), row.get("id_task")) for row in known]
     return Slots(any(row.get("is_processing") for row in known), json.dumps(marks))
 
@@ -85,9 +84,9 @@ def _last_use(endpoint: Endpoint, item: Loaded) -> float | None:
     """When llama-swap saw the model's last request end, or when its server was started."""
     try:
         path = f"/api/metrics/activity?model={quote(item.model)}&limit=100"
-        rows: Iterable[Any] = answer(endpoint, path).get("data") or ()
-        ends = [datetime.fromisoformat(str(row["timestamp"])).timestamp() for row in rows]
-    except (InputError, ValueError, KeyError, AttributeError):
+        found = rows(endpoint, path, "data")
+        ends = [datetime.fromisoformat(str(row["timestamp"])).timestamp() for row in found]
+    except (InputError, ValueError, KeyError, OverflowError):
         return None
     started = _started(item)
     known = [*ends, *([started] if started is not None else [])]

@@ -96,11 +96,16 @@ def _props(endpoint: Endpoint) -> Answer:
         slots = request(endpoint, "GET", "/slots").json()
     except (InputError, ValueError):
         return Answer("ok")
-    if not isinstance(props, dict):
+    if not isinstance(props, dict) or not isinstance(slots, list):
         return Answer("ok")
-    settings = props.get("default_generation_settings") or {}
+    settings = props.get("default_generation_settings")
+    context = settings.get("n_ctx") if isinstance(settings, dict) else 0
     busy = sum(bool(slot.get("is_processing")) for slot in slots if isinstance(slot, dict))
-    return Answer("ok", int(settings.get("n_ctx") or 0), int(props.get("total_slots") or 0), busy)
+    return Answer("ok", _count(context), _count(props.get("total_slots")), busy)
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _systemd(found: Mapping[str, str]) -> UnitState:

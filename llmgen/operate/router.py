@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
 
 from llmgen.errors import Diagnostic, InputError
-from llmgen.operate.server import SLOW_SECONDS, Endpoint, answer, refused, request
+from llmgen.operate.server import SLOW_SECONDS, Endpoint, refused, request, rows
 from llmgen.operate.swap import POLL_SECONDS, SETTLE_SECONDS, TRIES, Loaded
 
 # States in which a model holds memory (tools/server/README.md, "GET /models"); a sleeping one
@@ -81,13 +81,14 @@ def _state(endpoint: Endpoint, model: str) -> str:
 
 
 def _listed(endpoint: Endpoint) -> list[Loaded]:
-    listed = answer(endpoint, "/models").get("data") or []
-    return [_loaded(item) for item in listed]
+    return [_loaded(item) for item in rows(endpoint, "/models", "data")]
 
 
-def _loaded(item: Any) -> Loaded:  # noqa: ANN401 - JSON as read
-    status = item.get("status") or {}
-    words = tuple(map(str, status.get("args") or ()))
+def _loaded(item: Mapping[str, object]) -> Loaded:
+    told = item.get("status")
+    status = told if isinstance(told, dict) else {}
+    listed = status.get("args")
+    words = tuple(map(str, listed)) if isinstance(listed, list) else ()
     port = dict(pairwise(words)).get("--port", "0")
-    url = f"http://127.0.0.1:{port}" if port != "0" else ""
+    url = f"http://127.0.0.1:{port}" if port.isdecimal() and port != "0" else ""
     return Loaded(str(item.get("id", "")), str(status.get("value", "")), words=words, url=url)

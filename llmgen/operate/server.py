@@ -85,6 +85,15 @@ def answer(endpoint: Endpoint, path: str, *, seconds: float = QUICK_SECONDS) -> 
         raise InputError(refused(endpoint, path, got.status_code, "no JSON")) from error
 
 
+def rows(endpoint: Endpoint, path: str, key: str) -> list[dict[str, Any]]:
+    """The objects that a GET lists under ``key``; InputError when something else answers there."""
+    found = answer(endpoint, path)
+    listed = (found.get(key) or []) if isinstance(found, dict) else None
+    if not isinstance(listed, list):
+        raise InputError(refused(endpoint, path, 200, f"no list `{key}`: another program?"))
+    return [item for item in listed if isinstance(item, dict)]
+
+
 def history(endpoint: Endpoint, path: str) -> str:
     """What a stream of text has at once; it is left when nothing comes for a moment."""
     import httpx  # noqa: PLC0415

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import time
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
-from llmgen.operate.server import SLOW_SECONDS, Endpoint, answer, refused, request
+from llmgen.operate.server import SLOW_SECONDS, Endpoint, refused, request, rows
 
 # A swap that waits for its turn brings a model up after an unload; it starts within a poll.
 SETTLE_SECONDS, POLL_SECONDS, TRIES = 1.5, 0.25, 20
+
+_HERE = re.compile(r"http://(127\.0\.0\.1|localhost):[0-9]{1,5}")
 
 
 class Loaded(Struct, frozen=True):
@@ -27,8 +30,7 @@ class Loaded(Struct, frozen=True):
 
 def loaded(endpoint: Endpoint) -> list[Loaded]:
     """What ``/running`` lists."""
-    listed = answer(endpoint, "/running").get("running") or []
-    return [_loaded(item) for item in listed]
+    return [_loaded(item) for item in rows(endpoint, "/running", "running")]
 
 
 def load(endpoint: Endpoint, model: str) -> None:
@@ -78,10 +80,12 @@ def _stays_away(endpoint: Endpoint, model: str | None) -> bool:
     return True
 
 
-def _loaded(item: Any) -> Loaded:  # noqa: ANN401 - JSON as read
+def _loaded(item: Mapping[str, object]) -> Loaded:
+    url = str(item.get("proxy", ""))
     return Loaded(
         str(item.get("model", "")),
         str(item.get("state", "")),
         str(item.get("cmd", "")),
-        url=str(item.get("proxy", "")),
+        # The servers' key goes there.
+        url=url if _HERE.fullmatch(url) else "",
     )

@@ -1,0 +1,84 @@
+"""Whatever listens on a port of the stack: no answer of it is a bug, and no key goes elsewhere."""
+
+import json
+import threading
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from llmgen.errors import InputError
+from llmgen.operate import idle, look, router, swap
+from llmgen.operate.chat import pieces
+from llmgen.operate.server import Endpoint
+
+ODD = [[1], None, {"running": 1, "data": 1}, {"running": [1], "data": ["x"]}]
+ODD += [
+    {"running": [{"model": [], "proxy": {}}], "data": [{"id": 1, "status": 1}, {"status": {"args": 1}}]},
+    {"default_generation_settings": [1], "total_slots": "many"},
+    {"data": [{"timestamp": "9999-99-99"}, {"timestamp": "0001-01-01T00:00:00+23:59"}]},
+]  # fmt: skip
+
+
+@contextmanager
+def answering(document):
+    """A program that answers every request with one JSON document."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(document).encode())
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield Endpoint(f"http://127.0.0.1:{server.server_port}", "secret")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize("document", ODD, ids=json.dumps)
+def test_odd_answers_are_no_bug(document):
+    with answering(document) as endpoint:
+        for loaded in (swap.loaded, router.loaded):
+            with suppress(InputError):
+                assert all(not item.url for item in loaded(endpoint))
+        assert look.ask(endpoint, "/health", slots=True).health == "ok"
+        idle._slots(endpoint)
+        assert idle._last_use(endpoint, swap.Loaded("a", "ready")) is None
+
+
+@pytest.mark.parametrize(
+    ("read", "document"),
+    [
+        (swap.loaded, {"running": [{"model": "a", "proxy": "http://example.org:80"}]}),
+        (swap.loaded, {"running": [{"model": "a", "proxy": "http://127.0.0.1:80@example.org"}]}),
+        (router.loaded, {"data": [{"id": "a", "status": {"value": "loaded", "args": ["x", "--port", "@example.org/"]}}]}),
+    ],
+)  # fmt: skip
+def test_the_servers_key_stays_on_this_machine(read, document):
+    with answering(document) as endpoint:
+        (found,) = read(endpoint)
+    assert (found.model, found.url) == ("a", "")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        [],
+        1,
+        {"choices": 1},
+        {"choices": ["x"]},
+        {"choices": [{"delta": 1}]},
+        {"choices": [{"delta": {"content": [1]}}]},
+    ],
+)
+def test_odd_pieces_of_an_answer_say_nothing(event):
+    assert not list(pieces(f"data: {json.dumps(event)}"))
