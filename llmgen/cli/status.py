@@ -13,6 +13,7 @@ from llmgen.cli.pipeline import plan, read
 from llmgen.units import show_size
 
 if TYPE_CHECKING:
+    from llmgen.errors import Diagnostic
     from llmgen.operate.truth import ModelStatus, ServiceStatus
 
 
@@ -20,22 +21,33 @@ if TYPE_CHECKING:
 def cli(session: Session) -> Outcome:
     """Compare llm.toml with the installed files and with what runs.
 
-    Exits with 0 when all three agree and every service answers, with 1 when something differs.
+    Exits with 0 when all three agree and every service answers, with 1 when something differs, with
+    4 when no service manager answers that would know.
     """
+    from msgspec.structs import replace
+
     from llmgen.apply.changes import NO_WAYS
     from llmgen.operate import truth
+    from llmgen.operate.crontab import without_units
     from llmgen.operate.install import prepare
-    from llmgen.operate.installed import NOTHING, is_installed, written
+    from llmgen.operate.installed import NOTHING, installed_units, is_installed, written
     from llmgen.operate.site import installed, site
     from llmgen.operate.stack import expected, observe
 
     found = read(session)
     placed = plan(found)
     here = site(found.config)
-    rendered = wanted_tree(found, placed, session)
-    decided = prepare(here, installed(rendered), NO_WAYS).changes
+    rendered = installed(wanted_tree(found, placed, session))
     wanted = expected(placed, here)
+    if is_installed(here) and not installed_units(here):
+        # Kept up by cron.
+        rendered = without_units(rendered, here.folder)
+        wanted = [replace(item, unit="") for item in wanted]
+    decided = prepare(here, rendered, NO_WAYS).changes
     seen = observe(placed, here, wanted)
+    if not is_installed(here):
+        # Nothing is there that it could know.
+        seen = replace(seen, no_manager=None)
     rows, models = [*truth.services(wanted, seen)], [*truth.models(placed, seen)]
     differences = [*truth.findings(placed, wanted, decided, written(here), seen)]
     runs = any(row.state != "absent" for row in rows)
@@ -52,7 +64,16 @@ def cli(session: Session) -> Outcome:
         text=partial(_show, rows, models),
         ok=truth.is_well(differences),
         diagnostics=tuple(differences),
+        exit_code=_unknown(differences),
     )
+
+
+def _unknown(found: Sequence[Diagnostic]) -> int | None:
+    """The exit code of what cannot be found out, when nothing else is wrong."""
+    from llmgen.errors import InputError, Severity
+
+    errors = {item.code for item in found if item.severity is Severity.ERROR}
+    return InputError.exit_code if errors == {"operate.no-manager"} else None
 
 
 def _show(rows: Sequence[ServiceStatus], models: Sequence[ModelStatus]) -> None:

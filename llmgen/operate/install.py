@@ -16,14 +16,19 @@ from llmgen.apply.write import apply, decide, refuse_conflicts, refuse_unwritabl
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError, OwnershipError
 from llmgen.operate.private import forget, forgetting
-from llmgen.operate.programs import must, run
+from llmgen.operate.programs import must, refuse_no_manager, run
 from llmgen.operate.site import Site
 from llmgen.operate.steps import Kind, Step, after, before
+from llmgen.operate.systemd import Systemd
 from llmgen.operate.units import impact, units
 
 PENDING = "pending.json"
 # Twice the time that launchd gives an agent between SIGTERM and SIGKILL (ExitTimeOut, 20 s).
 BOOTOUT_SECONDS = 40
+_WITHOUT = (
+    "`--no-restart` changes files only, `llmgen install --cron` keeps the stack up without "
+    "systemd, `llmgen up --foreground` needs no install"
+)
 _BY_ROOT = "units of the system are installed by root: `sudo llmgen install`"
 
 
@@ -83,6 +88,7 @@ def perform(
         by_root = site.manager.privileged and not site.is_staged and site.uid != 0
         refuse_unwritable(site.place, found.changes, _BY_ROOT if by_root else "")
     if restart:
+        _refuse_no_manager(site, (*found.first, *found.then))
         _carry_out(found.first, drain)
     if not found.is_done:
         _note(site, found.affected)
@@ -94,6 +100,12 @@ def perform(
         _carry_out(found.then, drain)
     files.remove_file(site.state / PENDING)
     return number
+
+
+def _refuse_no_manager(site: Site, steps: Iterable[Step]) -> None:
+    """InputError, before anything is written, when nobody would carry out the manager's steps."""
+    if isinstance(site.manager, Systemd) and any(step.words[0] == "systemctl" for step in steps):
+        refuse_no_manager(run(site.manager.show(())), _WITHOUT)
 
 
 def _carry_out(steps: Iterable[Step], drain: Callable[[], None]) -> None:

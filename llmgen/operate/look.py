@@ -12,7 +12,7 @@ from llmgen.operate import launchd, systemd
 from llmgen.operate.foreground import MARK as FOREGROUND
 from llmgen.operate.launchd import Launchd
 from llmgen.operate.observed import Answer, Process, UnitState
-from llmgen.operate.programs import run
+from llmgen.operate.programs import refuse_no_manager, run
 from llmgen.operate.server import Endpoint, request
 from llmgen.operate.steps import Manager
 from llmgen.operate.systemd import Systemd
@@ -21,9 +21,10 @@ ABSENT = UnitState(is_loaded=False, is_active=False, state="absent")
 
 
 def unit_states(manager: Manager, names: Sequence[str]) -> dict[str, UnitState]:
-    """The states of units; empty when the manager does not answer."""
+    """The states of units; InputError when there is no manager that could know them."""
     if isinstance(manager, Systemd) and names:
         done = run(manager.show(names), seconds=30)
+        refuse_no_manager(done)
         found = systemd.answers(done.output) if done.ok else {}
         return {name: _systemd(found[name]) for name in names if name in found}
     if isinstance(manager, Launchd):

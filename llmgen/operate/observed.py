@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from llmgen.errors import Diagnostic
 from llmgen.operate.swap import Loaded
 
 
@@ -56,6 +57,7 @@ class Observed(Struct, frozen=True):
     """Everything that status looked at; ``None`` means that it could not be found out.
 
     ``listeners`` maps a port to the process that has it, None where that is hidden from this user.
+    ``no_manager`` says why the service manager, which would know the units, does not answer.
     """
 
     units: Mapping[str, UnitState]
@@ -64,3 +66,4 @@ class Observed(Struct, frozen=True):
     answers: Mapping[str, Answer]
     loaded: tuple[Loaded, ...] | None = None
     engine_health: str = ""
+    no_manager: Diagnostic | None = None

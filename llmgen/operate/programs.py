@@ -8,8 +8,10 @@ import subprocess
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, InputError
+from llmgen.operate.systemd import no_manager
 
 # Starting a unit waits until it is up; a server may load for minutes.
 PATIENCE_SECONDS = 900
@@ -54,18 +56,26 @@ def run(
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
+def refuse_no_manager(done: Finished, hint: str = "") -> None:
+    """InputError when a systemctl found no systemd behind it; ``hint`` where another helps."""
+    found = None if done.ok else no_manager(done.errors)
+    if found is not None:
+        raise InputError(replace(found, hint=hint or found.hint))
+
+
 def must(words: Sequence[str]) -> str:
     """Run a program whose failure is the user's to see; its output."""
     done = run(words)
     if done.ok:
         return done.output
+    refuse_no_manager(done)
     said = [line for line in (done.errors or done.output).splitlines() if line.strip()]
     raise InputError(
         Diagnostic(
             "operate.command-failed",
             f"`{shlex.join(words)}` failed with exit code {done.code}",
             notes=tuple(said[-5:]),
-            hint="put that right and run it again; `--no-restart` leaves services alone",
+            hint="put that right and run the same command again",
         )
     )
 

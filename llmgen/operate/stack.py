@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from llmgen.errors import InputError
+from llmgen.errors import Diagnostic, InputError
 from llmgen.operate import look
 from llmgen.operate.engine import engine
-from llmgen.operate.observed import Answer, Observed, Process
+from llmgen.operate.observed import Answer, Observed, Process, UnitState
 from llmgen.operate.server import Endpoint, local, secret
 from llmgen.operate.site import Site
 from llmgen.operate.swap import Loaded
@@ -27,7 +27,7 @@ def expected(plan: Plan, site: Site) -> list[Expected]:
 
 def observe(plan: Plan, site: Site, wanted: Sequence[Expected]) -> Observed:
     """Look once at everything that the findings need."""
-    units = look.unit_states(site.manager, [item.unit for item in wanted])
+    units, no_manager = _units(site, [item.unit for item in wanted if item.unit])
     loaded, health = _loaded(plan)
     ports = [item.port for item in wanted] + [_port(item) for item in loaded or ()]
     listeners = look.listeners(ports)
@@ -40,7 +40,15 @@ def observe(plan: Plan, site: Site, wanted: Sequence[Expected]) -> Observed:
         answers=dict(_answers(plan, wanted, loaded or ())),
         loaded=loaded,
         engine_health=health,
+        no_manager=no_manager,
     )
+
+
+def _units(site: Site, names: Sequence[str]) -> tuple[dict[str, UnitState], Diagnostic | None]:
+    try:
+        return look.unit_states(site.manager, names), None
+    except InputError as error:
+        return {}, error.diagnostics[0]
 
 
 def _expected(plan: Plan, service: Service, unit: str) -> Expected:

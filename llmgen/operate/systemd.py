@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from llmgen.errors import Diagnostic
 from llmgen.layout import Scope
 from llmgen.operate.steps import Words
 from llmgen.operate.units import Unit
@@ -23,6 +24,14 @@ PROPERTIES = (
     "ControlGroup",
     "MemoryCurrent",
     "ExecMainStatus",
+)
+# What systemctl says where nobody is behind it: a container, WSL without it, no login.
+_NO_MANAGER = (
+    "Failed to connect to bus",
+    "Failed to connect to user scope bus",
+    "Failed to connect to system scope bus",
+    "has not been booted with systemd",
+    "`systemctl` is not installed",
 )
 
 
@@ -83,6 +92,19 @@ class Systemd(Struct, frozen=True):
         chosen = (f"{flag}={name}" for name in names)
         more = ("--follow",) if follow else ("--no-pager",)
         return ("journalctl", *chosen, f"--lines={lines}", "--output=short-iso", *more)
+
+
+def no_manager(found: str) -> Diagnostic | None:
+    """The diagnostic of a systemctl whose errors say that no systemd answers; None for others."""
+    said = [line for line in found.splitlines() if any(word in line for word in _NO_MANAGER)]
+    if not said:
+        return None
+    return Diagnostic(
+        "operate.no-manager",
+        f"no systemd answers this user: {said[-1].strip().rstrip('.')}",
+        hint="`llmgen up --foreground` runs the stack without it, `llmgen install --cron` keeps it "
+        "up; a user's own systemd answers in a login of that user (XDG_RUNTIME_DIR)",
+    )
 
 
 def _names(chosen: Sequence[Unit]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.apply.changes import Action, Change
 from llmgen.errors import Diagnostic, Severity
@@ -19,7 +20,10 @@ from llmgen.units import show_size
 
 
 class Expected(Struct, frozen=True):
-    """One service of the plan: its unit, the port it serves, and where it tells its health."""
+    """One service of the plan: its unit, the port it serves, and where it tells its health.
+
+    Cron's stack has no units: ``unit`` is empty then.
+    """
 
     service: Service
     unit: str
@@ -66,7 +70,7 @@ def services(expected: Iterable[Expected], seen: Observed) -> Iterator[ServiceSt
         yield ServiceStatus(
             name=item.service.name,
             unit=item.unit,
-            state=_state(unit, own),
+            state=_state(unit, own, seen),
             health=seen.answers.get(item.service.name, Answer("unknown")).health,
             port=item.port,
             pid=pid,
@@ -95,7 +99,14 @@ def owner(item: Expected, seen: Observed) -> Process | None:
         return None
     if unit and unit.pid:
         return found if unit.pid in (found.pid, *found.parents) else None
-    return found if found.foreground == item.service.name else None
+    is_own = seen.no_manager is not None and _is_program(item.service, found)
+    return found if is_own or found.foreground == item.service.name else None
+
+
+def _is_program(service: Service, process: Process) -> bool:
+    """Whether the process runs the service's program, itself or by its interpreter."""
+    name = PurePosixPath(service.argv[0]).name
+    return name in (PurePosixPath(word).name for word in process.words[:2])
 
 
 def findings(
@@ -109,6 +120,10 @@ def findings(
     drift = [*_drift(decided, known)]
     if known:
         yield from drift
+    if seen.no_manager is not None:
+        unknown = any(row.state == UNKNOWN for row in services(expected, seen))
+        severity = Severity.ERROR if unknown else Severity.WARNING
+        yield replace(seen.no_manager, notes=(_NOT_KNOWN,), severity=severity)
     for item in expected:
         yield from _service(item, seen, is_installed=bool(known))
     yield from _commands(plan, expected, seen)
@@ -142,9 +157,11 @@ def _service(item: Expected, seen: Observed, *, is_installed: bool) -> Iterator[
     own = owner(item, seen)
     if item.port in seen.listeners and own is None and not _is_hidden(item, seen):
         yield _foreign(item, listener)
-    if not is_installed:
+    if not is_installed or not item.unit or seen.no_manager is not None:
         if own is not None:
             yield from _health(item, seen)
+        elif is_installed and not item.unit:
+            yield _found("down", f"`{item.service.name}` does not run", _BY_CRON)
         return
     if unit is None or not unit.is_loaded:
         yield _found("unit-absent", f"`{item.unit}` is not known to the service manager", _INSTALL)
@@ -201,7 +218,8 @@ def _foreign(item: Expected, listener: Process | None) -> Diagnostic:
 def _is_hidden(item: Expected, seen: Observed) -> bool:
     """An active unit of another user hides its processes; nothing says that it is not its port."""
     unit = seen.units.get(item.unit)
-    return seen.listeners.get(item.port) is None and unit is not None and unit.is_active
+    may_run = seen.no_manager is not None or (unit is not None and unit.is_active)
+    return seen.listeners.get(item.port) is None and may_run
 
 
 def _commands(plan: Plan, expected: Sequence[Expected], seen: Observed) -> Iterator[Diagnostic]:
@@ -233,19 +251,20 @@ def _memory(plan: Plan, seen: Observed) -> Iterator[Diagnostic]:
             )
 
 
-def _state(unit: UnitState | None, own: Process | None) -> str:
+def _state(unit: UnitState | None, own: Process | None, seen: Observed) -> str:
     if unit is not None and unit.is_loaded:
         return unit.state
     if own is not None:
-        return "foreground"
-    return "absent"
+        return "foreground" if own.foreground else "running"
+    return "absent" if seen.no_manager is None else UNKNOWN
 
 
 def _always(placement: Placement, seen: Observed) -> ModelStatus:
     process = seen.listeners.get(placement.port)
     answer = seen.answers.get(placement.name, Answer("no answer"))
     names = {"ok": "ready", "loading": "loading"}
-    return _row(placement, names.get(answer.health, "not running"), answer, process, None)
+    otherwise = "not running" if seen.no_manager is None else UNKNOWN
+    return _row(placement, names.get(answer.health, otherwise), answer, process, None)
 
 
 def _demand(placement: Placement, found: Loaded | None, seen: Observed) -> ModelStatus:
@@ -292,7 +311,10 @@ def is_well(found: Iterable[Diagnostic]) -> bool:
     return all(item.severity is not Severity.ERROR for item in found)
 
 
+UNKNOWN = "unknown"
 _INSTALL = "`llmgen install`"
+_BY_CRON = "cron starts it within five minutes, `llmgen up --foreground` at once"
+_NOT_KNOWN = "whether the installed units run is unknown"
 
 
 def _found(word: str, message: str, hint: str, severity: Severity = Severity.ERROR) -> Diagnostic:

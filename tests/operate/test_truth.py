@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from llmgen.apply.changes import Action, Change
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
 from llmgen.operate.swap import Loaded
+from llmgen.operate.systemd import no_manager
 from llmgen.operate.truth import Expected, findings, is_well, models, services
 from llmgen.plan.model import Keep
 from llmgen.targets.services import Service
@@ -169,3 +170,58 @@ def test_nothing_installed_is_not_drift():
 def test_memory_above_the_plan_is_a_warning():
     big = replace(PROCESSES[10], memory_bytes=3 * 2**30)
     assert codes(replace(WELL, listeners=WELL.listeners | {9001: big})) == ["over-plan"]
+
+
+NO_BUS = no_manager("Failed to connect to bus: No medium found\n")
+QUIET = replace(WELL, units={}, no_manager=NO_BUS)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Failed to connect to bus: No medium found",
+        "Failed to connect to bus: Host is down",
+        "System has not been booted with systemd as init system (PID 1). Can't operate.",
+        "Failed to connect to user scope bus via local transport: No such file or directory",
+        "`systemctl` is not installed or not on PATH",
+    ],
+)
+def test_systemctl_without_a_systemd_is_recognised(said):
+    assert no_manager(f"x\n{said}\n").message.endswith(said.rstrip("."))
+    assert no_manager("Unit x.service could not be found.") is None
+
+
+def test_without_a_manager_units_are_unknown_and_never_stopped():
+    silent = replace(QUIET, listeners={}, processes={}, answers={})
+    (only,) = found(silent)
+    assert (only.code, only.severity) == ("operate.no-manager", "error")
+    assert "`llmgen up --foreground`" in only.hint
+    assert [row.state for row in services(EXPECTED, silent)] == ["unknown", "unknown"]
+    assert next(models(PLAN, silent)).state == "unknown"
+
+
+def test_without_a_manager_the_services_own_programs_are_seen():
+    (only,) = found(QUIET)
+    assert (only.code, only.severity) == ("operate.no-manager", "warning")
+    assert [row.state for row in services(EXPECTED, QUIET)] == ["running", "running"]
+    thief = Process(77, ("/usr/bin/nginx", "-g"), user="www")
+    seen = replace(QUIET, listeners=QUIET.listeners | {8080: thief})
+    assert [item.code for item in found(seen)] == ["operate.no-manager", "status.foreign-port"]
+
+
+def test_without_a_manager_a_hidden_listener_is_not_accused():
+    seen = replace(QUIET, listeners=QUIET.listeners | {8080: None})
+    assert [item.code for item in found(seen)] == ["operate.no-manager"]
+
+
+def test_stack_of_cron_is_judged_without_units():
+    expected = [replace(item, unit="") for item in EXPECTED]
+    own = {
+        port: replace(item, foreground=name)
+        for (port, item), name in zip(WELL.listeners.items(), ("model-a", "swap"), strict=True)
+    }
+    up = replace(WELL, units={}, listeners=own)
+    assert [*findings(PLAN, expected, (), (FILE,), up)] == []
+    down = replace(up, listeners={9001: own[9001]})
+    (only,) = findings(PLAN, expected, (), (FILE,), down)
+    assert (only.code, only.message) == ("status.down", "`swap` does not run")

@@ -1,0 +1,78 @@
+"""A machine whose systemctl has no systemd behind it: nothing is half-done, unknown is said."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_stacks import write_stack
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
+SYSTEMCTL = "#!/bin/sh\necho 'Failed to connect to bus: No medium found' >&2\nexit 1\n"
+
+
+class Silent:
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "bin").mkdir()
+        (folder / "bin" / "systemctl").write_text(SYSTEMCTL)
+        (folder / "bin" / "systemctl").chmod(0o755)
+        write_stack(folder, home=str(folder), llama_server="/bin/true", llama_swap="/bin/true")
+
+    def llmgen(self, *words):
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        own = {"HOME": str(self.folder), "PATH": path, "TMPDIR": str(self.folder)}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+        words = [sys.executable, "-m", "llmgen", "-c", self.folder / "llm.toml", *words, "--json"]
+        done = subprocess.run(words, env=kept | own, capture_output=True, check=False)
+        found = json.loads(done.stdout)
+        assert done.returncode == found["exit_code"]
+        return found
+
+    def files(self):
+        found = (path for path in self.folder.rglob("*") if path.is_file())
+        return {path for path in found if ".cache" not in path.parts}
+
+
+@pytest.fixture
+def silent(tmp_path):
+    return Silent(tmp_path)
+
+
+def codes(found):
+    return [item["code"] for item in found["diagnostics"]]
+
+
+def test_install_is_refused_before_anything_is_written(silent):
+    before = silent.files()
+    found = silent.llmgen("install")
+    assert (found["exit_code"], codes(found)) == (4, ["operate.no-manager"])
+    assert "--no-restart" in found["diagnostics"][0]["hint"]
+    assert silent.files() == before
+
+
+def test_status_of_an_installed_stack_is_unknown(silent):
+    assert silent.llmgen("install", "--no-restart")["exit_code"] == 0
+    found = silent.llmgen("status")
+    assert (found["exit_code"], codes(found)) == (4, ["operate.no-manager"])
+    assert {row["state"] for row in found["data"]["services"]} == {"unknown"}
+    for word in ("up", "down", "restart"):
+        assert codes(silent.llmgen(word)) == ["operate.no-manager"]
+    assert silent.llmgen("uninstall", "--no-restart")["exit_code"] == 0
+
+
+def test_status_with_nothing_installed_needs_no_manager(silent):
+    found = silent.llmgen("status")
+    assert (found["exit_code"], codes(found)) == (1, ["operate.nothing-installed"])
+
+
+def test_status_of_a_stack_kept_up_by_cron_asks_for_no_units(silent):
+    crontab = silent.folder / "bin" / "crontab"
+    crontab.write_text(f"#!/bin/sh\n[ $1 = - ] && exec cat > {silent.folder}/table\nexit 0\n")
+    crontab.chmod(0o755)
+    assert silent.llmgen("install", "--cron")["exit_code"] == 0
+    found = silent.llmgen("status")
+    assert (found["exit_code"], {*codes(found)}) == (1, {"status.down"})
+    assert not Path(silent.folder, ".config/systemd").exists()
