@@ -63,12 +63,14 @@ class Seen(Struct, frozen=True):
 
     ``programs`` holds whether each path of [paths] is an executable file; ``ran`` what commands
     printed, by a short name (``llama_server --help``); ``ports`` has None for a free port;
+    ``secrets`` the modes of files with keys;
     ``sysfs`` texts of files below /sys and /proc; ``logs`` the end of each unit's log.
     """
 
     programs: Mapping[str, bool] = field(default_factory=dict)
     ran: Mapping[str, Ran] = field(default_factory=dict)
     files: Mapping[str, FileSeen] = field(default_factory=dict)
+    secrets: Mapping[str, int] = field(default_factory=dict)
     ports: Mapping[int, Holder | None] = field(default_factory=dict)
     memory_bytes: int | None = None
     sysfs: Mapping[str, str] = field(default_factory=dict)

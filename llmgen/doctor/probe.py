@@ -6,9 +6,11 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_IMODE
 
 from llmgen.doctor.access import Identity, closed_to, identity
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
+from llmgen.doctor.rules import secrets
 from llmgen.doctor.rules.files import wanted
 from llmgen.doctor.rules.memory import GTT, TTM_PAGES, VRAM
 from llmgen.doctor.rules.programs import needed
@@ -30,6 +32,7 @@ def look(plan: Plan) -> Seen:
         programs={key: os.access(path, os.X_OK) for key, path in programs.items()},
         ran=dict(_commands(plan, programs)),
         files=dict(_files(plan)),
+        secrets=dict(_modes(plan)),
         ports=_ports(plan),
         memory_bytes=psutil.virtual_memory().total,
         sysfs=dict(_sysfs()),
@@ -79,6 +82,14 @@ def _files(plan: Plan) -> Iterator[tuple[str, FileSeen]]:
     who = None if own else identity(services.user, services.groups)
     for path in wanted(plan):
         yield path, _file(Path(path), who, own=own)
+
+
+def _modes(plan: Plan) -> Iterator[tuple[str, int]]:
+    for path in secrets.wanted(plan):
+        try:
+            yield path, S_IMODE(Path(path).stat().st_mode)
+        except OSError:
+            continue
 
 
 def _file(path: Path, who: Identity | None, *, own: bool) -> FileSeen:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
+from llmgen.config.tables.base import SECRET_NAME, Secret
 from llmgen.config.tables.models import GENERATES, Model, Source
 from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.exposure import exposure
@@ -21,10 +22,12 @@ def findings(config: Config, machine: Machine, build: int) -> Iterator[Diagnosti
     yield from exposure(config)
     yield from _versions(config)
     yield from devices.findings(config, machine)
+    yield from _in_clear(("defaults",), config.defaults.environment)
     for name, table in config.models.items():
         if table.enable:
             yield from _source(name, table)
             yield from _options(name, table, build)
+            yield from _in_clear(("models", name), table.environment)
             yield from _services(name, table, config)
 
 
@@ -46,6 +49,21 @@ def _versions(config: Config) -> Iterator[Diagnostic]:
                 f"{what} {number} is outside what llmgen was tested with: {first} to {last}",
                 key,
                 hint="`llmgen doctor` compares what is generated with the program on the machine",
+                severity=Severity.WARNING,
+            )
+
+
+def _in_clear(
+    place: tuple[str, str] | tuple[str], environment: Mapping[str, str | Secret]
+) -> Iterator[Diagnostic]:
+    """Plain values stand in files that every user of the machine may read."""
+    for variable, value in environment.items():
+        if isinstance(value, str) and value and SECRET_NAME.search(variable):
+            yield Diagnostic(
+                "models.secret-in-clear",
+                f"`{variable}` looks like a secret, and its value would stand in generated files",
+                (*place, "environment", variable),
+                hint=f'`{variable} = {{ env = "{variable}" }}`, or {{ file = "PATH" }}',
                 severity=Severity.WARNING,
             )
 

@@ -10,7 +10,16 @@ from llmgen.budget.model import DeviceMemory, Estimate, ServerSettings
 from llmgen.config.tables.models import ServerOptions
 from llmgen.config.tables.sampling import Sampling
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
-from llmgen.doctor.rules import files, gateways, gpu, memory, options, programs, services
+from llmgen.doctor.rules import (
+    files,
+    gateways,
+    gpu,
+    memory,
+    options,
+    programs,
+    secrets,
+    services,
+)
 from llmgen.layout import layout
 from llmgen.library import Library, Model, Open
 from llmgen.machine import Machine, MachineDevice
@@ -69,6 +78,14 @@ CORS = '[gateway.envoy]\nenable=true\ncors_origins=["http://page"]\n'
 VRAM = "/sys/class/drm/card0/device/mem_info_vram_total"
 SWAP = "/usr/local/bin/llama-swap"
 SERVER = "/usr/local/bin/llama-server"
+
+KEYS = """
+[gateway.envoy]
+enable = true
+api_keys = [{ name = "me", secret = { file = "me.key" } }]
+tls = { cert = "tls/cert.pem", key = "tls/key.pem" }
+"""
+KEY_FILE = "/home/llm/.config/llmgen/me.key"
 
 CASES = [
     (
@@ -189,6 +206,13 @@ CASES = [
         None,
     ),
     (
+        secrets.closed,
+        plan(KEYS),
+        Seen(secrets={KEY_FILE: 0o640}),
+        Seen(secrets={KEY_FILE: 0o644}),
+        Seen(),
+    ),
+    (
         gateways.cors,
         plan(CORS),
         Seen(cors={"http://page": "http://page"}),
@@ -239,3 +263,8 @@ def test_an_error_page_in_place_of_a_model_is_seen():
     (only,) = files.models(plan(), Seen(files={FILE: page}))
     assert only.verdict.value == "failed"
     assert "GGUF" in only.expected
+
+
+def test_every_file_with_a_key_is_looked_at():
+    found = secrets.wanted(plan(KEYS))
+    assert found == (KEY_FILE, "/home/llm/.config/llmgen/tls/key.pem")

@@ -114,3 +114,13 @@ def test_what_verify_measured_is_what_the_plan_counts():
     told = place(resolve(config(text), LOCK, seen)).placements[0]
     assert [item.total for item in told.estimate.memory if item.device == "gpu0"] == [6]
     assert "gpu0" not in told.estimate.margin
+
+
+@pytest.mark.parametrize("table", ["defaults", "models.a"])
+def test_secret_in_clear_text_is_a_warning(table):
+    line = f'[{table}]\nenvironment = {{ HF_TOKEN = "x", MY_KEY = {{ env = "K" }}, KEYS = "y" }}\n'
+    model = 'model = "a.gguf"' if table == "models.a" else '[models.a]\nmodel = "a.gguf"'
+    found = resolve(config(line + model), LOCK)
+    (warning,) = found.notes
+    assert warning.code == "models.secret-in-clear"
+    assert warning.key == (*table.split("."), "environment", "HF_TOKEN")

@@ -40,6 +40,11 @@ _DURATION_SCHEMA = {
 # with that secret as well, wherever the text goes.
 PLACEHOLDER: Final = "@llmgen:"
 
+# Variables whose value is a secret, as far as names tell.
+SECRET_NAME: Final = re.compile(
+    r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSPHRASE|CREDENTIALS?)$", re.IGNORECASE
+)
+
 # The servers' own integers have 32 bits, sizes 64.
 INT32, INT64 = 2**31 - 1, 2**63 - 1
 Count: TypeAlias = Annotated[int, Field(le=INT32)]

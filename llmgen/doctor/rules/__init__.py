@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from llmgen.doctor.model import Finding, Seen
-from llmgen.doctor.rules import files, gateways, gpu, memory, options, programs, services
+from llmgen.doctor.rules import files, gateways, gpu, memory, options, programs, secrets, services
 from llmgen.plan.model import Plan
 
 Rule = Callable[[Plan, Seen], Iterator[Finding]]
@@ -18,6 +18,7 @@ RULES: Final[tuple[Rule, ...]] = (
     options.known,
     options.hidden,
     files.models,
+    secrets.closed,
     services.ports,
     memory.total,
     memory.amd_split,
