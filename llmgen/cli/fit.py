@@ -48,10 +48,17 @@ def cli(
     nothing is downloaded), or ollama:NAME. Every figure is what stays free on the fullest memory
     pool, or is missing there. Below stands the smallest built-in machine on which the first choice
     fits.
+
+    ORG/REPO alone lists every model of that repository with the longest context that fits.
     """
+    from llmgen.facts.hub_names import repository_name
     from llmgen.plan.fit import fit, grid, smallest
 
     machine = _profile(profile) if profile else _own_machine(session)
+    if len(models) == 1 and (repo := repository_name(models[0])) and not Path(models[0]).exists():
+        from llmgen.cli.quants import quants
+
+        return quants(repo, machine, cache_type or TYPES, DEFAULT)
     facts = [_facts(session, name) for name in models]
     sizes = ctx_size or tuple(item for item in CONTEXTS if item <= _trained(facts)) or CONTEXTS[:1]
     choices = list(grid(sizes, cache_type or TYPES, parallel or SLOTS))

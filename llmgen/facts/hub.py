@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,8 +52,11 @@ class Hub(Struct, frozen=True):
         return Repository(repo, str(found.sha), files)
 
     def facts(self, repository: Repository, ref: HubRef) -> GgufFacts:
-        """The facts of the model that ``ref`` means, from the first bytes of its files."""
-        files = choose(repository.files, ref)
+        """The facts of the model that ``ref`` means."""
+        return self.read(repository, choose(repository.files, ref))
+
+    def read(self, repository: Repository, files: Sequence[HubFile]) -> GgufFacts:
+        """The facts of one model, all its files, from their first bytes."""
         headers: list[Header] = []
         for file in files:
             source = HubSource(self, repository, file)

@@ -17,6 +17,7 @@ from llmgen.facts.shards import shard, shard_names
 _BESIDE: Final = re.compile(
     r"(^|[-_.])(mmproj|imatrix|vocab)([-_.]|$)|^(mtp|dspark|dflash)-", re.IGNORECASE
 )
+_REPOSITORY: Final = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 # What llama-server takes when `-hf` names no quantisation (common/download.cpp).
 DEFAULT_QUANT: Final = "Q4_K_M"
 
@@ -42,7 +43,7 @@ def hub_ref(ref: ModelRef) -> HubRef:
     _, _, rest = ref.partition(":")
     repo, _, what = rest.partition(":")
     what, _, revision = what.partition("@")
-    if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repo, re.ASCII):
+    if not _REPOSITORY.fullmatch(repo):
         raise refused("hub-name", f"`{repo}` names no repository", "write it as `owner/name`")
     return HubRef(repo, what, revision or None)
 
@@ -59,6 +60,29 @@ def choose(files: Iterable[HubFile], ref: HubRef) -> tuple[HubFile, ...]:
             "shard-missing", f"`{ref.repo}` has no `{absent[0]}`", "its author has to complete it"
         )
     return tuple(models[name] for name in names)
+
+
+def whole_models(files: Iterable[HubFile]) -> tuple[tuple[HubFile, ...], ...]:
+    """The files of every complete model of a repository, the largest model first."""
+    models = {file.path: file for file in files if _is_safe(file.path)}
+    found = []
+    for first in filter(_is_model, models):
+        parts = shard(first)
+        names = shard_names(first, parts[2] if parts else 1)
+        if all(name in models for name in names):
+            found.append(tuple(models[name] for name in names))
+    return tuple(sorted(found, key=lambda parts: (-total_bytes(parts), parts[0].path)))
+
+
+def total_bytes(files: Iterable[HubFile]) -> int:
+    """Bytes of a model, all its files."""
+    return sum(file.size_bytes for file in files)
+
+
+def repository_name(text: str) -> str:
+    """``owner/name`` of a reference that names a repository and nothing in it, else nothing."""
+    repo = text.removeprefix("hf:")
+    return repo if _REPOSITORY.fullmatch(repo) else ""
 
 
 def _first(names: Sequence[str], ref: HubRef) -> str:

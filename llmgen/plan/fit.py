@@ -17,6 +17,8 @@ from llmgen.plan.pools import footprint, pools, total
 
 # What a server of llmgen's has when llm.toml says nothing (edition 1).
 CACHE_RAM, CHECKPOINTS = 2**30, 4
+# The shortest context that is tried.
+LEAST = 4096
 
 
 class Cell(Struct, frozen=True):
@@ -76,6 +78,17 @@ def grid(
 ) -> Iterator[Choice]:
     """Every combination, contexts slowest."""
     return (Choice(*values) for values in product(contexts, cache_types, slots))
+
+
+def longest(facts: GgufFacts, machine: Machine, cache_type: str, build: int, most: int) -> int:
+    """The longest context of one slot that fits, doubled from 4K up to ``most``; 0 if none does."""
+    found, size = 0, LEAST
+    while size <= most:
+        (cell,) = fit([facts], machine, [Choice(size, cache_type, 1)], build)
+        if not cell.fits:
+            break
+        found, size = size, size * 2
+    return found
 
 
 def smallest(
