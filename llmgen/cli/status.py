@@ -14,7 +14,7 @@ from llmgen.units import show_size
 
 if TYPE_CHECKING:
     from llmgen.errors import Diagnostic
-    from llmgen.operate.truth import ModelStatus, ServiceStatus
+    from llmgen.operate.rows import DeviceStatus, ModelStatus, ServiceStatus
 
 
 @command(short_help="wanted, written, running: what is different")
@@ -27,7 +27,7 @@ def cli(session: Session) -> Outcome:
     from msgspec.structs import replace
 
     from llmgen.apply.changes import NO_WAYS
-    from llmgen.operate import truth
+    from llmgen.operate import rows, truth
     from llmgen.operate.crontab import without_units
     from llmgen.operate.install import prepare
     from llmgen.operate.installed import NOTHING, installed_units, is_installed, written
@@ -48,20 +48,22 @@ def cli(session: Session) -> Outcome:
     if not is_installed(here):
         # Nothing is there that it could know.
         seen = replace(seen, no_manager=None)
-    rows, models = [*truth.services(wanted, seen)], [*truth.models(placed, seen)]
+    services, models = [*rows.services(wanted, seen)], [*rows.models(placed, seen)]
+    devices = [*rows.devices(placed, seen)]
     differences = [*truth.findings(placed, wanted, decided, written(here), seen)]
-    runs = any(row.state != "absent" for row in rows)
+    runs = any(row.state != "absent" for row in services)
     if not is_installed(here) and not runs:
         differences = [NOTHING, *differences]
     data = {
         "installed": is_installed(here),
-        "services": rows,
+        "services": services,
         "models": models,
+        "devices": devices,
         "engine": seen.engine_health,
     }
     return Outcome(
         data,
-        text=partial(_show, rows, models),
+        text=partial(_show, services, models, devices),
         ok=truth.is_well(differences),
         diagnostics=tuple(differences),
         exit_code=_unknown(differences),
@@ -76,14 +78,17 @@ def _unknown(found: Sequence[Diagnostic]) -> int | None:
     return InputError.exit_code if errors == {"operate.no-manager"} else None
 
 
-def _show(rows: Sequence[ServiceStatus], models: Sequence[ModelStatus]) -> None:
+def _show(
+    rows: Sequence[ServiceStatus], models: Sequence[ModelStatus], devices: Sequence[DeviceStatus]
+) -> None:
     from llmgen.cli.tables import echo, table_of
 
     services = table_of("service", "state", "health", ">port", ">process", ">memory")
     for row in rows:
         process = str(row.pid or "-")
         services.add_row(row.name, row.state, row.health, str(row.port), process, _memory(row))
-    listed = table_of("model", "kept", "state", ">context", ">busy", ">host memory")
+    more = (">device memory",) if devices else ()
+    listed = table_of("model", "kept", "state", ">context", ">busy", ">host memory", *more)
     for model in models:
         listed.add_row(
             model.name,
@@ -91,9 +96,17 @@ def _show(rows: Sequence[ServiceStatus], models: Sequence[ModelStatus]) -> None:
             model.state,
             str(model.context or "-"),
             f"{model.busy}/{model.slots}" if model.slots else "-",
-            f"{_size(model.memory)} of {show_size(model.memory_planned)}",
+            _against(model.memory, model.memory_planned),
+            *[_against(model.device_memory, model.device_memory_planned) for _ in more],
         )
-    echo(services, "", listed)
+    if not devices:
+        echo(services, "", listed)
+        return
+    held = table_of("device", ">used", ">plan of what runs", ">capacity")
+    for device in devices:
+        sizes = (device.used, device.planned, device.capacity)
+        held.add_row(device.device, *("-" if size is None else show_size(size) for size in sizes))
+    echo(services, "", listed, "", held)
 
 
 def _memory(row: ServiceStatus) -> str:
@@ -101,5 +114,9 @@ def _memory(row: ServiceStatus) -> str:
     return f"{_size(row.memory)}{limit}"
 
 
-def _size(size: int) -> str:
+def _against(held: int | None, planned: int) -> str:
+    return f"{_size(held)} of {_size(planned)}"
+
+
+def _size(size: int | None) -> str:
     return show_size(size) if size else "-"

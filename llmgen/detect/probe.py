@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmgen.config.tables.hardware import Backend
+from llmgen.detect.devices import DRM, NVIDIA_DEVICES, amd, nvidia
 from llmgen.detect.model import Found
 from llmgen.doctor.rules.programs import build_number, swap_number
-from llmgen.units import GIB, MIB
 
-DRM = Path("/sys/class/drm")
 TIMEOUT_SECONDS = 10
 PROGRAMS = (
     ("llama_server", "llama-server"),
@@ -23,8 +22,6 @@ PROGRAMS = (
     ("litellm", "litellm"),
     ("llmgen", "llmgen"),
 )
-# An APU's carve-out can be as small as 512 MiB; then GTT is what models live in.
-SMALL_CARVE_OUT_BYTES = 4 * GIB
 
 
 def look(drm: Path = DRM) -> Found:
@@ -61,41 +58,24 @@ def _devices(drm: Path) -> tuple[Backend, tuple[tuple[str, int], ...], int]:
 
 
 def _amd(drm: Path) -> tuple[Backend, tuple[tuple[str, int], ...], int]:
-    """AMD cards by the driver's files: real cards first, else an APU's shared memory."""
-    found = [
-        (vram, _number(card / "mem_info_gtt_total"))
-        for card in sorted(drm.glob("card[0-9]*/device"))
-        if (vram := _number(card / "mem_info_vram_total"))
-    ]
-    cards = [vram for vram, _ in found if vram >= SMALL_CARVE_OUT_BYTES]
-    if cards:
-        return "rocm", tuple(("AMD GPU", vram) for vram in cards), 0
-    shared = max((gtt for _, gtt in found), default=0)
-    if shared:
-        return "rocm", (("GTT of an AMD APU", shared),), shared
-    return "cpu", (), 0
+    """AMD cards by the driver's files, or an APU's shared memory."""
+    found = [card for card in amd(drm) if card.total]
+    named = tuple((card.name, card.total or 0) for card in found)
+    shared = next((card.total or 0 for card in found if card.region == "gtt"), 0)
+    return ("rocm", named, shared) if named else ("cpu", (), 0)
 
 
 def _nvidia() -> Iterator[tuple[str, int]]:
-    query = ("--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
-    for line in _output("nvidia-smi", *query).splitlines():
-        name, _, size = line.rpartition(",")
-        if size.strip().isdigit():
-            yield name.strip(), int(size) * MIB
-        elif "GB10" in name:
+    for card in nvidia(_output(*NVIDIA_DEVICES)):
+        if card.total is not None:
+            yield card.name, card.total
+        elif "GB10" in card.name:
             # The Spark's driver reports no memory of its own: it is the system's.
-            yield name.strip(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+            yield card.name, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _is_spark(devices: tuple[tuple[str, int], ...], memory: int) -> bool:
     return any("GB10" in name and size >= memory * 0.9 for name, size in devices)
-
-
-def _number(path: Path) -> int:
-    try:
-        return int(path.read_text("ascii"))
-    except (OSError, ValueError):
-        return 0
 
 
 def _output(program: str, *words: str) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
 
+from llmgen.detect.devices import (
+    NVIDIA_DEVICES,
+    NVIDIA_PROCESSES,
+    Gpu,
+    amd,
+    amd_process,
+    nvidia,
+    nvidia_processes,
+)
 from llmgen.operate.pressure import Reading, of_mac, of_psi, of_usage
 from llmgen.operate.programs import run
 
@@ -44,20 +53,25 @@ def cgroup(pid: int, threshold: int) -> Iterator[Reading]:
             yield from _limited(path, is_v1=controllers == "memory", threshold=threshold)
 
 
+def devices() -> tuple[Gpu, ...]:
+    """The devices of this machine with their memory, where a driver tells; in the plan's order."""
+    asked = run(NVIDIA_DEVICES, seconds=30)
+    return (nvidia(asked.output) if asked.ok else ()) or amd()
+
+
 def free_devices() -> dict[str, int]:
     """Free bytes of each device (``gpu0`` …), where the driver tells them."""
-    asked = run(("nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"))
-    if asked.ok:
-        rows = [line.strip() for line in asked.output.splitlines()]
-        return {f"gpu{i}": int(row) * 2**20 for i, row in enumerate(rows) if row.isdigit()}
-    cards = sorted(Path("/sys/class/drm").glob("card*/device/mem_info_vram_total"))
-    return {f"gpu{i}": free for i, card in enumerate(cards) if (free := _amd(card)) is not None}
+    return {f"gpu{i}": gpu.free for i, gpu in enumerate(devices()) if gpu.free is not None}
 
 
-def _amd(total: Path) -> int | None:
-    used = _number(total.with_name("mem_info_vram_used"))
-    whole = _number(total)
-    return None if used is None or whole is None else whole - used
+def by_process(pids: Iterable[int], found: Sequence[Gpu]) -> dict[int, int]:
+    """Device memory of processes, where the driver tells it to this user."""
+    if not found:
+        return {}
+    asked = run(NVIDIA_PROCESSES, seconds=30)
+    known = nvidia_processes(asked.output) if asked.ok else {}
+    seen = {pid: known.get(pid, amd_process(pid, found[0].region)) for pid in pids}
+    return {pid: size for pid, size in seen.items() if size is not None}
 
 
 def _limited(path: str, *, is_v1: bool, threshold: int) -> Iterator[Reading]:

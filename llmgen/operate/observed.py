@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from llmgen.detect.devices import Gpu
 from llmgen.errors import Diagnostic
 from llmgen.operate.swap import Loaded
 
@@ -57,7 +58,8 @@ class Observed(Struct, frozen=True):
     """Everything that status looked at; ``None`` means that it could not be found out.
 
     ``listeners`` maps a port to the process that has it, None where that is hidden from this user.
-    ``no_manager`` says why the service manager, which would know the units, does not answer.
+    ``no_manager`` says why the service manager, which would know the units, does not answer;
+    ``devices`` are in the plan's order, ``device_memory`` is by process, as far as drivers tell.
     """
 
     units: Mapping[str, UnitState]
@@ -67,3 +69,5 @@ class Observed(Struct, frozen=True):
     loaded: tuple[Loaded, ...] | None = None
     engine_health: str = ""
     no_manager: Diagnostic | None = None
+    devices: tuple[Gpu, ...] = ()
+    device_memory: Mapping[int, int] = field(default_factory=dict)

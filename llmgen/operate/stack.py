@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from llmgen.errors import Diagnostic, InputError
-from llmgen.operate import look
+from llmgen.operate import look, memory
 from llmgen.operate.engine import engine
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
+from llmgen.operate.rows import Expected
 from llmgen.operate.server import Endpoint, local, secret
 from llmgen.operate.site import Site
 from llmgen.operate.swap import Loaded
-from llmgen.operate.truth import Expected
 from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Keep, Plan
 from llmgen.targets import launchd, systemd
@@ -33,6 +33,7 @@ def observe(plan: Plan, site: Site, wanted: Sequence[Expected]) -> Observed:
     listeners = look.listeners(ports)
     own = {unit.pid for unit in units.values() if unit.pid}
     processes = {item.pid: item for item in _processes(own, listeners.values())}
+    gpus = memory.devices() if plan.library.machine.devices else ()
     return Observed(
         units=units,
         listeners=listeners,
@@ -41,6 +42,8 @@ def observe(plan: Plan, site: Site, wanted: Sequence[Expected]) -> Observed:
         loaded=loaded,
         engine_health=health,
         no_manager=no_manager,
+        devices=gpus,
+        device_memory=memory.by_process(processes, gpus),
     )
 
 

@@ -7,10 +7,12 @@ import pytest
 from msgspec.structs import replace
 
 from llmgen.apply.changes import Action, Change
+from llmgen.detect.devices import Gpu
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
+from llmgen.operate.rows import Expected, devices, models, services
 from llmgen.operate.swap import Loaded
 from llmgen.operate.systemd import no_manager
-from llmgen.operate.truth import Expected, findings, is_well, models, services
+from llmgen.operate.truth import findings, is_well
 from llmgen.plan.model import Keep
 from llmgen.targets.services import Service
 
@@ -37,8 +39,10 @@ def placement(name, keep, port=0, argv=COMMAND):
     )
 
 
+MACHINE = SimpleNamespace(devices=(), process_overhead_bytes=0)
 PLAN = SimpleNamespace(
-    placements=[placement("a", Keep.ALWAYS, 9001), placement("b", Keep.ON_DEMAND)]
+    library=SimpleNamespace(machine=MACHINE),
+    placements=[placement("a", Keep.ALWAYS, 9001), placement("b", Keep.ON_DEMAND)],
 )
 WELL = Observed(
     units={"llmgen-model-a.service": UP, "llmgen-swap.service": replace(UP, pid=11)},
@@ -225,3 +229,30 @@ def test_stack_of_cron_is_judged_without_units():
     down = replace(up, listeners={9001: own[9001]})
     (only,) = findings(PLAN, expected, (), (FILE,), down)
     assert (only.code, only.message) == ("status.down", "`swap` does not run")
+
+
+GPU = Gpu("NVIDIA H200", 141 * 2**30, 5 * 2**20, 140 * 2**30)
+ON_GPU = SimpleNamespace(
+    library=SimpleNamespace(
+        machine=SimpleNamespace(
+            devices=[SimpleNamespace(key=f"gpu{i}", memory_bytes=2**30) for i in range(2)],
+            process_overhead_bytes=2**10,
+        )
+    ),
+    placements=PLAN.placements,
+)
+
+
+def test_device_memory_stands_beside_the_plan_of_what_runs():
+    seen = replace(WELL, devices=(GPU,), device_memory={10: 3 * 2**20})
+    always, demand = models(ON_GPU, seen)
+    assert (always.device_memory, always.device_memory_planned) == (3 * 2**20, 2 * (2**20 + 2**10))
+    assert demand.device_memory is None
+    first, second = devices(ON_GPU, seen)
+    assert (first.device, first.used, first.capacity) == ("gpu0", 5 * 2**20, 2**30)
+    # Only the model that is ready counts; of the second device no driver tells.
+    assert (first.planned, second.used) == (2**20 + 2**10, None)
+
+
+def test_device_plan_is_unknown_while_the_engine_is_silent():
+    assert [row.planned for row in devices(ON_GPU, replace(WELL, loaded=None))] == [None, None]

@@ -1,0 +1,215 @@
+"""What runs, as rows for people: services, models, devices; pure, from what was seen."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
+from msgspec import Struct
+
+from llmgen.operate.commands import as_wanted, same_command
+from llmgen.operate.observed import Answer, Observed, Process, UnitState
+from llmgen.operate.swap import Loaded
+from llmgen.plan.model import Keep, Placement, Plan
+from llmgen.targets.services import Service
+
+UNKNOWN = "unknown"
+_SILENT = Answer("")
+# llama-swap's and the router's states in which a process has its memory or is taking it.
+_HOLDS = ("ready", "loaded", "loading", "starting")
+
+
+class Expected(Struct, frozen=True):
+    """One service of the plan: its unit, the port it serves, and where it tells its health.
+
+    Cron's stack has no units: ``unit`` is empty then.
+    """
+
+    service: Service
+    unit: str
+    port: int
+    url: str
+    health: str = "/health"
+
+
+class ServiceStatus(Struct, frozen=True):
+    """One service as a person wants to see it."""
+
+    name: str
+    unit: str
+    state: str
+    health: str
+    port: int
+    pid: int
+    restarts: int
+    memory: int
+    memory_max: int
+    command_is_wanted: bool | None
+
+
+class ModelStatus(Struct, frozen=True):
+    """One model: where it is in its life, its context and slots, its memory against the plan.
+
+    ``device_memory`` is None where no driver tells it.
+    """
+
+    name: str
+    keep: str
+    state: str
+    context: int
+    slots: int
+    busy: int
+    memory: int
+    memory_planned: int
+    device_memory: int | None
+    device_memory_planned: int
+    command_is_wanted: bool | None
+
+
+class DeviceStatus(Struct, frozen=True):
+    """One device: what is used of it, by whomever, and what the plan gives to what runs now."""
+
+    device: str
+    used: int | None
+    planned: int | None
+    capacity: int
+
+
+def services(expected: Iterable[Expected], seen: Observed) -> Iterator[ServiceStatus]:
+    """The rows of the services."""
+    for item in expected:
+        unit, own = seen.units.get(item.unit), owner(item, seen)
+        pid = unit.pid if unit and unit.pid else own.pid if own else 0
+        process = seen.processes.get(pid) or own
+        yield ServiceStatus(
+            name=item.service.name,
+            unit=item.unit,
+            state=_state(unit, own, seen),
+            health=seen.answers.get(item.service.name, Answer("unknown")).health,
+            port=item.port,
+            pid=pid,
+            restarts=unit.restarts if unit else 0,
+            memory=(unit.memory_bytes if unit else 0) or (process.memory_bytes if process else 0),
+            memory_max=item.service.memory_bytes,
+            command_is_wanted=as_wanted(item.service, process),
+        )
+
+
+def models(plan: Plan, seen: Observed) -> Iterator[ModelStatus]:
+    """The rows of the models."""
+    loaded = {item.model: item for item in seen.loaded or ()}
+    for placement in plan.placements:
+        yield (
+            _always(plan, placement, seen)
+            if placement.keep is Keep.ALWAYS
+            else _demand(plan, placement, loaded.get(placement.name), seen)
+        )
+
+
+def devices(plan: Plan, seen: Observed) -> Iterator[DeviceStatus]:
+    """The rows of the devices; nothing is planned for sure while a model's state is unknown."""
+    states = {row.name: row.state for row in models(plan, seen)}
+    running = [item for item in plan.placements if states[item.name] in _HOLDS]
+    for index, device in enumerate(plan.library.machine.devices):
+        planned = sum(_planned(plan, item, device.key) for item in running)
+        yield DeviceStatus(
+            device=device.key,
+            used=seen.devices[index].used if index < len(seen.devices) else None,
+            planned=None if UNKNOWN in states.values() else planned,
+            capacity=device.memory_bytes,
+        )
+
+
+def owner(item: Expected, seen: Observed) -> Process | None:
+    """The process that has the service's port, when it is the service's own."""
+    found, unit = seen.listeners.get(item.port), seen.units.get(item.unit)
+    if found is None:
+        return None
+    if unit and unit.pid:
+        return found if unit.pid in (found.pid, *found.parents) else None
+    is_own = seen.no_manager is not None and _is_program(item.service, found)
+    return found if is_own or found.foreground == item.service.name else None
+
+
+def _is_program(service: Service, process: Process) -> bool:
+    """Whether the process runs the service's program, itself or by its interpreter."""
+    name = PurePosixPath(service.argv[0]).name
+    return name in (PurePosixPath(word).name for word in process.words[:2])
+
+
+def _state(unit: UnitState | None, own: Process | None, seen: Observed) -> str:
+    if unit is not None and unit.is_loaded:
+        return unit.state
+    if own is not None:
+        return "foreground" if own.foreground else "running"
+    return "absent" if seen.no_manager is None else UNKNOWN
+
+
+def _always(plan: Plan, placement: Placement, seen: Observed) -> ModelStatus:
+    process = seen.listeners.get(placement.port)
+    answer = seen.answers.get(placement.name, Answer("no answer"))
+    names = {"ok": "ready", "loading": "loading"}
+    otherwise = "not running" if seen.no_manager is None else UNKNOWN
+    state = names.get(answer.health, otherwise)
+    return _row(plan, placement, seen, state, answer=answer, process=process)
+
+
+def _demand(plan: Plan, placement: Placement, found: Loaded | None, seen: Observed) -> ModelStatus:
+    if seen.loaded is None:
+        return _row(plan, placement, seen, UNKNOWN)
+    if found is None:
+        return _row(plan, placement, seen, "unloaded")
+    answer = seen.answers.get(placement.name, Answer(""))
+    process = _server(placement, found, seen)
+    words = found.words or tuple(shlex.split(found.command))
+    is_same = same_command(placement.argv, words)
+    return _row(
+        plan,
+        placement,
+        seen,
+        found.state,
+        answer=answer,
+        process=process,
+        command_is_wanted=is_same,
+    )
+
+
+def _server(placement: Placement, found: Loaded, seen: Observed) -> Process | None:
+    port = found.url.rsplit(":", 1)[-1]
+    if port.isdigit():
+        return seen.listeners.get(int(port))
+    path = str(placement.model.path)
+    return next((item for item in seen.processes.values() if path in item.words), None)
+
+
+def _row(
+    plan: Plan,
+    placement: Placement,
+    seen: Observed,
+    state: str,
+    *,
+    answer: Answer = _SILENT,
+    process: Process | None = None,
+    command_is_wanted: bool | None = None,
+) -> ModelStatus:
+    keys = [device.key for device in plan.library.machine.devices]
+    return ModelStatus(
+        name=placement.name,
+        keep=placement.keep.value,
+        state=state,
+        context=answer.n_ctx,
+        slots=answer.slots,
+        busy=answer.busy,
+        memory=process.memory_bytes if process else 0,
+        memory_planned=placement.estimate.on("host"),
+        device_memory=seen.device_memory.get(process.pid) if process else None,
+        device_memory_planned=sum(_planned(plan, placement, key) for key in keys),
+        command_is_wanted=command_is_wanted,
+    )
+
+
+def _planned(plan: Plan, item: Placement, device: str) -> int:
+    """What the process takes from a device, with what the backend takes for each process."""
+    needed = item.estimate.on(device)
+    return needed + plan.library.machine.process_overhead_bytes if needed else 0
