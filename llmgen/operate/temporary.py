@@ -19,7 +19,7 @@ from llmgen.artifacts import Artifact
 from llmgen.config.model import Config
 from llmgen.errors import InputError
 
-PREFIX = "llmgen-up-"
+PREFIX, OWNER = "llmgen-up-", "owner.lock"
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def dead() -> Iterator[Path]:
 def _made() -> tuple[Path, int]:
     while True:
         path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        held = _hold(path)
+        held = _hold(path, os.O_CREAT | os.O_EXCL)
         if held is None:
             # Another run took it for a dead one before it was locked, and removes it.
             continue
@@ -61,21 +61,24 @@ def _made() -> tuple[Path, int]:
         os.close(held)
 
 
-def _hold(path: Path) -> int | None:
-    """A descriptor that locks the folder; None when it is not ours, no folder, or in use."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+def _hold(path: Path, more: int = 0) -> int | None:
+    """A descriptor that locks the folder; None when it is not ours, has no lock, or is in use.
+
+    The lock is a file in it: a folder without one is another program's, or an older llmgen's.
+    """
     try:
-        descriptor = os.open(path, flags)
+        if path.is_symlink() or path.stat().st_uid != os.getuid():
+            return None
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | more
+        descriptor = os.open(path / OWNER, flags, 0o600)
     except OSError:
         return None
     try:
-        if os.fstat(descriptor).st_uid == os.getuid():
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return descriptor
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        pass
-    os.close(descriptor)
-    return None
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def moved(config: Config, root: Path) -> Config:

@@ -86,12 +86,16 @@ def test_living_run_is_let_be(run, folder):
 def test_folders_of_others_and_links_are_let_be(folder, tmp_path, monkeypatch):
     (folder / "llmgen-up-file").touch()
     (tmp_path / "own").mkdir()
+    (tmp_path / "own" / temporary.OWNER).touch()
     (folder / "llmgen-up-link").symlink_to(tmp_path / "own")
     assert leftover.clear() == ()
-    (folder / "llmgen-up-folder").mkdir()
+    (folder / "llmgen-up-older").mkdir()
+    assert leftover.clear() == ()
+    (folder / "llmgen-up-other").mkdir()
+    (folder / "llmgen-up-other" / temporary.OWNER).touch()
     monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
     assert leftover.clear() == ()
-    assert len([*folder.iterdir()]) == 3
+    assert len([*folder.iterdir()]) == 4
 
 
 def test_folder_goes_with_its_run(folder):
