@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from llmgen.cli.boundary import Session, command
@@ -18,13 +20,15 @@ def cli(session: Session, gate: str | None, *, dry_run: bool) -> Outcome:
     Pinned models, busy ones and those idle for less than `min_idle` of [guard] stay. The plan is
     what keeps memory free; this is for what the plan cannot know.
     """
+    from llmgen.layout import layout
     from llmgen.operate.guard import check
-    from llmgen.operate.site import site
 
     found = read(session)
     if gate is not None:
         return _gate(session, gate)
-    done = check(found.config, site(found.config).state, dry_run=dry_run)
+    # The timer's user writes there.
+    state = layout(found.config.paths, found.config.services.scope).state
+    done = check(found.config, Path(state), dry_run=dry_run)
     lines = [f"{item.source}: {item.detail}" for item in done.readings]
     stays = [
         f"{item.model}: {'may go' if item.may_go else 'stays'}, {item.why}"

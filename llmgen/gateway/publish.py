@@ -116,7 +116,8 @@ def _keep_private(folder: Path) -> None:
                 Diagnostic(
                     "keys.not-private",
                     f"`{folder}` belongs to another user, who could read the keys in it",
-                    hint="remove it, or set `runtime` in [paths] to another folder",
+                    hint="run `llmgen keys` as that user, or restart the service; a folder that "
+                    "no service of yours made has to go",
                 )
             )
         os.fchmod(descriptor, 0o700)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -28,11 +29,15 @@ def forgetting(site: Site, decided: Iterable[Change]) -> Iterator[Step]:
 
 def forget(folder: Path) -> None:
     """Remove a folder of filled files, and the one above when nothing else is in it."""
-    if folder.is_symlink() or not folder.is_dir():
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
         return
     try:
-        for path in folder.iterdir():
-            path.unlink()
+        # By descriptor: the folder is the services' own, and while root is at it their user could
+        # put a link to another one in its place.
+        for name in os.listdir(descriptor):  # noqa: PTH208
+            os.unlink(name, dir_fd=descriptor)
         folder.rmdir()
         if not any(folder.parent.iterdir()):
             folder.parent.rmdir()
@@ -40,10 +45,12 @@ def forget(folder: Path) -> None:
         raise InputError(
             Diagnostic(
                 "keys.unwritable",
-                f"`{error.filename}` cannot be removed: {error.strerror}",
+                f"`{folder / str(error.filename)}` cannot be removed: {error.strerror}",
                 hint="there are keys in that folder: remove it by hand",
             )
         ) from error
+    finally:
+        os.close(descriptor)
 
 
 def _into(artifact: Artifact) -> PurePosixPath:

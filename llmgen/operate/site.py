@@ -20,7 +20,9 @@ from llmgen.operate.launchd import Launchd
 from llmgen.operate.steps import Manager
 from llmgen.operate.systemd import Systemd
 
-SYSTEM_STATE = PurePosixPath("/var/lib/llmgen/install")
+# Root's alone, and so outside of the StateDirectory= that systemd gives to the services' user: who
+# can change the ledger or a kept generation there says what root deletes and writes.
+SYSTEM_STATE = PurePosixPath("/var/lib/llmgen-install")
 
 
 class Site(Struct, frozen=True):

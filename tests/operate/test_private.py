@@ -88,6 +88,25 @@ def test_symlink_and_what_no_service_filled_are_let_be(tmp_path):
         forget(tmp_path / "own")
 
 
+def test_a_folder_that_becomes_a_link_costs_no_other_file(tmp_path, monkeypatch):
+    # Root removes what belongs to the services' user, who can rename it at any time.
+    for name in ("run", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "key").touch()
+    listed = os.listdir
+
+    def rename_first(descriptor):
+        (tmp_path / "run").rename(tmp_path / "moved")
+        (tmp_path / "run").symlink_to(tmp_path / "other")
+        return listed(descriptor)
+
+    monkeypatch.setattr(os, "listdir", rename_first)
+    with pytest.raises(InputError):
+        forget(tmp_path / "run")
+    assert (tmp_path / "other" / "key").exists()
+    assert listed(tmp_path / "moved") == []
+
+
 @pytest.mark.reader("llama-server")
 @pytest.mark.reader("llama-swap")
 @pytest.mark.reader("envoy")

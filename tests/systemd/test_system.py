@@ -130,6 +130,16 @@ def test_llama_swap_is_emptied_before_its_file_changes(system):
     assert log.rindex("/api/models/unload") < log.rindex("listening on")
 
 
+def test_what_install_goes_by_is_roots_alone(system):
+    """systemd gives all of /var/lib/llmgen to the services' user, who could say what root writes."""
+    below = ("/var/lib/llmgen", "/var/lib/llmgen-install")
+    owners = system.booted.must("find", *below, "-maxdepth", "1", "-printf", "%p %u\\n")
+    found = dict(line.split() for line in owners.splitlines())
+    assert found.pop("/var/lib/llmgen") == "llm"
+    assert found.pop("/var/lib/llmgen-install/ledger.json") == "root"
+    assert {user for path, user in found.items() if "install" in path} == {"root"}
+
+
 def test_edited_unit_is_a_conflict_and_stays(system):
     unit = system.booted.path(f"/etc/systemd/system/{MODEL}")
     text = unit.read_text()
@@ -145,7 +155,15 @@ def test_keys_are_in_a_private_folder_alone_and_go_with_the_stack(system):
     booted = system.booted
     folders = booted.must("find", "/run/llmgen", "-type", "d", "-printf", "%p %m %u\n").splitlines()
     assert sorted(folders) == ["/run/llmgen 700 llm", "/run/llmgen/envoy 700 llm"]
-    places = ("/etc", "/var/lib/llmgen", "/var/log", "/run/llmgen", "/run/log", "/home")
+    places = (
+        "/etc",
+        "/var/lib/llmgen",
+        "/var/lib/llmgen-install",
+        "/var/log",
+        "/run/llmgen",
+        "/run/log",
+        "/home",
+    )
     assert system.holding_the_key(*places) == {"/run/llmgen/envoy/rds.yaml"}
     steps = [step["command"] for step in system.must("uninstall", "--dry-run")["steps"]]
     assert ["rm", "-r", "--", "/run/llmgen/envoy"] in steps

@@ -9,6 +9,7 @@ import pytest
 import readers
 from readers.systemd_syntax import split_exec_start
 
+from llmgen.operate.site import SYSTEM_STATE
 from llmgen.render.environment import make_render
 from llmgen.targets import launchd, systemd
 from llmgen.targets.launch import launch
@@ -226,3 +227,15 @@ def test_units_are_installed_where_their_system_has_them():
     assert set(there) == {None}
     agents = [item.install for item in launchd.artifacts(plans.plan(head=head), make_render())]
     assert all(str(path).startswith("/home/llm/Library/LaunchAgents/") for path in agents)
+
+
+def test_no_service_can_write_what_install_goes_by():
+    given = [
+        f"/var/lib/{text}" if key == "StateDirectory" else text.removeprefix("-")
+        for unit in units(SYSTEM).values()
+        if "[Service]" in unit
+        for key, text in section(unit, "Service")
+        if key in ("StateDirectory", "ReadWritePaths")
+    ]
+    assert set(given) == {"/var/lib/llmgen"}
+    assert not any(SYSTEM_STATE.is_relative_to(path) for path in given)
