@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,6 +14,7 @@ from llmgen.gateway.backends import Backend, backends, engine_of
 from llmgen.gateway.exposure import loopback
 from llmgen.plan.model import Plan
 from llmgen.targets.base import Render
+from llmgen.targets.names import file_name
 
 NAME = "clients"
 SUMMARY = "client files: environment, opencode, Continue, aider, Zed, Open WebUI"
@@ -22,14 +23,20 @@ TEXT = ("chat", "vision", "completion")
 
 
 class ClientModel(Struct, frozen=True):
-    """A model as clients see it; ``output`` is the most that one answer may have."""
+    """A model as clients see it at ``url``; ``output`` is the most that one answer may have."""
 
+    url: str
     name: str
     title: str
     role: str
     context: int
     output: int
     pictures: bool
+
+    @property
+    def openai(self) -> str:
+        """The base of OpenAI's paths."""
+        return f"{self.url}/v1"
 
     @property
     def aider(self) -> str:
@@ -63,16 +70,6 @@ class Clients(Struct, frozen=True):
     models: tuple[ClientModel, ...]
 
     @property
-    def openai(self) -> str:
-        """The base of OpenAI's paths."""
-        return f"{self.url}/v1"
-
-    @property
-    def rerank_url(self) -> str:
-        """The whole address of rerank requests."""
-        return f"{self.url}/v1/rerank"
-
-    @property
     def continued(self) -> tuple[ClientModel, ...]:
         """What Continue can use; it has no provider for this kind of rerank server."""
         return self.of(*TEXT, "embedding")
@@ -85,6 +82,22 @@ class Clients(Struct, frozen=True):
     def of(self, *roles: str) -> tuple[ClientModel, ...]:
         """The models of these roles, the default one first."""
         return tuple(item for item in self.models if item.role in roles)
+
+    def at_one_url(self, *roles: str) -> tuple[ClientModel, ...]:
+        """Those of them at one address, for clients that know no second: most are at ``url``."""
+        found = self.of(*roles)
+        near = tuple(item for item in found if item.url == self.url)
+        return near or tuple(item for item in found if item.url == found[0].url)
+
+    def providers(self, *roles: str) -> dict[str, tuple[ClientModel, ...]]:
+        """The same by address, each with a name: router mode leaves always-on servers alone."""
+        found = self.of(*roles)
+        names = {item.url: f"llmgen-{file_name(item.name)}" for item in reversed(found)}
+        names[self.url] = "llmgen"
+        return {
+            names[url]: tuple(item for item in found if item.url == url)
+            for url in dict.fromkeys(item.url for item in found)
+        }
 
 
 def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
@@ -130,19 +143,40 @@ def _near(addresses: tuple[str, ...]) -> str:
 def _models(plan: Plan) -> Iterator[ClientModel]:
     found = [item for item in backends(plan) if not item.unlisted]
     for item in sorted(found, key=lambda item: not item.default):
-        yield from _names(plan, item)
+        url = _url(plan, item)
+        if url:
+            yield from _names(plan, item, url)
 
 
-def _names(plan: Plan, backend: Backend) -> Iterator[ClientModel]:
+def _url(plan: Plan, backend: Backend) -> str:
+    """Where a model is reached: an engine routes to no external one, the router to itself alone."""
+    if _has_gateway(plan):
+        return base_url(plan)
+    if backend.engine == "external":
+        return ""
+    if engine_of(plan) == "router" and not backend.engine:
+        return f"http://127.0.0.1:{backend.endpoints[0].port}"
+    return base_url(plan)
+
+
+def _has_gateway(plan: Plan) -> bool:
+    config = plan.library.config
+    told = config.targets.clients.base_url is not None
+    return told or config.gateway.envoy.enable or config.gateway.litellm.enable
+
+
+def _names(plan: Plan, backend: Backend, url: str) -> Iterator[ClientModel]:
     context = backend.context or 0
     output = context
     if backend.engine != "external":
         limit = plan.placement(backend.model).model.options.n_predict
         output = min(context, limit) if limit and limit > 0 else context
-    names = (backend.model, *(item.names[0] for item in backend.variants))
+    knows_variants = _has_gateway(plan) or backend.engine == "llama_swap"
+    variants = backend.variants if knows_variants else ()
+    names = (backend.model, *(item.names[0] for item in variants))
     for name in names:
         title = backend.title if name == backend.model and backend.title else name
-        yield ClientModel(name, title, backend.role, context, output, backend.pictures)
+        yield ClientModel(url, name, title, backend.role, context, output, backend.pictures)
 
 
 def _json(value: object) -> bytes:
@@ -150,28 +184,32 @@ def _json(value: object) -> bytes:
 
 
 def _env(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:
-    text = clients.of("chat", "vision") or clients.of("completion")
-    yield (
-        "llm.env",
-        render("clients/llm.env.j2", clients=clients, model=text[0].name if text else ""),
+    text = clients.at_one_url("chat", "vision") or clients.at_one_url("completion")
+    url, model = (text[0].url, text[0].name) if text else (clients.url, "")
+    content = render(
+        "clients/llm.env.j2", key=clients.key, openai=f"{url}/v1", anthropic=url, model=model
     )
+    yield "llm.env", content
 
 
 def _opencode(clients: Clients, _: Render) -> Iterator[tuple[str, bytes]]:
     """OpenCode compacts a session by ``limit.context``: it must be the slot's, not the model's."""
-    text = clients.of("chat", "vision")
-    provider = {
-        "npm": "@ai-sdk/openai-compatible",
-        "name": "Local models",
-        "options": {"baseURL": clients.openai, "apiKey": f"{{env:{clients.key}}}"},
-        "models": {item.name: _opencode_model(item) for item in text},
-    }
+    found = clients.providers("chat", "vision")
     document: dict[str, Any] = {
         "$schema": "https://opencode.ai/config.json",
-        "provider": {"llmgen": provider},
+        "provider": {
+            name: {
+                "npm": "@ai-sdk/openai-compatible",
+                "name": "Local models",
+                "options": {"baseURL": models[0].openai, "apiKey": f"{{env:{clients.key}}}"},
+                "models": {item.name: _opencode_model(item) for item in models},
+            }
+            for name, models in found.items()
+        },
     }
-    if text:
-        document["model"] = f"llmgen/{text[0].name}"
+    first = next(iter(found.items()), None)
+    if first is not None:
+        document["model"] = f"{first[0]}/{first[1][0].name}"
     yield "opencode.json", _json(document)
 
 
@@ -191,7 +229,7 @@ def _continue(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:
 
 
 def _aider(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:
-    text = clients.of("chat", "vision")
+    text = clients.at_one_url("chat", "vision")
     facts = {
         item.aider: {
             "max_input_tokens": item.context,
@@ -206,41 +244,51 @@ def _aider(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:
         if item.context
     }
     if text:
-        yield ".aider.conf.yml", render("clients/aider.conf.yml.j2", clients=clients, model=text[0])
+        yield ".aider.conf.yml", render("clients/aider.conf.yml.j2", model=text[0])
         yield ".aider.model.metadata.json", _json(facts)
 
 
 def _zed(clients: Clients, _: Render) -> Iterator[tuple[str, bytes]]:
     """Zed keeps the key itself; LLMGEN_API_KEY in its environment works as well."""
-    models = [
-        {
-            "name": item.name,
-            "display_name": item.title,
-            "max_tokens": item.context,
-            "max_output_tokens": min(item.output, item.context // 2),
-            "capabilities": {
-                "tools": True,
-                "images": item.pictures,
-                "parallel_tool_calls": False,
-                "prompt_cache_key": False,
-            },
-        }
-        for item in clients.of("chat", "vision")
-        if item.context
-    ]
-    provider = {"api_url": clients.openai, "available_models": models}
-    yield "settings.json", _json({"language_models": {"openai_compatible": {"llmgen": provider}}})
+    found = {
+        name: {"api_url": models[0].openai, "available_models": [*_zed_models(models)]}
+        for name, models in clients.providers("chat", "vision").items()
+    }
+    yield "settings.json", _json({"language_models": {"openai_compatible": found}})
+
+
+def _zed_models(models: Iterable[ClientModel]) -> Iterator[dict[str, Any]]:
+    for item in models:
+        if item.context:
+            yield {
+                "name": item.name,
+                "display_name": item.title,
+                "max_tokens": item.context,
+                "max_output_tokens": min(item.output, item.context // 2),
+                "capabilities": {
+                    "tools": True,
+                    "images": item.pictures,
+                    "parallel_tool_calls": False,
+                    "prompt_cache_key": False,
+                },
+            }
 
 
 def _open_webui(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:
     text = clients.of(*TEXT)
     embedding, rerank = clients.of("embedding"), clients.of("rerank")
-    values = {
-        "model": text[0].name if text else "",
-        "embedding": embedding[0].name if embedding else "",
-        "rerank": rerank[0].name if rerank else "",
-    }
-    yield "open-webui.env", render("clients/open-webui.env.j2", clients=clients, **values)
+    addresses = [*dict.fromkeys(item.openai for item in text)] or [f"{clients.url}/v1"]
+    content = render(
+        "clients/open-webui.env.j2",
+        key=clients.key,
+        addresses=";".join(addresses),
+        keys=";".join([f"${{{clients.key}:-none}}"] * len(addresses)),
+        model=text[0].name if text else "",
+        embedding=embedding[0] if embedding else None,
+        rerank=rerank[0] if rerank else None,
+        rerank_url=f"{rerank[0].openai}/rerank" if rerank else "",
+    )
+    yield "open-webui.env", content
 
 
 _FORMATS = {

@@ -121,3 +121,63 @@ def test_environment_files_take_the_key_from_the_environment(tmp_path, name, key
 
 def test_only_wanted_formats_are_written():
     assert files(STACK + '[targets.clients]\nformats = ["zed"]\n').keys() == {"zed/settings.json"}
+
+
+ROUTER = """
+[services]
+on_demand = "router"
+[models.big]
+model = "big.gguf"
+[models.big.variants.deep]
+params = { temperature = 0.2 }
+[models."small/coder"]
+model = "small.gguf"
+keep = "always"
+[models.embed]
+model = "embed.gguf"
+role = "embedding"
+ctx_size = 2048
+[models.rank]
+model = "rank.gguf"
+role = "rerank"
+ctx_size = 1024
+[external.far]
+endpoint = "http://10.0.0.9:8000"
+"""
+ENGINE, CODER, EMBED, RANK = (f"http://127.0.0.1:{port}/v1" for port in (8080, 9001, 9002, 9003))
+
+
+def test_beside_the_router_each_always_on_server_has_its_own_address():
+    found = files(ROUTER)
+    models = yaml.safe_load(found["continue/config.yaml"].content)["models"]
+    assert {item["model"]: item["apiBase"] for item in models} == {
+        "big": ENGINE, "small/coder": CODER, "embed": EMBED,
+    }  # fmt: skip
+    web = found["open_webui/open-webui.env"].content.decode()
+    assert f"OPENAI_API_BASE_URLS='{ENGINE};{CODER}'" in web
+    assert 'OPENAI_API_KEYS="${LLM_API_KEY:-none};${LLM_API_KEY:-none}"' in web
+    assert f"RAG_OPENAI_API_BASE_URL={EMBED}\n" in web
+    assert f"RAG_EXTERNAL_RERANKER_URL={RANK}/rerank\n" in web
+
+
+def test_clients_with_providers_have_one_for_each_address():
+    found = files(ROUTER)
+    zed = json.loads(found["zed/settings.json"].content)["language_models"]["openai_compatible"]
+    assert {name: item["api_url"] for name, item in zed.items()} == {
+        "llmgen": ENGINE, "llmgen-small-coder": CODER,
+    }  # fmt: skip
+    opencode = json.loads(found["opencode/opencode.json"].content)
+    assert opencode["provider"].keys() == zed.keys()
+    assert opencode["provider"]["llmgen"]["models"].keys() == {"big"}
+    assert opencode["model"] == "llmgen/big"
+
+
+def test_clients_with_one_address_are_offered_what_it_serves():
+    facts = json.loads(files(ROUTER)["aider/.aider.model.metadata.json"].content)
+    assert facts.keys() == {"openai/big"}
+
+
+def test_no_engine_is_said_to_serve_external_models():
+    text = ROUTER.replace("router", "llama_swap")
+    opencode = json.loads(files(text)["opencode/opencode.json"].content)
+    assert opencode["provider"]["llmgen"]["models"].keys() == {"big", "deep", "small/coder"}
