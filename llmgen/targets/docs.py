@@ -9,6 +9,7 @@ from llmgen.artifacts import Artifact
 from llmgen.library import Model
 from llmgen.plan.model import Keep, Placement, Plan
 from llmgen.targets.base import Render
+from llmgen.targets.launchd import label
 from llmgen.targets.services import services
 from llmgen.targets.systemd import unit
 from llmgen.units import show_count, show_size
@@ -32,6 +33,7 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
         return
     library = plan.library
     fronts = [*_fronts(plan)]
+    called = label if library.machine.os == "macos" else unit
     placed = {item.name: item for item in plan.placements}
     yield Artifact(
         path=PurePosixPath("CONFIGURATION.md"),
@@ -46,7 +48,7 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
             engine=_ENGINES[library.config.services.on_demand],
             states=[_state(plan, placed, state.models) for state in plan.states],
             excused=plan.excused,
-            units=[(unit(item.name), item.summary) for item in services(plan)],
+            units=[(called(item.name), item.summary) for item in services(plan)],
             edges=[*dict.fromkeys(_edges(plan, [front["name"] for front in fronts]))],
         ),
         target=NAME,

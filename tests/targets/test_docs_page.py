@@ -18,8 +18,9 @@ ctx_size = 512
 """
 
 
-def page(engine):
-    (made,) = docs.artifacts(plans.plan(MODELS.format(engine=engine)), make_render())
+def page(engine, head=plans.HEAD):
+    made = plans.plan(MODELS.format(engine=engine), head=head)
+    (made,) = docs.artifacts(made, make_render())
     return made.content.decode()
 
 
@@ -30,3 +31,9 @@ def test_router_does_not_offer_what_always_on_servers_have():
 
 def test_llama_swap_offers_its_peers():
     assert "/v1/embeddings" in page("llama_swap")
+
+
+def test_services_have_the_names_of_the_target_s_service_manager():
+    macos = plans.HEAD.replace('"linux"', '"macos"').replace('"vulkan"', '"metal"')
+    assert "`llmgen.model-embed`" in page("llama_swap", macos)
+    assert "`llmgen-model-embed.service`" in page("llama_swap")
