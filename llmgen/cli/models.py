@@ -75,10 +75,11 @@ def _scan(session: Session) -> Outcome:
 
 
 def _add(session: Session, reference: str, *, name: str | None, **keys: Any) -> Outcome:  # noqa: ANN401
-    """Add a model to llm.toml: a file, ORG/REPO:QUANT of the Hub, or ollama:NAME.
+    """Add a model to llm.toml: a file, ORG/REPO[:QUANT] of the Hub, or ollama:NAME.
 
-    The table is written at the end of the file; everything else stays as it is. Nothing is
-    downloaded: `llmgen lock` reads its facts, `llmgen pull` fetches it.
+    The table is written at the end of the file; everything else stays as it is. The role of a file
+    that is here is its header's. Nothing is downloaded: `llmgen lock` reads the facts, `llmgen
+    pull` fetches the files.
     """
     from llmgen.config.edit import append_table
     from llmgen.models.inventory import name_for
@@ -91,6 +92,7 @@ def _add(session: Session, reference: str, *, name: str | None, **keys: Any) -> 
         source, diagnostics = _file(source["model"], _folder(found.config))
     _require_new(found.config, source, name)
     chosen = name or name_for(title, (claim for claim, _ in claims(found.config)))
+    keys["role"] = keys["role"] or _role(found, source)
     table = {**source, **{key: value for key, value in keys.items() if value}}
     text = append_table(found.sources[0].text, ("models", chosen), table)
     _write(found, text)
@@ -116,6 +118,24 @@ def _file(text: str, folder: Path) -> tuple[dict[str, str], tuple[Diagnostic, ..
         severity=Severity.WARNING,
     )
     return {"model": text}, (absent,)
+
+
+def _role(found: Read, source: dict[str, str]) -> str:
+    """What a file that is here is for, where that is not chat; `llmgen lock` says what is wrong."""
+    from llmgen.cli.lock import sources
+    from llmgen.config.tables.models import Model
+    from llmgen.facts.sources import resolve_reference
+    from llmgen.resolve.references import model_ref
+    from llmgen.resolve.role import made_for
+
+    if "hf_repo" in source:
+        return ""
+    ref = model_ref(Model.model_validate(source))
+    try:
+        role = made_for(resolve_reference(ref, sources(found, None)).facts)
+    except InputError:
+        return ""
+    return "" if role == "chat" else role
 
 
 def _require_new(config: Config, source: dict[str, str], name: str | None) -> None:

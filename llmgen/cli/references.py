@@ -10,20 +10,23 @@ import click
 if TYPE_CHECKING:
     from llmgen.facts.model import GgufFacts
 
-FORMS: Final = "file.gguf, ORG/REPO:QUANT or ollama:NAME"
+FORMS: Final = "file.gguf, ORG/REPO[:QUANT] or ollama:NAME"
 _KEYS: Final = {"ollama": "ollama", "lmstudio": "lm_studio", "file": "model"}
 
 
 def source_keys(reference: str) -> tuple[dict[str, str], str]:
     """The keys that say where a model comes from, and the text that its name is made of."""
+    from llmgen.facts.hub_names import repository_name
+
     kind, _, rest = reference.partition(":")
     if kind in _KEYS:
         return {_KEYS[kind]: rest}, rest
     if reference.endswith(".gguf") and ":" not in reference:
         return {"model": reference}, reference
     repo, _, quant = reference.removeprefix("hf:").partition(":")
-    if repo.count("/") == 1 and quant:
-        return {"hf_repo": repo, "hf_file" if quant.endswith(".gguf") else "quant": quant}, repo
+    if repository_name(repo):
+        which = "hf_file" if quant.endswith(".gguf") else "quant"
+        return {"hf_repo": repo, **({which: quant} if quant else {})}, repo
     raise click.UsageError(f"`{reference}` is no {FORMS}")
 
 
@@ -35,7 +38,8 @@ def is_elsewhere(reference: str) -> bool:
         keys, _ = source_keys(reference)
     except click.UsageError:
         return False
-    return "model" not in keys
+    # ORG/REPO alone could be a file's path as well.
+    return "model" not in keys and keys.keys() != {"hf_repo"}
 
 
 def read_facts(reference: str) -> GgufFacts:

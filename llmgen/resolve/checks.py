@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llmgen.config.tables.models import GENERATES
 from llmgen.errors import Diagnostic, Severity
 from llmgen.library import Model
+from llmgen.resolve.role import is_encoder, made_for
 from llmgen.resolve.settings import slot_context, trained_context
 
 
 def checks(model: Model) -> Iterator[Diagnostic]:
     """Errors and warnings of one joined model."""
+    yield from _role(model)
     yield from _context(model)
     yield from _batch(model)
     yield from _draft(model)
     yield from _adapters(model)
     yield from _projector(model)
+
+
+def _role(model: Model) -> Iterator[Diagnostic]:
+    found = made_for(model.facts)
+    if model.role not in GENERATES or found in GENERATES:
+        return
+    yield Diagnostic(
+        "models.generates-nothing",
+        f"`{model.name}` is made for {found}, and its role is {model.role}",
+        ("models", model.name, "role"),
+        hint=f'`role = "{found}"`',
+        severity=Severity.ERROR if is_encoder(model.facts) else Severity.WARNING,
+    )
 
 
 def _context(model: Model) -> Iterator[Diagnostic]:

@@ -93,12 +93,12 @@ def _one_source(key: tuple[str, ...], table: Source, who: str) -> Iterator[Diagn
             (*key, given[1]) if len(given) > 1 else key,
             hint='`model = "file.gguf"` for a file, `hf_repo` and `quant` for the Hub',
         )
-    if given == ["hf_repo"] and (table.hf_file is None) == (table.quant is None):
+    if given == ["hf_repo"] and table.hf_file is not None and table.quant is not None:
         yield Diagnostic(
             "models.which-file",
-            f"{who} needs either `hf_file` or `quant` beside `hf_repo`",
-            (*key, "hf_repo"),
-            hint='`quant = "Q4_K_M"`',
+            f"{who} has both `hf_file` and `quant`, which name one file each",
+            (*key, "quant"),
+            hint="remove one of them",
         )
     for item in ("hf_file", "quant", "revision"):
         if len(given) == 1 and given != ["hf_repo"] and getattr(table, item) is not None:

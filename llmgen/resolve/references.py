@@ -14,7 +14,7 @@ SOURCES = ("model", "hf_repo", "ollama", "lm_studio")
 
 
 def model_ref(source: Source) -> ModelRef:
-    """``file:PATH``, ``hf:REPO:FILE-OR-QUANT[@REVISION]``, ``ollama:NAME`` or ``lmstudio:PATH``."""
+    """``file:PATH``, ``hf:REPO[:[WHAT][@REVISION]]``, ``ollama:NAME`` or ``lmstudio:PATH``."""
     if source.hf_repo is not None:
         return _hub(source, source.hf_file or source.quant or "")
     if source.ollama is not None:
@@ -71,5 +71,5 @@ def _key(source: Source) -> str:
 
 
 def _hub(source: Source, what: str) -> ModelRef:
-    at = f"@{source.revision}" if source.revision else ""
-    return f"hf:{source.hf_repo}:{what}{at}"
+    which = f"{what}@{source.revision}" if source.revision else what
+    return f"hf:{source.hf_repo}:{which}" if which else f"hf:{source.hf_repo}"

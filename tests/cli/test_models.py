@@ -2,6 +2,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from gguf_writer import llama, write_gguf
 
 from llmgen.cli.boundary import root
 
@@ -46,6 +47,22 @@ def test_added_model_that_llm_toml_refuses_changes_nothing(folder):
     assert result.exit_code == 3
     assert "role" in result.stderr
     assert (folder / "llm.toml").read_text() == before
+
+
+def test_added_file_that_embeds_gets_that_role(folder):
+    path = folder / "models" / "embed.gguf"
+    write_gguf(path, *llama(architecture="bert", more={"bert.pooling_type": 2}))
+    run("models", "add", "embed.gguf")
+    assert (
+        '[models.embed]\nmodel = "embed.gguf"\nrole = "embedding"\n'
+        in (folder / "llm.toml").read_text()
+    )
+
+
+def test_repository_without_quantisation_is_added(folder):
+    run("models", "add", "org/Some-Model-GGUF")
+    after = (folder / "llm.toml").read_text()
+    assert after.endswith('[models.some-model]\nhf_repo = "org/Some-Model-GGUF"\n')
 
 
 def test_removed_model_leaves_the_rest(folder):

@@ -17,10 +17,10 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def store(home, name, *, projector=False):
+def store(home, name, *, projector=False, **shape):
     """One model of a store, as `ollama pull` leaves it."""
     models = home / ".ollama" / "models"
-    write_gguf(models / "blobs" / f"sha256-{MODEL}", *llama())
+    write_gguf(models / "blobs" / f"sha256-{MODEL}", *llama(**shape))
     kinds = {"model": MODEL} | ({"projector": PROJECTOR} if projector else {})
     layers = [
         {"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{digest}"}
@@ -56,3 +56,8 @@ def test_nothing_to_import(home):
     result = run()
     assert result.exit_code == 2
     assert "--ollama" in result.stderr
+
+
+def test_embedder_of_the_store_is_no_chat_model(home):
+    store(home, "nomic-embed-text/latest", architecture="nomic-bert")
+    assert 'role = "embedding"' in run("--ollama").stdout

@@ -1,9 +1,11 @@
 import pytest
 from making import adapter, config, facts
+from msgspec.structs import replace
 
 from llmgen.budget.measured import settings_digest
 from llmgen.errors import ConfigError, InputError
 from llmgen.facts.lock_model import Measured
+from llmgen.facts.model import TensorGroup
 from llmgen.plan.model import Keep
 from llmgen.plan.place import place
 from llmgen.resolve import resolve
@@ -75,7 +77,10 @@ def test_disabled_model_needs_no_facts():
     [
         ("[models.a]", "models.source"),
         ('[models.a]\nmodel="a.gguf"\nhf_repo="x/y"\nquant="Q8_0"', "models.source"),
-        ('[models.a]\nhf_repo="x/y"', "models.which-file"),
+        (
+            '[models.a]\nhf_repo="x/y"\nhf_file="y.gguf"\nquant="Q8_0"',
+            "models.which-file",
+        ),
         ('[models.a]\nmodel="a.gguf"\ndevice=["gpu7"]', "models.no-device"),
         ('[models.a]\nmodel="a.gguf"\ntensor_split=[1, 1]', "models.split-shares"),
         ('[models.a]\nmodel="a.gguf"\nextra_args=["--ctx-size", "9"]', "models.extra-argument"),
@@ -92,6 +97,42 @@ def test_disabled_model_needs_no_facts():
 )
 def test_contradiction_is_refused(text, code):
     assert code in codes(text)
+
+
+def test_repository_alone_is_a_source():
+    repository = {"hf:x/y": facts("x/y/m-Q4_K_M.gguf")}
+    assert model('[models.a]\nhf_repo="x/y"', repository).name == "a"
+
+
+def encoder(*tensors, **header):
+    made = facts("a.gguf", architecture="bert")
+    more = tuple(TensorGroup(name, "f32", (1,), (), 4) for name in tensors)
+    values = {**made.hyperparameters, **header}
+    return replace(made, tensors=(*made.tensors, *more), hyperparameters=values)
+
+
+@pytest.mark.parametrize(
+    ("file", "role"),
+    [
+        (encoder(), "embedding"),
+        (encoder("cls.weight", "cls.output.weight"), "rerank"),
+        (encoder(pooling_type=4), "rerank"),
+    ],
+)
+def test_encoder_that_should_chat_is_refused_with_its_own_role(file, role):
+    lock = {"file:a.gguf": file}
+    with pytest.raises(ConfigError) as caught:
+        resolve(config('[models.a]\nmodel="a.gguf"'), lock)
+    (only,) = caught.value.diagnostics
+    assert (only.code, only.hint) == ("models.generates-nothing", f'`role = "{role}"`')
+    assert model(f'[models.a]\nmodel="a.gguf"\nrole="{role}"', lock).role == role
+
+
+def test_decoder_trained_to_embed_may_chat_with_a_warning():
+    made = facts("a.gguf")
+    trained = replace(made, hyperparameters={**made.hyperparameters, "pooling_type": 3})
+    library = resolve(config('[models.a]\nmodel="a.gguf"'), {"file:a.gguf": trained})
+    assert [item.code for item in library.notes] == ["models.generates-nothing"]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Source(Table):
     model: Text | None = None
     """A GGUF file below [paths] models (the first shard of a split one)."""
     hf_repo: Text | None = None
-    """A repository of the Hub, with `hf_file` or `quant`."""
+    """A repository of the Hub; without `hf_file` and `quant`: its Q4_K_M, or its only model."""
     hf_file: Text | None = None
     """A file of that repository (the first shard of a split one)."""
     quant: Text | None = None
