@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
+from llmgen.errors import Diagnostic, InputError
+
+if TYPE_CHECKING:
+    from llmgen.firewall.ports import Ports
 
 
 @command()
@@ -30,7 +35,11 @@ def cli(session: Session, tool: str, action: str | None) -> Outcome:
     from llmgen.cli.pipeline import plan, read
     from llmgen.firewall.ports import ports
 
-    found = ports(plan(read(session)))
+    source = read(session)
+    placed = plan(source)
+    found = ports(placed)
+    if placed.library.machine.os != "linux":
+        raise source.located(_no_tool(found))
     data: dict[str, object] = {"tool": tool, "open": found.open, "closed": found.closed}
     if tool == "ufw":
         from llmgen.firewall.rules import ufw, ufw_undo
@@ -48,6 +57,18 @@ def cli(session: Session, tool: str, action: str | None) -> Outcome:
     script = nft_undo(now) + (nft(found, others(now)) if action == "apply" else "")
     load(script)
     return Outcome(data={**data, "rules": script}, said=f"{action}: done")
+
+
+def _no_tool(found: Ports) -> InputError:
+    exposed = ", ".join(f"{item.port} ({item.service})" for item in found.open)
+    return InputError(
+        Diagnostic(
+            "firewall.other-system",
+            "rules are those of nftables and ufw, and llm.toml is for macOS",
+            ("hardware", "os"),
+            hint=f"pf can let other machines reach {exposed}" if exposed else "nothing is exposed",
+        )
+    )
 
 
 def _ufw(
