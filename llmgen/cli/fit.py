@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from llmgen.machine import Machine
     from llmgen.plan.fit import Cell
 
-CONTEXTS = (4096, 8192, 16384, 32768, 65536, 131072)
+CONTEXTS = tuple(2**step for step in range(12, 21))
 TYPES = ("f16", "q8_0", "q4_0")
 SLOTS = (1, 2, 4)
 
@@ -144,16 +144,10 @@ def _enough(machine: Machine | None, first: Cell) -> str:
 
 def _print(machine: Machine, cells: Sequence[Cell]) -> None:
     """A line for each context, a column for each cache type and number of slots."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from llmgen.cli.tables import echo
+    from llmgen.cli.tables import echo, table_of
 
     columns = list(dict.fromkeys((cell.cache_type, cell.parallel) for cell in cells))
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("context", justify="right")
-    for kind, slots in columns:
-        table.add_column(f"{kind} x{slots}", justify="right")
+    table = table_of(">context", *(f">{kind}\nx{slots}" for kind, slots in columns))
     by_place = {(cell.ctx_size, cell.cache_type, cell.parallel): cell for cell in cells}
     for size in dict.fromkeys(cell.ctx_size for cell in cells):
         row = (_text(by_place[size, kind, slots]) for kind, slots in columns)

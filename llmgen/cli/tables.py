@@ -21,7 +21,7 @@ from llmgen.units import show_bar, show_count, show_size
 
 FIXED_WIDTH, LEAST_WIDTH = 100, 60
 # Between two columns.
-GAP = 3
+GAP = 2
 
 
 def echo(*parts: RenderableType) -> None:
@@ -51,7 +51,8 @@ def _least(table: Table) -> int:
 
 
 def _parts(cells: list[str], whole: bool) -> list[str]:
-    return cells if whole else ["", *(word for cell in cells for word in cell.split())]
+    split = str.splitlines if whole else str.split
+    return ["", *(part for cell in cells for part in split(cell))]
 
 
 def show_plan(plan: PlanView) -> None:
@@ -160,7 +161,7 @@ def memory(row: ModelView) -> Table:
 
 def table_of(*columns: str) -> Table:
     """An empty table; a column whose name begins with ``>`` stands to the right."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for index, column in enumerate(columns):
         right = column.startswith(">")
         table.add_column(

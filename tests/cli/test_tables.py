@@ -36,6 +36,22 @@ def test_narrow_terminal_keeps_figures_and_names_whole(monkeypatch, capsys):
     assert small.endswith("GiB")
 
 
+def test_every_table_of_a_plan_fits_eighty_columns(monkeypatch, capsys):
+    monkeypatch.setattr(tables, "_width", lambda: 80)
+    tables.show_plan(shown("nvidia-2x24gb"))
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_narrow_table_keeps_its_heads_whole(monkeypatch, capsys):
+    monkeypatch.setattr(tables, "_width", lambda: 80)
+    found = tables.table_of(">context", *[">q4_0\nx4"] * 9)
+    found.add_row("1M", *["-126.4"] * 9)
+    tables.echo(found)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("context")
+    assert max(map(len, lines)) <= 80
+
+
 @pytest.mark.parametrize("profile", ["apple-silicon-64gb", "nvidia-2x24gb"])
 def test_memory_is_of_all_devices_once(profile):
     (model,) = shown(profile).models
