@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from typing import Any, Final
 
 from msgspec import Struct
@@ -128,6 +127,8 @@ def _profile(name: str | None) -> dict[str, Any]:
     if name is None:
         return {}
     if name not in known:
+        from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
+
         near = get_close_matches(name, known, 1)
         hint = f"did you mean `{near[0]}`?" if near else f"profiles: {', '.join(known)}"
         raise ConfigError(

@@ -12,16 +12,17 @@ _TURNING: Final = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 # No encoding has halves of surrogate pairs; Python makes them of file names that are no UTF-8.
 _HALVES: Final = r"\ud800-\udfff"
 # Tabs and line ends stay, and what click.style writes: bold, eight colours, the end of both.
-_OBEYED: Final = re.compile(
-    rf"(\x1b\[(?:0|1|3[0-7])m)|[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNING}{_HALVES}]"
-)
+_OBEYED: Final = rf"(\x1b\[(?:0|1|3[0-7])m)|[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNING}{_HALVES}]"
 # json escapes the controls below the space itself.
-_LEFT_BY_JSON: Final = re.compile(rf"[\x7f-\x9f{_TURNING}{_HALVES}]")
+_LEFT_BY_JSON: Final = rf"[\x7f-\x9f{_TURNING}{_HALVES}]"
 
 
 def printable(text: str) -> str:
     """The text with U+FFFD for every character that a terminal would obey."""
-    return _OBEYED.sub(lambda found: found[1] or "\N{REPLACEMENT CHARACTER}", text)
+    # Most lines are plain, and compiling the expression costs a start a millisecond.
+    if text.isprintable():
+        return text
+    return re.sub(_OBEYED, lambda found: found[1] or "\N{REPLACEMENT CHARACTER}", text)
 
 
 def one_line(text: str) -> str:
@@ -31,7 +32,7 @@ def one_line(text: str) -> str:
 
 def json_text(text: str) -> str:
     """A JSON document with those characters as escapes."""
-    return _LEFT_BY_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return re.sub(_LEFT_BY_JSON, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def shown(text: str) -> str:
