@@ -58,8 +58,11 @@ class Systemd(Struct, frozen=True):
         yield self.systemctl("enable", *_names(chosen))
 
     def disable(self, names: Sequence[str]) -> Iterator[Words]:
-        """Stop the units and no longer start them."""
-        yield self.systemctl("disable", "--now", *names)
+        """Stop the units and no longer start them; timers first, or they start what is stopped."""
+        timers = [name for name in names if name.endswith(".timer")]
+        others = [name for name in names if name not in timers]
+        for chosen in filter(None, (timers, others)):
+            yield self.systemctl("disable", "--now", *chosen)
 
     def start(self, chosen: Sequence[Unit]) -> Iterator[Words]:
         """Start in one transaction, so that the units' own order counts."""

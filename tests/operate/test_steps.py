@@ -61,6 +61,14 @@ def test_units_that_go_are_stopped_before_their_files():
     ]
 
 
+def test_timers_stop_before_what_they_start():
+    commands = [*Systemd("user").disable(["guard.service", "guard.timer", "swap.service"])]
+    assert [words[4:] for words in commands] == [
+        ("guard.timer",),
+        ("guard.service", "swap.service"),
+    ]
+
+
 def test_llama_swap_is_emptied_first():
     assert next(before(Impact(gone=("x",)), Systemd("user"), drain=True)) is DRAIN
 
