@@ -67,6 +67,9 @@ def system_lines(service: Service, layout: Layout, backend: Backend) -> Iterator
         yield "Environment", "XDG_CACHE_HOME=%C/llmgen CUDA_CACHE_PATH=%C/llmgen/cuda"
     else:
         yield "PrivateDevices", "yes"
+    if service.local:
+        yield "IPAddressDeny", "any"
+        yield "IPAddressAllow", "localhost"
     yield from _writable(service, layout)
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from llmgen.config.tables.base import Secret
 from llmgen.gateway import command as gateways
+from llmgen.gateway.exposure import loopback
 from llmgen.layout import Layout
 from llmgen.library import Library
 from llmgen.plan.model import Keep, Placement, Plan
@@ -31,6 +32,7 @@ class Service(Struct, frozen=True):
     of its value; ``read_before`` are those that the commands of ``before`` look up themselves.
     ``made_file`` is an environment file that they write. ``memory_bytes`` 0 is no limit.
     ``locks_memory`` asks for mlock(); ``gate`` is the model whose memory has to be free before.
+    ``local`` programs have nothing to say to other machines.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Service(Struct, frozen=True):
     gpu: bool = False
     locks_memory: bool = False
     gate: str = ""
+    local: bool = False
 
 
 def services(plan: Plan) -> tuple[Service, ...]:
@@ -86,6 +89,7 @@ def _server(item: Placement, plan: Plan) -> Service:
         gpu=bool(library.machine.devices),
         locks_memory="mlock" in item.settings.load_mode,
         gate=item.name,
+        local=_is_local(item),
     )
 
 
@@ -119,6 +123,7 @@ def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
         memory_bytes=_engine_limit(plan, models),
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
+        local=loopback(table.listen) and all(map(_is_local, models)),
     )
 
 
@@ -144,7 +149,13 @@ def _router(plan: Plan, models: tuple[Placement, ...]) -> Service:
         memory_bytes=_engine_limit(plan, models),
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
+        local=loopback(table.listen) and all(map(_is_local, models)),
     )
+
+
+def _is_local(item: Placement) -> bool:
+    """Whether a server serves loopback alone: one that sees pictures fetches them by address."""
+    return item.model.mmproj is None and not item.model.extra_args
 
 
 def _api_key(library: Library) -> tuple[Secret, ...]:

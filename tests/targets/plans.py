@@ -80,6 +80,8 @@ def config(text, head=HEAD):
 
 
 def _facts(name):
+    if name.startswith("mmproj"):
+        return facts(name, architecture="clip")
     return adapter(name) if ".lora." in name else facts(name)
 
 

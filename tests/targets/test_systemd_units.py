@@ -239,3 +239,36 @@ def test_no_service_can_write_what_install_goes_by():
     ]
     assert set(given) == {"/var/lib/llmgen"}
     assert not any(SYSTEM_STATE.is_relative_to(path) for path in given)
+
+
+LOCAL = """
+[services]
+scope = "system"
+[services.llama_swap]
+listen = "127.0.0.1"
+[models.always]
+model = "a.gguf"
+keep = "always"
+[models.demand]
+model = "b.gguf"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kept_in"),
+    [
+        ("", "", ["llmgen-model-always.service", "llmgen-swap.service"]),
+        ('"127.0.0.1"', '"0.0.0.0"\napi_keys = [{ env = "K" }]', ["llmgen-model-always.service"]),
+        ('"b.gguf"', '"b.gguf"\nextra_args = ["--webui-mcp-proxy"]', ["llmgen-model-always.service"]),
+        ('"a.gguf"', '"a.gguf"\nrole = "vision"\nmmproj = "mmproj.gguf"', ["llmgen-swap.service"]),
+    ],
+    ids=["plain", "open", "free words", "pictures"],
+)  # fmt: skip
+def test_servers_reach_no_other_machine_unless_they_have_to(old, new, kept_in):
+    found = units(LOCAL.replace(old, new) if old else LOCAL)
+    denied = [
+        name
+        for name, unit in found.items()
+        if "[Service]" in unit and ("IPAddressDeny", "any") in section(unit, "Service")
+    ]
+    assert denied == kept_in
