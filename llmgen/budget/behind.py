@@ -50,8 +50,8 @@ def _streams(work: Work, run: Run) -> int:
         streams += work.stream
     if model.name == "gemma3n":
         streams += _predicted(work, run)
-    elif model.name == "gemma4" and len(whole) > 1:
-        streams += max(map(work.query_width, whole)) * work.column
+    elif model.name == "gemma4" and whole and not run.crossed:
+        streams += max(map(work.query_width, run.layers)) * work.column
     # Of per-layer inputs only those of its own layers come to a device.
     return streams + work.layer_inputs * len(run.layers) // max(1, model.layers)
 
@@ -64,10 +64,9 @@ def _unread_mask(work: Work, run: Run) -> int:
 
 def _predicted(work: Work, run: Run) -> int:
     """Gemma 3n: four predictions, the norm, the laurel branch, and as much in altup's place."""
-    streams = 8 * work.stream - kept(work)
+    owning = run.layers[0] < work.model.owners
+    streams = (7 if owning else 8) * work.stream - kept(work)
     if run.layers[0] < SPARSE_LAYERS:
         return streams
-    if run.layers[0] < work.model.owners:
-        streams += 4 * work.stream  # nothing borrowed is freed for the joined predictions
     return streams - max(work.model.feed_forward) * work.column
     return streams

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from llmgen.budget.builds import Rule
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import HOST
 from llmgen.budget.placement import Placement
@@ -12,24 +15,71 @@ from llmgen.budget.work import Work
 PIPELINE_COPIES = 4
 
 
+# GGML_SCHED_MAX_SPLIT_INPUTS: a split with as many inputs ends there, and what it copied is freed.
+_SPLIT_INPUTS = 30
+# Streams and masks that the first split of a device reads beside the caches.
+_OTHER_INPUTS = 4
+
+
 def fetched_caches(work: Work, placement: Placement, device: str, *, piped: bool) -> int:
     """Bytes of other devices' caches that the borrowing layers of ``device`` copy to it.
 
     Gemma 3n and 4: layers behind the owners read the cache of the last owner of their kind, each
     through a copy of its own.
     """
-    model = work.model
-    sizes = []
-    for layer in range(model.owners, model.layers):
-        source = _lender(model, layer)
-        home = placement.of(source) if work.kv_offload else HOST
-        if placement.of(layer) == device != home:
-            sizes.append(_layer_bytes(work, source))
-    total = sum(sizes) * (PIPELINE_COPIES if piped else 1)
-    if work.kv_offload and not piped and model.name == "gemma3n" and sizes:
-        # The first is freed before its ten streams are all there, which take the place.
-        total -= min(sizes[0], 10 * work.stream)
-    return total
+    own = [il for il in range(work.model.layers) if placement.of(il) == device]
+    sizes = {il: size for il in own if (size := _copied(work, placement, il))}
+    if not sizes:
+        return 0
+    if piped:
+        return sum(sizes.values()) * PIPELINE_COPIES
+    if not work.kv_offload:
+        return sum(sizes.values())
+    if Rule.SPLIT_INPUTS_BOUNDED in work.model.build:
+        return _largest_split(work, own, sizes) - _reused(work, own, sizes)
+    return sum(sizes.values()) - _reused(work, own, sizes)
+
+
+def _copied(work: Work, placement: Placement, layer: int) -> int:
+    """What one layer copies, if it borrows and the lender is on another device."""
+    if layer < work.model.owners:
+        return 0
+    source = _lender(work.model, layer)
+    home = placement.of(source) if work.kv_offload else HOST
+    return _layer_bytes(work, source) if placement.of(layer) != home else 0
+
+
+def _largest_split(work: Work, own: Sequence[int], sizes: Mapping[int, int]) -> int:
+    """The caches of the split that copies most, without per-layer inputs of the others."""
+    splits, inputs = [0], _OTHER_INPUTS + (2 if work.model.name == "gemma3n" else 0)
+    absent = 0
+    for layer in own:
+        if inputs >= _SPLIT_INPUTS:
+            splits.append(0)
+            inputs = 0
+        if layer in sizes:
+            splits[-1] += sizes[layer]
+            inputs += 2
+        inputs += 1 if work.layer_inputs else 0
+        absent += len(splits) > 1 or inputs > _SPLIT_INPUTS
+    return max(splits) - absent * work.layer_inputs // work.model.layers
+
+
+def _reused(work: Work, own: Sequence[int], sizes: Mapping[int, int]) -> int:
+    """What a block finds room for where the copies of the layers before it were."""
+    stream, gate = work.stream, max(work.model.feed_forward) * work.column
+    first = sizes.get(own[0], 0)
+    if work.model.name == "gemma3n":
+        # The predictions go where the first layer's was, a gate where that of the second was.
+        if first >= 4 * stream:
+            return 5 * stream
+        if len(own) > 1 and sizes.get(own[1], 0) >= gate:
+            return (5 if first >= stream else 3) * stream
+        return stream if first else 0
+    rows = work.query + stream
+    if first >= rows:
+        return rows + min((first - rows) // gate, 2) * gate
+    return 0
 
 
 def _lender(model: Hyperparameters, layer: int) -> int:

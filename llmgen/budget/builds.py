@@ -28,6 +28,7 @@ class Rule(Enum):
     PLAIN_INDEXER = "indexer rows in f16, whatever the cache types"
     ONE_POOLED_ROW = "pooled indexers keep one row"
     LISTED_PATTERN_IGNORED = "a list of windowed layers does not replace the period"
+    SPLIT_INPUTS_BOUNDED = "a part of the graph has at most 30 inputs"
     MIXED_BATCH = "a batch may mix tokens and embeddings"
     UNFUSED_INDEXER = "scores of each indexer head"
     EMBEDS_WITHOUT_LOGITS = "no logits in embedding servers"
@@ -71,6 +72,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.NEXTN_BIAS_LOADED, 0, 10289, ("glm4moe",), "10280…10289"),
     Step(Rule.LISTED_PATTERN_IGNORED, 0, 11040, _PERIODS, "11028…11040"),
     Step(Rule.ONE_POOLED_ROW, 0, 11352, ("qwen4exp",), "11327…11352"),
+    Step(Rule.SPLIT_INPUTS_BOUNDED, 0, 11327, (), "9464…11327"),
     Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
     Step(Rule.UNFUSED_INDEXER, 0, 10069, ("deepseek32",), "9756…10069"),
     Step(Rule.EMBEDS_WITHOUT_LOGITS, 10069, _EVER, _LFM, "9756…10069"),

@@ -6,17 +6,25 @@ can be read while the next ones are prepared (GGML_SCHED_MAX_COPIES in ``ggml-ba
 
 from __future__ import annotations
 
+from typing import Final
+
 from llmgen.budget.architectures import Family
 from llmgen.budget.builds import Rule
 from llmgen.budget.graphs import (
+    ALTERNATING,
     COPIED_BY_NAME,
     COPIED_STREAMS,
     OLDER_COPIED_BY_NAME,
     OLDER_COPIED_STREAMS,
+    OTHER_SIDE,
+    PARALLEL,
     ROTATED_CROSSING,
 )
 from llmgen.budget.rows import is_quantized
 from llmgen.budget.work import Work, input_rows
+
+# A rotated query of a stream's size has a place of its own beside theirs.
+_OWN_PLACE: Final = (*PARALLEL, *OTHER_SIDE, *ALTERNATING)
 
 
 def pipeline_copies(work: Work, position: int) -> int:
@@ -28,6 +36,8 @@ def pipeline_copies(work: Work, position: int) -> int:
         return copies + 6 * (work.input_stream + work.column)
     copies += work.decay  # one of several copies is not overwritten in its place
     query = work.query if work.model.rules.family in (Family.PLAIN, Family.INDEXED) else 0
+    if work.rotated and query <= work.stream and work.model.name not in _OWN_PLACE:
+        query = max(0, 2 * query - work.stream) if work.narrow else 0
     if work.model.mla:
         query = work.stream
     family = COPIED_STREAMS.get(work.model.rules.family, (11, 6))

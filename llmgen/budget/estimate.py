@@ -215,8 +215,9 @@ def _compute(item: Context) -> Buffers:
     found = {HOST: _host_buffer(item)}
     for device in item.placement.devices:
         if device in busy:
-            later = HOST in item.placement.layers or (not piped and device != busy[0])
-            stage = device_compute(item.work, _run(item, device, later=later))
+            crossed = not piped and device != busy[0]
+            later = crossed or HOST in item.placement.layers
+            stage = device_compute(item.work, _run(item, device, later=later, crossed=crossed))
             lent = fetched_caches(item.work, item.placement, device, piped=piped)
             found[device] = Stage(stage.what, stage.bytes + lent)
         elif device == item.placement.output:
@@ -231,7 +232,7 @@ def _host_buffer(item: Context) -> Stage:
     return visited_compute(item.work, layers=here["layers"] > 0, experts=here["experts"] > 0)
 
 
-def _run(item: Context, device: str, *, later: bool) -> Run:
+def _run(item: Context, device: str, *, later: bool, crossed: bool) -> Run:
     """What a device runs; ``later`` when the input comes from layers before its own."""
     on = item.weights.on
     elsewhere = on.get(HOST, Counter[str]())["experts"] > 0
@@ -239,6 +240,7 @@ def _run(item: Context, device: str, *, later: bool) -> Run:
         output=device == item.placement.output,
         experts=on.get(device, Counter[str]())["experts"] > 0 or not elsewhere,
         partial=later,
+        crossed=crossed,
         layers=tuple(il for il in range(item.model.layers) if item.placement.of(il) == device),
     )
 

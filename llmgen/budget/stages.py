@@ -11,6 +11,7 @@ from llmgen.budget.graphs import (
     FUSED_ENCODERS,
     GATED_DELTA,
     NARROW,
+    OTHER_SIDE,
     PARALLEL,
     SHORT_SCAN,
     UNGATED_ENCODERS,
@@ -49,6 +50,8 @@ def front(work: Work, run: Run) -> int:
     streams, deep = 4 * work.stream, 16 * work.stream
     if not work.mixed:
         streams, deep = _olderfront(work), 3 * work.stream
+    elif work.narrow:
+        streams += work.stream
     if Rule.DEEP_ROWS_LEFT in work.model.build:
         deep = 5 * work.stream
     if work.model.name in UNGATED_ENCODERS:
@@ -75,7 +78,16 @@ def _olderfront(work: Work) -> int:
         return 2 * work.stream
     if model.name in GATED_DELTA:
         return 3 * work.stream
+    if work.rotated and work.query <= work.stream and _rotates_in_place(work):
+        return 2 * work.stream + (2 * work.query if work.narrow else 0)
     return 2 * work.stream + min(work.query, 2 * work.stream)
+
+
+def _rotates_in_place(work: Work) -> bool:
+    """Whether a rotated query finds the place of another input."""
+    beside = (*PARALLEL, *OTHER_SIDE)
+    deep = work.input_stream > work.stream
+    return not (deep or work.layer_inputs or work.model.name in beside or any(work.model.recurrent))
 
 
 def fetched_cache(work: Work) -> int:

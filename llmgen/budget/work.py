@@ -11,7 +11,10 @@ from llmgen.budget.builds import Rule
 from llmgen.budget.geometry import Geometry
 from llmgen.budget.graphs import FOUR_POSITIONS, HOSTED_ATTENTION, TWO_MASKS
 from llmgen.budget.hyperparameters import Hyperparameters
-from llmgen.budget.rows import F32, padded
+from llmgen.budget.rows import F32, is_quantized, padded
+
+# Blocks of 64 elements and more that quantized rows are rotated in (llama-kv-cache.cpp).
+_ROTATED = 64
 
 
 class Stage(NamedTuple):
@@ -121,6 +124,17 @@ class Work(Struct, frozen=True):
         return not self.kv_offload and self.model.name in HOSTED_ATTENTION
 
     @property
+    def rotated(self) -> bool:
+        """Whether queries and keys are rotated, as a quantized cache wants them."""
+        heads = self.model.key_length
+        return self.model.rules.has_cache and is_quantized(self.type_k) and heads % _ROTATED == 0
+
+    @property
+    def narrow(self) -> bool:
+        """Whether a rotated query is smaller than the stream whose place it could take."""
+        return self.rotated and 0 < self.query < self.stream and not any(self.model.recurrent)
+
+    @property
     def indexed(self) -> bool:
         """Whether scores of a lightning indexer are alive."""
         return self.model.mla and bool(self.model.indexer_width)
@@ -129,12 +143,14 @@ class Work(Struct, frozen=True):
 class Run(Struct, frozen=True):
     """What a device runs beside attention: the ``output``, and ``experts`` that it holds itself.
 
-    ``partial`` says that the first layers are the host's, and ``layers`` which ones are its own.
+    ``partial`` says that the first layers are elsewhere, ``crossed`` that they are on a device,
+    and ``layers`` which ones are its own.
     """
 
     output: bool = True
     experts: bool = True
     partial: bool = False
+    crossed: bool = False
     layers: tuple[int, ...] = ()
 
 
@@ -147,7 +163,30 @@ def input_rows(work: Work) -> int:
         columns += _cache_indices(work) * (2 if model.windows.used else 1)
     elif model.rules.family is Family.ENCODER:
         columns = 2
-    return columns * work.column + padded(F32 * work.counts.outputs, 32)
+    return columns * work.column + padded(F32 * work.counts.outputs, 32) + _rotations(work)
+
+
+def _rotations(work: Work) -> int:
+    """The matrices that rotate K and V, for each kind of cache whose heads are all as wide."""
+    model = work.model
+    caching = [il for il in range(model.owners) if model.kv_heads[il] and not model.recurrent[il]]
+    size = 0
+    for kind in {model.windows.layers[il] for il in caching} if model.rules.has_cache else ():
+        key, value = (
+            (model.key_length_window, model.value_length_window)
+            if kind
+            else (model.key_length, model.value_length)
+        )
+        if work.rotated:
+            size += F32 * _block(key) ** 2
+        if is_quantized(work.type_v) and not model.mla and value % _ROTATED == 0:
+            size += F32 * _ROTATED**2
+    return size
+
+
+def _block(head: int) -> int:
+    """The largest power of two times 64 that divides a head of K."""
+    return head & -head
 
 
 def _cache_indices(work: Work) -> int:
