@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from llmgen.apply.changes import Action, Change, Kind
+from llmgen.config.tables.base import PLACEHOLDER
 
 _SILENT = (Action.KEEP, Action.ADOPT, Action.FORGET)
 
@@ -28,6 +29,10 @@ def _file(change: Change, root: Path) -> Iterator[str]:
     )
     if change.action is Action.CONFLICT:
         yield f"conflict: {change.path} {change.reason}\n"
+        if change.artifact and PLACEHOLDER.encode() in change.artifact.content:
+            # Whoever changed it may have written keys where their marks stood.
+            yield f"{change.path} is not shown: it is where keys go\n"
+            return
     if before and change.artifact and before.mode != change.artifact.mode:
         yield f"mode {before.mode:04o} -> {change.artifact.mode:04o}: {change.path}\n"
     if None in (old, new):

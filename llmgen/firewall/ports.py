@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from llmgen.config.model import Config
-from llmgen.gateway.exposure import listeners
+from llmgen.errors import Diagnostic, InputError
+from llmgen.gateway.exposure import Listener, listeners, numeric
 from llmgen.plan.model import Keep, Plan
 
 
@@ -38,9 +39,20 @@ def _open(config: Config) -> Iterator[Opening]:
     for item in listeners(config):
         if item.exposed:
             bare = item.address.strip("[]")
+            if not numeric(bare):
+                raise InputError(_named(item))
             # "::" takes both families where the system maps them (bindv6only=0, the default).
             every = bare in ("0.0.0.0", "::")  # noqa: S104 - read, not bound
             yield Opening(item.service, "" if every else bare, item.port)
+
+
+def _named(item: Listener) -> Diagnostic:
+    return Diagnostic(
+        "firewall.name",
+        f"`{item.service}` listens on the name `{item.address}`, and rules are for addresses",
+        item.key,
+        hint="write the address itself",
+    )
 
 
 def _inside(plan: Plan) -> Iterator[int]:

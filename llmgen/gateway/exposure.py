@@ -34,20 +34,27 @@ def listeners(config: Config) -> tuple[Listener, ...]:
 
 def exposure(config: Config) -> list[Diagnostic]:
     """A diagnostic for each address beyond loopback that anyone could use without a key."""
+    named = [_named(item) for item in listeners(config) if item.service == "envoy"]
     exposed = [item for item in listeners(config) if item.exposed]
     open_to_all = [_refusal(item) for item in exposed if not item.keyed]
-    return open_to_all + [_around(item) for item in exposed if item.keyed and _behind(config, item)]
+    around = [_around(item) for item in exposed if item.keyed and _behind(config, item)]
+    return [item for item in named if item] + open_to_all + around
 
 
 def loopback(address: str) -> bool:
     """Whether only this machine reaches the address; a name other than localhost is not trusted."""
-    text = address.strip("[]")
-    if text == "localhost":
+    if address == "localhost":
         return True
+    return numeric(address) and ipaddress.ip_address(address.strip("[]")).is_loopback
+
+
+def numeric(address: str) -> bool:
+    """Whether it is an address, and no name that has to be looked up."""
     try:
-        return ipaddress.ip_address(text).is_loopback
+        ipaddress.ip_address(address.strip("[]"))
     except ValueError:
         return False
+    return True
 
 
 def _listeners(config: Config) -> Iterator[Listener]:
@@ -70,6 +77,17 @@ def _listeners(config: Config) -> Iterator[Listener]:
         remedy = f"`api_keys` in [services.{name}]"
         place = ("services", name, "listen")
         yield Listener(name, table.listen, table.port, bool(table.api_keys), place, remedy)
+
+
+def _named(item: Listener) -> Diagnostic | None:
+    if item.address == "localhost" or numeric(item.address):
+        return None
+    return Diagnostic(
+        "gateway.no-address",
+        f"Envoy listens on addresses, and `{item.address}` is none",
+        item.key,
+        hint='write the address itself; "0.0.0.0" and "::" are all of this machine',
+    )
 
 
 def _refusal(item: Listener) -> Diagnostic:

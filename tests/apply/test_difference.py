@@ -37,3 +37,12 @@ def test_conflict_is_named_above_its_diff(tmp_path):
 def test_bytes_are_not_shown(tmp_path):
     text = difference(plan_changes(tree(a=b"\xff\x00"), tmp_path), tmp_path)
     assert text == "Binary files /dev/null and b/a differ\n"
+
+
+def test_keys_that_were_written_into_a_generated_file_are_not_shown(tmp_path):
+    made = tree(keys=b'A="@llmgen:a@"\n')
+    apply_changes(plan_changes(made, tmp_path), tmp_path)
+    (tmp_path / "keys").write_text('A="sk-secret"\n')
+    text = difference(plan_changes(made, tmp_path), tmp_path)
+    assert text.startswith("conflict: keys was changed")
+    assert "sk-secret" not in text

@@ -1,7 +1,9 @@
 """What is exposed is opened, everything else of ours is refused, and nothing more is said."""
 
+import pytest
 from targets.plans import plan
 
+from llmgen.errors import InputError
 from llmgen.firewall.ports import Opening, ports
 from llmgen.firewall.rules import Chain, nft, others, ufw, ufw_undo
 
@@ -68,3 +70,8 @@ def test_our_own_table_is_not_another_chain():
         "type": "filter",
     }
     assert others({"nftables": [{"chain": chain}]}) == ()
+
+
+def test_rules_are_for_addresses():
+    with pytest.raises(InputError, match="listens on the name"):
+        ports(plan(TEXT.replace('"0.0.0.0"', '"box.lan"')))

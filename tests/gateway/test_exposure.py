@@ -60,3 +60,9 @@ def test_an_engine_beside_its_gateway_stays_on_loopback_even_with_keys():
     assert codes(text + "[gateway.envoy]\nenable = true\n") == [
         ("gateway.way-around", ("services", "llama_swap", "listen"))
     ]
+
+
+def test_envoy_listens_on_no_name():
+    text = '[gateway.envoy]\nenable = true\nlisten = ["localhost", "::1", "box.lan"]\n'
+    keys = 'api_keys = [{ name = "a", secret = { env = "A" } }]'
+    assert codes(text + keys) == [("gateway.no-address", ("gateway", "envoy", "listen", 2))]
