@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from typing import Final
 
 from msgspec import Struct
 
 from llmgen.config.model import Config
-from llmgen.errors import Diagnostic, KeyPath
+from llmgen.errors import Diagnostic, KeyPath, Severity
+
+# net.ipv4.ip_unprivileged_port_start: the first port that everybody may listen on.
+FREE_PORT: Final = 1024
 
 
 class Listener(Struct, frozen=True):
@@ -39,6 +43,21 @@ def exposure(config: Config) -> list[Diagnostic]:
     open_to_all = [_refusal(item) for item in exposed if not item.keyed]
     around = [_around(item) for item in exposed if item.keyed and _behind(config, item)]
     return [item for item in named if item] + open_to_all + around
+
+
+def low_ports(config: Config) -> Iterator[Diagnostic]:
+    """A warning for each port that a user's own service may not listen on."""
+    if config.services.scope == "system":
+        return
+    found = {item.service: item for item in listeners(config) if item.port < FREE_PORT}
+    for item in found.values():
+        yield Diagnostic(
+            "gateway.low-port",
+            f"`{item.service}` of a user may not listen on port {item.port}: it is below 1024",
+            (*item.key[: item.key.index("listen")], "port"),
+            hint='`scope = "system"` in [services], or another port',
+            severity=Severity.WARNING,
+        )
 
 
 def loopback(address: str) -> bool:

@@ -9,7 +9,7 @@ from llmgen.config.model import Config
 from llmgen.config.tables.base import SECRET_NAME, Secret
 from llmgen.config.tables.models import GENERATES, Model, Source
 from llmgen.errors import Diagnostic, Severity
-from llmgen.gateway.exposure import exposure
+from llmgen.gateway.exposure import exposure, low_ports
 from llmgen.machine import Machine
 from llmgen.plan.options import refused_extra
 from llmgen.resolve import devices, names
@@ -20,6 +20,8 @@ def findings(config: Config, machine: Machine, build: int) -> Iterator[Diagnosti
     """All that is wrong (errors) or doubtful (warnings) between the tables."""
     yield from names.findings(config)
     yield from exposure(config)
+    if machine.os == "linux":
+        yield from low_ports(config)
     yield from _versions(config)
     yield from devices.findings(config, machine)
     yield from _in_clear(("defaults",), config.defaults.environment)

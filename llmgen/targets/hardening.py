@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from llmgen.config.tables.hardware import Backend
+from llmgen.gateway.exposure import FREE_PORT
 from llmgen.layout import RUNTIME, STATE, Layout
 from llmgen.render.quoting import systemd
 from llmgen.targets.services import Service
@@ -26,8 +27,6 @@ ANYWHERE: Final[tuple[Line, ...]] = (
     ("UMask", "0077"),
 )
 _SYSTEM: Final[tuple[Line, ...]] = (
-    ("AmbientCapabilities", ""),
-    ("CapabilityBoundingSet", ""),
     ("PrivateTmp", "yes"),
     ("ProtectClock", "yes"),
     ("ProtectControlGroups", "yes"),
@@ -57,6 +56,10 @@ def user_lines() -> tuple[Line, ...]:
 def system_lines(service: Service, layout: Layout, backend: Backend) -> Iterator[Line]:
     """Restrictions of a system unit, and the few places that it may write to."""
     yield from ANYWHERE
+    # Without it only root listens on a port below 1024.
+    capabilities = "CAP_NET_BIND_SERVICE" if 0 < service.port < FREE_PORT else ""
+    yield "AmbientCapabilities", capabilities
+    yield "CapabilityBoundingSet", capabilities
     yield from _SYSTEM
     yield "ProtectHome", "read-only" if _in_home(layout) else "yes"
     if service.gpu:

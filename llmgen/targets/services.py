@@ -33,6 +33,7 @@ class Service(Struct, frozen=True):
     ``made_file`` is an environment file that they write. ``memory_bytes`` 0 is no limit.
     ``locks_memory`` asks for mlock(); ``gate`` is the model whose memory has to be free before.
     ``local`` programs have nothing to say to other machines.
+    ``port`` is what it listens on.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Service(Struct, frozen=True):
     locks_memory: bool = False
     gate: str = ""
     local: bool = False
+    port: int = 0
 
 
 def services(plan: Plan) -> tuple[Service, ...]:
@@ -90,6 +92,7 @@ def _server(item: Placement, plan: Plan) -> Service:
         locks_memory="mlock" in item.settings.load_mode,
         gate=item.name,
         local=_is_local(item),
+        port=item.port or 0,
     )
 
 
@@ -124,6 +127,7 @@ def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
         local=loopback(table.listen) and all(map(_is_local, models)),
+        port=table.port,
     )
 
 
@@ -150,6 +154,7 @@ def _router(plan: Plan, models: tuple[Placement, ...]) -> Service:
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
         local=loopback(table.listen) and all(map(_is_local, models)),
+        port=table.port,
     )
 
 
@@ -201,6 +206,7 @@ def _gateways(library: Library, backends: tuple[str, ...]) -> Iterator[Service]:
             stop=gateways.envoy_stop(layout),
             after=backends,
             stop_seconds=gateways.DRAIN_SECONDS + 10,
+            port=table.envoy.port,
         )
     if table.litellm.enable:
         yield Service(
@@ -215,4 +221,5 @@ def _gateways(library: Library, backends: tuple[str, ...]) -> Iterator[Service]:
             memory_bytes=table.litellm.memory * table.litellm.workers * 2
             if library.config.services.memory_max
             else 0,
+            port=table.litellm.port,
         )

@@ -128,6 +128,13 @@ def test_encoder_that_should_chat_is_refused_with_its_own_role(file, role):
     assert model(f'[models.a]\nmodel="a.gguf"\nrole="{role}"', lock).role == role
 
 
+def test_port_that_only_root_may_listen_on_is_doubtful_in_a_user_s_service():
+    text = "[gateway.envoy]\nport = 443\n"
+    (found,) = resolve(config(text), {}).notes
+    assert (found.code, found.key) == ("gateway.low-port", ("gateway", "envoy", "port"))
+    assert resolve(config(f'{text}[services]\nscope = "system"'), {}).notes == ()
+
+
 def test_decoder_trained_to_embed_may_chat_with_a_warning():
     made = facts("a.gguf")
     trained = replace(made, hyperparameters={**made.hyperparameters, "pooling_type": 3})

@@ -91,6 +91,16 @@ def test_every_unit_is_accepted(folder, scope, text, head):
     ] == []
 
 
+@pytest.mark.parametrize(("port", "allowed"), [(443, ["CAP_NET_BIND_SERVICE"]), (4001, [""])])
+def test_port_below_1024_is_all_that_a_service_user_gets_of_root(port, allowed):
+    text = SYSTEM.replace("[gateway.envoy]", f"[gateway.envoy]\nport = {port}", 1)
+    envoy = units(text)["llmgen-envoy.service"]
+    for key in ("AmbientCapabilities", "CapabilityBoundingSet"):
+        assert [line.partition("=")[2] for line in envoy.splitlines() if line.startswith(key)] == (
+            allowed
+        )
+
+
 def test_environment_file_is_a_bare_path_that_matches_itself_alone():
     unit = units(SYSTEM, head=ODD_HEAD)["llmgen-model-embed.service"]
     # systemd.exec(5): no quotes, specifiers, and patterns of glob(7).
