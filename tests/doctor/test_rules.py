@@ -268,3 +268,8 @@ def test_an_error_page_in_place_of_a_model_is_seen():
 def test_every_file_with_a_key_is_looked_at():
     found = secrets.wanted(plan(KEYS))
     assert found == (KEY_FILE, "/home/llm/.config/llmgen/tls/key.pem")
+
+
+def test_user_services_name_no_account_of_their_own():
+    (found,) = gpu.groups(plan(on=HALO), Seen(groups=("me",)))
+    assert found.fix == "`sudo usermod -aG render,video $USER`, then log in again"

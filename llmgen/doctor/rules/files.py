@@ -27,7 +27,8 @@ def wanted(plan: Plan) -> dict[str, int]:
 
 def models(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """Every file is there with its locked size, begins as GGUF files do, and can be read."""
-    user = plan.library.config.services.user
+    services = plan.library.config.services
+    user = services.user if services.scope == "system" else "$USER"
     for path, size in wanted(plan).items():
         found = seen.files.get(path)
         expected = f"a file of {show_size(size)}" if size else "a file"

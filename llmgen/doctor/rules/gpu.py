@@ -89,9 +89,12 @@ def groups(plan: Plan, seen: Seen) -> Iterator[Finding]:
     library = plan.library
     if library.machine.os != "linux" or library.machine.backend not in ("rocm", "vulkan"):
         return
-    user, wanted = library.config.services.user, library.config.services.groups
+    is_system = library.config.services.scope == "system"
+    # A user's own services run as whoever asks; the shell knows the name.
+    user = library.config.services.user if is_system else "$USER"
+    wanted = library.config.services.groups
     expected = f"`{user}` in {', '.join(wanted)}"
-    if library.config.services.scope == "system":
+    if is_system:
         # The unit's SupplementaryGroups= gives them, whatever the user is in.
         yield judged("gpu-groups", user, expected, "given by the unit", ok=True)
         return
