@@ -14,6 +14,12 @@ from llmgen.units import GIB, MIB
 
 EDITION: Final = max(EDITIONS)
 SCHEMA: Final = "./llm.schema.json"
+# What data/profiles.toml advises for the Spark.
+_UNMAPPED: Final = (
+    "[defaults]",
+    'load_mode = "none"   # mapped weights would stand in memory twice, as page cache too',
+    "",
+)
 
 
 class Found(Struct, frozen=True):
@@ -78,6 +84,7 @@ def document(found: Found, profile: str = "") -> str:
             'on_demand = "llama_swap"   # or "router" (llama-server\'s own), or "none"',
             'scope = "user"             # or "system"',
             "",
+            *(_UNMAPPED if chosen == "dgx-spark" else ()),
             "[targets.llama_swap]",
             *_version("version", found.swap_version, edition.swap_version, "llama-swap -version"),
             "",

@@ -83,3 +83,11 @@ def test_detected_versions_are_written_and_absent_ones_are_said_to_be_guesses():
     text = document(Found("linux", "cpu", GIB, "/h", build=11500))
     assert tomllib.loads(text)["llama_cpp"]["build"] == 11500
     assert "did not say" in text
+
+
+def test_spark_does_not_map_its_weights():
+    found = Found(
+        "linux", "cuda", 119 * GIB, "/home/me", (("NVIDIA GB10", 119 * GIB),), unified=True
+    )
+    assert 'load_mode = "none"' in document(found)
+    assert "load_mode" not in document(found, "nvidia-24gb")
