@@ -136,6 +136,8 @@ def engine_words(engine: Engine) -> str:
             return "llama-swap keeps what fits: its groups say exactly that"
         case Groups():
             return "llama-swap loads one model at a time: groups cannot say more here"
+        case Router(1):
+            return "the router keeps one model at a time: the heaviest of them fits"
         case Router(models_max):
             return f"the router keeps any {models_max} models: the heaviest of them fit"
         case None:
