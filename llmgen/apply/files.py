@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from llmgen.apply.failure import cannot_write
 from llmgen.errors import Diagnostic, InputError
 
 FOLDER_MODE = 0o755
@@ -140,6 +142,8 @@ def _closed(folder: Path, hint: str) -> Diagnostic | None:
         return _no_folder(folder)
     if os.access(folder, os.W_OK | os.X_OK):
         return None
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return cannot_write(folder, OSError(errno.EROFS, os.strerror(errno.EROFS)))
     return Diagnostic(
         "apply.unwritable",
         f"`{folder}` cannot be written by this user",

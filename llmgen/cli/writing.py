@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,8 +40,9 @@ def ways_out(function: Decorated) -> Decorated:
 def create_file(name: str, text: str) -> None:
     """Write a new file; OwnershipError when it is there, InputError when it cannot be written."""
     try:
-        with Path(name).open("x", encoding="utf-8", newline="\n") as stream:
+        with Path(name).open("x", encoding="utf-8", newline="\n") as stream, _whole(name):
             stream.write(text)
+            stream.flush()
     except FileExistsError:
         raise OwnershipError(
             Diagnostic(
@@ -53,10 +55,24 @@ def create_file(name: str, text: str) -> None:
         raise unwritable(name, error) from error
 
 
+@contextmanager
+def _whole(name: str) -> Iterator[None]:
+    """Leave no piece of a file that did not fit."""
+    try:
+        yield
+    except OSError:
+        # Never a device that somebody named.
+        if Path(name).is_file():
+            Path(name).unlink()
+        raise
+
+
 def write_out(name: str, content: bytes) -> None:
     """Write or replace a file that a person named; InputError when it cannot be written."""
     try:
-        Path(name).write_bytes(content)
+        with Path(name).open("wb") as stream, _whole(name):
+            stream.write(content)
+            stream.flush()
     except OSError as error:
         raise unwritable(name, error) from error
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from llmgen.apply.failure import cannot_write
 from llmgen.artifacts import Artifact
 from llmgen.config.model import Config
-from llmgen.errors import InputError
+from llmgen.errors import Diagnostic, InputError
 
 PREFIX, OWNER = "llmgen-up-", "owner.lock"
 
@@ -29,7 +29,10 @@ def folder() -> Iterator[Path]:
     It is locked while its owner lives. The kernel drops the lock with the owner, whatever ends
     it, so an unlocked folder is one of a dead run, and no process id can be mistaken for another.
     """
-    path, held = _made()
+    try:
+        path, held = _made()
+    except OSError as error:
+        raise InputError(_no_room(PREFIX, error)) from error
     try:
         yield path
     finally:
@@ -89,15 +92,17 @@ def moved(config: Config, root: Path) -> Config:
 
 def put(artifacts: Iterable[Artifact], root: Path) -> None:
     """Write what would be installed below ``root``; units have no place there."""
-    for name in ("config", "state", "runtime"):
-        (root / name).mkdir(mode=0o700)
-    for item in artifacts:
-        if item.install is None or not Path(item.install).is_relative_to(root):
-            continue
-        path = Path(item.install)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(item.content)
-        path.chmod(item.mode)
+    try:
+        for name in ("config", "state", "runtime"):
+            (root / name).mkdir(mode=0o700)
+        for item in artifacts:
+            if item.install is not None and Path(item.install).is_relative_to(root):
+                path = Path(item.install)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(item.content)
+                path.chmod(item.mode)
+    except OSError as error:
+        raise InputError(_no_room(root, error)) from error
 
 
 @contextmanager
@@ -113,11 +118,7 @@ def only_one(configs: Sequence[str]) -> Iterator[bool]:
             os.close(descriptor)
             raise PermissionError(errno.EPERM, "it belongs to another user")
     except OSError as error:
-        raise InputError(
-            replace(
-                cannot_write(path, error), hint="$TMPDIR names another folder for what is temporary"
-            )
-        ) from error
+        raise InputError(_no_room(path, error)) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -126,3 +127,8 @@ def only_one(configs: Sequence[str]) -> Iterator[bool]:
         yield True
     finally:
         os.close(descriptor)
+
+
+def _no_room(path: Path | str, error: OSError) -> Diagnostic:
+    hint = "$TMPDIR names another folder for what is temporary"
+    return replace(cannot_write(path, error), hint=hint)

@@ -4,6 +4,9 @@ import ast
 import errno
 import json
 import os
+import resource
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +17,8 @@ import llmgen
 from llmgen.apply import files
 from llmgen.apply.failure import cannot_write
 from llmgen.cli.boundary import root
+from llmgen.cli.writing import create_file, write_out
+from llmgen.errors import InputError
 
 PACKAGE = Path(llmgen.__file__).parent
 # What an import leaves out says why, and nobody has to do anything.
@@ -73,6 +78,40 @@ def test_full_disk_names_the_file_and_leaves_no_piece_of_it(tmp_path, monkeypatc
         f"`{tmp_path / 'x'}` cannot be written: No space left on device",
         "make room there, then run the command again",
     )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_device_that_somebody_named_is_left_alone():
+    code, _, message, hint = refusal("install", "--dry-run", "-o", "/dev/full")
+    assert (code, hint) == (4, "make room there, then run the command again")
+    assert "`/dev/full`" in message
+    assert Path("/dev/full").exists()
+
+
+def test_file_that_does_not_fit_leaves_no_piece(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, limits[1]))
+    try:
+        for write in (create_file, lambda name, text: write_out(name, text.encode())):
+            with pytest.raises(InputError, match="File too large"):
+                write(str(tmp_path / "x"), "longer than sixteen bytes")
+            assert list(tmp_path.iterdir()) == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a file system")
+def test_read_only_file_system_is_named(tmp_path):
+    words = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro x "$0" && exec "$@"', tmp_path]
+    words += [sys.executable, "-m", "llmgen", "-c", "llm.toml", "generate", "-o", tmp_path / "x"]
+    if subprocess.run([*words[:6], "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert f"`{tmp_path}` cannot be written: Read-only file system" in done.stderr
+    assert "mount that file system writable" in done.stderr
 
 
 def calls(path):
