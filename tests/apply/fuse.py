@@ -1,6 +1,8 @@
 """A fuse that blows before the n-th operation on a file system, and a quick folder to burn."""
 
 import os
+import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -37,6 +39,51 @@ FUSE = Fuse()
 
 def killed():
     raise Killed
+
+
+def killed_before(operation, run):
+    """Whether SIGKILL ended a run, in a child process, before its n-th operation."""
+    child = os.fork()
+    if child == 0:
+        FUSE.left, FUSE.blow = operation, lambda: os.kill(os.getpid(), signal.SIGKILL)
+        run()
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == signal.SIGKILL
+
+
+def moments(run, root):
+    """Copies of a folder before each operation of one run: what a kill there leaves of it."""
+    found = []
+
+    def keep():
+        found.append(copied(root))
+        FUSE.left = 1
+
+    FUSE.left, FUSE.blow = 1, keep
+    try:
+        run()
+    finally:
+        FUSE.left = None
+    return found
+
+
+def copied(root):
+    copy = Path(tempfile.mkdtemp(dir=root.parent)) / root.name
+    return shutil.copytree(root, copy, symlinks=True)
+
+
+def put(copy, root):
+    """Make a copy the folder."""
+    shutil.rmtree(root)
+    copy.rename(root)
+
+
+def everything(root):
+    """Mode and bytes of all that is below a folder."""
+    return {
+        path.relative_to(root): (path.stat().st_mode, path.is_file() and path.read_bytes())
+        for path in root.rglob("*")
+    }
 
 
 @pytest.fixture

@@ -1,16 +1,15 @@
 """A run killed at any operation, and again while it recovers, ends with the wanted tree.
 
-The kill is real (SIGKILL in a forked child) where every pair of operations is tried, and an
-exception that nothing catches where thousands of random histories are.
+The first kill is real (SIGKILL in a forked child) where every pair of operations is tried; the
+second is what its folder was at that moment, which the first kills show to be the same. Random
+histories are cut by an exception that nothing catches.
 """
 
-import os
 import random
-import signal
+from functools import partial
 from pathlib import PurePosixPath
 
-import pytest
-from fuse import FUSE, Killed, killed
+from fuse import FUSE, Killed, copied, everything, killed, killed_before, moments, put
 
 from llmgen.apply.write import LEDGER, apply_changes, plan_changes
 from llmgen.artifacts import Artifact, Tree
@@ -36,16 +35,6 @@ def write_until(root, files, operation):
     return False
 
 
-def write_killed(root, files, operation):
-    """The same in a child process that SIGKILL ends."""
-    child = os.fork()
-    if child == 0:
-        FUSE.left, FUSE.blow = operation, lambda: os.kill(os.getpid(), signal.SIGKILL)
-        write(root, files)
-        os._exit(0)
-    return os.waitpid(child, 0)[1] == signal.SIGKILL
-
-
 def texts(root):
     return {
         str(path.relative_to(root)): path.read_text()
@@ -66,23 +55,23 @@ def prepared(root):
     return root
 
 
-@pytest.mark.parametrize("again", [False, True])
-def test_killed_at_every_operation(quick_path, again):
-    taken = 0
-    for first in range(1, 60):
-        for second in range(1, 60, 2) if again else (0,):
-            root = prepared(quick_path / f"{first}-{second}")
-            cut = write_killed(root, AFTER, first)
-            cut_again = cut and again and write_killed(root, AFTER, second)
-            write(root, AFTER)
-            assert texts(root) == AFTER | FOREIGN, (first, second)
-            taken += cut
-            if not cut_again:
-                break
-        if not cut:
-            break
-    assert not cut
-    assert taken > 10
+def test_killed_twice_at_every_operation(quick_path):
+    """The first run dies before each of its operations, the second before each of its own."""
+    root = quick_path / "root"
+    start = copied(prepared(root))
+    run = partial(write, root, AFTER)
+    firsts = moments(run, root)
+    assert len(firsts) > 10
+    for number, first in enumerate(firsts, 1):
+        put(copied(start), root)
+        assert killed_before(number, run)
+        assert everything(root) == everything(first), number
+        seconds = moments(run, root)
+        assert texts(root) == AFTER | FOREIGN, number
+        for again, second in enumerate(seconds, 1):
+            put(second, root)
+            run()
+            assert texts(root) == AFTER | FOREIGN, (number, again)
 
 
 def test_random_histories_converge(quick_path):

@@ -1,12 +1,9 @@
 """An install killed before any of its file operations, twice in a row, is finished by the next."""
 
-import os
-import shutil
-import signal
+from functools import partial
 from pathlib import PurePosixPath
 
-import readers
-from fuse import FUSE
+from fuse import copied, everything, killed_before, moments, put
 
 from llmgen.apply.changes import NO_WAYS
 from llmgen.apply.generations import generations
@@ -34,16 +31,6 @@ def install(root, files):
     perform(here, prepare(here, artifacts(files), NO_WAYS), reason="x", drain=lambda: None)
 
 
-def install_killed(root, files, operation):
-    """Whether SIGKILL ended the install before its n-th operation."""
-    child = os.fork()
-    if child == 0:
-        FUSE.left, FUSE.blow = operation, lambda: os.kill(os.getpid(), signal.SIGKILL)
-        install(root, files)
-        os._exit(0)
-    return os.waitpid(child, 0)[1] == signal.SIGKILL
-
-
 def texts(root):
     found = (path for path in sorted(root.rglob("*")) if path.is_file())
     return {
@@ -59,28 +46,29 @@ FOREIGN = {"/etc/b/mine": "x"}
 
 
 def test_install_killed_twice_converges(quick_path):
-    """The first run dies before each of its operations, the second before each of its own.
+    """The first run dies before each of its operations, the second before each of its own."""
+    root = quick_path / "root"
+    root.mkdir()
+    install(root, BEFORE)
+    (root / "etc/b/mine").write_text("x")
+    start = copied(root)
+    run = partial(install, root, AFTER)
+    firsts = moments(run, root)
+    assert len(firsts) > 15
+    for number, first in enumerate(firsts, 1):
+        put(copied(start), root)
+        assert killed_before(number, run)
+        assert everything(root) == everything(first), number
+        seconds = moments(run, root)
+        assert_installed(root, number)
+        for again, second in enumerate(seconds, 1):
+            put(second, root)
+            run()
+            assert_installed(root, (number, again))
 
-    Outside of CI the second takes every fourth.
-    """
-    step = 1 if readers.required() else 4
-    first = 0
-    cut = True
-    while cut:
-        first += 1
-        second, cut_again = 1 - step, True
-        while cut_again:
-            second += step
-            root = quick_path / f"{first}-{second}"
-            root.mkdir()
-            install(root, BEFORE)
-            (root / "etc/b/mine").write_text("x")
-            cut = install_killed(root, AFTER, first)
-            cut_again = cut and install_killed(root, AFTER, second)
-            install(root, AFTER)
-            assert texts(root) == AFTER | FOREIGN, (first, second)
-            newest = generations(root / "state/install")[-1]
-            assert {f"/{path}" for path in newest.files} == {*AFTER}, (first, second)
-            assert not (root / "state/install" / PENDING).exists()
-            shutil.rmtree(root)
-    assert first > 15
+
+def assert_installed(root, cut):
+    assert texts(root) == AFTER | FOREIGN, cut
+    newest = generations(root / "state/install")[-1]
+    assert {f"/{path}" for path in newest.files} == {*AFTER}, cut
+    assert not (root / "state/install" / PENDING).exists(), cut
