@@ -26,6 +26,7 @@ backend = "cpu"
 memory = "16GiB"
 reserve = "1GiB"
 process_overhead = "64MiB"
+threads = 1
 devices = []
 [paths]
 home = "{home}"
