@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 QUICK_SECONDS = 5.0
@@ -67,7 +70,11 @@ def request(
 
     try:
         with httpx.Client(
-            headers=endpoint.headers, timeout=seconds, trust_env=False, follow_redirects=True
+            headers=endpoint.headers,
+            timeout=seconds,
+            trust_env=False,
+            follow_redirects=True,
+            verify=_trust(),
         ) as client:
             return client.request(method, endpoint.url + path, json=body)
     except httpx.HTTPError as error:
@@ -102,7 +109,9 @@ def history(endpoint: Endpoint, path: str) -> str:
     patience = httpx.Timeout(QUICK_SECONDS, read=QUIET_SECONDS)
     try:
         with (
-            httpx.Client(headers=endpoint.headers, timeout=patience, trust_env=False) as client,
+            httpx.Client(
+                headers=endpoint.headers, timeout=patience, trust_env=False, verify=_trust()
+            ) as client,
             client.stream("GET", endpoint.url + path) as got,
         ):
             if got.status_code != 200:
@@ -114,6 +123,14 @@ def history(endpoint: Endpoint, path: str) -> str:
     except httpx.HTTPError as error:
         raise InputError(unreachable(endpoint, error)) from error
     return "".join(pieces)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Made once: to read all certificates takes longer than most requests."""
+    import httpx  # noqa: PLC0415
+
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def unreachable(endpoint: Endpoint, error: Exception) -> Diagnostic:
