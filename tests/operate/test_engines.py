@@ -4,12 +4,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 
 import pytest
+from click.testing import CliRunner
 from tiny_stacks import Foreground, write_stack
+
+from llmgen.cli.boundary import root
+from llmgen.operate import foreground
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap")]
 
@@ -102,9 +105,11 @@ def _uses(pid, folder):
         return False
 
 
-def test_program_that_will_not_stay_ends_the_stack(tmp_path):
+def test_program_that_will_not_stay_ends_the_stack(tmp_path, monkeypatch):
+    monkeypatch.setattr(foreground, "PAUSE_SECONDS", 0.01)
     write_stack(tmp_path, llama_server="/bin/false")
-    words = [sys.executable, "-m", "llmgen", "-c", str(tmp_path / "llm.toml"), "up", "--foreground"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 4
+    words = ["-c", str(tmp_path / "llm.toml"), "up", "--foreground"]
+    done = CliRunner().invoke(root, words)
+    assert done.exit_code == 4
     assert "`model-always` ended 5 times in a row, last with exit code 1" in done.stderr
+    assert done.stdout.count("model-always | started, process") == 5
