@@ -2,8 +2,9 @@
 
 import contextlib
 import json
-import os
+import random
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 from gguf_writer import write_llama
@@ -15,24 +16,34 @@ SERVER_OPTIONS = "-c 256 -np 1 -b 64 -ub 64 -t 1 --no-warmup --cache-ram 0 --fit
 CHAT = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 1}
 
 
-def free_range(count):
-    """The first of so many ports in a row, below those that the system gives to clients."""
-    for first in range(20000 + os.getpid() % 5000, 32000 - count):
-        with contextlib.ExitStack() as held:
-            try:
-                for port in range(first, first + count):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no range of ports is free")
+def free_ranges(count, width):
+    """The first port of each of ``count`` ranges, below those that the system gives to clients."""
+    found, first = [], random.randrange(20000, 27000)
+    while len(found) < count:
+        assert first + width < 32000, "no range of ports is free"
+        if are_free(range(first, first + width)):
+            found.append(first)
+            first += width
+        else:
+            first += 1
+    return found
 
 
-def swap_config(models, gguf, routing):
+def are_free(ports):
+    with contextlib.ExitStack() as held:
+        try:
+            for port in ports:
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def swap_config(models, gguf, routing, first):
     """A llama-swap configuration whose models are all the same tiny file; JSON is YAML."""
     command = f"{find('llama-server')} -m {gguf} {SERVER_OPTIONS} --host 127.0.0.1 --port ${{PORT}}"
     return {
-        "startPort": free_range(len(models)),
+        "startPort": first,
         "healthCheckTimeout": 60,
         "models": {name: {"cmd": command, "proxy": "http://127.0.0.1:${PORT}"} for name in models},
         "routing": {"router": routing},
@@ -65,14 +76,29 @@ def group_routing(groups):
 
 def walk_swap(folder, models, routing, requests):
     """Models that ``/running`` names after each request."""
+    (held,) = walk_swaps(folder, models, routing, [requests])
+    return held
+
+
+def walk_swaps(folder, models, routing, walks):
+    """The same for each walk, on as many llama-swaps at once: they wait most of the time."""
+    ports = free_ranges(len(walks), len(models) + 1)
     gguf = write_llama(folder / "tiny.gguf", layers=1)
-    config = folder / "config.yaml"
-    config.write_text(json.dumps(swap_config(models, gguf, routing)))
-    port = free_port()
+
+    def walk(first, requests):
+        config = folder / f"{first}.yaml"
+        config.write_text(json.dumps(swap_config(models, gguf, routing, first + 1)))
+        return list(walk_one(config, first, requests))
+
+    with ThreadPoolExecutor(len(walks)) as pool:
+        return list(pool.map(walk, ports, walks))
+
+
+def walk_one(config, port, requests):
     words = [find("llama-swap"), "-config", config, "-listen", f"127.0.0.1:{port}"]
     base = f"http://127.0.0.1:{port}"
     with (
-        running(words, ready=f"{base}/health", log=folder / "swap.log"),
+        running(words, ready=f"{base}/health", log=config.with_suffix(".log")),
         httpx.Client(base_url=base, timeout=60) as client,
     ):
         for name in requests:

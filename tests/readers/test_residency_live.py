@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from readers.residency import group_routing, matrix_routing, walk_router, walk_swap
+from readers.residency import group_routing, matrix_routing, walk_router, walk_swap, walk_swaps
 
 sys.path.append(str(Path(__file__).parent.parent / "plan"))
 import walks
@@ -20,17 +20,20 @@ MODELS = list(walks.STACK.demand)
 
 
 @pytest.mark.reader("llama-swap")
-@pytest.mark.parametrize("form", ["listed", "expression"])
-def test_llama_swap_stays_within_the_derived_matrix_and_keeps_what_is_pinned(tmp_path, form):
+@pytest.mark.parametrize(("form", "count", "length"), [("listed", 6, 50), ("expression", 3, 10)])
+def test_llama_swap_stays_within_the_derived_matrix_and_keeps_what_is_pinned(
+    tmp_path, form, count, length
+):
     matrix = walks.matrices()[form]
     allowed = [frozenset(found) for found in derive.matrix(walks.STACK).matrix.listed]
-    swap = MatrixSwap(matrix.sets, matrix.variables, matrix.evict_costs)
-    asked = ["embed", *walks.requests(300 if form == "listed" else 30, seed=11)]
-    held = walk_swap(tmp_path, MODELS, matrix_routing(matrix), asked)
-    for name, found in zip(asked, map(frozenset, held), strict=True):
-        assert any(found <= one for one in allowed), (name, found)
-        assert walks.STACK.pinned <= found
-        assert found == swap.request(name)
+    asked = [["embed", *walks.requests(length, seed=11 + walk)] for walk in range(count)]
+    held = walk_swaps(tmp_path, MODELS, matrix_routing(matrix), asked)
+    for names, states in zip(asked, held, strict=True):
+        swap = MatrixSwap(matrix.sets, matrix.variables, matrix.evict_costs)
+        for name, found in zip(names, map(frozenset, states), strict=True):
+            assert any(found <= one for one in allowed), (name, found)
+            assert walks.STACK.pinned <= found
+            assert found == swap.request(name)
 
 
 @pytest.mark.reader("llama-swap")
