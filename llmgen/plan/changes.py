@@ -195,12 +195,14 @@ def _contexts(model: Model, library: Library) -> Iterator[Change]:
         return
     slots = choices.slots(model.settings)
     what = "of context" if model.role in GENERATES else "tokens for one input"
-    for size in reversed(choices.contexts(model)):
-        if size < model.settings.ctx_size:
-            settings = choices.with_context(model, library, model.settings, size)
-            now, then = (show_count(item // slots) for item in (model.settings.ctx_size, size))
-            changed = _changed(model, settings, replace(model.open, ctx_size=False))
-            yield Change((("ctx_size", str(size)),), changed, f"{then} instead of {now} {what}")
+    sizes = choices.contexts(model)
+    # What a model was trained for may be far more than it has now.
+    smaller = range(sizes.start, min(sizes.stop, model.settings.ctx_size), sizes.step)
+    for size in reversed(smaller):
+        settings = choices.with_context(model, library, model.settings, size)
+        now, then = (show_count(item // slots) for item in (model.settings.ctx_size, size))
+        changed = _changed(model, settings, replace(model.open, ctx_size=False))
+        yield Change((("ctx_size", str(size)),), changed, f"{then} instead of {now} {what}")
 
 
 def closed(model: Model, settings: ServerSettings) -> Model:

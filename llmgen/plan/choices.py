@@ -16,6 +16,9 @@ STEP = 256
 # The least context that other open values leave room for; the server's own --fit-ctx has it.
 LEAST_CONTEXT = 4096
 
+# Far above llama.cpp's own limit (LLAMA_MAX_LAYERS, 512), whatever a header says.
+MOST_BLOCKS = 10_000
+
 # So many layers are moved from one device to another before a split is given up.
 MOVED = 8
 
@@ -58,7 +61,7 @@ def cache_types(model: Model) -> list[tuple[str, str]]:
 def blocks(model: Model) -> int:
     """Layers of the model, MTP blocks included."""
     found = model.facts.hyperparameters.get("block_count", 0)
-    return int(found) if isinstance(found, int | float) else 0
+    return min(max(0, int(found)), MOST_BLOCKS) if isinstance(found, int | float) else 0
 
 
 def expert_layers(model: Model) -> Sequence[int]:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from llmgen.budget.model import DraftSettings, ServerSettings
 from llmgen.config.editions import Edition
+from llmgen.config.tables.base import INT32
 from llmgen.config.tables.models import Defaults, Model, ServerOptions
 from llmgen.config.tables.sampling import Sampling
 from llmgen.facts.model import GgufFacts
@@ -96,7 +97,8 @@ def context_size(chosen: ServerOptions, facts: GgufFacts, longest: int) -> int:
 def trained_context(facts: GgufFacts) -> int:
     """The context that the model was trained with; 0 when its header does not say."""
     found = facts.hyperparameters.get("context_length", 0)
-    return int(found) if isinstance(found, int | float) else 0
+    # The server's own number of tokens has 32 bits, whatever a header says.
+    return min(max(0, int(found)), INT32) if isinstance(found, int | float) else 0
 
 
 def batches(table: Model, chosen: ServerOptions, context: int, parallel: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from llmgen.errors import PlanError
 from llmgen.facts.model import ModelFile
 from llmgen.plan.changes import RANK, changes
+from llmgen.plan.place import place
 
 
 def refusal(text, **more):
@@ -133,3 +134,21 @@ def test_smaller_quant_of_the_library_is_offered_with_its_file():
     found = [change for change in changes(large, made) if change.kind == "model"]
     assert [change.edits for change in found] == [(("model", '"b.gguf"'),)]
     assert found[0].model.facts is small.facts
+
+
+def test_a_header_of_absurd_numbers_is_planned_like_any_other():
+    # Every context up to the trained one was looked at, which took for ever.
+    found = refusal(models("a", options="ctx_size = 131072"), context=2**64 - 1)
+    assert found.code == "budget.device-full"
+    (made,) = planned(models("a", options='ctx_size = "max"'), context=2**64 - 1).placements
+    assert made.estimate.n_ctx < 2**31
+
+
+@pytest.mark.parametrize("options", ['n_gpu_layers = "auto"', 'n_cpu_moe = "auto"'])
+def test_layers_that_no_model_has_are_refused_before_they_are_counted(options):
+    made = library(models("a", options=options))
+    (model,) = made.models
+    absurd = {**model.facts.hyperparameters, "block_count": 2**63 - 1, "expert_count": 8}
+    model = replace(model, facts=replace(model.facts, hyperparameters=absurd))
+    with pytest.raises(PlanError, match="`block_count` is 9223372036854775807"):
+        place(replace(made, models=(model,)))
