@@ -14,10 +14,13 @@ RARELY = 500_000
 def main() -> NoReturn:
     """Run llmgen and exit with its code."""
     gc.set_threshold(RARELY)
-    from llmgen.cli.boundary import main as run  # noqa: PLC0415 - after the line above
-
     try:
+        from llmgen.cli.boundary import main as run  # noqa: PLC0415 - after the line above
+
         run()
+    except KeyboardInterrupt:
+        # Before the boundary was there, which knows this code as well.
+        sys.exit(130)
     except SystemExit as end:
         if not isinstance(end.code, int | None):
             raise  # words to print

@@ -27,7 +27,11 @@ def write_file(path: Path, content: bytes, mode: int, *, durable: bool = True) -
     """
     new = temporary(path)
     # O_EXCL: whatever stands there already is not ours, and a planted symlink is not followed.
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except PermissionError as error:
+        error.filename = str(path)
+        raise
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
@@ -123,10 +127,14 @@ def refuse_unwritable(paths: list[Path], hint: str = "") -> None:
     ``hint`` says what helps where the owner is known to be another one.
     """
     found = {str(item): item for item in map(_nearest, paths)}
-    closed = [_closed(item, hint) for _, item in sorted(found.items())]
-    refused = [item for item in closed if item is not None]
+    refused: dict[Path, Diagnostic] = {}
+    for _, item in sorted(found.items()):
+        closed = _closed(item, hint)
+        # What lies in a closed folder has the same owner as a rule, and one line says it.
+        if closed is not None and not any(item.is_relative_to(outer) for outer in refused):
+            refused[item] = closed
     if refused:
-        raise InputError(refused)
+        raise InputError([*refused.values()])
 
 
 def _nearest(path: Path) -> Path:

@@ -217,15 +217,20 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
         code = root.main(words, prog_name="llmgen", standalone_mode=False)
-    except click.exceptions.Abort:
-        code = INTERRUPTED
-    except KeyboardInterrupt:
-        code = INTERRUPTED
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        code = _interrupted(words)
     except click.ClickException as error:
         code = _usage(error, words)
     except Exception:  # noqa: BLE001 - the one boundary; here it means a bug in llmgen
         code = _bug(words)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted(words: list[str]) -> int:
+    found = Diagnostic("llmgen.interrupted", "interrupted", hint="run the same command again")
+    if "--json" in words:
+        click.echo(envelope("", INTERRUPTED, None, (found,)), nl=False)
+    return INTERRUPTED
 
 
 def _usage(error: click.ClickException, words: list[str]) -> int:

@@ -7,6 +7,7 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
+from llmgen.errors import InputError
 
 
 @command(short_help="stop the services")
@@ -20,11 +21,17 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     from llmgen.operate.installed import chosen, is_installed, stop
     from llmgen.operate.leftover import clear
     from llmgen.operate.site import site
+    from llmgen.operate.temporary import ALREADY_UP, only_one
 
-    here = site(read(session).config)
+    found = read(session)
+    here = site(found.config)
     cleared = clear()
-    if cleared and not names and not is_installed(here):
-        return Outcome({"stopped": []}, diagnostics=cleared)
+    if not is_installed(here):
+        with only_one([source.name for source in found.sources]) as alone:
+            if not alone:
+                raise InputError(ALREADY_UP)
+        if cleared and not names:
+            return Outcome({"stopped": []}, diagnostics=cleared)
     units = chosen(here, names)
     stop(here, units)
     stopped = [unit.name for unit in units]

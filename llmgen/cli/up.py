@@ -54,8 +54,8 @@ def cli(
 def _foreground(
     session: Session, found: Read, names: tuple[str, ...], *, installed: bool, if_down: bool
 ) -> Outcome:
-    from llmgen.errors import Diagnostic, InputError
-    from llmgen.operate.temporary import only_one
+    from llmgen.errors import InputError
+    from llmgen.operate.temporary import ALREADY_UP, only_one
 
     with only_one([source.name for source in found.sources]) as alone:
         if alone:
@@ -63,13 +63,7 @@ def _foreground(
             return Outcome({"ended": True}, said="ended")
     if if_down:
         return Outcome({"ended": False})
-    raise InputError(
-        Diagnostic(
-            "operate.already-up",
-            "the stack runs in the foreground already",
-            hint="end it there with ^C; `--if-down` is silent about it",
-        )
-    )
+    raise InputError(ALREADY_UP)
 
 
 def _run(session: Session, found: Read, names: tuple[str, ...], *, installed: bool) -> None:

@@ -28,8 +28,9 @@ def _clear(folder: Path) -> Diagnostic:
     left = folder.exists()
     return Diagnostic(
         "operate.dead-run",
-        f"an `up --foreground` was killed: {ended} programs of it ended, "
-        f"its folder `{folder}` {'cannot be removed' if left else 'removed'}",
+        f"an `up --foreground` was killed: its folder `{folder}` "
+        f"{'cannot be removed' if left else 'is removed'}"
+        f"{f', {ended} programs of it are ended' if ended else ''}",
         hint=f"remove it: `rm -r {folder}`" if left else "",
         severity=Severity.WARNING if left else Severity.NOTE,
     )

@@ -19,6 +19,11 @@ from llmgen.artifacts import Artifact
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, InputError
 
+ALREADY_UP = Diagnostic(
+    "operate.already-up",
+    "the stack runs in the foreground already",
+    hint="end it there with ^C; `up --foreground --if-down` is silent about it",
+)
 PREFIX, OWNER = "llmgen-up-", "owner.lock"
 
 

@@ -88,6 +88,8 @@ def test_foreground_ends_cleanly(tmp_path):
     assert done.returncode == 0
     done = subprocess.run([*stack.words(), "up", "--foreground"], capture_output=True, check=False)
     assert (done.returncode, b"operate.already-up" in done.stderr) == (4, True)
+    done = subprocess.run([*stack.words(), "down"], capture_output=True, check=False)
+    assert (done.returncode, b"operate.already-up" in done.stderr) == (4, True)
     code, log = stack.end(signal.SIGINT)
     assert code == 0
     lines = log.splitlines()
