@@ -246,14 +246,20 @@ def _reasons(trial: Trial, model: Model) -> Iterator[Reason]:
 def _reason(trial: Trial, model: Model, key: str) -> Reason:
     settings = trial.settings[model.name]
     options = values(trial, model, key)
-    same = [
-        index for index, value in enumerate(options) if spoken(key, value) == now(key, settings)
-    ]
-    at = same[0] if same else 0
+    at = _place(options, key, settings)
     if at == 0:
         return Reason(key, now(key, settings), BEST[key])
     better = apply(trial, model, settings, key, options[at - 1])
     return Reason(key, now(key, settings), _why(trial.limit(model, better)))
+
+
+def _place(options: Sequence[object], key: str, settings: ServerSettings) -> int:
+    """Where the settled value stands among the options; 0 when it is none of them."""
+    if key == "ctx_size":
+        # A range of thousands, which need not be walked.
+        return options.index(settings.ctx_size) if settings.ctx_size in options else 0
+    wanted = now(key, settings)
+    return next((at for at, value in enumerate(options) if spoken(key, value) == wanted), 0)
 
 
 def _why(limit: Limit | None) -> str:
