@@ -245,21 +245,29 @@ def _usage(error: click.ClickException, words: list[str]) -> int:
 
 
 def _bug(words: list[str]) -> int:
-    import tempfile
-    import traceback
-
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="llmgen-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write(
-            f"llmgen {__version__}\nPython {sys.version}\n{words}\n\n{traceback.format_exc()}"
-        )
+    hint = _report(words)
     kind, text, _ = sys.exc_info()
     message = f"a bug in llmgen: {kind.__name__ if kind else ''}: {text}"
-    hint = f"the report to send is in {Path(log.name)}"
     found = Diagnostic("llmgen.bug", message, hint=hint)
     if "--json" in words:
         click.echo(envelope("", BUG, None, (found,)), nl=False)
     else:
         click.echo(frames([found]), err=True, nl=False)
     return BUG
+
+
+def _report(words: list[str]) -> str:
+    """Write what happened into a private file; where it is, or why it is nowhere."""
+    import tempfile
+    import traceback
+
+    text = f"llmgen {__version__}\nPython {sys.version}\n{words}\n\n{traceback.format_exc()}"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="llmgen-", suffix=".log", delete=False, encoding="utf-8",
+            errors="backslashreplace",
+        ) as log:  # fmt: skip
+            log.write(text)
+    except OSError as error:
+        return f"its report could not be written: {error.strerror}"
+    return f"the report to send is in {log.name}"

@@ -11,6 +11,7 @@ import pytest
 from click import style
 from gguf_writer import gguf, llama
 
+from llmgen.cli.boundary import main, root
 from llmgen.cli.frames import frames
 from llmgen.cli.outcome import envelope
 from llmgen.cli.printable import one_line, printable
@@ -99,3 +100,21 @@ def test_a_file_name_that_is_no_text_is_no_bug(tmp_path):
     )  # fmt: skip
     assert ended.returncode == 4
     assert b"error[facts.missing]" in ended.stderr
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_bug_is_one_message_with_or_without_a_place_for_its_report(
+    tmp_path, monkeypatch, capsys, there
+):
+    def fail(*_, **__):
+        raise ValueError(f"{TITLE}\udcff")
+
+    monkeypatch.setattr(root, "main", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path if there else tmp_path / "none"))
+    with pytest.raises(SystemExit) as ended:
+        main(["show"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 70
+    assert "\x07" not in said
+    assert ("the report to send is in" in said) is there
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600] * there
