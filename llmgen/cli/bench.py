@@ -13,6 +13,7 @@ import click
 
 from llmgen.bench.recipes import RECIPES, Recipe, connections, llama_bench
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
 from llmgen.errors import Diagnostic, InputError
@@ -34,7 +35,13 @@ RESULTS = "bench.jsonl"
 @click.option(
     "--llama-bench", "program", metavar="PATH", help="llama-bench; absent: beside llama-server."
 )
-@click.option("-o", "--output", metavar="FILE", help=f"Where lines are added; absent: {RESULTS}.")
+@click.option(
+    "-o",
+    "--output",
+    type=FileName(),
+    metavar="FILE",
+    help=f"Where lines are added; absent: {RESULTS}.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the command lines, run nothing.")
 def cli(
     session: Session,

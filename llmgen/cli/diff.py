@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import OUTPUT, plan, read, tree
 from llmgen.cli.writing import known_targets, rows
 
 
 @command(short_help="what generate would change")
-@click.option("-o", "--output", metavar="DIR", help="Folder to compare with.")
+@click.option("-o", "--output", type=FileName(), metavar="DIR", help="Folder to compare with.")
 @click.option("--target", "targets", multiple=True, metavar="NAME", help="Only this target.")
 def cli(session: Session, output: str | None, targets: tuple[str, ...]) -> Outcome:
     """Show what `llmgen generate` would change, as a unified diff.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import OUTPUT, plan, read, tree
 from llmgen.cli.writing import counts, known_targets, rows, ways_out
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 
 
 @command(short_help="write every configuration")
-@click.option("-o", "--output", metavar="DIR", help="Folder to write to; `-` prints one file.")
+@click.option(
+    "-o",
+    "--output",
+    type=FileName(),
+    metavar="DIR",
+    help="Folder to write to; `-` prints one file.",
+)
 @click.option("--target", "targets", multiple=True, metavar="NAME", help="Only this target.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when something would change.")
 @ways_out

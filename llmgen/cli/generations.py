@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 import click
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
 
 
 @command(short_help="list what was installed")
 @click.option("--prune", "keep", type=click.IntRange(min=1), metavar="N", help="Keep only N.")
-@click.option("--root", metavar="DIR", help="Of an installation below DIR.")
+@click.option("--root", type=FileName(), metavar="DIR", help="Of an installation below DIR.")
 def cli(session: Session, keep: int | None, root: str | None) -> Outcome:
     """List installed generations, the newest last; `llmgen rollback N` goes back to one."""
     from llmgen.apply import generations

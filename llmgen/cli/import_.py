@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.writing import create_file
 from llmgen.errors import Diagnostic, InputError
@@ -24,7 +25,12 @@ MOST_BYTES = 2**19
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option("--ollama", is_flag=True, help="Every model of the local Ollama store.")
 @click.option(
-    "-o", "--output", metavar="FILE", default="-", help="Where to write; absent: print it."
+    "-o",
+    "--output",
+    type=FileName(),
+    metavar="FILE",
+    default="-",
+    help="Where to write; absent: print it.",
 )
 @click.option("--profile", metavar="NAME", help="Hardware profile; absent: what is detected.")
 def cli(

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 import click
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import CONFIG
 from llmgen.cli.writing import create_file
@@ -14,7 +15,9 @@ from llmgen.cli.writing import create_file
 
 @command(reads_config=False, short_help="write a commented llm.toml")
 @click.option("--profile", metavar="NAME", help="A built-in profile instead of what is detected.")
-@click.option("-o", "--output", metavar="FILE", default=CONFIG, help="`-` prints it.")
+@click.option(
+    "-o", "--output", type=FileName(), metavar="FILE", default=CONFIG, help="`-` prints it."
+)
 def cli(session: Session, profile: str | None, output: str) -> Outcome:
     """Write a commented llm.toml for the machine that this runs on.
 

@@ -8,6 +8,7 @@ import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import Manner, carry_out, manner, wanted_tree
+from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
 from llmgen.cli.writing import write_out
@@ -15,8 +16,16 @@ from llmgen.cli.writing import write_out
 
 @command(short_help="put the configurations in place")
 @manner
-@click.option("-o", "--output", metavar="FILE", help="With --dry-run: keep the plan for --plan.")
-@click.option("--plan", "saved", metavar="FILE", help="Do what a kept plan says, or nothing.")
+@click.option(
+    "-o",
+    "--output",
+    type=FileName(),
+    metavar="FILE",
+    help="With --dry-run: keep the plan for --plan.",
+)
+@click.option(
+    "--plan", "saved", type=FileName(), metavar="FILE", help="Do what a kept plan says, or nothing."
+)
 @click.option("--cron", is_flag=True, help="No service manager: keep the stack up by crontab.")
 def cli(
     session: Session, *, output: str | None, saved: str | None, cron: bool, manner: Manner
@@ -27,7 +36,7 @@ def cli(
     are installed by root; user units need no privileges.
     """
     from llmgen.operate.crontab import keep_up, without_units
-    from llmgen.operate.install import prepare, refuse_stale
+    from llmgen.operate.install import prepare, refuse_other, refuse_stale
     from llmgen.operate.install import saved as as_file
     from llmgen.operate.site import installed, refuse_elsewhere, site
 
@@ -44,6 +53,7 @@ def cli(
     if saved:
         refuse_stale(prepared, Path(saved))
     if output:
+        refuse_other(Path(output))
         write_out(output, as_file(prepared))
     done = carry_out(found, here, prepared, manner, "install")
     if cron and not manner.dry_run and not here.is_staged:

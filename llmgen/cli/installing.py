@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from msgspec import Struct
 
+from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.writing import counts, rows, ways_out
 
@@ -63,7 +64,10 @@ def manner(function: Decorated) -> Decorated:
     called = ways_out(call)
     for option in (
         click.option(
-            "--root", metavar="DIR", help="Work below DIR instead of /; start and stop nothing."
+            "--root",
+            type=FileName(),
+            metavar="DIR",
+            help="Work below DIR instead of /; start and stop nothing.",
         ),
         click.option("--no-restart", is_flag=True, help="Files only; print what is left to run."),
         click.option("--dry-run", is_flag=True, help="Say what would happen; change nothing."),

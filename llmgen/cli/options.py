@@ -1,4 +1,4 @@
-"""Option values in llama-server's own spelling: counts, shares, tensor overrides."""
+"""Option values: names of files, and counts, shares, overrides as llama-server spells them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ import re
 import click
 
 from llmgen.units import parse_size
+
+
+class FileName(click.ParamType[str]):
+    """A file or folder; an empty name (a shell variable that is not set) means neither."""
+
+    name = "path"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The same name; wrong usage when it is empty."""
+        return value or self.fail("the name is empty", param, ctx)
 
 
 class ServerCount(click.ParamType[int]):

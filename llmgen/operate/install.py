@@ -29,6 +29,7 @@ _WITHOUT = (
     "`--no-restart` changes files only, `llmgen install --cron` keeps the stack up without "
     "systemd, `llmgen up --foreground` needs no install"
 )
+_SAVED = b'{\n "format": 1,\n "changes":'
 _BY_ROOT = "units of the system are installed by root: `sudo llmgen install`"
 
 
@@ -159,6 +160,23 @@ def saved(found: Installation) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
 
+def refuse_other(path: Path) -> None:
+    """OwnershipError when something else than an earlier plan would be replaced."""
+    try:
+        text = path.read_bytes() if path.is_file() else b""
+    except OSError:
+        # Whether it can be written is said where it is.
+        return
+    if text and not text.startswith(_SAVED):
+        raise OwnershipError(
+            Diagnostic(
+                "write.exists",
+                f"`{path}` is there, and it is no saved plan",
+                hint="`-o FILE` names another file",
+            )
+        )
+
+
 def refuse_stale(found: Installation, path: Path) -> None:
     """OwnershipError when the disk or llm.toml is no longer what the saved plan saw."""
     try:
@@ -168,7 +186,7 @@ def refuse_stale(found: Installation, path: Path) -> None:
             Diagnostic(
                 "operate.bad-plan",
                 f"`{path}` is no saved plan: {error}",
-                hint=f"`llmgen install --dry-run -o {path}` makes one",
+                hint="`llmgen install --dry-run -o FILE` makes one",
             )
         ) from error
     now = [_row(item) for item in found.changes]

@@ -26,7 +26,7 @@ except OSError as error:
 
 def tied(words: Sequence[str]) -> list[str]:
     """The same program, tied to this process on Linux; other systems have no such thing."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not sys.executable:
         return list(words)
     # -I and -S: nothing of the service's environment changes what this Python does.
     return [sys.executable, "-I", "-S", "-c", _BECOME, str(os.getpid()), *words]

@@ -80,6 +80,23 @@ def test_full_disk_names_the_file_and_leaves_no_piece_of_it(tmp_path, monkeypatc
     )
 
 
+@pytest.mark.parametrize("words", [("install", "--root"), ("generate", "-o"), ("init", "-o")])
+def test_name_from_an_unset_variable_is_wrong_usage(words):
+    done = CliRunner().invoke(root, [*words, ""])
+    assert done.exit_code == 2
+    assert "the name is empty" in done.output
+
+
+def test_saved_plan_replaces_nothing_but_a_plan(tmp_path):
+    plan, mine = tmp_path / "plan", tmp_path / "mine"
+    mine.write_text("mine")
+    words = ["-c", "llm.toml", "install", "--dry-run", "--root", str(tmp_path / "root"), "-o"]
+    for _ in range(2):
+        assert CliRunner().invoke(root, [*words, str(plan)]).exit_code == 0
+    assert CliRunner().invoke(root, [*words, str(mine)]).exit_code == 6
+    assert mine.read_text() == "mine"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
 def test_device_that_somebody_named_is_left_alone():
     code, _, message, hint = refusal("install", "--dry-run", "-o", "/dev/full")

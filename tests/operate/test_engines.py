@@ -88,7 +88,9 @@ def test_foreground_ends_cleanly(tmp_path):
     assert done.returncode == 0
     done = subprocess.run([*stack.words(), "up", "--foreground"], capture_output=True, check=False)
     assert (done.returncode, b"operate.already-up" in done.stderr) == (4, True)
-    done = subprocess.run([*stack.words(), "down"], capture_output=True, check=False)
+    # Whatever this user has really installed is another installation.
+    elsewhere = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    done = subprocess.run([*stack.words(), "down"], env=elsewhere, capture_output=True, check=False)
     assert (done.returncode, b"operate.already-up" in done.stderr) == (4, True)
     code, log = stack.end(signal.SIGINT)
     assert code == 0
