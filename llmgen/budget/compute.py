@@ -55,10 +55,10 @@ def visited_compute(work: Work, *, layers: bool, experts: bool) -> Stage:
     return largest
 
 
-def host_only_compute(work: Work) -> Stage:
-    """The buffer when nothing is offloaded: the embedding of the input is in it, too."""
+def host_only_compute(work: Work, *, output: bool = True) -> Stage:
+    """The buffer of a host that runs layers, and maybe the output, beside the input's embedding."""
     near = replace(work, kv_offload=True)  # its cache is where its layers are: none is fetched
-    found, beside = device_compute(near), work.stream + 2 * work.column
+    found, beside = device_compute(near, Run(output=output)), work.stream + 2 * work.column
     if work.input_stream > work.stream:
         left = Rule.DEEP_ROWS_LEFT in work.model.build
         beside += (6 if left else -6 if work.mixed else 2) * work.stream

@@ -227,7 +227,7 @@ def _compute(item: Context) -> Buffers:
 
 def _host_buffer(item: Context) -> Stage:
     if HOST in item.placement.layers:
-        return host_only_compute(item.work)
+        return host_only_compute(item.work, output=item.placement.output == HOST)
     here = item.weights.on.get(HOST, Counter[str]())
     return visited_compute(item.work, layers=here["layers"] > 0, experts=here["experts"] > 0)
 

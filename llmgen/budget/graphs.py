@@ -25,6 +25,10 @@ NARROW: Final = ("phi3", "qwen35", "lfm2", "lfm2moe", "granitehybrid")
 # free: behind a norm or a second mixer in every layer, or behind a layer of another kind.
 OTHER_SIDE: Final = ("olmo2", "falcon-h1")
 ALTERNATING: Final = ("smollm3", "lfm2", "cohere2")
+# Blocks are normed at their end alone, and read the residual stream itself.
+POST_NORMED: Final = ("olmo2",)
+# One layer of so many has no positions, so its query is not copied for them.
+UNROTATED_EVERY: Final[dict[str, int]] = {"smollm3": 4}
 # Encoders with windowed and full layers.
 TWO_MASKS: Final = ("gemma-embedding", "modern-bert")
 # Four positions for each token (M-RoPE).

@@ -6,6 +6,8 @@ An input of the last layer, the indices of the outputs, comes late and lies wher
 
 from __future__ import annotations
 
+from typing import Final
+
 from llmgen.budget.architectures import Family
 from llmgen.budget.builds import Rule
 from llmgen.budget.graphs import FUSED, NARROW, PARALLEL, UNGATED_EXPERTS
@@ -13,13 +15,16 @@ from llmgen.budget.hosted import shared_expert
 from llmgen.budget.rows import F32
 from llmgen.budget.work import Run, Work
 
+# Pooling that hands over one row for each slot.
+_POOLED: Final = ("mean", "cls", "last", "rank")
+
 
 def has_logits(work: Work) -> bool:
     """Encoders, and some embedding servers, have no logits in their graph."""
     build = work.model.build
     if work.model.rules.family is Family.ENCODER:
         return False
-    pooled = Rule.POOLED_WITHOUT_LOGITS in build and work.pooling in ("cls", "last", "rank")
+    pooled = Rule.POOLED_WITHOUT_LOGITS in build and work.pooling in _POOLED
     return not work.embeds or not (pooled or Rule.EMBEDS_WITHOUT_LOGITS in build)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from llmgen.budget.architectures import Family, Recurrent, State
 from llmgen.budget.builds import Rule
+from llmgen.budget.fetching import is_replayed, replayed
 from llmgen.budget.graphs import (
     FUSED,
     FUSED_ENCODERS,
@@ -21,7 +22,7 @@ from llmgen.budget.hosted import hosted_experts
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.logits import below_logits, has_logits, logits
 from llmgen.budget.rows import F32, row_bytes
-from llmgen.budget.work import Run, Stage, Work
+from llmgen.budget.work import Run, Stage, Work, input_rows
 
 
 def stages(work: Work, run: Run) -> Iterator[Stage]:
@@ -34,6 +35,9 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         # Two streams beside the states; neither masks nor caches come to a device.
         states = F32 * work.model.rows.convolution * work.counts.slots
         yield from feed_forward(work, 2 * work.stream + states, run)
+        return
+    if is_replayed(work, run):
+        yield Stage("fetched cache", replayed(work) - input_rows(work))
         return
     fetched = fetched_cache(work)
     if not run.layers or work.whole(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -167,21 +168,25 @@ def input_rows(work: Work) -> int:
 
 
 def _rotations(work: Work) -> int:
-    """The matrices that rotate K and V, for each kind of cache whose heads are all as wide."""
+    """The matrices that rotate K and V, for each kind of cache."""
     model = work.model
+    if not model.rules.has_cache:
+        return 0
     caching = [il for il in range(model.owners) if model.kv_heads[il] and not model.recurrent[il]]
-    size = 0
-    for kind in {model.windows.layers[il] for il in caching} if model.rules.has_cache else ():
-        key, value = (
-            (model.key_length_window, model.value_length_window)
-            if kind
-            else (model.key_length, model.value_length)
-        )
-        if work.rotated:
-            size += F32 * _block(key) ** 2
-        if is_quantized(work.type_v) and not model.mla and value % _ROTATED == 0:
-            size += F32 * _ROTATED**2
-    return size
+    kinds = {model.windows.layers[il] for il in caching}
+    return sum(size for kind in kinds for size in rotations(work, windowed=kind))
+
+
+def rotations(work: Work, *, windowed: bool) -> Iterator[int]:
+    """The matrices of one kind of cache, for K and for V."""
+    model = work.model
+    key, value = model.key_length, model.value_length
+    if windowed:
+        key, value = model.key_length_window, model.value_length_window
+    if work.rotated:
+        yield F32 * _block(key) ** 2
+    if is_quantized(work.type_v) and not model.mla and value % _ROTATED == 0:
+        yield F32 * _ROTATED**2
 
 
 def _block(head: int) -> int:

@@ -50,7 +50,7 @@ def test_gate_takes_the_place_of_a_cache_from_the_host_that_is_large_enough():
     small, large = (
         memory(model, ctx_size=size, kv_offload=False)["gpu0"].compute for size in (8192, 10240)
     )
-    assert small - large == 23 * 2**20
+    assert small - large == 20 * 2**20  # llama.cpp b11434: 144 and 124 MiB
 
 
 def test_two_devices_copy_the_inputs_unless_something_is_kept_on_the_host():

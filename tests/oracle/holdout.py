@@ -38,6 +38,14 @@ PLACES: tuple[dict[str, object], ...] = (
 CONTEXTS = (3072, 6144, 12288, 24576, 49152, 98304)
 BATCHES = (192, 384, 768, 1536)
 CACHES = ("f16", "f16", "q8_0", "q5_1")
+# Embedding and rerank servers: `--embedding` with each pooling, and generation that pools nothing.
+POOLED: tuple[dict[str, object], ...] = (
+    {"embedding": True},
+    *({"embedding": True, "pooling": name} for name in ("none", "mean", "cls", "last", "rank")),
+    {"pooling": "none"},
+)
+# How many of the points are of such servers.
+POOLED_SHARE = 0.25
 
 
 def draw(source: random.Random) -> dict[str, object]:
@@ -48,18 +56,22 @@ def draw(source: random.Random) -> dict[str, object]:
     if source.random() < 0.5:
         chosen["ubatch_size"] = source.choice(BATCHES)
     chosen["cache_type_k"] = chosen["cache_type_v"] = source.choice(CACHES)
+    if source.random() < POOLED_SHARE:
+        chosen |= source.choice(POOLED)
     return chosen
 
 
 def fresh(build: int, count: int, seed: int) -> Iterator[Pair]:
     """So many draws; those that the server or llmgen refuses are left out."""
-    source = random.Random(seed)
+    source, found = random.Random(seed), builds.builds()[build]
     with (
         tempfile.TemporaryDirectory() as folder,
-        Oracle(builds.builds()[build], devices=2) as oracle,
+        Oracle(found, devices=2 if found.has_devices else 0) as oracle,
     ):
         for _ in range(count):
             name, drawn = source.choice([*SHAPES]), draw(source)
+            if not found.has_devices:
+                drawn |= {"devices": (), "tensor_split": ()}
             if not grid.is_known(drawn, build):
                 continue
             settings = grid.server_settings(drawn)

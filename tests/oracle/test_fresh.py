@@ -1,0 +1,29 @@
+"""Points of the hold-out whose rule was mended after they were drawn: bytes of the live program."""
+
+import pytest
+
+from llmgen.budget.estimate import estimate
+from oracle import grid
+from oracle.comparison import all_facts
+
+Q8 = {"cache_type_k": "q8_0", "cache_type_v": "q8_0"}
+NEAR = {"kv_offload": False}
+TWO = {"devices": ("gpu0", "gpu1")}
+
+# Build, model, settings, compute bytes of the devices.
+EXACT = (
+    (11434, "olmo-3-7b", NEAR | {"ctx_size": 49152, "parallel": 2, "ubatch_size": 192}, [1233127680]),
+    (11434, "olmo-3-7b", NEAR | {"ctx_size": 24576, "parallel": 2, "ubatch_size": 768}, [685777920]),
+    (11434, "qwen2.5-7b", NEAR | {"ctx_size": 98304, "parallel": 2, "ubatch_size": 768}, [331883520]),
+    (11434, "qwen3-8b", NEAR | Q8 | {"ctx_size": 24576, "parallel": 2, "ubatch_size": 768}, [198272000]),
+    (9464, "llama-3.1-8b", NEAR | {"ctx_size": 24576, "parallel": 2, "ubatch_size": 768}, [188746752]),
+    (9464, "gemma-3-4b", NEAR | Q8 | {"ctx_size": 24576, "parallel": 3, "ubatch_size": 384}, [72517120]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "model", "setting", "devices"), EXACT)
+def test_cache_fetched_from_the_host_leaves_the_holes_of_the_program(
+    build, model, setting, devices
+):
+    made = estimate(all_facts()[model], grid.server_settings(setting), build)
+    assert [item.compute for item in made.memory[1:]] == devices
