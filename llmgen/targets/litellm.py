@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from msgspec import Struct
 
 from llmgen.artifacts import Artifact
+from llmgen.errors import ConfigError, Diagnostic
 from llmgen.gateway.backends import Backend, backends
 from llmgen.gateway.secrets import (
     MANIFEST,
@@ -151,7 +152,26 @@ def _secrets(plan: Plan, found: tuple[Backend, ...]) -> dict[str, Any]:
     master = plan.library.config.gateway.litellm.master_key
     wanted = {item.secret for item in found}
     served = {name: item for name, item in backend_secrets(plan).items() if name in wanted}
-    return {**({"master": master} if master else {}), **served}
+    secrets = {**({"master": master} if master else {}), **served}
+    if plan.library.config.gateway.litellm.enable:
+        _refuse_shared(secrets)
+    return secrets
+
+
+def _refuse_shared(names: Iterable[str]) -> None:
+    """ConfigError when two keys would be one variable: a server would get the other one's."""
+    owners: dict[str, str] = {}
+    for name in names:
+        other = owners.setdefault(variable(name), name)
+        if other != name:
+            raise ConfigError(
+                Diagnostic(
+                    "targets.same-variable",
+                    f"the keys of `{other}` and `{name}` would both be called `{variable(name)}`",
+                    tuple(name.split(".", 1)),
+                    hint="rename one of the two",
+                )
+            )
 
 
 def _fallbacks(plan: Plan, which: str) -> list[dict[str, list[str]]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from llmgen.config.tables.base import Secret
-from llmgen.errors import Diagnostic, PlanError
+from llmgen.errors import ConfigError, Diagnostic, PlanError
 from llmgen.library import Model
 
 
@@ -39,8 +39,30 @@ def secret(environment: Mapping[str, str | Secret]) -> tuple[tuple[str, Secret],
 
 def of_models(models: Iterable[Model]) -> tuple[tuple[str, Secret], ...]:
     """Every secret of these models under the variable that carries it, each once."""
-    found = {variable(item): item for model in models for _, item in secret(model.environment)}
+    return carried(item for model in models for _, item in secret(model.environment))
+
+
+def carried(secrets: Iterable[Secret]) -> tuple[tuple[str, Secret], ...]:
+    """Each secret once, under the variable that carries it; ConfigError when two would share it."""
+    found: dict[str, Secret] = {}
+    for item in secrets:
+        other = found.setdefault(variable(item), item)
+        if other != item:
+            raise ConfigError(
+                Diagnostic(
+                    "targets.same-variable",
+                    f"the secrets {_spoken(other)} and {_spoken(item)} would both be called "
+                    f"`{variable(item)}`",
+                    hint="rename one of the two",
+                )
+            )
     return tuple(found.items())
+
+
+def _spoken(item: Secret) -> str:
+    return ", ".join(
+        f"`{kind} = {name}`" for kind, name in item.model_dump(exclude_none=True).items()
+    )
 
 
 def shared_environment(models: Iterable[Model]) -> Environment:

@@ -16,7 +16,7 @@ from llmgen.library import Library
 from llmgen.plan.model import Keep, Placement, Plan
 from llmgen.targets import llama_server, llama_swap
 from llmgen.targets.names import file_name
-from llmgen.targets.secrets import of_models, secret, shared_environment, variable
+from llmgen.targets.secrets import carried, of_models, secret, shared_environment
 from llmgen.units import GIB, MIB
 
 # Host memory of a server beside what the plan counts: programs and libraries, the driver's
@@ -111,8 +111,8 @@ def _engine(plan: Plan) -> Iterator[Service]:
 
 def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
     library, table = plan.library, plan.library.config.services.llama_swap
-    keys = {variable(item): item for item in (*table.api_keys, *_api_key(library))}
-    keys |= dict(of_models(item.model for item in models))
+    own = (*table.api_keys, *_api_key(library))
+    theirs = (item for _, item in of_models(item.model for item in models))
     config = library.layout.config / llama_swap.NAME / "config.yaml"
     watch = ("-watch-config",) if table.watch_config else ()
     listen = f"{table.listen}:{table.port}"
@@ -120,7 +120,7 @@ def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
         name="swap",
         summary="llama-swap: on-demand models",
         argv=(str(library.layout.llama_swap), "-config", str(config), "-listen", listen, *watch),
-        secrets=tuple(keys.items()),
+        secrets=carried((*own, *theirs)),
         # llama-swap gives its servers 30 s and itself 35 s (llama-swap v250, exit on SIGTERM).
         stop_seconds=40,
         memory_bytes=_engine_limit(plan, models),

@@ -9,6 +9,7 @@ import yaml
 from readers.systemd_syntax import read_environment_file
 from targets.plans import STACK, plan
 
+from llmgen.errors import ConfigError
 from llmgen.gateway.secrets import read_manifest
 from llmgen.render.environment import make_render
 from llmgen.targets import litellm
@@ -161,3 +162,17 @@ def known_keys():
         [python, "-c", SCRIPT], env=variables, capture_output=True, text=True, check=True
     )
     return {key: set(names) for key, names in ast.literal_eval(done.stdout).items()}
+
+
+@pytest.mark.parametrize(("enabled", "refused"), [("true", True), ("false", False)])
+def test_two_keys_are_never_one_variable(enabled, refused):
+    # The one server would be sent the other's key.
+    text = f"[gateway.litellm]\nenable = {enabled}\n" + "".join(
+        f'[external."{name}"]\nendpoint = "http://{name}"\napi_key = {{ env = "{key}" }}\n'
+        for name, key in (("a.b", "ONE"), ("a-b", "TWO"))
+    )
+    if not refused:
+        assert files(text)
+        return
+    with pytest.raises(ConfigError, match="`LLM_KEY_EXTERNAL_A_B`"):
+        files(text)

@@ -4,7 +4,7 @@ import plans
 import pytest
 
 from llmgen.config.tables.base import Secret
-from llmgen.errors import PlanError
+from llmgen.errors import ConfigError, PlanError
 from llmgen.render.environment import make_render
 from llmgen.targets import systemd
 from llmgen.targets.services import services
@@ -89,3 +89,13 @@ def test_gate_is_asked_before_what_takes_memory():
         assert f"llm.toml guard --gate {model}\n" in text
     assert "ExecCondition" not in units["llmgen-swap.service"]
     assert "ExecCondition" not in units["llmgen-envoy.service"]
+
+
+def test_two_secrets_are_never_one_variable():
+    text = """
+[models.a]
+model = "a.gguf"
+environment = { ONE = { file = "/etc/a-b" }, TWO = { file = "/etc/a_b" } }
+"""
+    with pytest.raises(ConfigError, match="`file = /etc/a-b` and `file = /etc/a_b`"):
+        by_name(text)
