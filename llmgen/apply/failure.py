@@ -1,4 +1,4 @@
-"""What is said when the system refuses to write: the place, its reason, and what mends it."""
+"""What is said when the system refuses a file: the place, its reason, and what mends it."""
 
 from __future__ import annotations
 
@@ -32,4 +32,14 @@ def cannot_write(
         code,
         f"`{error.filename or path}` cannot be written: {error.strerror or error}",
         hint=_HINTS.get(error.errno or 0, "put that right, then run the command again"),
+    )
+
+
+def cannot_read(path: PurePath, error: OSError) -> Diagnostic:
+    """The diagnostic of something that llmgen keeps, and that this user cannot read."""
+    return Diagnostic(
+        "apply.unreadable",
+        f"`{path}` cannot be read: {error.strerror or error}",
+        hint="what is installed is its owner's to see: run llmgen as that user (services of the "
+        "system: `sudo llmgen`)",
     )

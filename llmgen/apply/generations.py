@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from llmgen.apply import files
+from llmgen.apply.failure import cannot_read
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError
 
@@ -30,8 +31,17 @@ class Generation(Struct, frozen=True):
 
 def generations(state: Path) -> list[Generation]:
     """All kept generations, oldest first."""
-    found = [_read(path) for path in _folder(state).glob("*.json") if path.stem.isdigit()]
+    found = [_read(path) for path in _listed(_folder(state)) if path.stem.isdigit()]
     return sorted(found, key=lambda item: item.number)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.suffix == ".json"]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise InputError(cannot_read(folder, error)) from error
 
 
 def generation(state: Path, number: int | None) -> Generation:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from llmgen.apply.changes import Entry, Owned, Written
+from llmgen.apply.failure import cannot_read
 from llmgen.errors import Diagnostic, InputError
 
 FORMAT = 1
@@ -22,6 +23,8 @@ def read_ledger(path: Path) -> dict[PurePosixPath, Owned]:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except PermissionError as error:
+        raise InputError(cannot_read(path, error)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(path, str(error)) from error
     try:
