@@ -78,7 +78,7 @@ def _endpoint(placed: Plan, chosen: Placement) -> Endpoint:
 
     config = placed.library.config
     if chosen.keep is Keep.ALWAYS:
-        return local("127.0.0.1", chosen.port, secret(config.services.api_key))
+        return local("127.0.0.1", chosen.port, secret(config.services.api_key, config))
     return engine(config).endpoint
 
 

@@ -29,12 +29,12 @@ def engine(config: Config) -> Engine:
     match services.on_demand:
         case "llama_swap":
             own = services.llama_swap
-            key = secret(own.api_keys[0]) if own.api_keys else ""
+            key = secret(own.api_keys[0], config) if own.api_keys else ""
             at = local(own.listen, own.port, key)
             return Engine("llama-swap", at, swap.loaded, swap.load, swap.unload)
         case "router":
             front = services.router
-            key = secret(front.api_keys[0]) if front.api_keys else ""
+            key = secret(front.api_keys[0], config) if front.api_keys else ""
             at = local(front.listen, front.port, key)
             return Engine("router", at, router.loaded, router.load, router.unload)
         case "none":

@@ -78,7 +78,7 @@ def _left(views: tuple[str, ...], free: dict[str, int]) -> int | None:
 def _judge(config: Config, found: Engine, state: Path, *, keep: bool) -> list[Verdict]:
     path = state / "guard.json"
     pinned = {name for name, model in config.models.items() if model.pin}
-    key = secret(config.services.api_key)
+    key = secret(config.services.api_key, config)
     loaded = found.loaded(found.endpoint)
     listed, remembered = candidates(found, loaded, key, read_seen(path))
     if keep:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from llmgen.config.model import Config
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, InputError
+from llmgen.gateway.secrets import absolute
+from llmgen.layout import layout
 
 if TYPE_CHECKING:
     import ssl
@@ -43,13 +46,18 @@ def local(listen: str, port: int, key: str = "") -> Endpoint:
     return Endpoint(f"http://{f'[{host}]' if bare else host}:{port}", key)
 
 
-def secret(reference: Secret | None) -> str:
-    """The value behind a reference as this user can see it; empty when it cannot."""
+def secret(reference: Secret | None, config: Config | None = None) -> str:
+    """The value behind a reference as this user can see it; empty when it cannot.
+
+    A relative path is one below the configuration folder, as it is for the services.
+    """
     if reference is None:
         return ""
     if reference.env:
         return os.environ.get(reference.env, "")
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    if reference.file and config is not None:
+        reference = absolute(reference, layout(config.paths, config.services.scope))
     path = Path(reference.file or Path(folder, reference.credential or ""))
     try:
         return path.expanduser().read_text(encoding="utf-8").partition("\n")[0].strip()

@@ -79,7 +79,7 @@ def _expected(plan: Plan, service: Service, unit: str) -> Expected:
 def _answers(
     plan: Plan, wanted: Sequence[Expected], loaded: Sequence[Loaded]
 ) -> Iterator[tuple[str, Answer]]:
-    key = secret(plan.library.config.services.api_key)
+    key = secret(plan.library.config.services.api_key, plan.library.config)
     models = {f"model-{file_name(item.name)}": item.name for item in plan.placements}
     for item in wanted:
         model = models.get(item.service.name, "")

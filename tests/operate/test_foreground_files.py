@@ -4,9 +4,11 @@ import os
 from pathlib import PurePosixPath
 
 import pytest
+from making import HEAD, config
 
 from llmgen.errors import InputError
 from llmgen.gateway.secrets import fill, placeholder
+from llmgen.operate.engine import engine
 from llmgen.operate.foreground import _made
 from llmgen.operate.programs import run
 from llmgen.operate.temporary import only_one
@@ -30,3 +32,15 @@ def test_a_lock_that_another_user_made_is_refused(tmp_path, monkeypatch):
 
 def test_what_a_program_says_may_be_no_text():
     assert run(("printf", r"a\377")).output == "a\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize("name", ["swap.key", "~/swap.key"])
+def test_keys_are_looked_up_where_the_services_find_them(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("etc", "home", "."):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "swap.key").write_text(f"in {folder}\n")
+    table = f'[services.llama_swap]\napi_keys = [{{ file = "{name}" }}]\n'
+    head = HEAD.replace("/home/llm", f"{tmp_path}/home") + f'config = "{tmp_path}/etc"\n'
+    key = engine(config(table, head=head)).endpoint.key
+    assert key == ("in home" if "~" in name else "in etc")
