@@ -50,7 +50,7 @@ def cli(
         raise click.UsageError("name a file to import, or say --ollama")
     parts = [from_text(name, _read(name)) for name in files]
     part = merged([*parts, _store()] if ollama else parts)
-    text = document(part, _hardware(profile))
+    text = document(part, _hardware(profile), home=str(Path.home()))
     data = {"content": text, "faults": part.faults}
     if output == "-":
         return Outcome(data, text=text, diagnostics=part.faults)
@@ -107,13 +107,11 @@ def _read(name: str) -> str:
 def _hardware(profile: str | None) -> dict[str, Any]:
     if profile:
         return {"profile": profile}
-    from llmgen.detect.model import profile_of
+    from llmgen.detect.model import hardware, profile_of
     from llmgen.detect.probe import look
 
     found = look()
     chosen = profile_of(found)
-    memory = f"{found.memory_bytes // 2**20}MiB"
     if chosen:
-        return {"profile": chosen, "memory": memory}
-    devices = [{"memory": f"{size // 2**20}MiB"} for _, size in found.devices]
-    return {"os": found.os, "backend": found.backend, "memory": memory, "devices": devices}
+        return {"profile": chosen, "memory": f"{found.memory_bytes // 2**20}MiB"}
+    return hardware(found)

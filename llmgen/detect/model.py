@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -121,14 +121,23 @@ def _profile(found: Found, profile: str) -> list[str]:
     return lines
 
 
+def hardware(found: Found) -> dict[str, Any]:
+    """[hardware] of a machine without a profile: what was found, key by key."""
+    return {
+        "os": found.os,
+        "backend": found.backend,
+        "memory": f"{found.memory_bytes // MIB}MiB",
+        "reserve": f"{max(2, found.memory_bytes // GIB // 16)}GiB",
+        "unified": found.unified,
+        "devices": tuple({"memory": f"{size // MIB}MiB"} for _, size in _cards(found)),
+    }
+
+
 def _hardware(found: Found) -> list[str]:
-    """What was found, key by key."""
+    told = {key: value for key, value in hardware(found).items() if key != "devices"}
+    remarks = {"reserve": "   # for the system, the desktop"}
     return [
-        f'os = "{found.os}"',
-        f'backend = "{found.backend}"',
-        f'memory = "{found.memory_bytes // MIB}MiB"',
-        f'reserve = "{max(2, found.memory_bytes // GIB // 16)}GiB"   # for the system, the desktop',
-        f"unified = {str(found.unified).lower()}",
+        *(f"{key} = {value_text(value)}{remarks.get(key, '')}" for key, value in told.items()),
         "devices = [",
         *_devices(found),
         "]",
@@ -136,7 +145,11 @@ def _hardware(found: Found) -> list[str]:
 
 
 def _devices(found: Found) -> list[str]:
-    if found.backend == "metal":
-        (mac,) = apple_silicon(round(found.memory_bytes / GIB))["devices"]
-        return [f'    {{ memory = "{mac["memory"] // MIB}MiB" }},   # Metal\'s working set']
-    return [f'    {{ memory = "{size // MIB}MiB" }},   # {name}' for name, size in found.devices]
+    return [f'    {{ memory = "{size // MIB}MiB" }},   # {name}' for name, size in _cards(found)]
+
+
+def _cards(found: Found) -> tuple[tuple[str, int], ...]:
+    if found.backend != "metal":
+        return found.devices
+    (mac,) = apple_silicon(round(found.memory_bytes / GIB))["devices"]
+    return (("Metal's working set", mac["memory"]),)

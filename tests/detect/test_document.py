@@ -4,7 +4,9 @@ import pytest
 
 from llmgen.config.load import load
 from llmgen.config.source import parse
-from llmgen.detect.model import Found, document, profile_of
+from llmgen.config.tables.hardware import Hardware
+from llmgen.config.tables.services import Budget
+from llmgen.detect.model import Found, document, hardware, profile_of
 from llmgen.detect.probe import _amd
 from llmgen.machine import machine
 from llmgen.profiles import profiles
@@ -91,3 +93,12 @@ def test_spark_does_not_map_its_weights():
     )
     assert 'load_mode = "none"' in document(found)
     assert "load_mode" not in document(found, "nvidia-24gb")
+
+
+@pytest.mark.parametrize(
+    "found", [APU, Found("macos", "metal", 40 * GIB, "/Users/me", unified=True)]
+)
+def test_machine_without_a_profile_shares_its_memory_in_an_import_too(found):
+    made = machine(Hardware.model_validate(hardware(found)), Budget())
+    assert made.unified
+    assert made == machine(load([parse("llm.toml", document(found))]).hardware, Budget())

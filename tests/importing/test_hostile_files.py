@@ -96,7 +96,7 @@ def test_a_file_that_is_no_configuration_is_not_read_to_its_end(tmp_path):
 
 def test_halves_of_surrogate_pairs_do_not_reach_llm_toml():
     part = from_text("file", '{"models": {"a\\ud800": {"cmd": "llama-server -m /\\udfff.gguf"}}}')
-    document(part, {"profile": "cpu"}).encode("utf-8")
+    document(part, {"profile": "cpu"}, home="/home/me").encode("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_halves_of_surrogate_pairs_do_not_reach_llm_toml():
 def test_secrets_in_clear_text_are_named_and_stay_where_they_are(text):
     part = from_text("file", text)
     assert "import.secret-in-clear" in [item.code for item in part.faults]
-    assert "SECRET" not in document(part, {"profile": "cpu"})
+    assert "SECRET" not in document(part, {"profile": "cpu"}, home="/home/me")
     assert not any("SECRET" in f"{item.message}{item.hint}" for item in part.faults)
 
 

@@ -61,3 +61,11 @@ def test_nothing_to_import(home):
 def test_embedder_of_the_store_is_no_chat_model(home):
     store(home, "nomic-embed-text/latest", architecture="nomic-bert")
     assert 'role = "embedding"' in run("--ollama").stdout
+
+
+def test_what_is_written_can_be_locked_and_checked(home):
+    store(home, "qwen3/8b")
+    assert run("--ollama", "-o", "llm.toml").exit_code == 0
+    for word in ("lock", "check"):
+        result = CliRunner().invoke(root, [word], prog_name="llmgen")
+        assert result.exit_code == 0, result.stderr

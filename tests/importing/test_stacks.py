@@ -24,7 +24,7 @@ def faults(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_import_writes_is_a_valid_llm_toml(name):
-    text = document(imported(name), {"profile": "nvidia-24gb"})
+    text = document(imported(name), {"profile": "nvidia-24gb"}, home="/home/me")
     load([parse("llm.toml", text)])
 
 
