@@ -42,7 +42,8 @@ class Advice(Struct, frozen=True):
         if self.apart:
             pairs = ", ".join(f"`{one}` and `{two}`" for one, two in self.apart[:3])
             prices.append(f"{pairs} no longer meet")
-        return f"{edits} fits ({show_size(self.won_bytes)} less; {'; '.join(prices)})"
+        won = [f"{show_size(self.won_bytes)} less"] if self.won_bytes > 0 else []
+        return f"{edits} fits ({'; '.join([*won, *prices])})"
 
 
 def _words(change: Change) -> str:

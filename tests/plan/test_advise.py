@@ -83,6 +83,14 @@ def test_price_stands_beside_the_change():
     assert "less; hardly any quality lost)" in found.hint
 
 
+def test_change_that_wins_nothing_of_its_own_names_only_its_price():
+    text, more = CASES["service"]
+    for way in ways(refusal(text, **more)):
+        assert " 0 B less" not in way
+        assert "(0 B less" not in way
+    assert any("on_demand" in way for way in ways(refusal(text, **more)))
+
+
 def test_one_step_more_context_than_advised_does_not_plan():
     text = models("a", options="ctx_size = 131072")
     way = next(way for way in ways(refusal(text)) if way.startswith("`ctx_size"))
