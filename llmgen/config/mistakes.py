@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from llmgen.config.documentation import documentation
 from llmgen.config.model import Config
-from llmgen.config.tables.base import FORMS
+from llmgen.config.tables.base import FORMS, Secret
 from llmgen.errors import Diagnostic, KeyPath
 
 # pydantic's words for types, as people who write TOML call them.
@@ -68,9 +68,19 @@ def _diagnostic(key: KeyPath, items: list[Any]) -> Diagnostic:
         case _:
             expected = " or ".join(dict.fromkeys(_expected(item) for item in items))
             code = "config.wrong-type" if _is_type(first) else "config.bad-value"
-            # pydantic's mark for the name of a key, not its value.
-            hint = "rename it" if first["loc"][-1] == "[key]" else _document(key)
-            return Diagnostic(code, f"`{name}`{table} must be {expected}", key, hint=hint)
+            sentence = f"`{name}`{table} must be {expected}"
+            return Diagnostic(code, sentence, key, hint=_hint(key, first))
+
+
+def _hint(key: KeyPath, item: Any) -> str:  # noqa: ANN401 - pydantic's own dict
+    # pydantic's mark for the name of a key, not its value.
+    if item["loc"][-1] == "[key]":
+        return "rename it"
+    if _is_type(item) and _model(key) is Secret:
+        return (
+            '`{ env = "NAME" }`, `{ file = "PATH" }` or `{ credential = "NAME" }`: no secret itself'
+        )
+    return _document(key)
 
 
 def _name(key: KeyPath) -> tuple[str, str]:

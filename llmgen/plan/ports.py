@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import reduce
 
 from llmgen.config.model import Config
 from llmgen.errors import ConfigError, Diagnostic, KeyPath, PlanError
@@ -43,8 +44,10 @@ def listeners(config: Config) -> Iterator[tuple[str, KeyPath, int]]:
 
 
 def _claimed(library: Library) -> dict[int, str]:
+    # What nobody wrote comes first, so that a clash is shown at a key that stands in llm.toml.
+    fixed = sorted(listeners(library.config), key=lambda item: _is_written(library.config, item[1]))
     claims = [
-        *listeners(library.config),
+        *fixed,
         *((f"`{item.name}`", ("models", item.name, "port"), item.port) for item in library.models),
     ]
     owners: dict[int, str] = {}
@@ -56,6 +59,11 @@ def _claimed(library: Library) -> dict[int, str]:
     if clashes:
         raise ConfigError(clashes)
     return owners
+
+
+def _is_written(config: Config, key: KeyPath) -> bool:
+    table = reduce(getattr, map(str, key[:-1]), config)
+    return key[-1] in table.model_fields_set
 
 
 def _clash(port: int, who: str, owner: str, key: KeyPath) -> Diagnostic:
