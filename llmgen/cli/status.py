@@ -13,6 +13,8 @@ from llmgen.cli.pipeline import plan, read
 from llmgen.units import show_size
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from llmgen.errors import Diagnostic
     from llmgen.operate.rows import DeviceStatus, ModelStatus, ServiceStatus
 
@@ -87,8 +89,7 @@ def _show(
     for row in rows:
         process = str(row.pid or "-")
         services.add_row(row.name, row.state, row.health, str(row.port), process, _memory(row))
-    more = (">device memory",) if devices else ()
-    listed = table_of("model", "kept", "state", ">context", ">busy", ">host memory", *more)
+    listed = table_of("model", "kept", "state", ">context", ">busy", ">host memory")
     for model in models:
         listed.add_row(
             model.name,
@@ -96,17 +97,26 @@ def _show(
             model.state,
             str(model.context or "-"),
             f"{model.busy}/{model.slots}" if model.slots else "-",
-            _against(model.memory, model.memory_planned),
-            *[_against(model.device_memory, model.device_memory_planned) for _ in more],
+            f"{_size(model.memory)} of {show_size(model.memory_planned)}",
         )
-    if not devices:
-        echo(services, "", listed)
-        return
-    held = table_of("device", ">used", ">plan of what runs", ">capacity")
+    echo(services, "", listed)
+    if devices:
+        echo("", _held(models, devices))
+
+
+def _held(models: Sequence[ModelStatus], devices: Sequence[DeviceStatus]) -> Table:
+    """Device memory: of each device, and of each model whose driver tells it."""
+    from llmgen.cli.tables import table_of
+
+    held = table_of("device memory", ">used", ">plan of what runs", ">capacity")
     for device in devices:
         sizes = (device.used, device.planned, device.capacity)
         held.add_row(device.device, *("-" if size is None else show_size(size) for size in sizes))
-    echo(services, "", listed, "", held)
+    for model in models:
+        if model.device_memory is not None:
+            planned = show_size(model.device_memory_planned)
+            held.add_row(model.name, show_size(model.device_memory), planned, "")
+    return held
 
 
 def _memory(row: ServiceStatus) -> str:
@@ -114,9 +124,5 @@ def _memory(row: ServiceStatus) -> str:
     return f"{_size(row.memory)}{limit}"
 
 
-def _against(held: int | None, planned: int) -> str:
-    return f"{_size(held)} of {_size(planned)}"
-
-
-def _size(size: int | None) -> str:
+def _size(size: int) -> str:
     return show_size(size) if size else "-"
