@@ -25,6 +25,7 @@ def findings(config: Config, machine: Machine, build: int) -> Iterator[Diagnosti
     yield from _versions(config)
     yield from devices.findings(config, machine)
     yield from _in_clear(("defaults",), config.defaults.environment)
+    yield from _unrouted(config)
     for name, table in config.models.items():
         if table.enable:
             yield from _source(name, table)
@@ -68,6 +69,20 @@ def _in_clear(
                 hint=f'`{variable} = {{ env = "{variable}" }}`, or {{ file = "PATH" }}',
                 severity=Severity.WARNING,
             )
+
+
+def _unrouted(config: Config) -> Iterator[Diagnostic]:
+    """What only a gateway knows: models of other servers."""
+    if config.gateway.envoy.enable or config.gateway.litellm.enable:
+        return
+    for name in config.external:
+        yield Diagnostic(
+            "gateway.nobody-routes",
+            f"`{name}` is a model of another server, and no gateway routes to it",
+            ("external", name),
+            hint="write `[gateway.envoy]`, or `enable = true` in [gateway.litellm]",
+            severity=Severity.WARNING,
+        )
 
 
 def _source(name: str, table: Model) -> Iterator[Diagnostic]:

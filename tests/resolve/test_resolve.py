@@ -135,6 +135,13 @@ def test_port_that_only_root_may_listen_on_is_doubtful_in_a_user_s_service():
     assert resolve(config(f'{text}[services]\nscope = "system"'), {}).notes == ()
 
 
+def test_model_of_another_server_needs_a_gateway():
+    text = '[external.far]\nendpoint = "http://10.0.0.9:8000"\n'
+    (found,) = resolve(config(text), {}).notes
+    assert (found.code, found.key) == ("gateway.nobody-routes", ("external", "far"))
+    assert resolve(config(f"{text}[gateway.envoy]"), {}).notes == ()
+
+
 def test_decoder_trained_to_embed_may_chat_with_a_warning():
     made = facts("a.gguf")
     trained = replace(made, hyperparameters={**made.hyperparameters, "pooling_type": 3})
