@@ -46,7 +46,7 @@ def _streams(work: Work, run: Run) -> int:
     streams = 2 * work.stream - _unread_mask(work, run)
     if model.name in (*PARALLEL, *OTHER_SIDE):
         streams += work.stream
-    if model.name in ALTERNATING and len(whole) > 1:
+    if model.name in ALTERNATING and len(whole) > 1 and not model.recurrent[run.layers[0]]:
         streams += work.stream
     if model.name == "gemma3n":
         streams += _predicted(work, run)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from llmgen.budget.builds import Rule
 from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.logits import is_pooled, logits
 from llmgen.budget.model import HOST
 from llmgen.budget.placement import Placement
 from llmgen.budget.rows import row_bytes
@@ -38,6 +39,13 @@ def fetched_caches(work: Work, placement: Placement, device: str, *, piped: bool
     if Rule.SPLIT_INPUTS_BOUNDED in work.model.build:
         return _largest_split(work, own, sizes) - _reused(work, own, sizes)
     return sum(sizes.values()) - _reused(work, own, sizes)
+
+
+def below_logits(work: Work, fetched: int) -> int:
+    """What stays below the logits where pooled rows come late and one layer's copy is no room."""
+    widest = max(_layer_bytes(work, layer) for layer in range(work.model.owners)) if fetched else 0
+    late = is_pooled(work) and logits(work) > widest
+    return fetched + work.mask + 2 * work.stream if late and fetched else 0
 
 
 def _copied(work: Work, placement: Placement, layer: int) -> int:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from llmgen.budget.architectures import Family
 from llmgen.budget.behind import behind
+from llmgen.budget.borrowed import below_logits
 from llmgen.budget.builds import Rule
 from llmgen.budget.graphs import OUTPUT_STREAMS, UNGATED_ENCODERS
 from llmgen.budget.rows import F32
@@ -34,10 +35,15 @@ def summands(work: Work, stage: Stage) -> Iterator[Stage]:
     yield Stage(f"{stage.what}: {elements} elements x {work.column} B", rest)
 
 
-def device_compute(work: Work, run: Run | None = None) -> Stage:
-    """The buffer of a device that runs layers."""
+def device_compute(work: Work, run: Run | None = None, borrowed: int = 0) -> Stage:
+    """The buffer of a device that runs layers and copies ``borrowed`` bytes of others' caches."""
     run = run or Run()
-    largest = max(stages(work, run), key=lambda stage: stage.bytes)
+    below = below_logits(work, borrowed)
+    beside = (
+        Stage(what, size + (below if what == "logits" else borrowed))
+        for what, size in stages(work, run)
+    )
+    largest = max(beside, key=lambda stage: stage.bytes)
     total = largest.bytes + kept(work) + input_rows(work)
     if run.partial and not work.hosted_attention:
         total += behind(work, run, largest.what)

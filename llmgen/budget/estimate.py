@@ -38,7 +38,7 @@ from llmgen.budget.model import (
 )
 from llmgen.budget.placement import Placement, place_layers
 from llmgen.budget.projector import projector_memory
-from llmgen.budget.settings import check_cache_types, flash_attention
+from llmgen.budget.settings import check_cache_types, flash_attention, keeps_flash
 from llmgen.budget.stages import fetched_cache
 from llmgen.budget.weights import Weights, weights
 from llmgen.budget.work import Run, Stage, Work
@@ -170,7 +170,7 @@ def context(
         work=Work(
             model=model,
             counts=counts,
-            flash=flash,
+            flash=flash and keeps_flash(model, settings, placement),
             kv_offload=settings.kv_offload,
             type_k=settings.cache_type_k,
             type_v=settings.cache_type_v,
@@ -217,9 +217,10 @@ def _compute(item: Context) -> Buffers:
         if device in busy:
             crossed = not piped and device != busy[0]
             later = crossed or HOST in item.placement.layers
-            stage = device_compute(item.work, _run(item, device, later=later, crossed=crossed))
+            run = _run(item, device, later=later, crossed=crossed)
             lent = fetched_caches(item.work, item.placement, device, piped=piped)
-            found[device] = Stage(stage.what, stage.bytes + lent)
+            stage = device_compute(item.work, run, 0 if piped else lent)
+            found[device] = Stage(stage.what, stage.bytes + (lent if piped else 0))
         elif device == item.placement.output:
             found[device] = output_compute(item.work)
     return _with_copies(item.work, found) if piped else found

@@ -15,8 +15,12 @@ from llmgen.budget.hosted import shared_expert
 from llmgen.budget.rows import F32
 from llmgen.budget.work import Run, Work
 
-# Pooling that hands over one row for each slot.
 _POOLED: Final = ("mean", "cls", "last", "rank")
+
+
+def is_pooled(work: Work) -> bool:
+    """Whether a server hands over one row for each slot."""
+    return work.embeds and work.pooling in _POOLED
 
 
 def has_logits(work: Work) -> bool:
@@ -40,6 +44,8 @@ def below_logits(work: Work, run: Run, base: int, block: int) -> int:
         return _older(work, run, block) if work.embeds else work.stream
     if work.model.name == "gemma3n":  # whose streams are merged by then
         return work.stream
+    if work.embeds and run.partial:
+        return _behind(work, base)
     if work.model.name in PARALLEL:
         return base - work.stream
     if work.layer_inputs:  # those of the last layer are spent
@@ -47,6 +53,14 @@ def below_logits(work: Work, run: Run, base: int, block: int) -> int:
         return base - (work.layer_inputs if twice else work.stream)
     deep = work.input_stream > work.stream and not run.partial
     return base + (9 * work.stream if deep else 0)
+
+
+def _behind(work: Work, base: int) -> int:
+    """Embedding servers whose first layers are elsewhere, so that most inputs are there."""
+    model, stream = work.model, work.stream
+    if work.pooling in _POOLED:
+        return base - (3 if work.narrow else 2) * stream
+    return (3 if any(model.recurrent) else 2 if model.mla else 1) * stream
 
 
 def _older(work: Work, run: Run, block: int) -> int:
@@ -62,7 +76,8 @@ def _older(work: Work, run: Run, block: int) -> int:
         return work.mask + (3 if name in FUSED else 2) * stream
     if outputs := _low_outputs(work):
         return outputs + 3 * stream + (work.mask if narrow else 0)
-    return stream
+    # Rows that are pooled come late, as the indices do, and the mask stays below them.
+    return stream + (work.mask if work.pooling in _POOLED and work.flash else 0)
 
 
 def _low_outputs(work: Work) -> int:

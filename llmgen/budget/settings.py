@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from llmgen.budget.architectures import State
 from llmgen.budget.builds import Rule
 from llmgen.budget.hyperparameters import Hyperparameters
-from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.budget.model import HOST, ServerSettings, SettingRefused
+from llmgen.budget.placement import Placement
 from llmgen.budget.rows import CACHE_TYPES, is_quantized
 
 _FLASH = ("on", "off", "auto")
@@ -16,6 +18,19 @@ def flash_attention(model: Hyperparameters, settings: ServerSettings) -> bool:
         message = f"`flash_attn` is `{settings.flash_attn}`"
         raise SettingRefused("flash_attn", message, "use `on`, `off` or `auto`")
     return settings.flash_attn != "off" and not model.rules.never_flash
+
+
+def keeps_flash(model: Hyperparameters, settings: ServerSettings, placement: Placement) -> bool:
+    """Whether ``auto`` leaves flash attention on, which it looks up in a first graph.
+
+    It goes off if attention of any layer runs on another device than the layer
+    (``resolve_fused_ops``): with short convolutions behind it, that of the host's last layer does.
+    """
+    if settings.flash_attn != "auto" or is_quantized(settings.cache_type_v):
+        return True
+    last = placement.layers.count(HOST) - 1
+    moved = model.rules.state is State.SHORT_CONV and 0 <= last < model.trunk - 1
+    return not (moved and not model.recurrent[last])
 
 
 def check_cache_types(

@@ -112,6 +112,9 @@ def fetched_cache(work: Work) -> int:
 
 def _beside_fetched(work: Work, base: int, fetched: int) -> Stage:
     """Query and result beside one layer's cache; either is the place of a stream if it fits."""
+    if work.model.mla:  # K, and its latent part once more as V
+        streams = (5 if work.mixed else 3) * work.stream
+        return Stage("fetched cache", work.mask + streams + 2 * fetched + 2 * work.query)
     wide = work.query > work.stream
     if not work.mixed:
         base = work.mask + 2 * work.stream

@@ -20,6 +20,23 @@ EXACT = (
     (9464, "gemma-3-4b", NEAR | Q8 | {"ctx_size": 24576, "parallel": 3, "ubatch_size": 384}, [72517120]),
 )  # fmt: skip
 
+# The same within two parts of a thousand.
+CLOSE = (
+    (11434, "gemma-3n-e4b", {"ctx_size": 24576, "parallel": 2, "n_gpu_layers": 13}, [296749088]),
+    (11434, "gemma-3n-e4b", {"ctx_size": 24576, "parallel": 2, "n_gpu_layers": 19}, [127944736]),
+    (11434, "lfm2-1.2b", {"ctx_size": 6144, "parallel": 1, "n_gpu_layers": 8}, [438304800]),
+    (11434, "lfm2-1.2b", {"ctx_size": 6144, "parallel": 1, "n_gpu_layers": 9}, [69216320]),
+    (11434, "devstral-small-2-24b", Q8 | {"ctx_size": 24576, "parallel": 2}, [266434592]),
+    (11434, "devstral-small-2-24b", {"ctx_size": 24576, "parallel": 2, "n_gpu_layers": 13, "embedding": True}, [278921216]),
+    (11434, "devstral-small-2-24b", {"ctx_size": 24576, "parallel": 2, "n_gpu_layers": 13, "embedding": True, "pooling": "last"}, [302002208]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("build", "model", "setting", "devices"), CLOSE)
+def test_compute_is_that_of_the_program(build, model, setting, devices):
+    made = estimate(all_facts()[model], grid.server_settings(setting), build)
+    assert [item.compute for item in made.memory[1:]] == pytest.approx(devices, rel=0.002)
+
 
 @pytest.mark.parametrize(("build", "model", "setting", "devices"), EXACT)
 def test_cache_fetched_from_the_host_leaves_the_holes_of_the_program(
