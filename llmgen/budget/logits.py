@@ -77,7 +77,8 @@ def _older(work: Work, run: Run, block: int) -> int:
     if outputs := _low_outputs(work):
         return outputs + 3 * stream + (work.mask if narrow else 0)
     # Rows that are pooled come late, as the indices do, and the mask stays below them.
-    return stream + (work.mask if work.pooling in _POOLED and work.flash else 0)
+    late = work.pooling in _POOLED and work.flash and not work.hosted_attention
+    return stream + (work.mask if late else 0)
 
 
 def _low_outputs(work: Work) -> int:

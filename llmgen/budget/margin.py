@@ -47,8 +47,8 @@ WIDER: Final = (
 # 151 MiB on DeepSeek-V2-Lite, about 660 on Qwen3-Next-80B. RPC devices, and so the oracle, do not.
 _COPIED_EXPERTS: Final = 2
 # A cache on the host is copied to the device layer by layer; where a copy finds no hole of its size
-# the buffer grows by a part of it: 406 of 768 MiB with OLMo-3-7B and 49,152 tokens, of 2,900 points
-# drawn at random the most that the other figures left open (`python -m oracle.holdout` in tests).
+# the buffer grows by a part of it. Plain layers are replayed; for latent and hybrid ones half of a
+# copy covers what 9,000 points drawn at random left open (`python -m oracle.holdout` in tests).
 _COPIED_CACHE: Final = 2
 
 
