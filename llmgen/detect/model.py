@@ -14,12 +14,6 @@ from llmgen.units import GIB, MIB
 
 EDITION: Final = max(EDITIONS)
 SCHEMA: Final = "./llm.schema.json"
-# What data/profiles.toml advises for the Spark.
-_UNMAPPED: Final = (
-    "[defaults]",
-    'load_mode = "none"   # mapped weights would stand in memory twice, as page cache too',
-    "",
-)
 
 
 class Found(Struct, frozen=True):
@@ -84,7 +78,7 @@ def document(found: Found, profile: str = "") -> str:
             'on_demand = "llama_swap"   # or "router" (llama-server\'s own), or "none"',
             'scope = "user"             # or "system"',
             "",
-            *(_UNMAPPED if chosen == "dgx-spark" else ()),
+            *_defaults(found, chosen),
             "[targets.llama_swap]",
             *_version("version", found.swap_version, edition.swap_version, "llama-swap -version"),
             "",
@@ -100,6 +94,18 @@ def document(found: Found, profile: str = "") -> str:
             "",
         ]
     )
+
+
+def _defaults(found: Found, profile: str) -> list[str]:
+    """Options that every model of such a machine should have, where they are not llmgen's own."""
+    lines = []
+    if profile == "dgx-spark":  # what data/profiles.toml advises
+        remark = "mapped weights would stand in memory twice, as page cache too"
+        lines.append(f'load_mode = "none"   # {remark}')
+    known = profiles()[profile] if profile else {}
+    if len(known.get("devices", found.devices)) > 1:
+        lines.append('device = "auto"   # the card with most room; several where one is too small')
+    return ["[defaults]", *lines, ""] if lines else []
 
 
 def _version(key: str, found: int, aimed: int, asked: str) -> list[str]:

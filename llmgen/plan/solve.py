@@ -87,7 +87,15 @@ def _rested(trial: Trial, model: Model) -> ServerSettings:
     keys = tuple(key for key in KEYS if is_open(model, key))
     found = _complete(trial, model, model.settings, keys, spill=False)
     found = found or _complete(trial, model, model.settings, keys, spill=True)
-    return found or next(_resting(trial, model, model.settings, keys, spill=False))
+    return found or _widest(trial, model, keys)
+
+
+def _widest(trial: Trial, model: Model, keys: tuple[str, ...]) -> ServerSettings:
+    """Where nothing fits: at rest on all devices, so that what is said missing is the least."""
+    settings = next(_resting(trial, model, model.settings, keys, spill=False))
+    if "device" not in keys:
+        return settings
+    return apply(trial, model, settings, "device", values(trial, model, "device")[-1])
 
 
 def _pick(trial: Trial, model: Model, key: str, left: tuple[str, ...]) -> ServerSettings:

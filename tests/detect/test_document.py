@@ -87,6 +87,14 @@ def test_detected_versions_are_written_and_absent_ones_are_said_to_be_guesses():
     assert "did not say" in text
 
 
+@pytest.mark.parametrize("profile", ["", "nvidia-2x24gb"])
+def test_models_of_several_cards_go_to_the_one_with_most_room(profile):
+    cards = (("NVIDIA RTX 3090", 24 * GIB), ("NVIDIA RTX 3090", 24 * GIB))
+    text = document(Found("linux", "cuda", 64 * GIB, "/home/me", cards), profile)
+    assert tomllib.loads(text)["defaults"] == {"device": "auto"}
+    assert "defaults" not in tomllib.loads(document(Found("linux", "cpu", GIB, "/home/me")))
+
+
 def test_spark_does_not_map_its_weights():
     found = Found(
         "linux", "cuda", 119 * GIB, "/home/me", (("NVIDIA GB10", 119 * GIB),), unified=True

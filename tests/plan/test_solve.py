@@ -199,6 +199,14 @@ def test_nothing_that_fits_is_a_refusal_with_the_smallest_tried():
     assert caught.value.diagnostics[0].code == "budget.device-full"
 
 
+def test_what_fits_on_no_device_is_said_of_all_of_them():
+    options = 'ctx_size = 1048576\ndevice = "auto"'
+    with pytest.raises(PlanError) as caught:
+        planned(models("a", options=options), head=TWO_CARDS, layers=32)
+    said = [item.message for item in caught.value.diagnostics]
+    assert [text.split(" on ")[1][:4] for text in said] == ["gpu0", "gpu1"]
+
+
 def test_same_input_gives_the_same_settings():
     text = models("a", "b", "c", options='ctx_size = "max"\nn_gpu_layers = "auto"\ndevice = "auto"')
     one, two = (planned(text, head=TWO_CARDS) for _ in range(2))
