@@ -72,17 +72,28 @@ def _in_clear(
 
 
 def _unrouted(config: Config) -> Iterator[Diagnostic]:
-    """What only a gateway knows: models of other servers."""
+    """What only a gateway serves: models of other servers, variants beside llama-swap."""
     if config.gateway.envoy.enable or config.gateway.litellm.enable:
         return
     for name in config.external:
-        yield Diagnostic(
-            "gateway.nobody-routes",
-            f"`{name}` is a model of another server, and no gateway routes to it",
-            ("external", name),
-            hint="write `[gateway.envoy]`, or `enable = true` in [gateway.litellm]",
-            severity=Severity.WARNING,
-        )
+        what = f"`{name}` is a model of another server, and no gateway routes to it"
+        yield _nobody_routes(("external", name), what)
+    swapped = config.services.on_demand == "llama_swap"
+    for name, table in config.models.items():
+        if table.enable and (table.keep == "always" or not swapped):
+            for variant in table.variants:
+                what = f"`{variant}` is a variant of `{name}`, and nothing serves it"
+                yield _nobody_routes(("models", name, "variants", variant), what)
+
+
+def _nobody_routes(key: tuple[str, ...], what: str) -> Diagnostic:
+    return Diagnostic(
+        "gateway.nobody-routes",
+        what,
+        key,
+        hint="write `[gateway.envoy]`, or `enable = true` in [gateway.litellm]",
+        severity=Severity.WARNING,
+    )
 
 
 def _source(name: str, table: Model) -> Iterator[Diagnostic]:

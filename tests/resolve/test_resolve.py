@@ -142,6 +142,24 @@ def test_model_of_another_server_needs_a_gateway():
     assert resolve(config(f"{text}[gateway.envoy]"), {}).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("services", "keep", "gateway", "codes"),
+    [
+        ('on_demand = "llama_swap"', "on_demand", "", []),
+        ('on_demand = "llama_swap"', "always", "", ["gateway.nobody-routes"]),
+        ('on_demand = "router"', "on_demand", "", ["gateway.nobody-routes"]),
+        ('on_demand = "router"', "on_demand", "[gateway.envoy]", []),
+    ],
+)
+def test_variant_that_nobody_serves_is_warned_of(services, keep, gateway, codes):
+    text = (
+        f'[services]\n{services}\n{gateway}\n[models.a]\nmodel = "a.gguf"\nkeep = "{keep}"\n'
+        "[models.a.variants.b]\nparams = { temperature = 0 }\n"
+    )
+    notes = resolve(config(text), {"file:a.gguf": facts("a.gguf")}).notes
+    assert [item.code for item in notes] == codes
+
+
 def test_decoder_trained_to_embed_may_chat_with_a_warning():
     made = facts("a.gguf")
     trained = replace(made, hyperparameters={**made.hyperparameters, "pooling_type": 3})
