@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,6 @@ def usable():
 # Runs inside the namespace: a second one beside it plays the other machine.
 SCRIPT = r"""
 import json, re, shutil, socket, subprocess, sys, threading
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 OPEN, CLOSED, FOREIGN = 4001, 8080, 5555
@@ -35,6 +35,27 @@ LLMGEN = [sys.executable, "-m", "llmgen", "-c", "llm.toml", "firewall", "--tool"
 
 def sh(*words, **options):
     return subprocess.run(words, check=True, capture_output=True, text=True, **options).stdout
+
+
+REACHED = '''
+import socket
+
+def reached(address):
+    try:
+        socket.create_connection(tuple(address), 1.5).close()
+    except OSError:
+        return False
+    return True
+'''
+exec(REACHED)
+ASK = REACHED + '''
+import json, sys
+from concurrent.futures import ThreadPoolExecutor
+
+asked = json.loads(sys.argv[1])
+with ThreadPoolExecutor(len(asked)) as pool:
+    print(json.dumps(dict(zip(asked, pool.map(reached, asked.values())))))
+'''
 
 
 class Hello(BaseHTTPRequestHandler):
@@ -70,7 +91,7 @@ def rules():
     return "".join(saved)
 
 
-other = subprocess.Popen(["unshare", "-n", "sleep", "60"])
+other = subprocess.Popen(["unshare", "-n", "sleep", "600"])
 try:
     sh("ip", "link", "set", "lo", "up")
     while sh("readlink", f"/proc/{other.pid}/ns/net") == sh("readlink", "/proc/self/ns/net"):
@@ -82,11 +103,6 @@ try:
         sh(*words, "ip", "addr", "add", f"fd99::{end}/64", "dev", device, "nodad")
         sh(*words, "ip", "link", "set", device, "up")
 
-    def reached(port, *where, host):
-        code = f"import socket; socket.create_connection(('{host}', {port}), 1.5).close()"
-        words = [*where, sys.executable, "-c", code]
-        return subprocess.run(words, capture_output=True).returncode == 0
-
     def llmgen(*words):
         done = subprocess.run([*LLMGEN, *words], capture_output=True, text=True)
         assert done.returncode in (0, 1), done.stderr
@@ -94,12 +110,13 @@ try:
 
     def look():
         ports = (("open", OPEN), ("closed", CLOSED), ("foreign", FOREIGN))
-        with ThreadPoolExecutor(7) as pool:
-            asked = {"closed_here": pool.submit(reached, CLOSED, host="127.0.0.1")}
-            for family, host in ADDRESSES.items():
-                for name, port in ports:
-                    asked[name + family] = pool.submit(reached, port, *away, host=host)
-        return {name: answer.result() for name, answer in asked.items()}
+        asked = {
+            name + family: (host, port)
+            for family, host in ADDRESSES.items()
+            for name, port in ports
+        }
+        found = json.loads(sh(*away, sys.executable, "-c", ASK, json.dumps(asked)))
+        return found | {"closed_here": reached(("127.0.0.1", CLOSED))}
 
     for port in (OPEN, CLOSED, FOREIGN):
         serve(port)
@@ -171,24 +188,44 @@ MACHINES = [
 ]
 
 
-@pytest.mark.skipif(not usable(), reason="needs root, nft, ip, IPv6 and namespaces")
-@pytest.mark.parametrize(("machine", "listen"), MACHINES)
-def test_what_is_exposed_is_reached_and_undo_restores_the_rules(tmp_path, machine, listen):
-    toml = TOML.format(listen=listen)
-    (tmp_path / "llm.toml").write_text(toml)
-    (tmp_path / "script.py").write_text(SCRIPT)
+NFT = [param.values for param in MACHINES if param.values[0] != "ufw"]
+
+
+def run(folder, machine, listen):
+    folder.mkdir()
+    (folder / "llm.toml").write_text(TOML.format(listen=listen))
+    (folder / "script.py").write_text(SCRIPT)
     root = Path(__file__).parents[2]
     done = subprocess.run(
         ["unshare", "-n", "-m", sys.executable, "script.py", machine],
-        cwd=tmp_path,
+        cwd=folder,
         env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin", "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def of_nft(tmp_path_factory):
+    """All machines with nft at once, since what is dropped is waited for; ufw has one lock."""
+    folder = tmp_path_factory.mktemp("nft")
+    with ThreadPoolExecutor(len(NFT)) as pool:
+        yield {
+            item: pool.submit(run, folder / str(number), *item) for number, item in enumerate(NFT)
+        }
+
+
+@pytest.mark.skipif(not usable(), reason="needs root, nft, ip, IPv6 and namespaces")
+@pytest.mark.parametrize(("machine", "listen"), MACHINES)
+def test_what_is_exposed_is_reached_and_undo_restores_the_rules(tmp_path, of_nft, machine, listen):
+    if machine == "ufw":
+        found = run(tmp_path / "ufw", machine, listen)
+    else:
+        found = of_nft[machine, listen].result()
     if "why_not" in found:
         pytest.skip(f"ufw does not run on this kernel: {found['why_not']}")
     shut = machine != "open"
