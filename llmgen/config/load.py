@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 from pydantic import ValidationError
@@ -14,8 +14,10 @@ from llmgen.config.model import Config
 from llmgen.config.requires import refuse_other_versions
 from llmgen.config.source import Source
 from llmgen.config.spans import Located
-from llmgen.config.tables.base import PLACEHOLDER
+from llmgen.config.tables.base import PLACEHOLDER, SECRET_AS_TEXT
 from llmgen.errors import ConfigError, Diagnostic, KeyPath, LlmgenError, Location
+
+_HIDDEN: Final = '"..."'
 
 
 def load(sources: Sequence[Source]) -> Config:
@@ -114,10 +116,18 @@ def locate(sources: Sequence[Source], item: Diagnostic) -> Location:
         for source in reversed(sources):
             found = source.spans.get(key)
             if found is not None:
-                return source.location(
+                place = source.location(
                     found.key if _is_about_key(item, key, found) else found.value
                 )
+                return _hidden(place) if item.code == SECRET_AS_TEXT else place
     return Location(sources[0].name, 1, 1)
+
+
+def _hidden(place: Location) -> Location:
+    """The same place without the text that stands there."""
+    before, after = place.excerpt[: place.column - 1], place.excerpt[place.column - 1 :]
+    shown = f"{before}{_HIDDEN}{after[place.length :]}"
+    return replace(place, length=len(_HIDDEN), excerpt=shown)
 
 
 def _is_about_key(item: Diagnostic, key: KeyPath, found: Located) -> bool:

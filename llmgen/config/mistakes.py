@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from llmgen.config.documentation import documentation
 from llmgen.config.model import Config
-from llmgen.config.tables.base import FORMS, Secret
+from llmgen.config.tables.base import FORMS, SECRET_AS_TEXT, Secret
 from llmgen.errors import Diagnostic, KeyPath
 
 # pydantic's words for types, as people who write TOML call them.
@@ -65,6 +65,12 @@ def _diagnostic(key: KeyPath, items: list[Any]) -> Diagnostic:
                 "config.missing-key", f"the key `{name}` is missing{table}", key,
                 hint=_document(key),
             )  # fmt: skip
+        case _ if _is_type(first) and _model(key) is Secret:
+            sentence = f"`{name}`{table} must be a reference, never the secret itself"
+            return Diagnostic(
+                SECRET_AS_TEXT, sentence, key,
+                hint='`{ env = "NAME" }`, `{ file = "PATH" }` or `{ credential = "NAME" }`',
+            )  # fmt: skip
         case _:
             expected = " or ".join(dict.fromkeys(_expected(item) for item in items))
             code = "config.wrong-type" if _is_type(first) else "config.bad-value"
@@ -76,10 +82,6 @@ def _hint(key: KeyPath, item: Any) -> str:  # noqa: ANN401 - pydantic's own dict
     # pydantic's mark for the name of a key, not its value.
     if item["loc"][-1] == "[key]":
         return "rename it"
-    if _is_type(item) and _model(key) is Secret:
-        return (
-            '`{ env = "NAME" }`, `{ file = "PATH" }` or `{ credential = "NAME" }`: no secret itself'
-        )
     return _document(key)
 
 

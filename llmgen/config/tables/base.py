@@ -113,6 +113,10 @@ Override: TypeAlias = Annotated[str, Field(pattern=_OVERRIDE)]
 DeviceName: TypeAlias = Annotated[str, Field(pattern=_DEVICE)]
 
 
+# The error where a secret itself stands instead: its line is shown without it.
+SECRET_AS_TEXT: Final = "config.secret-as-text"  # noqa: S105  a code, no password
+
+
 class Secret(Table):
     """Where a secret is to be found; its value never stands in a file that llmgen writes."""
 
