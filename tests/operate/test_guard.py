@@ -89,6 +89,13 @@ class Limited:
     def relax(self):
         self.limit.write_text("-1" if self.is_v1 else "max")
 
+    def kill(self, word):
+        """End the programs that have this word in their command lines."""
+        for pid in (self.path / "cgroup.procs").read_text().split():
+            with contextlib.suppress(psutil.Error):
+                if any(word in part for part in psutil.Process(int(pid)).cmdline()):
+                    psutil.Process(int(pid)).kill()
+
     def end(self):
         """Also what the kernel left over after it had killed a parent for memory."""
         for pid in (self.path / "cgroup.procs").read_text().split():
@@ -198,8 +205,9 @@ def _check(stack, limited, pinned):
         done = stack.llmgen("guard")
         assert (done["short"], done["unloaded"]) == (True, [])
         assert {row["model"] for row in done["models"]} == {*pinned, "two"}
-    # An engine that ends with a request on its way waits half a minute for it.
-    stack.until(lambda: reasons(stack.llmgen("guard", "--dry-run"))["two"] != "busy")
+        # An engine waits half a minute for an answer that does not end, and the answer grows on.
+        limited.relax()
+        limited.kill("c.gguf")
 
 
 def reasons(found):

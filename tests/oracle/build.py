@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +65,11 @@ def program(folder: Path | None = None) -> Path:
     if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
         target.parent.mkdir(parents=True, exist_ok=True)
         compiler = os.environ.get("CXX", "c++")
-        subprocess.run([compiler, *COMPILE, "-o", str(target), str(source), "-ldl"], check=True)
+        # Whoever looks meanwhile finds the old program or the whole new one.
+        with tempfile.TemporaryDirectory(dir=target.parent) as beside:
+            made = Path(beside, target.name)
+            subprocess.run([compiler, *COMPILE, "-o", str(made), str(source), "-ldl"], check=True)
+            made.replace(target)
     return target
 
 
