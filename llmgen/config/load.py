@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
+from llmgen.config.plugins import look_for_none
 from llmgen.config.requires import refuse_other_versions
 from llmgen.config.source import Source
 from llmgen.config.spans import Located
@@ -31,6 +32,7 @@ def load(sources: Sequence[Source]) -> Config:
         text = json.dumps(document)
         if PLACEHOLDER in text:
             _refuse_placeholders(document)
+        look_for_none()
         return Config.model_validate_json(text)
     except ValidationError as error:
         from llmgen.config.mistakes import diagnostics  # noqa: PLC0415 - only for mistakes

@@ -44,7 +44,7 @@ def test_check_draws_no_tables_and_asks_no_network():
 def test_generate_imports_no_more_than_it_needs(tmp_path):
     found = imported("-c", "llm.toml", "generate", "-o", str(tmp_path / "generated"))
     assert "jinja2" in found
-    unneeded = {"huggingface_hub", "rich", "httpx", "psutil", "yaml"}
+    unneeded = {"huggingface_hub", "rich", "httpx", "psutil", "yaml", "importlib.metadata", "email"}
     assert not found & unneeded
 
 
