@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from msgspec import Struct
 
 from llmgen.apply import files
-from llmgen.apply.failure import cannot_read
+from llmgen.apply.failure import cannot_read, cannot_write
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError
 
@@ -84,6 +85,20 @@ def record(state: Path, wanted: Mapping[PurePosixPath, Artifact], reason: str) -
     files.make_folder(path.parent, _PRIVATE_FOLDER)
     _write(path, _text(Generation(number, listed, reason)))
     return number
+
+
+@contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """One installation at a time, from its first file to its last service; a second one waits."""
+    with ExitStack() as held:
+        try:
+            files.make_folder(state)
+            # Not the state folder itself: `apply` locks that for each writer.
+            files.make_folder(_folder(state), _PRIVATE_FOLDER)
+            held.enter_context(files.locked(_folder(state)))
+        except OSError as error:
+            raise InputError(cannot_write(state, error)) from error
+        yield
 
 
 def prune(state: Path, keep: int = KEPT) -> list[int]:

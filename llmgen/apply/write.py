@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -110,7 +111,7 @@ def refuse_conflicts(place: Place, decided: Sequence[Change]) -> None:
                 Diagnostic(
                     "apply.conflict",
                     f"`{place.root / item.path}` {item.reason}",
-                    hint=f"move it away, or `--overwrite {item.path}`, `--backup`, "
+                    hint=f"move it away, or `--overwrite {_word(place, item.path)}`, `--backup`, "
                     "`--adopt` (a file with llmgen's header)",
                 )
                 for item in found
@@ -118,9 +119,14 @@ def refuse_conflicts(place: Place, decided: Sequence[Change]) -> None:
         )
 
 
+def _word(place: Place, path: PurePosixPath) -> str:
+    """The path for a command line, as right from this folder as from any other."""
+    return shlex.quote(str(place.root / path))
+
+
 def _apply(place: Place, decided: Sequence[Change]) -> None:
     _clean(place)
-    _refuse_moved(place, decided)
+    refuse_moved(place, decided)
     written = _written(place)
     _note(place, place.journal, _journal(written, decided))
     for change in decided:
@@ -146,7 +152,7 @@ def _is_blocked(place: Place, path: PurePosixPath) -> bool:
     return found is not None and found.kind is Kind.BLOCKED
 
 
-def _refuse_moved(place: Place, decided: Sequence[Change]) -> None:
+def refuse_moved(place: Place, decided: Sequence[Change]) -> None:
     """OwnershipError when a file changed between the decision and now."""
     moved = [item.path for item in decided if look(place, item.path) != item.before]
     if moved:

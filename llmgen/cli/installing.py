@@ -56,7 +56,8 @@ def manner(function: Decorated) -> Decorated:
     ) -> Outcome:
         from llmgen.apply.changes import Ways
 
-        ways = Ways(adopt=adopt, overwrite=frozenset(map(below, overwrite)), backup=backup)
+        chosen_files = frozenset(below(name, root) for name in overwrite)
+        ways = Ways(adopt=adopt, overwrite=chosen_files, backup=backup)
         chosen = Manner(ways, root, dry_run, not no_restart)
         outcome: Outcome = function(session, manner=chosen, **options)
         return outcome
@@ -76,9 +77,12 @@ def manner(function: Decorated) -> Decorated:
     return cast("Decorated", called)
 
 
-def below(name: str) -> PurePosixPath:
-    """A path of this machine as the ledger writes it."""
-    return PurePosixPath(Path(name).absolute().as_posix().lstrip("/"))
+def below(name: str, root: str | None) -> PurePosixPath:
+    """A path of this machine, or below the root, as the ledger writes it."""
+    path = Path(name).absolute()
+    base = Path(root or "/").absolute()
+    found = path.relative_to(base) if path.is_relative_to(base) else path.relative_to("/")
+    return PurePosixPath(found)
 
 
 def wanted_tree(found: Read, placed: Plan, session: Session) -> list[Artifact]:
@@ -97,9 +101,12 @@ def carry_out(
     found: Read, here: Site, prepared: Installation, manner: Manner, reason: str
 ) -> Outcome:
     """Show a prepared change, or do it."""
+    from msgspec.structs import replace
+
     from llmgen.apply.write import refuse_conflicts
+    from llmgen.errors import Severity
     from llmgen.operate.engine import drain
-    from llmgen.operate.install import perform
+    from llmgen.operate.install import perform, unmanaged
 
     refuse_conflicts(here.place, prepared.changes)
     steps = [*prepared.first, *prepared.then]
@@ -111,6 +118,8 @@ def carry_out(
     }
     remarks = _remarks(found, here, prepared)
     if manner.dry_run:
+        if manner.restart and (nobody := unmanaged(here, prepared)):
+            remarks = (replace(nobody, severity=Severity.WARNING), *remarks)
         return Outcome(data, text=_planned(here, prepared), diagnostics=remarks)
     number = perform(
         here,

@@ -17,11 +17,11 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     What is in memory afterwards is the engine's decision: models that do not fit beside them go.
     """
     from llmgen.operate.engine import engine
-    from llmgen.operate.names import named
+    from llmgen.operate.names import loadable
 
     placed = plan(read(session))
     found = engine(placed.library.config)
-    for item in [named(placed.placements, name) for name in names]:
+    for item in [loadable(placed.placements, name) for name in names]:
         found.load(found.endpoint, item.name)
     loaded = [item.model for item in found.loaded(found.endpoint)]
     return Outcome({"loaded": loaded}, said=f"loaded: {', '.join(loaded)}")

@@ -19,7 +19,7 @@ def cli(session: Session, names: tuple[str, ...], *, everything: bool) -> Outcom
     is watched until it stays right.
     """
     from llmgen.operate.engine import engine
-    from llmgen.operate.names import named
+    from llmgen.operate.names import loadable
 
     if bool(names) == everything:
         raise click.UsageError("name models, or use `--all`")
@@ -29,7 +29,7 @@ def cli(session: Session, names: tuple[str, ...], *, everything: bool) -> Outcom
         found.unload(found.endpoint, None)
     else:
         placements = plan(found_config).placements
-        for item in [named(placements, name) for name in names]:
+        for item in [loadable(placements, name) for name in names]:
             found.unload(found.endpoint, item.name)
     left = [item.model for item in found.loaded(found.endpoint)]
     said = f"still loaded: {', '.join(left)}" if left else "nothing is loaded"

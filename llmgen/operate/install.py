@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.apply import files, generations
 from llmgen.apply.changes import Change, Ways, entry, is_same
 from llmgen.apply.failure import cannot_write
-from llmgen.apply.write import apply, decide, refuse_conflicts, refuse_unwritable
+from llmgen.apply.write import (
+    apply,
+    decide,
+    refuse_conflicts,
+    refuse_moved,
+    refuse_unwritable,
+)
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError, OwnershipError
 from llmgen.operate.private import forget, forgetting
-from llmgen.operate.programs import must, refuse_no_manager, run
+from llmgen.operate.programs import must, run
 from llmgen.operate.site import Site
 from llmgen.operate.steps import Kind, Step, after, before
-from llmgen.operate.systemd import Systemd
+from llmgen.operate.systemd import Systemd, no_manager
 from llmgen.operate.units import impact, units
 
 PENDING = "pending.json"
@@ -81,15 +89,30 @@ def perform(
     """Carry an installation out; the number of the new generation, None when nothing changed.
 
     What has to be restarted is noted before the files change, so that a run cut short between
-    files and services is finished by the next one.
+    files and services is finished by the next one; so is one without ``restart``.
     """
     refuse_conflicts(site.place, found.changes)
     if not is_same(list(found.changes)):
         # Before anything is stopped.
         by_root = site.manager.privileged and not site.is_staged and site.uid != 0
         refuse_unwritable(site.place, found.changes, _BY_ROOT if by_root else "")
+    if restart and (said := unmanaged(site, found)):
+        raise InputError(said)
+    # Where nothing is installed, an uninstall leaves no folder.
+    with generations.alone(site.state) if _writes(site, found) else nullcontext():
+        return _perform(site, found, reason, drain, restart=restart)
+
+
+def _writes(site: Site, found: Installation) -> bool:
+    return not found.is_done or site.state.is_dir()
+
+
+def _perform(
+    site: Site, found: Installation, reason: str, drain: Callable[[], None], *, restart: bool
+) -> int | None:
+    # Another llmgen may have been at it since the decision.
+    refuse_moved(site.place, found.changes)
     if restart:
-        _refuse_no_manager(site, (*found.first, *found.then))
         _carry_out(found.first, drain)
     if not found.is_done:
         _note(site, found.affected)
@@ -99,14 +122,22 @@ def perform(
     generations.prune(site.state)
     if restart:
         _carry_out(found.then, drain)
-    files.remove_file(site.state / PENDING)
+    if restart or site.is_staged:
+        files.remove_file(site.state / PENDING)
     return number
 
 
-def _refuse_no_manager(site: Site, steps: Iterable[Step]) -> None:
-    """InputError, before anything is written, when nobody would carry out the manager's steps."""
-    if isinstance(site.manager, Systemd) and any(step.words[0] == "systemctl" for step in steps):
-        refuse_no_manager(run(site.manager.show(())), _WITHOUT)
+def unmanaged(site: Site, found: Installation) -> Diagnostic | None:
+    """What is said when nobody would carry out the service manager's steps; None when all is well.
+
+    It is asked before anything is written.
+    """
+    steps = (*found.first, *found.then)
+    if not isinstance(site.manager, Systemd) or all(step.words[0] != "systemctl" for step in steps):
+        return None
+    asked = run(site.manager.show(()))
+    said = None if asked.ok else no_manager(asked.errors)
+    return replace(said, hint=_WITHOUT) if said else None
 
 
 def _carry_out(steps: Iterable[Step], drain: Callable[[], None]) -> None:
@@ -137,11 +168,9 @@ def _settle(step: Step) -> None:
 def _pending(site: Site) -> list[str]:
     try:
         names = json.loads((site.state / PENDING).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
         return []
-    except ValueError:
-        return []
-    return [name for name in names if isinstance(name, str)]
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def _note(site: Site, names: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from llmgen.errors import Diagnostic, InputError
-from llmgen.plan.model import Placement
+from llmgen.plan.model import Keep, Placement
 
 
 def named(placements: Iterable[Placement], name: str) -> Placement:
@@ -17,3 +17,17 @@ def named(placements: Iterable[Placement], name: str) -> Placement:
     near = get_close_matches(name, known, 1)
     hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(known) or 'none'}"
     raise InputError(Diagnostic("operate.no-model", f"no model answers to `{name}`", hint=hint))
+
+
+def loadable(placements: Iterable[Placement], name: str) -> Placement:
+    """The placement of a model that the engine loads; InputError for one that is always on."""
+    found = named(placements, name)
+    if found.keep is Keep.ALWAYS:
+        raise InputError(
+            Diagnostic(
+                "operate.always-on",
+                f"`{found.name}` is always on: a service of its own holds it",
+                hint=f"`llmgen up {found.name}`, `llmgen down {found.name}`",
+            )
+        )
+    return found

@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.systemd import no_manager
@@ -56,11 +55,11 @@ def run(
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def refuse_no_manager(done: Finished, hint: str = "") -> None:
-    """InputError when a systemctl found no systemd behind it; ``hint`` where another helps."""
+def refuse_no_manager(done: Finished) -> None:
+    """InputError when a systemctl found no systemd behind it."""
     found = None if done.ok else no_manager(done.errors)
     if found is not None:
-        raise InputError(replace(found, hint=hint or found.hint))
+        raise InputError(found)
 
 
 def must(words: Sequence[str]) -> str:

@@ -1,8 +1,10 @@
+import fcntl
+import os
 from pathlib import PurePosixPath
 
 import pytest
 
-from llmgen.apply.generations import KEPT, generation, generations, prune, record, tree
+from llmgen.apply.generations import KEPT, alone, generation, generations, prune, record, tree
 from llmgen.artifacts import Artifact
 from llmgen.errors import InputError
 
@@ -87,3 +89,19 @@ def test_unusable_generation_is_refused_by_name(tmp_path, text):
     (tmp_path / "generations" / "1.json").write_text(text)
     with pytest.raises(InputError, match=r"generations/1.json` cannot be used"):
         generations(tmp_path)
+
+
+def test_one_installation_at_a_time(tmp_path):
+    def is_free():
+        folder = os.open(tmp_path / "generations", os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(folder)
+        return True
+
+    with alone(tmp_path):
+        assert not is_free()
+    assert is_free()

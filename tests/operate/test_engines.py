@@ -41,6 +41,15 @@ def test_unknown_model_is_refused_by_name(stack):
     assert "did you mean `gpt-one`?" in done.stderr
 
 
+def test_always_on_model_is_a_service_and_no_load(stack):
+    for word in ("load", "unload"):
+        words = [*stack.words(), word, "always", "--json"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        found = json.loads(done.stdout)
+        codes = [item["code"] for item in found["diagnostics"]]
+        assert (done.returncode, codes) == (4, ["operate.always-on"])
+
+
 def test_run_answers_from_both_kinds_of_model(stack):
     for name in ("gpt-one", "always"):
         answer = stack.llmgen("run", name, "hello", "--max-tokens", "8")

@@ -1,6 +1,8 @@
 """install, rollback and uninstall below a staging root: files only, no service manager."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -79,6 +81,8 @@ def test_foreign_file_is_listed_and_nothing_is_written(staged):
     found = staged.llmgen("install", code=6)
     assert [item["code"] for item in found["diagnostics"]] == ["apply.conflict"]
     assert staged.files() == {".config/systemd/user/llmgen-swap.service"}
+    words = shlex.split(re.search("`(--overwrite [^`]+)`", found["diagnostics"][0]["hint"])[1])
+    assert staged.llmgen("install", "--dry-run", *words)["data"]["changes"]
     staged.llmgen("install", "--backup")
     assert path.with_name("llmgen-swap.service.before-llmgen").read_text() == "mine"
 

@@ -53,6 +53,28 @@ def test_install_is_refused_before_anything_is_written(silent):
     assert silent.files() == before
 
 
+def test_dry_run_says_that_nobody_would_start_it(silent):
+    found = silent.llmgen("install", "--dry-run")
+    assert (found["exit_code"], codes(found)[0]) == (0, "operate.no-manager")
+
+
+def test_what_no_restart_left_to_run_is_run_by_the_next_install(silent):
+    silent.llmgen("install", "--no-restart")
+    steps = silent.llmgen("install", "--dry-run")["data"]["steps"]
+    assert any("restart" in step["command"] for step in steps)
+    (silent.folder / "bin" / "systemctl").write_text("#!/bin/sh\nexit 0\n")
+    silent.llmgen("install")
+    assert silent.llmgen("install", "--dry-run")["data"]["steps"] == []
+
+
+@pytest.mark.parametrize("text", ["5", "{}", "null", "[1]", "cut sho"])
+def test_a_damaged_note_of_an_interrupted_run_is_none(silent, text):
+    silent.llmgen("install", "--no-restart")
+    (note,) = silent.folder.rglob("pending.json")
+    note.write_text(text)
+    assert silent.llmgen("install", "--dry-run")["data"]["steps"] == []
+
+
 def test_status_of_an_installed_stack_is_unknown(silent):
     assert silent.llmgen("install", "--no-restart")["exit_code"] == 0
     found = silent.llmgen("status")
