@@ -49,18 +49,44 @@ def solve(library: Library, weigh: Scale) -> Trial:
         library, weigh, required(library), {item.name: item.settings for item in library.models}
     )
     models = _ranked(library)
-    for model in models:
-        trial = trial.with_settings(model, _rested(trial, model))
+    trial = _start(trial, models)
     order = tuple(dict.fromkeys((*library.config.plan.prefer, *KEYS)))
     for place, key in enumerate(order):
         trial = _settle_all(trial, models, key, order[place + 1 :])
     # What was settled after a context may have given it room.
-    return _grow(trial, models)
+    return _raise_all(trial, models, "ctx_size")
+
+
+def _start(trial: Trial, models: Sequence[Model]) -> Trial:
+    """Everything open at rest; nearly nothing asked for where that alone fits."""
+    rested = _at_rest(trial, models, least=False)
+    if _holds(rested, models):
+        return rested
+    least = _at_rest(trial, models, least=True)
+    return least if _holds(least, models) else rested
+
+
+def _at_rest(trial: Trial, models: Sequence[Model], *, least: bool) -> Trial:
+    """First everybody as modest as possible, so that what then rests sees what others need."""
+    for model in models:
+        trial = trial.with_settings(model, _modest(trial, model, least=least))
+    for model in models:
+        trial = trial.with_settings(model, _rested(trial, model))
+    return trial
+
+
+def _holds(trial: Trial, models: Iterable[Model]) -> bool:
+    return all(trial.fits(model, trial.settings[model.name]) for model in models)
 
 
 def _settle_all(trial: Trial, models: Sequence[Model], key: str, later: Sequence[str]) -> Trial:
     if key == "ctx_size":
         trial = _level(trial, models)
+    return _raise_all(trial, models, key, later)
+
+
+def _raise_all(trial: Trial, models: Sequence[Model], key: str, later: Sequence[str] = ()) -> Trial:
+    """One value of each model at its best, one model after the other."""
     for model in models:
         if is_open(model, key):
             left = tuple(item for item in later if is_open(model, item))
@@ -83,19 +109,29 @@ def _ranked(library: Library) -> list[Model]:
 
 
 def _rested(trial: Trial, model: Model) -> ServerSettings:
-    """Everything open at its most modest, or nearly so where only that fits."""
-    keys = tuple(key for key in KEYS if is_open(model, key))
+    """Everything open at its most modest, or nearly so where only that fits; else as it stands."""
+    keys = _open_keys(model)
     found = _complete(trial, model, model.settings, keys, spill=False)
     found = found or _complete(trial, model, model.settings, keys, spill=True)
-    return found or _widest(trial, model, keys)
+    return found or trial.settings[model.name]
 
 
-def _widest(trial: Trial, model: Model, keys: tuple[str, ...]) -> ServerSettings:
-    """Where nothing fits: at rest on all devices, so that what is said missing is the least."""
-    settings = next(_resting(trial, model, model.settings, keys, spill=False))
-    if "device" not in keys:
-        return settings
-    return apply(trial, model, settings, "device", values(trial, model, "device")[-1])
+def _open_keys(model: Model) -> tuple[str, ...]:
+    return tuple(key for key in KEYS if is_open(model, key))
+
+
+def _modest(trial: Trial, model: Model, *, least: bool) -> ServerSettings:
+    """On all devices, so that what is said missing where nothing fits is the least.
+
+    ``least`` has no layer on them and a context of one step, where those are open.
+    """
+    keys = _open_keys(model)
+    settings = next(_resting(trial, model, model.settings, keys, spill=least))
+    if least and "ctx_size" in keys:
+        settings = apply(trial, model, settings, "ctx_size", choices.contexts(model)[0])
+    if "device" in keys:
+        settings = apply(trial, model, settings, "device", values(trial, model, "device")[-1])
+    return settings
 
 
 def _pick(trial: Trial, model: Model, key: str, left: tuple[str, ...]) -> ServerSettings:
@@ -231,18 +267,10 @@ def _level(trial: Trial, models: Iterable[Model]) -> Trial:
             size = min(level * choices.slots(model.settings), sizes[-1])
             settings = apply(trial, model, tried.settings[model.name], "ctx_size", size)
             tried = tried.with_settings(model, settings)
-        fits = all(tried.fits(model, tried.settings[model.name]) for model in growing)
-        return tried if fits else None
+        return tried if _holds(tried, growing) else None
 
     at = _first_true(len(levels), lambda index: raised(levels[index]) is not None)
     return (raised(levels[at]) if at < len(levels) else None) or trial
-
-
-def _grow(trial: Trial, models: Iterable[Model]) -> Trial:
-    for model in models:
-        if model.open.ctx_size:
-            trial = trial.with_settings(model, _pick(trial, model, "ctx_size", ()))
-    return trial
 
 
 def _reasons(trial: Trial, model: Model) -> Iterator[Reason]:

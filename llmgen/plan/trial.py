@@ -57,8 +57,8 @@ class Trial(Struct, frozen=True):
         for names in self.required.sets[model.name]:
             sums = self._sums(names, chosen)
             yield from (Limit(pool, names) for pool in self._over(sums))
-        if self.required.any_of and model.keep is Keep.ON_DEMAND:
-            yield from self._any(chosen)
+        if self.required.any_of:
+            yield from self._any(model, chosen)
 
     def _sums(self, names: tuple[str, ...], chosen: Settings) -> dict[str, int]:
         sums = {pool.name: 0 for pool in self.weigh.pools}
@@ -73,12 +73,15 @@ class Trial(Struct, frozen=True):
     def _over(self, sums: Mapping[str, int]) -> Iterator[str]:
         return (pool.name for pool in self.weigh.pools if sums[pool.name] > pool.budget_bytes)
 
-    def _any(self, chosen: Settings) -> Iterator[Limit]:
+    def _any(self, model: Model, chosen: Settings) -> Iterator[Limit]:
+        """The heaviest models that the router can hold beside this one; others are theirs."""
         always = tuple(item.name for item in self.library.models if item.keep is Keep.ALWAYS)
+        own = (model.name,) if model.keep is Keep.ON_DEMAND else ()
+        others = [name for name in self.required.demand if name not in own]
         for pool in self.weigh.pools:
-            sizes = {name: self._weight(name, chosen)[pool.name] for name in self.required.demand}
-            worst = sorted(sizes, key=lambda name: -sizes[name])[: self.required.any_of]
-            names = (*always, *worst)
+            sizes = {name: self._weight(name, chosen)[pool.name] for name in others}
+            worst = sorted(sizes, key=lambda name: -sizes[name])
+            names = (*always, *own, *worst[: self.required.any_of - len(own)])
             if self._sums(names, chosen)[pool.name] > pool.budget_bytes:
                 yield Limit(pool.name, names)
 

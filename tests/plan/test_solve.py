@@ -207,6 +207,30 @@ def test_what_fits_on_no_device_is_said_of_all_of_them():
     assert [text.split(" on ")[1][:4] for text in said] == ["gpu0", "gpu1"]
 
 
+def test_service_leaves_room_for_any_models_of_a_router():
+    router = '[services]\non_demand = "router"\n[services.router]\nmodels_max = 2\n'
+    own = 'ctx_size = "max"\nn_gpu_layers = 8\nkeep = "always"\n'
+    small = "ctx_size = 4096\n"
+    plan = planned(models("a", "b", "c", a=own, b=small, c=small) + router)
+    assert settled(plan, "a").ctx_size > choices.LEAST_CONTEXT
+    assert reason(plan, "a", "ctx_size").why == "limited by gpu0 in the set {a, b, c}"
+
+
+def test_any_two_of_a_router_share_the_layers_that_fit():
+    router = '[services]\non_demand = "router"\n[services.router]\nmodels_max = 2\n'
+    options = 'ctx_size = 4096\nn_gpu_layers = "auto"\n'
+    plan = planned(models("a", "b", "c", options=options) + router, head=machine("10GiB"))
+    assert all(item.free_bytes >= 0 for item in plan.headroom)
+
+
+def test_contexts_below_the_least_are_found_together():
+    text = models("a", "b", options='ctx_size = "max"\nparallel = 12\n', b='keep = "always"')
+    plan = planned(text)
+    assert all(item.free_bytes >= 0 for item in plan.headroom)
+    sizes = [settled(plan, name).ctx_size // 12 for name in ("a", "b")]
+    assert max(sizes) < choices.LEAST_CONTEXT
+
+
 def test_same_input_gives_the_same_settings():
     text = models("a", "b", "c", options='ctx_size = "max"\nn_gpu_layers = "auto"\ndevice = "auto"')
     one, two = (planned(text, head=TWO_CARDS) for _ in range(2))
