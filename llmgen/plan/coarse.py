@@ -55,7 +55,7 @@ def grown(stack: Stack, start: Collection[str]) -> tuple[str, ...]:
     for name, sizes in stack.demand.items():
         if name in inside or any(sizes.get(pool, 0) > room for pool, room in left.items()):
             continue
-        if any(name in group and group & inside for group in stack.never):
+        if any(name in group and group & (inside | {*stack.always}) for group in stack.never):
             continue
         inside.add(name)
         left = {pool: room - sizes.get(pool, 0) for pool, room in left.items()}

@@ -135,7 +135,7 @@ def router(stack: Stack, wanted: int | None = None) -> Router:
     if wanted is not None:
         return Router(wanted)
     count = len(stack.demand)
-    if any(len(group) > 1 for group in stack.never):
+    if any(len(group & {*stack.demand}) > 1 for group in stack.never):
         count = 1
     while count > 1 and any(stack.over(heaviest_any(stack, count, pool)) for pool in stack.budgets):
         count -= 1

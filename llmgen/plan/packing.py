@@ -53,7 +53,7 @@ def packing(stack: Stack) -> Packing:
         for pool, budget in stack.budgets.items()
     ]
     rows += [
-        ({name: int(name in group) for name in stack.demand}, 1 - len(group & stack.pinned))
+        ({name: int(name in group) for name in stack.demand}, 1 - len(group & stack.kept))
         for group in stack.never
     ]
     free = [name for name in stack.demand if name not in stack.pinned]

@@ -84,7 +84,7 @@ def _findings(
     """What does not fit, with changes that do: each is planned before it is told."""
     found = _broken(library, numbers)
     told = [*router_findings(numbers, _router(library, numbers), _preloaded(library))]
-    told += [contradiction(item) for item in found if item.quarrel]
+    told += [contradiction(item, numbers) for item in found if item.quarrel]
     full = [item for item in found if not item.quarrel]
     advice = {item.identity: _advice(library, item, weigh, settled) for item in full[:ADVISED]}
     for item in full:

@@ -18,13 +18,20 @@ from llmgen.plan.stack import Stack
 from llmgen.units import show_size
 
 
-def contradiction(item: Broken) -> Diagnostic:
+def contradiction(item: Broken, stack: Stack) -> Diagnostic:
     """Two wishes that exclude each other."""
+    kept = tuple(name for name in item.quarrel if name in stack.kept)
+    if item.requirement.wished or not kept:
+        but, hint = f"they are {item.requirement.why}", "remove one of the wishes in [plan]"
+    else:
+        verb = "are" if len(kept) > 1 else "is"
+        but = f"{listed(kept)} {verb} always loaded"
+        hint = 'remove the wish, or make it `keep = "on_demand"` without `pin`'
     return Diagnostic(
         "plan.contradiction",
-        f"{listed(item.quarrel)} must never meet, but are {item.requirement.why}",
+        f"{listed(item.quarrel)} must never meet, but {but}",
         item.requirement.key,
-        hint="remove one of the wishes in [plan], or the pin",
+        hint=hint,
     )
 
 
@@ -51,10 +58,11 @@ def router_findings(
                 hint='`on_demand = "llama_swap"` in [services]: it knows which models fit',
             )
     for index, group in enumerate(stack.never):
-        if len(group) > 1 and count > 1:
+        met = stack.ordered(group)
+        if len(met) > 1 and count > 1:
             yield Diagnostic(
                 "plan.router-any",
-                f"{listed(stack.ordered(group))} must never meet, but the router keeps any {count}",
+                f"{listed(met)} must never meet, but the router keeps any {count}",
                 ("plan", "never_together", index),
                 hint="`models_max = 1` in [services.router]",
             )

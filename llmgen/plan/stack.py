@@ -14,7 +14,7 @@ class Stack(Struct, frozen=True):
 
     ``always`` are services of their own, in every state; ``demand`` are loaded on demand, in
     llm.toml's order, ``pinned`` of them are never evicted. No two models of a ``never`` set may
-    meet. ``load_cost`` is what a load takes, in tenths of a second.
+    meet, always-on ones included. ``load_cost`` is what a load takes, in tenths of a second.
     """
 
     budgets: Mapping[str, int]
@@ -25,6 +25,11 @@ class Stack(Struct, frozen=True):
     never: tuple[frozenset[str], ...] = ()
     priority: Mapping[str, int] = field(default_factory=dict)
     load_cost: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Models that are in memory whatever else is loaded."""
+        return self.pinned | {*self.always}
 
     def sums(self, models: Iterable[str]) -> dict[str, int]:
         """Bytes on each pool when these on-demand models and every always-on one are loaded."""
@@ -43,9 +48,10 @@ class Stack(Struct, frozen=True):
         }
 
     def quarrels(self, models: Collection[str]) -> Iterator[tuple[str, ...]]:
-        """Members of each ``never`` set that meet in these models."""
+        """Members of each ``never`` set that meet in these models, or in what is always on."""
+        present = (*self.always, *self.ordered(models))
         for group in self.never:
-            met = tuple(name for name in self.demand if name in group and name in models)
+            met = tuple(name for name in present if name in group)
             if len(met) > 1:
                 yield met
 

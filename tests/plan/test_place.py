@@ -75,6 +75,16 @@ def test_contradicting_wishes_are_refused():
     assert only.code == "plan.contradiction"
 
 
+@pytest.mark.parametrize("other", ["", 'keep = "always"'])
+def test_model_that_never_meets_an_always_loaded_one_is_refused(other):
+    wish = '[plan]\nnever_together = [["a", "b"]]\n'
+    (only,) = refused(models("a", "b", options=SMALL, a='keep = "always"', b=other) + wish)
+    assert only.code == "plan.contradiction"
+    kept = "`a` and `b` are" if other else "`a` is"
+    assert only.message == f"`a` and `b` must never meet, but {kept} always loaded"
+    assert only.key == (("models",) if other else ("models", "b"))
+
+
 def test_model_larger_than_the_device_is_refused_with_arithmetic_and_a_way_out():
     (only,) = refused(models("a", options="ctx_size = 131072\nparallel = 1"))
     assert only.code == "budget.device-full"
