@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ def cli(
     standard error.
     """
     from llmgen.importing.model import merged
+    from llmgen.importing.names import with_names
     from llmgen.importing.sniff import from_text
     from llmgen.importing.write import document
 
@@ -49,15 +51,30 @@ def cli(
     if not files and not ollama:
         raise click.UsageError("name a file to import, or say --ollama")
     parts = [from_text(name, _read(name)) for name in files]
-    part = merged([*parts, _store()] if ollama else parts)
+    part = with_names(merged([*parts, _store()] if ollama else parts))
     text = document(part, _hardware(profile), home=str(Path.home()))
-    data = {"content": text, "faults": part.faults}
+    faults = (*part.faults, *_refused(text))
+    data = {"content": text, "faults": faults}
     if output == "-":
-        return Outcome(data, text=text, diagnostics=part.faults)
+        return Outcome(data, text=text, diagnostics=faults)
     create_file(output, text)
     return Outcome(
-        data, said=f"wrote {output}; then `llmgen lock` and `llmgen check`", diagnostics=part.faults
+        data, said=f"wrote {output}; then `llmgen lock` and `llmgen check`", diagnostics=faults
     )
+
+
+def _refused(text: str) -> Iterator[Diagnostic]:
+    """What a person has to put right in the imported text before `check` takes it."""
+    from llmgen.config.load import load
+    from llmgen.config.source import parse
+    from llmgen.errors import ConfigError
+    from llmgen.importing.model import fault
+
+    try:
+        load([parse("llm.toml", text)])
+    except ConfigError as error:
+        for item in error.diagnostics:
+            yield fault("not-accepted", item.message, item.hint)
 
 
 def _store() -> Part:

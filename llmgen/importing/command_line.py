@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from llmgen.errors import Diagnostic
-from llmgen.importing.model import fault
+from llmgen.importing.hub import of_repo, of_url
+from llmgen.importing.model import fault, lost
 from llmgen.plan.option_table import LOAD_MODE_SINCE, Option
 from llmgen.plan.options import BY_FLAG, spelled
 
@@ -19,6 +20,8 @@ _SECRETS = {
     "--api-key": '`api_key = { env = "NAME" }` in [services]',
     "--hf-token": '`environment = { HF_TOKEN = { env = "HF_TOKEN" } }`',
 }
+# Options that llmgen sets by itself, whatever a file says, and those that only print something.
+_OWN = frozenset({"--host", "--port", "--fit", "--list-devices"})
 _ROLES = {"--embedding": "embedding", "--reranking": "rerank"}
 
 
@@ -76,15 +79,46 @@ def _take(
         )
     elif key == "role":
         keys["role"] = _ROLES[option.flag]
-    elif key == "port" or not key or key.startswith("services."):
-        if option.flag in _SECRETS and value:
-            yield fault(
-                "secret-in-clear",
-                f"`{word}` of `{name}` holds a key in clear text",
-                _SECRETS[option.flag],
-            )
+    elif option.flag in _SECRETS and value:
+        yield fault(
+            "secret-in-clear",
+            f"`{word}` of `{name}` holds a key in clear text",
+            _SECRETS[option.flag],
+        )
+    elif option.flag in _SOURCES and value and (found := _SOURCES[option.flag](value)):
+        _over(keys, found)
+    elif not key or key == "port" or key.startswith("services."):
+        if option.flag not in _OWN:
+            yield lost(f"`{word}` of `{name}`", "llm.toml has no key for it")
+    elif key == "cache_ram" and value is not None and value.startswith("-"):
+        yield lost(f"`{word} {value}` of `{name}`", "a cache without a limit cannot be planned")
     else:
         _put(keys, key, _typed(option, word, value))
+
+
+def _over(keys: dict[str, Any], found: Mapping[str, Any]) -> None:
+    for key, value in found.items():
+        if isinstance(value, dict):
+            keys.setdefault(key, {}).update(value)
+        else:
+            keys[key] = value
+
+
+def _file(value: str) -> dict[str, Any]:
+    return {"hf_file": value}
+
+
+def _draft(value: str) -> dict[str, Any]:
+    found = of_repo(value)
+    return {"draft": found} if found else {}
+
+
+_SOURCES: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
+    "--hf-repo": of_repo,
+    "--hf-file": _file,
+    "--model-url": of_url,
+    "--spec-draft-hf": _draft,
+}
 
 
 def _load_mode(word: str) -> str:
@@ -100,8 +134,8 @@ def _put(keys: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - 
     elif key == "aliases":
         keys["aliases"] = [part.strip() for part in str(value).split(",") if part.strip()]
     elif key == "cache_ram":
-        # The option counts MiB; -1, no limit, cannot be planned with.
-        keys[key] = f"{max(int(value), 0)}MiB"
+        # The option counts MiB.
+        keys[key] = f"{int(value)}MiB"
     elif key == "n_gpu_layers" and isinstance(value, int):
         keys[key] = "all" if value < 0 or value >= ALL_LAYERS_FROM else value
     else:

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llmgen.errors import Diagnostic
-from llmgen.importing.model import Part, TablePath, fault
+from llmgen.importing.model import Part, TablePath, fault, lost
 
 # What a URL may say between its scheme and its host.
 _USER = re.compile(r"^(https?://)[^/@]+@")
+_ENV = re.compile(r"os\.environ/([A-Za-z_]\w*)")
+# LiteLLM's own default for `openai/` (litellm/llms/openai).
+_OPENAI = "https://api.openai.com"
 
 
 def is_litellm(document: object) -> bool:
@@ -36,18 +39,46 @@ def from_litellm(document: Mapping[str, Any]) -> Part:
                     "llmgen writes `hosted_vllm/`, which posts to `/rerank`",
                 )
             )
-        owner = owners.setdefault((base, upstream), name)
+        endpoint = _endpoint(base, upstream)
+        if why := _unroutable(name, endpoint, upstream):
+            faults.append(lost(f"`{name}`", why))
+            continue
+        owner = owners.setdefault((endpoint, upstream), name)
         if owner != name:
             if (owner, name) not in named:
                 named.add((owner, name))
                 tables["external", owner].setdefault("aliases", []).append(name)
-        elif name:
-            tables["external", name] = {
-                "endpoint": _USER.sub(r"\1", base).removesuffix("/").removesuffix("/v1"),
-                "role": role,
-                "upstream_model": upstream.partition("/")[2] or upstream,
-            }
-    return Part(tables, tuple(faults))
+            continue
+        tables["external", name] = {
+            "endpoint": endpoint,
+            "role": role,
+            "upstream_model": upstream.partition("/")[2] or upstream,
+        }
+        if key := _ENV.fullmatch(str(params.get("api_key", ""))):
+            tables["external", name]["api_key"] = {"env": key[1]}
+    gateway: dict[str, Any] = {"enable": True}
+    master = str((document.get("general_settings") or {}).get("master_key", ""))
+    if key := _ENV.fullmatch(master):
+        gateway["master_key"] = {"env": key[1]}
+    return Part({("gateway", "litellm"): gateway, **tables}, tuple(faults))
+
+
+def _endpoint(base: str, upstream: str) -> str:
+    """Where a row sends its requests; `openai/` without a base is OpenAI itself."""
+    if not base and upstream.startswith("openai/"):
+        return _OPENAI
+    return _USER.sub(r"\1", base).removesuffix("/").removesuffix("/v1")
+
+
+def _unroutable(name: str, endpoint: str, upstream: str) -> str:
+    """Why a row cannot become an external model; empty when it can."""
+    if "*" in name or not name:
+        return "it stands for many models, and llm.toml names each one"
+    if not endpoint:
+        return f"`{upstream}` is reached through LiteLLM's own provider, and has no `api_base`"
+    if endpoint.startswith("os.environ/"):
+        return f"its address is in the variable `{endpoint.partition('/')[2]}`"
+    return ""
 
 
 def _role(row: Mapping[str, Any], upstream: str) -> str:

@@ -53,8 +53,15 @@ _SETTINGS = {
     "metricsMaxInMemory": "metrics_max_in_memory",
     "captureBuffer": "capture_buffer",
 }
+_READ = {*_SETTINGS, "models", "macros", "globalTTL", "apiKeys", "hooks", "peers"}
+# Keys of a model that are read, and those that llmgen sets by itself.
+_TAKEN = frozenset(
+    {"cmd", "macros", "env", "aliases", "name", "description", "ttl", "unlisted", "filters"}
+    | {"filters.setParamsByID", "concurrencyLimit", "proxy", "checkEndpoint", "capabilities"}
+)
 # Linux takes no longer word (MAX_ARG_STRLEN).
 _LONGEST_COMMAND = 2**17
+_ENV = re.compile(r"\$\{env\.(\w+)\}")
 _MACRO = re.compile(r"\$\{([A-Za-z0-9_-]+)\}")
 
 
@@ -77,6 +84,7 @@ def from_llama_swap(document: Mapping[str, Any]) -> Part:
     parts = [_model(name, table, macros) for name, table in models.items()]
     parts.append(_settings(document))
     names = set(models) | {alias for table in models.values() for alias in table.get("aliases", [])}
+    parts += [_peer(str(name), table or {}) for name, table in _table(document, "peers").items()]
     faults = [*_keys(document), *_groups(document, set(models), names)]
     preload = (document.get("hooks") or {}).get("on_startup", {}).get("preload", [])
     for name in preload:
@@ -120,12 +128,21 @@ def _model(name: str, table: Mapping[str, Any], macros: Mapping[str, str]) -> Pa
         keys["aliases"] = [str(alias) for alias in table["aliases"]]
     if isinstance(table.get("ttl"), int) and table["ttl"] >= 0:
         keys["ttl"] = table["ttl"]
+    for key, to in (("name", "title"), ("description", "description")):
+        if table.get(key):
+            keys[to] = str(table[key])
     if table.get("unlisted"):
         keys["unlisted"] = True
     if table.get("concurrencyLimit"):
         keys["concurrency_limit"] = int(table["concurrencyLimit"])
     faults += _environment(name, table, keys)
-    variants = (table.get("filters") or {}).get("setParamsByID") or {}
+    filters = _table(table, "filters")
+    faults += [
+        lost(f"`{key}` of `{name}`", "llm.toml has no key for it")
+        for key in (*table, *(f"filters.{key}" for key in filters))
+        if key not in _TAKEN
+    ]
+    variants = filters.get("setParamsByID") or {}
     for other, params in variants.items():
         if other not in ("${MODEL_ID}", name):
             keys.setdefault("variants", {})[_expanded(str(other), {"MODEL_ID": name})] = {
@@ -137,15 +154,40 @@ def _model(name: str, table: Mapping[str, Any], macros: Mapping[str, str]) -> Pa
 
 def _environment(name: str, table: Mapping[str, Any], keys: dict[str, Any]) -> Iterator[Diagnostic]:
     for line in table.get("env") or []:
-        key, _, value = str(line).partition("=")
-        if is_secret(key) and not value.startswith("${env."):
+        key, _, text = str(line).partition("=")
+        value: str | dict[str, str] = text
+        if found := _ENV.fullmatch(text):
+            value = {"env": found[1]}
+        elif is_secret(key):
             yield fault(
                 "secret-in-clear",
                 f"`{key}` of `{name}` holds a secret in clear text",
                 f'`environment = {{ {key} = {{ env = "{key}" }} }}`',
             )
-            value = {"env": key}  # type: ignore[assignment] # a reference instead of the value
+            value = {"env": key}
         keys.setdefault("environment", {})[key] = value
+
+
+def _peer(name: str, table: Mapping[str, Any]) -> Part:
+    """One [external] table for each model of another server."""
+    own: dict[str, Any] = {
+        "endpoint": str(table.get("proxy", "")).removesuffix("/").removesuffix("/v1")
+    }
+    faults = []
+    if key := str(table.get("apiKey") or ""):
+        found = _ENV.fullmatch(key)
+        variable = found[1] if found else re.sub(r"\W", "_", f"{name}_KEY").upper()
+        own["api_key"] = {"env": variable}
+        if not found:
+            faults.append(
+                fault(
+                    "secret-in-clear",
+                    f"`apiKey` of the peer `{name}` stands in clear text",
+                    f'`api_key = {{ env = "{variable}" }}` in [external]',
+                )
+            )
+    models = [str(model) for model in table.get("models") or []]
+    return Part({("external", model): own for model in models}, tuple(faults))
 
 
 def _settings(document: Mapping[str, Any]) -> Part:
@@ -157,7 +199,8 @@ def _settings(document: Mapping[str, Any]) -> Part:
         tables["defaults",] = {"ttl": document["globalTTL"]}
     faults = []
     for index, key in enumerate(document.get("apiKeys") or []):
-        if not str(key).startswith("${env."):
+        known = _ENV.fullmatch(str(key))
+        if not known:
             faults.append(
                 fault(
                     "secret-in-clear",
@@ -165,7 +208,8 @@ def _settings(document: Mapping[str, Any]) -> Part:
                     '`api_keys = [{ env = "LLAMA_SWAP_KEY" }]` in [services.llama_swap]',
                 )
             )
-        reference = {"env": "LLAMA_SWAP_KEY" if not index else f"LLAMA_SWAP_KEY_{index}"}
+        named = "LLAMA_SWAP_KEY" if not index else f"LLAMA_SWAP_KEY_{index}"
+        reference = {"env": known[1] if known else named}
         tables.setdefault(("services", "llama_swap"), {}).setdefault("api_keys", []).append(
             reference
         )
@@ -177,6 +221,10 @@ def _keys(document: Mapping[str, Any]) -> Iterator[Diagnostic]:
         if key not in KNOWN:
             hint = "`-listen` is an option of the command line" if key == "listen" else ""
             yield fault("unknown-key", f"llama-swap ignores the key `{key}` without a word", hint)
+        elif key in ("groups", "matrix"):
+            yield lost(f"`{key}`", "what may be loaded together is derived from memory")
+        elif key not in _READ:
+            yield lost(f"`{key}`", "llm.toml has no key for it")
 
 
 def _groups(document: Mapping[str, Any], models: set[str], names: set[str]) -> Iterator[Diagnostic]:
@@ -198,6 +246,13 @@ def _groups(document: Mapping[str, Any], models: set[str], names: set[str]) -> I
                     f"group `{name}` names `{member}`, which is {who}",
                     "members are the models' own names",
                 )
+
+
+def _table(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = document.get(key) or {}
+    if not isinstance(found, dict):
+        raise TypeError(f"`{key}` is no table")
+    return found
 
 
 def _expanded(text: str, macros: Mapping[str, str]) -> str:

@@ -12,6 +12,8 @@ from llmgen.errors import Diagnostic, Severity
 
 # A table of llm.toml by its path: ("models", "coder"), ("services", "llama_swap").
 TablePath = tuple[str, ...]
+# Keys of [models.NAME] that say where its file comes from.
+SOURCES = frozenset({"model", "hf_repo", "ollama", "lm_studio"})
 _SECRET = re.compile(r"KEY|TOKEN(?!IZ)|SECRET|PASS(W|PHRASE|_|$)|CREDENTIAL", re.IGNORECASE)
 
 

@@ -7,10 +7,16 @@ from typing import Any
 
 from llmgen.errors import Diagnostic
 from llmgen.importing.command_line import keys_of
-from llmgen.importing.model import Part, TablePath, fault
+from llmgen.importing.hub import of_repo
+from llmgen.importing.model import SOURCES, Part, TablePath, fault, lost
+from llmgen.plan.option_table import OPTIONS
+from llmgen.plan.options import BY_FLAG
 
 _SECTION = re.compile(r"\[([^\]]+)\]")
 _PRESET_ONLY = {"load-on-startup": "preload"}
+# About the router's own processes.
+_ROUTERS_OWN = ("stop-timeout",)
+_BY_VARIABLE = {option.variable: option.flag for option in OPTIONS if option.variable}
 _REMOVED = ("mmap", "no-mmap", "mlock")
 _TRUE = ("true", "1", "on", "yes")
 
@@ -34,7 +40,9 @@ def from_router(text: str) -> Part:
         if name == "*":
             tables["defaults",] = {key: value for key, value in keys.items() if key != "role"}
         else:
-            tables["models", name] = keys
+            # The router takes a section without a model by its name.
+            source = {} if keys.keys() & SOURCES else of_repo(name)
+            tables["models", name] = {**source, **keys}
     return Part(tables, tuple(faults))
 
 
@@ -78,6 +86,9 @@ def _keys(name: str, pairs: dict[str, str]) -> tuple[dict[str, Any], list[Diagno
         if key in _PRESET_ONLY:
             keys[_PRESET_ONLY[key]] = value.lower() in _TRUE
             continue
+        if key in _ROUTERS_OWN:
+            faults.append(lost(f"`{key}` in [{name}]", "llmgen sets it by itself"))
+            continue
         if key in _REMOVED:
             faults.append(
                 fault(
@@ -97,9 +108,10 @@ def _keys(name: str, pairs: dict[str, str]) -> tuple[dict[str, Any], list[Diagno
 
 
 def _option(key: str) -> str:
-    if key.startswith("LLAMA_ARG_"):
-        key = key.removeprefix("LLAMA_ARG_").lower().replace("_", "-")
-    return f"-{key}" if len(key) <= 3 and key.isalpha() and key != "fit" else f"--{key}"
+    """The option that a key means: its long or short name, or its environment variable."""
+    if key in _BY_VARIABLE:
+        return _BY_VARIABLE[key]
+    return f"-{key}" if f"-{key}" in BY_FLAG else f"--{key}"
 
 
 def _negative(option: str) -> str:

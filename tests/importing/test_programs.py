@@ -3,6 +3,7 @@
 import pytest
 
 from llmgen.importing.command_line import keys_of
+from llmgen.importing.names import with_names
 from llmgen.importing.sniff import from_text
 
 
@@ -64,8 +65,100 @@ groups: {g: {exclusive: false, members: [x, z]}}
 hooks: {on_startup: {preload: [a, q]}}
 """
     found = part(text)
-    assert codes(found.faults) == ["group-member", "group-member", "preload-unknown"]
+    assert codes(found.faults) == ["left-out", "group-member", "group-member", "preload-unknown"]
     assert found.tables["models", "a"]["preload"] is True
+
+
+@pytest.mark.parametrize(
+    ("words", "keys"),
+    [
+        (["-hf", "o/n-GGUF:Q8_0"], {"hf_repo": "o/n-GGUF", "quant": "Q8_0"}),
+        (["--hf-repo", "o/n", "-hff", "a.gguf"], {"hf_repo": "o/n", "hf_file": "a.gguf"}),
+        (["-m", "/a", "-hfd", "o/d"], {"model": "/a", "draft": {"hf_repo": "o/d"}}),
+        (
+            ["-mu", "https://huggingface.co/o/n/resolve/main/q/a.gguf"],
+            {"hf_repo": "o/n", "hf_file": "q/a.gguf"},
+        ),
+    ],
+)
+def test_models_of_the_hub_keep_their_source(words, keys):
+    assert keys_of("a", words) == (keys, [])
+
+
+def test_options_without_a_key_are_named():
+    keys, faults = keys_of("a", ["-m", "/a", "--rpc", "h:1", "-cram", "-1", "--port", "1"])
+    assert keys == {"model": "/a"}
+    assert [item.message.split("`")[1] for item in faults] == ["--rpc", "-cram -1"]
+
+
+def test_settings_of_a_model_that_have_no_place_are_named():
+    text = """
+models:
+  a:
+    cmd: llama-server -m /a.gguf
+    name: A model
+    env: ["TOKEN_DIR=${env.WHERE}"]
+    useModelName: b
+    filters: {strip_params: "top_p"}
+peers: {far: {proxy: "http://h:1/v1", models: [m], apiKey: "${env.FAR}"}}
+apiKeys: ["${env.MINE}"]
+store: x
+"""
+    found = part(text)
+    left = [item.message.split("`")[1] for item in found.faults]
+    assert left == ["useModelName", "filters.strip_params", "store"]
+    model = found.tables["models", "a"]
+    assert (model["title"], model["environment"]) == ("A model", {"TOKEN_DIR": {"env": "WHERE"}})
+    assert found.tables["services", "llama_swap"] == {"api_keys": [{"env": "MINE"}]}
+    assert found.tables["external", "m"] == {"endpoint": "http://h:1", "api_key": {"env": "FAR"}}
+
+
+def test_router_sections_and_variables():
+    text = """
+[o/n-GGUF:Q8_0]
+LLAMA_ARG_N_PARALLEL = 4
+stop-timeout = 10
+[b]
+hf = o/m
+"""
+    found = part(text)
+    assert found.tables["models", "o/n-GGUF:Q8_0"] == {
+        "hf_repo": "o/n-GGUF", "quant": "Q8_0", "parallel": 4,
+    }  # fmt: skip
+    assert found.tables["models", "b"] == {"hf_repo": "o/m"}
+    assert codes(found.faults) == ["left-out"]
+
+
+def test_names_that_llm_toml_does_not_take_are_changed_and_said():
+    text = """
+models:
+  a-b: {cmd: llama-server -m /x.gguf, aliases: [a-b, "c d", e]}
+  "a b": {cmd: llama-server -m /y.gguf}
+"""
+    found = with_names(part(text))
+    assert found.tables["models", "a-b"] == {"model": "/x.gguf", "aliases": ["e"]}
+    assert found.tables["models", "a-b-2"] == {"model": "/y.gguf"}
+    assert codes(found.faults) == ["left-out", "renamed"]
+
+
+def test_litellm_rows_of_others():
+    text = """
+model_list:
+  - {model_name: gpt, litellm_params: {model: openai/gpt-4o, api_key: os.environ/OPENAI_KEY}}
+  - {model_name: claude, litellm_params: {model: anthropic/claude}}
+  - {model_name: hidden, litellm_params: {model: azure/x, api_base: os.environ/BASE}}
+  - {model_name: "*", litellm_params: {model: "openai/*"}}
+general_settings: {master_key: os.environ/MASTER}
+"""
+    found = part(text)
+    assert found.tables == {
+        ("gateway", "litellm"): {"enable": True, "master_key": {"env": "MASTER"}},
+        ("external", "gpt"): {
+            "endpoint": "https://api.openai.com", "role": "chat", "upstream_model": "gpt-4o",
+            "api_key": {"env": "OPENAI_KEY"},
+        }
+    }  # fmt: skip
+    assert codes(found.faults) == ["left-out"] * 3
 
 
 def test_router_preset():

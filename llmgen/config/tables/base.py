@@ -79,6 +79,7 @@ _DEVICE = r"^[0-9A-Za-z._:\[\]-]*$"
 # llama-server separates pairs with commas.
 _OVERRIDE = r"^[^\x00-\x20,=\x7f-\x9f\u2028\u2029\ufffe\uffff]+=[0-9A-Za-z._:\[\]-]+$"
 
+MODEL_NAME = re.compile(_NAME)
 # What a text must be like, in words, for whoever wrote another one.
 FORMS: Final = {
     _NAME: "a model name: letters, digits and . _ : / -, without spaces",
