@@ -7,6 +7,7 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
+from llmgen.cli.up import CRON
 from llmgen.errors import InputError
 
 
@@ -18,6 +19,7 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     Only units that llmgen installed are stopped, never programs by their name. What a killed
     `up --foreground` of this user left goes too.
     """
+    from llmgen.operate.by_cron import end, is_by_cron
     from llmgen.operate.installed import chosen, is_installed, stop
     from llmgen.operate.leftover import clear
     from llmgen.operate.site import site
@@ -32,6 +34,9 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
                 raise InputError(ALREADY_UP)
         if cleared and not names:
             return Outcome({"stopped": []}, diagnostics=cleared)
+    if is_by_cron(here):
+        said = "stopped" if end(here, names, stays=True) else "it is down already"
+        return Outcome({"stopped": [CRON]}, said=said, diagnostics=cleared)
     units = chosen(here, names)
     stop(here, units)
     stopped = [unit.name for unit in units]

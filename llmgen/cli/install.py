@@ -35,7 +35,12 @@ def cli(
     Nothing is written while a file that llmgen did not write is in the way. Units of the system
     are installed by root; user units need no privileges.
     """
-    from llmgen.operate.crontab import keep_up, without_units
+    from functools import partial
+
+    from msgspec.structs import replace
+
+    from llmgen.operate.checks import without_program
+    from llmgen.operate.crontab import is_kept_up, keep_up, without_units
     from llmgen.operate.install import prepare, refuse_other, refuse_stale
     from llmgen.operate.install import saved as as_file
     from llmgen.operate.site import installed, refuse_elsewhere, site
@@ -49,13 +54,17 @@ def cli(
     wanted = installed(wanted_tree(found, placed, session))
     if cron:
         wanted = without_units(wanted, here.folder)
-    prepared = prepare(here, wanted, manner.ways)
+    files = [Path(source.name).absolute() for source in found.sources]
+    guard = found.config.guard.interval if found.config.guard.enable else 0
+    kept = partial(is_kept_up, here.layout, files, guard) if cron else None
+    prepared = prepare(here, wanted, manner.ways, cron=kept)
     if saved:
         refuse_stale(prepared, Path(saved))
     if output:
         refuse_other(Path(output))
         write_out(output, as_file(prepared))
-    done = carry_out(found, here, prepared, manner, "install")
-    if cron and not manner.dry_run and not here.is_staged:
-        keep_up(here.layout, [Path(name).absolute() for name in session.config])
-    return done
+    if not cron:
+        return carry_out(found, here, prepared, manner, "install")
+    keep = partial(keep_up, here.layout, files, guard)
+    done = carry_out(found, here, prepared, manner, "install", keep=keep)
+    return replace(done, diagnostics=(*done.diagnostics, *without_program(here)))

@@ -98,7 +98,13 @@ def wanted_tree(found: Read, placed: Plan, session: Session) -> list[Artifact]:
 
 
 def carry_out(
-    found: Read, here: Site, prepared: Installation, manner: Manner, reason: str
+    found: Read,
+    here: Site,
+    prepared: Installation,
+    manner: Manner,
+    reason: str,
+    *,
+    keep: Callable[[], None] | None = None,
 ) -> Outcome:
     """Show a prepared change, or do it."""
     from msgspec.structs import replace
@@ -106,7 +112,7 @@ def carry_out(
     from llmgen.apply.write import refuse_conflicts
     from llmgen.errors import Severity
     from llmgen.operate.engine import drain
-    from llmgen.operate.install import perform, unmanaged
+    from llmgen.operate.install import nothing, perform, unmanaged
 
     refuse_conflicts(here.place, prepared.changes)
     steps = [*prepared.first, *prepared.then]
@@ -126,6 +132,7 @@ def carry_out(
         prepared,
         reason=reason,
         drain=lambda: drain(found.config),
+        keep=keep or nothing,
         restart=manner.restart,
     )
     left = "" if manner.restart else "".join(f"{_line(step)}\n" for step in steps)

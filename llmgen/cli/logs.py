@@ -18,6 +18,7 @@ def cli(
     session: Session, names: tuple[str, ...], lines: int, model: str | None, *, follow: bool
 ) -> Outcome:
     """Show the last lines of the named services, or of all of them."""
+    from llmgen.operate.by_cron import is_by_cron, log_of
     from llmgen.operate.installed import chosen
     from llmgen.operate.logs import commands, of_model
     from llmgen.operate.programs import follow as watch
@@ -29,7 +30,11 @@ def cli(
         text = of_model(config, model, lines)
         return Outcome({"lines": text.splitlines()}, text=text)
     here = site(config)
-    words = commands(here, chosen(here, names), lines=lines, follow=follow)
+    words = (
+        log_of(here, names, lines=lines, follow=follow)
+        if is_by_cron(here)
+        else commands(here, chosen(here, names), lines=lines, follow=follow)
+    )
     if follow and not session.json:
         return Outcome(exit_code=watch(words))
     text = must(words)

@@ -7,16 +7,22 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
+from llmgen.cli.up import CRON
 
 
 @command(short_help="restart services")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Restart the named services, or all of them."""
+    from llmgen.operate.by_cron import begin, end, is_by_cron
     from llmgen.operate.installed import chosen, restart
     from llmgen.operate.site import site
 
     here = site(read(session).config)
+    if is_by_cron(here):
+        end(here, names, stays=False)
+        begin(here, names)
+        return Outcome({"restarted": [CRON]}, said="restarted")
     units = chosen(here, names)
     restart(here, units)
     restarted = [unit.name for unit in units]

@@ -18,7 +18,6 @@ def cli(session: Session, *, manner: Manner) -> Outcome:
     """
     from msgspec.structs import replace
 
-    from llmgen.operate.crontab import let_go
     from llmgen.operate.install import prepare
     from llmgen.operate.leftover import clear
     from llmgen.operate.site import site
@@ -27,7 +26,5 @@ def cli(session: Session, *, manner: Manner) -> Outcome:
     here = site(found.config, manner.root)
     prepared = prepare(here, {}, manner.ways)
     is_here = not manner.dry_run and not here.is_staged
-    if is_here:
-        let_go()
     done = carry_out(found, here, prepared, manner, "uninstall")
     return replace(done, diagnostics=(*done.diagnostics, *clear())) if is_here else done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,11 +20,19 @@ if TYPE_CHECKING:
     from llmgen.targets.services import Service
 
 
+# What stands for all services where cron keeps them up.
+CRON = "cron"
+
+
 @command(short_help="start the services")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
 @click.option("--foreground", is_flag=True, help="In this terminal, without a service manager.")
 @click.option("--installed", is_flag=True, help="With --foreground: use the installed files.")
-@click.option("--if-down", is_flag=True, help="With --foreground: do nothing when it is up.")
+@click.option(
+    "--if-down",
+    is_flag=True,
+    help="With --foreground: do nothing when it is up, or when `down` ended it.",
+)
 def cli(
     session: Session,
     names: tuple[str, ...],
@@ -38,12 +47,16 @@ def cli(
     it: nothing has to be installed. What a killed run left is removed by the next one, by `down`
     and by `uninstall`; on Linux its programs end with it, on macOS they stay until then.
     """
+    from llmgen.operate.by_cron import begin, is_by_cron
     from llmgen.operate.installed import chosen, start
     from llmgen.operate.site import site
 
     found = read(session)
     if not foreground:
         here = site(found.config)
+        if is_by_cron(here):
+            said = "started" if begin(here, names) else "it is up already"
+            return Outcome({"started": [CRON]}, said=said)
         units = chosen(here, names)
         start(here, units)
         started = [unit.name for unit in units]
@@ -55,8 +68,13 @@ def _foreground(
     session: Session, found: Read, names: tuple[str, ...], *, installed: bool, if_down: bool
 ) -> Outcome:
     from llmgen.errors import InputError
+    from llmgen.layout import layout
+    from llmgen.operate.by_cron import is_stopped
     from llmgen.operate.temporary import ALREADY_UP, only_one
 
+    state = layout(found.config.paths, found.config.services.scope).state
+    if if_down and is_stopped(Path(state)):
+        return Outcome({"ended": False})
     with only_one([source.name for source in found.sources]) as alone:
         if alone:
             _run(session, found, names, installed=installed)

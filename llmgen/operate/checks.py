@@ -7,6 +7,7 @@ import grp
 import os
 import pwd
 import resource
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -31,6 +32,18 @@ def remarks(site: Site, services: Services, units: Iterable[Unit]) -> Iterator[D
         yield from _devices(site.root)
     else:
         yield from _accounts(services)
+
+
+def without_program(site: Site) -> Iterator[Diagnostic]:
+    """What cron would tell to nobody: that the llmgen of [paths] is not there."""
+    program = str(site.layout.llmgen)
+    if not site.is_staged and shutil.which(program) is None:
+        found = shutil.which("llmgen") or "/path/of/llmgen"
+        yield _warning(
+            "operate.no-program",
+            f"cron starts `{program}`, and it is not there",
+            f'`llmgen = "{found}"` in [paths]',
+        )
 
 
 def _linger() -> Iterator[Diagnostic]:

@@ -11,21 +11,40 @@ from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError
 from llmgen.layout import Layout
 from llmgen.operate.programs import run
+from llmgen.operate.steps import Words
 
 BEGIN = "# llmgen: begin (written by `llmgen install --cron`, removed by `llmgen uninstall`)"
 END = "# llmgen: end"
 # Started again when it is not there: `--if-down` ends at once when it is.
+LOG = "cron.log"
 EVERY = ("@reboot", "*/5 * * * *")
 
 
-def with_block(text: str, words: Sequence[str], log: PurePosixPath) -> str:
-    """The crontab with llmgen's block as its last lines; everything else as it was."""
-    # cron ends the command at an unescaped per cent sign (crontab(5)).
-    line = f"{shlex.join(words)} >>{shlex.quote(str(log))} 2>&1".replace("%", "\\%")
-    block = [BEGIN, *(f"{when} {line}" for when in EVERY), END]
+def with_block(
+    text: str, words: Sequence[str], log: PurePosixPath, more: Sequence[tuple[str, Words]] = ()
+) -> str:
+    """The crontab with llmgen's block as its last lines; everything else as it was.
+
+    ``more`` are further commands with the times at which they run.
+    """
+    lines = [*((when, words) for when in EVERY), *more]
+    block = [BEGIN, *(f"{when} {_line(command, log)}" for when, command in lines), END]
     rest = without_block(text)
     gap = "" if not rest or rest.endswith("\n") else "\n"
     return rest + gap + "\n".join(block) + "\n"
+
+
+def _line(words: Sequence[str], log: PurePosixPath) -> str:
+    # cron ends the command at an unescaped per cent sign (crontab(5)).
+    return f"{shlex.join(words)} >>{shlex.quote(str(log))} 2>&1".replace("%", "\\%")
+
+
+def block_words(text: str) -> Words:
+    """What the block of a crontab starts at boot; nothing where there is no block."""
+    _, found, rest = text.partition(f"{BEGIN}\n{EVERY[0]} ")
+    words = shlex.split(rest.partition("\n")[0].replace("\\%", "%")) if found else []
+    # Behind them stands where they write.
+    return tuple(words[:-2])
 
 
 def without_block(text: str) -> str:
@@ -85,16 +104,33 @@ def write_crontab(text: str) -> None:
         )
 
 
-def keep_up(place: Layout, configs: Sequence[Path]) -> None:
-    """Write the block that starts the stack at boot and again when it is gone."""
-    named = [word for path in configs for word in ("-c", str(path))]
-    words = [str(place.llmgen), *named, "up", "--foreground", "--if-down"]
-    _refuse_line_ends(words)
-    text = read_crontab()
-    wanted = with_block(text, words, place.state / "cron.log")
+def keep_up(place: Layout, configs: Sequence[Path], guard: int = 0) -> None:
+    """Write the block that starts the stack at boot and again when it is gone.
+
+    ``guard``: seconds between the checks of [guard], which cron counts in minutes; 0 for none.
+    """
+    text, wanted = _both(place, configs, guard)
     make_folder(Path(place.state))
     if wanted != text:
         write_crontab(wanted)
+
+
+def is_kept_up(place: Layout, configs: Sequence[Path], guard: int = 0) -> bool:
+    """Whether the crontab has that block already."""
+    text, wanted = _both(place, configs, guard)
+    return text == wanted
+
+
+def _both(place: Layout, configs: Sequence[Path], guard: int) -> tuple[str, str]:
+    """The crontab now, and with the block."""
+    named = [word for path in configs for word in ("-c", str(path))]
+    own = (str(place.llmgen), *named)
+    _refuse_line_ends(own)
+    minutes = min(max(1, guard // 60), 59)
+    checks = [(f"*/{minutes} * * * *", (*own, "guard"))] if guard else []
+    text = read_crontab()
+    words = (*own, "up", "--foreground", "--if-down")
+    return text, with_block(text, words, place.state / LOG, checks)
 
 
 def _refuse_line_ends(words: Sequence[str]) -> None:
@@ -108,6 +144,12 @@ def _refuse_line_ends(words: Sequence[str]) -> None:
                 hint="rename it",
             )
         )
+
+
+def kept_up() -> Words:
+    """What cron keeps up for this user, as the words of its command; nothing without a block."""
+    done = run(("crontab", "-l"), seconds=30)
+    return block_words(done.output) if done.ok else ()
 
 
 def let_go() -> None:

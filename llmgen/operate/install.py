@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
@@ -23,12 +23,14 @@ from llmgen.apply.write import (
 )
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError, OwnershipError
+from llmgen.operate.by_cron import begin, end, is_running, leave
+from llmgen.operate.crontab import kept_up
 from llmgen.operate.private import forget, forgetting
 from llmgen.operate.programs import must, run
 from llmgen.operate.site import Site
-from llmgen.operate.steps import Kind, Step, after, before
+from llmgen.operate.steps import AGAIN, KEEP_UP, LET_GO, Kind, Step, after, before
 from llmgen.operate.systemd import Systemd, no_manager
-from llmgen.operate.units import impact, units
+from llmgen.operate.units import Unit, impact, units
 
 PENDING = "pending.json"
 # Twice the time that launchd gives an agent between SIGTERM and SIGKILL (ExitTimeOut, 20 s).
@@ -39,6 +41,17 @@ _WITHOUT = (
 )
 _SAVED = b'{\n "format": 1,\n "changes":'
 _BY_ROOT = "units of the system are installed by root: `sudo llmgen install`"
+
+
+def nothing() -> None:
+    """What is done where nothing has to be."""
+
+
+class Doing(Struct, frozen=True):
+    """What steps need that only the command knows: how to empty llama-swap, what cron is told."""
+
+    drain: Callable[[], None]
+    keep: Callable[[], None]
 
 
 class Installation(Struct, frozen=True):
@@ -57,9 +70,17 @@ class Installation(Struct, frozen=True):
 
 
 def prepare(
-    site: Site, wanted: Mapping[PurePosixPath, Artifact], ways: Ways, *, start: bool = True
+    site: Site,
+    wanted: Mapping[PurePosixPath, Artifact],
+    ways: Ways,
+    *,
+    start: bool = True,
+    cron: Callable[[], bool] | None = None,
 ) -> Installation:
-    """Decide everything; nothing is written or run."""
+    """Decide everything; nothing is written or run.
+
+    ``cron`` is given where it keeps the stack up, and tells whether it does so already.
+    """
     decided = decide(site.place, wanted, ways)
     known = units(wanted.values(), site.folder)
     pending = [] if site.is_staged else _pending(site)
@@ -72,10 +93,40 @@ def prepare(
         tuple(decided),
         ()
         if site.is_staged
-        else (*before(found, site.manager, drain=drains), *forgetting(site, decided)),
-        () if site.is_staged else tuple(after(found, site.manager, start=start)),
+        else (
+            *_let_go(known, cron, goes=not wanted),
+            *before(found, site.manager, drain=drains),
+            *forgetting(site, decided),
+        ),
+        ()
+        if site.is_staged
+        else (
+            *after(found, site.manager, start=start),
+            *_kept_up(decided, known, cron, goes=not wanted),
+        ),
         (*names, *found.gone, *lost),
     )
+
+
+def _let_go(
+    known: Mapping[str, Unit], cron: Callable[[], bool] | None, *, goes: bool
+) -> Iterator[Step]:
+    """Two of them would not have room for one stack: units take over from cron."""
+    if cron is None and (known or goes) and kept_up():
+        yield LET_GO
+
+
+def _kept_up(
+    decided: Sequence[Change],
+    known: Mapping[str, Unit],
+    cron: Callable[[], bool] | None,
+    *,
+    goes: bool,
+) -> Iterator[Step]:
+    if cron is not None and not cron():
+        yield KEEP_UP
+    if not known and not goes and not is_same([*decided]) and is_running():
+        yield AGAIN
 
 
 def perform(
@@ -84,6 +135,7 @@ def perform(
     *,
     reason: str,
     drain: Callable[[], None],
+    keep: Callable[[], None] = nothing,
     restart: bool = True,
 ) -> int | None:
     """Carry an installation out; the number of the new generation, None when nothing changed.
@@ -100,7 +152,7 @@ def perform(
         raise InputError(said)
     # Where nothing is installed, an uninstall leaves no folder.
     with generations.alone(site.state) if _writes(site, found) else nullcontext():
-        return _perform(site, found, reason, drain, restart=restart)
+        return _perform(site, found, reason, Doing(drain, keep), restart=restart)
 
 
 def _writes(site: Site, found: Installation) -> bool:
@@ -108,12 +160,12 @@ def _writes(site: Site, found: Installation) -> bool:
 
 
 def _perform(
-    site: Site, found: Installation, reason: str, drain: Callable[[], None], *, restart: bool
+    site: Site, found: Installation, reason: str, doing: Doing, *, restart: bool
 ) -> int | None:
     # Another llmgen may have been at it since the decision.
     refuse_moved(site.place, found.changes)
     if restart:
-        _carry_out(found.first, drain)
+        _carry_out(site, found.first, doing)
     if not found.is_done:
         _note(site, found.affected)
     apply(site.place, found.changes)
@@ -121,7 +173,7 @@ def _perform(
     number = generations.record(site.state, found.wanted, reason)
     generations.prune(site.state)
     if restart:
-        _carry_out(found.then, drain)
+        _carry_out(site, found.then, doing)
     if restart or site.is_staged:
         files.remove_file(site.state / PENDING)
     return number
@@ -140,11 +192,18 @@ def unmanaged(site: Site, found: Installation) -> Diagnostic | None:
     return replace(said, hint=_WITHOUT) if said else None
 
 
-def _carry_out(steps: Iterable[Step], drain: Callable[[], None]) -> None:
+def _carry_out(site: Site, steps: Iterable[Step], doing: Doing) -> None:
     for step in steps:
         match step.kind:
             case Kind.DRAIN:
-                drain()
+                doing.drain()
+            case Kind.KEEP_UP:
+                doing.keep()
+            case Kind.LET_GO:
+                leave(site)
+            case Kind.AGAIN:
+                end(site, (), stays=False)
+                begin(site, ())
             case Kind.FORGET:
                 forget(Path(step.words[-1]))
             case Kind.COMMAND if step.fails:

@@ -19,6 +19,9 @@ class Kind(StrEnum):
     COMMAND = "command"
     DRAIN = "drain"
     FORGET = "forget"
+    KEEP_UP = "keep-up"
+    LET_GO = "let-go"
+    AGAIN = "again"
 
 
 class Step(Struct, frozen=True):
@@ -67,6 +70,12 @@ DRAIN = Step(
     "a reload of llama-swap starts new servers before the old ones have gone",
     Kind.DRAIN,
 )
+
+
+# A person edits the table; llmgen changes no line of it but its own.
+KEEP_UP = Step(("crontab", "-e"), "lines of its own that keep the stack up", Kind.KEEP_UP)
+LET_GO = Step(("crontab", "-e"), "without the lines that keep the stack up; it ends", Kind.LET_GO)
+AGAIN = Step(("llmgen", "restart"), "cron's stack reads files that changed", Kind.AGAIN)
 
 
 def before(found: Impact, manager: Manager, *, drain: bool) -> Iterator[Step]:

@@ -112,25 +112,68 @@ def put(artifacts: Iterable[Artifact], root: Path) -> None:
 
 @contextmanager
 def only_one(configs: Sequence[str]) -> Iterator[bool]:
-    """Whether no other foreground stack of this user has these llm.toml; True holds the place."""
-    name = hashlib.sha256("\n".join(str(Path(item).resolve()) for item in configs).encode())
-    path = Path(tempfile.gettempdir(), f"llmgen-{os.getuid()}-{name.hexdigest()[:16]}.lock")
+    """Whether no other foreground stack of this user has these llm.toml; True holds the place.
+
+    Whoever holds it has written the number of its process there, and takes the file away.
+    """
+    path = _place(configs)
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-        if os.fstat(descriptor).st_uid != os.getuid():
-            # Whoever made it could say for ever that the stack is up.
-            os.close(descriptor)
-            raise PermissionError(errno.EPERM, "it belongs to another user")
+        held = _taken(path)
     except OSError as error:
         raise InputError(_no_room(path, error)) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if held is None:
         yield False
-    else:
+        return
+    try:
         yield True
     finally:
+        path.unlink(missing_ok=True)
+        os.close(held)
+
+
+def holder(configs: Sequence[str]) -> int:
+    """The process of the foreground stack with these llm.toml; 0 when there is none."""
+    path = _place(configs)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(descriptor, 20)
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return 0
+
+
+def _place(configs: Sequence[str]) -> Path:
+    name = hashlib.sha256("\n".join(str(Path(item).resolve()) for item in configs).encode())
+    return Path(tempfile.gettempdir(), f"llmgen-{os.getuid()}-{name.hexdigest()[:16]}.lock")
+
+
+def _taken(path: Path) -> int | None:
+    """A descriptor that holds the file, with this process in it; None when another one does."""
+    while True:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            if os.fstat(descriptor).st_uid != os.getuid():
+                # Whoever made it could say for ever that the stack is up.
+                raise PermissionError(errno.EPERM, "it belongs to another user")
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, str(os.getpid()).encode())
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError:
+            os.close(descriptor)
+            raise
+        # Its holder took the file away between the two: it is another one now.
         os.close(descriptor)
 
 

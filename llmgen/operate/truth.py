@@ -16,7 +16,7 @@ from llmgen.targets.services import PROCESS_SLACK
 from llmgen.units import show_size
 
 _INSTALL = "`llmgen install`"
-_BY_CRON = "cron starts it within five minutes, `llmgen up --foreground` at once"
+_BY_CRON = "cron starts it within five minutes unless `llmgen down` ended it, `llmgen up` at once"
 _NOT_KNOWN = "whether the installed units run is unknown"
 
 
