@@ -19,17 +19,23 @@ NODES, LOOKS = 2_500, 200_000
 
 
 def coarse(pack: Packing) -> Diagram:
-    """The diagram of the finest rounding that has one."""
-    weights = {name: kind.weight for kind in pack.kinds for name in kind.members}
-    for steps in STEPS:
-        units = tuple(max(1, limit // steps) for limit in pack.limits)
-        limits = tuple(limit // unit for limit, unit in zip(pack.limits, units, strict=True))
-        rounded = {name: _round_up(weight, units) for name, weight in weights.items()}
+    """The diagram of the finest rounding that has one, by halving: each failure takes long."""
+    found = diagram(Packing((), ()))
+    low, high = 0, len(STEPS)
+    while low < high:
+        middle = (low + high) // 2
         try:
-            return diagram(packed(rounded, limits), NODES, LOOKS)
+            found, high = diagram(_rounded(pack, STEPS[middle]), NODES, LOOKS), middle
         except TooLarge:
-            continue
-    return diagram(Packing((), ()))
+            low = middle + 1
+    return found
+
+
+def _rounded(pack: Packing, steps: int) -> Packing:
+    units = tuple(max(1, limit // steps) for limit in pack.limits)
+    limits = tuple(limit // unit for limit, unit in zip(pack.limits, units, strict=True))
+    weights = {name: kind.weight for kind in pack.kinds for name in kind.members}
+    return packed({name: _round_up(weight, units) for name, weight in weights.items()}, limits)
 
 
 def _round_up(weight: Weight, units: Weight) -> Weight:
@@ -50,13 +56,15 @@ def missed(stack: Stack, found: Diagram) -> Iterator[tuple[str, ...]]:
 def grown(stack: Stack, start: Collection[str]) -> tuple[str, ...]:
     """These models and every other one that still fits, in llm.toml's order."""
     inside = set(start)
+    barred = stack.rivals(inside | {*stack.always})
     used = stack.sums(inside)
     left = {pool: stack.budgets[pool] - size for pool, size in used.items()}
     for name, sizes in stack.demand.items():
-        if name in inside or any(sizes.get(pool, 0) > room for pool, room in left.items()):
+        if name in inside or name in barred:
             continue
-        if any(name in group and group & (inside | {*stack.always}) for group in stack.never):
+        if any(sizes.get(pool, 0) > room for pool, room in left.items()):
             continue
         inside.add(name)
+        barred |= stack.rivals({name})
         left = {pool: room - sizes.get(pool, 0) for pool, room in left.items()}
     return stack.ordered(inside)

@@ -19,8 +19,10 @@ Weight: TypeAlias = tuple[int, ...]
 Counts: TypeAlias = tuple[int, ...]
 # What is left of the limits, the lightest models left out so far, the counts taken so far.
 _Branch: TypeAlias = tuple[Weight, tuple[Weight, ...], Counts]
-# Comparisons of a search before it gives up: about a quarter of a second.
+# Comparisons under a few limits before a search gives up: about a quarter of a second.
 PATIENCE = 100_000
+# So many limits more cost as much again.
+_FEW = 8
 
 
 class Hopeless(Exception):
@@ -105,11 +107,12 @@ def maximal_counts(pack: Packing, patience: int = PATIENCE) -> Iterator[Counts]:
     fit even beside everything that can still come. Raises Hopeless after ``patience`` comparisons.
     """
     rest = _suffix_sums(pack)
+    price = 1 + len(pack.limits) // _FEW
     waiting: list[_Branch] = [(pack.limits, (), ())]
     while waiting:
         left, blocked, counts = waiting.pop()
         level = len(counts)
-        patience -= 1 + len(blocked)
+        patience -= price * (1 + len(blocked))
         if patience < 0:
             raise Hopeless
         if any(fits(weight, less(left, rest[level])) for weight in blocked):
@@ -139,17 +142,19 @@ def _least(weights: tuple[Weight, ...], new: Weight) -> tuple[Weight, ...]:
 
 def ways(pack: Packing, counts: Counts) -> int:
     """How many sets of models have these counts."""
-    return prod(
-        comb(len(kind.members), count) for kind, count in zip(pack.kinds, counts, strict=True)
-    )
+    return prod(comb(len(members), count) for members, count in _taken(pack, counts))
 
 
 def expand(pack: Packing, counts: Counts) -> Iterator[tuple[str, ...]]:
     """Those sets."""
-    choices = (
-        combinations(kind.members, count) for kind, count in zip(pack.kinds, counts, strict=True)
-    )
+    choices = (combinations(members, count) for members, count in _taken(pack, counts))
     return (tuple(name for part in chosen for name in part) for chosen in product(*choices))
+
+
+def _taken(pack: Packing, counts: Counts) -> Iterator[tuple[tuple[str, ...], int]]:
+    """(members, count) of the kinds that are there at all: of a thousand kinds a dozen."""
+    pairs = zip(pack.kinds, counts, strict=True)
+    return ((kind.members, count) for kind, count in pairs if count)
 
 
 def maximal_sets(pack: Packing, at_most: int) -> list[tuple[str, ...]] | None:

@@ -55,6 +55,10 @@ class Stack(Struct, frozen=True):
             if len(met) > 1:
                 yield met
 
+    def rivals(self, models: Collection[str]) -> set[str]:
+        """Members of every ``never`` set that one of these models is in."""
+        return {name for group in self.never if not group.isdisjoint(models) for name in group}
+
     def allows(self, models: Collection[str]) -> bool:
         """Whether these on-demand models may be loaded together."""
         return not self.over(models) and not any(self.quarrels(models))

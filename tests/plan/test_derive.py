@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from simulator import MatrixSwap
 
-from llmgen.plan import derive
+from llmgen.plan import coarse, derive
 from llmgen.plan.stack import Stack
 from llmgen.units import GIB
 
@@ -84,6 +84,23 @@ def test_a_thousand_mixed_models_are_told_soundly():
     random = Random(4)
     for name in random.choices(list(stack.demand), k=6):
         assert stack.allows(swap.request(name))
+
+
+@pytest.mark.parametrize("bearable", [0, *coarse.STEPS])
+def test_finest_bearable_rounding_is_found_in_few_tries(bearable, monkeypatch):
+    tried = []
+
+    def limited(pack, *_):
+        tried.append(pack.limits)
+        if pack.limits and pack.limits[0] > bearable:
+            raise derive.TooLarge
+        return derive.diagram(pack)
+
+    monkeypatch.setattr(coarse, "diagram", limited)
+    stack = Stack(budgets={"gpu0": 256}, demand={f"m{n}": {"gpu0": 100 + n} for n in range(5)})
+    found = coarse.coarse(derive.packing(stack))
+    assert found.pack.limits == ((bearable,) if bearable else ())
+    assert len(tried) == 4
 
 
 def test_versions_that_write_sets_out_get_no_references():
