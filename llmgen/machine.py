@@ -14,7 +14,7 @@ from llmgen.config.tables.hardware import Backend, Device, Hardware, OperatingSy
 from llmgen.config.tables.services import Budget
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.profiles import profiles
-from llmgen.units import GIB, MIB
+from llmgen.units import GIB
 
 # A disk that nobody described: an ordinary NVMe drive of a mainstream board.
 ASSUMED_DISK_BYTES: Final = 2 * GIB
@@ -54,16 +54,6 @@ class Machine(Struct, frozen=True):
         """The device ``gpu0``, ``gpu1`` …; KeyError when there is none."""
         return {item.key: item for item in self.devices}[key]
 
-
-# What a backend takes for each process beside llama.cpp's buffers, where no profile says it; the
-# figures and their sources are at the top of data/profiles.toml.
-OVERHEAD_BYTES: Final[dict[Backend, int]] = {
-    "cuda": 400 * MIB,
-    "rocm": 400 * MIB,
-    "vulkan": 150 * MIB,
-    "metal": 0,
-    "cpu": 0,
-}
 
 # What llama-server calls a backend's devices.
 DEVICE_NAMES: Final[dict[Backend, str]] = {

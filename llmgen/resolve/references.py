@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Model, Source
@@ -47,11 +46,6 @@ def references(config: Config) -> dict[ModelRef, KeyPath]:
     for ref, key in _references(config):
         found.setdefault(ref, key)
     return found
-
-
-def model_folder(ref: ModelRef) -> PurePosixPath:
-    """Folder below [paths] models in which ``pull`` puts the files of a Hub reference."""
-    return PurePosixPath(ref.split(":")[1])
 
 
 def _references(config: Config) -> Iterator[tuple[ModelRef, KeyPath]]:
