@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import PurePosixPath
 
 from msgspec import Struct, field
@@ -18,7 +19,13 @@ from llmgen.facts.lock_model import Measurements
 from llmgen.facts.model import GgufFacts, ModelRef
 from llmgen.layout import Layout
 from llmgen.machine import Machine
-from llmgen.plan.model import Keep
+
+
+class Keep(StrEnum):
+    """When a model is in memory."""
+
+    ALWAYS = "always"
+    ON_DEMAND = "on_demand"
 
 
 class Open(Struct, frozen=True):

@@ -72,9 +72,9 @@ def _chosen(placed: Plan, model: str | None) -> Placement:
 
 def _endpoint(placed: Plan, chosen: Placement) -> Endpoint:
     """An always-on model's own server, or the engine for the others."""
+    from llmgen.library import Keep
     from llmgen.operate.engine import engine
     from llmgen.operate.server import local, secret
-    from llmgen.plan.model import Keep
 
     config = placed.library.config
     if chosen.keep is Keep.ALWAYS:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from llmgen.budget.model import DeviceMemory, HostMemory
+from llmgen.library import Keep
 from llmgen.plan.explain import engine_words
-from llmgen.plan.model import Headroom, Keep, Placement, Plan, Pool
+from llmgen.plan.model import Headroom, Placement, Plan, Pool
 
 
 class PoolView(Struct, frozen=True):

@@ -9,7 +9,8 @@ from msgspec import Struct
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, InputError
 from llmgen.gateway.exposure import Listener, listeners, numeric
-from llmgen.plan.model import Keep, Plan
+from llmgen.library import Keep
+from llmgen.plan.model import Plan
 
 
 class Opening(Struct, frozen=True):

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from llmgen.config.tables.gateway import External
-from llmgen.plan.model import Keep, Placement, Plan
+from llmgen.library import Keep
+from llmgen.plan.model import Placement, Plan
 
 Engine = Literal["", "llama_swap", "router", "external"]
 

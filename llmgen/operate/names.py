@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from llmgen.errors import Diagnostic, InputError
-from llmgen.plan.model import Keep, Placement
+from llmgen.library import Keep
+from llmgen.plan.model import Placement
 
 
 def named(placements: Iterable[Placement], name: str) -> Placement:

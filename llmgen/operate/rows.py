@@ -8,10 +8,11 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
+from llmgen.library import Keep
 from llmgen.operate.commands import as_wanted, same_command
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
 from llmgen.operate.swap import Loaded
-from llmgen.plan.model import Keep, Placement, Plan
+from llmgen.plan.model import Placement, Plan
 from llmgen.targets.services import Service
 
 UNKNOWN = "unknown"

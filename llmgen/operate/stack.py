@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from llmgen.errors import Diagnostic, InputError
+from llmgen.library import Keep
 from llmgen.operate import look, memory
 from llmgen.operate.engine import engine
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
@@ -13,7 +14,7 @@ from llmgen.operate.server import Endpoint, local, secret
 from llmgen.operate.site import Site
 from llmgen.operate.swap import Loaded
 from llmgen.plan.command import LOOPBACK
-from llmgen.plan.model import Keep, Plan
+from llmgen.plan.model import Plan
 from llmgen.targets import launchd, systemd
 from llmgen.targets.names import file_name
 from llmgen.targets.services import Service, services

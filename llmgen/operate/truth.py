@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from llmgen.apply.changes import Action, Change
 from llmgen.errors import Diagnostic, Severity
+from llmgen.library import Keep
 from llmgen.operate.observed import Answer, Observed, Process
 from llmgen.operate.rows import UNKNOWN, Expected, models, owner, services
-from llmgen.plan.model import Keep, Plan
+from llmgen.plan.model import Plan
 from llmgen.targets.services import PROCESS_SLACK
 from llmgen.units import show_size
 

@@ -9,9 +9,8 @@ from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
 from llmgen.config.tables.models import GENERATES
-from llmgen.library import Library, Model, Open
+from llmgen.library import Keep, Library, Model, Open
 from llmgen.plan import choices
-from llmgen.plan.model import Keep
 from llmgen.units import show_count, show_size
 
 # Cache types worth offering, with what they cost (llama.cpp PR 7412 measures perplexities).

@@ -7,7 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from llmgen.plan.model import Engine, Groups, Keep, Matrix, Plan, Reason, Router, State
+from llmgen.library import Keep
+from llmgen.plan.model import Engine, Groups, Matrix, Plan, Reason, Router, State
 from llmgen.units import show_bar, show_size
 
 Kind = Literal["reachable", "start-up", "unload during a swap"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct, field
@@ -11,7 +10,7 @@ from msgspec import Struct, field
 if TYPE_CHECKING:
     from llmgen.budget.model import Estimate, ServerSettings
     from llmgen.errors import Diagnostic
-    from llmgen.library import Library, Model
+    from llmgen.library import Keep, Library, Model
 
 # Bytes that one model's process takes from each pool while it is loaded.
 Footprint: TypeAlias = Mapping[str, int]
@@ -36,13 +35,6 @@ class Pool(Struct, frozen=True):
     def budget_bytes(self) -> int:
         """What models may use."""
         return self.capacity_bytes - self.reserve_bytes
-
-
-class Keep(StrEnum):
-    """When a model is in memory."""
-
-    ALWAYS = "always"
-    ON_DEMAND = "on_demand"
 
 
 class Reason(Struct, frozen=True):

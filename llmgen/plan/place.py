@@ -8,12 +8,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, PlanError, Severity
-from llmgen.library import Library, Model
+from llmgen.library import Keep, Library, Model
 from llmgen.plan import command
 from llmgen.plan.advise import Advice, Adviser, Tried
 from llmgen.plan.changes import closed
 from llmgen.plan.derive import SYMBOLIC_SINCE, groups, matrix, router
-from llmgen.plan.model import Engine, Headroom, Keep, Placement, Plan, Pool, Router, State
+from llmgen.plan.model import Engine, Headroom, Placement, Plan, Pool, Router, State
 from llmgen.plan.ports import ports
 from llmgen.plan.requirements import Broken, broken, requirements
 from llmgen.plan.residency import group_states, matrix_states, router_states, state

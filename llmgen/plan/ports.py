@@ -7,8 +7,7 @@ from functools import reduce
 
 from llmgen.config.model import Config
 from llmgen.errors import ConfigError, Diagnostic, KeyPath, PlanError
-from llmgen.library import Library
-from llmgen.plan.model import Keep
+from llmgen.library import Keep, Library
 
 LAST = 65535
 

@@ -11,8 +11,8 @@ from llmgen.budget.estimate import estimate
 from llmgen.budget.measured import settings_digest, with_measured
 from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
 from llmgen.errors import Diagnostic, PlanError
-from llmgen.library import Library, Model
-from llmgen.plan.model import Footprint, Keep, Pool
+from llmgen.library import Keep, Library, Model
+from llmgen.plan.model import Footprint, Pool
 from llmgen.plan.pools import footprint, pools
 from llmgen.plan.stack import Stack
 

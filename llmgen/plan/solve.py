@@ -16,9 +16,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
-from llmgen.library import Library, Model
+from llmgen.library import Keep, Library, Model
 from llmgen.plan import choices
-from llmgen.plan.model import Keep, Reason
+from llmgen.plan.model import Reason
 from llmgen.plan.scale import Scale
 from llmgen.plan.trial import REFUSED, Limit, Trial, required
 

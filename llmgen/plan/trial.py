@@ -9,8 +9,7 @@ from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
 from llmgen.errors import PlanError
-from llmgen.library import Library, Model
-from llmgen.plan.model import Keep
+from llmgen.library import Keep, Library, Model
 from llmgen.plan.scale import Scale, stack
 
 Settings = dict[str, ServerSettings]

@@ -14,9 +14,8 @@ from llmgen.config.tables.sampling import Sampling
 from llmgen.facts.lock_model import Measurements
 from llmgen.facts.model import GgufFacts, ModelRef
 from llmgen.layout import Layout
-from llmgen.library import Model
+from llmgen.library import Keep, Model
 from llmgen.machine import Machine
-from llmgen.plan.model import Keep
 from llmgen.resolve.references import file_ref, has_source, model_ref, part_ref
 from llmgen.resolve.settings import left_open, options, over, settings
 

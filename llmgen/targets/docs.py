@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from llmgen.artifacts import Artifact
-from llmgen.library import Model
-from llmgen.plan.model import Keep, Placement, Plan
+from llmgen.library import Keep, Model
+from llmgen.plan.model import Placement, Plan
 from llmgen.targets.base import Render
 from llmgen.targets.launchd import label
 from llmgen.targets.services import services

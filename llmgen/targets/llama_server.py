@@ -9,9 +9,9 @@ from typing import Final
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.layout import Layout
-from llmgen.library import Library
+from llmgen.library import Keep, Library
 from llmgen.plan.command import LOOPBACK, assignments, ini, variables
-from llmgen.plan.model import Keep, Placement, Plan
+from llmgen.plan.model import Placement, Plan
 from llmgen.render.quoting import Unquotable, ini_section
 from llmgen.render.quoting import ini as ini_value
 from llmgen.targets.base import Render

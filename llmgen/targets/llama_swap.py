@@ -11,9 +11,9 @@ from llmgen.artifacts import Artifact
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.services import Services
 from llmgen.errors import Diagnostic, PlanError
-from llmgen.library import Library, Model
+from llmgen.library import Keep, Library, Model
 from llmgen.plan.command import LOOPBACK
-from llmgen.plan.model import Groups, Keep, Matrix, Placement, Plan
+from llmgen.plan.model import Groups, Matrix, Placement, Plan
 from llmgen.plan.options import spelled
 from llmgen.targets.base import Render
 from llmgen.targets.names import file_name

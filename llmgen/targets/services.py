@@ -12,8 +12,8 @@ from llmgen.config.tables.base import Secret
 from llmgen.gateway import command as gateways
 from llmgen.gateway.exposure import loopback
 from llmgen.layout import Layout
-from llmgen.library import Library
-from llmgen.plan.model import Keep, Placement, Plan
+from llmgen.library import Keep, Library
+from llmgen.plan.model import Placement, Plan
 from llmgen.targets import llama_server, llama_swap
 from llmgen.targets.names import file_name
 from llmgen.targets.secrets import carried, of_models, secret, shared_environment

@@ -21,9 +21,9 @@ from llmgen.doctor.rules import (
     services,
 )
 from llmgen.layout import layout
-from llmgen.library import Library, Model, Open
+from llmgen.library import Keep, Library, Model, Open
 from llmgen.machine import Machine, MachineDevice
-from llmgen.plan.model import Keep, Placement, Plan, Router
+from llmgen.plan.model import Placement, Plan, Router
 from llmgen.units import GIB
 
 FILE = "/home/llm/models/a.gguf"

@@ -6,7 +6,7 @@ from llmgen.budget.measured import settings_digest
 from llmgen.errors import ConfigError, InputError
 from llmgen.facts.lock_model import Measured
 from llmgen.facts.model import TensorGroup
-from llmgen.plan.model import Keep
+from llmgen.library import Keep
 from llmgen.plan.place import place
 from llmgen.resolve import resolve
 
