@@ -12,7 +12,7 @@ from pathlib import Path
 from llmgen.config.tables.hardware import Backend
 from llmgen.detect.devices import DRM, NVIDIA_DEVICES, amd, nvidia
 from llmgen.detect.model import Found
-from llmgen.doctor.rules.programs import build_number, swap_number
+from llmgen.detect.versions import build_number, swap_number
 
 TIMEOUT_SECONDS = 10
 PROGRAMS = (

@@ -9,8 +9,8 @@ from typing import Any, Final
 from llmgen.errors import Diagnostic
 from llmgen.importing.hub import of_repo, of_url
 from llmgen.importing.model import fault, lost
-from llmgen.plan.option_table import LOAD_MODE_SINCE, Option
-from llmgen.plan.options import BY_FLAG, spelled
+from llmgen.option_table import LOAD_MODE_SINCE, Option
+from llmgen.options import BY_FLAG, spelled
 
 # Spellings that say that no layer stays on the host, whatever the model: more than any has.
 ALL_LAYERS_FROM = 99

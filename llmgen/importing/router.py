@@ -9,8 +9,8 @@ from llmgen.errors import Diagnostic
 from llmgen.importing.command_line import keys_of
 from llmgen.importing.hub import of_repo
 from llmgen.importing.model import SOURCES, Part, TablePath, fault, lost
-from llmgen.plan.option_table import OPTIONS
-from llmgen.plan.options import BY_FLAG
+from llmgen.option_table import OPTIONS
+from llmgen.options import BY_FLAG
 
 _SECTION = re.compile(r"\[([^\]]+)\]")
 _PRESET_ONLY = {"load-on-startup": "preload"}

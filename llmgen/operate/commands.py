@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from llmgen.operate.observed import Process
-from llmgen.plan.options import BY_FLAG, spelled
+from llmgen.options import BY_FLAG, spelled
 from llmgen.targets.services import Service
 
 # Where a server listens is its engine's own business.

@@ -12,8 +12,8 @@ from llmgen.budget.model import DraftSettings, ServerSettings
 from llmgen.config.tables.models import Lora
 from llmgen.layout import expand
 from llmgen.library import Library, Model
-from llmgen.plan.option_table import LOAD_MODE_AUTO_SINCE, LOAD_MODE_SINCE, OPTIONS, Option
-from llmgen.plan.options import BY_FLAG, ORDER, spelled
+from llmgen.option_table import LOAD_MODE_AUTO_SINCE, LOAD_MODE_SINCE, OPTIONS, Option
+from llmgen.options import BY_FLAG, ORDER, spelled
 from llmgen.units import MIB
 
 LOOPBACK: Final = "127.0.0.1"

@@ -33,7 +33,7 @@ def resolve(config: Config, facts: Facts, measured: Measured = NOTHING_MEASURED)
     edition = EDITIONS[config.edition]
     build = config.llama_cpp.build or edition.build
     host = machine(config.hardware, config.budget)
-    noted = _refuse(findings(config, host, build))
+    noted = _refuse(findings(config, host))
     missing = [*_missing(config, facts)]
     if missing:
         raise InputError(missing)

@@ -11,12 +11,12 @@ from llmgen.config.tables.models import GENERATES, Model, Source
 from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.exposure import exposure, low_ports
 from llmgen.machine import Machine
-from llmgen.plan.options import refused_extra
+from llmgen.options import refused_extra
 from llmgen.resolve import devices, names
 from llmgen.resolve.references import SOURCES, has_source
 
 
-def findings(config: Config, machine: Machine, build: int) -> Iterator[Diagnostic]:
+def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     """All that is wrong (errors) or doubtful (warnings) between the tables."""
     yield from names.findings(config)
     yield from exposure(config)
@@ -29,7 +29,7 @@ def findings(config: Config, machine: Machine, build: int) -> Iterator[Diagnosti
     for name, table in config.models.items():
         if table.enable:
             yield from _source(name, table)
-            yield from _options(name, table, build)
+            yield from _options(name, table)
             yield from _in_clear(("models", name), table.environment)
             yield from _services(name, table, config)
 
@@ -138,8 +138,8 @@ def _one_source(key: tuple[str, ...], table: Source, who: str) -> Iterator[Diagn
             )
 
 
-def _options(name: str, table: Model, build: int) -> Iterator[Diagnostic]:
-    for index, word, key in refused_extra(table.extra_args, build):
+def _options(name: str, table: Model) -> Iterator[Diagnostic]:
+    for index, word, key in refused_extra(table.extra_args):
         yield Diagnostic(
             "models.extra-argument",
             f"`{word}` in `extra_args` of `{name}` sets what llmgen plans with",

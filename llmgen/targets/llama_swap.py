@@ -12,9 +12,9 @@ from llmgen.config.tables.base import Secret
 from llmgen.config.tables.services import Services
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Keep, Library, Model
+from llmgen.options import spelled
 from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Groups, Matrix, Placement, Plan
-from llmgen.plan.options import spelled
 from llmgen.targets.base import Render
 from llmgen.targets.names import file_name
 from llmgen.targets.secrets import plain, secret, variable

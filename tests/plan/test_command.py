@@ -10,8 +10,8 @@ sys.path.append(str(Path(__file__).parent.parent / "targets"))
 import plans
 
 from llmgen.budget.model import DraftSettings
+from llmgen.options import BY_FLAG, spelled
 from llmgen.plan.command import argv, assignments, ini, variables
-from llmgen.plan.options import flags_since, spelled
 
 # The flags that move memory; the model that leaves them all out has them on its command line.
 ALWAYS = {
@@ -53,7 +53,7 @@ def test_a_minimal_model_says_everything_that_moves_memory():
 @pytest.mark.parametrize("mode", ["auto", "none", "mmap", "mlock", "mmap+mlock", "dio"])
 def test_no_flag_that_the_build_does_not_know(build, mode):
     found = words(build=build, load_mode=mode)
-    assert {*filter(spelled, found)} <= flags_since(build)
+    assert all(BY_FLAG[word].known_to(build) for word in filter(spelled, found))
 
 
 def test_older_builds_get_the_older_words():

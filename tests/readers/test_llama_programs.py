@@ -15,8 +15,8 @@ from readers.systemd_syntax import read_environment_file
 sys.path.append(str(Path(__file__).parent.parent / "targets"))
 import plans
 
+from llmgen.options import BY_FLAG, spelled
 from llmgen.plan.command import argv
-from llmgen.plan.options import BY_FLAG, spelled
 from llmgen.render.environment import make_render
 from llmgen.targets import llama_server, llama_swap
 

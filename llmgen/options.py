@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from llmgen.plan.option_table import OPTIONS
+from llmgen.option_table import OPTIONS
 
 BY_FLAG: Final = {spelling: option for option in OPTIONS for spelling in option.spellings}
 ORDER: Final = {option.flag: index for index, option in enumerate(OPTIONS)}
@@ -23,21 +23,13 @@ def spelled(word: str) -> str:
     return found[0].replace("_", "-") if found[0].startswith("--") else found[0]
 
 
-def refused_extra(args: Sequence[str], build: int) -> Iterator[tuple[int, str, str]]:
+def refused_extra(args: Sequence[str]) -> Iterator[tuple[int, str, str]]:
     """Words of ``extra_args`` that set what llmgen plans with: (index, word, key of llm.toml).
 
-    The key is empty where llm.toml has none. Spellings that other builds than ``build`` know are
-    refused too: they mean the same, or the server would not start.
+    The key is empty where llm.toml has none. Every build's spellings are refused: they mean the
+    same, or the server would not start.
     """
-    del build  # Every build's spellings are kept.
     for index, word in enumerate(args):
         option = BY_FLAG.get(spelled(word))
         if option is not None:
             yield index, word, option.key
-
-
-def flags_since(build: int) -> frozenset[str]:
-    """Every spelling of the table that this build knows."""
-    return frozenset(
-        spelling for option in OPTIONS if option.known_to(build) for spelling in option.spellings
-    )

@@ -8,8 +8,8 @@ import readers
 
 from llmgen.config.tables.models import ServerOptions
 from llmgen.config.tables.sampling import Sampling
-from llmgen.plan.option_table import OPTIONS
-from llmgen.plan.options import BY_FLAG, flags_since, refused_extra, spelled
+from llmgen.option_table import OPTIONS
+from llmgen.options import BY_FLAG, refused_extra, spelled
 
 BUILD = 11434
 
@@ -118,7 +118,7 @@ def test_every_key_of_llm_toml_has_its_option():
     ],
 )
 def test_extra_arguments_that_a_key_models_are_found(words, found):
-    assert [*refused_extra(words, BUILD)] == found
+    assert [*refused_extra(words)] == found
 
 
 def test_no_spelling_belongs_to_two_options():
@@ -138,5 +138,5 @@ def test_a_value_is_no_option():
 
 @pytest.mark.parametrize(("build", "known"), [(10104, False), (10105, True)])
 def test_load_mode_came_with_its_build(build, known):
-    assert ("--load-mode" in flags_since(build)) is known
-    assert ("--no-mmap" in flags_since(build)) is not known
+    assert BY_FLAG["--load-mode"].known_to(build) is known
+    assert BY_FLAG["--no-mmap"].known_to(build) is not known
