@@ -29,13 +29,15 @@ def ports(library: Library) -> dict[str, int]:
 
 
 def listeners(config: Config) -> Iterator[tuple[str, KeyPath, int]]:
-    """(who, key, port) of everything that listens beside the model servers."""
+    """(who, key, port) of what listens beside the model servers; what is off does not."""
     envoy, litellm, services = config.gateway.envoy, config.gateway.litellm, config.services
-    yield "Envoy", ("gateway", "envoy", "port"), envoy.port
-    yield "Envoy's admin page", ("gateway", "envoy", "admin_port"), envoy.admin_port
-    if envoy.metrics_port is not None:
-        yield "Envoy's metrics", ("gateway", "envoy", "metrics_port"), envoy.metrics_port
-    yield "LiteLLM", ("gateway", "litellm", "port"), litellm.port
+    if envoy.enable:
+        yield "Envoy", ("gateway", "envoy", "port"), envoy.port
+        yield "Envoy's admin page", ("gateway", "envoy", "admin_port"), envoy.admin_port
+        if envoy.metrics_port is not None:
+            yield "Envoy's metrics", ("gateway", "envoy", "metrics_port"), envoy.metrics_port
+    if litellm.enable:
+        yield "LiteLLM", ("gateway", "litellm", "port"), litellm.port
     if services.on_demand == "llama_swap":
         yield "llama-swap", ("services", "llama_swap", "port"), services.llama_swap.port
     if services.on_demand == "router":

@@ -16,6 +16,16 @@ def test_services_count_up_past_what_is_taken():
     assert [port(plan, name) for name in "abc"] == [9003, 9001, 9004]
 
 
+def test_a_gateway_that_is_off_has_no_port():
+    text = models("a", options=ALWAYS, a="port = 4001") + "[services.llama_swap]\nport = 9901\n"
+    assert port(planned(text, layers=1), "a") == 4001
+    with pytest.raises(ConfigError) as caught:
+        planned(f"{text}[gateway.envoy]\n", layers=1)
+    owners = {item.key: item.message for item in caught.value.diagnostics}
+    assert "Envoy" in owners["models", "a", "port"]
+    assert len(owners) == 2
+
+
 def test_engine_assigns_ports_of_on_demand_models():
     plan = planned(models("a", "b", options="ctx_size = 512", b="port = 7000"), layers=1)
     assert (port(plan, "a"), port(plan, "b")) == (0, 7000)

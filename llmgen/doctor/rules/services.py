@@ -38,12 +38,7 @@ def ports(plan: Plan, seen: Seen) -> Iterator[Finding]:
 
 def listening(plan: Plan) -> dict[str, int]:
     """Every port that an enabled service of the plan listens on, by who it is."""
-    gateway = plan.library.config.gateway
-    off = {
-        *(() if gateway.envoy.enable else ("Envoy", "Envoy's admin page", "Envoy's metrics")),
-        *(() if gateway.litellm.enable else ("LiteLLM",)),
-    }
-    servers = {who: port for who, _, port in listeners(plan.library.config) if who not in off}
+    servers = {who: port for who, _, port in listeners(plan.library.config)}
     return {**plan.ports, **servers}
 
 
