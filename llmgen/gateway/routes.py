@@ -41,6 +41,11 @@ class Route(Struct, frozen=True):
     edit: Edit = Edit()
 
     @property
+    def nameless(self) -> bool:
+        """Whether it is for bodies that name no model; those of forms cannot be looked into."""
+        return not (self.names or self.kind.multipart)
+
+    @property
     def rewrite(self) -> tuple[str, str] | None:
         """Pattern and substitution for the path, when the backend needs one."""
         match self.backend.engine, self.kind.swap:
@@ -75,8 +80,8 @@ class RouteTable(Struct, frozen=True):
 
     @property
     def edits(self) -> bool:
-        """Whether any route changes a body."""
-        return any(route.edit for route in self.routes)
+        """Whether any route changes a body, or looks into it once more."""
+        return any(route.edit or route.nameless for route in self.routes)
 
 
 def routes(plan: Plan) -> RouteTable:

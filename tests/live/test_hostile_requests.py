@@ -54,6 +54,24 @@ def test_names_of_models_cannot_leave_their_place(stack, name):
     assert logged(stack, mark)["model"] == name
 
 
+@pytest.mark.parametrize(
+    "model",
+    [None, [], ["small"], {"small": 1}, "x" * 100_000],
+    ids=["null", "list", "names", "object", "long"],
+)
+def test_a_model_that_is_no_name_is_not_the_same_as_none(stack, model):
+    body = {"metadata": {"model": "small"}, "messages": [], "model": model}
+    for path in (CHAT, "/v1/embeddings", "/v1/rerank", "/tokenize"):
+        status, text, _ = live.post(stack.url + path, body, x_api_key=ALICE)
+        assert (status, json.loads(text)["error"]["code"]) == (400, "invalid_type")
+
+
+@pytest.mark.parametrize("body", [{"x": "model"}, {"x": {"model": 1}}, {'"model': 'model":'}])
+def test_only_the_bodys_own_model_counts(stack, body):
+    body = {**body, "content": "model"}
+    assert live.post(f"{stack.url}/tokenize", body, x_api_key=ALICE)[0] == 200
+
+
 def test_a_client_cannot_pose_as_another(stack):
     mark = uuid.uuid4().hex
     live.post(

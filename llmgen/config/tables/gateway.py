@@ -48,7 +48,7 @@ class Envoy(Table):
     port: Port = 4001
     """Port for clients."""
     admin_port: Port = 9901
-    """Envoy's admin page, always on loopback."""
+    """Envoy's admin page, always on loopback; it only shows."""
     metrics_port: Port | None = None
     """Prometheus metrics alone, on loopback."""
     api_keys: tuple[ApiKey, ...] = ()

@@ -85,6 +85,7 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     yield _artifact(plan, MANIFEST, manifest(plan, table, dynamic).content())
     script = render(
         "envoy/drain.sh.j2",
+        folder=values["files"].folder,
         admin_url=f"http://127.0.0.1:{values['admin_port']}",
         seconds=DRAIN_SECONDS,
     )

@@ -15,6 +15,19 @@ from llmgen.targets.envoy.errors import INVALID, ErrorBody
 # How many names the answer to an unknown one lists; GET /v1/models has them all.
 NAMED = 60
 
+UNREADABLE = ErrorBody(
+    "The request body is not JSON that the gateway can read: `content-type: application/json`, "
+    "UTF-8, and integers within 64 signed bits.",
+    INVALID,
+    "invalid_json",
+)
+NAMELESS = ErrorBody(
+    "`model` has to be the name of a model, as text. See GET /v1/models.",
+    INVALID,
+    "invalid_type",
+    "model",
+)
+
 
 class RouteView(Struct, frozen=True):
     """One route: requests on ``paths`` whose ``metadata`` is one of ``matchers``."""
@@ -108,7 +121,7 @@ def last_answers() -> tuple[Answer, ...]:
 
 def _route(route: Route) -> RouteView:
     named = bool(route.names)
-    problem = () if route.kind.multipart else ("missing",)
+    problem = ("missing",) if route.nameless else ()
     return RouteView(
         label=route.label,
         paths=route.paths or route.kind.paths,
@@ -118,27 +131,30 @@ def _route(route: Route) -> RouteView:
         aside=route.kind.aside,
         authority=route.backend.authority,
         rewrite=route.rewrite,
-        edit=_edit(route.edit),
+        edit=_edit(route.edit, nameless=route.nameless),
     )
 
 
-def _edit(edit: Edit) -> dict[str, str]:
+def _edit(edit: Edit, *, nameless: bool) -> dict[str, str]:
     # The script puts the name between the quotes that are there.
-    named = {"model": json.dumps(edit.model)[1:-1]} if edit.model else {}
-    return {**named, **({"append": edit.append} if edit.append else {})}
+    found = {
+        "model": json.dumps(edit.model)[1:-1] if edit.model else "",
+        "append": edit.append,
+        # What metadata cannot hold counts as missing: the script tells the two apart.
+        "nameless": "true" if nameless else "",
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def _answers(group: Group) -> Iterator[Answer]:
     kind = group.kind
     if not kind.multipart:
-        unreadable = ErrorBody(
-            "The request body is not JSON that the gateway can read: UTF-8, and integers within "
-            "64 signed bits.",
-            INVALID,
-            "invalid_json",
-        )
         unknown = ErrorBody(_unknown(group.names), INVALID, "model_not_found", "model")
-        for status, error, problem in ((400, unreadable, "unparsable"), (404, unknown, "")):
+        for status, error, problem in (
+            (400, UNREADABLE, "unparsable"),
+            (400, NAMELESS, "nameless"),
+            (404, unknown, ""),
+        ):
             yield Answer(
                 status, error, kind.paths, method="POST", problem=problem, readable=kind.readable
             )
