@@ -180,7 +180,9 @@ def _kept(model: Model, library: Library) -> Iterator[Change]:
 
 
 def _devices(model: Model, library: Library) -> Iterator[Change]:
-    for keys in choices.devices(library, {}):
+    if model.options.main_gpu:
+        return
+    for keys in choices.devices(model, library, {}):
         if keys != model.settings.devices and not library.machine.unified:
             moved = replace(model.settings, devices=keys, tensor_split=())
             text = ", ".join(f'"{key}"' for key in keys)

@@ -75,12 +75,13 @@ def gpu_layers(model: Model) -> Sequence[int]:
     return (-1, *range(blocks(model), -1, -1))
 
 
-def devices(library: Library, filled: Mapping[str, int]) -> Iterator[tuple[str, ...]]:
+def devices(model: Model, library: Library, filled: Mapping[str, int]) -> Iterator[tuple[str, ...]]:
     """Each device by itself, the one with most room first; then more and more of them together."""
     room = {item.key: item.memory_bytes - item.reserve_bytes for item in library.machine.devices}
     ranked = sorted(room, key=lambda key: filled.get(key, 0) - room[key])
     order = [item.key for item in library.machine.devices]
-    for count in range(1, len(ranked) + 1):
+    most = 1 if model.options.split_mode == "none" else len(ranked)
+    for count in range(1, min(most, len(ranked)) + 1):
         if count > 1:
             yield tuple(sorted(ranked[:count], key=order.index))
         else:

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from llmgen.budget.model import DraftSettings, ServerSettings
+from llmgen.budget.model import ServerSettings
 from llmgen.config.tables.models import Lora
 from llmgen.layout import expand
 from llmgen.library import Library, Model
@@ -46,7 +46,7 @@ def assignments(model: Model, settings: ServerSettings, library: Library) -> tup
         *_places(model, settings, library),
         *_load_mode(settings.load_mode, library.build),
         *_role(model, settings),
-        *_draft(model, settings.draft, library),
+        *_draft(model, settings, library),
         *_options(model, library),
         *_sampling(model),
     )
@@ -166,7 +166,8 @@ def _places(model: Model, settings: ServerSettings, library: Library) -> Iterato
     yield "--n-gpu-layers", _layers(settings.n_gpu_layers)
     if model.options.split_mode is not None:
         yield "--split-mode", model.options.split_mode
-    if model.options.main_gpu is not None:
+    # `none` was settled by the list of devices, in which --main-gpu would count.
+    if model.options.main_gpu is not None and model.options.split_mode != "none":
         yield "--main-gpu", str(model.options.main_gpu)
     if settings.tensor_split:
         yield "--tensor-split", ",".join(_number(share) for share in settings.tensor_split)
@@ -219,7 +220,8 @@ def _role(model: Model, settings: ServerSettings) -> Iterator[Pair]:
         yield "--embd-normalize", str(model.options.embd_normalize)
 
 
-def _draft(model: Model, draft: DraftSettings | None, library: Library) -> Iterator[Pair]:
+def _draft(model: Model, settings: ServerSettings, library: Library) -> Iterator[Pair]:
+    draft = settings.draft
     if draft is None:
         return
     names = {device.key: device.name for device in library.machine.devices}
@@ -232,8 +234,9 @@ def _draft(model: Model, draft: DraftSettings | None, library: Library) -> Itera
     if model.draft_path is not None:
         yield "--spec-draft-model", str(model.draft_path)
         yield "--spec-draft-ngl", _layers(draft.n_gpu_layers)
-    if draft.devices:
-        yield "--spec-draft-device", _devices(draft.devices, names)
+    if draft.devices or model.draft_path is not None:
+        # Where nothing is said, older builds (b9464) take every device, not the model's own.
+        yield "--spec-draft-device", _devices(draft.devices or settings.devices, names)
 
 
 # Options that are written as they stand, when they are set: (key of llm.toml, flag).

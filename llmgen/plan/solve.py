@@ -216,7 +216,7 @@ def values(trial: Trial, model: Model, key: str) -> Sequence[object]:
         case "cache_type":
             return choices.cache_types(model)
         case "device":
-            return tuple(choices.devices(trial.library, trial.filled(model)))
+            return tuple(choices.devices(model, trial.library, trial.filled(model)))
         case _:
             return ("auto",)
 

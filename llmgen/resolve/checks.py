@@ -16,6 +16,7 @@ def checks(model: Model) -> Iterator[Diagnostic]:
     yield from _role(model)
     yield from _context(model)
     yield from _batch(model)
+    yield from _split(model)
     yield from _draft(model)
     yield from _adapters(model)
     yield from _projector(model)
@@ -59,6 +60,17 @@ def _batch(model: Model) -> Iterator[Diagnostic]:
             f"{settings.ubatch_size}",
             ("models", model.name, "ubatch_size"),
             hint=f"`ubatch_size = {slot}`, or leave it out",
+        )
+
+
+def _split(model: Model) -> Iterator[Diagnostic]:
+    if model.options.split_mode == "row" and len(model.settings.devices) > 1:
+        yield Diagnostic(
+            "budget.inexact",
+            f"`{model.name}` is split by rows, and the plan counts whole layers on each device",
+            ("models", model.name),
+            hint='`split_mode = "layer"` is planned exactly',
+            severity=Severity.WARNING,
         )
 
 

@@ -27,6 +27,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     for name, table in config.models.items():
         if table.enable:
             yield from _split(("models", name), table, _named(table) or usual)
+            yield from _main(name, table, config.defaults, _named(table) or usual)
 
 
 def _lists(config: Config) -> Iterator[tuple[KeyPath, str, Sequence[str]]]:
@@ -50,4 +51,19 @@ def _split(key: KeyPath, table: Model | Defaults, devices: Sequence[str]) -> Ite
             f"`tensor_split` of `{key[-1]}`: {len(shares)} shares for {len(devices)} devices",
             (*key, "tensor_split"),
             hint="one share for each device",
+        )
+
+
+def _main(
+    name: str, table: Model, defaults: Defaults, devices: Sequence[str]
+) -> Iterator[Diagnostic]:
+    """The one device of `split_mode = "none"`, which the server looks for in its list."""
+    mode = table.split_mode or defaults.split_mode
+    owner, key = (table, ("models", name)) if table.main_gpu is not None else (defaults, None)
+    if mode == "none" and devices and (owner.main_gpu or 0) >= len(devices):
+        yield Diagnostic(
+            "models.no-main-gpu",
+            f"`{name}` is put on device {owner.main_gpu} of {', '.join(devices)}, counted from 0",
+            (*(key or ("defaults",)), "main_gpu"),
+            hint=f"`main_gpu = {len(devices) - 1}` is the last one",
         )

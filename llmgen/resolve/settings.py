@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from llmgen.budget.model import DraftSettings, ServerSettings
@@ -40,7 +41,7 @@ def left_open(chosen: ServerOptions) -> Open:
         n_gpu_layers=chosen.n_gpu_layers == "auto",
         n_cpu_moe=chosen.n_cpu_moe == "auto",
         device=chosen.device == "auto",
-        tensor_split=chosen.tensor_split == "auto",
+        tensor_split=chosen.tensor_split == "auto" and chosen.split_mode != "none",
         cache_type_k=chosen.cache_type_k if isinstance(chosen.cache_type_k, tuple) else (),
         cache_type_v=chosen.cache_type_v if isinstance(chosen.cache_type_v, tuple) else (),
     )
@@ -72,7 +73,7 @@ def settings(
             )
         ),
         kv_offload=chosen.kv_offload is not False,
-        tensor_split=chosen.tensor_split if isinstance(chosen.tensor_split, tuple) else (),
+        tensor_split=_shares(chosen),
         devices=_devices(chosen, machine),
         embedding=table.role in ("embedding", "rerank"),
         pooling=chosen.pooling or ("rank" if table.role == "rerank" else ""),
@@ -126,10 +127,22 @@ def _experts(chosen: ServerOptions) -> int:
     return chosen.n_cpu_moe if isinstance(chosen.n_cpu_moe, int) else 0
 
 
+def _shares(chosen: ServerOptions) -> tuple[float, ...]:
+    if chosen.split_mode == "none" or not isinstance(chosen.tensor_split, tuple):
+        return ()
+    return chosen.tensor_split
+
+
 def _devices(chosen: ServerOptions, machine: Machine) -> tuple[str, ...]:
+    keys = tuple(device.key for device in machine.devices)
     if isinstance(chosen.device, tuple):
-        return chosen.device
-    return tuple(device.key for device in machine.devices)
+        keys = chosen.device
+    return single(keys, chosen.main_gpu) if chosen.split_mode == "none" else keys
+
+
+def single(keys: Sequence[str], main_gpu: int | None) -> tuple[str, ...]:
+    """The one device of ``split_mode = "none"``; `--main-gpu` counts in the list of devices."""
+    return tuple(keys[main_gpu or 0 :][:1])
 
 
 def _draft(table: Model) -> DraftSettings | None:

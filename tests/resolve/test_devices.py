@@ -21,6 +21,14 @@ def codes(text):
         ),
         ('[models.a]\nmodel = "a.gguf"\ntensor_split = [1, 1]\n', "models.split-shares"),
         ("[defaults]\ntensor_split = [1, 1]\n", "models.split-shares"),
+        (
+            '[models.a]\nmodel = "a.gguf"\nsplit_mode = "none"\nmain_gpu = 1\n',
+            "models.no-main-gpu",
+        ),
+        (
+            '[defaults]\nsplit_mode = "none"\nmain_gpu = 3\n[models.a]\nmodel = "a.gguf"\n',
+            "models.no-main-gpu",
+        ),
     ],
 )
 def test_devices_that_are_not_there_are_refused(text, code):
