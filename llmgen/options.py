@@ -9,6 +9,7 @@ from typing import Final
 from llmgen.option_table import OPTIONS
 
 BY_FLAG: Final = {spelling: option for option in OPTIONS for spelling in option.spellings}
+BY_VARIABLE: Final = {option.variable: option for option in OPTIONS if option.variable}
 ORDER: Final = {option.flag: index for index, option in enumerate(OPTIONS)}
 
 _OPTION_WORD = re.compile(r"--?[A-Za-z][^\s=]*")
@@ -33,3 +34,14 @@ def refused_extra(args: Sequence[str]) -> Iterator[tuple[int, str, str]]:
         option = BY_FLAG.get(spelled(word))
         if option is not None:
             yield index, word, option.key
+
+
+def is_option_variable(name: str) -> bool:
+    """Whether llama-server takes an option from this environment variable."""
+    return name.startswith("LLAMA_ARG_") or name in BY_VARIABLE
+
+
+def key_of_variable(name: str) -> str:
+    """The key of llm.toml for such a variable; empty where llm.toml has none."""
+    option = BY_VARIABLE.get(name) or BY_VARIABLE.get(name.replace("_ARG_NO_", "_ARG_"))
+    return option.key if option is not None else ""

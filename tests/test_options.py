@@ -9,7 +9,7 @@ import readers
 from llmgen.config.tables.models import ServerOptions
 from llmgen.config.tables.sampling import Sampling
 from llmgen.option_table import OPTIONS
-from llmgen.options import BY_FLAG, refused_extra, spelled
+from llmgen.options import BY_FLAG, is_option_variable, key_of_variable, refused_extra, spelled
 
 BUILD = 11434
 
@@ -140,3 +140,18 @@ def test_a_value_is_no_option():
 def test_load_mode_came_with_its_build(build, known):
     assert BY_FLAG["--load-mode"].known_to(build) is known
     assert BY_FLAG["--no-mmap"].known_to(build) is not known
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("LLAMA_ARG_CTX_SIZE", "ctx_size"),
+        ("LLAMA_ARG_NO_KV_OFFLOAD", "kv_offload"),
+        ("LLAMA_API_KEY", "services.api_key"),
+        ("LLAMA_ARG_RPC", ""),
+    ],
+)
+def test_variables_that_set_options_are_known_with_their_keys(name, key):
+    assert is_option_variable(name)
+    assert key_of_variable(name) == key
+    assert not is_option_variable("LLAMA_CACHE")

@@ -10,7 +10,7 @@ from llmgen.errors import Diagnostic
 from llmgen.importing.hub import of_repo, of_url
 from llmgen.importing.model import fault, lost
 from llmgen.option_table import LOAD_MODE_SINCE, Option
-from llmgen.options import BY_FLAG, spelled
+from llmgen.options import BY_FLAG, BY_VARIABLE, spelled
 
 # Spellings that say that no layer stays on the host, whatever the model: more than any has.
 ALL_LAYERS_FROM = 99
@@ -22,6 +22,10 @@ _SECRETS = {
 }
 # Options that llmgen sets by itself, whatever a file says, and those that only print something.
 _OWN = frozenset({"--host", "--port", "--fit", "--list-devices"})
+TRUE: Final = ("true", "1", "on", "yes")
+_FALSE: Final = ("false", "0", "off", "no")
+# Options whose value may be `on`.
+_TAKES_ON: Final = ("flash-attn", "fa", "LLAMA_ARG_FLASH_ATTN")
 _ROLES = {"--embedding": "embedding", "--reranking": "rerank"}
 
 
@@ -39,6 +43,21 @@ def keys_of(name: str, words: Sequence[str]) -> tuple[dict[str, Any], list[Diagn
         keys["extra_args"] = extra
     faults += _judge(name, keys)
     return keys, faults
+
+
+def words_of(key: str, value: str) -> list[str]:
+    """Words of a command line for an option of a preset or of the environment."""
+    option = _flag(key)
+    if value.lower() not in (*TRUE, *_FALSE) or key in _TAKES_ON:
+        return [option, value]
+    return [option if value.lower() in TRUE else f"--no-{option.lstrip('-')}"]
+
+
+def _flag(key: str) -> str:
+    """The option that a key means: its long or short name, or its environment variable."""
+    if key in BY_VARIABLE:
+        return BY_VARIABLE[key].flag
+    return f"-{key}" if f"-{key}" in BY_FLAG else f"--{key}"
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[Option | None, str, str | None]]:

@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from llmgen.errors import Diagnostic
-from llmgen.importing.command_line import keys_of
+from llmgen.importing.command_line import keys_of, words_of
 from llmgen.importing.model import Part, TablePath, fault, is_secret, lost, merged
+from llmgen.options import is_option_variable
 
 # Top-level keys that llama-swap reads (v250); it ignores all others without a word.
 KNOWN = frozenset(
@@ -109,7 +110,8 @@ def _model(name: str, table: Mapping[str, Any], macros: Mapping[str, str]) -> Pa
     if not words or "llama-server" not in PurePosixPath(words[0].replace("_", "-")).name:
         what = PurePosixPath(words[0]).name if words else "nothing"
         return Part({}, (lost(f"`{name}`", f"it runs {what}, not llama-server"),))
-    keys, faults = keys_of(name, words[1:])
+    # The command line wins over the environment.
+    keys, faults = keys_of(name, [*_option_words(table), *words[1:]])
     tables: dict[TablePath, dict[str, Any]] = {}
     if words[0].startswith("/"):
         tables["paths",] = {"llama_server": words[0]}
@@ -152,10 +154,25 @@ def _model(name: str, table: Mapping[str, Any], macros: Mapping[str, str]) -> Pa
     return Part(tables, tuple(faults))
 
 
+def _option_words(table: Mapping[str, Any]) -> Iterator[str]:
+    for line in table.get("env") or []:
+        key, _, value = str(line).partition("=")
+        if is_option_variable(key) and not is_secret(key):
+            yield from words_of(key, value)
+
+
 def _environment(name: str, table: Mapping[str, Any], keys: dict[str, Any]) -> Iterator[Diagnostic]:
     for line in table.get("env") or []:
         key, _, text = str(line).partition("=")
         value: str | dict[str, str] = text
+        if is_option_variable(key):
+            if is_secret(key):
+                yield fault(
+                    "secret-in-clear",
+                    f"`{key}` of `{name}` is the key of a llama-server",
+                    f'`api_key = {{ env = "{key}" }}` in [services]',
+                )
+            continue
         if found := _ENV.fullmatch(text):
             value = {"env": found[1]}
         elif is_secret(key):

@@ -6,19 +6,15 @@ import re
 from typing import Any
 
 from llmgen.errors import Diagnostic
-from llmgen.importing.command_line import keys_of
+from llmgen.importing.command_line import TRUE, keys_of, words_of
 from llmgen.importing.hub import of_repo
 from llmgen.importing.model import SOURCES, Part, TablePath, fault, lost
-from llmgen.option_table import OPTIONS
-from llmgen.options import BY_FLAG
 
 _SECTION = re.compile(r"\[([^\]]+)\]")
 _PRESET_ONLY = {"load-on-startup": "preload"}
 # About the router's own processes.
 _ROUTERS_OWN = ("stop-timeout",)
-_BY_VARIABLE = {option.variable: option.flag for option in OPTIONS if option.variable}
 _REMOVED = ("mmap", "no-mmap", "mlock")
-_TRUE = ("true", "1", "on", "yes")
 
 
 def is_router(text: str) -> bool:
@@ -84,7 +80,7 @@ def _keys(name: str, pairs: dict[str, str]) -> tuple[dict[str, Any], list[Diagno
     faults: list[Diagnostic] = []
     for key, value in pairs.items():
         if key in _PRESET_ONLY:
-            keys[_PRESET_ONLY[key]] = value.lower() in _TRUE
+            keys[_PRESET_ONLY[key]] = value.lower() in TRUE
             continue
         if key in _ROUTERS_OWN:
             faults.append(lost(f"`{key}` in [{name}]", "llmgen sets it by itself"))
@@ -97,22 +93,7 @@ def _keys(name: str, pairs: dict[str, str]) -> tuple[dict[str, Any], list[Diagno
                     "`load_mode` writes what the aimed build knows",
                 )
             )
-        option = _option(key)
-        if value.lower() in (*_TRUE, "false", "0", "off", "no") and key not in ("flash-attn", "fa"):
-            words.append(option if value.lower() in _TRUE else _negative(option))
-        else:
-            words += [option, value]
+        words += words_of(key, value)
     found, more = keys_of(name, words)
     removed = [item for item in more if item.code != "import.removed-option"]
     return {**found, **keys}, [*faults, *removed]
-
-
-def _option(key: str) -> str:
-    """The option that a key means: its long or short name, or its environment variable."""
-    if key in _BY_VARIABLE:
-        return _BY_VARIABLE[key]
-    return f"-{key}" if f"-{key}" in BY_FLAG else f"--{key}"
-
-
-def _negative(option: str) -> str:
-    return f"--no-{option.lstrip('-')}"

@@ -11,7 +11,7 @@ from llmgen.config.tables.models import GENERATES, Model, Source
 from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.exposure import exposure, low_ports
 from llmgen.machine import Machine
-from llmgen.options import refused_extra
+from llmgen.options import is_option_variable, key_of_variable, refused_extra
 from llmgen.resolve import devices, names
 from llmgen.resolve.references import SOURCES, has_source
 
@@ -24,13 +24,14 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
         yield from low_ports(config)
     yield from _versions(config)
     yield from devices.findings(config, machine)
-    yield from _in_clear(("defaults",), config.defaults.environment)
+    yield from _environment(("hardware",), config.hardware.environment or {})
+    yield from _environment(("defaults",), config.defaults.environment)
     yield from _unrouted(config)
     for name, table in config.models.items():
         if table.enable:
             yield from _source(name, table)
             yield from _options(name, table)
-            yield from _in_clear(("models", name), table.environment)
+            yield from _environment(("models", name), table.environment)
             yield from _services(name, table, config)
 
 
@@ -56,12 +57,20 @@ def _versions(config: Config) -> Iterator[Diagnostic]:
             )
 
 
-def _in_clear(
+def _environment(
     place: tuple[str, str] | tuple[str], environment: Mapping[str, str | Secret]
 ) -> Iterator[Diagnostic]:
-    """Plain values stand in files that every user of the machine may read."""
+    """Options behind the plan's back; plain secrets in files that every user may read."""
     for variable, value in environment.items():
-        if isinstance(value, str) and value and SECRET_NAME.search(variable):
+        if is_option_variable(variable):
+            key = key_of_variable(variable)
+            yield Diagnostic(
+                "models.environment-option",
+                f"`{variable}` in `environment` is an option of llama-server, unseen by the plan",
+                (*place, "environment", variable),
+                hint=f"use the key `{key}`" if key else "use a key, or the option in `extra_args`",
+            )
+        elif isinstance(value, str) and value and SECRET_NAME.search(variable):
             yield Diagnostic(
                 "models.secret-in-clear",
                 f"`{variable}` looks like a secret, and its value would stand in generated files",

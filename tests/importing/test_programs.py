@@ -58,6 +58,24 @@ models:
     assert codes(found.faults) == ["secret-in-clear"]
 
 
+def test_options_in_the_environment_become_keys_and_the_command_line_wins():
+    text = """
+models:
+  a:
+    cmd: llama-server -m /a.gguf -c 4096
+    env: [LLAMA_ARG_CTX_SIZE=8192, LLAMA_ARG_N_PARALLEL=4, LLAMA_ARG_KV_OFFLOAD=false, X=1]
+"""
+    keys = part(text).tables["models", "a"]
+    assert (keys["ctx_size"], keys["parallel"], keys["kv_offload"]) == (4096, 4, False)
+    assert keys["environment"] == {"X": "1"}
+
+
+def test_key_of_a_server_is_no_plain_variable():
+    found = part('models: {a: {cmd: "llama-server -m /a.gguf", env: ["LLAMA_API_KEY=x"]}}')
+    assert codes(found.faults) == ["secret-in-clear"]
+    assert "environment" not in found.tables["models", "a"]
+
+
 def test_group_members_and_preload_that_do_not_exist():
     text = """
 models: {a: {cmd: llama-server -m /a.gguf, aliases: [x]}}

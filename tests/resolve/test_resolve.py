@@ -84,6 +84,11 @@ def test_disabled_model_needs_no_facts():
         ('[models.a]\nmodel="a.gguf"\ndevice=["gpu7"]', "models.no-device"),
         ('[models.a]\nmodel="a.gguf"\ntensor_split=[1, 1]', "models.split-shares"),
         ('[models.a]\nmodel="a.gguf"\nextra_args=["--ctx-size", "9"]', "models.extra-argument"),
+        (
+            '[models.a]\nmodel="a.gguf"\nenvironment={LLAMA_ARG_CTX_SIZE="9"}',
+            "models.environment-option",
+        ),
+        ('[defaults]\nenvironment={LLAMA_ARG_RPC="h:1"}', "models.environment-option"),
         ('[models.a]\nmodel="a.gguf"\nhost="other"', "models.no-host"),
         (
             '[models.a]\nmodel="a.gguf"\nkeep="on_demand"\n[services]\non_demand="none"',
