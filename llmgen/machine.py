@@ -14,7 +14,7 @@ from llmgen.config.tables.hardware import Backend, Device, Hardware, OperatingSy
 from llmgen.config.tables.services import Budget
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.profiles import profiles
-from llmgen.units import GIB
+from llmgen.units import GIB, MIB, show_size
 
 # A disk that nobody described: an ordinary NVMe drive of a mainstream board.
 ASSUMED_DISK_BYTES: Final = 2 * GIB
@@ -78,7 +78,7 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
     _refuse_missing(values, hardware.profile)
     _refuse_strangers(budget, len(values["devices"] or ()))
     backend: Backend = values["backend"]
-    return Machine(
+    found = Machine(
         host=hardware.host,
         os=values["os"],
         backend=backend,
@@ -96,6 +96,26 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
         profile=hardware.profile or "",
         source=profile.get("source", ""),
     )
+    _refuse_bytes(found)
+    return found
+
+
+def _refuse_bytes(found: Machine) -> None:
+    """ConfigError for a memory that no machine has: a number of GiB without its unit."""
+    rows = [(("hardware", "memory"), "the host", found.memory_bytes)]
+    rows += [(("hardware", "devices"), item.key, item.memory_bytes) for item in found.devices]
+    wrong = [
+        Diagnostic(
+            "hardware.bytes",
+            f"{who} would have {show_size(size)} of memory: a number without a unit is bytes",
+            key,
+            hint=f'`memory = "{size}GiB"`',
+        )
+        for key, who, size in rows
+        if 0 < size < MIB
+    ]
+    if wrong:
+        raise ConfigError(wrong)
 
 
 def _overhead(given: int | None, backend: Backend) -> int:

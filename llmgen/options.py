@@ -36,6 +36,15 @@ def refused_extra(args: Sequence[str]) -> Iterator[tuple[int, str, str]]:
             yield index, word, option.key
 
 
+def joined(args: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Words that hold an option and its value: (index, word); values of an option are no such."""
+    for index, word in enumerate(args):
+        option = spelled(word)
+        value = bool(index) and bool(spelled(args[index - 1])) and not word.startswith("--")
+        if option and word[len(option) :][:1].isspace() and option not in BY_FLAG and not value:
+            yield index, word
+
+
 def is_option_variable(name: str) -> bool:
     """Whether llama-server takes an option from this environment variable."""
     return name.startswith("LLAMA_ARG_") or name in BY_VARIABLE

@@ -27,6 +27,37 @@ _TYPES = {
     "mapping": "a table",
 }
 
+# What llama-server's short options and other programs call a key, without `_` and `-`.
+_CALLED = {
+    "alias": "aliases",
+    "args": "extra_args",
+    "b": "batch_size",
+    "c": "ctx_size",
+    "context": "ctx_size",
+    "contextlength": "ctx_size",
+    "contextsize": "ctx_size",
+    "ctk": "cache_type_k",
+    "ctv": "cache_type_v",
+    "ctx": "ctx_size",
+    "env": "environment",
+    "fa": "flash_attn",
+    "file": "model",
+    "gpulayers": "n_gpu_layers",
+    "maxtokens": "n_predict",
+    "mlock": "load_mode",
+    "mmap": "load_mode",
+    "nctx": "ctx_size",
+    "ngl": "n_gpu_layers",
+    "nommap": "load_mode",
+    "np": "parallel",
+    "numctx": "ctx_size",
+    "path": "model",
+    "repo": "hf_repo",
+    "t": "threads",
+    "temperature": "sampling.temp",
+    "ub": "ubatch_size",
+}
+
 
 def diagnostics(error: ValidationError, places: Collection[KeyPath]) -> list[Diagnostic]:
     """Every mistake once; the failures of a union at one place become one diagnostic."""
@@ -184,10 +215,28 @@ def _suggest(key: KeyPath) -> str:
         return ""
     spelt = {name.replace("_", ""): name for name in table.model_fields}
     wanted = str(key[-1]).lower().replace("-", "").replace("_", "")
+    if elsewhere := _elsewhere(table, wanted):
+        return f"did you mean `{elsewhere}`?"
     near = get_close_matches(wanted, spelt, 1)
     if near:
         return f"did you mean `{spelt[near[0]]}`?"
     return f"known keys: {', '.join(sorted(table.model_fields))}"
+
+
+def _elsewhere(table: type[BaseModel], wanted: str) -> str:
+    """The key that other programs call so, or the table inside this one that has such a key."""
+    if wanted in {name.replace("_", "") for name in table.model_fields}:
+        return ""
+    called = _CALLED.get(wanted, "")
+    if called.partition(".")[0] in table.model_fields:
+        return called
+    for name, field in table.model_fields.items():
+        inner = _inside(field.annotation)
+        inner = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+        for own in inner.model_fields if inner else ():
+            if own.replace("_", "") == wanted:
+                return f"{name}.{own}"
+    return ""
 
 
 def _document(key: KeyPath) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -16,6 +17,9 @@ from llmgen.facts.model import GgufFacts, ModelFile
 from llmgen.facts.refusals import refused
 from llmgen.facts.shards import shard_names
 from llmgen.units import MIB
+
+# Files of a folder among which a nearly right name is looked for.
+_LOOKED_AT = 2000
 
 
 class FileSource(Struct, frozen=True):
@@ -61,7 +65,7 @@ def open_model(path: Path, name: str) -> FileSource:
             raise refused("not-a-file", f"`{name}` is no file", "name a .gguf file")
         return FileSource(name, found.st_size, path.open("rb"))
     except OSError as error:
-        raise unreadable(name, error) from None
+        raise unreadable(name, error, _near(path)) from None
 
 
 def read_model(path: Path, name: str | None = None) -> GgufFacts:
@@ -78,17 +82,31 @@ def read_model(path: Path, name: str | None = None) -> GgufFacts:
     return describe(headers, files)
 
 
-def unreadable(name: str, error: OSError) -> InputError:
-    """What the system said about a model file."""
+def unreadable(name: str, error: OSError, near: str = "") -> InputError:
+    """What the system said about a model file; ``near`` is one that is there instead."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return refused(
-            "missing", f"there is no model file `{name}`", "check the name and [paths] models"
-        )
+        found = name.removesuffix(name.rpartition("/")[2]) + near
+        hint = f"did you mean `{found}`?" if near else "check the name and [paths] models"
+        return refused("missing", f"there is no model file `{name}`", hint)
     return refused(
         "unreadable",
         f"`{name}` cannot be read: {error.strerror}",
         "check its permissions and its disk",
     )
+
+
+def _near(path: Path) -> str:
+    """A model file of the same folder with nearly the same name."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
+
+    if "-of-" in path.name:  # the next shard is no other spelling of this one
+        return ""
+    try:
+        there = [item.name for item in islice(path.parent.iterdir(), _LOOKED_AT)]
+    except OSError:
+        return ""
+    models = [item for item in there if item.endswith(".gguf") and item.isprintable()]
+    return next(iter(get_close_matches(path.name, sorted(models), 1, 0.8)), "")
 
 
 def _read(path: Path, name: str, before: Header) -> tuple[Header, int]:

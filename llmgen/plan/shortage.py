@@ -97,11 +97,12 @@ def shortage(
     pool = next(limit for limit in weigh.pools if limit.name == item.pool)
     models = (*stack.always, *item.requirement.models)
     blamed = _blamed(item, stack)
+    own = ("models", blamed, "ctx_size") if blamed else ("hardware", "reserve")
     return Diagnostic(
         "budget.device-full",
         _sentence(item, stack, blamed),
-        item.requirement.key if item.requirement.wished else ("models", blamed, "ctx_size"),
-        hint=advice[0].sentence if advice else "no change that llmgen knows fits by itself",
+        item.requirement.key if item.requirement.wished else own,
+        hint=advice[0].sentence if advice else _no_way(blamed),
         notes=(
             *_notes(pool, models, weigh, settled),
             *(f"also: {other.sentence}" for other in advice[1:]),
@@ -109,8 +110,16 @@ def shortage(
     )
 
 
+def _no_way(blamed: str) -> str:
+    if not blamed:
+        return "a smaller `reserve`, or the `memory` that the machine really has"
+    return "no change that llmgen knows fits by itself"
+
+
 def _sentence(item: Broken, stack: Stack, blamed: str) -> str:
     models, missing = item.requirement.models, show_size(item.missing_bytes)
+    if not blamed:
+        return f"{item.pool} is full before any model: its reserve is {missing} more than it has"
     used = stack.sums(models)[item.pool]
     own = (stack.demand.get(blamed) or stack.always.get(blamed) or {}).get(item.pool, 0)
     left = stack.budgets[item.pool] - used + own

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from llmgen.config.tables.models import GENERATES
 from llmgen.errors import Diagnostic, Severity
+from llmgen.facts.model import GgufFacts
 from llmgen.library import Model
-from llmgen.resolve.role import is_encoder, made_for
+from llmgen.resolve.role import is_encoder, made_for, pooling
 from llmgen.resolve.settings import slot_context, trained_context
+
+MTP: Final = "draft-mtp"
 
 
 def checks(model: Model) -> Iterator[Diagnostic]:
@@ -16,6 +20,7 @@ def checks(model: Model) -> Iterator[Diagnostic]:
     yield from _role(model)
     yield from _context(model)
     yield from _batch(model)
+    yield from _pooling(model)
     yield from _split(model)
     yield from _draft(model)
     yield from _adapters(model)
@@ -74,7 +79,41 @@ def _split(model: Model) -> Iterator[Diagnostic]:
         )
 
 
+def _pooling(model: Model) -> Iterator[Diagnostic]:
+    """Vectors come from a pooling that the header or llm.toml names, scores from `rank` alone."""
+    if model.role not in ("embedding", "rerank"):
+        return
+    own = pooling(model.facts)
+    wanted = "rank" if model.role == "rerank" else own
+    chosen = model.options.pooling
+    if model.role == "embedding" and (chosen or own or "none") == "none":
+        yield Diagnostic(
+            "models.no-pooling",
+            f"`{model.name}` is not told how to pool: /v1/embeddings will answer with an error",
+            ("models", model.name, *(("pooling",) if chosen else ())),
+            hint=f'`pooling = "{"mean" if is_encoder(model.facts) else "last"}"`, '
+            "or what the model's card names",
+            severity=Severity.WARNING,
+        )
+    elif chosen and wanted and chosen != wanted:
+        yield Diagnostic(
+            "models.other-pooling",
+            f"`{model.name}` is made for the pooling `{wanted}`, not for `{chosen}`",
+            ("models", model.name, "pooling"),
+            hint=f'`pooling = "{wanted}"`, or leave it out',
+            severity=Severity.WARNING,
+        )
+
+
 def _draft(model: Model) -> Iterator[Diagnostic]:
+    mtp = model.draft is None and model.settings.draft and model.settings.draft.spec_type == MTP
+    if mtp and not model.facts.hyperparameters.get("nextn_predict_layers"):
+        yield Diagnostic(
+            "models.no-mtp-head",
+            f"`{model.name}` has no MTP layers of its own to draft with",
+            ("models", model.name, "draft", "spec_type"),
+            hint="name a draft model: `draft = { model = ... }`, or take the draft away",
+        )
     if model.draft is None or not model.draft.vocabulary:
         return
     # llama.cpp's speculative decoding refuses vocabularies that differ by more than 128 tokens.
@@ -106,6 +145,41 @@ def _adapters(model: Model) -> Iterator[Diagnostic]:
                 key,
                 hint="take the adapter of this very model",
             )
+        elif pattern := _misfit(facts, model.facts):
+            yield Diagnostic(
+                "models.adapter-shape",
+                f"the adapter `{named.path}` changes `{pattern}`, which `{model.name}` does not "
+                "have in that shape",
+                key,
+                hint="take the adapter of this very model",
+            )
+        elif named.scale != 1 and ":" in named.path:
+            yield Diagnostic(
+                "models.adapter-name",
+                f"`{named.path}` has a colon, after which the server reads the scale",
+                key,
+                hint="rename the file, or leave `scale` out",
+            )
+
+
+def _misfit(adapter: GgufFacts, model: GgufFacts) -> str:
+    """The first tensor of an adapter that the model lacks, by llama_adapter_lora_init's rule."""
+    shapes = {
+        (group.pattern, layer): group.shape
+        for group in model.tensors
+        for layer in group.layers or (-1,)
+    }
+    for group in adapter.tensors:
+        pattern, _, half = group.pattern.rpartition(".")
+        # Rows of the embedding are looked up, so its two halves are turned around.
+        if half not in ("lora_a", "lora_b") or pattern == "token_embd.weight":
+            continue
+        side = 0 if half == "lora_a" else 1
+        for layer in group.layers or (-1,):
+            shape = shapes.get((pattern, layer), ())
+            if len(shape) < 2 or shape[side] != group.shape[side]:
+                return pattern.replace("#", str(layer))
+    return ""
 
 
 def _projector(model: Model) -> Iterator[Diagnostic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from llmgen.config.editions import EDITIONS
@@ -11,7 +12,7 @@ from llmgen.config.tables.models import GENERATES, Model, Source
 from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.exposure import exposure, low_ports
 from llmgen.machine import Machine
-from llmgen.options import is_option_variable, key_of_variable, refused_extra
+from llmgen.options import is_option_variable, joined, key_of_variable, refused_extra
 from llmgen.resolve import devices, names
 from llmgen.resolve.references import SOURCES, has_source
 
@@ -89,6 +90,9 @@ def _unrouted(config: Config) -> Iterator[Diagnostic]:
         yield _nobody_routes(("external", name), what)
     swapped = config.services.on_demand == "llama_swap"
     for name, table in config.models.items():
+        if table.enable and table.replicas:
+            what = f"`{name}` has replicas, and no gateway spreads requests over them"
+            yield _nobody_routes(("models", name, "replicas"), what)
         if table.enable and (table.keep == "always" or not swapped):
             for variant in table.variants:
                 what = f"`{variant}` is a variant of `{name}`, and nothing serves it"
@@ -155,6 +159,21 @@ def _options(name: str, table: Model) -> Iterator[Diagnostic]:
             ("models", name, "extra_args", index),
             hint=f"use the key `{key}`" if key else "leave it out: llmgen sets it",
         )
+    for index, word in joined(table.extra_args):
+        yield Diagnostic(
+            "models.extra-argument",
+            f"`{word}` in `extra_args` of `{name}` is one word with a space, which no option has",
+            ("models", name, "extra_args", index),
+            hint=f"write each word by itself: `{json.dumps(word.split())[1:-1]}`",
+        )
+    for variant, own in table.variants.items():
+        if "model" in own.params:
+            yield Diagnostic(
+                "models.variant-model",
+                f"`{variant}` would send requests to another model, and is `{name}` itself",
+                ("models", name, "variants", variant, "params", "model"),
+                hint="leave `model` out; another file is another [models] table",
+            )
     if table.pin and table.keep == "always":
         yield Diagnostic(
             "models.pinned-service",

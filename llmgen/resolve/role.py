@@ -9,6 +9,7 @@ from llmgen.config.tables.models import Role
 from llmgen.facts.model import GgufFacts
 
 # llama_pooling_type in include/llama.h: 0 is none, and a reranker's is a class score.
+_POOLINGS: Final = ("", "mean", "cls", "last", "rank")
 _RANK: Final = 4
 
 
@@ -25,3 +26,9 @@ def made_for(facts: GgufFacts) -> Role:
 def is_encoder(facts: GgufFacts) -> bool:
     """Whether it has no way to generate text at all."""
     return architecture(facts.architecture).family is Family.ENCODER
+
+
+def pooling(facts: GgufFacts) -> str:
+    """How the header says that vectors are pooled, in llama-server's words; empty: it does not."""
+    found = facts.hyperparameters.get("pooling_type", 0)
+    return _POOLINGS[found] if isinstance(found, int) and 0 < found < len(_POOLINGS) else ""

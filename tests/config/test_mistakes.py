@@ -47,6 +47,41 @@ def test_what_is_no_toml_is_said_in_words(text, message):
     assert found.hint
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("temperature", "sampling.temp"),
+        ("temp", "sampling.temp"),
+        ("spec-draft-n-max", "draft.spec_draft_n_max"),
+        ("n_ctx", "ctx_size"),
+        ("ngl", "n_gpu_layers"),
+        ("ctx-size", "ctx_size"),
+        ("ctx_sise", "ctx_size"),
+    ],
+)
+def test_key_of_another_name_is_told_by_its_own(written, meant):
+    text = f'edition = 1\n[hardware]\n[models.a]\nmodel = "a.gguf"\n{written} = 1\n'
+    with pytest.raises(ConfigError) as caught:
+        load([parse("llm.toml", text)])
+    (found,) = caught.value.diagnostics
+    assert found.hint == f"did you mean `{meant}`?"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "models.a.sleep_idle_seconds = 0",
+        "models.a.sampling.repeat_last_n = -1",
+        "models.a.sampling.repeat_penalty = 0",
+        'budget.override = "  "',
+    ],
+)
+def test_value_that_starts_no_server_or_says_nothing_is_refused(line):
+    with pytest.raises(ConfigError) as caught:
+        load([parse("llm.toml", f"edition = 1\nhardware = {{}}\n{line}\n")])
+    assert [item.code for item in caught.value.diagnostics] == ["config.bad-value"]
+
+
 def test_terminal_codes_are_not_shown():
     with pytest.raises(ConfigError) as caught:
         parse("llm.toml", 'a = "\x1b[31m"\n')

@@ -50,6 +50,14 @@ def test_absent_shard_is_named(tmp_path):
     assert "big-00003-of-00003.gguf" in found.message
 
 
+def test_nearly_right_name_is_told(tmp_path):
+    for name in ("qwen3-8b-Q4_K_M.gguf", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    found = refusal(tmp_path / "qwen3-8b-Q5_K_M.gguf")
+    assert found.hint == "did you mean `qwen3-8b-Q4_K_M.gguf`?"
+    assert refusal(tmp_path / "other.gguf").hint == "check the name and [paths] models"
+
+
 def test_swapped_shards_are_refused(tmp_path):
     paths = split(tmp_path)
     paths[2].write_bytes(paths[1].read_bytes())

@@ -89,6 +89,15 @@ def test_disabled_model_needs_no_facts():
             "models.environment-option",
         ),
         ('[defaults]\nenvironment={LLAMA_ARG_RPC="h:1"}', "models.environment-option"),
+        (
+            '[models.a]\nmodel="a.gguf"\nextra_args=["--numa distribute"]',
+            "models.extra-argument",
+        ),
+        ('[models.a]\nmodel="a.gguf"\ndraft={spec_type="draft-mtp"}', "models.no-mtp-head"),
+        (
+            '[models.a]\nmodel="a.gguf"\nvariants.b.params={model="x"}',
+            "models.variant-model",
+        ),
         ('[models.a]\nmodel="a.gguf"\nhost="other"', "models.no-host"),
         (
             '[models.a]\nmodel="a.gguf"\nkeep="on_demand"\n[services]\non_demand="none"',
@@ -147,6 +156,13 @@ def test_model_of_another_server_needs_a_gateway():
     assert resolve(config(f"{text}[gateway.envoy]"), {}).notes == ()
 
 
+def test_replicas_need_a_gateway():
+    text = '[models.a]\nmodel = "a.gguf"\nreplicas = ["h:1"]\n'
+    (found,) = resolve(config(text), {"file:a.gguf": facts("a.gguf")}).notes
+    assert (found.code, found.key) == ("gateway.nobody-routes", ("models", "a", "replicas"))
+    assert resolve(config(f"{text}[gateway.envoy]"), {"file:a.gguf": facts("a.gguf")}).notes == ()
+
+
 @pytest.mark.parametrize(
     ("services", "keep", "gateway", "codes"),
     [
@@ -172,16 +188,57 @@ def test_decoder_trained_to_embed_may_chat_with_a_warning():
     assert [item.code for item in library.notes] == ["models.generates-nothing"]
 
 
+def narrow(made):
+    """An adapter of a model with smaller layers."""
+    first, *others = made.tensors
+    return replace(made, tensors=(replace(first, shape=(128, 8)), *others))
+
+
+def moved(made):
+    """An adapter of layers that the model does not have."""
+    return replace(made, tensors=tuple(replace(item, layers=(9,)) for item in made.tensors))
+
+
 @pytest.mark.parametrize(
     ("file", "code"),
     [
         (facts("l.gguf"), "models.not-an-adapter"),
         (adapter("l.gguf", architecture="qwen3"), "models.adapter-architecture"),
+        (narrow(adapter("l.gguf")), "models.adapter-shape"),
+        (moved(adapter("l.gguf")), "models.adapter-shape"),
     ],
 )
 def test_file_that_cannot_adapt_the_model_is_refused(file, code):
     text = '[models.a]\nmodel="a.gguf"\nlora=[{path="l.gguf"}]'
     assert codes(text, {**LOCK, "file:l.gguf": file}) == [code]
+
+
+def test_scale_of_an_adapter_is_not_read_out_of_its_name():
+    lock = {**LOCK, "file:l:2.gguf": adapter("l:2.gguf")}
+    text = '[models.a]\nmodel="a.gguf"\nlora=[{path="l:2.gguf"'
+    assert codes(f"{text}, scale=0.5}}]", lock) == ["models.adapter-name"]
+    assert model(f"{text}}}]", lock).lora[0].scale == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "keys", "header", "codes"),
+    [
+        ("embedding", "", 0, ["models.no-pooling"]),
+        ("embedding", 'pooling="none"', 3, ["models.no-pooling"]),
+        ("embedding", 'pooling="last"', 0, []),
+        ("embedding", "", 3, []),
+        ("embedding", 'pooling="mean"', 3, ["models.other-pooling"]),
+        ("rerank", "", 0, []),
+        ("rerank", 'pooling="mean"', 4, ["models.other-pooling"]),
+        ("chat", "", 0, []),
+    ],
+)
+def test_pooling_that_the_server_cannot_answer_with_is_told(role, keys, header, codes):
+    made = facts("a.gguf")
+    file = replace(made, hyperparameters={**made.hyperparameters, "pooling_type": header})
+    text = f'[models.a]\nmodel="a.gguf"\nrole="{role}"\n{keys}'
+    notes = resolve(config(text), {"file:a.gguf": file}).notes
+    assert [item.code for item in notes] == codes
 
 
 def test_what_verify_measured_is_what_the_plan_counts():

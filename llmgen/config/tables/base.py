@@ -1,7 +1,7 @@
 """What every table of llm.toml shares: strictness, sizes, durations, secrets by reference."""
 
 import re
-from typing import Annotated, Final, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -60,6 +60,8 @@ Tokens: TypeAlias = Annotated[
 Seconds: TypeAlias = Annotated[
     int, Field(ge=0, le=INT32), BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)
 ]
+# llama-server does not start with 0; -1 is never.
+Sleep: TypeAlias = Annotated[Count, Field(ge=1)] | Literal[-1]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
@@ -69,6 +71,8 @@ _ENVIRONMENT = rf"^{ENVIRONMENT_NAME.pattern}$"
 # Beside controls: what no XML and no YAML can hold (property lists, llama-swap).
 _CHARACTER = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]"
 _LINE, _TEXT = rf"^{_CHARACTER}*$", rf"^{_CHARACTER}+$"
+# At least one character that is not a space.
+_REASON = rf"^ *[^\x00- \x7f-\x9f\u2028\u2029\ufffe\uffff]{_CHARACTER}*$"
 _PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _HOST = r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)"
 _HOST_PORT = rf"^{_HOST}:{_PORT}$"
@@ -87,6 +91,7 @@ FORMS: Final = {
     _ENVIRONMENT: "the name of an environment variable",
     _LINE: "one line without control characters",
     _TEXT: "one line of text, not empty",
+    _REASON: "one line of text, not empty",
     _HOST_PORT: "`HOST:PORT`",
     _URL: "a URL like `http://127.0.0.1:8080`, without user or query",
     _ADDRESS: "an address like `127.0.0.1`",
@@ -106,6 +111,7 @@ EnvironmentName: TypeAlias = Annotated[str, Field(pattern=_ENVIRONMENT)]
 Line: TypeAlias = Annotated[str, Field(pattern=_LINE)]
 # The same, where an empty text says nothing.
 Text: TypeAlias = Annotated[str, Field(pattern=_TEXT)]
+Reason: TypeAlias = Annotated[str, Field(pattern=_REASON)]
 HostPort: TypeAlias = Annotated[str, Field(pattern=_HOST_PORT)]
 Url: TypeAlias = Annotated[str, Field(pattern=_URL)]
 Address: TypeAlias = Annotated[str, Field(pattern=_ADDRESS)]

@@ -16,6 +16,7 @@ from llmgen.config.tables.base import (
     Seconds,
     Secret,
     Size,
+    Sleep,
     Table,
     Text,
     Tokens,
@@ -172,7 +173,7 @@ class ServerOptions(Table):
     """Prometheus metrics of the server (`--metrics`)."""
     slots: bool | None = None
     """The server's `/slots` page (`--slots`)."""
-    sleep_idle_seconds: Count | None = Field(default=None, ge=-1)
+    sleep_idle_seconds: Sleep | None = None
     """Idle seconds after which weights are released (`--sleep-idle-seconds`)."""
 
 

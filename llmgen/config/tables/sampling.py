@@ -33,9 +33,9 @@ class Sampling(Table):
     """XTC (`--xtc-probability`)."""
     xtc_threshold: Probability | None = None
     """XTC (`--xtc-threshold`)."""
-    repeat_last_n: Count | None = Field(default=None, ge=-1)
-    """Tokens that the repeat penalty sees (`--repeat-last-n`)."""
-    repeat_penalty: NonNegative | None = None
+    repeat_last_n: Count | None = Field(default=None, ge=0)
+    """Tokens that the repeat penalty sees; 0 is off (`--repeat-last-n`)."""
+    repeat_penalty: float | None = Field(default=None, gt=0)
     """Repeat penalty; 1 is off (`--repeat-penalty`)."""
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     """Presence penalty (`--presence-penalty`)."""

@@ -10,11 +10,12 @@ from llmgen.config.tables.base import (
     FileName,
     ModelName,
     Port,
+    Reason,
     Seconds,
     Secret,
     Size,
+    Sleep,
     Table,
-    Text,
 )
 
 
@@ -58,7 +59,7 @@ class RouterService(Table):
     """Most models at a time; `"auto"`: as many as always fit."""
     api_keys: tuple[Secret, ...] = ()
     """Keys that clients need (the first is the router's)."""
-    sleep_idle_seconds: Count | None = Field(default=None, ge=-1)
+    sleep_idle_seconds: Sleep | None = None
     """Idle seconds after which a model's weights are released."""
 
 
@@ -108,7 +109,7 @@ class PlanTable(Table):
 class Budget(Table):
     """[budget]: how strict the plan is."""
 
-    override: Text | None = None
+    override: Reason | None = None
     """Why an overfull plan is generated all the same; stays visible in `show`."""
     margin: bool = True
     """Add the measured error of the estimate as a margin."""
