@@ -60,6 +60,19 @@ def low_ports(config: Config) -> Iterator[Diagnostic]:
         )
 
 
+def unnamed(config: Config) -> Iterator[Diagnostic]:
+    """A warning when clients are sent to an address for which no certificate is likely to be."""
+    envoy = config.gateway.envoy
+    if envoy.enable and envoy.tls and config.targets.clients.base_url is None:
+        yield Diagnostic(
+            "gateway.no-name",
+            "the client files would name Envoy by its address, and a certificate is for a name",
+            ("gateway", "envoy", "tls"),
+            hint=f'`base_url = "https://NAME:{envoy.port}"` in [targets.clients]',
+            severity=Severity.WARNING,
+        )
+
+
 def loopback(address: str) -> bool:
     """Whether only this machine reaches the address; a name other than localhost is not trusted."""
     if address == "localhost":

@@ -3,7 +3,7 @@
 import pytest
 from making import config
 
-from llmgen.gateway.exposure import exposure, loopback
+from llmgen.gateway.exposure import exposure, loopback, unnamed
 
 
 def codes(text):
@@ -66,3 +66,13 @@ def test_envoy_listens_on_no_name():
     text = '[gateway.envoy]\nenable = true\nlisten = ["localhost", "::1", "box.lan"]\n'
     keys = 'api_keys = [{ name = "a", secret = { env = "A" } }]'
     assert codes(text + keys) == [("gateway.no-address", ("gateway", "envoy", "listen", 2))]
+
+
+def test_clients_of_a_certificate_are_told_its_name():
+    tls = '[gateway.envoy]\ntls = { cert = "c.pem", key = "k.pem" }\n'
+    (found,) = unnamed(config(tls))
+    assert (found.code, found.key) == ("gateway.no-name", ("gateway", "envoy", "tls"))
+    assert '"https://NAME:4001"' in found.hint
+    for more in ('[targets.clients]\nbase_url = "https://llm.lan"', "", "enable = false"):
+        quiet = f"{tls}{more}" if more else "[gateway.envoy]\n"
+        assert [*unnamed(config(quiet))] == []
