@@ -39,6 +39,7 @@ def folder() -> Iterator[Path]:
     except OSError as error:
         raise InputError(_no_room(PREFIX, error)) from error
     try:
+        os.write(held, str(os.getpid()).encode())
         yield path
     finally:
         # What cannot be removed now is found by the next run.
@@ -55,6 +56,26 @@ def dead() -> Iterator[Path]:
                 yield path
             finally:
                 os.close(held)
+
+
+def alive(configs: Sequence[str]) -> Iterator[Path]:
+    """The folder of the foreground stack with these llm.toml, when there is one."""
+    process = holder(configs)
+    for path in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")) if process else ():
+        held = _hold(path)
+        if held is not None:
+            os.close(held)
+        elif _owner(path) == str(process):
+            yield path
+
+
+def _owner(path: Path) -> str:
+    """The process that a folder of this user says it is of."""
+    try:
+        is_own = not path.is_symlink() and path.stat().st_uid == os.getuid()
+        return (path / OWNER).read_text("utf-8") if is_own else ""
+    except OSError:
+        return ""
 
 
 def _made() -> tuple[Path, int]:

@@ -1,17 +1,18 @@
 """Files of a foreground stack: keys as they were meant, and a lock that is ours."""
 
 import os
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 from making import HEAD, config
 
 from llmgen.errors import InputError
 from llmgen.gateway.secrets import fill, placeholder
+from llmgen.operate import temporary
 from llmgen.operate.engine import engine
 from llmgen.operate.foreground import _made
 from llmgen.operate.programs import run
-from llmgen.operate.temporary import only_one
+from llmgen.operate.temporary import alive, only_one
 from llmgen.targets.services import Service
 
 
@@ -28,6 +29,14 @@ def test_a_lock_that_another_user_made_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
     with pytest.raises(InputError, match="another user"), only_one(["llm.toml"]):
         pytest.fail("it held the place")
+
+
+def test_the_folder_of_a_stack_is_found_by_its_llm_toml_while_it_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with only_one(["llm.toml"]), temporary.folder() as own:
+        assert [*alive([str(Path.cwd() / "llm.toml")])] == [own]
+        assert [*alive(["other.toml"])] == []
+    assert [*alive(["llm.toml"])] == []
 
 
 def test_what_a_program_says_may_be_no_text():

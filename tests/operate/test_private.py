@@ -110,7 +110,7 @@ def test_a_folder_that_becomes_a_link_costs_no_other_file(tmp_path, monkeypatch)
 @pytest.mark.reader("llama-server")
 @pytest.mark.reader("llama-swap")
 @pytest.mark.reader("envoy")
-def test_stack_in_the_foreground_leaves_no_key(tmp_path, monkeypatch):
+def test_stack_in_the_foreground_takes_new_keys_and_leaves_none(tmp_path, monkeypatch):
     temporary, ports = tmp_path / "tmp", free_ports(12)
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
@@ -132,10 +132,18 @@ def test_stack_in_the_foreground_leaves_no_key(tmp_path, monkeypatch):
     (own,) = temporary.glob("llmgen-up-*")
     for folder in (own, own / "runtime", own / "runtime" / "envoy"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert holders(temporary) == [own / "runtime" / "envoy" / "rds.yaml"]
+    filled = own / "runtime" / "envoy" / "rds.yaml"
+    assert holders(temporary) == [filled]
+    monkeypatch.setenv("PLANTED", "sk-other-3141592653")
+    assert stack.llmgen("keys") == {"written": [str(filled)]}
+    assert holders(temporary) == []
+    monkeypatch.setenv("PLANTED", "sk-planted-3141592653")
+    assert stack.llmgen("keys") == {"written": [str(filled)]}
     stack.end(signal.SIGINT)
     assert list(temporary.glob("llmgen-up-*")) == []
     assert holders(temporary) == []
+    # Nowhere is a key taken up, and none was: `nothing changed` would be read as done.
+    stack.llmgen("keys", code=4)
 
 
 def holders(folder):
