@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from llmgen.errors import Diagnostic
 
+UNREADABLE = "apply.unreadable"
 _ROOM = "make room there, then run the command again"
 _CLOSED = "change its owner, write elsewhere, or run llmgen as its owner"
 _TAKEN = "move away what has its name, or write elsewhere"
@@ -38,7 +39,7 @@ def cannot_write(
 def cannot_read(path: PurePath, error: OSError) -> Diagnostic:
     """The diagnostic of something that llmgen keeps, and that this user cannot read."""
     return Diagnostic(
-        "apply.unreadable",
+        UNREADABLE,
         f"`{path}` cannot be read: {error.strerror or error}",
         hint="what is installed is its owner's to see: run llmgen as that user (services of the "
         "system: `sudo llmgen`)",

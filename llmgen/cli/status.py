@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
+from llmgen.apply.failure import UNREADABLE
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import wanted_tree
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
+from llmgen.errors import InputError
 from llmgen.units import show_size
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from llmgen.apply.changes import Change
+    from llmgen.cli.pipeline import Read
     from llmgen.errors import Diagnostic
     from llmgen.operate.rows import DeviceStatus, ModelStatus, ServiceStatus
+    from llmgen.operate.site import Site
+    from llmgen.plan.model import Plan
 
 
 @command(short_help="wanted, written, running: what is different")
@@ -24,40 +33,36 @@ def cli(session: Session) -> Outcome:
     """Compare llm.toml with the installed files and with what runs.
 
     Exits with 0 when all three agree and every service answers, with 1 when something differs, with
-    4 when no service manager answers that would know.
+    4 when no service manager answers that would know, or this user may not see what is installed.
     """
     from msgspec.structs import replace
 
-    from llmgen.apply.changes import NO_WAYS
     from llmgen.operate import rows, truth
-    from llmgen.operate.crontab import without_units
-    from llmgen.operate.install import prepare
-    from llmgen.operate.installed import NOTHING, installed_units, is_installed, written
-    from llmgen.operate.site import installed, site
+    from llmgen.operate.installed import NOTHING
+    from llmgen.operate.site import site
     from llmgen.operate.stack import expected, observe
 
     found = read(session)
     placed = plan(found)
     here = site(found.config)
-    rendered = installed(wanted_tree(found, placed, session))
+    written = _written(session, found, placed, here)
     wanted = expected(placed, here)
-    if is_installed(here) and not installed_units(here):
-        # Kept up by cron.
-        rendered = without_units(rendered, here.folder)
+    if written.by_cron:
         wanted = [replace(item, unit="") for item in wanted]
-    decided = prepare(here, rendered, NO_WAYS).changes
     seen = observe(placed, here, wanted)
-    if not is_installed(here):
+    if not written.known:
         # Nothing is there that it could know.
         seen = replace(seen, no_manager=None)
     services, models = [*rows.services(wanted, seen)], [*rows.models(placed, seen)]
     devices = [*rows.devices(placed, seen)]
-    differences = [*truth.findings(placed, wanted, decided, written(here), seen)]
+    differences = [*truth.findings(placed, wanted, written.decided, written.known, seen)]
     runs = any(row.state != "absent" for row in services)
-    if not is_installed(here) and not runs:
+    if written.hidden is not None:
+        differences = [*differences, written.hidden]
+    elif not written.known and not runs:
         differences = [NOTHING, *differences]
     data = {
-        "installed": is_installed(here),
+        "installed": bool(written.known) if written.hidden is None else None,
         "services": services,
         "models": models,
         "devices": devices,
@@ -72,12 +77,43 @@ def cli(session: Session) -> Outcome:
     )
 
 
+class Written(Struct, frozen=True):
+    """Installed files beside the wanted ones; ``hidden``: why this user may not see them."""
+
+    known: frozenset[PurePosixPath]
+    decided: tuple[Change, ...] = ()
+    by_cron: bool = False
+    hidden: Diagnostic | None = None
+
+
+def _written(session: Session, found: Read, placed: Plan, here: Site) -> Written:
+    from llmgen.apply.changes import NO_WAYS
+    from llmgen.operate.by_cron import is_by_cron
+    from llmgen.operate.crontab import without_units
+    from llmgen.operate.install import prepare
+    from llmgen.operate.installed import written
+    from llmgen.operate.site import installed
+
+    rendered = installed(wanted_tree(found, placed, session))
+    try:
+        known, by_cron = written(here), is_by_cron(here)
+    except InputError as error:
+        if error.diagnostics[0].code != UNREADABLE:
+            raise
+        # The units, ports and answers of the system's services are everybody's to see.
+        return Written(frozenset(rendered), hidden=error.diagnostics[0])
+    if by_cron:
+        rendered = without_units(rendered, here.folder)
+    return Written(known, prepare(here, rendered, NO_WAYS).changes, by_cron)
+
+
 def _unknown(found: Sequence[Diagnostic]) -> int | None:
     """The exit code of what cannot be found out, when nothing else is wrong."""
-    from llmgen.errors import InputError, Severity
+    from llmgen.errors import Severity
 
     errors = {item.code for item in found if item.severity is Severity.ERROR}
-    return InputError.exit_code if errors == {"operate.no-manager"} else None
+    unknown = {"operate.no-manager", UNREADABLE}
+    return InputError.exit_code if errors and errors <= unknown else None
 
 
 def _show(

@@ -10,6 +10,8 @@ from msgspec import Struct
 
 from llmgen.units import GIB, MIB
 
+# amdgpu's file of each total, in a card's folder below DRM.
+TOTAL: Final = "mem_info_{region}_total"
 DRM = Path("/sys/class/drm")
 PROC = Path("/proc")
 NVIDIA_DEVICES: Final = (
@@ -92,7 +94,7 @@ def _clients(paths: Iterable[Path], region: str) -> Iterator[tuple[tuple[str, st
 
 
 def _amd(folder: Path, region: Literal["vram", "gtt"]) -> Gpu:
-    total = _number(folder / f"mem_info_{region}_total")
+    total = _number(folder / TOTAL.format(region=region))
     used = _number(folder / f"mem_info_{region}_used")
     free = None if total is None or used is None else total - used
     return Gpu("AMD GPU" if region == "vram" else "GTT of an AMD APU", total, used, free, region)

@@ -51,7 +51,7 @@ class FileSeen(Struct, frozen=True):
 
 
 class Holder(Struct, frozen=True):
-    """Who listens on a port."""
+    """Who listens on a port; ``pid`` None where another user's process is hidden from this one."""
 
     pid: int | None
     name: str

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from stat import S_IMODE
 
+from llmgen.detect.devices import DRM
 from llmgen.doctor.access import Identity, closed_to, identity
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules import secrets
@@ -147,7 +148,7 @@ def _process_name(pid: int | None) -> str:
 
 
 def _sysfs() -> Iterator[tuple[str, str]]:
-    cards = sorted(Path("/sys/class/drm").glob("card[0-9]*/device"))
+    cards = sorted(DRM.glob("card[0-9]*/device"))
     paths = [card / name for card in cards for name in (VRAM, GTT)]
     for path in (*paths, Path(TTM_PAGES)):
         try:

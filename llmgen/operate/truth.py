@@ -92,6 +92,13 @@ def _service(item: Expected, seen: Observed, *, is_installed: bool) -> Iterator[
             f"`llmgen up`; `llmgen logs {item.service.name}` says why it stopped",
         )
         return
+    if not unit.is_enabled:
+        yield _found(
+            "not-enabled",
+            f"`{item.unit}` runs, and does not start with the machine",
+            f"`systemctl enable {item.unit}` (a user's own: `systemctl --user enable …`)",
+            Severity.WARNING,
+        )
     if unit.restarts:
         yield _found(
             "restarted",

@@ -137,11 +137,19 @@ CASES = [
         Seen(ports={9001: Holder(7, "nginx"), 8080: None}),
         Seen(),
     ),
+    (
+        # Services of the system, asked by somebody who may not see their processes.
+        services.ports,
+        plan('[services]\nscope = "system"\n'),
+        Seen(ports={9001: None, 8080: None}),
+        Seen(ports={9001: Holder(7, "nginx"), 8080: None}),
+        Seen(ports=dict.fromkeys((9001, 8080), Holder(None, "another user's program"))),
+    ),
     (memory.total, plan(), Seen(memory_bytes=31 * GIB), Seen(memory_bytes=16 * GIB), Seen()),
     (
         memory.amd_split,
         plan(on=HALO),
-        Seen(sysfs={VRAM: str(96 * GIB)}),
+        Seen(sysfs={VRAM: str(96 * GIB), VRAM.replace("card0", "card1"): str(512 * 2**20)}),
         Seen(sysfs={VRAM: str(512 * 2**20)}),
         Seen(),
     ),

@@ -159,6 +159,13 @@ def test_restarts_are_a_warning():
     assert is_well(found(seen))
 
 
+def test_unit_that_does_not_start_with_the_machine():
+    off = replace(UP, is_enabled=False)
+    seen = replace(WELL, units={**WELL.units, "llmgen-model-a.service": off})
+    assert codes(seen) == ["not-enabled"]
+    assert is_well(found(seen))
+
+
 def test_absent_unit_is_named_once():
     seen = replace(WELL, units={"llmgen-model-a.service": UP}, listeners={9001: PROCESSES[10]})
     assert codes(seen) == ["unit-absent"]

@@ -47,6 +47,21 @@ def test_all_well(well):
     assert 0 < rows["always"]["memory"] < rows["always"]["memory_planned"] + 2**30
 
 
+def test_another_user_sees_what_runs_and_that_the_files_are_hidden(well):
+    booted = well.booted
+    done = booted.llmgen("status", "--json", folder=well.folder, user="nobody")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["data"]["installed"]) == (4, None)
+    assert {item["code"] for item in found["diagnostics"]} <= {
+        "apply.unreadable",
+        "status.restarted",
+    }
+    assert {row["state"] for row in found["data"]["services"]} == {"active"}
+    doctor = booted.llmgen("doctor", "--json", folder=well.folder, user="nobody")
+    ports = [row for row in json.loads(doctor.stdout)["data"]["findings"] if row["rule"] == "port"]
+    assert {row["verdict"] for row in ports} == {"unknown"}
+
+
 def test_dead_backend(well):
     pid = well.pid(MODEL)
     well.booted.must("kill", "-STOP", pid)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llmgen.detect.devices import TOTAL
 from llmgen.doctor.model import Finding, Seen, judged, unknown
 from llmgen.plan.model import Plan
 from llmgen.units import GIB, MIB, show_size
 
-VRAM, GTT = "mem_info_vram_total", "mem_info_gtt_total"
+VRAM, GTT = TOTAL.format(region="vram"), TOTAL.format(region="gtt")
 TTM_PAGES = "/sys/module/ttm/parameters/pages_limit"
 # ttm.pages_limit counts pages of 4 KiB.
 PAGES_PER_GIB = 262144
@@ -47,27 +48,27 @@ def amd_split(plan: Plan, seen: Seen) -> Iterator[Finding]:
         return
     wanted = max(device.memory_bytes for device in machine.devices)
     expected = f"carve-out or GTT of at least {show_size(wanted)}"
-    readings = {
-        key: int(text)
-        for path, text in seen.sysfs.items()
-        for key in (VRAM, GTT)
-        if path.endswith(key) and text.strip().isdigit()
-    }
-    if not readings:
+    vram, gtt = _most(seen, VRAM), _most(seen, GTT)
+    if vram is None and gtt is None:
         yield unknown("gpu-memory", "amdgpu", expected, f"no {VRAM} below /sys/class/drm")
         return
-    vram, gtt = readings.get(VRAM, 0), readings.get(GTT, 0)
     pages = wanted // GIB * PAGES_PER_GIB
     yield judged(
         "gpu-memory",
         "amdgpu",
         expected,
-        f"carve-out {show_size(vram)}, GTT {show_size(gtt)}",
+        f"carve-out {show_size(vram or 0)}, GTT {show_size(gtt or 0)}",
         # A driver reports a little less than the firmware's round number.
-        ok=max(vram, gtt) >= wanted * 0.98,
+        ok=max(vram or 0, gtt or 0) >= wanted * 0.98,
         evidence=f"{TTM_PAGES} = {seen.sysfs.get(TTM_PAGES, 'not readable').strip()}",
         fix=f"kernel argument `ttm.pages_limit={pages}`, or a larger carve-out in the firmware",
     )
+
+
+def _most(seen: Seen, name: str) -> int | None:
+    """The largest of the cards' figures: beside a card there may be an APU with little."""
+    found = (text for path, text in seen.sysfs.items() if path.endswith(name))
+    return max((int(text) for text in found if text.strip().isdigit()), default=None)
 
 
 def wired_limit(plan: Plan, seen: Seen) -> Iterator[Finding]:

@@ -24,7 +24,11 @@ def ports(plan: Plan, seen: Seen) -> Iterator[Finding]:
             yield unknown("port", str(port), expected, "the listeners could not be read")
             continue
         holder = seen.ports[port]
-        who = f"held by {holder.name} (pid {holder.pid})" if holder else "free"
+        if holder is not None and holder.pid is None and _may_be_ours(plan):
+            yield unknown("port", str(port), expected, "another user's program holds it")
+            continue
+        pid = f" (pid {holder.pid})" if holder and holder.pid else ""
+        who = f"held by {holder.name}{pid}" if holder else "free"
         kill = f"`kill {holder.pid}`" if holder and holder.pid else "stop that program"
         yield judged(
             "port",
@@ -34,6 +38,11 @@ def ports(plan: Plan, seen: Seen) -> Iterator[Finding]:
             ok=holder is None or holder.ours,
             fix=f"{kill}, or set another port for {name} in llm.toml",
         )
+
+
+def _may_be_ours(plan: Plan) -> bool:
+    """Services of the system run as another user than whoever asks."""
+    return plan.library.config.services.scope == "system"
 
 
 def listening(plan: Plan) -> dict[str, int]:
