@@ -21,7 +21,7 @@ generate: $(VENV)/.llmgen
 	$(VENV)/bin/llmgen generate
 
 test: $(VENV)/.llmgen-dev
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 
 readers: $(VENV)/.llmgen-dev
 	$(VENV)/bin/python tests/readers/install.py

@@ -1,9 +1,22 @@
 """Readers by marker: a missing one skips its tests and is named in the last lines."""
 
+from collections import Counter
+from pathlib import PurePath
+
 import pytest
 import readers
 
-_missing: dict[str, int] = {}
+MISSING = "missing reader"
+
+# One boot of systemd and one live stack serve a whole folder: its tests stay in one process.
+SHARING = {"tests/live", "tests/systemd"}
+
+
+def pytest_itemcollected(item):
+    """Say which tests share what is dear to start, where `make test` runs several processes."""
+    file = PurePath(item.nodeid.partition("::")[0])
+    group = file.parent if str(file.parent) in SHARING else file
+    item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 def pytest_runtest_setup(item):
@@ -11,7 +24,7 @@ def pytest_runtest_setup(item):
         for program in marker.args:
             if readers.find(program) is not None:
                 continue
-            _missing[program] = _missing.get(program, 0) + 1
+            item.user_properties.append((MISSING, program))
             known = readers.installable(program)
             how = "`make readers` installs it" if known else "no registry has it"
             message = f"reader `{program}` is missing; {how}"
@@ -21,5 +34,14 @@ def pytest_runtest_setup(item):
 
 
 def pytest_terminal_summary(terminalreporter):
-    for program, count in sorted(_missing.items()):
-        terminalreporter.write_line(f"missing reader: {program} ({count} tests not run with it)")
+    """Count by the reports, which come from every process; those of set-up have the property too."""
+    named = Counter(
+        program
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "setup"
+        for name, program in report.user_properties
+        if name == MISSING
+    )
+    for program, count in sorted(named.items()):
+        terminalreporter.write_line(f"{MISSING}: {program} ({count} tests not run with it)")
