@@ -26,6 +26,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "live")]
 import readers  # noqa: E402
 import stack as live  # noqa: E402
 import yaml  # noqa: E402
+from readers.ports import free_ports  # noqa: E402
 
 from llmgen.gateway.publish import publish  # noqa: E402
 
@@ -113,7 +114,7 @@ class Bench:
         source = HERE / "gateway_load.go"
         subprocess.run([go, "build", "-o", self.program, source], env=environment, check=True)
         names = ("envoy", "admin", "litellm", "path", "server", "other")
-        first = live.free_ports(10)
+        first = free_ports(10)[0]
         self.ports = {name: first + index for index, name in enumerate(names)}
         live.write_models(folder / "models")
         (folder / "second.key").write_text("sk-second\n")

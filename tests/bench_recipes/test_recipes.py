@@ -7,7 +7,8 @@ import readers
 from gguf_writer import write_llama
 from making import config, facts
 from msgspec import structs
-from readers.running import free_port, running
+from readers.ports import free_port
+from readers.running import running
 
 from llmgen.bench.http import chat, load
 from llmgen.bench.recipes import RECIPES, connections, llama_bench

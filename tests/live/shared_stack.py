@@ -2,6 +2,7 @@
 
 import readers
 import stack as live
+from readers.ports import free_ports
 
 TEXT = """
 [services]
@@ -66,7 +67,7 @@ MASTER = "sk-planted-master-5555555555"
 
 
 def settings(folder, engine):
-    first = live.free_ports(30)
+    first = free_ports(30)[0]
     names = ("port", "envoy", "admin", "metrics", "litellm")
     ports = {name: first + index for index, name in enumerate(names)}
     return {"folder": folder, "engine": engine, "model": first + 10, "start": first + 20, **ports}

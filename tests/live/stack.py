@@ -2,14 +2,11 @@
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
 from pathlib import Path
 
 import readers
@@ -49,22 +46,6 @@ envoy = "{envoy}"
 litellm = "{litellm}"
 llmgen = "{llmgen}"
 """
-
-
-def free_ports(count):
-    """The first of ``count`` neighbouring ports that nobody listens on now."""
-    while True:
-        # Below the range that the kernel gives to clients (ip_local_port_range).
-        first = random.randrange(20000, 32000)
-        with ExitStack() as held:
-            try:
-                for port in range(first, first + count):
-                    item = held.enter_context(socket.socket())
-                    item.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    item.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
 
 
 def write_models(folder):

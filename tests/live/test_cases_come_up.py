@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import readers
 import stack as live
+from readers.ports import free_ports
 
 from llmgen.config.model import Config
 
@@ -37,7 +38,7 @@ def moved(path, folder):
     """The case's config on the test's machine."""
     document = tomllib.loads(path.read_text())
     head = live.HEAD.format(folder=folder, llmgen=live.LLMGEN, **live.programs())
-    first = live.free_ports(40)
+    first = free_ports(40)[0]
     services = document.setdefault("services", {})
     for key in ("user", "group", "groups", "api_key", "scope"):
         services.pop(key, None)

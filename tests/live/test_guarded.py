@@ -8,6 +8,7 @@ import httpx
 import pytest
 import readers
 import stack as live
+from readers.ports import free_ports
 
 pytestmark = [
     pytest.mark.reader("llama-server"),
@@ -74,7 +75,7 @@ def own(request, tmp_path_factory):
     if request.param == "llama_swap" and readers.find("llama-swap") is None:
         pytest.skip("reader `llama-swap` is missing")
     folder = tmp_path_factory.mktemp("guarded")
-    first = live.free_ports(30)
+    first = free_ports(30)[0]
     values = {"folder": folder, "engine": request.param, "model": first + 10, "second": first + 15}
     values |= {name: first + index for index, name in enumerate(("port", "envoy", "admin"))}
     swap = request.param == "llama_swap"

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 import readers
-from tiny_stacks import Foreground, free_ports
+from readers.ports import free_ports
+from tiny_stacks import Foreground
 
 from llmgen.apply.changes import Action, Change
 from llmgen.artifacts import Artifact

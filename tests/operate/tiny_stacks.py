@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import readers
 from gguf_writer import write_llama
+from readers.ports import free_ports
 
 from llmgen.facts.local import read_model
 from llmgen.facts.lock import Entry, Lock, write_lock
@@ -63,19 +62,6 @@ model = "d.gguf"
 model = "e.gguf"
 """
 FILES = ("a", "b", "c", "d", "e")
-
-
-def free_ports(count):
-    """Ports that nobody had a moment ago, next to each other."""
-    for first in range(20000 + os.getpid() % 900 * 12, 60000, count):
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return range(first, first + count)
-    raise RuntimeError("no free ports")
 
 
 def write_stack(folder: Path, *, seen_as=None, extra="", changed=(), **settings) -> dict:

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from readers.ports import free_port
+
 from llmgen.budget.model import ServerSettings
 from oracle import abi
 from oracle.build import Build, program
@@ -28,7 +30,7 @@ class Oracle:
         self.model_fields = abi.layout(abi.MODEL, build.number)
         self.context_fields = abi.layout(abi.CONTEXT, build.number)
         self.command = [*build.loader, str(program()), str(build.libraries)]
-        self.endpoints = [f"127.0.0.1:{_free_port()}" for _ in range(devices)]
+        self.endpoints = [f"127.0.0.1:{free_port()}" for _ in range(devices)]
         self.servers: list[subprocess.Popen[bytes]] = []
         self.process: subprocess.Popen[str] | None = None
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed by __exit__
@@ -115,12 +117,6 @@ class Oracle:
             self.process.kill()
             self.process.communicate()
             self.process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _wait_for(endpoint: str) -> None:

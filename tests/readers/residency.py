@@ -10,7 +10,8 @@ import httpx
 from gguf_writer import write_llama
 
 from readers import find
-from readers.running import free_port, running
+from readers.ports import free_port
+from readers.running import running
 
 SERVER_OPTIONS = "-c 256 -np 1 -b 64 -ub 64 -t 1 --no-warmup --cache-ram 0 --fit off"
 CHAT = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 1}

@@ -2,26 +2,13 @@
 
 import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 
 import httpx
 
 SLOW = 60
-
-
-def free_port(following=0):
-    """A port that nobody listens on right now, nor on the ``following`` ports after it."""
-    while True:
-        # Below the range that the kernel gives to clients (ip_local_port_range).
-        port = random.randrange(20000, 32000)
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
-            for number in range(port, port + 1 + following):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", number))
-            return port
 
 
 @contextlib.contextmanager

@@ -9,7 +9,8 @@ import readers
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings
 from llmgen.facts.local import read_model
-from readers.running import free_port, running
+from readers.ports import free_port
+from readers.running import running
 
 RANK = 64
 WIDTHS = {"attn_q": (512, 512), "ffn_up": (512, 2048), "ffn_down": (2048, 512)}

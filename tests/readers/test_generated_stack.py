@@ -10,7 +10,8 @@ import pytest
 from gguf_writer import write_llama
 
 import readers
-from readers.running import free_port, running
+from readers.ports import free_port
+from readers.running import running
 from readers.systemd_syntax import read_environment_file
 
 TEXT = """

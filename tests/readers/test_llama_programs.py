@@ -9,7 +9,8 @@ import yaml
 from gguf_writer import RERANKER, write_llama
 
 import readers
-from readers.running import free_port, running
+from readers.ports import free_port
+from readers.running import running
 from readers.systemd_syntax import read_environment_file
 
 sys.path.append(str(Path(__file__).parent.parent / "targets"))

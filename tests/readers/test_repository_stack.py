@@ -11,7 +11,8 @@ import yaml
 
 import readers
 from readers.llama_swap_rules import problems
-from readers.running import free_port, running
+from readers.ports import free_port
+from readers.running import running
 from readers.systemd_syntax import read_environment_file
 
 GENERATED = Path(__file__).parents[2] / "generated"
