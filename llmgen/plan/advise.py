@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, groupby
 from typing import TypeAlias
@@ -9,9 +10,10 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from llmgen.budget.model import HOST
 from llmgen.errors import KeyPath
 from llmgen.library import Library
-from llmgen.plan.changes import RANK, Change, changes, edited
+from llmgen.plan.changes import RANK, WHEN, Change, changes, edited, offloads
 from llmgen.plan.stack import Stack
 from llmgen.units import show_size
 
@@ -23,7 +25,7 @@ Identity: TypeAlias = tuple[KeyPath, str, tuple[str, ...]]
 Tried: TypeAlias = tuple[Stack, frozenset[Identity]]
 # Longer lists of changes of one kind are searched by halving: each wins more than the one before.
 _SHORT = 8
-# Models beyond these are not compared pair by pair.
+# Models beyond these are not compared pair by pair, nor each tried in every way.
 _PAIRS = 40
 
 
@@ -72,7 +74,7 @@ class Adviser(Struct, frozen=True):
                 return found
         if all(item.changes[0].kind == RANK[-1] for item in found):
             found = [*self._types_and_context(ranked, before, wrong), *found]
-        return found or [*self._chain(ranked, before, wrong)]
+        return found or self._several(ranked, before, wrong)
 
     def _types_and_context(
         self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
@@ -88,6 +90,51 @@ class Adviser(Struct, frozen=True):
                 if second is not None:
                     yield self._advice((first, second), before)
                     return
+
+    def _several(
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
+    ) -> list[Advice]:
+        """What helps where no single cheap change does, by the dearest change in it."""
+        near = suspects[:_PAIRS]
+        found = [
+            *self._chain(suspects, before, wrong),
+            *self._loosened(near, before, wrong),
+            *self._offloaded(near, before, wrong),
+        ]
+        return sorted(found, key=lambda item: max(RANK.index(one.kind) for one in item.changes))
+
+    def _loosened(
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
+    ) -> Iterator[Advice]:
+        """Several models that need not always be there, where one of them is not enough."""
+        library, made = self.library, list[Change]()
+        for kind in WHEN:
+            for name in suspects:
+                offered = changes(library.model(name), library)
+                item = next((other for other in offered if other.kind == kind), None)
+                if item is None:
+                    continue
+                made.append(item)
+                library = changed(library, item)
+                if self._mended(library, wrong):
+                    yield self._advice(self._needed(made, wrong), before)
+                    return
+
+    def _offloaded(
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
+    ) -> Iterator[Advice]:
+        """As many layers of one model on the devices as they hold, the others on the host."""
+        for name in suspects:
+            group = [*offloads(self.library.model(name), self.library)]
+            at = bisect_left(group, True, key=self._off)
+            if at < len(group) and self._helps(self.library, group[at], wrong):
+                yield self._advice((group[at],), before)
+                return
+
+    def _off(self, made: Change) -> bool:
+        """Whether the requirement holds on the devices at least."""
+        _, left = self.attempt(changed(self.library, made))
+        return all(key != self.key or pool == HOST for key, pool, _ in left)
 
     def holds(self, advice: Advice, library: Library) -> bool:
         """Whether it helps llm.toml as it stands, with what is open settled anew."""

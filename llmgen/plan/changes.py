@@ -28,11 +28,15 @@ RANK = (
     "ctx_checkpoints",
     "n_cpu_moe",
     "model",
+    "preload",
     "pin",
     "keep",
     "device",
+    "n_gpu_layers",
     "ctx_size",
 )
+# Kinds that change when a model is in memory, not what it takes there.
+WHEN = ("preload", "pin", "keep")
 _BITS = {"f32": 32, "bf16": 16, "f16": 16, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5, "q4_1": 5}
 _LEAST_BATCH = 128
 # Keys that say which file it is.
@@ -126,18 +130,48 @@ def _experts(model: Model, library: Library) -> Iterator[Change]:
         )
 
 
+def offloads(model: Model, library: Library) -> Iterator[Change]:
+    """Fewer and fewer layers on the devices: what a dense model too large for them has left."""
+    now = model.settings.n_gpu_layers
+    if library.machine.unified or not model.settings.devices or model.settings.embedding:
+        return
+    every = choices.blocks(model) + 1
+    for count in choices.gpu_layers(model)[1:]:
+        if count >= (every if now < 0 else now):
+            continue
+        fewer = replace(model.settings, n_gpu_layers=count)
+        read = _active(model, every - count) + _dense(model, every - count)
+        price = (
+            f"{every - count} of {every} layers run on the host: each token reads "
+            f"{show_size(read)} from its memory"
+        )
+        yield Change(
+            (("n_gpu_layers", str(count)),),
+            _changed(model, fewer, replace(model.open, n_gpu_layers=False)),
+            price,
+        )
+
+
 def _active(model: Model, layers: int) -> int:
     """Bytes of the experts that one token uses in the first layers."""
     header = model.facts.hyperparameters
     used, count = header.get("expert_used_count", 1), header.get("expert_count", 1)
     if not isinstance(used, int) or not isinstance(count, int):
         return 0
-    held = sum(
+    return _held(model, layers, experts=True) * used // max(1, count)
+
+
+def _dense(model: Model, layers: int) -> int:
+    """Bytes of the first layers beside experts."""
+    return _held(model, layers, experts=False)
+
+
+def _held(model: Model, layers: int, *, experts: bool) -> int:
+    return sum(
         group.bytes_each * sum(layer < layers for layer in group.layers)
         for group in model.facts.tensors
-        if "_exps" in group.pattern
+        if ("_exps" in group.pattern) is experts
     )
-    return held * used // max(1, count)
 
 
 def _quants(model: Model, library: Library) -> Iterator[Change]:
@@ -172,6 +206,9 @@ def _same(model: Model, other: Model) -> bool:
 
 
 def _kept(model: Model, library: Library) -> Iterator[Change]:
+    if model.preload and model.keep is Keep.ON_DEMAND:
+        later = replace(model, preload=False)
+        yield Change((("preload", "false"),), later, "its first request waits for a load")
     if model.pin:
         yield Change((("pin", "false"),), replace(model, pin=False), "it may be evicted")
     if model.keep is Keep.ALWAYS and library.config.services.on_demand != "none":

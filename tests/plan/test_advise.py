@@ -53,6 +53,12 @@ CASES = {
         ),
         {"head": TWO_CARDS},
     ),
+    "layers": (models("a", options="ctx_size = 4096\nubatch_size = 128"), {"layers": 80}),
+    "pins": (
+        models("a", "b", options="ctx_size = 16384\nubatch_size = 128\npin = true"),
+        {"layers": 32},
+    ),
+    "preloads": (models("a", "b", options="ctx_size = 16384\npreload = true"), {"layers": 32}),
     "host": (models("a", options='ctx_size = 4096\nctx_checkpoints = 4\ncache_ram = "40GiB"'), {}),
 }
 
@@ -108,8 +114,31 @@ def test_changes_of_one_kind_win_more_and_more():
     assert sizes == [24576, 16384, 8192]
 
 
+def test_pins_that_exclude_each_other_are_both_loosened():
+    text, more = CASES["pins"]
+    loose = [way for way in ways(refusal(text, **more)) if "`pin = false`" in way]
+    assert len(loose) == 1
+    assert loose[0].count("`pin = false`") == 2
+    assert "may be evicted" in loose[0]
+
+
+def test_preload_is_left_out_before_contexts_shrink():
+    text, more = CASES["preloads"]
+    assert refusal(text, **more).hint.startswith("`preload = false` for `")
+
+
+def test_dense_model_too_large_for_the_cards_is_offered_fewer_layers():
+    text, more = CASES["layers"]
+    found = refusal(text, **more)
+    count = int(re.search(r"`n_gpu_layers = (\d+)` for `a` fits", found.hint)[1])
+    assert f"{81 - count} of 81 layers run on the host" in found.hint
+    more_layers = text.replace("ubatch", f"n_gpu_layers = {count + 1}\nubatch")
+    assert refusal(more_layers, **more).code == "budget.device-full"
+
+
 def test_what_no_change_mends_says_so():
     head = TWO_CARDS.replace('"24GiB"', '"4GiB"').replace('"12GiB"', '"4GiB"')
+    head = head.replace('"64GiB"', '"6GiB"')
     found = refusal(models("a", options="ctx_size = 4096"), head=head, layers=32)
     assert found.hint == "no change that llmgen knows fits by itself"
 
