@@ -9,9 +9,8 @@ lists are llama.cpp's own. `make lock` runs this and then `llmgen lock`.
 import re
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
-
-from msgspec.structs import replace
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
