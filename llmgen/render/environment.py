@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from llmgen.render.header import OWNER, comment
 from llmgen.render.quoting import FILTERS
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, FileSystemBytecodeCache
+    from jinja2 import Environment
 
     from llmgen.targets.base import Render
 
@@ -41,6 +40,8 @@ def make_environment(folders: Sequence[Path]) -> Environment:
     """A jinja2 environment as every template expects it, over these folders, first one first."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from llmgen.render.compiled import compiled
+
     environment = Environment(
         loader=FileSystemLoader(folders),
         undefined=StrictUndefined,
@@ -52,33 +53,12 @@ def make_environment(folders: Sequence[Path]) -> Environment:
         # Templates print values and hold no arithmetic, so there is nothing to fold at the price
         # of a fifth of the time that compiling them takes.
         optimized=False,
-        bytecode_cache=_compiled(),
+        bytecode_cache=compiled(),
     )
     environment.filters |= FILTERS
     environment.filters["comment"] = comment
     environment.globals["owner"] = OWNER
     return environment
-
-
-def _compiled() -> FileSystemBytecodeCache | None:
-    """Compiled templates of earlier runs, as Python keeps its own; None where none can be kept.
-
-    Compiling is a fifth of a run. jinja2 checks each template's text before it takes one of them.
-    """
-    from jinja2 import FileSystemBytecodeCache
-    from platformdirs import user_cache_path
-
-    folder = user_cache_path("llmgen") / "templates"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
-    except OSError:
-        return None
-    # Compiled templates are code: whoever can write there runs it as this user (`sudo` may keep
-    # another one's home).
-    if status.st_uid != os.geteuid() or status.st_mode & 0o022 or not os.access(folder, os.W_OK):
-        return None
-    return FileSystemBytecodeCache(str(folder))
 
 
 def templates_folder() -> Path:

@@ -1,6 +1,10 @@
 """A template becomes bytes, or one diagnostic with its name and line."""
 
+import errno
+import os
+
 import pytest
+from jinja2.bccache import Bucket
 
 from llmgen.errors import InputError
 from llmgen.render.environment import make_render
@@ -87,3 +91,25 @@ def test_compiled_templates_are_not_taken_from_others(tmp_path, monkeypatch, who
         monkeypatch.setattr("os.geteuid", lambda: owner + 1)
     assert rendered(tmp_path, "{{ 1 | yaml }}") == b"1\n"
     assert not list(kept.iterdir())
+
+
+def _kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "x.j2").write_text("{{ 1 | yaml }}")
+    assert make_render([tmp_path])("x.j2") == b"1\n"
+    return [*(tmp_path / "cache").rglob("*.cache")]
+
+
+@pytest.mark.parametrize("size", [0, 9, 40, 60])
+def test_compiled_template_that_was_cut_short_is_compiled_again(tmp_path, monkeypatch, size):
+    (file,) = _kept(tmp_path, monkeypatch)
+    file.write_bytes(file.read_bytes()[:size])
+    assert make_render([tmp_path])("x.j2") == b"1\n"
+
+
+def test_full_disk_keeps_no_compiled_template(tmp_path, monkeypatch):
+    def full(self, stream):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Bucket, "write_bytecode", full)
+    assert _kept(tmp_path, monkeypatch) == []
