@@ -149,6 +149,7 @@ def test_load_mode_came_with_its_build(build, known):
         ("LLAMA_ARG_NO_KV_OFFLOAD", "kv_offload"),
         ("LLAMA_API_KEY", "services.api_key"),
         ("LLAMA_ARG_RPC", ""),
+        ("MTMD_BACKEND_DEVICE", ""),
     ],
 )
 def test_variables_that_set_options_are_known_with_their_keys(name, key):

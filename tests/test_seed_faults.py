@@ -288,6 +288,10 @@ def test_004h_a_slot_is_told_what_it_really_has(plan):
     assert item.estimate.n_ctx_seq == 512
     assert "| 4 | 2K | 512 |" in tree(found)["CONFIGURATION.md"]
     assert "--pooling" not in item.argv
+    assert found.notes == ()
+    for keys, code in (("ctx_size = 512", "short-input"), ('pooling = "mean"', "other-pooling")):
+        asked = text.replace("ctx_size = 2048", keys)
+        assert f"models.{code}" in [note.code for note in plan(asked).notes]
 
 
 def test_004i_no_backend_is_reachable_from_outside(repository):

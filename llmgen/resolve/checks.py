@@ -12,6 +12,8 @@ from llmgen.library import Model
 from llmgen.resolve.role import is_encoder, made_for, pooling
 from llmgen.resolve.settings import slot_context, trained_context
 
+# A paragraph, and what BERT was trained with.
+LEAST_INPUT: Final = 512
 MTP: Final = "draft-mtp"
 
 
@@ -19,6 +21,7 @@ def checks(model: Model) -> Iterator[Diagnostic]:
     """Errors and warnings of one joined model."""
     yield from _role(model)
     yield from _context(model)
+    yield from _input(model)
     yield from _batch(model)
     yield from _pooling(model)
     yield from _split(model)
@@ -51,6 +54,23 @@ def _context(model: Model) -> Iterator[Diagnostic]:
             ("models", model.name, "ctx_size"),
             hint=f"`ctx_size = {trained * (1 if settings.kv_unified else settings.parallel)}`, "
             'or stretch it with `rope_scaling = "yarn"`',
+            severity=Severity.WARNING,
+        )
+
+
+def _input(model: Model) -> Iterator[Diagnostic]:
+    """What embeds or ranks takes an input whole: a slot of it is the longest text."""
+    settings, trained = model.settings, trained_context(model.facts)
+    slot = slot_context(settings.ctx_size, settings.parallel, unified=bool(settings.kv_unified))
+    least = min(trained, LEAST_INPUT)
+    if settings.embedding and slot < least:
+        slots = 1 if settings.kv_unified else settings.parallel
+        yield Diagnostic(
+            "models.short-input",
+            f"`{model.name}` takes inputs of {slot} tokens: {settings.ctx_size} of context for "
+            f"{slots} slots",
+            ("models", model.name, "ctx_size"),
+            hint=f"`ctx_size = {least * slots}`, or fewer slots",
             severity=Severity.WARNING,
         )
 
