@@ -20,11 +20,15 @@ JSON_TYPES: Final = r"(?i)application/(([a-z0-9.+-]+\+)?json|x-www-form-urlencod
 
 # Where token counts and llama-server's timings stand in an answer (OpenAI, Anthropic, Responses).
 _FIGURES: Final = (
+    # llama-server's own, where no usage is told: streams that do not ask for it, /completion.
+    ("timings.predicted_n", "completion_tokens"),
     ("usage.prompt_tokens", "prompt_tokens"),
     ("usage.completion_tokens", "completion_tokens"),
     ("usage.prompt_tokens_details.cached_tokens", "cached_tokens"),
     ("usage.input_tokens", "prompt_tokens"),
     ("usage.output_tokens", "completion_tokens"),
+    ("usage.cache_read_input_tokens", "cached_tokens"),
+    ("usage.input_tokens_details.cached_tokens", "cached_tokens"),
     ("timings.prompt_per_second", "prompt_per_second"),
     ("timings.predicted_per_second", "predicted_per_second"),
     ("timings.prompt_n", "prompt_n"),
@@ -36,9 +40,12 @@ _FIGURES: Final = (
 _STREAMED: Final = (
     *_FIGURES,
     ("message.usage.input_tokens", "prompt_tokens"),
+    ("message.usage.cache_read_input_tokens", "cached_tokens"),
     ("response.usage.input_tokens", "prompt_tokens"),
     ("response.usage.output_tokens", "completion_tokens"),
 )
+# What Prometheus gets a counter of; a stream may tell one without the other.
+_COUNTED: Final = ("prompt_tokens", "completion_tokens")
 _LOGGED: Final = (
     ("time", "%START_TIME%"),
     ("id", "%REQ(X-REQUEST-ID)%"),
@@ -101,6 +108,7 @@ class Listener(Struct, frozen=True):
     figures: tuple[tuple[tuple[dict[str, str], ...], str], ...] = ()
     streamed_figures: tuple[tuple[tuple[dict[str, str], ...], str], ...] = ()
     stat_tags: tuple[dict[str, str], ...] = ()
+    counted: tuple[dict[str, str], ...] = ()
 
     @property
     def guarded(self) -> bool:
@@ -136,6 +144,7 @@ def listener(plan: Plan, table: RouteTable) -> Listener:
             {"name": "model", "value_format": "%ROUTE_NAME%"},
             {"name": "client", "value_format": "%REQ(X-LLM-CLIENT)%"},
         ),
+        counted=tuple({"key": key, "value": f"%DYNAMIC_METADATA(llm:{key})%"} for key in _COUNTED),
     )
 
 
