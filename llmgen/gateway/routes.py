@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.gateway.backends import Backend, backends
 from llmgen.gateway.kinds import KINDS, Kind
@@ -30,7 +31,8 @@ class Edit(Struct, frozen=True):
 class Route(Struct, frozen=True):
     """Requests of one kind with one of ``names`` go to ``backend``.
 
-    Without ``names`` it is the kind's default, for requests on ``paths`` that name no model.
+    Without ``names`` it is the kind's default, for requests on ``paths`` that name no model. With
+    ``any_case`` capital and small letters of the names are the same.
     """
 
     kind: Kind
@@ -39,6 +41,7 @@ class Route(Struct, frozen=True):
     names: tuple[str, ...] = ()
     paths: str = ""
     edit: Edit = Edit()
+    any_case: bool = False
 
     @property
     def nameless(self) -> bool:
@@ -95,7 +98,7 @@ def _group(kind: Kind, found: tuple[Backend, ...]) -> Group:
     mine = tuple(item for item in found if item.role in kind.roles)
     named = () if kind.multipart else tuple(route for item in mine for route in _named(kind, item))
     names = tuple(dict.fromkeys(name for route in named for name in route.names))
-    return Group(kind, (*named, *_defaults(kind, mine)), names)
+    return Group(kind, (*named, *_folded(named), *_defaults(kind, mine)), names)
 
 
 def _named(kind: Kind, backend: Backend) -> Iterator[Route]:
@@ -116,6 +119,23 @@ def _named(kind: Kind, backend: Backend) -> Iterator[Route]:
             variant.names,
             edit=_variant(backend, variant.params),
         )
+
+
+def _folded(named: tuple[Route, ...]) -> Iterator[Route]:
+    """The same for names in other letters, after all that are as written.
+
+    Two models whose names differ by case alone are told apart: neither answers to a third spelling.
+    """
+    owners: dict[str, set[str]] = {}
+    for route in named:
+        for name in route.names:
+            owners.setdefault(name.lower(), set()).add(route.label)
+    for route in named:
+        names = tuple(name for name in route.names if len(owners[name.lower()]) == 1)
+        # Whoever has several models, or insists on a name, knows it as it is written.
+        model = route.edit.model or (route.names[0] if route.backend.engine else "")
+        if names:
+            yield replace(route, names=names, edit=Edit(model, route.edit.append), any_case=True)
 
 
 def _variant(backend: Backend, params: str) -> Edit:

@@ -51,7 +51,12 @@ def found(table, kind, name=None):
     group = next(item for item in table.groups if item.kind.name == kind)
     if name is None:
         return [route for route in group.routes if not route.names]
-    return [route for route in group.routes if name in route.names]
+    written = [route for route in group.routes if name in route.names and not route.any_case]
+    return written or [
+        route
+        for route in group.routes
+        if route.any_case and name.lower() in [item.lower() for item in route.names]
+    ]
 
 
 @pytest.mark.parametrize("engine", ["llama_swap", "router"])
@@ -107,6 +112,40 @@ def test_the_router_and_others_are_sent_the_name_that_they_know():
     assert found(table(engine="router"), "text", "gpt-4o")[0].edit == Edit(model="chat")
     assert found(table(engine="router"), "text", "chat")[0].edit == Edit()
     assert found(table(), "text", "big")[0].edit == Edit(model="big-1")
+
+
+@pytest.mark.parametrize("engine", ["llama_swap", "router"])
+@pytest.mark.parametrize(
+    ("name", "model", "sent"),
+    [
+        ("CHAT", "chat", "chat"),
+        ("Gpt-4O", "chat", "chat"),
+        ("Mini", "fast", ""),
+        ("HUGE", "big", "big-1"),
+        ("Ears", "ears", None),
+    ],
+)
+def test_names_in_other_letters_are_sent_as_the_server_knows_them(engine, name, model, sent):
+    routes = found(table(engine=engine), "text", name)
+    expected = [] if sent is None else [(model, sent)]
+    assert [(item.backend.model, item.edit.model) for item in routes] == expected
+
+
+def test_variants_in_other_letters_are_theirs():
+    assert found(table(), "text", "Frozen")[0].edit == Edit(model="cold")
+    assert found(table(), "text", "Fast-Cold")[0].edit.append == '"temperature":0.0,"stop":["%"]'
+    assert found(table(engine="router"), "text", "COLD")[0].edit.model == "chat"
+
+
+def test_names_that_differ_by_case_alone_stay_apart():
+    text = '[models.a]\nmodel = "small.gguf"\naliases = ["X", "y"]\n'
+    text += '[models.b]\nmodel = "big.gguf"\naliases = ["x"]\n'
+    made = table(text)
+    for name, model in (("X", "a"), ("x", "b"), ("Y", "a"), ("B", "b")):
+        (route,) = found(made, "text", name)
+        assert route.backend.model == model
+    loose = [name for route in made.routes if route.any_case for name in route.names]
+    assert {name.lower() for name in loose} == {"a", "b", "y"}
 
 
 def test_llama_swap_gets_paths_that_it_knows():

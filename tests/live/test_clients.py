@@ -53,10 +53,11 @@ def claude(stack):
         yield client
 
 
+@pytest.mark.parametrize("case", [str, str.upper, str.title])
 @pytest.mark.parametrize("name", TEXT_NAMES)
-def test_every_name_reaches_its_model_and_no_other(chatgpt, name):
+def test_every_name_reaches_its_model_and_no_other(chatgpt, name, case):
     answer = chatgpt.chat.completions.create(
-        model=name, messages=HELLO, max_tokens=4, extra_body=ON
+        model=case(name), messages=HELLO, max_tokens=4, extra_body=ON
     )
     assert answer.usage.completion_tokens == 4
     assert answer.model == TEXT_NAMES[name]
@@ -80,6 +81,28 @@ def test_chat_streams_in_pieces_and_the_log_has_its_tokens(stack, chatgpt):
     assert (row["client"], row["model"], row["stream"]) == ("alice", "gpt-4o", True)
     assert row["completion_tokens"] == 12
     assert row["predicted_per_second"] > 0
+
+
+def test_tokens_of_a_stream_that_tells_no_usage_are_counted(stack, claude):
+    body = {"model": "coder", "messages": HELLO, "max_tokens": 7, "stream": True, **ON}
+    counted = 'envoy_llm_completion_tokens{model="text/coder",client="alice"} '
+
+    def count():
+        lines = live.get(stack.metrics)[1].splitlines()
+        return sum(int(line.removeprefix(counted)) for line in lines if line.startswith(counted))
+
+    before = count()
+    assert live.post(f"{stack.url}/v1/chat/completions", body, x_api_key=ALICE)[0] == 200
+    live.until(lambda: count() == before + 7, 5)
+    # The second one finds the prompt in the cache, and Anthropic's usage leaves that out.
+    for _ in range(2):
+        raw = claude.messages.with_raw_response.create(
+            model="coder", messages=HELLO, max_tokens=1, extra_body=ON
+        )
+    identity = raw.headers["x-request-id"]
+    live.until(lambda: identity in stack.log("envoy"), 5)
+    row = next(json.loads(line) for line in stack.log("envoy").splitlines() if identity in line)
+    assert row["cached_tokens"] == raw.parse().usage.cache_read_input_tokens > 0
 
 
 def test_tools_reach_the_model(chatgpt):
@@ -158,7 +181,7 @@ def test_both_list_every_name_with_the_context_of_one_request(chatgpt, claude):
         chatgpt.models.retrieve("gpt-9")
 
 
-@pytest.mark.parametrize("name", ["small-short", "long-short"])
+@pytest.mark.parametrize("name", ["small-short", "Small-Short", "long-short", "LONG-SHORT"])
 def test_a_variant_sets_its_parameters_over_the_clients_own(chatgpt, name):
     answer = chatgpt.chat.completions.create(
         model=name, messages=HELLO, max_tokens=50, extra_body=ON

@@ -36,6 +36,7 @@ class RouteView(Struct, frozen=True):
     paths: str
     metadata: str
     matchers: tuple[str, ...]
+    any_case: bool
     cluster: str
     aside: bool
     authority: str
@@ -127,6 +128,7 @@ def _route(route: Route) -> RouteView:
         paths=route.paths or route.kind.paths,
         metadata="model" if named else "problem",
         matchers=route.names if named else problem,
+        any_case=route.any_case,
         cluster=route.backend.name,
         aside=route.kind.aside,
         authority=route.backend.authority,
