@@ -17,6 +17,7 @@ from llmgen.cli.printable import printable
 
 if TYPE_CHECKING:
     from llmgen.operate.foreground import Say
+    from llmgen.plan.model import Plan
     from llmgen.targets.services import Service
 
 
@@ -101,7 +102,26 @@ def _run(session: Session, found: Read, names: tuple[str, ...], *, installed: bo
         if not installed:
             put(tree(own, placed, session), root)
         chosen = _only(services(placed), names)
+        _refuse_taken(placed, chosen)
         supervise(chosen, _printer(chosen), root)
+
+
+def _refuse_taken(placed: Plan, chosen: Sequence[Service]) -> None:
+    """InputError with every port that another program has: its service would start for nothing."""
+    from llmgen.errors import InputError
+    from llmgen.operate.look import listeners
+    from llmgen.operate.site import site
+    from llmgen.operate.stack import expected
+    from llmgen.operate.truth import foreign
+
+    names = {item.name for item in chosen}
+    wanted = [
+        item for item in expected(placed, site(placed.library.config)) if item.service.name in names
+    ]
+    taken = listeners(item.port for item in wanted)
+    found = [foreign(item, taken[item.port]) for item in wanted if item.port in taken]
+    if found:
+        raise InputError(found)
 
 
 def _only(known: Sequence[Service], names: Sequence[str]) -> list[Service]:

@@ -68,7 +68,7 @@ def _service(item: Expected, seen: Observed, *, is_installed: bool) -> Iterator[
     unit, listener = seen.units.get(item.unit), seen.listeners.get(item.port)
     own = owner(item, seen)
     if item.port in seen.listeners and own is None and not _is_hidden(item, seen):
-        yield _foreign(item, listener)
+        yield foreign(item, listener)
     if not is_installed or not item.unit or seen.no_manager is not None:
         if own is not None:
             yield from _health(item, seen)
@@ -121,7 +121,8 @@ def _health(item: Expected, seen: Observed) -> Iterator[Diagnostic]:
         )
 
 
-def _foreign(item: Expected, listener: Process | None) -> Diagnostic:
+def foreign(item: Expected, listener: Process | None) -> Diagnostic:
+    """What is said of a port that another program has."""
     who = (
         f"`{listener.name}` (process {listener.pid}, user {listener.user or 'unknown'})"
         if listener

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -116,6 +118,19 @@ def _uses(pid, folder):
             return str(folder).encode() in file.read() and int(pid) != os.getpid()
     except OSError:
         return False
+
+
+def test_port_of_another_program_is_named_before_anything_starts(tmp_path):
+    values = write_stack(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", values["swap"]))
+        other.listen()
+        words = [sys.executable, "-m", "llmgen", "-c", tmp_path / "llm.toml"]
+        done = subprocess.run(
+            [*words, "up", "--foreground"], capture_output=True, text=True, check=False
+        )
+    assert (done.returncode, done.stdout) == (4, "")
+    assert f"port {values['swap']} of `swap` is taken by `python" in done.stderr
 
 
 def test_program_that_will_not_stay_ends_the_stack(tmp_path, monkeypatch):
