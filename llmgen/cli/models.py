@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,33 +45,53 @@ def _list(session: Session, pattern: str, *, names: bool) -> Outcome:
     return Outcome({"models": rows}, text=lambda: _show(rows, names=names))
 
 
-def _scan(session: Session) -> Outcome:
+def _scan(session: Session, folders: tuple[str, ...]) -> Outcome:
     """Find model files in the models folder, Ollama, LM Studio and the caches of others.
+
+    With FOLDERs, in these instead.
 
     What llm.toml already names is marked; add the others with `llmgen models add REFERENCE`.
     """
-    from llmgen.facts.stores import find_stores, scan
+    from llmgen.facts.stores import Stores, find_stores, scan
     from llmgen.resolve.references import references
 
     found = read(session)
     known = references(found.config)
-    seen = list(scan(find_stores(Path.home()), _folder(found.config)))
+    if folders:
+        seen = list(scan(Stores(), others=[_there(name) for name in folders]))
+    else:
+        seen = list(scan(find_stores(Path.home()), _folder(found.config)))
+    paths = {*_paths(known, _folder(found.config))}
+    named = [item.ref in known or item.path in paths for item in seen]
     rows = [
-        {
-            "ref": item.ref,
-            "path": str(item.path),
-            "size": item.size_bytes,
-            "named": item.ref in known,
-        }
-        for item in seen
+        {"ref": item.ref, "path": str(item.path), "size": item.size_bytes, "named": is_named}
+        for item, is_named in zip(seen, named, strict=True)
     ]
     text = "\n".join(
-        f"{'*' if item.ref in known else ' '} {show_size(item.size_bytes):>9}  {item.ref}"
-        for item in seen
+        f"{'*' if is_named else ' '} {show_size(item.size_bytes):>9}  {item.ref}"
+        for item, is_named in zip(seen, named, strict=True)
     )
     return Outcome(
         {"found": rows}, text=text, said="* is in llm.toml" if rows else "no model files"
     )
+
+
+def _there(name: str) -> Path:
+    path = Path(name).absolute()
+    if not path.is_dir():
+        raise InputError(
+            Diagnostic(
+                "models.no-folder", f"`{name}` is no folder", hint="name one with model files in it"
+            )
+        )
+    return path
+
+
+def _paths(known: Iterable[ModelRef], folder: Path) -> Iterator[Path]:
+    """Where the files lie that llm.toml names."""
+    for kind, _, name in (ref.partition(":") for ref in known):
+        if kind == "file":
+            yield folder / Path(name).expanduser()
 
 
 def _add(session: Session, reference: str, *, name: str | None, **keys: Any) -> Outcome:  # noqa: ANN401
@@ -238,7 +258,7 @@ def _lock(found: Read) -> Lock:
 def _write(found: Read, text: str) -> None:
     """Replace the first llm.toml, after the new text has been read as one."""
     from llmgen.apply.failure import cannot_write
-    from llmgen.apply.files import write_file
+    from llmgen.apply.files import remove_file, temporary, write_file
     from llmgen.config.load import load
     from llmgen.config.source import parse
 
@@ -246,8 +266,10 @@ def _write(found: Read, text: str) -> None:
     if first.name.startswith("<"):
         raise click.UsageError("standard input cannot be edited; name a file with -c")
     load((parse(first.name, text), *others))
-    path = Path(first.name)
+    # A link to the file of somebody's dotfiles stays one.
+    path = Path(first.name).resolve()
     try:
+        remove_file(temporary(path))
         write_file(path, text.encode(), path.stat().st_mode & 0o777)
     except OSError as error:
         raise InputError(cannot_write(path, error, "models.unwritable")) from error
@@ -277,7 +299,8 @@ def _show(rows: list[Listed], *, names: bool) -> None:
 def _subcommands() -> Iterator[click.Command]:
     pattern = click.argument("pattern", default="")
     yield _made("list", pattern(click.option("--names", is_flag=True, help="All names.")(_list)))
-    yield _made("scan", _scan)
+    folders = click.argument("folders", nargs=-1, metavar="[FOLDER]…")
+    yield _made("scan", folders(_scan))
     add = click.argument("reference")(_add)
     for option in (
         click.option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -82,8 +82,10 @@ def ollama_blob(store: Path | None, name: str) -> Blob:
     return Blob(*model[0], tuple(projectors))
 
 
-def scan(stores: Stores, models: Path | None = None) -> Iterator[Found]:
-    """Every model file in the models folder and in the stores; first shards only, sorted."""
+def scan(
+    stores: Stores, models: Path | None = None, others: Iterable[Path] = ()
+) -> Iterator[Found]:
+    """Every model file in the models folder, the stores and others; first shards only, sorted."""
     for folder, prefix in ((models, "file:"), (stores.lm_studio, "lmstudio:")):
         if folder is not None:
             for path in _gguf(folder):
@@ -91,7 +93,7 @@ def scan(stores: Stores, models: Path | None = None) -> Iterator[Found]:
                     f"{prefix}{path.relative_to(folder).as_posix()}", path, path.stat().st_size
                 )
     yield from _ollama(stores.ollama)
-    for folder in (stores.llama_cpp, stores.hub):
+    for folder in (stores.llama_cpp, stores.hub, *others):
         if folder is not None:
             for path in _gguf(folder):
                 yield Found(f"file:{path.as_posix()}", path, path.stat().st_size)

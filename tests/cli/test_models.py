@@ -89,6 +89,26 @@ def test_scan_marks_what_llm_toml_names(folder):
     }  # fmt: skip
 
 
+def test_scan_looks_into_a_folder_that_is_named(folder):
+    (folder / "models" / "first.gguf").write_bytes(b"GGUF")
+    (folder / "disk").mkdir()
+    (folder / "disk" / "other.gguf").write_bytes(b"GGUF")
+    document = json.loads(run("models", "scan", "disk", "models", "--json").stdout)
+    assert {row["ref"]: row["named"] for row in document["data"]["found"]} == {
+        f"file:{folder}/disk/other.gguf": False, f"file:{folder}/models/first.gguf": True,
+    }  # fmt: skip
+    assert run("models", "scan", "nowhere").exit_code == 4
+
+
+def test_link_to_llm_toml_stays_and_a_killed_run_is_in_nobodys_way(folder):
+    (folder / "llm.toml").rename(folder / "mine.toml")
+    (folder / "llm.toml").symlink_to("mine.toml")
+    (folder / ".mine.toml.llmgen-new").write_text("half")
+    assert run("models", "add", "x.gguf").exit_code == 0
+    assert (folder / "llm.toml").is_symlink()
+    assert "[models.x]" in (folder / "mine.toml").read_text()
+
+
 def test_gc_keeps_its_hands_off_while_files_of_the_hub_are_not_known(folder):
     (folder / "models" / "hub.gguf").write_bytes(b"GGUF")
     run("models", "add", "org/Some-Model-GGUF:Q4_K_M")
