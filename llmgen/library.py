@@ -90,6 +90,11 @@ class Model(Struct, frozen=True):
     measured: Measurements = field(default_factory=dict)
 
     @property
+    def calls_tools(self) -> bool:
+        """Whether it may be asked with tools, which the server takes with jinja alone."""
+        return self.role in ("chat", "vision") and self.options.jinja is not False
+
+    @property
     def all_facts(self) -> tuple[GgufFacts, ...]:
         """Facts of every file that the server opens, the model's own first."""
         beside = (item for item in (self.mmproj, self.draft) if item is not None)

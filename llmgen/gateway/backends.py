@@ -70,6 +70,7 @@ class Backend(Struct, frozen=True):
     prefix: str = ""
     authority: str = ""
     pictures: bool = False
+    tools: bool = True
 
 
 def backends(plan: Plan) -> tuple[Backend, ...]:
@@ -118,6 +119,7 @@ def _placed(plan: Plan, placement: Placement) -> Backend:
         secret=_secret(plan, engine),
         health="/health" if always or model.replicas else "",
         pictures=model.mmproj_path is not None,
+        tools=model.options.jinja is not False,
     )
 
 

@@ -10,10 +10,21 @@ from llmgen.errors import Diagnostic, Severity
 from llmgen.facts.model import GgufFacts
 from llmgen.library import Model
 from llmgen.resolve.role import is_encoder, made_for, pooling
-from llmgen.resolve.settings import slot_context, trained_context
+from llmgen.resolve.settings import is_named, slot_context, trained_context
 
 # A paragraph, and what BERT was trained with.
 LEAST_INPUT: Final = 512
+# `llama-server --help` of b11434.
+TEMPLATES: Final = (
+    "bailing", "bailing-think", "bailing2", "chatglm3", "chatglm4", "chatml", "command-r",
+    "deepseek", "deepseek-ocr", "deepseek2", "deepseek3", "exaone-moe", "exaone3", "exaone4",
+    "falcon3", "gemma", "gigachat", "glmedge", "gpt-oss", "granite", "granite-4.0",
+    "granite-4.1", "grok-2", "hunyuan-dense", "hunyuan-moe", "hunyuan-vl", "kimi-k2", "llama2",
+    "llama2-sys", "llama2-sys-bos", "llama2-sys-strip", "llama3", "llama4", "megrez", "minicpm",
+    "mistral-v1", "mistral-v3", "mistral-v3-tekken", "mistral-v7", "mistral-v7-tekken",
+    "monarch", "openchat", "orion", "pangu-embedded", "phi3", "phi4", "rwkv-world", "seed_oss",
+    "smolvlm", "solar-open", "vicuna", "vicuna-orca", "yandex", "zephyr",
+)  # fmt: skip
 MTP: Final = "draft-mtp"
 
 
@@ -24,6 +35,7 @@ def checks(model: Model) -> Iterator[Diagnostic]:
     yield from _input(model)
     yield from _batch(model)
     yield from _pooling(model)
+    yield from _template(model)
     yield from _split(model)
     yield from _draft(model)
     yield from _adapters(model)
@@ -122,6 +134,32 @@ def _pooling(model: Model) -> Iterator[Diagnostic]:
             ("models", model.name, "pooling"),
             hint=f'`pooling = "{wanted}"`, or leave it out',
             severity=Severity.WARNING,
+        )
+
+
+def _template(model: Model) -> Iterator[Diagnostic]:
+    name = model.options.chat_template or ""
+    if not is_named(name):
+        return
+    key = ("models", model.name, "chat_template")
+    if name not in TEMPLATES:
+        from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
+
+        near = get_close_matches(name, TEMPLATES, 1)
+        yield Diagnostic(
+            "models.no-template",
+            f"llama-server has no built-in chat template `{name}`",
+            key,
+            hint=f"did you mean `{near[0]}`?" if near else "leave it out: models bring their own",
+            severity=Severity.WARNING,
+        )
+    elif model.options.jinja:
+        yield Diagnostic(
+            "models.template-with-jinja",
+            f"with jinja, llama-server takes `{name}` for the template's text: each prompt of "
+            f"`{model.name}` would be that word",
+            key,
+            hint="`jinja = false`, or leave the template out: models bring their own",
         )
 
 

@@ -24,7 +24,19 @@ def options(
 ) -> ServerOptions:
     """The edition's defaults, under the machine's, under [defaults], under the model's own keys."""
     base = ServerOptions.model_construct(**edition.options(table.role), threads=threads or None)
-    return over(ServerOptions, over(ServerOptions, base, defaults), table)
+    found = over(ServerOptions, over(ServerOptions, base, defaults), table)
+    if is_named(found.chat_template or "") and table.jinja is None and defaults.jinja is None:
+        return found.model_copy(update={"jinja": False})
+    return found
+
+
+def is_named(template: str) -> bool:
+    """Whether a chat template is a built-in one, which the server looks up without jinja alone.
+
+    With jinja, it takes every text but `chatml` for the template itself: each prompt would be the
+    name (common_chat_templates_init in common/chat.cpp).
+    """
+    return bool(template) and template != "chatml" and "{" not in template
 
 
 def over(kind: type[T], below: T, above: T) -> T:

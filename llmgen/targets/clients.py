@@ -32,6 +32,7 @@ class ClientModel(Struct, frozen=True):
     context: int
     output: int
     pictures: bool
+    tools: bool
 
     @property
     def openai(self) -> str:
@@ -59,7 +60,8 @@ class ClientModel(Struct, frozen=True):
         """What Continue may send it."""
         if self.role not in ("chat", "vision"):
             return ()
-        return ("tool_use", "image_input") if self.pictures else ("tool_use",)
+        tools = ("tool_use",) if self.tools else ()
+        return (*tools, "image_input") if self.pictures else tools
 
 
 class Clients(Struct, frozen=True):
@@ -176,7 +178,9 @@ def _names(plan: Plan, backend: Backend, url: str) -> Iterator[ClientModel]:
     names = (backend.model, *(item.names[0] for item in variants))
     for name in names:
         title = backend.title if name == backend.model and backend.title else name
-        yield ClientModel(url, name, title, backend.role, context, output, backend.pictures)
+        yield ClientModel(
+            url, name, title, backend.role, context, output, backend.pictures, backend.tools
+        )
 
 
 def _json(value: object) -> bytes:
@@ -214,7 +218,7 @@ def _opencode(clients: Clients, _: Render) -> Iterator[tuple[str, bytes]]:
 
 
 def _opencode_model(item: ClientModel) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": item.title, "tool_call": True}
+    found: dict[str, Any] = {"name": item.title, "tool_call": item.tools}
     if item.pictures:
         found["attachment"] = True
         found["modalities"] = {"input": ["text", "image"], "output": ["text"]}
@@ -266,7 +270,7 @@ def _zed_models(models: Iterable[ClientModel]) -> Iterator[dict[str, Any]]:
                 "max_tokens": item.context,
                 "max_output_tokens": min(item.output, item.context // 2),
                 "capabilities": {
-                    "tools": True,
+                    "tools": item.tools,
                     "images": item.pictures,
                     "parallel_tool_calls": False,
                     "prompt_cache_key": False,

@@ -135,7 +135,7 @@ def _info(backend: Backend) -> dict[str, Any]:
         info |= {"max_input_tokens": backend.context, "max_tokens": backend.context}
     info |= {"input_cost_per_token": 0, "output_cost_per_token": 0}
     if backend.role in TEXT:
-        info |= {"supports_function_calling": True, "supports_response_schema": True}
+        info |= {"supports_function_calling": backend.tools, "supports_response_schema": True}
         info |= {"supports_vision": True} if backend.pictures else {}
     return info
 

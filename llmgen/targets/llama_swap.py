@@ -140,7 +140,7 @@ def _capabilities(item: Placement) -> dict[str, object]:
         "out": ["text"],
         "context": item.estimate.n_ctx_seq,
     }
-    if model.role in ("chat", "vision") and model.options.jinja is not False:
+    if model.calls_tools:
         found["tools"] = True
     if model.role == "rerank":
         found["reranker"] = True

@@ -76,6 +76,19 @@ def test_opencode_has_the_context_of_one_slot():
     }
 
 
+@pytest.mark.parametrize(("keys", "tools"), [("", True), ("jinja = false", False)])
+def test_tools_are_offered_where_the_server_takes_them(keys, tools):
+    found = files(f'[models.a]\nmodel = "small.gguf"\n{keys}\n')
+    provider = json.loads(found["opencode/opencode.json"].content)["provider"]
+    (zed,) = json.loads(found["zed/settings.json"].content)["language_models"][
+        "openai_compatible"
+    ].values()
+    assert provider["llmgen"]["models"]["a"]["tool_call"] is tools
+    assert zed["available_models"][0]["capabilities"]["tools"] is tools
+    listed = yaml.safe_load(found["continue/config.yaml"].content)["models"][0]
+    assert listed.get("capabilities") == (["tool_use"] if tools else None)
+
+
 def test_continue_has_roles_and_contexts():
     models = yaml.safe_load(files()["continue/config.yaml"].content)["models"]
     assert {

@@ -259,3 +259,28 @@ def test_secret_in_clear_text_is_a_warning(table):
     (warning,) = found.notes
     assert warning.code == "models.secret-in-clear"
     assert warning.key == (*table.split("."), "environment", "HF_TOKEN")
+
+
+TEMPLATE = '[models.a]\nmodel="a.gguf"\nchat_template='
+
+
+def test_built_in_template_is_looked_up_without_jinja():
+    assert model(f'{TEMPLATE}"llama3"').options.jinja is False
+    assert model(f'{TEMPLATE}"chatml"').options.jinja is True
+    assert model(f'{TEMPLATE}"{{{{ messages }}}}"').options.jinja is True
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (f'{TEMPLATE}"llama3"\njinja=true', "models.template-with-jinja"),
+        (f'{TEMPLATE}"llama3"\n[defaults]\njinja=true', "models.template-with-jinja"),
+    ],
+)
+def test_name_of_a_template_is_not_sent_as_every_prompt(line, code):
+    assert codes(line) == [code]
+
+
+def test_template_that_the_server_does_not_have_is_warned_of():
+    (found,) = resolve(config(f'{TEMPLATE}"lama3"'), LOCK).notes
+    assert (found.code, found.hint) == ("models.no-template", "did you mean `llama3`?")

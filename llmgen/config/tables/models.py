@@ -146,7 +146,7 @@ class ServerOptions(Table):
     jinja: bool | None = None
     """Use the model's own chat template (`--jinja`)."""
     chat_template: Text | None = None
-    """A built-in template's name (`--chat-template`)."""
+    """A built-in template's name (`--chat-template`); jinja is off then, except for "chatml"."""
     chat_template_file: Text | None = None
     """A template file (`--chat-template-file`)."""
     chat_template_kwargs: dict[str, Any] | None = None
