@@ -15,6 +15,7 @@ from llmgen.budget.behind import behind
 from llmgen.budget.borrowed import below_logits
 from llmgen.budget.builds import Rule
 from llmgen.budget.graphs import OUTPUT_STREAMS, UNGATED_ENCODERS
+from llmgen.budget.logits import has_logits, is_pooled, logits
 from llmgen.budget.rows import F32
 from llmgen.budget.stages import feed_forward, kept, stages
 from llmgen.budget.work import Run, Stage, Work, input_rows
@@ -50,9 +51,13 @@ def device_compute(work: Work, run: Run | None = None, borrowed: int = 0) -> Sta
     return Stage(largest.what, total)
 
 
-def visited_compute(work: Work, *, layers: bool, experts: bool) -> Stage:
-    """The host's buffer when some tensors of the devices' layers are kept on it."""
+def visited_compute(work: Work, *, layers: bool, experts: bool, output: bool = False) -> Stage:
+    """The host's buffer when some tensors of the devices' layers, or the output, are kept on it."""
     largest = Stage("inputs", host_compute(work))
+    if output and has_logits(work):
+        late = work.mask + input_rows(work) if is_pooled(work) else 0
+        rows = Stage("logits", logits(work) + 2 * work.stream + work.column + late)
+        largest = max(largest, rows, key=lambda stage: stage.bytes)
     base = work.mask + 2 * work.stream + input_rows(work) + 2 * work.column
     for stage in feed_forward(work, base, Run()):
         held = experts if stage.what == "experts" else layers

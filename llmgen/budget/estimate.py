@@ -60,6 +60,8 @@ class Context(Struct, frozen=True):
     weights: Weights
     shares: tuple[Share, ...]
     work: Work
+    # The layers that its graph runs: MTP blocks are only loaded, or they run alone.
+    ran: range
     # Neither the cache nor any tensor is kept away from the devices.
     pipelined: bool = True
 
@@ -116,7 +118,7 @@ def _contexts(
         own = replace(
             settings, cache_type_k=drafting.cache_type_k, cache_type_v=drafting.cache_type_v
         )
-        yield replace(context(facts, own, build, mtp=True, nextn=True), weights=Weights({}, 0))
+        yield replace(context(facts, own, build, mtp=True, nextn=True), weights=Weights({}, 0, main.weights.output))
 
 
 def _draft_settings(
@@ -177,6 +179,7 @@ def context(
             embeds=all_rows(settings),
             pooling=pooling(model, settings),
         ),
+        ran=range(model.layers if mtp else model.trunk),
         pipelined=settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe,
     )
 
@@ -209,7 +212,8 @@ def context_on_devices(item: Context, *, kv_offload: bool) -> Counter[str]:
 
 def _compute(item: Context) -> Buffers:
     """The compute buffer of each device, with what makes it as large as it is."""
-    busy = [name for name in item.placement.devices if name in item.placement.layers]
+    homes = set(map(item.placement.of, item.ran))
+    busy = [name for name in item.placement.devices if name in homes]
     # However the layers are split: one device may have them all.
     piped = item.pipelined and item.placement.is_full and len(item.placement.devices) > 1
     found = {HOST: _host_buffer(item)}
@@ -221,16 +225,21 @@ def _compute(item: Context) -> Buffers:
             lent = fetched_caches(item.work, item.placement, device, piped=piped)
             stage = device_compute(item.work, run, 0 if piped else lent)
             found[device] = Stage(stage.what, stage.bytes + (lent if piped else 0))
-        elif device == item.placement.output:
+        elif device == item.weights.output:
             found[device] = output_compute(item.work)
     return _with_copies(item.work, found) if piped else found
 
 
 def _host_buffer(item: Context) -> Stage:
     if HOST in item.placement.layers:
-        return host_only_compute(item.work, output=item.placement.output == HOST)
+        return host_only_compute(item.work, output=item.weights.output == HOST)
     here = item.weights.on.get(HOST, Counter[str]())
-    return visited_compute(item.work, layers=here["layers"] > 0, experts=here["experts"] > 0)
+    return visited_compute(
+        item.work,
+        layers=here["layers"] > 0,
+        experts=here["experts"] > 0,
+        output=item.weights.output == HOST,
+    )
 
 
 def _run(item: Context, device: str, *, later: bool, crossed: bool) -> Run:
@@ -238,11 +247,11 @@ def _run(item: Context, device: str, *, later: bool, crossed: bool) -> Run:
     on = item.weights.on
     elsewhere = on.get(HOST, Counter[str]())["experts"] > 0
     return Run(
-        output=device == item.placement.output,
+        output=device == item.weights.output,
         experts=on.get(device, Counter[str]())["experts"] > 0 or not elsewhere,
         partial=later,
         crossed=crossed,
-        layers=tuple(il for il in range(item.model.layers) if item.placement.of(il) == device),
+        layers=tuple(il for il in item.ran if item.placement.of(il) == device),
     )
 
 

@@ -171,7 +171,8 @@ def _attention(work: Work, run: Run, base: int) -> Stage:
     model = work.model
     heads = max(model.heads, default=0)
     if not work.flash:
-        return Stage("attention scores", base + _unfused(work, run, heads))
+        fetched = 0 if model.mla else fetched_cache(work)
+        return Stage("attention scores", base + fetched + _unfused(work, run, heads))
     if not model.mla:
         return Stage("attention", base + max(3 * work.query, _cast_cache(work)))
     # Query, its rotated part, its absorbed part, and both parts joined.

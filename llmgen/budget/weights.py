@@ -49,11 +49,12 @@ class Weights(Struct, frozen=True):
     """Bytes on each device, by what they are.
 
     ``copied_expert`` is the largest expert matrix that lies on the host while its layer runs on a
-    device.
+    device; ``output`` is where the output matrix is, and so the logits are computed.
     """
 
     on: dict[str, Counter[str]]
     copied_expert: int
+    output: str
 
     def total(self, device: str) -> int:
         """Bytes of all weights on ``device``."""
@@ -88,7 +89,7 @@ def weights(
             on[device][_kind(group)] += size * count
             if device == HOST and placement.layers[-1] != HOST and is_expert(group):
                 copied = max(copied, size)
-    return Weights(on, copied)
+    return Weights(on, copied, loading.output())
 
 
 def _scaled_layers(model: Hyperparameters) -> tuple[int, ...]:
@@ -145,6 +146,11 @@ class _Loading(Struct, frozen=True):
         if not self.moved:
             return self.placement.count(layers)
         return Counter(self.moved.of(group, il) or self.placement.of(il) for il in layers)
+
+    def output(self) -> str:
+        """The device of the output matrix, which may be the embedding."""
+        matrix = TensorGroup(_EMBEDDING if self.tied else _OUTPUT, "", (), (), 0)
+        return self.moved.of(matrix, None) or self.placement.output
 
     def _outside(self, group: TensorGroup) -> Counter[str]:
         if group.pattern.startswith(_UNUSED):
