@@ -37,6 +37,7 @@ class Rule(Enum):
     LAYER_INPUTS_TWICE = "per-layer inputs are alive twice"
     POOLED_WITHOUT_LOGITS = "no logits for tokens that are pooled"
     ENCODER_MASK_PADDED = "masks of encoders are padded as those of caches"
+    LAST_LAYER_WHOLE = "the last layer computes every token"
     ENCODER_STREAM = "one more residual stream in encoders"
 
 
@@ -57,6 +58,8 @@ _PERIODS: Final = (
 )
 _DEEP: Final = ("qwen3vl", "qwen3vlmoe")
 _LFM: Final = ("lfm2", "lfm2moe")
+_WHOLE_LAST: Final = ("gemma4", "gpt-oss", "qwen3next")
+_EVER_WHOLE_LAST: Final = ("mamba", "nemotron_h", "nemotron_h_moe", "qwen35", "qwen35moe")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
 
 # "a…b" in a source: the program of build a still followed the old rule, that of b the new one.
@@ -73,6 +76,8 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.LISTED_PATTERN_IGNORED, 0, 11040, _PERIODS, "11028…11040"),
     Step(Rule.ONE_POOLED_ROW, 0, 11352, ("qwen4exp",), "11327…11352"),
     Step(Rule.SPLIT_INPUTS_BOUNDED, 0, 11327, (), "9464…11327"),
+    Step(Rule.LAST_LAYER_WHOLE, 0, _EVER, _EVER_WHOLE_LAST, "9464"),
+    Step(Rule.LAST_LAYER_WHOLE, 11327, _EVER, _WHOLE_LAST, "9464…11327"),
     Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
     Step(Rule.UNFUSED_INDEXER, 0, 10069, ("deepseek32",), "9756…10069"),
     Step(Rule.EMBEDS_WITHOUT_LOGITS, 9838, _EVER, _LFM, "9756…9838"),

@@ -14,7 +14,8 @@ from llmgen.budget.architectures import Family
 from llmgen.budget.behind import behind
 from llmgen.budget.borrowed import below_logits
 from llmgen.budget.builds import Rule
-from llmgen.budget.graphs import OUTPUT_STREAMS, UNGATED_ENCODERS
+from llmgen.budget.graphs import OUTPUT_STREAMS, PARALLEL, UNGATED_ENCODERS
+from llmgen.budget.later import replayed_output
 from llmgen.budget.logits import has_logits, is_pooled, logits
 from llmgen.budget.rows import F32
 from llmgen.budget.stages import feed_forward, kept, stages
@@ -89,12 +90,24 @@ def output_compute(work: Work) -> Stage:
     """The buffer of a device that holds nothing but the output."""
     if work.model.rules.family is Family.ENCODER:
         return Stage("nothing", 0)
-    width = work.model.vocabulary + work.model.embedding
-    rows = F32 * work.counts.outputs * width
-    streams = OUTPUT_STREAMS.get(work.model.name, 0) * work.stream
-    return Stage(
-        "logits", max(rows, streams + (work.layer_inputs if work.model.name == "gemma3n" else 0))
-    )
+    whole = Rule.LAST_LAYER_WHOLE in work.model.build
+    streams = _handed_over(work, whole=whole)
+    if not streams and not work.layer_inputs:
+        return Stage("logits", replayed_output(work))
+    if whole and work.embeds and has_logits(work):
+        return Stage("logits", streams + logits(work))
+    rows = F32 * work.counts.outputs * (work.model.vocabulary + work.model.embedding)
+    beside = work.model.name == "gemma4"  # whose one stream is no room for the logits
+    return Stage("logits", rows + streams if beside else max(rows, streams))
+
+
+def _handed_over(work: Work, *, whole: bool) -> int:
+    """Streams of every token that the last layer hands over to the output."""
+    name = work.model.name
+    streams = OUTPUT_STREAMS.get(name, 0) * work.stream
+    if name == "gemma3n":
+        return streams + work.layer_inputs
+    return streams if whole or (name in PARALLEL and not work.embeds) else 0
 
 
 def host_compute(work: Work) -> int:

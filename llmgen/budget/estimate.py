@@ -62,6 +62,8 @@ class Context(Struct, frozen=True):
     work: Work
     # The layers that its graph runs: MTP blocks are only loaded, or they run alone.
     ran: range
+    # Whether options keep tensors away from the device of their layer.
+    divided: bool = False
     # Neither the cache nor any tensor is kept away from the devices.
     pipelined: bool = True
 
@@ -118,7 +120,8 @@ def _contexts(
         own = replace(
             settings, cache_type_k=drafting.cache_type_k, cache_type_v=drafting.cache_type_v
         )
-        yield replace(context(facts, own, build, mtp=True, nextn=True), weights=Weights({}, 0, main.weights.output))
+        none = Weights({}, 0, main.weights.output)
+        yield replace(context(facts, own, build, mtp=True, nextn=True), weights=none)
 
 
 def _draft_settings(
@@ -163,6 +166,7 @@ def context(
         mtp=mtp,
     )
     placement = place_layers(model.blocks, settings)
+    divided = bool(settings.override_tensor or settings.n_cpu_moe)
     return Context(
         model=model,
         counts=counts,
@@ -180,7 +184,8 @@ def context(
             pooling=pooling(model, settings),
         ),
         ran=range(model.layers if mtp else model.trunk),
-        pipelined=settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe,
+        divided=divided,
+        pipelined=settings.kv_offload and not divided,
     )
 
 
@@ -251,6 +256,7 @@ def _run(item: Context, device: str, *, later: bool, crossed: bool) -> Run:
         experts=on.get(device, Counter[str]())["experts"] > 0 or not elsewhere,
         partial=later,
         crossed=crossed,
+        divided=item.divided,
         layers=tuple(il for il in item.ran if item.placement.of(il) == device),
     )
 

@@ -33,11 +33,12 @@ def hosted_experts(work: Work, base: int, output: int) -> Iterator[Stage]:
 
 
 def shared_expert(work: Work) -> int:
-    """Llama 4's is as wide as any of its experts."""
+    """How wide it is: Llama 4's as any of its experts, others as so many of them together."""
     header = work.model.header
     if work.model.name == "llama4":
         return header.most("expert_feed_forward_length")
-    return header.most("expert_shared_feed_forward_length")
+    together = header.count("expert_shared_count") * header.most("expert_feed_forward_length")
+    return header.most("expert_shared_feed_forward_length") or together
 
 
 def _latent_beside_hole(work: Work, returned: int) -> int:

@@ -20,13 +20,21 @@ from llmgen.budget.graphs import (
 )
 from llmgen.budget.hosted import hosted_experts
 from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.later import is_replayed_later, replayed_later
 from llmgen.budget.logits import below_logits, has_logits, logits
-from llmgen.budget.rows import F32, row_bytes
+from llmgen.budget.rows import F32, padded, row_bytes
 from llmgen.budget.work import Run, Stage, Work, input_rows
 
 
 def stages(work: Work, run: Run) -> Iterator[Stage]:
     """Everything that can be the largest set."""
+    if is_replayed_later(work, run):
+        yield Stage("later layers", replayed_later(work, run) - input_rows(work))
+        return
+    lone = run.partial and work.model.rules.family is Family.ENCODER and not work.whole(run)
+    if lone and work.flash and work.model.name != "gemma-embedding":
+        yield Stage("last encoder layer", _last_of_encoder(work) - input_rows(work))
+        return
     base = work.mask + front(work, run)
     if run.output and has_logits(work):
         block = max((stage.bytes for stage in feed_forward(work, base, run)), default=base)
@@ -45,8 +53,11 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
             yield Stage(stage.what, stage.bytes + _hole(work, run, stage.what, fetched))
     if fetched:
         yield _beside_fetched(work, base, fetched)
-    yield _attention(work, run, base)
-    yield from _recurrent(work, run, base)
+    kinds = {work.model.recurrent[il] for il in run.layers or range(work.model.layers)}
+    if False in kinds or work.model.name == "falcon-h1":
+        yield _attention(work, run, base)
+    if True in kinds:
+        yield from _recurrent(work, run, base)
 
 
 def front(work: Work, run: Run) -> int:
@@ -222,6 +233,15 @@ def _encoder_rows(work: Work) -> int:
     late = Rule.ENCODER_STREAM in work.model.build
     rows = work.model.key_width(0) + 2 * work.model.value_width(0)
     return rows * work.column - (2 * work.stream if late else 0)
+
+
+def _last_of_encoder(work: Work) -> int:
+    """The stream, the mask, and Q, K and V, of which K is cast as flash attention reads it."""
+    keys, values = work.model.key_width(0) * work.column, work.model.value_width(0) * work.column
+    rows = work.query + keys + values + keys // 2
+    if work.model.name in FUSED_ENCODERS:  # Q and K once more, with their positions
+        rows += work.query + keys
+    return work.stream + work.mask + padded(F32 * work.counts.outputs, 32) + rows
 
 
 def _recurrent(work: Work, run: Run, base: int) -> Iterator[Stage]:

@@ -89,7 +89,7 @@ class Work(Struct, frozen=True):
 
     def whole(self, run: Run) -> tuple[int, ...]:
         """Its layers that compute every token; the last one drops all without an output."""
-        every = self.embeds or self.model.rules.family is Family.ENCODER
+        every = self.embeds or Rule.LAST_LAYER_WHOLE in self.model.build
         last = self.model.trunk - 1
         return tuple(il for il in run.layers if il < last or (every and il == last))
 
@@ -145,13 +145,15 @@ class Run(Struct, frozen=True):
     """What a device runs beside attention: the ``output``, and ``experts`` that it holds itself.
 
     ``partial`` says that the first layers are elsewhere, ``crossed`` that they are on a device,
-    and ``layers`` which ones are its own.
+    ``divided`` that options keep tensors of the layers on the host, and ``layers`` which ones are
+    its own.
     """
 
     output: bool = True
     experts: bool = True
     partial: bool = False
     crossed: bool = False
+    divided: bool = False
     layers: tuple[int, ...] = ()
 
 

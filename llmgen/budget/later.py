@@ -1,0 +1,142 @@
+"""Plain layers of a device whose first layers are elsewhere, replayed layer by layer.
+
+Such layers are one part of the graph, whose inputs are copied to the device when it starts, in the
+order in which they are read (``ggml_backend_sched_split_graph`` in ``ggml-backend.cpp``).
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from llmgen.budget.architectures import Family
+from llmgen.budget.arena import Arena
+from llmgen.budget.blocks import attention, block
+from llmgen.budget.graphs import (
+    FOUR_POSITIONS,
+    PARALLEL,
+    POST_NORMED,
+    UNROTATED_EVERY,
+)
+from llmgen.budget.hosted import shared_expert
+from llmgen.budget.logits import has_logits, is_pooled, logits
+from llmgen.budget.rows import F32, padded
+from llmgen.budget.work import Run, Work, rotations
+
+
+def is_replayed_later(work: Work, run: Run) -> bool:
+    """Whether the layers of this device are plain ones, and one part of the graph."""
+    model = work.model
+    if not run.partial or run.divided or not run.layers or not work.flash:
+        return False
+    shallow = work.input_stream == work.stream
+    if not _is_plain(work) or not shallow:
+        return False
+    if not work.whole(run):
+        return True
+    return model.name not in (*PARALLEL, "llama4")
+
+
+def _is_plain(work: Work) -> bool:
+    model = work.model
+    return model.rules.family is Family.PLAIN and not model.mla and not work.layer_inputs
+
+
+def replayed_output(work: Work) -> int:
+    """How large the buffer of a device gets that has nothing but the output."""
+    arena = Arena()
+    rows = replace(work, counts=replace(work.counts, ubatch=work.counts.outputs))
+    last = Run(partial=True, layers=(work.model.trunk,))
+    cut = [arena.take(size) for size in _cut(rows, last)]
+    _take_pools(arena, work)
+    _joined(arena, rows, last, cut)
+    if has_logits(work):
+        arena.take(logits(work))
+    return arena.peak
+
+
+def _take_pools(arena: Arena, work: Work) -> None:
+    """Which rows of each slot are pooled, or how much of each: read last."""
+    if is_pooled(work):
+        arena.take((work.column if work.pooling == "mean" else F32) * work.counts.slots)
+
+
+def replayed_later(work: Work, run: Run) -> int:
+    """How large the buffer gets."""
+    arena, marks, blocks = Arena(), work.model.windows.layers, work.whole(run)
+    cut = [arena.take(size) for size in _cut(work, run)]
+    read, masks = _inputs(arena, work, run)
+    picks = arena.take(padded(F32 * work.counts.outputs, 32))
+    if run.output:
+        _take_pools(arena, work)
+    stream, normed = _joined(arena, work, run, cut)
+    for layer in run.layers:
+        later = marks[layer + 1 : run.layers[-1] + 1]
+        spent = read.pop(layer, ())
+        added = attention(arena, work, layer, masks, normed=normed, later=later, spent=spent)
+        normed = None
+        if layer == work.model.trunk - 1 and work.embeds:  # every row is an output, and picked
+            added, stream = arena.move(added, work.stream), arena.move(stream, work.stream)
+            arena.give(picks)
+        arena.give(stream)
+        stream = added
+        if layer in blocks:
+            stream = block(arena, work, layer, stream)
+    if run.output and has_logits(work):
+        if not work.embeds:
+            arena.give(stream)
+        arena.take(logits(work))
+    return arena.peak
+
+
+def _cut(work: Work, run: Run) -> list[int]:
+    """What the layer before hands over.
+
+    From a device that is the stream with its norm, from the host the parts that are added here.
+    """
+    model, stream = work.model, work.stream
+    if run.crossed:
+        return [stream] if model.name in POST_NORMED else [stream, stream]
+    used = model.header.most("expert_used_count")
+    dense = run.layers[0] <= model.header.count("leading_dense_block_count")
+    if not used or dense:
+        return [stream, stream]
+    if shared_expert(work):
+        return [stream, stream, stream]
+    return [used * stream, used * work.column, stream]
+
+
+def _inputs(arena: Arena, work: Work, run: Run) -> tuple[dict[int, list[int]], dict[bool, int]]:
+    """Positions, matrices, indices and masks of each kind of cache.
+
+    What nothing reads behind which layer, and where the masks lie.
+    """
+    model, masks, read = work.model, dict[bool, int](), dict[int, list[int]]()
+    every = UNROTATED_EVERY.get(model.name, 0)
+    turned = [layer for layer in run.layers if not every or (layer + 1) % every]
+    if turned:
+        positions = 4 if model.name in FOUR_POSITIONS else 1
+        read[turned[-1]] = [arena.take(work.column * positions)]
+    marks = model.windows.layers
+    for windowed in dict.fromkeys(marks[layer] for layer in run.layers):
+        last = max(layer for layer in run.layers if marks[layer] == windowed)
+        spent = read.setdefault(last, [])
+        spent += [arena.take(size) for size in rotations(work, windowed=windowed)]
+        if not work.kv_offload:
+            break  # the others come with their caches
+        spent += [arena.take(2 * work.column), arena.take(2 * work.column)]
+        cells = work.counts.window_cells if windowed else work.counts.cells
+        masks[windowed] = arena.take(2 * cells * work.counts.ubatch)
+    return read, masks
+
+
+def _joined(arena: Arena, work: Work, run: Run, cut: list[int]) -> tuple[int, int | None]:
+    """The residual stream, and its norm where that came along."""
+    if run.crossed:
+        return (cut[0], None) if len(cut) == 1 else (cut[1], cut[0])
+    first, *others = cut
+    if len(cut) == 3 and not shared_expert(work):
+        arena.give(others.pop(0))  # the weights of the experts are multiplied in place
+        first = arena.move(first, work.stream)
+    for at in others:
+        arena.give(at)
+    return first, None
