@@ -15,7 +15,7 @@ LAYERS = (
     ("llmgen.profiles", "llmgen.config", "llmgen.artifacts", "llmgen.facts"),
     ("llmgen.budget",),
     ("llmgen.machine", "llmgen.layout", "llmgen.option_table", "llmgen.options"),
-    ("llmgen.library", "llmgen.gateway.exposure"),
+    ("llmgen.library", "llmgen.gateway.addresses", "llmgen.gateway.exposure"),
     ("llmgen.resolve",),
     ("llmgen.plan",),
     ("llmgen.render", "llmgen.apply"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from llmgen.budget.model import DeviceMemory, HostMemory
+from llmgen.gateway.addresses import in_url
 from llmgen.library import Keep
 from llmgen.plan.explain import engine_words
 from llmgen.plan.model import Headroom, Placement, Plan, Pool
@@ -192,5 +193,4 @@ def _endpoints(plan: Plan) -> list[EndpointView]:
 
 
 def _url(listen: str, port: int, scheme: str = "http") -> str:
-    host = f"[{listen}]" if ":" in listen and not listen.startswith("[") else listen
-    return f"{scheme}://{host}:{port}/v1"
+    return f"{scheme}://{in_url(listen)}:{port}/v1"

@@ -16,6 +16,7 @@ from llmgen.doctor.rules.files import wanted
 from llmgen.doctor.rules.memory import GTT, TTM_PAGES, VRAM
 from llmgen.doctor.rules.programs import needed
 from llmgen.doctor.rules.services import listening
+from llmgen.gateway.addresses import in_url, nearest
 from llmgen.plan.model import Plan
 from llmgen.targets.names import file_name
 from llmgen.targets.services import services
@@ -211,12 +212,12 @@ def _cors(plan: Plan) -> Iterator[tuple[str, str]]:
     envoy = plan.library.config.gateway.envoy
     if not envoy.enable:
         return
-    scheme = "https" if envoy.tls else "http"
+    scheme, near = "https" if envoy.tls else "http", in_url(nearest(envoy.listen))
     for origin in envoy.cors_origins:
         headers = {"origin": origin, "access-control-request-method": "POST"}
         try:
             answer = httpx.options(
-                f"{scheme}://127.0.0.1:{envoy.port}/v1/chat/completions",
+                f"{scheme}://{near}:{envoy.port}/v1/chat/completions",
                 headers=headers,
                 timeout=5,
                 verify=False,  # noqa: S501 - the header is wanted, not the identity

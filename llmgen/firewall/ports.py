@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, InputError
-from llmgen.gateway.exposure import Listener, listeners, numeric
+from llmgen.gateway.addresses import bare, numeric, wildcard
+from llmgen.gateway.exposure import Listener, listeners
 from llmgen.library import Keep
 from llmgen.plan.model import Plan
 
@@ -39,12 +40,11 @@ def ports(plan: Plan) -> Ports:
 def _open(config: Config) -> Iterator[Opening]:
     for item in listeners(config):
         if item.exposed:
-            bare = item.address.strip("[]")
-            if not numeric(bare):
+            if not numeric(item.address):
                 raise InputError(_named(item))
             # "::" takes both families where the system maps them (bindv6only=0, the default).
-            every = bare in ("0.0.0.0", "::")  # noqa: S104 - read, not bound
-            yield Opening(item.service, "" if every else bare, item.port)
+            address = "" if wildcard(item.address) else bare(item.address)
+            yield Opening(item.service, address, item.port)
 
 
 def _named(item: Listener) -> Diagnostic:

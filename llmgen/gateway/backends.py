@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Iterator
 from typing import Literal
@@ -11,7 +10,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from llmgen.config.tables.gateway import External
+from llmgen.gateway.addresses import bare, nearest, numeric
 from llmgen.library import Keep
+from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Placement, Plan
 
 Engine = Literal["", "llama_swap", "router", "external"]
@@ -29,11 +30,7 @@ class Endpoint(Struct, frozen=True):
     @property
     def numeric(self) -> bool:
         """Whether no name has to be looked up."""
-        try:
-            ipaddress.ip_address(self.host)
-        except ValueError:
-            return False
-        return True
+        return numeric(self.host)
 
 
 class VariantNames(Struct, frozen=True):
@@ -95,13 +92,13 @@ def engine_endpoint(plan: Plan) -> Endpoint:
     """Where the engine listens, as the gateway reaches it."""
     services = plan.library.config.services
     table = services.llama_swap if services.on_demand == "llama_swap" else services.router
-    return Endpoint("127.0.0.1", table.port)
+    return Endpoint(nearest((table.listen,)), table.port)
 
 
 def _placed(plan: Plan, placement: Placement) -> Backend:
     model, always = placement.model, placement.keep is Keep.ALWAYS
     engine: Engine = "" if always else engine_of(plan)
-    first = Endpoint("127.0.0.1", placement.port) if always else engine_endpoint(plan)
+    first = Endpoint(LOOPBACK, placement.port) if always else engine_endpoint(plan)
     slots = placement.settings.parallel
     return Backend(
         name=f"model/{model.name}",
@@ -161,4 +158,4 @@ def _external(name: str, item: External) -> Backend:
 
 def _address(text: str) -> Endpoint:
     host, _, port = text.rpartition(":")
-    return Endpoint(host.strip("[]"), int(port))
+    return Endpoint(bare(host), int(port))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.config.tables.gateway import Envoy, LiteLLM
+from llmgen.gateway.addresses import bare
 from llmgen.gateway.secrets import MANIFEST
 from llmgen.layout import Layout
 
@@ -57,7 +58,7 @@ def litellm(layout: Layout, table: LiteLLM) -> tuple[str, ...]:
     return (
         str(layout.litellm),
         *("--config", str(layout.config / "litellm" / "config.yaml")),
-        *("--host", table.listen.strip("[]")),
+        *("--host", bare(table.listen)),
         *("--port", str(table.port)),
         *("--num_workers", str(table.workers)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +9,7 @@ from msgspec import Struct
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, KeyPath, Severity
+from llmgen.gateway.addresses import loopback, numeric
 
 # net.ipv4.ip_unprivileged_port_start: the first port that everybody may listen on.
 FREE_PORT: Final = 1024
@@ -71,22 +71,6 @@ def unnamed(config: Config) -> Iterator[Diagnostic]:
             hint=f'`base_url = "https://NAME:{envoy.port}"` in [targets.clients]',
             severity=Severity.WARNING,
         )
-
-
-def loopback(address: str) -> bool:
-    """Whether only this machine reaches the address; a name other than localhost is not trusted."""
-    if address == "localhost":
-        return True
-    return numeric(address) and ipaddress.ip_address(address.strip("[]")).is_loopback
-
-
-def numeric(address: str) -> bool:
-    """Whether it is an address, and no name that has to be looked up."""
-    try:
-        ipaddress.ip_address(address.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _listeners(config: Config) -> Iterator[Listener]:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from llmgen.config.model import Config
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, InputError
+from llmgen.gateway.addresses import in_url, nearest
 from llmgen.gateway.secrets import absolute
 from llmgen.layout import layout
 
@@ -41,9 +42,7 @@ class Endpoint(Struct, frozen=True):
 
 def local(listen: str, port: int, key: str = "") -> Endpoint:
     """The endpoint of a server on this machine: a wildcard address is reached by loopback."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}.get(listen, listen)  # noqa: S104
-    bare = ":" in host and not host.startswith("[")
-    return Endpoint(f"http://{f'[{host}]' if bare else host}:{port}", key)
+    return Endpoint(f"http://{in_url(nearest((listen,)))}:{port}", key)
 
 
 def secret(reference: Secret | None, config: Config | None = None) -> str:

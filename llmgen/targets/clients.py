@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import Struct
 
 from llmgen.artifacts import Artifact
+from llmgen.gateway.addresses import in_url, nearest
 from llmgen.gateway.backends import Backend, backends, engine_of
-from llmgen.gateway.exposure import loopback
 from llmgen.plan.model import Plan
 from llmgen.targets.base import Render
 from llmgen.targets.names import file_name
@@ -121,25 +121,20 @@ def base_url(plan: Plan) -> str:
         return config.targets.clients.base_url.rstrip("/").removesuffix("/v1")
     if envoy.enable:
         scheme = "https" if envoy.tls else "http"
-        return f"{scheme}://{_near(envoy.listen)}:{envoy.port}"
+        return f"{scheme}://{in_url(nearest(envoy.listen))}:{envoy.port}"
     if lite.enable:
-        return f"http://{_near((lite.listen,))}:{lite.port}"
+        return _local(lite.listen, lite.port)
     match engine_of(plan):
         case "llama_swap":
-            return f"http://127.0.0.1:{config.services.llama_swap.port}"
+            return _local(config.services.llama_swap.listen, config.services.llama_swap.port)
         case "router":
-            return f"http://127.0.0.1:{config.services.router.port}"
+            return _local(config.services.router.listen, config.services.router.port)
         case _:
             return ""
 
 
-def _near(addresses: tuple[str, ...]) -> str:
-    """The address that a client on the same machine uses."""
-    found = next((item for item in addresses if loopback(item)), addresses[0])
-    bare = found.strip("[]")
-    if bare in ("0.0.0.0", "::"):  # noqa: S104 - read, not bound
-        return "127.0.0.1"
-    return f"[{bare}]" if ":" in bare else bare
+def _local(listen: str, port: int) -> str:
+    return f"http://{in_url(nearest((listen,)))}:{port}"
 
 
 def _models(plan: Plan) -> Iterator[ClientModel]:
@@ -157,7 +152,7 @@ def _url(plan: Plan, backend: Backend) -> str:
     if backend.engine == "external":
         return ""
     if engine_of(plan) == "router" and not backend.engine:
-        return f"http://127.0.0.1:{backend.endpoints[0].port}"
+        return _local(backend.endpoints[0].host, backend.endpoints[0].port)
     return base_url(plan)
 
 

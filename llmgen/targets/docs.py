@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from llmgen.artifacts import Artifact
+from llmgen.gateway.addresses import in_url
 from llmgen.library import Keep, Model
 from llmgen.plan.model import Placement, Plan
 from llmgen.targets.base import Render
@@ -109,16 +110,18 @@ def _fronts(plan: Plan) -> Iterator[dict[str, object]]:
     if gateway.envoy.enable:
         scheme = "https" if gateway.envoy.tls else "http"
         for address in gateway.envoy.listen:
-            yield _front("Envoy", f"{scheme}://{address}:{gateway.envoy.port}", paths)
+            yield _front("Envoy", f"{scheme}://{in_url(address)}:{gateway.envoy.port}", paths)
     if gateway.litellm.enable:
-        yield _front("LiteLLM", f"http://{gateway.litellm.listen}:{gateway.litellm.port}", paths)
+        yield _front(
+            "LiteLLM", f"http://{in_url(gateway.litellm.listen)}:{gateway.litellm.port}", paths
+        )
     if table.on_demand == "llama_swap":
         swap = table.llama_swap
-        yield _front("llama-swap", f"http://{swap.listen}:{swap.port}", paths)
+        yield _front("llama-swap", f"http://{in_url(swap.listen)}:{swap.port}", paths)
     if table.on_demand == "router":
         # It knows nothing of always-on servers; to llama-swap they are peers.
         own = _paths(item for item in plan.placements if item.keep is Keep.ON_DEMAND)
-        yield _front("Router", f"http://{table.router.listen}:{table.router.port}", own)
+        yield _front("Router", f"http://{in_url(table.router.listen)}:{table.router.port}", own)
 
 
 def _paths(placements: Iterable[Placement]) -> list[str]:

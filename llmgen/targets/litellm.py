@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from llmgen.artifacts import Artifact
 from llmgen.errors import ConfigError, Diagnostic
+from llmgen.gateway.addresses import in_url
 from llmgen.gateway.backends import Backend, backends
 from llmgen.gateway.secrets import (
     MANIFEST,
@@ -116,7 +117,7 @@ def _rows(
     provider = "hosted_vllm" if backend.role == "rerank" else "openai"
     scheme = "https" if backend.tls else "http"
     for endpoint in backend.endpoints:
-        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        host = in_url(endpoint.host)
         yield Row(
             name=name,
             model=f"{provider}/{upstream}",

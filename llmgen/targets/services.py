@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from llmgen.config.tables.base import Secret
 from llmgen.gateway import command as gateways
-from llmgen.gateway.exposure import loopback
+from llmgen.gateway.addresses import bare, in_url, loopback
 from llmgen.layout import Layout
 from llmgen.library import Keep, Library
 from llmgen.plan.model import Placement, Plan
@@ -115,7 +115,7 @@ def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
     theirs = (item for _, item in of_models(item.model for item in models))
     config = library.layout.config / llama_swap.NAME / "config.yaml"
     watch = ("-watch-config",) if table.watch_config else ()
-    listen = f"{table.listen}:{table.port}"
+    listen = f"{in_url(table.listen)}:{table.port}"
     return Service(
         name="swap",
         summary="llama-swap: on-demand models",
@@ -143,7 +143,7 @@ def _router(plan: Plan, models: tuple[Placement, ...]) -> Service:
             str(library.layout.llama_server),
             *("--models-preset", str(llama_server.models_ini_path(library.layout))),
             *("--models-max", str(getattr(engine, "models_max", 1))),
-            *("--host", table.listen, "--port", str(table.port)),
+            *("--host", bare(table.listen), "--port", str(table.port)),
             *(("--sleep-idle-seconds", str(idle)) if idle is not None else ()),
         ),
         # Without a folder of its own the router also lists what is in the user's model cache.

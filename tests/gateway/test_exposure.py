@@ -3,7 +3,8 @@
 import pytest
 from making import config
 
-from llmgen.gateway.exposure import exposure, loopback, unnamed
+from llmgen.gateway.addresses import loopback
+from llmgen.gateway.exposure import exposure, unnamed
 
 
 def codes(text):

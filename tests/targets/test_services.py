@@ -99,3 +99,14 @@ environment = { ONE = { file = "/etc/a-b" }, TWO = { file = "/etc/a_b" } }
 """
     with pytest.raises(ConfigError, match="`file = /etc/a-b` and `file = /etc/a_b`"):
         by_name(text)
+
+
+@pytest.mark.parametrize("address", ["::1", "[::1]"])
+def test_each_engine_gets_an_ipv6_address_in_the_spelling_that_it_reads(address):
+    model = f'[models.a]\nmodel = "a.gguf"\n[services]\nlisten = "{address}"\n'
+    swap = by_name(model.replace("[services]", "[services.llama_swap]"))["swap"].argv
+    # Go takes HOST:PORT with brackets, llama-server's socket an address without.
+    assert swap[swap.index("-listen") + 1] == "[::1]:8080"
+    router = 'on_demand = "router"\n[services.router]'
+    found = by_name(model.replace("[services]", f"[services]\n{router}"))["router"].argv
+    assert found[found.index("--host") + 1] == "::1"
