@@ -31,9 +31,26 @@ class Generation(Struct, frozen=True):
 
 
 def generations(state: Path) -> list[Generation]:
-    """All kept generations, oldest first."""
-    found = [_read(path) for path in _listed(_folder(state)) if path.stem.isdigit()]
-    return sorted(found, key=lambda item: item.number)
+    """All kept generations that can be used, oldest first."""
+    return [item for item in _all(state) if isinstance(item, Generation)]
+
+
+def damaged(state: Path) -> list[Diagnostic]:
+    """What is wrong with those that cannot be used; they are in nobody's way."""
+    return [item for item in _all(state) if isinstance(item, Diagnostic)]
+
+
+def _all(state: Path) -> Iterator[Generation | Diagnostic]:
+    for number, path in _numbered(state):
+        try:
+            yield _read(path, number)
+        except InputError as error:
+            yield error.diagnostics[0]
+
+
+def _numbered(state: Path) -> list[tuple[int, Path]]:
+    listed = _listed(_folder(state))
+    return sorted((int(path.stem), path) for path in listed if path.stem.isdecimal())
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -53,6 +70,9 @@ def generation(state: Path, number: int | None) -> Generation:
     for item in known:
         if item.number == number:
             return item
+    for other, path in _numbered(state):
+        if other == number:
+            return _read(path, other)
     numbers = ", ".join(str(item.number) for item in known) or "none"
     wanted = f"generation {number}" if number is not None else "earlier generation"
     raise InputError(
@@ -80,7 +100,7 @@ def record(state: Path, wanted: Mapping[PurePosixPath, Artifact], reason: str) -
         return None
     for item in wanted.values():
         _keep(state, item)
-    number = known[-1].number + 1 if known else 1
+    number = max((number for number, _ in _numbered(state)), default=0) + 1
     path = _folder(state) / f"{number}.json"
     files.make_folder(path.parent, _PRIVATE_FOLDER)
     _write(path, _text(Generation(number, listed, reason)))
@@ -107,6 +127,9 @@ def prune(state: Path, keep: int = KEPT) -> list[int]:
     dropped, kept = known[: max(0, len(known) - keep)], known[max(0, len(known) - keep) :]
     for item in dropped:
         files.remove_file(_folder(state) / f"{item.number}.json")
+    if damaged(state):
+        # Nobody knows which contents it has, and a newer llmgen may read it.
+        return [item.number for item in dropped]
     used = {digest for item in kept for digest, _, _ in item.files.values()}
     for path in (state / "objects").glob("*"):
         if path.name not in used:
@@ -143,7 +166,7 @@ def _text(item: Generation) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _read(path: Path) -> Generation:
+def _read(path: Path, number: int) -> Generation:
     try:
         document: dict[str, Any] = json.loads(path.read_bytes())
         if document["format"] > FORMAT:
@@ -156,7 +179,7 @@ def _read(path: Path) -> Generation:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _unusable(path, str(error)) from error
     _refuse_strays(path, listed)
-    return Generation(int(path.stem), listed, reason, int(path.stat().st_mtime))
+    return Generation(number, listed, reason, int(path.stat().st_mtime))
 
 
 def _refuse_strays(path: Path, listed: Iterable[PurePosixPath]) -> None:

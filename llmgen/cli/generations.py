@@ -17,7 +17,10 @@ from llmgen.cli.pipeline import read
 @click.option("--root", type=FileName(), metavar="DIR", help="Of an installation below DIR.")
 def cli(session: Session, keep: int | None, root: str | None) -> Outcome:
     """List installed generations, the newest last; `llmgen rollback N` goes back to one."""
+    from msgspec.structs import replace
+
     from llmgen.apply import generations
+    from llmgen.errors import Severity
     from llmgen.operate.site import site
 
     state = site(read(session).config, root).state
@@ -36,4 +39,6 @@ def cli(session: Session, keep: int | None, root: str | None) -> Outcome:
         for row in rows
     )
     said = f"dropped {', '.join(map(str, dropped))}" if dropped else ""
-    return Outcome({"generations": rows, "dropped": dropped}, text=text, said=said)
+    data = {"generations": rows, "dropped": dropped}
+    bad = tuple(replace(item, severity=Severity.WARNING) for item in generations.damaged(state))
+    return Outcome(data, text=text, said=said, diagnostics=bad)

@@ -38,7 +38,7 @@ def findings(
         yield replace(seen.no_manager, notes=(_NOT_KNOWN,), severity=severity)
     for item in expected:
         yield from _service(item, seen, is_installed=bool(known))
-    yield from _commands(plan, expected, seen)
+    yield from _commands(plan, expected, seen, is_stale=bool(drift))
     yield from _memory(plan, seen)
 
 
@@ -142,13 +142,16 @@ def _is_hidden(item: Expected, seen: Observed) -> bool:
     return seen.listeners.get(item.port) is None and may_run
 
 
-def _commands(plan: Plan, expected: Sequence[Expected], seen: Observed) -> Iterator[Diagnostic]:
+def _commands(
+    plan: Plan, expected: Sequence[Expected], seen: Observed, *, is_stale: bool
+) -> Iterator[Diagnostic]:
+    # A restart would take the old files once more.
     for row in services(expected, seen):
         if row.command_is_wanted is False and row.pid:
             yield _found(
                 "other-command",
                 f"`{row.name}` (process {row.pid}) runs with other options than the plan's",
-                f"`llmgen restart {row.name}`",
+                _INSTALL if is_stale else f"`llmgen restart {row.name}`",
             )
     for model in models(plan, seen):
         if model.command_is_wanted is False and model.keep == Keep.ON_DEMAND.value:

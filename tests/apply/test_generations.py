@@ -4,7 +4,16 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from llmgen.apply.generations import KEPT, alone, generation, generations, prune, record, tree
+from llmgen.apply.generations import (
+    KEPT,
+    alone,
+    damaged,
+    generation,
+    generations,
+    prune,
+    record,
+    tree,
+)
 from llmgen.artifacts import Artifact
 from llmgen.errors import InputError
 
@@ -88,7 +97,7 @@ def test_unusable_generation_is_refused_by_name(tmp_path, text):
     (tmp_path / "generations").mkdir()
     (tmp_path / "generations" / "1.json").write_text(text)
     with pytest.raises(InputError, match=r"generations/1.json` cannot be used"):
-        generations(tmp_path)
+        generation(tmp_path, 1)
 
 
 def test_one_installation_at_a_time(tmp_path):
@@ -105,3 +114,15 @@ def test_one_installation_at_a_time(tmp_path):
     with alone(tmp_path):
         assert not is_free()
     assert is_free()
+
+
+def test_damaged_generation_is_in_nobodys_way(tmp_path):
+    record(tmp_path, wanted(a="1"), "install")
+    record(tmp_path, wanted(a="2"), "install")
+    (tmp_path / "generations" / "2.json").write_text("{")
+    assert record(tmp_path, wanted(a="3"), "install") == 3
+    assert [item.number for item in generations(tmp_path)] == [1, 3]
+    assert [item.code for item in damaged(tmp_path)] == ["apply.bad-generation"]
+    assert generation(tmp_path, None).number == 1
+    prune(tmp_path, 1)
+    assert contents(tree(tmp_path, generation(tmp_path, 3))) == {"a": "3"}

@@ -127,6 +127,13 @@ def test_always_on_model_with_other_options_is_named():
     assert codes(seen) == ["other-command"]
 
 
+def test_other_options_of_an_older_file_are_mended_by_an_install():
+    other = replace(PROCESSES[10], environment={"LLAMA_ARG_CTX_SIZE": "9999"})
+    seen = replace(WELL, processes=PROCESSES | {10: other})
+    hints = {item.hint for item in found(seen, [Change(Action.UPDATE, FILE)])}
+    assert hints == {"`llmgen install`"}
+
+
 def test_options_that_are_hidden_are_not_judged():
     seen = replace(WELL, processes=PROCESSES | {10: replace(PROCESSES[10], environment={})})
     assert codes(seen) == []
