@@ -22,7 +22,7 @@ class Kind(Struct, frozen=True):
     expression to role). ``swap`` is what llama-swap needs of the path: a (pattern, substitution),
     ``"upstream"``, or nothing. ``aside`` requests are cheap and do not wait for a slot.
     ``readable`` answers are small enough that token counts may be read from them; ``multipart``
-    bodies hide the model.
+    bodies are forms, in which the model is looked for apart.
     """
 
     name: str

@@ -45,8 +45,8 @@ class Route(Struct, frozen=True):
 
     @property
     def nameless(self) -> bool:
-        """Whether it is for bodies that name no model; those of forms cannot be looked into."""
-        return not (self.names or self.kind.multipart)
+        """Whether it is for bodies that name no model."""
+        return not self.names
 
     @property
     def rewrite(self) -> tuple[str, str] | None:
@@ -68,6 +68,13 @@ class Group(Struct, frozen=True):
     kind: Kind
     routes: tuple[Route, ...]
     names: tuple[str, ...]
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """What the server of each name is told, "" for the name itself; small letters: any case."""
+        loose = {name.lower(): item for item in self.routes if item.any_case for name in item.names}
+        exact = {name: item for item in self.routes if not item.any_case for name in item.names}
+        return {name: route.edit.model for name, route in {**loose, **exact}.items()}
 
 
 class RouteTable(Struct, frozen=True):
@@ -96,7 +103,7 @@ def routes(plan: Plan) -> RouteTable:
 
 def _group(kind: Kind, found: tuple[Backend, ...]) -> Group:
     mine = tuple(item for item in found if item.role in kind.roles)
-    named = () if kind.multipart else tuple(route for item in mine for route in _named(kind, item))
+    named = tuple(route for item in mine for route in _named(kind, item))
     names = tuple(dict.fromkeys(name for route in named for name in route.names))
     return Group(kind, (*named, *_folded(named), *_defaults(kind, mine)), names)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.gateway.backends import Backend
 from llmgen.gateway.listing import document, entries
-from llmgen.gateway.routes import Edit, Group, Route, RouteTable
+from llmgen.gateway.routes import Group, Route, RouteTable
 from llmgen.targets.envoy.errors import INVALID, ErrorBody
 
 # How many names the answer to an unknown one lists; GET /v1/models has them all.
@@ -30,7 +32,10 @@ NAMELESS = ErrorBody(
 
 
 class RouteView(Struct, frozen=True):
-    """One route: requests on ``paths`` whose ``metadata`` is one of ``matchers``."""
+    """One route: requests on ``paths`` whose ``metadata`` is one of ``matchers``.
+
+    A ``form`` is any request in which no model was found yet: the script looks for one there.
+    """
 
     label: str
     paths: str
@@ -41,7 +46,8 @@ class RouteView(Struct, frozen=True):
     aside: bool
     authority: str
     rewrite: tuple[str, str] | None
-    edit: dict[str, str]
+    edit: dict[str, Any]
+    form: bool
 
 
 class Answer(Struct, frozen=True):
@@ -82,7 +88,7 @@ class Listing(Struct, frozen=True):
 def groups(table: RouteTable) -> tuple[GroupView, ...]:
     """Each kind's routes and answers."""
     return tuple(
-        GroupView(tuple(_route(item) for item in group.routes), tuple(_answers(group)))
+        GroupView(tuple(_route(item, group) for item in group.routes), tuple(_answers(group)))
         for group in table.groups
     )
 
@@ -120,46 +126,47 @@ def last_answers() -> tuple[Answer, ...]:
     )
 
 
-def _route(route: Route) -> RouteView:
-    named = bool(route.names)
-    problem = ("missing",) if route.nameless else ()
+def _route(route: Route, group: Group) -> RouteView:
+    named, form = bool(route.names), route.nameless and route.kind.multipart
     return RouteView(
         label=route.label,
         paths=route.paths or route.kind.paths,
         metadata="model" if named else "problem",
-        matchers=route.names if named else problem,
+        matchers=route.names if named else () if form else ("missing",),
         any_case=route.any_case,
         cluster=route.backend.name,
         aside=route.kind.aside,
         authority=route.backend.authority,
         rewrite=route.rewrite,
-        edit=_edit(route.edit, nameless=route.nameless),
+        edit={"form": group.renamed} if form else _edit(route),
+        form=form,
     )
 
 
-def _edit(edit: Edit, *, nameless: bool) -> dict[str, str]:
+def _edit(route: Route) -> dict[str, str]:
     # The script puts the name between the quotes that are there.
     found = {
-        "model": json.dumps(edit.model)[1:-1] if edit.model else "",
-        "append": edit.append,
+        "model": json.dumps(route.edit.model)[1:-1] if route.edit.model else "",
+        "append": route.edit.append,
         # What metadata cannot hold counts as missing: the script tells the two apart.
-        "nameless": "true" if nameless else "",
+        "nameless": "true" if route.nameless else "",
     }
     return {key: value for key, value in found.items() if value}
 
 
 def _answers(group: Group) -> Iterator[Answer]:
     kind = group.kind
+    unknown = Answer(
+        404,
+        ErrorBody(_unknown(group.names), INVALID, "model_not_found", "model"),
+        kind.paths,
+        method="POST",
+        readable=kind.readable,
+    )
     if not kind.multipart:
-        unknown = ErrorBody(_unknown(group.names), INVALID, "model_not_found", "model")
-        for status, error, problem in (
-            (400, UNREADABLE, "unparsable"),
-            (400, NAMELESS, "nameless"),
-            (404, unknown, ""),
-        ):
-            yield Answer(
-                status, error, kind.paths, method="POST", problem=problem, readable=kind.readable
-            )
+        for error, problem in ((UNREADABLE, "unparsable"), (NAMELESS, "nameless")):
+            yield replace(unknown, status=400, error=error, problem=problem)
+    yield unknown
     wrong = ErrorBody("Use POST for this endpoint.", INVALID, "method_not_allowed")
     yield Answer(405, wrong, kind.paths, allow="POST")
 
