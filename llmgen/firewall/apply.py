@@ -13,6 +13,9 @@ from llmgen.errors import Diagnostic, InputError
 # nft and ufw stand outside the PATH of most users.
 _FOLDERS = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin:/run/current-system/sw/bin"
 
+# Rules are a matter of moments; longer is a lock that somebody else holds.
+PATIENCE_SECONDS = 60
+
 
 def ruleset() -> dict[str, Any]:
     """All rules of nftables now, with handles."""
@@ -42,20 +45,25 @@ def _run(words: Sequence[str], text: str = "") -> str:
                 hint="install it, or take the printed rules to where your firewall is",
             )
         )
-    done = subprocess.run(  # noqa: S603 - words, no shell
-        [program, *words[1:]],
-        input=text,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        raise InputError(
-            Diagnostic(
-                "firewall.refused",
-                f"`{' '.join(words)}` failed: {(done.stderr or done.stdout).strip()}",
-                hint="it needs root: run it with sudo",
-            )
+    try:
+        done = subprocess.run(  # noqa: S603 - words, no shell
+            [program, *words[1:]],
+            input=text,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE_SECONDS,
+            check=False,
         )
+    except subprocess.TimeoutExpired as error:
+        why = f"still running after {PATIENCE_SECONDS} s"
+        raise _refused(words, why, "see what else changes the firewall") from error
+    if done.returncode:
+        why = (done.stderr or done.stdout).strip()
+        raise _refused(words, why, "it needs root: run it with sudo")
     return done.stdout
+
+
+def _refused(words: Sequence[str], why: str, hint: str) -> InputError:
+    message = f"`{' '.join(words)}` failed: {why}"
+    return InputError(Diagnostic("firewall.refused", message, hint=hint))
