@@ -13,16 +13,15 @@ from functools import partial
 from itertools import product
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
 from llmgen.library import Keep, Library, Model
 from llmgen.plan import choices
 from llmgen.plan.model import Reason
+from llmgen.plan.open_values import KEYS, apply, is_open, open_keys, values
+from llmgen.plan.reasons import reasons
 from llmgen.plan.scale import Scale
-from llmgen.plan.trial import REFUSED, Limit, Trial, required
-
-KEYS = ("device", "tensor_split", "cache_type", "n_cpu_moe", "n_gpu_layers", "ctx_size")
+from llmgen.plan.trial import Trial, required
 
 
 class Settled(Struct, frozen=True):
@@ -38,7 +37,7 @@ def settle(library: Library, weigh: Scale) -> dict[str, Settled]:
         return {model.name: Settled(model.settings) for model in library.models}
     trial = solve(library, weigh)
     return {
-        model.name: Settled(trial.settings[model.name], tuple(_reasons(trial, model)))
+        model.name: Settled(trial.settings[model.name], tuple(reasons(trial, model)))
         for model in library.models
     }
 
@@ -94,13 +93,6 @@ def _raise_all(trial: Trial, models: Sequence[Model], key: str, later: Sequence[
     return trial
 
 
-def is_open(model: Model, key: str) -> bool:
-    """Whether llm.toml leaves this to the planner."""
-    if key == "cache_type":
-        return bool(model.open.cache_type_k or model.open.cache_type_v)
-    return bool(getattr(model.open, key))
-
-
 def _ranked(library: Library) -> list[Model]:
     def rank(model: Model) -> tuple[bool, int]:
         return model.keep is Keep.ON_DEMAND and not model.pin, -model.priority
@@ -110,14 +102,10 @@ def _ranked(library: Library) -> list[Model]:
 
 def _rested(trial: Trial, model: Model) -> ServerSettings:
     """Everything open at its most modest, or nearly so where only that fits; else as it stands."""
-    keys = _open_keys(model)
+    keys = open_keys(model)
     found = _complete(trial, model, model.settings, keys, spill=False)
     found = found or _complete(trial, model, model.settings, keys, spill=True)
     return found or trial.settings[model.name]
-
-
-def _open_keys(model: Model) -> tuple[str, ...]:
-    return tuple(key for key in KEYS if is_open(model, key))
 
 
 def _modest(trial: Trial, model: Model, *, least: bool) -> ServerSettings:
@@ -125,7 +113,7 @@ def _modest(trial: Trial, model: Model, *, least: bool) -> ServerSettings:
 
     ``least`` has no layer on them and a context of one step, where those are open.
     """
-    keys = _open_keys(model)
+    keys = open_keys(model)
     settings = next(_resting(trial, model, model.settings, keys, spill=least))
     if least and "ctx_size" in keys:
         settings = apply(trial, model, settings, "ctx_size", choices.contexts(model)[0])
@@ -204,54 +192,6 @@ def _rest(trial: Trial, model: Model, key: str, *, spill: bool) -> Sequence[obje
             return values(trial, model, key)
 
 
-def values(trial: Trial, model: Model, key: str) -> Sequence[object]:
-    """What an open value can be, best first."""
-    match key:
-        case "ctx_size":
-            return choices.contexts(model)[::-1]
-        case "n_cpu_moe":
-            return choices.expert_layers(model)
-        case "n_gpu_layers":
-            return choices.gpu_layers(model)
-        case "cache_type":
-            return choices.cache_types(model)
-        case "device":
-            return tuple(choices.devices(model, trial.library, trial.filled(model)))
-        case _:
-            return ("auto",)
-
-
-def apply(
-    trial: Trial, model: Model, settings: ServerSettings, key: str, value: object
-) -> ServerSettings:
-    """The settings with one value changed; a split is worked out for the devices that they have."""
-    match key, value:
-        case "ctx_size", int():
-            return choices.with_context(model, trial.library, settings, value)
-        case "cache_type", (str() as keys, str() as others):
-            return replace(settings, cache_type_k=keys, cache_type_v=others)
-        case "device", tuple():
-            changed = replace(settings, devices=value, tensor_split=())
-            return _split(trial, model, changed) if model.open.tensor_split else changed
-        case "tensor_split", _:
-            return _split(trial, model, settings)
-        case "n_gpu_layers", int():
-            return replace(settings, n_gpu_layers=value)
-        case "n_cpu_moe", int():
-            return replace(settings, n_cpu_moe=value)
-        case _:
-            raise TypeError(key)
-
-
-def _split(trial: Trial, model: Model, settings: ServerSettings) -> ServerSettings:
-    """The split nearest to the devices' room with which the model fits."""
-    tries = [
-        replace(settings, tensor_split=split)
-        for split in choices.shares(model, trial.room(model), settings)
-    ]
-    return next((item for item in tries if trial.fits(model, item)), tries[0])
-
-
 def _level(trial: Trial, models: Iterable[Model]) -> Trial:
     """Raise all open contexts together as far as every required set holds."""
     growing = [model for model in models if model.open.ctx_size]
@@ -271,74 +211,3 @@ def _level(trial: Trial, models: Iterable[Model]) -> Trial:
 
     at = _first_true(len(levels), lambda index: raised(levels[index]) is not None)
     return (raised(levels[at]) if at < len(levels) else None) or trial
-
-
-def _reasons(trial: Trial, model: Model) -> Iterator[Reason]:
-    for key in KEYS:
-        if is_open(model, key):
-            yield _reason(trial, model, key)
-
-
-def _reason(trial: Trial, model: Model, key: str) -> Reason:
-    settings = trial.settings[model.name]
-    options = values(trial, model, key)
-    at = _place(options, key, settings)
-    if at == 0:
-        return Reason(key, now(key, settings), BEST[key])
-    better = apply(trial, model, settings, key, options[at - 1])
-    return Reason(key, now(key, settings), _why(trial.limit(model, better)))
-
-
-def _place(options: Sequence[object], key: str, settings: ServerSettings) -> int:
-    """Where the settled value stands among the options; 0 when it is none of them."""
-    if key == "ctx_size":
-        # A range of thousands, which need not be walked.
-        return options.index(settings.ctx_size) if settings.ctx_size in options else 0
-    wanted = now(key, settings)
-    return next((at for at, value in enumerate(options) if spoken(key, value) == wanted), 0)
-
-
-def _why(limit: Limit | None) -> str:
-    match limit:
-        case None:
-            return "the best that left room for what was settled after it"
-        case Limit(pool, _) if pool == REFUSED:
-            return "the server refuses a better one for this model"
-        case Limit(pool, models):
-            return f"limited by {pool} in the set {{{', '.join(models)}}}"
-
-
-BEST = {
-    "ctx_size": "the length that the model was trained with",
-    "n_gpu_layers": "all layers fit on the devices",
-    "n_cpu_moe": "all experts fit on the devices",
-    "cache_type": "the first of the list fits",
-    "device": "the device with most room",
-    "tensor_split": "in proportion to the room on the devices",
-}
-
-
-def spoken(key: str, value: object) -> str:
-    """A value as text."""
-    match key, value:
-        case "n_gpu_layers", -1:
-            return "all"
-        case "cache_type", (keys, others):
-            return str(keys) if keys == others else f"{keys}/{others}"
-        case _, tuple():
-            return ", ".join(
-                f"{item:g}" if isinstance(item, float) else str(item) for item in value
-            )
-        case _:
-            return str(value)
-
-
-def now(key: str, settings: ServerSettings) -> str:
-    """The settled value as text."""
-    match key:
-        case "cache_type":
-            return spoken(key, (settings.cache_type_k, settings.cache_type_v))
-        case "device":
-            return spoken(key, settings.devices)
-        case _:
-            return spoken(key, getattr(settings, key))
