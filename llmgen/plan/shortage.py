@@ -11,7 +11,7 @@ from llmgen.library import Library
 from llmgen.plan import choices
 from llmgen.plan.advise import Advice
 from llmgen.plan.model import Pool, Router
-from llmgen.plan.requirements import Broken
+from llmgen.plan.requirements import ROUTER_KEY, Broken
 from llmgen.plan.scale import Scale
 from llmgen.plan.solve import Settled
 from llmgen.plan.stack import Stack
@@ -98,14 +98,17 @@ def shortage(
     models = (*stack.always, *item.requirement.models)
     blamed = _blamed(item, stack)
     own = ("models", blamed, "ctx_size") if blamed else ("hardware", "reserve")
+    ways = [other.sentence for other in advice]
+    if item.requirement.key == ROUTER_KEY:
+        ways = ['`models_max = "auto"` in [services.router]: as many as always fit', *ways]
     return Diagnostic(
         "budget.device-full",
         _sentence(item, stack, blamed),
         item.requirement.key if item.requirement.wished else own,
-        hint=advice[0].sentence if advice else _no_way(blamed),
+        hint=ways[0] if ways else _no_way(blamed),
         notes=(
             *_notes(pool, models, weigh, settled),
-            *(f"also: {other.sentence}" for other in advice[1:]),
+            *(f"also: {way}" for way in ways[1:]),
         ),
     )
 

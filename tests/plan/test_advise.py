@@ -122,6 +122,15 @@ def test_pins_that_exclude_each_other_are_both_loosened():
     assert "may be evicted" in loose[0]
 
 
+def test_router_that_keeps_too_many_is_told_how_many_fit():
+    text = models("a", "b", options="ctx_size = 16384", b="keep = 'on_demand'")
+    services = '[services]\non_demand = "router"\n[services.router]\nmodels_max = '
+    found = refusal(f"{text}{services}2\n", layers=32)
+    assert found.hint.startswith('`models_max = "auto"` in [services.router]')
+    (engine,) = planned(f'{text}{services}"auto"\n', layers=32).engines.values()
+    assert engine.models_max == 1
+
+
 def test_preload_is_left_out_before_contexts_shrink():
     text, more = CASES["preloads"]
     assert refusal(text, **more).hint.startswith("`preload = false` for `")
