@@ -29,6 +29,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     yield from _environment(("hardware",), config.hardware.environment or {})
     yield from _environment(("defaults",), config.defaults.environment)
     yield from _unrouted(config)
+    yield from _unheard(config)
     for name, table in config.models.items():
         if table.enable:
             yield from _source(name, table)
@@ -98,6 +99,33 @@ def _unrouted(config: Config) -> Iterator[Diagnostic]:
             for variant in table.variants:
                 what = f"`{variant}` is a variant of `{name}`, and nothing serves it"
                 yield _nobody_routes(("models", name, "variants", variant), what)
+
+
+def _unheard(config: Config) -> Iterator[Diagnostic]:
+    """Keys that only llama-swap goes by, on models that it does not serve."""
+    engine = config.services.on_demand
+    if engine == "router" and config.defaults.ttl:
+        yield _no_effect(("defaults", "ttl"), "ttl", "the router's models", config.defaults.ttl)
+    for name, table in config.models.items():
+        usual = "always" if engine == "none" else EDITIONS[config.edition].keep[table.role]
+        always = (table.keep or usual) == "always"
+        if not table.enable or (engine == "llama_swap" and not always):
+            continue
+        who = f"the always-on model `{name}`" if always else f"`{name}` in router mode"
+        for key in ("ttl", "concurrency_limit", *(("preload",) if always else ())):
+            if getattr(table, key):
+                seconds = table.ttl if key == "ttl" else None
+                yield _no_effect(("models", name, key), key, who, seconds)
+
+
+def _no_effect(key: tuple[str, ...], what: str, who: str, seconds: int | None) -> Diagnostic:
+    return Diagnostic(
+        "models.no-effect",
+        f"`{what}` does nothing for {who}: only llama-swap goes by it",
+        key,
+        hint=f"`sleep_idle_seconds = {seconds}` frees its weights" if seconds else "leave it out",
+        severity=Severity.WARNING,
+    )
 
 
 def _nobody_routes(key: tuple[str, ...], what: str) -> Diagnostic:

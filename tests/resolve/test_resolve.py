@@ -284,3 +284,32 @@ def test_name_of_a_template_is_not_sent_as_every_prompt(line, code):
 def test_template_that_the_server_does_not_have_is_warned_of():
     (found,) = resolve(config(f'{TEMPLATE}"lama3"'), LOCK).notes
     assert (found.code, found.hint) == ("models.no-template", "did you mean `llama3`?")
+
+
+@pytest.mark.parametrize(
+    ("services", "keys", "keys_told"),
+    [
+        ("llama_swap", 'ttl = "5m"\nconcurrency_limit = 2\npreload = true', []),
+        ("llama_swap", 'keep = "always"\nttl = "5m"\npreload = true', ["ttl", "preload"]),
+        (
+            "router",
+            'ttl = "5m"\nconcurrency_limit = 2\npreload = true',
+            ["ttl", "concurrency_limit"],
+        ),
+        ("router", "ttl = 0", []),
+        ("none", "concurrency_limit = 2", ["concurrency_limit"]),
+        ("llama_swap", 'role = "rerank"\nttl = "5m"', ["ttl"]),
+    ],
+)
+def test_keys_that_only_llama_swap_goes_by_are_told_elsewhere(services, keys, keys_told):
+    text = f'[services]\non_demand = "{services}"\n[models.a]\nmodel = "a.gguf"\n{keys}\n'
+    notes = resolve(config(text), {"file:a.gguf": facts("a.gguf")}).notes
+    assert [(item.code, item.key[-1]) for item in notes] == [
+        ("models.no-effect", key) for key in keys_told
+    ]
+
+
+def test_idle_time_of_all_models_is_told_in_router_mode():
+    text = '[services]\non_demand = "router"\n[defaults]\nttl = "5m"\n'
+    (found,) = resolve(config(text), {}).notes
+    assert (found.key, found.hint[:26]) == (("defaults", "ttl"), "`sleep_idle_seconds = 300`")
