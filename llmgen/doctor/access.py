@@ -30,16 +30,24 @@ def identity(user: str, groups: Collection[str] = ()) -> Identity | None:
 
 
 def closed_to(who: Identity, path: Path) -> str:
-    """The first thing on the way to ``path`` that keeps ``who`` out; empty when nothing does.
+    """What keeps ``who`` out of the file, in words; empty when nothing does."""
+    found = closing(who, path)
+    if found is None:
+        return ""
+    return "the file is closed" if found == path else f"the folder `{found}` is closed"
+
+
+def closing(who: Identity, path: Path) -> Path | None:
+    """The first thing on the way to ``path`` that keeps ``who`` out; None when nothing does.
 
     Access lists beyond the mode bits are not read.
     """
     if who.uid == 0:
-        return ""
+        return None
     for folder in reversed(path.parents):
         if not _allows(folder.stat(), who, stat.S_IXUSR):
-            return f"the folder `{folder}` is closed"
-    return "" if _allows(path.stat(), who, stat.S_IRUSR) else "the file is closed"
+            return folder
+    return None if _allows(path.stat(), who, stat.S_IRUSR) else path
 
 
 def _allows(found: os.stat_result, who: Identity, bit: int) -> bool:

@@ -42,12 +42,16 @@ class Ran(Struct, frozen=True):
 
 
 class FileSeen(Struct, frozen=True):
-    """A file: its size (None: absent), and whether the service user can read it (None: unknown)."""
+    """A file: its size (None: absent), and whether the service user can read it (None: unknown).
+
+    ``closed`` is what keeps that user out: the file, or a folder on the way with a slash behind it.
+    """
 
     size_bytes: int | None
     readable: bool | None = None
     magic: bytes = b""
     problem: str = ""
+    closed: str = ""
 
 
 class Holder(Struct, frozen=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 from stat import S_IMODE
 
 from llmgen.detect.devices import DRM
-from llmgen.doctor.access import Identity, closed_to, identity
+from llmgen.doctor.access import Identity, closed_to, closing, identity
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules import secrets
 from llmgen.doctor.rules.files import wanted
@@ -98,6 +98,7 @@ def _file(path: Path, who: Identity | None, *, own: bool) -> FileSeen:
     try:
         size = path.stat().st_size
         closed = closed_to(who, path) if who else ""
+        what = closing(who, path) if closed and who else None
         with path.open("rb") as stream:
             magic = stream.read(4)
     except FileNotFoundError:
@@ -105,7 +106,8 @@ def _file(path: Path, who: Identity | None, *, own: bool) -> FileSeen:
     except OSError as error:
         return FileSeen(_size(path), readable=False, problem=error.strerror or str(error))
     if own or who:
-        return FileSeen(size, readable=not closed, magic=magic, problem=closed)
+        kept_out = "" if what is None else f"{what}/" if what != path else str(what)
+        return FileSeen(size, readable=not closed, magic=magic, problem=closed, closed=kept_out)
     return FileSeen(size, readable=None, magic=magic)
 
 

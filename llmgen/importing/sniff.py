@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -33,12 +34,22 @@ _TEXTS: Final[tuple[tuple[Callable[[str], bool], Callable[[str], Part]], ...]] =
     (is_router, from_router),
     (is_environment, from_environment),
 )
+# The key that every llm.toml begins with.
+_OWN: Final = re.compile(r"\A(?:\s|#[^\n]*\n)*edition\s*=\s*\d+\s*$", re.MULTILINE)
 # What reading a document raises where a value is not of the kind that its own program wants.
 _OTHER_KIND: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def from_text(name: str, text: str) -> Part:
     """Everything that a file says; InputError when it is nothing that llmgen knows."""
+    if _OWN.search(text):
+        raise InputError(
+            Diagnostic(
+                "import.own-file",
+                f"`{name}` is an llm.toml already",
+                hint="`llmgen -c FILE check` reads it; a second `-c` overlays the first",
+            )
+        )
     try:
         inside = [found for block in blocks(text) if (found := _whole(block)) is not None]
         # A document may hold lines of an environment file; a file that is one holds no fences.

@@ -273,6 +273,30 @@ def test_an_error_page_in_place_of_a_model_is_seen():
     assert "GGUF" in only.expected
 
 
+@pytest.mark.parametrize(
+    ("ref", "size", "fix"),
+    [
+        ("hf:o/n", None, "`llmgen pull`"),
+        ("hf:o/n", SIZE - 1, f"`rm {FILE}`, then `llmgen pull`"),
+        ("ollama:a:b", SIZE - 1, "`ollama pull a:b`"),
+        ("file:a.gguf", SIZE - 1, "copy it there again; `llmgen lock` when another file is meant"),
+    ],
+)
+def test_missing_or_cut_file_is_fetched_from_where_it_came(ref, size, fix):
+    base = plan()
+    model = structs.replace(base.placements[0].model, ref=ref)
+    one = structs.replace(base.placements[0], model=model)
+    here = structs.replace(base, placements=(one,))
+    (only,) = files.models(here, Seen(files={FILE: FileSeen(size)}))
+    assert only.fix == fix
+
+
+def test_closed_folder_is_opened():
+    seen = FileSeen(SIZE, readable=False, magic=b"GGUF", problem="closed", closed="/a b/")
+    (only,) = files.models(plan(), Seen(files={FILE: seen}))
+    assert only.fix.startswith("`sudo chmod o+x '/a b'`")
+
+
 def test_every_file_with_a_key_is_looked_at():
     found = secrets.wanted(plan(KEYS))
     assert found == (KEY_FILE, "/home/llm/.config/llmgen/tls/key.pem")

@@ -73,6 +73,11 @@ def test_document_with_tables():
     assert faults("halo.md") == {"conf-sourced-by-shell", "old-variable", "cache-by-hidden-size"}
 
 
+def test_an_llm_toml_is_no_router_preset():
+    with pytest.raises(InputError, match=r"an llm.toml already"):
+        from_text("llm.toml", '#:schema x\n\nedition = 1\n[models.a]\nmodel = "a.gguf"\n')
+
+
 def test_a_file_of_another_kind_is_refused():
     with pytest.raises(InputError) as caught:
         from_text("notes.txt", "nothing of interest\n")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from llmgen.doctor.model import FileSeen, Finding, Seen, judged, unknown
 from llmgen.plan.model import Plan
@@ -25,41 +25,76 @@ def wanted(plan: Plan) -> dict[str, int]:
     return found
 
 
+def _sources(plan: Plan) -> dict[str, str]:
+    """Where llm.toml has each of these files from."""
+    return {
+        str(plan.library.layout.model(file.name)): placement.model.ref
+        for placement in plan.placements
+        for facts in placement.model.all_facts
+        for file in facts.files
+    }
+
+
+def _fetch(path: str, source: str, *, is_there: bool) -> str:
+    """What brings the file; `llmgen pull` replaces none that is there."""
+    kind, _, name = source.partition(":")
+    if kind == "hf":
+        away = f"`rm {shlex.quote(path)}`, then " if is_there else ""
+        return f"{away}`llmgen pull`"
+    if kind == "ollama":
+        return f"`ollama pull {shlex.quote(name)}`"
+    if is_there:
+        return "copy it there again; `llmgen lock` when another file is meant"
+    return "put it there, or correct its name in llm.toml"
+
+
 def models(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """Every file is there with its locked size, begins as GGUF files do, and can be read."""
     services = plan.library.config.services
     user = services.user if services.scope == "system" else "$USER"
+    sources = _sources(plan)
     for path, size in wanted(plan).items():
         found = seen.files.get(path)
         expected = f"a file of {show_size(size)}" if size else "a file"
         if found is None:
             yield unknown("model-file", path, expected, "it was not looked at")
         else:
-            yield _judge(path, size, expected, found, user)
+            fetch = _fetch(path, sources.get(path, ""), is_there=found.size_bytes is not None)
+            yield _judge(path, size, expected, found, user, fetch)
 
 
-def _judge(path: str, size: int, expected: str, found: FileSeen, user: str) -> Finding:
+def _judge(  # noqa: PLR0917 - one file and all that is known of it
+    path: str, size: int, expected: str, found: FileSeen, user: str, fetch: str
+) -> Finding:
     if found.size_bytes is None:
         return judged(
             "model-file", path, expected, found.problem or "absent", ok=False,
-            fix="`llmgen pull`, or correct the path in llm.toml",
+            fix=fetch,
         )  # fmt: skip
     if size and found.size_bytes != size:
         observed = f"{found.size_bytes} bytes instead of {size}"
         return judged(
             "model-file", path, expected, observed, ok=False,
-            fix="`llmgen pull` (a download was cut short), or `llmgen lock` (the file is another)",
+            fix=fetch,
         )  # fmt: skip
     if path.endswith(".gguf") and found.magic and found.magic not in GGUF_MAGIC:
         return judged(
             "model-file", path, "a GGUF file", f"begins with {found.magic!r}", ok=False,
-            fix="`llmgen pull`: this is no model (often an error page, or a Git LFS pointer)",
+            fix=f"{fetch}: this is no model (often an error page, or a Git LFS pointer)",
         )  # fmt: skip
     if found.readable is False:
         return judged(
             "model-file", path, f"readable for `{user}`", found.problem or "not readable", ok=False,
-            fix=f"`sudo -u {user} head -c 4 {PurePosixPath(path)}` shows which folder is closed",
+            fix=_opened(found.closed) or f"`sudo -u {user} head -c 4 {shlex.quote(path)}` tries it",
         )  # fmt: skip
     if found.readable is None:
         return unknown("model-file", path, f"readable for `{user}`", f"there is no user `{user}`")
     return judged("model-file", path, expected, show_size(found.size_bytes), ok=True)
+
+
+def _opened(closed: str) -> str:
+    """What opens a folder, which ends in a slash, or a file to everybody."""
+    if not closed:
+        return ""
+    mode = "o+x" if closed.endswith("/") else "o+r"
+    return f"`sudo chmod {mode} {shlex.quote(closed.rstrip('/'))}`, or keep the models elsewhere"
