@@ -6,9 +6,11 @@ folder=/run/llmgen/envoy admin=http://127.0.0.1:9901 seconds=300
 umask 077
 printf 'resources: []\n' > "$folder/.lds.yaml.drain" || exit 0
 mv -f "$folder/.lds.yaml.drain" "$folder/lds.yaml" || exit 0
+# Until Envoy has seen it; not every sleep knows fractions.
+sleep 0.3 2>/dev/null || sleep 1
 while [ "$seconds" -gt 0 ]; do
-  sleep 1
-  seconds=$((seconds - 1))
   active=$(curl -fsS "$admin/stats?filter=^http\.llm\.downstream_rq_active$" | sed 's/.*: //')
   [ "${active:-0}" -eq 0 ] && exit 0
+  sleep 1
+  seconds=$((seconds - 1))
 done

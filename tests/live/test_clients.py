@@ -319,5 +319,6 @@ def test_metrics_count_by_model_and_client_and_admin_changes_nothing(stack):
 
 
 def test_the_gateway_says_whether_it_and_its_servers_are_ready(stack):
-    assert live.get(f"{stack.url}/health")[0] == 200
+    for path in ("/health", "/v1/health"):
+        assert live.get(stack.url + path)[0] == 200
     live.until(lambda: live.get(f"{stack.url}/ready")[0] == 200, 10)
