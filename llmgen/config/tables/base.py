@@ -77,7 +77,9 @@ _PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-
 _HOST = r"(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+)"
 _HOST_PORT = rf"^{_HOST}:{_PORT}$"
 _URL = rf"^https?://{_HOST}(?::{_PORT})?(?:/[A-Za-z0-9._~/-]*)?$"
-_ADDRESS = r"^[0-9A-Za-z\[:][0-9A-Za-z.:\[\]-]*$"
+# Two colons at least make an IPv6 address; one would be a port.
+_IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*"
+_ADDRESS = rf"^(?:[0-9A-Za-z][0-9A-Za-z.-]*|{_IPV6}|\[{_IPV6}\])$"
 _ORIGIN = r"^(\*|https?://[A-Za-z0-9.:\[\]*-]+)$"
 _DEVICE = r"^[0-9A-Za-z._:\[\]-]*$"
 # llama-server separates pairs with commas.
@@ -94,7 +96,7 @@ FORMS: Final = {
     _REASON: "one line of text, not empty",
     _HOST_PORT: "`HOST:PORT`",
     _URL: "a URL like `http://127.0.0.1:8080`, without user or query",
-    _ADDRESS: "an address like `127.0.0.1`",
+    _ADDRESS: "an address like `127.0.0.1`, without a port",
     _ORIGIN: "`*` or an origin like `https://example.org`",
     _OVERRIDE: "`PATTERN=BUFFER`, without spaces and commas",
     _DEVICE: "a device name as `llama-server --list-devices` prints it",
