@@ -8,14 +8,18 @@ reserve holds. Rules and their proofs against the programs: tests/plan/simulator
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
+from math import prod
+from typing import TypeAlias
 
 from llmgen.plan.derive import Derived, heaviest_any
 from llmgen.plan.expression import heaviest
 from llmgen.plan.model import Group, Groups, State
 from llmgen.plan.stack import Stack
 
+# What a group can have in memory: one of its members, or all of them.
+_Choices: TypeAlias = list[tuple[str, ...]]
 # More combinations of groups than these are told by the worst state of each pool alone.
 _TOLD = 512
 
@@ -37,23 +41,35 @@ def matrix_states(stack: Stack, derived: Derived) -> list[State]:
 
 def group_states(stack: Stack, groups: Groups) -> list[State]:
     """Every maximal combination, or the worst for each pool when there are too many."""
-    found = [*_combinations(stack, groups)]
-    if len(found) <= _TOLD:
-        return [state(stack, models) for models in found]
-    worst = (max(found, key=lambda models: stack.sums(models)[pool]) for pool in stack.budgets)
-    return [state(stack, models) for models in dict.fromkeys(worst)]
+    beside = [*_beside(groups)]
+    if sum(prod(map(len, choices)) for choices in beside) <= _TOLD:
+        found = [parts for choices in beside for parts in product(*choices)]
+    else:
+        found = [_worst(stack, beside, pool) for pool in stack.budgets]
+    every = (stack.ordered({name for part in parts for name in part}) for parts in found)
+    return [state(stack, models) for models in dict.fromkeys(every)]
 
 
-def _combinations(stack: Stack, groups: Groups) -> Iterator[tuple[str, ...]]:
+def _beside(groups: Groups) -> Iterator[list[_Choices]]:
+    """Groups whose members can be in memory together, each as what it can contribute."""
     free = [item for item in groups.groups if not item.exclusive or item.persistent]
     bound = [item for item in groups.groups if item.exclusive and not item.persistent]
     for chosen in [[item] for item in bound] or [[]]:
-        for parts in product(*(_choices(item) for item in (*free, *chosen))):
-            yield stack.ordered({name for part in parts for name in part})
+        yield [_choices(item) for item in (*free, *chosen)]
 
 
-def _choices(group: Group) -> list[tuple[str, ...]]:
+def _choices(group: Group) -> _Choices:
     return [(name,) for name in group.members] if group.swap else [group.members]
+
+
+def _worst(stack: Stack, beside: list[list[_Choices]], pool: str) -> tuple[tuple[str, ...], ...]:
+    """What takes most of a pool: groups do not know of each other, so the most of each."""
+
+    def size(models: Iterable[str]) -> int:
+        return sum(stack.demand[name].get(pool, 0) for name in models)
+
+    found = [tuple(max(choices, key=size) for choices in groups) for groups in beside]
+    return max(found, key=lambda parts: sum(map(size, parts)))
 
 
 def router_states(stack: Stack, models_max: int) -> list[State]:
