@@ -9,14 +9,15 @@ from msgspec import Struct
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.config.editions import EDITIONS
 from llmgen.config.tables.gateway import Gateway
 from llmgen.facts.model import GgufFacts
 from llmgen.machine import Machine
 from llmgen.plan.model import Pool
 from llmgen.plan.pools import footprint, pools, total
 
-# What a server of llmgen's has when llm.toml says nothing (edition 1).
-CACHE_RAM, CHECKPOINTS = 2**30, 4
+# What a server of llmgen's has when llm.toml says nothing.
+USUAL = EDITIONS[max(EDITIONS)].options("chat")
 # The shortest context that is tried.
 LEAST = 4096
 
@@ -56,8 +57,8 @@ class Choice(Struct, frozen=True):
             cache_type_k=self.cache_type,
             cache_type_v=self.cache_type,
             devices=devices,
-            cache_ram_bytes=CACHE_RAM,
-            ctx_checkpoints=CHECKPOINTS,
+            cache_ram_bytes=USUAL["cache_ram"],
+            ctx_checkpoints=USUAL["ctx_checkpoints"],
         )
 
 
