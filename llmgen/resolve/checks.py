@@ -58,14 +58,16 @@ def _role(model: Model) -> Iterator[Diagnostic]:
 def _context(model: Model) -> Iterator[Diagnostic]:
     settings, trained = model.settings, trained_context(model.facts)
     slot = slot_context(settings.ctx_size, settings.parallel, unified=bool(settings.kv_unified))
-    stretched = model.options.rope_scaling is not None or model.options.rope_scale is not None
-    if trained and slot > trained and not stretched:
+    given = model.options
+    # A scaling without its factor stretches nothing; another base does, nobody knows how far.
+    reach = trained * max(given.rope_scale or 1, 1 / (given.rope_freq_scale or 1))
+    if trained and slot > reach and given.rope_freq_base is None:
         yield Diagnostic(
             "models.beyond-training",
             f"`{model.name}` has {slot} tokens for each request, but was trained with {trained}",
             ("models", model.name, "ctx_size"),
             hint=f"`ctx_size = {trained * (1 if settings.kv_unified else settings.parallel)}`, "
-            'or stretch it with `rope_scaling = "yarn"`',
+            f'or stretch it: `rope_scaling = "yarn"` and `rope_scale = {-(-slot // trained)}`',
             severity=Severity.WARNING,
         )
 

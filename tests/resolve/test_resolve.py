@@ -51,6 +51,23 @@ def test_embedder_with_a_small_batch_is_refused():
     assert codes(text) == ["models.batch-below-input"]
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ('rope_scaling = "yarn"', True),
+        ('rope_scaling = "yarn"\nrope_scale = 1.5', True),
+        ('rope_scaling = "yarn"\nrope_scale = 2', False),
+        ("rope_freq_scale = 0.5", False),
+        ("rope_freq_base = 4e6", False),
+    ],
+)
+def test_stretched_context_reaches_as_far_as_its_factor(keys, told):
+    text = f'[models.a]\nmodel = "a.gguf"\nctx_size = 131072\n{keys}\n'
+    notes = resolve(config(text), LOCK).notes
+    assert [item.code for item in notes] == ["models.beyond-training"] * told
+    assert all("`rope_scale = 2`" in item.hint for item in notes)
+
+
 def test_context_beyond_training_is_a_warning_with_the_place():
     library = resolve(config('[models.a]\nmodel="a.gguf"\nctx_size="128K"'), LOCK)
     assert [(item.code, item.key) for item in library.notes] == [
