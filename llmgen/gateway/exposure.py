@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -71,6 +72,20 @@ def unnamed(config: Config) -> Iterator[Diagnostic]:
             hint=f'`base_url = "https://NAME:{envoy.port}"` in [targets.clients]',
             severity=Severity.WARNING,
         )
+
+
+def loops(config: Config) -> Iterator[Diagnostic]:
+    """An error for each external model that is this stack itself: its requests would go round."""
+    own = {item.port: item.service for item in listeners(config)}
+    for name, table in config.external.items():
+        parts = urlsplit(table.endpoint)
+        if parts.hostname and loopback(parts.hostname) and parts.port in own:
+            yield Diagnostic(
+                "gateway.loop",
+                f"`{name}` is said to be at {own[parts.port]} of this very stack",
+                ("external", name, "endpoint"),
+                hint="name the address of the other server; models of this one are in [models]",
+            )
 
 
 def _listeners(config: Config) -> Iterator[Listener]:

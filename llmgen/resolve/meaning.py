@@ -10,7 +10,7 @@ from llmgen.config.model import Config
 from llmgen.config.tables.base import SECRET_NAME, Secret
 from llmgen.config.tables.models import GENERATES, Model, Source
 from llmgen.errors import Diagnostic, Severity
-from llmgen.gateway.exposure import exposure, low_ports, unnamed
+from llmgen.gateway.exposure import exposure, loops, low_ports, unnamed
 from llmgen.machine import Machine
 from llmgen.options import is_option_variable, joined, key_of_variable, refused_extra
 from llmgen.resolve import devices, names
@@ -21,6 +21,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     """All that is wrong (errors) or doubtful (warnings) between the tables."""
     yield from names.findings(config)
     yield from exposure(config)
+    yield from loops(config)
     yield from unnamed(config)
     if machine.os == "linux":
         yield from low_ports(config)

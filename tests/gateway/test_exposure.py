@@ -4,7 +4,7 @@ import pytest
 from making import config
 
 from llmgen.gateway.addresses import loopback
-from llmgen.gateway.exposure import exposure, unnamed
+from llmgen.gateway.exposure import exposure, loops, unnamed
 
 
 def codes(text):
@@ -77,3 +77,17 @@ def test_clients_of_a_certificate_are_told_its_name():
     for more in ('[targets.clients]\nbase_url = "https://llm.lan"', "", "enable = false"):
         quiet = f"{tls}{more}" if more else "[gateway.envoy]\n"
         assert [*unnamed(config(quiet))] == []
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "found"),
+    [
+        ("http://127.0.0.1:4001/v1", [("gateway.loop", ("external", "far", "endpoint"))]),
+        ("http://localhost:8080", [("gateway.loop", ("external", "far", "endpoint"))]),
+        ("http://127.0.0.1:4002", []),
+        ("http://10.0.0.9:4001", []),
+    ],
+)
+def test_model_of_another_server_is_not_this_stack_itself(endpoint, found):
+    text = f'[gateway.envoy]\nenable = true\n[external.far]\nendpoint = "{endpoint}"'
+    assert [(item.code, item.key) for item in loops(config(text))] == found
