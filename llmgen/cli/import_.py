@@ -78,12 +78,11 @@ def _refused(text: str) -> Iterator[Diagnostic]:
 
 
 def _store() -> Part:
-    from llmgen.facts.stores import Stores, find_stores, scan
+    from llmgen.facts.stores import find_stores, ollama_names
     from llmgen.importing.ollama import from_ollama
 
     stores = find_stores(Path.home())
-    found = (item.ref.partition(":") for item in scan(Stores(ollama=stores.ollama)))
-    names = [name for kind, _, name in found if kind == "ollama"]
+    names = [*ollama_names(stores.ollama)]
     if not names:
         raise InputError(
             Diagnostic(

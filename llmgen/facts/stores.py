@@ -24,6 +24,7 @@ _LLAMA_CPP: Final = ("~/.cache/llama.cpp", "~/Library/Caches/llama.cpp")
 _HUB: Final = ("~/.cache/huggingface/hub",)
 _MODEL_LAYER: Final = "application/vnd.ollama.image.model"
 _PROJECTOR_LAYER: Final = "application/vnd.ollama.image.projector"
+_PARAMETER_LAYER: Final = "application/vnd.ollama.image.params"
 _DIGEST: Final = re.compile(r"sha256[:-]([0-9a-f]{64})")
 _PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -38,11 +39,12 @@ class Stores(Struct, frozen=True):
 
 
 class Blob(Struct, frozen=True):
-    """A model of an Ollama store: its file, digest, and the projectors beside it."""
+    """A model of an Ollama store: its file, digest, the projectors and parameters beside it."""
 
     path: Path
     sha256: str
     projectors: tuple[Path, ...] = ()
+    parameters: tuple[Path, ...] = ()
 
 
 class Found(Struct, frozen=True):
@@ -76,10 +78,22 @@ def ollama_blob(store: Path | None, name: str) -> Blob:
         raise refused(
             "ollama-model", f"`{name}` of Ollama has {len(model)} model files", "name another model"
         )
-    projectors = (
-        _blob(store, name, layer)[0] for layer in _layers(manifest, name, _PROJECTOR_LAYER)
+    beside = (
+        tuple(_blob(store, name, layer)[0] for layer in _layers(manifest, name, kind))
+        for kind in (_PROJECTOR_LAYER, _PARAMETER_LAYER)
     )
-    return Blob(*model[0], tuple(projectors))
+    return Blob(*model[0], *beside)
+
+
+def ollama_names(store: Path | None) -> Iterator[str]:
+    """Everything that the store lists, whether it can be used or not."""
+    if store is None:
+        return
+    folder = store / "manifests"
+    for path in sorted(folder.rglob("*")):
+        # The Finder of macOS leaves files of its own.
+        if os.path.isfile(path) and not path.name.startswith("."):  # noqa: PTH113
+            yield _short(path.relative_to(folder).parts)
 
 
 def scan(
@@ -126,18 +140,14 @@ def _gguf(folder: Path) -> Iterator[Path]:
 
 
 def _ollama(store: Path | None) -> Iterator[Found]:
-    if store is None:
-        return
-    for path in sorted((store / "manifests").rglob("*")):
-        if os.path.isfile(path):  # noqa: PTH113
-            name = _short(path.relative_to(store / "manifests").parts)
-            try:
-                blob = ollama_blob(store, name)
-            except InputError:
-                # A store has models of other kinds too (safetensors, remote ones).
-                continue
-            if os.path.isfile(blob.path):  # noqa: PTH113
-                yield Found(f"ollama:{name}", blob.path, blob.path.stat().st_size)
+    for name in ollama_names(store):
+        try:
+            blob = ollama_blob(store, name)
+        except InputError:
+            # A store has models of other kinds too (safetensors, remote ones).
+            continue
+        if os.path.isfile(blob.path):  # noqa: PTH113
+            yield Found(f"ollama:{name}", blob.path, blob.path.stat().st_size)
 
 
 def _short(parts: tuple[str, ...]) -> str:

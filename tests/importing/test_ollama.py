@@ -6,7 +6,7 @@ from gguf_writer import llama, write_gguf
 
 from llmgen.cli.boundary import root
 
-MODEL, PROJECTOR = "c" * 64, "e" * 64
+MODEL, PROJECTOR, PARAMETERS = "c" * 64, "e" * 64, "f" * 64
 
 
 @pytest.fixture
@@ -17,11 +17,14 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def store(home, name, *, projector=False, **shape):
+def store(home, name, *, projector=False, parameters=None, **shape):
     """One model of a store, as `ollama pull` leaves it."""
     models = home / ".ollama" / "models"
     write_gguf(models / "blobs" / f"sha256-{MODEL}", *llama(**shape))
     kinds = {"model": MODEL} | ({"projector": PROJECTOR} if projector else {})
+    if parameters is not None:
+        kinds["params"] = PARAMETERS
+        (models / "blobs" / f"sha256-{PARAMETERS}").write_text(parameters)
     layers = [
         {"mediaType": f"application/vnd.ollama.image.{kind}", "digest": f"sha256:{digest}"}
         for kind, digest in kinds.items()
@@ -44,6 +47,29 @@ def test_every_model_of_the_store_becomes_a_table(home):
     assert result.exit_code == 0, result.stderr
     assert '[models."qwen3:8b"]\nollama = "qwen3:8b"\n' in result.stdout
     assert f'role = "vision"\nmmproj = "~/.ollama/models/blobs/sha256-{PROJECTOR}"' in result.stdout
+
+
+def test_parameters_of_a_modelfile_are_taken_over(home):
+    told = {"num_ctx": 8192, "temperature": 0.6, "repeat_last_n": -1, "stop": ["x"]}
+    store(home, "qwen3/8b", parameters=json.dumps(told))
+    result = run("--ollama")
+    assert "ctx_size = 8192\nsampling = { temp = 0.6 }\n" in result.stdout
+    for word in ("repeat_last_n", "stop"):
+        assert f"`{word}` of `qwen3:8b` is left out" in result.stderr
+
+
+@pytest.mark.parametrize("parameters", ["{", "[]", None])
+def test_what_cannot_be_read_is_left_out_by_name(home, parameters):
+    store(home, "qwen3/8b", parameters=parameters)
+    store(home, "gone/1")
+    manifests = home / ".ollama/models/manifests/registry.ollama.ai/library"
+    text = (manifests / "gone/1").read_text().replace(MODEL, "d" * 64)
+    (manifests / "gone/1").write_text(text)
+    result = run("--ollama")
+    assert result.exit_code == 0
+    assert '[models."qwen3:8b"]' in result.stdout
+    assert "`gone:1` of Ollama is left out" in result.stderr
+    assert ("parameters of `qwen3:8b` is left out" in result.stderr) == (parameters is not None)
 
 
 def test_no_store(home):
