@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from llmgen.apply.failure import cannot_write
 from llmgen.budget.measured import settings_digest
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
@@ -87,9 +89,12 @@ def _program(named: str | None, server: str) -> str:
 def _verified(item: Placement, build: int, tool: str) -> Verified:
     path, devices = Path(item.model.path), len(item.settings.devices)
     asked = seen_by_program(item.settings, devices)
-    with tempfile.TemporaryDirectory(prefix="llmgen-") as folder:
-        here = path if path.is_file() else _stand_in(item, Path(folder))
-        printed = _run(words(tool, str(here), asked), item.name)
+    again = shlex.join(words(tool, str(path), asked))
+    with _folder() as folder:
+        here = path if path.is_file() else _stand_in(item, folder)
+        # The stand-in is gone afterwards.
+        hint = f"try it: {again}" if here == path else f"try it when the model is here: {again}"
+        printed = _run(words(tool, str(here), asked), item.name, hint)
     theirs = figures(printed)
     if not theirs:
         raise InputError(
@@ -103,16 +108,34 @@ def _verified(item: Placement, build: int, tool: str) -> Verified:
     return Verified(item.name, path.is_file(), found)
 
 
+@contextmanager
+def _folder() -> Iterator[Path]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="llmgen-")
+    except OSError as error:
+        raise InputError(_no_room(tempfile.gettempdir(), error)) from error
+    with folder as name:
+        yield Path(name)
+
+
 def _stand_in(item: Placement, folder: Path) -> Path:
     """A file of the model's size that takes no room on the disk."""
     (head, size), path = rebuild(item.model.facts), folder / "header.gguf"
-    with path.open("wb") as file:
-        file.write(head)
-        file.truncate(size)
+    try:
+        with path.open("wb") as file:
+            file.write(head)
+            file.truncate(size)
+    except OSError as error:
+        raise InputError(_no_room(path, error)) from error
     return path
 
 
-def _run(arguments: tuple[str, ...], name: str) -> str:
+def _no_room(path: Path | str, error: OSError) -> Diagnostic:
+    found = cannot_write(path, error, "verify.no-room")
+    return replace(found, hint="$TMPDIR names another folder for what is temporary")
+
+
+def _run(arguments: tuple[str, ...], name: str, hint: str) -> str:
     """Standard output of the program, without this shell's own LLAMA_ARG_* settings."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("LLAMA_ARG_")}
     try:
@@ -130,7 +153,7 @@ def _run(arguments: tuple[str, ...], name: str) -> str:
             Diagnostic(
                 "verify.failed",
                 f"`{arguments[0]}` did not run: {error}",
-                hint=f"try it: {shlex.join(arguments)}",
+                hint=hint,
             )
         ) from error
     if done.returncode:
@@ -139,7 +162,7 @@ def _run(arguments: tuple[str, ...], name: str) -> str:
             Diagnostic(
                 "verify.failed",
                 f"`{arguments[0]}` failed for `{name}`: {lines[-1] if lines else 'no message'}",
-                hint=f"try it: {shlex.join(arguments)}",
+                hint=hint,
             )
         )
     return done.stdout

@@ -76,6 +76,21 @@ def test_failing_program_says_why(stack):
     assert "verify.failed" in result.output
 
 
+def test_hint_names_no_file_that_is_gone(stack):
+    (stack / "llama-3.2-1b.gguf").unlink()
+    (found,) = json.loads(run("verify", "--program", fake(stack, "", 3), "--json").stdout)[
+        "diagnostics"
+    ]
+    assert f"-m {stack}/llama-3.2-1b.gguf" in found["hint"]
+
+
+def test_no_room_for_the_stand_in_is_one_message(stack, monkeypatch):
+    (stack / "llama-3.2-1b.gguf").unlink()
+    monkeypatch.setattr("tempfile.tempdir", str(stack / "nowhere"))
+    result = run("verify", "--program", fake(stack, ""))
+    assert (result.exit_code, "verify.no-room" in result.output) == (4, True)
+
+
 def test_silent_program_is_too_old(stack):
     result = run("verify", "--program", fake(stack, "usage"))
     assert "verify.no-figures" in result.output
