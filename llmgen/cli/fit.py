@@ -18,9 +18,8 @@ from llmgen.errors import InputError
 from llmgen.units import GIB, show_count
 
 if TYPE_CHECKING:
-    from llmgen.facts.model import GgufFacts
     from llmgen.machine import Machine
-    from llmgen.plan.fit import Cell
+    from llmgen.plan.fit import Candidate, Cell
 
 CONTEXTS = tuple(2**step for step in range(12, 21))
 TYPES = ("f16", "q8_0", "q4_0")
@@ -59,11 +58,11 @@ def cli(
         from llmgen.cli.quants import quants
 
         return quants(repo, machine, cache_type or TYPES, DEFAULT)
-    facts = [_facts(session, name) for name in models]
-    sizes = ctx_size or tuple(item for item in CONTEXTS if item <= _trained(facts)) or CONTEXTS[:1]
+    asked = [_asked(session, name) for name in models]
+    sizes = ctx_size or tuple(item for item in CONTEXTS if item <= _trained(asked)) or CONTEXTS[:1]
     choices = list(grid(sizes, cache_type or TYPES, parallel or SLOTS))
-    cells = tuple(fit(facts, machine, choices, DEFAULT))
-    enough = smallest(facts, _machines(), choices[0], DEFAULT)
+    cells = tuple(fit(asked, machine, choices, DEFAULT))
+    enough = smallest(asked, _machines(), choices[0], DEFAULT)
     data = {
         "machine": machine.profile or machine.host,
         "cells": [_shown(cell) for cell in cells],
@@ -73,24 +72,27 @@ def cli(
     return Outcome(data, text=lambda: _print(machine, cells), said=said)
 
 
-def _trained(models: Sequence[GgufFacts]) -> int:
+def _trained(models: Sequence[Candidate]) -> int:
     """The longest context that all of them were trained with."""
     from llmgen.resolve.settings import trained_context
 
-    return min((trained_context(item) or CONTEXTS[-1] for item in models), default=CONTEXTS[-1])
+    return min(
+        (trained_context(item.facts) or CONTEXTS[-1] for item in models), default=CONTEXTS[-1]
+    )
 
 
-def _facts(session: Session, name: str) -> GgufFacts:
+def _asked(session: Session, name: str) -> Candidate:
     """A file's header, the Hub's, or what llm.lock has of a model of this name."""
     from llmgen.cli.references import FORMS, is_elsewhere, read_facts
+    from llmgen.plan.fit import Candidate, candidate
 
     if "/" in name or name.endswith(".gguf") or Path(name).exists() or is_elsewhere(name):
-        return read_facts(name)
+        return candidate(read_facts(name))
     from llmgen.cli.pipeline import library, read
 
     for model in library(read(session)).models:
         if name in model.names:
-            return model.facts
+            return Candidate(model.facts, model.role)
     raise click.UsageError(f"`{name}` is no model of llm.toml, and no {FORMS}")
 
 

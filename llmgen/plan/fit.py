@@ -11,15 +11,29 @@ from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings, SettingRefused
 from llmgen.config.editions import EDITIONS
 from llmgen.config.tables.gateway import Gateway
+from llmgen.config.tables.models import GENERATES, Role
 from llmgen.facts.model import GgufFacts
 from llmgen.machine import Machine
 from llmgen.plan.model import Pool
 from llmgen.plan.pools import footprint, pools, total
+from llmgen.resolve.role import made_for
 
 # What a server of llmgen's has when llm.toml says nothing.
-USUAL = EDITIONS[max(EDITIONS)].options("chat")
+_EDITION = EDITIONS[max(EDITIONS)]
 # The shortest context that is tried.
 LEAST = 4096
+
+
+class Candidate(Struct, frozen=True):
+    """A model to fit, and what it would do: what embeds needs a whole input in one batch."""
+
+    facts: GgufFacts
+    role: Role
+
+
+def candidate(facts: GgufFacts) -> Candidate:
+    """The model in the role that its header tells."""
+    return Candidate(facts, made_for(facts))
 
 
 class Cell(Struct, frozen=True):
@@ -48,22 +62,29 @@ class Choice(Struct, frozen=True):
     cache_type: str
     parallel: int
 
-    def settings(self, devices: tuple[str, ...]) -> ServerSettings:
+    def settings(self, devices: tuple[str, ...], role: Role) -> ServerSettings:
         """The server's options for it."""
+        usual = _EDITION.options(role)
+        embedding = role not in GENERATES
+        ubatch = max(usual["ubatch_size"], self.ctx_size if embedding else 0)
         return ServerSettings(
             ctx_size=self.ctx_size * self.parallel,
             parallel=self.parallel,
             kv_unified=False,
+            batch_size=max(usual["batch_size"], ubatch),
+            ubatch_size=ubatch,
             cache_type_k=self.cache_type,
             cache_type_v=self.cache_type,
             devices=devices,
-            cache_ram_bytes=USUAL["cache_ram"],
-            ctx_checkpoints=USUAL["ctx_checkpoints"],
+            embedding=embedding,
+            pooling="rank" if role == "rerank" else "",
+            cache_ram_bytes=usual["cache_ram"],
+            ctx_checkpoints=usual["ctx_checkpoints"],
         )
 
 
 def fit(
-    models: Sequence[GgufFacts],
+    models: Sequence[Candidate],
     machine: Machine,
     choices: Iterable[Choice],
     build: int,
@@ -85,7 +106,7 @@ def longest(facts: GgufFacts, machine: Machine, cache_type: str, build: int, mos
     """The longest context of one slot that fits, doubled from 4K up to ``most``; 0 if none does."""
     found, size = 0, LEAST
     while size <= most:
-        (cell,) = fit([facts], machine, [Choice(size, cache_type, 1)], build)
+        (cell,) = fit([candidate(facts)], machine, [Choice(size, cache_type, 1)], build)
         if not cell.fits:
             break
         found, size = size, size * 2
@@ -93,7 +114,7 @@ def longest(facts: GgufFacts, machine: Machine, cache_type: str, build: int, mos
 
 
 def smallest(
-    models: Sequence[GgufFacts], machines: Iterable[Machine], choice: Choice, build: int
+    models: Sequence[Candidate], machines: Iterable[Machine], choice: Choice, build: int
 ) -> Machine | None:
     """The machine with least memory on which all the models fit at once."""
     for machine in sorted(machines, key=lambda item: (size(item), item.profile)):
@@ -111,7 +132,7 @@ def size(machine: Machine) -> int:
 
 
 def _cell(
-    models: Sequence[GgufFacts],
+    models: Sequence[Candidate],
     machine: Machine,
     limits: tuple[Pool, ...],
     choice: Choice,
@@ -121,9 +142,9 @@ def _cell(
     budgets = {pool.name: pool.budget_bytes for pool in limits}
     sums = dict.fromkeys(names, 0)
     try:
-        for facts in sorted(models, key=lambda item: -item.size_bytes):
+        for model in sorted(models, key=lambda item: -item.facts.size_bytes):
             taken = min(
-                _ways(facts, machine, limits, choice, build),
+                _ways(model, machine, limits, choice, build),
                 key=lambda way: _missing(total((sums, way), names), budgets),
             )
             sums = total((sums, taken), names)
@@ -141,12 +162,12 @@ def _missing(sums: dict[str, int], budgets: dict[str, int]) -> tuple[int, int]:
 
 
 def _ways(
-    facts: GgufFacts, machine: Machine, limits: tuple[Pool, ...], choice: Choice, build: int
+    model: Candidate, machine: Machine, limits: tuple[Pool, ...], choice: Choice, build: int
 ) -> Iterator[dict[str, int]]:
     """Footprints of a model on each device, on all of them, or on the host without any."""
     keys = tuple(device.key for device in machine.devices)
     homes = [(key,) for key in keys] + ([keys] if len(keys) != 1 else [])
     for devices in homes:
-        settings = choice.settings(devices)
-        made = estimate(facts, settings, build)
+        settings = choice.settings(devices, model.role)
+        made = estimate(model.facts, settings, build)
         yield footprint(made, settings, limits, overhead=machine.process_overhead_bytes)

@@ -2,15 +2,15 @@ import json
 
 from click.testing import CliRunner
 from gguf_writer import write_llama
-from libraries import SHAPE
+from libraries import SHAPE, planned
 from making import facts
 
 from llmgen.cli.boundary import root
 from llmgen.cli.fit import _machines, _profile
-from llmgen.plan.fit import Choice, fit, grid, size, smallest
+from llmgen.plan.fit import Candidate, Choice, candidate, fit, grid, size, smallest
 
 BUILD = 11434
-MODEL = facts("a.gguf", **SHAPE)
+MODEL = candidate(facts("a.gguf", **SHAPE))
 
 
 def test_more_context_and_more_slots_leave_less():
@@ -50,3 +50,16 @@ def test_command_answers_for_a_file(tmp_path):
     assert result.exit_code == 0
     assert {(cell["cache_type"], cell["parallel"]) for cell in data["cells"]} >= {("f16", 1)}
     assert data["smallest_profile"] == "apple-silicon-16gb"
+
+
+def test_what_embeds_is_given_a_batch_for_its_whole_input():
+    choice, machine = Choice(16384, "f16", 1), _profile("nvidia-24gb")
+    embeds = Candidate(MODEL.facts, "embedding")
+    assert MODEL.role == "chat"
+    assert choice.settings(("gpu0",), "rerank").pooling == "rank"
+    (generated,) = fit([MODEL], machine, [choice], BUILD)
+    (embedded,) = fit([embeds], machine, [choice], BUILD)
+    text = '[models.a]\nmodel = "a.gguf"\nrole = "embedding"\nctx_size = 16384\n'
+    (placed,) = planned(text).placements
+    assert embedded.free_bytes < generated.free_bytes
+    assert placed.settings.ubatch_size == choice.settings(("gpu0",), "embedding").ubatch_size
