@@ -36,7 +36,13 @@ class Check(Struct, frozen=True):
 def check(config: Config, state: Path, *, dry_run: bool) -> Check:
     """Look, and unload one model after another until memory is no longer short."""
     found = engine(config)
-    pid = _pid(found)
+    port = int(found.endpoint.url.rsplit(":", 1)[-1])
+    listening = look.listeners([port])
+    process = listening.get(port)
+    pid = process.pid if process else 0
+    if port not in listening:
+        # An engine that does not run has loaded nothing; its timer may look all the same.
+        return Check(tuple(memory.readings(config.guard.threshold)), (), ())
     unloaded: list[str] = []
     while True:
         seen = tuple(memory.readings(config.guard.threshold, pid))
@@ -84,9 +90,3 @@ def _judge(config: Config, found: Engine, state: Path, *, keep: bool) -> list[Ve
     if keep:
         write_seen(path, remembered)
     return verdicts(listed, pinned, config.guard.min_idle)
-
-
-def _pid(found: Engine) -> int:
-    port = int(found.endpoint.url.rsplit(":", 1)[-1])
-    process = look.listeners([port]).get(port)
-    return process.pid if process else 0

@@ -61,6 +61,15 @@ def test_readings_say_when_memory_is_short():
     assert [of_mac(level).is_short for level in (1, 2, 4)] == [False, False, True]
 
 
+def test_engine_that_does_not_run_has_nothing_to_unload(tmp_path):
+    write_stack(tmp_path)
+    words = [sys.executable, "-m", "llmgen", "-c", str(tmp_path / "llm.toml"), "guard", "--json"]
+    done = subprocess.run(words, capture_output=True, check=False)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["data"]["models"]) == (0, [])
+    assert found["data"]["readings"]
+
+
 class Limited:
     """A memory cgroup of either version for the stack's processes."""
 
