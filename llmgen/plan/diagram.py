@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from llmgen.plan.packing import Packing, Weight, fits, less, most
 
 # A file of so many named sets is still read and solved quickly; more kinds or looks take long (so
-# many looks, a second). Two dozen models on four devices needed up to 295,000.
+# many looks, a second). Two dozen models on four devices needed up to 335,000.
 NODES, KINDS, LOOKS = 10_000, 300, 500_000
 
 Bounds = tuple[float, ...]
@@ -94,6 +94,8 @@ class _Builder(Struct):
             _block(high, left, tuple((top + 1) * part for part in weight))
         found: list[tuple[int, int]] = []
         for count in range(top, -1, -1):
+            # As dear as a look for each limit, and a wish of never_together is one.
+            self.looks += len(left)
             below, above, child = self.at(level + 1, less(left, weight, count))
             for index, part in enumerate(weight):
                 low[index] = max(low[index], below[index] + count * part)
