@@ -93,7 +93,7 @@ def test_tokens_of_a_stream_that_tells_no_usage_are_counted(stack, claude):
 
     before = count()
     assert live.post(f"{stack.url}/v1/chat/completions", body, x_api_key=ALICE)[0] == 200
-    live.until(lambda: count() == before + 7, 5)
+    live.until(lambda: count() >= before + 7, 5)
     # The second one finds the prompt in the cache, and Anthropic's usage leaves that out.
     for _ in range(2):
         raw = claude.messages.with_raw_response.create(
