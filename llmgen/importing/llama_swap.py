@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -104,8 +105,16 @@ def from_llama_swap(document: Mapping[str, Any]) -> Part:
 
 def _model(name: str, table: Mapping[str, Any], macros: Mapping[str, str]) -> Part:
     own = {str(key): str(value) for key, value in (table.get("macros") or {}).items()}
-    command = _expanded(str(table.get("cmd", "")), {**macros, **own, "MODEL_ID": name})
-    words = shlex.split(_lines(command))
+    command = table.get("cmd", "")
+    if not isinstance(command, str):
+        raise TypeError(f"`cmd` of `{name}` is no text")
+    command = _expanded(command, {**macros, **own, "MODEL_ID": name})
+    try:
+        words = shlex.split(_lines(command))
+    except ValueError as error:
+        raise ValueError(f"`cmd` of `{name}`: {error}") from error
+    words, added = _without_env(words)
+    table = {**table, "env": [*(table.get("env") or []), *added]}
     # A macro that this file does not define is a folder or a program of the file's user.
     if not words or "llama-server" not in PurePosixPath(words[0].replace("_", "-")).name:
         what = PurePosixPath(words[0]).name if words else "nothing"
@@ -159,6 +168,14 @@ def _option_words(table: Mapping[str, Any]) -> Iterator[str]:
         key, _, value = str(line).partition("=")
         if is_option_variable(key) and not is_secret(key):
             yield from words_of(key, value)
+
+
+def _without_env(words: list[str]) -> tuple[list[str], list[str]]:
+    """A command without `env NAME=VALUE …` before it, and those."""
+    if not words or PurePosixPath(words[0]).name != "env":
+        return words, []
+    added = list(takewhile(lambda word: "=" in word, words[1:]))
+    return words[1 + len(added) :], added
 
 
 def _environment(name: str, table: Mapping[str, Any], keys: dict[str, Any]) -> Iterator[Diagnostic]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from llmgen.errors import InputError
 from llmgen.importing.command_line import keys_of
 from llmgen.importing.names import with_names
 from llmgen.importing.sniff import from_text
@@ -28,6 +29,16 @@ models:
     found = part(text)
     assert found.tables["models", "a"] == {"model": "/models/a.gguf", "ctx_size": 4096}
     assert found.tables["paths",] == {"llama_server": "/opt/llama-server"}
+
+
+def test_env_before_a_command_is_its_environment():
+    found = part('models: {a: {cmd: "env A=1 B=2 /bin/llama-server -m /a", env: [C=3]}}')
+    assert found.tables["models", "a"]["environment"] == {"C": "3", "A": "1", "B": "2"}
+
+
+def test_command_that_cannot_be_read_is_named():
+    with pytest.raises(InputError, match="`cmd` of `a`: No closing quotation"):
+        part("models: {a: {cmd: llama-server -m 'x}}")
 
 
 def test_other_servers_are_left_out_by_name():
