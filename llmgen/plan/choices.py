@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import accumulate, product
 
 from msgspec.structs import replace
 
@@ -97,7 +97,10 @@ def shares(
         return
     layers = blocks(model) + 1
     free = [max(0, room.get(device, 0)) for device in settings.devices]
-    first = _divide(layers, free)
+    if settings.n_cpu_moe:
+        first = _weighed(_weights(model, settings.n_cpu_moe), free)
+    else:
+        first = _divide(layers, free)
     yield tuple(map(float, first))
     for moved in range(1, min(MOVED, layers // 2) + 1):
         for giver, taker in product(range(len(first)), repeat=2):
@@ -106,6 +109,34 @@ def shares(
                 changed[giver] -= moved
                 changed[taker] += moved
                 yield tuple(map(float, changed))
+
+
+def _weights(model: Model, n_cpu_moe: int) -> list[int]:
+    """Bytes of each layer that stay on the devices, the output last."""
+    found = [0] * (blocks(model) + 1)
+    for group in model.facts.tensors:
+        experts = "_exps" in group.pattern
+        for layer in group.layers:
+            if layer < len(found) and not (experts and layer < n_cpu_moe):
+                found[layer] += group.bytes_each
+    found[-1] += sum(found) // max(1, len(found))
+    return found
+
+
+def _weighed(weights: Sequence[int], free: Sequence[int]) -> list[int]:
+    """Layers for each device, their bytes in proportion to its room; at least one each."""
+    total, room = sum(weights) or 1, sum(free) or 1
+    found, ends, passed = [0] * len(free), list(accumulate(free)), 0
+    for weight in weights:
+        middle = passed + weight / 2
+        at = next((i for i, end in enumerate(ends) if middle * room <= end * total), len(free) - 1)
+        found[at] += 1
+        passed += weight
+    for index in range(len(found)):
+        if not found[index]:
+            found[found.index(max(found))] -= 1
+            found[index] = 1
+    return found
 
 
 def _divide(layers: int, free: Sequence[int]) -> list[int]:

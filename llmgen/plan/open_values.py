@@ -60,7 +60,9 @@ def apply(
         case "n_gpu_layers", int():
             return replace(settings, n_gpu_layers=value)
         case "n_cpu_moe", int():
-            return replace(settings, n_cpu_moe=value)
+            # The first layers lose their experts, so the split that was even is so no longer.
+            changed = replace(settings, n_cpu_moe=value)
+            return _split(trial, model, changed) if model.open.tensor_split else changed
         case _:
             raise TypeError(key)
 

@@ -14,7 +14,8 @@ from llmgen.plan.trial import REFUSED, Limit, Trial
 def reasons(trial: Trial, model: Model) -> Iterator[Reason]:
     """A sentence for each value that llm.toml left open."""
     for key in KEYS:
-        if is_open(model, key):
+        alone = key == "tensor_split" and len(trial.settings[model.name].devices) < 2
+        if is_open(model, key) and not alone:
             yield _reason(trial, model, key)
 
 

@@ -130,11 +130,32 @@ def _pick(trial: Trial, model: Model, key: str, left: tuple[str, ...]) -> Server
         return _complete(trial, model, apply(trial, model, now, key, value), left, spill=spill)
 
     options = values(trial, model, key)
+    if key == "device" and {"n_cpu_moe", "n_gpu_layers"} & {*left}:
+        return _pick_devices(trial, model, left) or now
     for spill in (False, True) if "n_gpu_layers" in left else (False,):
         found = _best(options, partial(complete, spill=spill), key)
         if found is not None:
             return found
     return now
+
+
+def _pick_devices(trial: Trial, model: Model, left: tuple[str, ...]) -> ServerSettings | None:
+    """As few devices as hold the whole model; else as many as there are, and the rest on the host.
+
+    A card stays empty only where nothing of the model has to leave the others.
+    """
+    now, options = trial.settings[model.name], values(trial, model, "device")
+    most = sorted(options, key=lambda value: -len(value) if isinstance(value, tuple) else 0)
+    whole = tuple(key for key in left if key != "n_cpu_moe")
+    for devices, keys, spill in ((options, whole, False), (most, left, False), (most, left, True)):
+        for value in devices:
+            placed = apply(trial, model, now, "device", value)
+            if keys != left:
+                placed = apply(trial, model, placed, "n_cpu_moe", 0)
+            found = _complete(trial, model, placed, keys, spill=spill)
+            if found is not None:
+                return found
+    return None
 
 
 def _best(

@@ -244,3 +244,34 @@ def test_context_too_small_for_a_chat_is_warned_of():
     assert "limited by gpu0 in the set {a}" in warned[0].message
     wide = planned(models("a", options='ctx_size = "max"'))
     assert not [note for note in wide.notes if note.code == "plan.small-context"]
+
+
+OPEN = 'ctx_size = 4096\nn_cpu_moe = "auto"\ntensor_split = "auto"\ndevice = '
+
+
+def test_no_card_stays_empty_while_experts_are_on_the_host():
+    head = TWO_CARDS.replace('"24GiB"', '"12GiB"')
+    options = OPEN + '"auto"'
+    plan = place(with_experts(library(models("a", options=options), head=head)))
+    found = settled(plan, "a")
+    assert found.n_cpu_moe > 0
+    assert found.devices == ("gpu0", "gpu1")
+    alone = place(with_experts(library(models("a", options=OPEN + '["gpu0"]'), head=head)))
+    assert found.n_cpu_moe < settled(alone, "a").n_cpu_moe
+    # The first layers have no experts left, so the first card takes more of them.
+    assert found.tensor_split[0] > found.tensor_split[1]
+
+
+def test_one_card_is_enough_where_it_holds_all_experts():
+    plan = place(with_experts(library(models("a", options=OPEN + '"auto"'), head=machine("96GiB"))))
+    found = settled(plan, "a")
+    assert (found.devices, found.n_cpu_moe) == (("gpu0",), 0)
+    assert [item.key for item in plan.placement("a").reasons if item.key == "tensor_split"] == []
+
+
+def test_layers_that_fit_no_single_card_use_every_card():
+    text = models("a", options='ctx_size = 4096\nn_gpu_layers = "auto"\ndevice = "auto"')
+    plan = planned(text, head=TWO_CARDS.replace('"24GiB"', '"12GiB"'), layers=80)
+    found = settled(plan, "a")
+    assert found.devices == ("gpu0", "gpu1")
+    assert 0 < found.n_gpu_layers < 81
