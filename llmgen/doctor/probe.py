@@ -129,7 +129,7 @@ def _ports(plan: Plan) -> dict[int, Holder | None]:
         }
     except (psutil.AccessDenied, OSError):
         return {}
-    ours = {Path(path).name for path in needed(plan).values()}
+    ours, own = {Path(path).name for path in needed(plan).values()}, {*_main_pids(plan)}
     found: dict[int, Holder | None] = {}
     for port in listening(plan).values():
         if port not in found_open:
@@ -137,7 +137,7 @@ def _ports(plan: Plan) -> dict[int, Holder | None]:
             continue
         pid = found_open[port]
         name = _process_name(pid)
-        found[port] = Holder(pid, name, ours=name in ours)
+        found[port] = Holder(pid, name, ours=name in ours or pid in own)
     return found
 
 
@@ -191,12 +191,25 @@ def _units(plan: Plan) -> Iterator[tuple[str, str]]:
         yield models.get(service.name, service.name), f"llmgen-{service.name}.service"
 
 
-def _restarts(plan: Plan) -> Iterator[tuple[str, int]]:
-    user = ["--user"] if plan.library.config.services.scope == "user" else []
+def _main_pids(plan: Plan) -> Iterator[int]:
+    """The processes of the plan's units, whatever program they were installed with."""
     for _, unit in _units(plan):
-        ran = run("systemctl", *user, "show", unit, "--property=NRestarts", "--value")
-        if ran.code == 0 and ran.out.strip().isdigit():
-            yield unit, int(ran.out)
+        text = _shown(plan, unit, "MainPID")
+        if text.isdigit() and text != "0":
+            yield int(text)
+
+
+def _shown(plan: Plan, unit: str, key: str) -> str:
+    user = ["--user"] if plan.library.config.services.scope == "user" else []
+    ran = run("systemctl", *user, "show", unit, f"--property={key}", "--value")
+    return ran.out.strip() if ran.code == 0 else ""
+
+
+def _restarts(plan: Plan) -> Iterator[tuple[str, int]]:
+    for _, unit in _units(plan):
+        text = _shown(plan, unit, "NRestarts")
+        if text.isdigit():
+            yield unit, int(text)
 
 
 def _logs(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -62,6 +62,14 @@ def test_another_user_sees_what_runs_and_that_the_files_are_hidden(well):
     assert {row["verdict"] for row in ports} == {"unknown"}
 
 
+def test_doctor_knows_the_units_processes_by_more_than_their_name(well):
+    booted, old = well.booted, well.values["llama_server"]
+    booted.must("sh", "-c", f"sed 's#{old}#/opt/other#' {well.folder}/llm.toml > /opt/stack/o.toml")
+    words = [*booted.python(), "-m", "llmgen", "-c", "/opt/stack/o.toml", "doctor", "--json"]
+    rows = json.loads(booted.run(*words).stdout)["data"]["findings"]
+    assert {row["verdict"] for row in rows if row["rule"] == "port"} == {"ok"}
+
+
 def test_dead_backend(well):
     pid = well.pid(MODEL)
     well.booted.must("kill", "-STOP", pid)
