@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from llmgen.apply.failure import cannot_write
 from llmgen.errors import Diagnostic, InputError
 from llmgen.facts.lock_model import Entry, Lock, Measured, Measurements
 from llmgen.facts.lock_parse import AGAIN, parse_lock
@@ -67,11 +68,7 @@ def write_lock(path: Path, lock: Lock) -> bool:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise InputError(
-            Diagnostic(
-                "lock.unwritable",
-                f"`{path}` cannot be written: {error.strerror}",
-                hint="check the permissions of its folder",
-            )
-        ) from None
+        # Without the name of the file that was to take its place.
+        nameless = OSError(error.errno, error.strerror)
+        raise InputError(cannot_write(path, nameless, "lock.unwritable")) from None
     return True

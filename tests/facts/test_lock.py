@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 from contextlib import suppress
 
 import pytest
@@ -192,6 +194,18 @@ def test_lock_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(InputError) as caught:
         write_lock(tmp_path / "absent" / "llm.lock", example())
     assert caught.value.diagnostics[0].code == "lock.unwritable"
+
+
+def test_full_disk_is_said_as_that(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError) as caught:
+        write_lock(tmp_path / "llm.lock", example())
+    (found,) = caught.value.diagnostics
+    assert (str(tmp_path / "llm.lock") in found.message, "room" in found.hint) == (True, True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_lock_that_is_no_text_is_refused(tmp_path):
