@@ -22,7 +22,10 @@ _PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
 class Generation(Struct, frozen=True):
-    """One installed tree; ``files`` maps a path below the root to (digest, mode, target)."""
+    """One installed tree; ``files`` maps a path below the root to (digest, mode, target).
+
+    ``seconds`` is when it was installed, counted from 1970.
+    """
 
     number: int
     files: Mapping[PurePosixPath, tuple[str, int, str]]
