@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).parents[1]
 # Below first; each may import its own layer and those before it. A module's own line counts before
 # its folder's.
 LAYERS = (
-    ("llmgen", "llmgen.errors", "llmgen.units"),
+    ("llmgen", "llmgen.errors", "llmgen.units", "llmgen.apply.failure"),
     ("llmgen.profiles", "llmgen.config", "llmgen.artifacts", "llmgen.facts"),
     ("llmgen.budget",),
     ("llmgen.machine", "llmgen.layout", "llmgen.option_table", "llmgen.options"),
