@@ -40,11 +40,13 @@ def attention(
     normed: int | None = None,
     later: Sequence[bool] = (),
     spent: Sequence[int] = (),
+    arriving: Sequence[int] = (),
+    arrived: list[int] | None = None,
 ) -> int:
     """What attention adds to the residual stream.
 
     ``later`` are the windows of the layers that follow, ``spent`` what nothing reads once K and V
-    are stored.
+    are stored; ``arriving`` are sizes that come with the caches, and ``arrived`` where they lie.
     """
     model, counts = work.model, work.counts
     windowed = model.windows.layers[layer]
@@ -57,6 +59,9 @@ def attention(
     if windowed not in masks:
         cells = counts.window_cells if windowed else counts.cells
         masks[windowed] = arena.take(cells * counts.ubatch * 2)
+    places = [arena.take(size) for size in arriving]
+    if arrived is not None:
+        arrived += places
     if later and later[0] not in masks:  # the next layer's queries belong to this split
         for size in rotations(work, windowed=later[0]):
             arena.take(size)

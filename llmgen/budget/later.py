@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from llmgen.budget.architectures import Family
 from llmgen.budget.arena import Arena
-from llmgen.budget.blocks import attention, block
 from llmgen.budget.graphs import (
     FOUR_POSITIONS,
     PARALLEL,
@@ -18,8 +17,8 @@ from llmgen.budget.graphs import (
     UNROTATED_EVERY,
 )
 from llmgen.budget.hosted import shared_expert
-from llmgen.budget.logits import has_logits, is_pooled, logits
-from llmgen.budget.rows import F32, padded
+from llmgen.budget.logits import has_logits, logits
+from llmgen.budget.replay import Start, outputs, pools, replay
 from llmgen.budget.work import Run, Work, rotations
 
 
@@ -47,44 +46,28 @@ def replayed_output(work: Work) -> int:
     rows = replace(work, counts=replace(work.counts, ubatch=work.counts.outputs))
     last = Run(partial=True, layers=(work.model.trunk,))
     cut = [arena.take(size) for size in _cut(rows, last)]
-    _take_pools(arena, work)
+    for size in pools(work):
+        arena.take(size)
     _joined(arena, rows, last, cut)
     if has_logits(work):
         arena.take(logits(work))
     return arena.peak
 
 
-def _take_pools(arena: Arena, work: Work) -> None:
-    """Which rows of each slot are pooled, or how much of each: read last."""
-    if is_pooled(work):
-        arena.take((work.column if work.pooling == "mean" else F32) * work.counts.slots)
-
-
 def replayed_later(work: Work, run: Run) -> int:
     """How large the buffer gets."""
-    arena, marks, blocks = Arena(), work.model.windows.layers, work.whole(run)
-    cut = [arena.take(size) for size in _cut(work, run)]
+    arena, cut = Arena(), _cut(work, run)
+    if run.crossed and not work.kv_offload and len(cut) > 1:
+        cut.pop()  # the stream itself is read behind attention, which is another part
+    places = [arena.take(size) for size in cut]
     read, masks = _inputs(arena, work, run)
-    picks = arena.take(padded(F32 * work.counts.outputs, 32))
-    if run.output:
-        _take_pools(arena, work)
-    stream, normed = _joined(arena, work, run, cut)
-    for layer in run.layers:
-        later = marks[layer + 1 : run.layers[-1] + 1]
-        spent = read.pop(layer, ())
-        added = attention(arena, work, layer, masks, normed=normed, later=later, spent=spent)
-        normed = None
-        if layer == work.model.trunk - 1 and work.embeds:  # every row is an output, and picked
-            added, stream = arena.move(added, work.stream), arena.move(stream, work.stream)
-            arena.give(picks)
-        arena.give(stream)
-        stream = added
-        if layer in blocks:
-            stream = block(arena, work, layer, stream)
-    if run.output and has_logits(work):
-        if not work.embeds:
-            arena.give(stream)
-        arena.take(logits(work))
+    picks = None
+    if work.kv_offload:
+        picks = next(map(arena.take, outputs(work)))
+        for size in pools(work) if run.output else ():
+            arena.take(size)
+    stream, normed = _joined(arena, work, run, places)
+    replay(arena, work, run, Start(stream, normed, masks, read, picks))
     return arena.peak
 
 
@@ -129,10 +112,12 @@ def _inputs(arena: Arena, work: Work, run: Run) -> tuple[dict[int, list[int]], d
     return read, masks
 
 
-def _joined(arena: Arena, work: Work, run: Run, cut: list[int]) -> tuple[int, int | None]:
+def _joined(arena: Arena, work: Work, run: Run, cut: list[int]) -> tuple[int | None, int | None]:
     """The residual stream, and its norm where that came along."""
     if run.crossed:
-        return (cut[0], None) if len(cut) == 1 else (cut[1], cut[0])
+        if work.model.name in POST_NORMED:
+            return cut[0], None
+        return (cut[1] if len(cut) > 1 else None), cut[0]
     first, *others = cut
     if len(cut) == 3 and not shared_expert(work):
         arena.give(others.pop(0))  # the weights of the experts are multiplied in place

@@ -31,6 +31,9 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
     if is_replayed_later(work, run):
         yield Stage("later layers", replayed_later(work, run) - input_rows(work))
         return
+    if is_replayed(work, run):
+        yield Stage("fetched cache", replayed(work, run) - input_rows(work))
+        return
     lone = run.partial and work.model.rules.family is Family.ENCODER and not work.whole(run)
     if lone and work.flash and work.model.name != "gemma-embedding":
         yield Stage("last encoder layer", _last_of_encoder(work) - input_rows(work))
@@ -43,9 +46,6 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         # Two streams beside the states; neither masks nor caches come to a device.
         states = F32 * work.model.rows.convolution * work.counts.slots
         yield from feed_forward(work, 2 * work.stream + states, run)
-        return
-    if is_replayed(work, run):
-        yield Stage("fetched cache", replayed(work) - input_rows(work))
         return
     fetched = fetched_cache(work)
     if not run.layers or work.whole(run):

@@ -1,0 +1,90 @@
+"""The layers of a device one after the other, and the logits behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from llmgen.budget.arena import Arena
+from llmgen.budget.blocks import attention, block
+from llmgen.budget.graphs import UNROTATED_EVERY
+from llmgen.budget.logits import has_logits, is_pooled, logits
+from llmgen.budget.rows import F32, padded
+from llmgen.budget.work import Run, Work
+
+
+class Start(Struct):
+    """What lies in the buffer when the first layer starts.
+
+    The residual ``stream``, unless it is read behind attention only; its norm, if another device
+    made it; masks of each kind of cache; what nothing reads behind which layer; and which rows of
+    the stream are outputs. With the cache elsewhere, masks and those rows come later.
+    """
+
+    stream: int | None
+    normed: int | None = None
+    masks: dict[bool, int] = {}
+    read: dict[int, list[int]] = {}
+    picks: int | None = None
+
+
+def replay(arena: Arena, work: Work, run: Run, start: Start) -> None:
+    """Take and give what the layers and the output of ``run`` do."""
+    marks, whole = work.model.windows.layers, frozenset(work.whole(run))
+    uniform = not work.model.windows.used and work.model.name not in UNROTATED_EVERY
+    stream, normed, seen = start.stream, start.normed, set[tuple[object, ...]]()
+    for layer in run.layers:
+        last = layer == run.layers[-1]
+        state = (stream, arena.holes)
+        if uniform and state in seen and not last:
+            continue  # as the layer before
+        seen.add(state)
+        later, spent = marks[layer + 1 : run.layers[-1] + 1], start.read.pop(layer, ())
+        sizes, arrived = _arriving(work, run, layer, stream), list[int]()
+        added = attention(
+            *(arena, work, layer, start.masks),
+            normed=normed,
+            later=later,
+            spent=spent,
+            arriving=sizes,
+            arrived=arrived,
+        )
+        stream, normed = arrived.pop(0) if stream is None else stream, None
+        picks = arrived[0] if arrived else start.picks
+        if layer == work.model.trunk - 1 and work.embeds and picks is not None:
+            # Every row is an output, and picked.
+            added, stream = arena.move(added, work.stream), arena.move(stream, work.stream)
+            arena.give(picks)
+        arena.give(stream)
+        stream = block(arena, work, layer, added) if layer in whole else added
+    _output(arena, work, run, stream)
+
+
+def _arriving(work: Work, run: Run, layer: int, stream: int | None) -> list[int]:
+    """What comes with the caches of a layer."""
+    if work.kv_offload:
+        return []
+    sizes = [work.stream] if stream is None else []
+    if layer == work.model.trunk - 1:
+        sizes += [*outputs(work), *(pools(work) if run.output else ())]
+    return sizes
+
+
+def _output(arena: Arena, work: Work, run: Run, stream: int | None) -> None:
+    if run.output and has_logits(work):
+        if not work.embeds and stream is not None:
+            arena.give(stream)
+        arena.take(logits(work))
+
+
+def outputs(work: Work) -> Sequence[int]:
+    """The indices of the rows that are outputs."""
+    return (padded(F32 * work.counts.outputs, 32),)
+
+
+def pools(work: Work) -> Sequence[int]:
+    """Which rows of each slot are pooled, or how much of each: read last."""
+    if not is_pooled(work):
+        return ()
+    return ((work.column if work.pooling == "mean" else F32) * work.counts.slots,)
