@@ -69,7 +69,9 @@ def visited_compute(work: Work, *, layers: bool, experts: bool, output: bool = F
 
 def host_only_compute(work: Work, *, output: bool = True) -> Stage:
     """The buffer of a host that runs layers, and maybe the output, beside the input's embedding."""
-    near = replace(work, kv_offload=True)  # its cache is where its layers are: none is fetched
+    # Its cache is where its layers are: none is fetched.
+    flash = work.flash and (work.sure or not work.hosted_attention)
+    near = replace(work, kv_offload=True, flash=flash)
     found, beside = device_compute(near, Run(output=output)), work.stream + 2 * work.column
     if work.input_stream > work.stream:
         left = Rule.DEEP_ROWS_LEFT in work.model.build
@@ -126,8 +128,10 @@ def host_compute(work: Work) -> int:
 
 
 def _host_attention(work: Work) -> int:
-    """Scores of every head, the query, V as its product reads it, and twice as wide a mask."""
+    """The query, and without flash attention scores of every head, V, and twice as wide a mask."""
     model, counts = work.model, work.counts
+    if work.sure:
+        return work.query
     cells = counts.cells if work.full_mask else counts.window_cells
     scores = cells * max(model.heads) * work.column
     values = max(map(model.value_width, range(model.layers))) * cells * counts.streams * 2

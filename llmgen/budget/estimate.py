@@ -38,6 +38,7 @@ from llmgen.budget.model import (
 )
 from llmgen.budget.placement import Placement, place_layers
 from llmgen.budget.projector import projector_memory
+from llmgen.budget.rows import is_quantized
 from llmgen.budget.settings import check_cache_types, flash_attention, keeps_flash
 from llmgen.budget.stages import fetched_cache
 from llmgen.budget.weights import Weights, weights
@@ -177,10 +178,12 @@ def context(
             model=model,
             counts=counts,
             flash=flash and keeps_flash(model, settings, placement),
+            sure=settings.flash_attn == "on" or is_quantized(settings.cache_type_v),
             kv_offload=settings.kv_offload,
             type_k=settings.cache_type_k,
             type_v=settings.cache_type_v,
             embeds=all_rows(settings),
+            embedding=settings.embedding,
             pooling=pooling(model, settings),
         ),
         ran=range(model.layers if mtp else model.trunk),

@@ -29,7 +29,9 @@ def has_logits(work: Work) -> bool:
     if work.model.rules.family is Family.ENCODER:
         return False
     pooled = Rule.POOLED_WITHOUT_LOGITS in build and work.pooling in _POOLED
-    return not work.embeds or not (pooled or Rule.EMBEDS_WITHOUT_LOGITS in build)
+    return not (pooled and work.embeds) and not (
+        work.embedding and Rule.EMBEDS_WITHOUT_LOGITS in build
+    )
 
 
 def logits(work: Work) -> int:

@@ -38,14 +38,13 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
     if lone and work.flash and work.model.name != "gemma-embedding":
         yield Stage("last encoder layer", _last_of_encoder(work) - input_rows(work))
         return
-    base = work.mask + front(work, run)
+    # Where attention stays on the host, neither masks nor caches come to a device.
+    base = front(work, run) + (0 if work.hosted_attention else work.mask)
     if run.output and has_logits(work):
         block = max((stage.bytes for stage in feed_forward(work, base, run)), default=base)
         yield Stage("logits", below_logits(work, run, base, block) + logits(work))
-    if work.hosted_attention and work.model.name != "falcon-h1":
-        # Two streams beside the states; neither masks nor caches come to a device.
-        states = F32 * work.model.rows.convolution * work.counts.slots
-        yield from feed_forward(work, 2 * work.stream + states, run)
+    if work.hosted_attention:
+        yield from _beside_hosted(work, run, base)
         return
     fetched = fetched_cache(work)
     if not run.layers or work.whole(run):
@@ -58,6 +57,16 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         yield _attention(work, run, base)
     if True in kinds:
         yield from _recurrent(work, run, base)
+
+
+def _beside_hosted(work: Work, run: Run, base: int) -> Iterator[Stage]:
+    """What is left on a device: two streams beside states, or all of them beside a second mixer."""
+    if work.model.name == "falcon-h1":
+        yield from feed_forward(work, base, run)
+        yield from _recurrent(work, run, base)
+        return
+    states = F32 * work.model.rows.convolution * work.counts.slots
+    yield from feed_forward(work, 2 * work.stream + states, run)
 
 
 def front(work: Work, run: Run) -> int:

@@ -31,12 +31,15 @@ class Work(Struct, frozen=True):
     model: Hyperparameters
     counts: Geometry
     flash: bool
+    # Whether flash attention runs wherever attention does: asked for, or V is quantised.
+    sure: bool = False
     # Whether the cache is where the layers are, and the types of its rows.
     kv_offload: bool = True
     type_k: str = "f16"
     type_v: str = "f16"
-    # Whether every token is an output, and how a server pools embeddings.
+    # Whether every token is an output, whether the server is one of embeddings, and how it pools.
     embeds: bool = False
+    embedding: bool = False
     pooling: str = ""
 
     @property
