@@ -52,6 +52,13 @@ class Hyperparameters(Struct, frozen=True):
         """How many layers the main context runs."""
         return self.layers - self.nextn
 
+    def attends(self, layer: int) -> bool:
+        """Whether a layer has attention; hybrids have layers of feed-forward alone, too."""
+        if not any(self.recurrent):
+            return True
+        beside = self.name == "falcon-h1"
+        return self.kv_heads[layer] > 0 and (beside or not self.recurrent[layer])
+
     def key_width(self, layer: int) -> int:
         """Elements of one K row."""
         windowed = self.windows.layers[layer]

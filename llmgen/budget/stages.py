@@ -38,8 +38,10 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
     if lone and work.flash and work.model.name != "gemma-embedding":
         yield Stage("last encoder layer", _last_of_encoder(work) - input_rows(work))
         return
+    own = run.layers or range(work.model.layers)
+    attends = any(map(work.model.attends, own)) or _attends_for_host(work, run)
     # Where attention stays on the host, neither masks nor caches come to a device.
-    base = front(work, run) + (0 if work.hosted_attention else work.mask)
+    base = front(work, run) + (work.mask if attends and not work.hosted_attention else 0)
     if run.output and has_logits(work):
         block = max((stage.bytes for stage in feed_forward(work, base, run)), default=base)
         yield Stage("logits", below_logits(work, run, base, block) + logits(work))
@@ -52,11 +54,17 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
             yield Stage(stage.what, stage.bytes + _hole(work, run, stage.what, fetched))
     if fetched:
         yield _beside_fetched(work, base, fetched)
-    kinds = {work.model.recurrent[il] for il in run.layers or range(work.model.layers)}
-    if False in kinds or work.model.name == "falcon-h1":
+    if attends:
         yield _attention(work, run, base)
-    if True in kinds:
+    if any(work.model.recurrent[il] for il in own):
         yield from _recurrent(work, run, base)
+
+
+def _attends_for_host(work: Work, run: Run) -> bool:
+    """Whether attention of the layer before runs here, as short convolutions behind it make it."""
+    if work.model.rules.state is not State.SHORT_CONV or not run.partial or not run.layers:
+        return False
+    return work.model.attends(run.layers[0] - 1)
 
 
 def _beside_hosted(work: Work, run: Run, base: int) -> Iterator[Stage]:
@@ -259,6 +267,8 @@ def _recurrent(work: Work, run: Run, base: int) -> Iterator[Stage]:
     if not any(model.recurrent) or not model.rows.state:
         return
     width = _projected(model)
+    if model.name == "falcon-h1" and run.partial and not work.whole(run):
+        base = work.stream  # its attention, the only one here, is over
     long = work.counts.ubatch // slots > SHORT_SCAN and len(run.layers) == model.layers
     if model.name == "falcon-h1" and work.mixed and long:
         width += 10 * model.header.count("ssm.inner_size")
