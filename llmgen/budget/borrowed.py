@@ -34,11 +34,16 @@ def fetched_caches(work: Work, placement: Placement, device: str, *, piped: bool
         return 0
     if piped:
         return sum(sizes.values()) * PIPELINE_COPIES
-    if not work.kv_offload:
+    if not work.kv_offload and not borrows_all(work, own):
         return sum(sizes.values())
     if Rule.SPLIT_INPUTS_BOUNDED in work.model.build:
         return _largest_split(work, own, sizes) - _reused(work, own, sizes)
     return sum(sizes.values()) - _reused(work, own, sizes)
+
+
+def borrows_all(work: Work, layers: Sequence[int]) -> bool:
+    """Whether no layer of a device has a cache of its own, which would divide its graph."""
+    return bool(layers) and layers[0] >= work.model.owners
 
 
 def below_logits(work: Work, fetched: int) -> int:

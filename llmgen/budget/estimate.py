@@ -13,7 +13,7 @@ from llmgen.budget.adapters import adapter_memory
 from llmgen.budget.additions import addition_parts, with_additions
 from llmgen.budget.architectures import is_judged
 from llmgen.budget.arrivals import refuse_unknown, unknown_warning
-from llmgen.budget.borrowed import fetched_caches
+from llmgen.budget.borrowed import borrows_all, fetched_caches
 from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, build_warning
 from llmgen.budget.cache import CacheSettings, Share, context_shares
 from llmgen.budget.compute import (
@@ -231,7 +231,10 @@ def _compute(item: Context) -> Buffers:
             later = crossed or HOST in item.placement.layers
             run = _run(item, device, later=later, crossed=crossed)
             lent = fetched_caches(item.work, item.placement, device, piped=piped)
-            stage = device_compute(item.work, run, 0 if piped else lent)
+            # Where every layer borrows, caches of the host come as those of other devices do.
+            near = item.work.kv_offload or borrows_all(item.work, run.layers)
+            work = replace(item.work, kv_offload=near)
+            stage = device_compute(work, run, 0 if piped else lent)
             found[device] = Stage(stage.what, stage.bytes + (lent if piped else 0))
         elif device == item.weights.output:
             found[device] = output_compute(item.work)

@@ -17,88 +17,107 @@ from llmgen.budget.model import SettingRefused
 from llmgen.facts.local import read_model
 from oracle import build as builds
 from oracle import grid
-from oracle.comparison import Pair, error, is_published, quantiles, said
+from oracle.comparison import Pair, differences, error, is_answered, is_published, quantiles, said
 from oracle.grid import Point
-from oracle.headers import write_header
 from oracle.runner import Oracle
 from oracle.shapes import SHAPES
 
-# Each point takes one of these by chance; the grid has other sizes of most.
-PLACES: tuple[dict[str, object], ...] = (
-    {},
-    {"devices": ()},
-    {"devices": ("gpu0", "gpu1")},
-    {"devices": ("gpu0", "gpu1"), "tensor_split": (5.0, 3.0)},
-    {"n_gpu_layers": 13},
-    {"n_gpu_layers": 21, "devices": ("gpu0", "gpu1")},
-    {"n_cpu_moe": 9},
-    {"kv_offload": False},
-    {"kv_offload": False, "devices": ()},
-)
-CONTEXTS = (3072, 6144, 12288, 24576, 49152, 98304)
-BATCHES = (192, 384, 768, 1536)
-CACHES = ("f16", "f16", "q8_0", "q5_1")
+# Shares of two devices; a few of them leave one without anything.
+SPLITS = ((5.0, 3.0), (3.0, 1.0), (1.0, 3.0), (1.0, 9.0), (1.0, 0.0), (0.0, 1.0), (0.3, 0.7))
+PATTERNS = (r"\.ffn_.*_exps", r"blk\.[0-4]\.ffn_(up|down)", "ffn_down", "token_embd", "output")
+CONTEXTS = (0, 100, 3072, 5000, 10000, 12345, 24576, 49152, 65536, 98304, 131072)
+BATCHES = (32, 100, 128, 333, 512, 1000, 1024, 4096)
+MICRO_BATCHES = (32, 64, 100, 192, 256, 384, 768, 1000, 1536, 2048, 4096)
+CACHES = ("f16", "f16", "q8_0", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl", "bf16", "f32")
 # Embedding and rerank servers: `--embedding` with each pooling, and generation that pools nothing.
 POOLED: tuple[dict[str, object], ...] = (
     {"embedding": True},
     *({"embedding": True, "pooling": name} for name in ("none", "mean", "cls", "last", "rank")),
     {"pooling": "none"},
 )
-# How many of the points are of such servers.
-POOLED_SHARE = 0.25
+# A quarter of the models are the small ones of every architecture.
+FIXTURES = 0.25
 
 
-def draw(source: random.Random) -> dict[str, object]:
-    """Settings of one server."""
-    chosen = dict(source.choice(PLACES))
-    chosen["ctx_size"] = source.choice(CONTEXTS)
-    chosen["parallel"] = source.choice((1, 2, 3))
-    if source.random() < 0.5:
-        chosen["ubatch_size"] = source.choice(BATCHES)
-    chosen["cache_type_k"] = chosen["cache_type_v"] = source.choice(CACHES)
-    if source.random() < POOLED_SHARE:
+def draw(source: random.Random, layers: int) -> dict[str, object]:
+    """Settings of one server: a context, and each option by its own chance."""
+    chosen: dict[str, object] = {"ctx_size": source.choice(CONTEXTS)}
+    if source.random() < 0.7:
+        chosen["parallel"] = source.choice((1, 2, 3, 4, 8))
+    if source.random() < 0.25:
+        chosen["kv_unified"] = source.random() < 0.7
+    if source.random() < 0.2:
+        chosen["batch_size"] = source.choice(BATCHES)
+    if source.random() < 0.3:
+        chosen["ubatch_size"] = source.choice(MICRO_BATCHES)
+    if source.random() < 0.35:
+        kind = source.choice(CACHES)
+        alike = source.random() < 0.7
+        chosen |= {"cache_type_k": kind, "cache_type_v": kind if alike else source.choice(CACHES)}
+    if source.random() < 0.2:
+        chosen["flash_attn"] = source.choice(("on", "off"))
+    if source.random() < 0.1:
+        chosen["swa_full"] = True
+    if source.random() < 0.2:
         chosen |= source.choice(POOLED)
+    return chosen | _place(source, layers)
+
+
+def _place(source: random.Random, layers: int) -> dict[str, object]:
+    """Devices, and what is kept away from them."""
+    count = source.choices((0, 1, 2), (20, 50, 30))[0]
+    chosen: dict[str, object] = {"devices": tuple(f"gpu{number}" for number in range(count))}
+    if source.random() < 0.1:
+        chosen["kv_offload"] = False
+    if not count:
+        return chosen
+    if count > 1 and source.random() < 0.4:
+        chosen["tensor_split"] = source.choice(SPLITS)
+    if source.random() < 0.35:
+        few = source.choice((0, 1, 2, 3, layers // 2, layers - 1, layers, 999))
+        chosen["n_gpu_layers"] = source.choice((few, source.randint(1, layers)))
+    if source.random() < 0.1:
+        chosen["n_cpu_moe"] = source.choice((1, layers // 2, layers))
+    elif source.random() < 0.1:
+        chosen["override_tensor"] = ((source.choice(PATTERNS), "CPU"),)
     return chosen
 
 
 def fresh(build: int, count: int, seed: int) -> Iterator[Pair]:
-    """So many draws; those that the server or llmgen refuses are left out."""
+    """So many draws, refusals included."""
     source, found = random.Random(seed), builds.builds()[build]
     with (
         tempfile.TemporaryDirectory() as folder,
         Oracle(found, devices=2 if found.has_devices else 0) as oracle,
     ):
+        files = grid.write_models(Path(folder))
+        small = [name for name in files if name not in SHAPES]
         for _ in range(count):
-            name, drawn = source.choice([*SHAPES]), draw(source)
+            name = source.choice(small if source.random() < FIXTURES else [*SHAPES])
+            facts = read_model(files[name])
+            drawn = draw(source, int(str(facts.hyperparameters["block_count"])))
             if not found.has_devices:
                 drawn |= {"devices": (), "tensor_split": ()}
             if not grid.is_known(drawn, build):
                 continue
             settings = grid.server_settings(drawn)
-            path = Path(folder) / f"{name}.gguf"
-            if not path.exists():
-                write_header(path, name)
-            answer = oracle.ask(path, settings)
-            if "refused" in answer:
-                continue
+            point = Point(build, name, settings, oracle.ask(files[name], settings))
             try:
-                made = estimate(read_model(path), settings, build)
-            except SettingRefused:
-                continue
-            yield Pair(Point(build, name, settings, answer), made)
+                yield Pair(point, estimate(facts, settings, build))
+            except SettingRefused as refused:
+                yield Pair(point, None, refused.message)
 
 
 def main() -> None:
-    """Print quantiles of the totals' errors, contexts that differ, and the worst points."""
+    """Print what differs, quantiles of the published models' totals, and the worst points."""
     build, count, seed = map(int, sys.argv[1:4])
-    found = [pair for pair in fresh(build, count, seed) if is_published(pair)]
+    drawn = list(fresh(build, count, seed))
+    for pair in drawn:
+        for difference in differences(pair):
+            print(difference)
+    found = [pair for pair in drawn if is_published(pair) and is_answered(pair)]
     found.sort(key=lambda pair: error(*pair.total()))
-    print(quantiles([error(*pair.total()) for pair in found]))
-    for index, what in ((0, "weights"), (1, "context")):
-        differ = sum(ours != theirs for ours, theirs in (item.column(index) for item in found))
-        print(f"{what}: {differ} differ")
-    short = [pair for pair in found if any(need > held for _, need, held in pair.device_totals())]
-    print(f"more than estimate and margin: {len(short)}")
+    print(f"{len(drawn)} drawn, published: {quantiles([error(*pair.total()) for pair in found])}")
     for pair in found[-12:]:
         print(f"{error(*pair.total()):.2%} {said(pair.point)} {pair.column(2)}")
 
