@@ -63,8 +63,6 @@ class Context(Struct, frozen=True):
     work: Work
     # The layers that its graph runs: MTP blocks are only loaded, or they run alone.
     ran: range
-    # Whether options keep tensors away from the device of their layer.
-    divided: bool = False
     # Neither the cache nor any tensor is kept away from the devices.
     pipelined: bool = True
 
@@ -167,7 +165,6 @@ def context(
         mtp=mtp,
     )
     placement = place_layers(model.blocks, settings)
-    divided = bool(settings.override_tensor or settings.n_cpu_moe)
     return Context(
         model=model,
         counts=counts,
@@ -187,8 +184,7 @@ def context(
             pooling=pooling(model, settings),
         ),
         ran=range(model.layers if mtp else model.trunk),
-        divided=divided,
-        pipelined=settings.kv_offload and not divided,
+        pipelined=settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe,
     )
 
 
@@ -262,7 +258,7 @@ def _run(item: Context, device: str, *, later: bool, crossed: bool) -> Run:
         experts=on.get(device, Counter[str]())["experts"] > 0 or not elsewhere,
         partial=later,
         crossed=crossed,
-        divided=item.divided,
+        divided=item.weights.divided,
         layers=tuple(il for il in item.ran if item.placement.of(il) == device),
     )
 

@@ -49,12 +49,14 @@ class Weights(Struct, frozen=True):
     """Bytes on each device, by what they are.
 
     ``copied_expert`` is the largest expert matrix that lies on the host while its layer runs on a
-    device; ``output`` is where the output matrix is, and so the logits are computed.
+    device; ``output`` is where the output matrix is, and so the logits are computed; ``divided``
+    says that options moved tensors of any layer away from its device.
     """
 
     on: dict[str, Counter[str]]
     copied_expert: int
     output: str
+    divided: bool = False
 
     def total(self, device: str) -> int:
         """Bytes of all weights on ``device``."""
@@ -82,14 +84,16 @@ def weights(
         tied=_is_tied(tensors, model),
         mapped=is_mapped(settings),
     )
-    copied = 0
+    copied, divided = 0, False
     for group in tensors:
         size = padded(group.bytes_each, _ALIGNMENT)
-        for device, count in loading.homes(group).items():
+        homes = loading.homes(group)
+        divided = divided or loading.is_moved(group, homes)
+        for device, count in homes.items():
             on[device][_kind(group)] += size * count
             if device == HOST and placement.layers[-1] != HOST and is_expert(group):
                 copied = max(copied, size)
-    return Weights(on, copied, loading.output())
+    return Weights(on, copied, loading.output(), divided)
 
 
 def _scaled_layers(model: Hyperparameters) -> tuple[int, ...]:
@@ -139,13 +143,23 @@ class _Loading(Struct, frozen=True):
         """How many tensors of a group lie on each device."""
         if not group.layers:
             return self._outside(group)
+        layers = self._loaded(group)
+        if not self.moved:
+            return self.placement.count(layers)
+        return Counter(self.moved.of(group, il) or self.placement.of(il) for il in layers)
+
+    def is_moved(self, group: TensorGroup, homes: Counter[str]) -> bool:
+        """Whether options put a tensor of a layer elsewhere."""
+        if not self.moved or not group.layers:
+            return False
+        return homes != self.placement.count(self._loaded(group))
+
+    def _loaded(self, group: TensorGroup) -> Sequence[int]:
         late = self.biased and group.pattern in _ATTENTION_BIASES
         layers: Sequence[int] = group.layers
         if not late and self.last < len(self.placement.layers):
             layers = [il for il in group.layers if il < self.last]
-        if not self.moved:
-            return self.placement.count(layers)
-        return Counter(self.moved.of(group, il) or self.placement.of(il) for il in layers)
+        return layers
 
     def output(self) -> str:
         """The device of the output matrix, which may be the embedding."""
