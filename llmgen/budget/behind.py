@@ -32,6 +32,8 @@ def behind(work: Work, run: Run, what: str) -> int:
             # product gives Q, K and V.
             spare = 0 if work.type_k == "f32" or work.model.name in FUSED else work.query
             return -2 * work.stream - spare - _unread_mask(work, run)
+        case "attention scores":
+            return -_unread_mask(work, run)
         case "latent attention":
             return -unit
         case "recurrent state" if work.model.rules.family is Family.RECURRENT:

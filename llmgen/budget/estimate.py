@@ -176,7 +176,7 @@ def context(
             counts=counts,
             flash=flash and keeps_flash(model, settings, placement),
             sure=settings.flash_attn == "on" or is_quantized(settings.cache_type_v),
-            kv_offload=settings.kv_offload,
+            kv_offload=settings.kv_offload or not settings.devices,
             type_k=settings.cache_type_k,
             type_v=settings.cache_type_v,
             embeds=all_rows(settings),

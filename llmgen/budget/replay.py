@@ -33,10 +33,11 @@ def replay(arena: Arena, work: Work, run: Run, start: Start) -> None:
     """Take and give what the layers and the output of ``run`` do."""
     marks, whole = work.model.windows.layers, frozenset(work.whole(run))
     uniform = not work.model.windows.used and work.model.name not in UNROTATED_EVERY
+    dense = work.model.header.count("leading_dense_block_count")
     stream, normed, seen = start.stream, start.normed, set[tuple[object, ...]]()
     for layer in run.layers:
         last = layer == run.layers[-1]
-        state = (stream, arena.holes)
+        state = (stream, arena.holes, layer < dense)
         if uniform and state in seen and not last:
             continue  # as the layer before
         seen.add(state)

@@ -226,6 +226,8 @@ def _unfused(work: Work, run: Run, heads: int) -> int:
     """Scores of every head for the whole cache, and the rows beside them."""
     model, counts = work.model, work.counts
     cells = counts.ubatch if model.rules.family is Family.ENCODER else counts.cells
+    if run.layers and all(model.windows.layers[il] for il in run.layers):
+        cells = min(cells, counts.window_cells)
     scores = cells * heads * work.column if work.mask else 0
     if model.mla:
         latent = model.header.count("attention.kv_lora_rank", 512)
