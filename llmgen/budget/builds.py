@@ -22,6 +22,7 @@ class Rule(Enum):
     NEXTN_CACHED = "the nextn block has a cache"
     NEXTN_LOADED = "the nextn block is loaded"
     NEXTN_BIAS_LOADED = "the attention biases of the nextn block are loaded"
+    QUANTISED_V_LEAVES_AUTO = "a quantised V does not turn `auto` into flash attention"
     NO_INDEXER = "no cache for the indexer"
     EVERY_INDEXER = "indexer keys on every layer"
     LATENT_TYPES_FREE = "latent attention takes a V type that differs from K's"
@@ -70,6 +71,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.NO_INDEXER, 0, 10108, ("glm-dsa",), "10103…10108"),
     Step(Rule.EVERY_INDEXER, 10108, 10236, ("glm-dsa",), "10103…10108, 10152…10236"),
     Step(Rule.LATENT_TYPES_FREE, 0, 10236, (), "10152…10236"),
+    Step(Rule.QUANTISED_V_LEAVES_AUTO, 0, 10236, (), "10152…10236"),
     Step(Rule.PLAIN_INDEXER, 0, 10335, ("minimax-m3",), "10236…10335"),
     Step(Rule.NEXTN_LOADED, 0, 10216, _QWEN_MTP, "10204…10216"),
     Step(Rule.NEXTN_BIAS_LOADED, 0, 10289, ("glm4moe",), "10280…10289"),

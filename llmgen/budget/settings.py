@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llmgen.budget.architectures import State
 from llmgen.budget.builds import Rule
+from llmgen.budget.graphs import HOSTED_ATTENTION
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import HOST, ServerSettings, SettingRefused
 from llmgen.budget.placement import Placement
@@ -24,13 +25,24 @@ def keeps_flash(model: Hyperparameters, settings: ServerSettings, placement: Pla
     """Whether ``auto`` leaves flash attention on, which it looks up in a first graph.
 
     It goes off if attention of any layer runs on another device than the layer
-    (``resolve_fused_ops``): with short convolutions behind it, that of the host's last layer does.
+    (``resolve_fused_ops``). With a quantised V later builds do not look, and earlier ones refuse.
     """
-    if settings.flash_attn != "auto" or is_quantized(settings.cache_type_v):
+    if settings.flash_attn != "auto":
         return True
+    if not is_quantized(settings.cache_type_v):
+        return not _attends_elsewhere(model, placement)
+    hosted = model.name in HOSTED_ATTENTION and not settings.kv_offload
+    moved = _attends_elsewhere(model, placement) or (hosted and set(placement.layers) != {HOST})
+    if moved and Rule.QUANTISED_V_LEAVES_AUTO in model.build:
+        _refuse_quantized_values(model, settings.cache_type_v, "cache_type_v")
+    return True
+
+
+def _attends_elsewhere(model: Hyperparameters, placement: Placement) -> bool:
+    """With short convolutions behind it, attention of the host's last layer runs on a device."""
     last = placement.layers.count(HOST) - 1
-    moved = model.rules.state is State.SHORT_CONV and 0 <= last < model.trunk - 1
-    return not (moved and not model.recurrent[last])
+    behind = model.rules.state is State.SHORT_CONV and 0 <= last < model.trunk - 1
+    return behind and not model.recurrent[last]
 
 
 def check_cache_types(
