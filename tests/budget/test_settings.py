@@ -30,6 +30,18 @@ def test_automatic_flash_attention_is_on_for_quantised_v():
     assert made.n_ctx == 512
 
 
+@pytest.mark.parametrize("moved", [{"n_gpu_layers": 11}, {"kv_offload": False}])
+def test_older_builds_refuse_a_quantised_v_where_attention_leaves_its_layer(moved):
+    model, asked = (
+        published("lfm2-1.2b"),
+        ServerSettings(ctx_size=8192, cache_type_v="q8_0", **moved),
+    )
+    with pytest.raises(SettingRefused) as refused:
+        estimate(model, asked, 10152)
+    assert refused.value.key == "cache_type_v"
+    assert estimate(model, asked, 10236).n_ctx == 8192
+
+
 def test_grok_has_no_flash_attention_at_all():
     found = refusal(facts("grok", SMALL), flash_attn="on", cache_type_v="q8_0")
     assert found.key == "cache_type_v"

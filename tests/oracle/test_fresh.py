@@ -18,10 +18,25 @@ EXACT = (
     (11434, "qwen3-8b", NEAR | Q8 | {"ctx_size": 24576, "parallel": 2, "ubatch_size": 768}, [198272000]),
     (9464, "llama-3.1-8b", NEAR | {"ctx_size": 24576, "parallel": 2, "ubatch_size": 768}, [188746752]),
     (9464, "gemma-3-4b", NEAR | Q8 | {"ctx_size": 24576, "parallel": 3, "ubatch_size": 384}, [72517120]),
+    (11434, "glm-4.6", NEAR | {"ctx_size": 8192}, [226498560]),
+    (11434, "llama-3.2-1b", NEAR | {"ctx_size": 16384, "embedding": True, "pooling": "last"}, [279451648]),
+    (11434, "qwen3-embedding-0.6b", NEAR | TWO | {"parallel": 1}, [184555520, 245368832]),
+    (11434, "devstral-2-123b", {"ctx_size": 16384, "n_gpu_layers": 2, "embedding": True}, [385888256]),
 )  # fmt: skip
 
 # The same within two parts of a thousand.
 CLOSE = (
+    (11434, "qwen3-30b-a3b", {"ctx_size": 16384, "n_gpu_layers": 2}, [58746912]),
+    (11434, "phi-4", {"ctx_size": 16384, "n_gpu_layers": 2}, [56109088]),
+    (11434, "olmo-3-7b", {"ctx_size": 16384, "n_gpu_layers": 2}, [50341920]),
+    (11434, "gpt-oss-20b", {"ctx_size": 16384, "n_gpu_layers": 3}, [118122528]),
+    (9464, "gpt-oss-20b", {"ctx_size": 16384, "n_gpu_layers": 2}, [52185120]),
+    (11434, "ernie-4.5-21b-a3b", {"ctx_size": 16384, "n_gpu_layers": 3}, [89139232]),
+    (11434, "mixtral-8x7b", {"ctx_size": 32768, "n_gpu_layers": 1, "embedding": True, "pooling": "last"}, [99094560]),
+    (11434, "glm-4.6", {"ctx_size": 131072, "flash_attn": "off", "n_gpu_layers": 2}, [2506752]),  # one that is not run
+    (11434, "llama-3.2-3b", NEAR | {"ctx_size": 65536, "parallel": 1, "batch_size": 100, "flash_attn": "off"}, [929940672]),
+    (11434, "falcon-h1-7b", NEAR | {"ctx_size": 65536}, [100669440]),
+    (11434, "lfm2-1.2b", NEAR | {"ctx_size": 65536, "flash_attn": "on"}, [58787840]),
     (11434, "gemma-3n-e4b", {"ctx_size": 24576, "parallel": 2, "n_gpu_layers": 13}, [296749088]),
     (11434, "gemma-3n-e4b", {"ctx_size": 24576, "parallel": 2, "n_gpu_layers": 19}, [127944736]),
     (11434, "lfm2-1.2b", {"ctx_size": 6144, "parallel": 1, "n_gpu_layers": 8}, [438304800]),
@@ -39,8 +54,6 @@ def test_compute_is_that_of_the_program(build, model, setting, devices):
 
 
 @pytest.mark.parametrize(("build", "model", "setting", "devices"), EXACT)
-def test_cache_fetched_from_the_host_leaves_the_holes_of_the_program(
-    build, model, setting, devices
-):
+def test_replayed_blocks_leave_the_holes_of_the_program(build, model, setting, devices):
     made = estimate(all_facts()[model], grid.server_settings(setting), build)
     assert [item.compute for item in made.memory[1:]] == devices
