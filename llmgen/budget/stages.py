@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from llmgen.budget.architectures import Family, Recurrent, State
 from llmgen.budget.builds import Rule
+from llmgen.budget.encoders import encoder_rows, last_of_encoder
 from llmgen.budget.fetching import is_replayed, replayed
 from llmgen.budget.graphs import (
     FUSED,
-    FUSED_ENCODERS,
     GATED_DELTA,
     NARROW,
     OTHER_SIDE,
@@ -22,7 +22,7 @@ from llmgen.budget.hosted import hosted_experts
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.later import is_replayed_later, replayed_later
 from llmgen.budget.logits import below_logits, has_logits, logits
-from llmgen.budget.rows import F32, padded, row_bytes
+from llmgen.budget.rows import F32, row_bytes
 from llmgen.budget.work import Run, Stage, Work, input_rows
 
 
@@ -36,7 +36,7 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         return
     lone = run.partial and work.model.rules.family is Family.ENCODER and not work.whole(run)
     if lone and work.flash and work.model.name != "gemma-embedding":
-        yield Stage("last encoder layer", _last_of_encoder(work) - input_rows(work))
+        yield Stage("last encoder layer", last_of_encoder(work) - input_rows(work))
         return
     own = run.layers or range(work.model.layers)
     attends = any(map(work.model.attends, own)) or _attends_for_host(work, run)
@@ -235,7 +235,7 @@ def _unfused(work: Work, run: Run, heads: int) -> int:
         return scores + rows * work.column
     query = work.query
     if model.rules.family is Family.ENCODER:
-        return scores + _encoder_rows(work)
+        return scores + encoder_rows(work)
     if query > work.stream:
         query += query * (2 if model.name in GATED_DELTA else 1)
     if model.name in PARALLEL:
@@ -243,24 +243,6 @@ def _unfused(work: Work, run: Run, heads: int) -> int:
     if work.mixed and work.input_stream > work.stream and len(run.layers) == model.layers:
         query += 2 * work.input_stream  # the input padded to the width of all rows, and its copy
     return scores + query
-
-
-def _encoder_rows(work: Work) -> int:
-    """Without a cache Q, K and V are rows of their own, and V is transposed."""
-    if work.model.name in FUSED_ENCODERS:
-        return 4 * work.query
-    late = Rule.ENCODER_STREAM in work.model.build
-    rows = work.model.key_width(0) + 2 * work.model.value_width(0)
-    return rows * work.column - (2 * work.stream if late else 0)
-
-
-def _last_of_encoder(work: Work) -> int:
-    """The stream, the mask, and Q, K and V, of which K is cast as flash attention reads it."""
-    keys, values = work.model.key_width(0) * work.column, work.model.value_width(0) * work.column
-    rows = work.query + keys + values + keys // 2
-    if work.model.name in FUSED_ENCODERS:  # Q and K once more, with their positions
-        rows += work.query + keys
-    return work.stream + work.mask + padded(F32 * work.counts.outputs, 32) + rows
 
 
 def _recurrent(work: Work, run: Run, base: int) -> Iterator[Stage]:
