@@ -142,6 +142,8 @@ def _stored(
         values = arena.take(value * work.column)
         if normed is not None:
             arena.give(normed)
+        if work.model.name == "gemma4":  # whose values are normed, too
+            values = arena.move(values, value * work.column)
         if work.rotated:
             values = arena.move(values, value * work.column)
         return keys, values

@@ -59,8 +59,9 @@ _PERIODS: Final = (
 )
 _DEEP: Final = ("qwen3vl", "qwen3vlmoe")
 _LFM: Final = ("lfm2", "lfm2moe")
-_WHOLE_LAST: Final = ("gemma4", "gpt-oss", "qwen3next")
-_EVER_WHOLE_LAST: Final = ("mamba", "nemotron_h", "nemotron_h_moe", "qwen35", "qwen35moe")
+_WHOLE_LAST: Final = ("mamba", "nemotron_h", "nemotron_h_moe")
+_QWEN_WHOLE_LAST: Final = ("qwen35", "qwen35moe")
+_ONCE_WHOLE_LAST: Final = ("gemma4", "gpt-oss", "qwen3next")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
 
 # "a…b" in a source: the program of build a still followed the old rule, that of b the new one.
@@ -78,8 +79,9 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.LISTED_PATTERN_IGNORED, 0, 11040, _PERIODS, "11028…11040"),
     Step(Rule.ONE_POOLED_ROW, 0, 11352, ("qwen4exp",), "11327…11352"),
     Step(Rule.SPLIT_INPUTS_BOUNDED, 0, 11327, (), "9464…11327"),
-    Step(Rule.LAST_LAYER_WHOLE, 0, _EVER, _EVER_WHOLE_LAST, "9464"),
-    Step(Rule.LAST_LAYER_WHOLE, 11327, _EVER, _WHOLE_LAST, "9464…11327"),
+    Step(Rule.LAST_LAYER_WHOLE, 0, _EVER, _WHOLE_LAST, "9464"),
+    Step(Rule.LAST_LAYER_WHOLE, 0, 11548, _QWEN_WHOLE_LAST, "11434…11548"),
+    Step(Rule.LAST_LAYER_WHOLE, 11327, 11548, _ONCE_WHOLE_LAST, "9464…11327, 11434…11548"),
     Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
     Step(Rule.UNFUSED_INDEXER, 0, 10069, ("deepseek32",), "9756…10069"),
     Step(Rule.EMBEDS_WITHOUT_LOGITS, 9838, _EVER, _LFM, "9756…9838"),

@@ -79,6 +79,8 @@ def _cut(work: Work, run: Run) -> list[int]:
     model, stream = work.model, work.stream
     if run.crossed:
         return [stream] if model.name in POST_NORMED else [stream, stream]
+    if model.name == "gemma4":  # scales the sum of its parts by a weight of the layer
+        return [stream]
     used = model.header.most("expert_used_count")
     dense = run.layers[0] <= model.header.count("leading_dense_block_count")
     if not used or dense:
