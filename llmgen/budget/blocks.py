@@ -6,7 +6,7 @@ leaves behind is a hole that later ones fit or do not fit, so a buffer is no sum
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from llmgen.budget.arena import Arena
 from llmgen.budget.graphs import FUSED, PARALLEL, POST_NORMED, UNROTATED_EVERY
@@ -65,7 +65,7 @@ def attention(
     if later and later[0] not in masks:  # the next layer's queries belong to this split
         for size in rotations(work, windowed=later[0]):
             arena.take(size)
-    caches += [arena.take(size) for size in _cast(work, layer)]
+    caches = _cast(arena, work, layer, caches)
     width = work.query_width(layer) * work.column
     result = arena.take(width)
     for at in (query, *caches):
@@ -90,14 +90,22 @@ def _fetched(arena: Arena, work: Work, layer: int) -> list[int]:
     return [arena.take(row * cells * counts.streams) for row in rows]
 
 
-def _cast(work: Work, layer: int) -> Iterator[int]:
-    """Flash attention reads f32 rows through an f16 copy."""
+def _cast(arena: Arena, work: Work, layer: int, fetched: list[int]) -> list[int]:
+    """Flash attention reads f32 rows through an f16 copy, behind which a fetched one is free."""
     model, counts = work.model, work.counts
     cells = counts.window_cells if model.windows.layers[layer] else counts.cells
     widths = model.key_width(layer), model.value_width(layer)
-    for cache_type, width in zip((work.type_k, work.type_v), widths, strict=True):
-        if cache_type == "f32":
-            yield 2 * width * cells * counts.streams
+    copies = list(fetched)
+    for index, cache_type in enumerate((work.type_k, work.type_v)):
+        if cache_type != "f32":
+            continue
+        copy = arena.take(2 * widths[index] * cells * counts.streams)
+        if fetched:
+            arena.give(fetched[index])
+            copies[index] = copy
+        else:
+            copies.append(copy)
+    return copies
 
 
 def _projected(arena: Arena, work: Work, layer: int, normed: int | None) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from llmgen.budget.architectures import Family, Recurrent, State
 from llmgen.budget.builds import Rule
 from llmgen.budget.encoders import encoder_rows, last_of_encoder
@@ -56,6 +58,9 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         yield _beside_fetched(work, base, fetched)
     if attends:
         yield _attention(work, run, base)
+    if work.flash and _attends_for_host(work, run):
+        lent = fetched_cache(replace(work, kv_offload=False))
+        yield Stage("attention of the host", work.mask + lent + 2 * work.stream)
     if any(work.model.recurrent[il] for il in own):
         yield from _recurrent(work, run, base)
 
