@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from llmgen.budget.arena import Arena
 from llmgen.budget.graphs import FUSED, PARALLEL, POST_NORMED, UNROTATED_EVERY
 from llmgen.budget.hosted import shared_expert
-from llmgen.budget.rows import row_bytes
+from llmgen.budget.scores import cached, scored
 from llmgen.budget.work import Work, rotations
 
 
@@ -55,6 +55,11 @@ def attention(
     query = _projected(arena, work, layer, normed)
     for at in spent:
         arena.give(at)
+    if not work.flash:
+        places = [] if arrived is None else arrived
+        reading = (arena, work, layer, masks, query)
+        result = scored(*reading, later=later, arriving=arriving, arrived=places)
+        return arena.move(result, work.stream)
     caches = [] if work.kv_offload else _fetched(arena, work, layer)
     if windowed not in masks:
         cells = counts.window_cells if windowed else counts.cells
@@ -81,13 +86,7 @@ def attention(
 
 def _fetched(arena: Arena, work: Work, layer: int) -> list[int]:
     """Copies of one layer's K and V."""
-    model, counts = work.model, work.counts
-    cells = counts.window_cells if model.windows.layers[layer] else counts.cells
-    rows = (
-        row_bytes(work.type_k, model.key_width(layer)),
-        row_bytes(work.type_v, model.value_width(layer)),
-    )
-    return [arena.take(row * cells * counts.streams) for row in rows]
+    return [arena.take(size) for size in cached(work, layer)]
 
 
 def _cast(arena: Arena, work: Work, layer: int, fetched: list[int]) -> list[int]:

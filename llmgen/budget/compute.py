@@ -18,7 +18,7 @@ from llmgen.budget.graphs import OUTPUT_STREAMS, PARALLEL, UNGATED_ENCODERS
 from llmgen.budget.later import replayed_output
 from llmgen.budget.logits import has_logits, is_pooled, logits
 from llmgen.budget.rows import F32
-from llmgen.budget.stages import feed_forward, kept, stages
+from llmgen.budget.stages import attended, feed_forward, kept, stages
 from llmgen.budget.work import Run, Stage, Work, input_rows
 
 
@@ -47,18 +47,23 @@ def device_compute(work: Work, run: Run | None = None, borrowed: int = 0) -> Sta
     )
     largest = max(beside, key=lambda stage: stage.bytes)
     total = largest.bytes + kept(work) + input_rows(work)
-    if run.partial and not work.hosted_attention:
+    if run.partial and not work.hosted_attention and not run.bare:
         total += behind(work, run, largest.what)
     return Stage(largest.what, total)
 
 
-def visited_compute(work: Work, *, layers: bool, experts: bool, output: bool = False) -> Stage:
+def visited_compute(
+    work: Work, *, layers: bool, experts: bool, attention: bool = False, output: bool = False
+) -> Stage:
     """The host's buffer when some tensors of the devices' layers, or the output, are kept on it."""
     largest = Stage("inputs", host_compute(work))
     if output and has_logits(work):
         late = work.mask + input_rows(work) if is_pooled(work) else 0
         rows = Stage("logits", logits(work) + 2 * work.stream + work.column + late)
         largest = max(largest, rows, key=lambda stage: stage.bytes)
+    if attention:
+        scores = Stage("attention", host_compute(work) + attended(work))
+        largest = max(largest, scores, key=lambda stage: stage.bytes)
     base = work.mask + 2 * work.stream + input_rows(work) + 2 * work.column
     for stage in feed_forward(work, base, Run()):
         held = experts if stage.what == "experts" else layers

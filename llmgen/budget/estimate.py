@@ -36,6 +36,7 @@ from llmgen.budget.model import (
     HostMemory,
     ServerSettings,
 )
+from llmgen.budget.moved import moved_attention
 from llmgen.budget.placement import Placement, place_layers
 from llmgen.budget.projector import projector_memory
 from llmgen.budget.rows import is_quantized
@@ -63,6 +64,8 @@ class Context(Struct, frozen=True):
     work: Work
     # The layers that its graph runs: MTP blocks are only loaded, or they run alone.
     ran: range
+    # Where attention of a layer runs, if not with its layer.
+    moved: dict[int, str]
     # Neither the cache nor any tensor is kept away from the devices.
     pipelined: bool = True
 
@@ -165,6 +168,7 @@ def context(
         mtp=mtp,
     )
     placement = place_layers(model.blocks, settings)
+    moved = moved_attention(model.name, facts.tensors, settings, placement)
     return Context(
         model=model,
         counts=counts,
@@ -174,7 +178,7 @@ def context(
         work=Work(
             model=model,
             counts=counts,
-            flash=flash and keeps_flash(model, settings, placement),
+            flash=flash and keeps_flash(model, settings, placement, apart=bool(moved)),
             sure=settings.flash_attn == "on" or is_quantized(settings.cache_type_v),
             kv_offload=settings.kv_offload or not settings.devices,
             type_k=settings.cache_type_k,
@@ -184,6 +188,7 @@ def context(
             pooling=pooling(model, settings),
         ),
         ran=range(model.layers if mtp else model.trunk),
+        moved=moved,
         pipelined=settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe,
     )
 
@@ -226,7 +231,9 @@ def _compute(item: Context) -> Buffers:
             crossed = not piped and device != busy[0]
             later = crossed or HOST in item.placement.layers
             run = _run(item, device, later=later, crossed=crossed)
-            lent = fetched_caches(item.work, item.placement, device, piped=piped)
+            lent = 0
+            if not run.bare:
+                lent = fetched_caches(item.work, item.placement, device, piped=piped)
             # Where every layer borrows, caches of the host come as those of other devices do.
             near = item.work.kv_offload or borrows_all(item.work, run.layers)
             work = replace(item.work, kv_offload=near)
@@ -245,6 +252,7 @@ def _host_buffer(item: Context) -> Stage:
         item.work,
         layers=here["layers"] > 0,
         experts=here["experts"] > 0,
+        attention=HOST in item.moved.values(),
         output=item.weights.output == HOST,
     )
 
@@ -253,13 +261,16 @@ def _run(item: Context, device: str, *, later: bool, crossed: bool) -> Run:
     """What a device runs; ``later`` when the input comes from layers before its own."""
     on = item.weights.on
     elsewhere = on.get(HOST, Counter[str]())["experts"] > 0
+    layers = tuple(il for il in item.ran if item.placement.of(il) == device)
+    attending = [il for il in layers if item.model.attends(il)]
     return Run(
         output=device == item.weights.output,
         experts=on.get(device, Counter[str]())["experts"] > 0 or not elsewhere,
         partial=later,
         crossed=crossed,
         divided=item.weights.divided,
-        layers=tuple(il for il in item.ran if item.placement.of(il) == device),
+        layers=layers,
+        bare=bool(attending) and all(il in item.moved for il in attending),
     )
 
 

@@ -17,7 +17,7 @@ def is_replayed(work: Work, run: Run) -> bool:
     model = work.model
     plain = model.rules.family is Family.PLAIN and not model.mla and not work.layer_inputs
     alike = model.name not in (*PARALLEL, "llama4")
-    apart = not work.kv_offload and work.flash and not run.partial
+    apart = not work.kv_offload and not run.partial
     return apart and plain and alike and work.input_stream == work.stream and run.experts
 
 

@@ -25,7 +25,9 @@ from llmgen.budget.work import Run, Work, rotations
 def is_replayed_later(work: Work, run: Run) -> bool:
     """Whether the layers of this device are plain ones, and one part of the graph."""
     model = work.model
-    if not run.partial or run.divided or not run.layers or not work.flash:
+    if not run.partial or run.divided or not run.layers:
+        return False
+    if work.kv_offload and not work.flash:
         return False
     shallow = work.input_stream == work.stream
     if not _is_plain(work) or not shallow:

@@ -21,18 +21,22 @@ def flash_attention(model: Hyperparameters, settings: ServerSettings) -> bool:
     return settings.flash_attn != "off" and not model.rules.never_flash
 
 
-def keeps_flash(model: Hyperparameters, settings: ServerSettings, placement: Placement) -> bool:
+def keeps_flash(
+    model: Hyperparameters, settings: ServerSettings, placement: Placement, *, apart: bool = False
+) -> bool:
     """Whether ``auto`` leaves flash attention on, which it looks up in a first graph.
 
     It goes off if attention of any layer runs on another device than the layer
-    (``resolve_fused_ops``). With a quantised V later builds do not look, and earlier ones refuse.
+    (``resolve_fused_ops``), which ``apart`` says of overrides. With a quantised V later builds do
+    not look, and earlier ones refuse.
     """
     if settings.flash_attn != "auto":
         return True
+    apart = apart or _attends_elsewhere(model, placement)
     if not is_quantized(settings.cache_type_v):
-        return not _attends_elsewhere(model, placement)
+        return not apart
     hosted = model.name in HOSTED_ATTENTION and not settings.kv_offload
-    moved = _attends_elsewhere(model, placement) or (hosted and set(placement.layers) != {HOST})
+    moved = apart or (hosted and set(placement.layers) != {HOST})
     if moved and Rule.QUANTISED_V_LEAVES_AUTO in model.build:
         _refuse_quantized_values(model, settings.cache_type_v, "cache_type_v")
     return True

@@ -30,6 +30,9 @@ from llmgen.budget.work import Run, Stage, Work, input_rows
 
 def stages(work: Work, run: Run) -> Iterator[Stage]:
     """Everything that can be the largest set."""
+    if run.bare:
+        yield from _without_attention(work, run)
+        return
     if is_replayed_later(work, run):
         yield Stage("later layers", replayed_later(work, run) - input_rows(work))
         return
@@ -62,6 +65,16 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         lent = fetched_cache(replace(work, kv_offload=False))
         yield Stage("attention of the host", work.mask + lent + 2 * work.stream)
     if any(work.model.recurrent[il] for il in own):
+        yield from _recurrent(work, run, base)
+
+
+def _without_attention(work: Work, run: Run) -> Iterator[Stage]:
+    """Blocks of layers whose attention is elsewhere: no mask, no cache, none of its inputs."""
+    base = 2 * work.stream + work.layer_inputs - input_rows(work)
+    if run.output and has_logits(work):
+        yield Stage("logits", base + logits(work))
+    yield from feed_forward(work, base, run)
+    if any(work.model.recurrent[il] for il in run.layers):
         yield from _recurrent(work, run, base)
 
 
@@ -213,6 +226,13 @@ def _attention(work: Work, run: Run, base: int) -> Stage:
     rotated = model.key_length - latent
     width = model.header.count("attention.key_length_mla") + rotated + latent + model.key_length
     return Stage("latent attention", base + heads * width * work.column)
+
+
+def attended(work: Work) -> int:
+    """What attention of the host takes beside its inputs, with the norm and the stream."""
+    if work.flash:
+        return 2 * work.stream + work.query
+    return 2 * work.stream + _unfused(work, Run(), max(work.model.heads, default=0))
 
 
 def _cast_cache(work: Work) -> int:

@@ -148,8 +148,8 @@ class Run(Struct, frozen=True):
     """What a device runs beside attention: the ``output``, and ``experts`` that it holds itself.
 
     ``partial`` says that the first layers are elsewhere, ``crossed`` that they are on a device,
-    ``divided`` that options keep tensors of the layers on the host, and ``layers`` which ones are
-    its own.
+    ``divided`` that options keep tensors of the layers on the host, ``layers`` which ones are its
+    own, and ``bare`` that options move attention of all of them.
     """
 
     output: bool = True
@@ -158,6 +158,7 @@ class Run(Struct, frozen=True):
     crossed: bool = False
     divided: bool = False
     layers: tuple[int, ...] = ()
+    bare: bool = False
 
 
 def input_rows(work: Work) -> int:

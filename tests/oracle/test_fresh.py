@@ -22,6 +22,9 @@ EXACT = (
     (11434, "llama-3.2-1b", NEAR | {"ctx_size": 16384, "embedding": True, "pooling": "last"}, [279451648]),
     (11434, "qwen3-embedding-0.6b", NEAR | TWO | {"parallel": 1}, [184555520, 245368832]),
     (11434, "devstral-2-123b", {"ctx_size": 16384, "n_gpu_layers": 2, "embedding": True}, [385888256]),
+    (11434, "qwen3-0.6b", NEAR | TWO | {"ctx_size": 32768, "flash_attn": "off", "parallel": 1}, [1291851776, 1352665088]),
+    (11434, "phi-3-mini", NEAR | TWO | {"ctx_size": 32768, "flash_attn": "off", "parallel": 1}, [2642417664, 2824865792]),
+    (11434, "qwen3-8b", NEAR | {"ctx_size": 16384, "override_tensor": (("attn_", "CPU"),)}, [92274688]),
 )  # fmt: skip
 
 # The same within two parts of a thousand.
@@ -45,6 +48,23 @@ CLOSE = (
     (11434, "devstral-small-2-24b", {"ctx_size": 24576, "parallel": 2, "n_gpu_layers": 13, "embedding": True}, [278921216]),
     (11434, "devstral-small-2-24b", {"ctx_size": 24576, "parallel": 2, "n_gpu_layers": 13, "embedding": True, "pooling": "last"}, [302002208]),
 )  # fmt: skip
+
+
+# Attention that an option takes away from its layer, with the cache on the host, ends flash attention.
+APART = (
+    ("llama-3.2-1b", (("blk\\.0\\.attn_output", "CPU"),), [1178605568]),
+    ("llama-3.2-1b", (("attn_q", "CPU"),), [83890176]),
+    ("gpt-oss-20b", (("blk\\.[0-4]\\.", "CPU"),), [2266769408]),
+    ("glm-4.6", (("blk\\.[0-4]\\.", "CPU"),), [3437234176]),
+    ("command-a-111b", (("blk\\.\\d\\.attn", "CPU"),), [444596224]),
+)
+
+
+@pytest.mark.parametrize(("model", "moved", "devices"), APART)
+def test_attention_away_from_its_layer_has_scores(model, moved, devices):
+    setting = grid.server_settings(NEAR | {"ctx_size": 16384, "override_tensor": moved})
+    made = estimate(all_facts()[model], setting, 11434)
+    assert [item.compute for item in made.memory[1:]] == pytest.approx(devices, rel=0.06)
 
 
 @pytest.mark.parametrize(("build", "model", "setting", "devices"), CLOSE)
