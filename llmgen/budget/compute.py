@@ -122,6 +122,8 @@ def host_compute(work: Work) -> int:
     scores = work.mask if work.indexed else 0
     inputs = input_rows(work) + 2 * work.column
     rows = (3 if work.mixed else 1) * work.input_stream + work.stream
+    if work.mixed and work.pads_rows:  # what is padded elsewhere is a stream here
+        rows -= work.input_stream - work.stream
     twice = Rule.LAYER_INPUTS_TWICE in work.model.build
     if work.model.name in UNGATED_ENCODERS or (work.layer_inputs and work.mixed and not twice):
         rows += work.stream

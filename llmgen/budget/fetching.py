@@ -18,7 +18,7 @@ def is_replayed(work: Work, run: Run) -> bool:
     plain = model.rules.family is Family.PLAIN and not model.mla and not work.layer_inputs
     alike = model.name not in (*PARALLEL, "llama4")
     apart = not work.kv_offload and not run.partial
-    return apart and plain and alike and work.input_stream == work.stream and run.experts
+    return apart and plain and alike and run.experts
 
 
 def replayed(work: Work, run: Run) -> int:
@@ -32,19 +32,25 @@ def replayed(work: Work, run: Run) -> int:
 def _inputs(arena: Arena, work: Work) -> tuple[int, int]:
     """Where embedding and positions lie.
 
-    What comes with mixed batches lies beside them for the whole graph.
+    What comes with mixed batches lies beside them for the whole graph. Where rows of later layers
+    are behind those of the stream, all inputs are as wide.
     """
-    mixed = [arena.take(size) for size in (work.stream, work.stream, 2 * work.column)]
-    if not work.mixed:
-        for at in mixed:
-            arena.give(at)
-        arena.peak = 0
-    stream = arena.take(work.stream)
+    wide = work.input_stream
+    stream = arena.take(work.stream) if work.pads_rows else None
+    mixed = []
+    if work.mixed:
+        mixed = [arena.take(size) for size in (work.stream, wide, 2 * work.column)]
+    if stream is None:
+        stream = arena.take(work.deep_rows)
     positions = arena.take(work.column * (4 if work.model.name in FOUR_POSITIONS else 1))
     for size in rotations(work, windowed=work.model.windows.layers[0]):
         arena.take(size)
+    if work.pads_rows:
+        stream = arena.move(stream, wide)
     if work.mixed:
-        arena.take(work.stream)
+        if work.deep:
+            mixed[0] = arena.move(mixed[0], wide)
+        arena.take(wide)
         for at in mixed:
             arena.give(at)
     return stream, positions

@@ -29,7 +29,7 @@ def is_replayed_later(work: Work, run: Run) -> bool:
         return False
     if work.kv_offload and not work.flash:
         return False
-    shallow = work.input_stream == work.stream
+    shallow = run.layers[0] >= work.deep
     if not _is_plain(work) or not shallow:
         return False
     if not work.whole(run):

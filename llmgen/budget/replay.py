@@ -34,10 +34,11 @@ def replay(arena: Arena, work: Work, run: Run, start: Start) -> None:
     marks, whole = work.model.windows.layers, frozenset(work.whole(run))
     uniform = not work.model.windows.used and work.model.name not in UNROTATED_EVERY
     dense = work.model.header.count("leading_dense_block_count")
+    padded_rows: int | None = None  # the input itself, which later layers read, too
     stream, normed, seen = start.stream, start.normed, set[tuple[object, ...]]()
     for layer in run.layers:
         last = layer == run.layers[-1]
-        state = (stream, arena.holes, layer < dense)
+        state = (stream, arena.holes, layer < dense, min(layer, work.deep))
         if uniform and state in seen and not last:
             continue  # as the layer before
         seen.add(state)
@@ -52,13 +53,21 @@ def replay(arena: Arena, work: Work, run: Run, start: Start) -> None:
             arrived=arrived,
         )
         stream, normed = arrived.pop(0) if stream is None else stream, None
+        deep = [arrived.pop(0)] if _copies_rows(work, layer) else []
         picks = arrived[0] if arrived else start.picks
         if layer == work.model.trunk - 1 and work.embeds and picks is not None:
             # Every row is an output, and picked.
             added, stream = arena.move(added, work.stream), arena.move(stream, work.stream)
             arena.give(picks)
-        arena.give(stream)
+        if layer == 0 and work.pads_rows:
+            padded_rows = stream
+        else:
+            arena.give(stream)
         stream = block(arena, work, layer, added) if layer in whole else added
+        if layer == work.deep - 1 and padded_rows is not None:
+            deep = [padded_rows]
+        for at in deep:
+            arena.give(at)
     _output(arena, work, run, stream)
 
 
@@ -67,9 +76,15 @@ def _arriving(work: Work, run: Run, layer: int, stream: int | None) -> list[int]
     if work.kv_offload:
         return []
     sizes = [work.stream] if stream is None else []
+    sizes += [work.deep_rows] if _copies_rows(work, layer) else []
     if layer == work.model.trunk - 1:
         sizes += [*outputs(work), *(pools(work) if run.output else ())]
     return sizes
+
+
+def _copies_rows(work: Work, layer: int) -> bool:
+    """Whether rows of this layer come from the host, behind those of the stream."""
+    return layer < work.deep and not work.pads_rows
 
 
 def _output(arena: Arena, work: Work, run: Run, stream: int | None) -> None:

@@ -1,7 +1,6 @@
 """Attention without flash attention: scores of every head for each cell, replayed as blocks are.
 
-With the cache on the host, ``build_attn_mha`` (``src/llama-graph.cpp``) lays the result out there.
-It leaves the device, and comes back with the part of the graph that goes on behind attention.
+The order is that of ``build_attn_mha`` (``src/llama-graph.cpp``), with the cache on the host.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def scored(
     arriving: Sequence[int],
     arrived: list[int],
 ) -> int:
-    """The result of all heads, behind which ``arriving`` was read."""
+    """The result of all heads; ``arriving`` comes with the cache."""
     counts, windowed = work.counts, work.model.windows.layers[layer]
     cells = counts.window_cells if windowed else counts.cells
     key, value = cached(work, layer)
@@ -40,6 +39,10 @@ def scored(
     if windowed not in masks:
         masks[windowed] = arena.take(F32 * cells * counts.ubatch)
     values = arena.take(value)
+    arrived += [arena.take(size) for size in arriving]
+    if later and later[0] not in masks:  # the next layer's queries belong to this split
+        for size in rotations(work, windowed=later[0]):
+            arena.take(size)
     scores = arena.take(work.model.heads[layer] * cells * work.column)
     for at in (query, keys):
         arena.give(at)
@@ -47,11 +50,6 @@ def scored(
         arena.give(masks[windowed])
     width = work.query_width(layer) * work.column
     result = arena.take(width)
-    for at in (scores, values, result):
+    for at in (scores, values):
         arena.give(at)
-    result = arena.take(width)
-    arrived += [arena.take(size) for size in arriving]
-    if later and later[0] not in masks:  # the next layer's queries belong to this split
-        for size in rotations(work, windowed=later[0]):
-            arena.take(size)
-    return result
+    return arena.move(result, width)

@@ -60,7 +60,25 @@ class Work(Struct, frozen=True):
     @property
     def input_stream(self) -> int:
         """The input's rows: some vision models put those of later layers behind them."""
-        return self.stream * (1 + self.model.header.count("n_deepstack_layers"))
+        return self.stream * (1 + self.deep)
+
+    @property
+    def deep(self) -> int:
+        """How many layers read rows of the input that are behind those of the stream."""
+        return self.model.header.count("n_deepstack_layers")
+
+    @property
+    def deep_rows(self) -> int:
+        """From the first row of a stream to the last one, each in an input as wide as all rows."""
+        return self.input_stream - self.deep * self.model.embedding * F32
+
+    @property
+    def pads_rows(self) -> bool:
+        """Whether the device widens rows of tokens, and keeps them for the layers that read them.
+
+        Else the host does, and each of these layers copies its own.
+        """
+        return self.deep > 0 and (not self.mixed or Rule.DEEP_ROWS_LEFT in self.model.build)
 
     @property
     def query(self) -> int:

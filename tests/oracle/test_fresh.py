@@ -24,11 +24,16 @@ EXACT = (
     (11434, "devstral-2-123b", {"ctx_size": 16384, "n_gpu_layers": 2, "embedding": True}, [385888256]),
     (11434, "qwen3-0.6b", NEAR | TWO | {"ctx_size": 32768, "flash_attn": "off", "parallel": 1}, [1291851776, 1352665088]),
     (11434, "phi-3-mini", NEAR | TWO | {"ctx_size": 32768, "flash_attn": "off", "parallel": 1}, [2642417664, 2824865792]),
+    (9464, "qwen3-vl-8b", NEAR | {"ctx_size": 8192, "parallel": 1}, [134225920]),
+    (11434, "qwen3-vl-8b", NEAR | TWO | {"ctx_size": 8192, "parallel": 1}, [176074752, 100671488]),
+    (11434, "qwen3-vl-8b", NEAR | {"ctx_size": 8192, "flash_attn": "off", "parallel": 1}, [712945664]),
+    (11739, "qwen3-vl-8b", NEAR | {"ctx_size": 8192, "flash_attn": "off", "parallel": 1}, [687878144]),
     (11434, "qwen3-8b", NEAR | {"ctx_size": 16384, "override_tensor": (("attn_", "CPU"),)}, [92274688]),
 )  # fmt: skip
 
 # The same within two parts of a thousand.
 CLOSE = (
+    (11434, "gemma-3-12b", NEAR | TWO | {"ctx_size": 32768, "flash_attn": "off", "parallel": 1}, [1457528832, 1579157504]),
     (11434, "qwen3-30b-a3b", {"ctx_size": 16384, "n_gpu_layers": 2}, [58746912]),
     (11434, "phi-4", {"ctx_size": 16384, "n_gpu_layers": 2}, [56109088]),
     (11434, "olmo-3-7b", {"ctx_size": 16384, "n_gpu_layers": 2}, [50341920]),
