@@ -72,6 +72,17 @@ def visited_compute(
     return largest
 
 
+def pinned_attention(work: Work) -> int:
+    """What attention takes on the host, where ``build_attn_mha`` pins it beside its cache.
+
+    Without flash attention alone. ``llama-fit-params`` forgets the pin before it measures, so the
+    figures of devices have these scores, too; a server has them on the host.
+    """
+    if work.kv_offload or work.flash or work.hosted_attention or not work.mask:
+        return 0
+    return attended(work)
+
+
 def host_only_compute(work: Work, *, output: bool = True) -> Stage:
     """The buffer of a host that runs layers, and maybe the output, beside the input's embedding."""
     # Its cache is where its layers are: none is fetched.

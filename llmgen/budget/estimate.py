@@ -20,6 +20,7 @@ from llmgen.budget.compute import (
     device_compute,
     host_only_compute,
     output_compute,
+    pinned_attention,
     summands,
     visited_compute,
 )
@@ -99,6 +100,7 @@ def estimate(
         host=_host(contexts, settings),
         margin={
             item.device: margin(item, more, main.weights.copied_expert, fetched_cache(main.work))
+            + (_pinned(main) if item.device == HOST else 0)
             for item in memory
         },
         warnings=tuple(_warnings(main.model, build)),
@@ -242,6 +244,12 @@ def _compute(item: Context) -> Buffers:
         elif device == item.weights.output:
             found[device] = output_compute(item.work)
     return _with_copies(item.work, found) if piped else found
+
+
+def _pinned(item: Context) -> int:
+    """Scores that the figure of the host does not have yet."""
+    near = HOST in item.placement.layers or HOST in item.moved.values()
+    return 0 if near else pinned_attention(item.work)
 
 
 def _host_buffer(item: Context) -> Stage:

@@ -3,6 +3,8 @@
 import pytest
 
 from llmgen.budget.estimate import estimate
+from llmgen.budget.margin import HOST_CACHE
+from llmgen.units import MIB
 from oracle import grid
 from oracle.comparison import all_facts
 
@@ -82,3 +84,11 @@ def test_compute_is_that_of_the_program(build, model, setting, devices):
 def test_replayed_blocks_leave_the_holes_of_the_program(build, model, setting, devices):
     made = estimate(all_facts()[model], grid.server_settings(setting), build)
     assert [item.compute for item in made.memory[1:]] == devices
+
+
+def test_a_server_without_flash_attention_has_scores_beside_its_cache():
+    setting = grid.server_settings(NEAR | {"ctx_size": 16384, "flash_attn": "off", "parallel": 1})
+    made = estimate(all_facts()["fixture/llama-dense"], setting, 11434)
+    host = made.memory[0].compute
+    server = 99.01 * MIB  # what llama-server b11434 logs; llama-fit-params has 35
+    assert host + made.margin["host"] - HOST_CACHE.of(host) == pytest.approx(server, rel=0.02)
