@@ -35,7 +35,7 @@ def fetched_caches(work: Work, placement: Placement, device: str, *, piped: bool
     if piped:
         return sum(sizes.values()) * PIPELINE_COPIES
     if not work.kv_offload and not borrows_all(work, own):
-        return sum(sizes.values())
+        return _behind_owner(work, sizes, crossed=own[0] > 0)
     if Rule.SPLIT_INPUTS_BOUNDED in work.model.build:
         return _largest_split(work, own, sizes) - _reused(work, own, sizes)
     return sum(sizes.values()) - _reused(work, own, sizes)
@@ -76,6 +76,19 @@ def _largest_split(work: Work, own: Sequence[int], sizes: Mapping[int, int]) -> 
         inputs += 1 if work.layer_inputs else 0
         absent += len(splits) > 1 or inputs > _SPLIT_INPUTS
     return max(splits) - absent * work.layer_inputs // work.model.layers
+
+
+def _behind_owner(work: Work, sizes: Mapping[int, int], *, crossed: bool) -> int:
+    """The same where a split starts with the last layer that has a cache, on the host, too."""
+    if Rule.SPLIT_INPUTS_BOUNDED not in work.model.build:
+        return sum(sizes.values())
+    each = 3 if crossed and work.layer_inputs else 2  # rows for the layer come with its copies
+    most = _SPLIT_INPUTS // each
+    copied = list(sizes.values())
+    later = (sum(copied[at : at + most]) for at in range(most - 1, len(copied), most))
+    owned = max(_layer_bytes(work, layer) for layer in range(work.model.owners))
+    # The owner's own copy, which every stage counts, is only in the first.
+    return max(sum(copied[: most - 1]), *(size - owned for size in later), 0)
 
 
 def _reused(work: Work, own: Sequence[int], sizes: Mapping[int, int]) -> int:

@@ -175,7 +175,8 @@ def _hole(work: Work, run: Run, what: str, fetched: int) -> int:
     With inputs for embeddings, the block's own stream takes a part of it before the gate does.
     """
     gate = max(work.model.feed_forward, default=0) * work.column
-    if work.model.name == "gemma3n" and fetched and not run.partial:
+    borrows = not run.layers or run.layers[-1] >= work.model.owners
+    if work.model.name == "gemma3n" and fetched and not run.partial and borrows:
         # Caches of its borrowing layers come last, where no sparse layer has a third of the gate.
         return work.stream - gate
     beside = work.stream if work.mixed and not run.partial else 0

@@ -86,6 +86,18 @@ def test_replayed_blocks_leave_the_holes_of_the_program(build, model, setting, d
     assert [item.compute for item in made.memory[1:]] == devices
 
 
+@pytest.mark.parametrize(
+    ("setting", "devices"),
+    (
+        ({"ctx_size": 131072, "parallel": 1}, [1820329984]),
+        (TWO | {"ctx_size": 131072}, [733480960, 1321207840]),
+    ),
+)
+def test_a_part_of_the_graph_holds_30_copies_of_borrowed_caches(setting, devices):
+    made = estimate(all_facts()["gemma-4-e4b"], grid.server_settings(NEAR | setting), 9464)
+    assert [item.compute for item in made.memory[1:]] == pytest.approx(devices, rel=0.05)
+
+
 def test_a_server_without_flash_attention_has_scores_beside_its_cache():
     setting = grid.server_settings(NEAR | {"ctx_size": 16384, "flash_attn": "off", "parallel": 1})
     made = estimate(all_facts()["fixture/llama-dense"], setting, 11434)
