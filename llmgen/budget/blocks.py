@@ -6,7 +6,7 @@ leaves behind is a hole that later ones fit or do not fit, so a buffer is no sum
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from llmgen.budget.arena import Arena
 from llmgen.budget.graphs import FUSED, PARALLEL, POST_NORMED, UNROTATED_EVERY
@@ -15,12 +15,17 @@ from llmgen.budget.scores import cached, scored
 from llmgen.budget.work import Work, rotations
 
 
-def block(arena: Arena, work: Work, layer: int, stream: int) -> int:
-    """The residual stream behind experts, or behind a feed-forward without them."""
+def block(
+    arena: Arena, work: Work, layer: int, stream: int, arrive: Callable[[], None] | None = None
+) -> int:
+    """The residual stream behind experts, or behind a feed-forward without them.
+
+    Where the experts are on the host, ``arrive`` takes what comes with what they give back.
+    """
     header = work.model.header
     routed = header.most("expert_used_count") > 0
     added = (
-        experts(arena, work)
+        experts(arena, work, arrive)
         if routed and layer >= header.count("leading_dense_block_count")
         else feed_forward(arena, work, stream)
     )
@@ -186,7 +191,7 @@ def _gated(arena: Arena, work: Work, width: int, normed: int, *, keep: bool = Fa
     return arena.move(product, work.stream)
 
 
-def experts(arena: Arena, work: Work) -> int:
+def experts(arena: Arena, work: Work, arrive: Callable[[], None] | None = None) -> int:
     """What routed experts, and a shared one behind them, add to the residual stream."""
     header, column = work.model.header, work.column
     used = header.most("expert_used_count")
@@ -200,14 +205,20 @@ def experts(arena: Arena, work: Work) -> int:
     total = arena.take(column)
     weights = arena.move(weights, used * column)
     arena.give(total)
-    gates = arena.take(used * width * column), arena.take(used * width * column)
-    if not shared:
-        arena.give(normed)
-    product = arena.take(used * width * column)
-    for at in gates:
-        arena.give(at)
-    outputs = arena.move(product, used * work.stream)
-    arena.give(order)
+    if arrive:
+        for at in (order,) if shared else (order, normed):
+            arena.give(at)
+        outputs = arena.take(used * work.stream)
+        arrive()
+    else:
+        gates = arena.take(used * width * column), arena.take(used * width * column)
+        if not shared:
+            arena.give(normed)
+        product = arena.take(used * width * column)
+        for at in gates:
+            arena.give(at)
+        outputs = arena.move(product, used * work.stream)
+        arena.give(order)
     arena.give(weights)
     result = arena.move(outputs, work.stream)
     if shared:

@@ -277,6 +277,7 @@ def _run(item: Context, device: str, *, later: bool, crossed: bool) -> Run:
         partial=later,
         crossed=crossed,
         divided=item.weights.divided,
+        hosted=item.weights.hosted,
         layers=layers,
         bare=bool(attending) and all(il in item.moved for il in attending),
     )

@@ -18,14 +18,16 @@ from llmgen.budget.graphs import (
 )
 from llmgen.budget.hosted import shared_expert
 from llmgen.budget.logits import has_logits, logits
-from llmgen.budget.replay import Start, outputs, pools, replay
-from llmgen.budget.work import Run, Work, rotations
+from llmgen.budget.replay import Start, part, pools, replay, take_caches, take_picks
+from llmgen.budget.work import Run, Work
 
 
 def is_replayed_later(work: Work, run: Run) -> bool:
     """Whether the layers of this device are plain ones, and one part of the graph."""
     model = work.model
     if not run.partial or run.divided or not run.layers:
+        return False
+    if run.hosted.intersection(run.layers) and not work.kv_offload:
         return False
     if work.kv_offload and not work.flash:
         return False
@@ -62,14 +64,16 @@ def replayed_later(work: Work, run: Run) -> int:
     if run.crossed and not work.kv_offload and len(cut) > 1:
         cut.pop()  # the stream itself is read behind attention, which is another part
     places = [arena.take(size) for size in cut]
-    read, masks = _inputs(arena, work, run)
-    picks = None
-    if work.kv_offload:
-        picks = next(map(arena.take, outputs(work)))
-        for size in pools(work) if run.output else ():
-            arena.take(size)
-    stream, normed = _joined(arena, work, run, places)
-    replay(arena, work, run, Start(stream, normed, masks, read, picks))
+    start = Start(None)
+    if turned := _turned(work, run):
+        positions = 4 if work.model.name in FOUR_POSITIONS else 1
+        start.read[turned[-1]] = [arena.take(work.column * positions)]
+    first = part(run, run.layers[0])
+    take_caches(arena, work, run, first, start)
+    if work.kv_offload and (first == run.layers or work.model.trunk - 1 in first):
+        take_picks(arena, work, run, start)
+    start.stream, start.normed = _joined(arena, work, run, places)
+    replay(arena, work, run, start)
     return arena.peak
 
 
@@ -79,7 +83,7 @@ def _cut(work: Work, run: Run) -> list[int]:
     From a device that is the stream with its norm, from the host the parts that are added here.
     """
     model, stream = work.model, work.stream
-    if run.crossed:
+    if _follows(run):
         return [stream] if model.name in POST_NORMED else [stream, stream]
     if model.name == "gemma4":  # scales the sum of its parts by a weight of the layer
         return [stream]
@@ -92,33 +96,20 @@ def _cut(work: Work, run: Run) -> list[int]:
     return [used * stream, used * work.column, stream]
 
 
-def _inputs(arena: Arena, work: Work, run: Run) -> tuple[dict[int, list[int]], dict[bool, int]]:
-    """Positions, matrices, indices and masks of each kind of cache.
+def _follows(run: Run) -> bool:
+    """Whether a device made the stream, with experts of its own or without any."""
+    return run.crossed and run.layers[0] - 1 not in run.hosted
 
-    What nothing reads behind which layer, and where the masks lie.
-    """
-    model, masks, read = work.model, dict[bool, int](), dict[int, list[int]]()
-    every = UNROTATED_EVERY.get(model.name, 0)
-    turned = [layer for layer in run.layers if not every or (layer + 1) % every]
-    if turned:
-        positions = 4 if model.name in FOUR_POSITIONS else 1
-        read[turned[-1]] = [arena.take(work.column * positions)]
-    marks = model.windows.layers
-    for windowed in dict.fromkeys(marks[layer] for layer in run.layers):
-        last = max(layer for layer in run.layers if marks[layer] == windowed)
-        spent = read.setdefault(last, [])
-        spent += [arena.take(size) for size in rotations(work, windowed=windowed)]
-        if not work.kv_offload:
-            break  # the others come with their caches
-        spent += [arena.take(2 * work.column), arena.take(2 * work.column)]
-        cells = work.counts.window_cells if windowed else work.counts.cells
-        masks[windowed] = arena.take(2 * cells * work.counts.ubatch)
-    return read, masks
+
+def _turned(work: Work, run: Run) -> list[int]:
+    """The layers that read positions."""
+    every = UNROTATED_EVERY.get(work.model.name, 0)
+    return [layer for layer in run.layers if not every or (layer + 1) % every]
 
 
 def _joined(arena: Arena, work: Work, run: Run, cut: list[int]) -> tuple[int | None, int | None]:
     """The residual stream, and its norm where that came along."""
-    if run.crossed:
+    if _follows(run):
         if work.model.name in POST_NORMED:
             return cut[0], None
         return (cut[1] if len(cut) > 1 else None), cut[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -11,7 +12,7 @@ from llmgen.budget.blocks import attention, block
 from llmgen.budget.graphs import UNROTATED_EVERY
 from llmgen.budget.logits import has_logits, is_pooled, logits
 from llmgen.budget.rows import F32, padded
-from llmgen.budget.work import Run, Work
+from llmgen.budget.work import Run, Work, rotations
 
 
 class Start(Struct):
@@ -32,7 +33,9 @@ class Start(Struct):
 def replay(arena: Arena, work: Work, run: Run, start: Start) -> None:
     """Take and give what the layers and the output of ``run`` do."""
     marks, whole = work.model.windows.layers, frozenset(work.whole(run))
-    uniform = not work.model.windows.used and work.model.name not in UNROTATED_EVERY
+    plain = not work.model.windows.used and work.model.name not in UNROTATED_EVERY
+    hosted = run.hosted.intersection(run.layers) if work.kv_offload else frozenset[int]()
+    uniform = plain and not hosted
     dense = work.model.header.count("leading_dense_block_count")
     padded_rows: int | None = None  # the input itself, which later layers read, too
     stream, normed, seen = start.stream, start.normed, set[tuple[object, ...]]()
@@ -63,12 +66,53 @@ def replay(arena: Arena, work: Work, run: Run, start: Start) -> None:
             padded_rows = stream
         else:
             arena.give(stream)
-        stream = block(arena, work, layer, added) if layer in whole else added
+        back = partial(_arrive, arena, work, run, layer, start) if layer in hosted else None
+        stream = block(arena, work, layer, added, back) if layer in whole else added
         if layer == work.deep - 1 and padded_rows is not None:
             deep = [padded_rows]
         for at in deep:
             arena.give(at)
     _output(arena, work, run, stream)
+
+
+def part(run: Run, first: int) -> tuple[int, ...]:
+    """The layers from ``first`` to the next one whose experts are on the host.
+
+    They and those experts' outputs are one part of the graph.
+    """
+    last = min((il for il in run.hosted if il >= first), default=run.layers[-1])
+    return tuple(il for il in run.layers if first <= il <= last)
+
+
+def _arrive(arena: Arena, work: Work, run: Run, layer: int, start: Start) -> None:
+    """What the part behind a layer with hosted experts reads for the first time."""
+    layers = part(run, layer + 1)
+    take_caches(arena, work, run, layers, start)
+    if work.model.trunk - 1 in layers and start.picks is None:
+        take_picks(arena, work, run, start)
+
+
+def take_caches(arena: Arena, work: Work, run: Run, layers: Sequence[int], start: Start) -> None:
+    """Matrices, indices and the mask of each kind of cache that ``layers`` meet first."""
+    marks = work.model.windows.layers
+    for windowed in dict.fromkeys(marks[layer] for layer in layers):
+        if windowed in start.masks:
+            continue
+        last = max(layer for layer in run.layers if marks[layer] == windowed)
+        spent = start.read.setdefault(last, [])
+        spent += [arena.take(size) for size in rotations(work, windowed=windowed)]
+        if not work.kv_offload:
+            break  # the others come with their caches
+        spent += [arena.take(2 * work.column), arena.take(2 * work.column)]
+        cells = work.counts.window_cells if windowed else work.counts.cells
+        start.masks[windowed] = arena.take(2 * cells * work.counts.ubatch)
+
+
+def take_picks(arena: Arena, work: Work, run: Run, start: Start) -> None:
+    """Which rows are outputs, and how they are pooled."""
+    start.picks = next(map(arena.take, outputs(work)))
+    for size in pools(work) if run.output else ():
+        arena.take(size)
 
 
 def _arriving(work: Work, run: Run, layer: int, stream: int | None) -> list[int]:

@@ -49,14 +49,15 @@ class Weights(Struct, frozen=True):
     """Bytes on each device, by what they are.
 
     ``copied_expert`` is the largest expert matrix that lies on the host while its layer runs on a
-    device; ``output`` is where the output matrix is, and so the logits are computed; ``divided``
-    says that options moved tensors of any layer away from its device.
+    device; ``output`` is where the output matrix is, and so the logits are computed. Options keep
+    all experts of the ``hosted`` layers on the host; ``divided`` says that they moved others, too.
     """
 
     on: dict[str, Counter[str]]
     copied_expert: int
     output: str
     divided: bool = False
+    hosted: frozenset[int] = frozenset()
 
     def total(self, device: str) -> int:
         """Bytes of all weights on ``device``."""
@@ -85,15 +86,23 @@ def weights(
         mapped=is_mapped(settings),
     )
     copied, divided = 0, False
+    # For each layer, the homes of its groups of experts.
+    experts: dict[int, set[str]] = {}
     for group in tensors:
         size = padded(group.bytes_each, _ALIGNMENT)
         homes = loading.homes(group)
-        divided = divided or loading.is_moved(group, homes)
+        moved = loading.is_moved(group, homes)
+        divided = divided or (moved and not is_expert(group))
+        for il, home in loading.experts(group):
+            experts.setdefault(il, set()).add(home)
         for device, count in homes.items():
             on[device][_kind(group)] += size * count
             if device == HOST and placement.layers[-1] != HOST and is_expert(group):
                 copied = max(copied, size)
-    return Weights(on, copied, loading.output(), divided)
+    others = {il: homes for il, homes in experts.items() if homes != {placement.of(il)}}
+    hosted = frozenset(il for il, homes in others.items() if homes == {HOST})
+    divided = divided or len(hosted) < len(others)
+    return Weights(on, copied, loading.output(), divided, hosted)
 
 
 def _scaled_layers(model: Hyperparameters) -> tuple[int, ...]:
@@ -147,6 +156,12 @@ class _Loading(Struct, frozen=True):
         if not self.moved:
             return self.placement.count(layers)
         return Counter(self.moved.of(group, il) or self.placement.of(il) for il in layers)
+
+    def experts(self, group: TensorGroup) -> Iterator[tuple[int, str]]:
+        """Where an option may have put the experts of each layer."""
+        if self.moved and is_expert(group):
+            for il in self._loaded(group):
+                yield il, self.moved.of(group, il) or self.placement.of(il)
 
     def is_moved(self, group: TensorGroup, homes: Counter[str]) -> bool:
         """Whether options put a tensor of a layer elsewhere."""

@@ -166,8 +166,9 @@ class Run(Struct, frozen=True):
     """What a device runs beside attention: the ``output``, and ``experts`` that it holds itself.
 
     ``partial`` says that the first layers are elsewhere, ``crossed`` that they are on a device,
-    ``divided`` that options keep tensors of the layers on the host, ``layers`` which ones are its
-    own, and ``bare`` that options move attention of all of them.
+    ``divided`` that options keep other tensors of the layers on the host, ``layers`` which ones are
+    its own, and ``bare`` that options move attention of all of them; the experts of the ``hosted``
+    layers are on the host.
     """
 
     output: bool = True
@@ -177,6 +178,7 @@ class Run(Struct, frozen=True):
     divided: bool = False
     layers: tuple[int, ...] = ()
     bare: bool = False
+    hosted: frozenset[int] = frozenset()
 
 
 def input_rows(work: Work) -> int:

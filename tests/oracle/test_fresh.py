@@ -23,6 +23,7 @@ EXACT = (
     (11434, "glm-4.6", NEAR | {"ctx_size": 8192}, [226498560]),
     (11434, "llama-3.2-1b", NEAR | {"ctx_size": 16384, "embedding": True, "pooling": "last"}, [279451648]),
     (11434, "qwen3-embedding-0.6b", NEAR | TWO | {"parallel": 1}, [184555520, 245368832]),
+    (11434, "gpt-oss-20b", {"ctx_size": 8192, "n_gpu_layers": 6, "n_cpu_moe": 999}, [61491200]),
     (11434, "devstral-2-123b", {"ctx_size": 16384, "n_gpu_layers": 2, "embedding": True}, [385888256]),
     (11434, "qwen3-0.6b", NEAR | TWO | {"ctx_size": 32768, "flash_attn": "off", "parallel": 1}, [1291851776, 1352665088]),
     (11434, "phi-3-mini", NEAR | TWO | {"ctx_size": 32768, "flash_attn": "off", "parallel": 1}, [2642417664, 2824865792]),
@@ -37,6 +38,7 @@ EXACT = (
 CLOSE = (
     (11434, "gemma-3-12b", NEAR | TWO | {"ctx_size": 32768, "flash_attn": "off", "parallel": 1}, [1457528832, 1579157504]),
     (11434, "qwen3-30b-a3b", {"ctx_size": 16384, "n_gpu_layers": 2}, [58746912]),
+    (11434, "qwen3-30b-a3b", {"ctx_size": 8192, "n_gpu_layers": 2, "n_cpu_moe": 999}, [50358304]),
     (11434, "phi-4", {"ctx_size": 16384, "n_gpu_layers": 2}, [56109088]),
     (11434, "olmo-3-7b", {"ctx_size": 16384, "n_gpu_layers": 2}, [50341920]),
     (11434, "gpt-oss-20b", {"ctx_size": 16384, "n_gpu_layers": 3}, [118122528]),
