@@ -24,7 +24,7 @@ from llmgen.budget.hosted import hosted_experts
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.later import is_replayed_later, replayed_later
 from llmgen.budget.logits import below_logits, has_logits, logits
-from llmgen.budget.rows import F32, row_bytes
+from llmgen.budget.rows import F32, padded, row_bytes
 from llmgen.budget.work import Run, Stage, Work, input_rows
 
 
@@ -55,17 +55,25 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         return
     fetched = fetched_cache(work)
     if not run.layers or work.whole(run):
+        room = _spent_mask(work, run)
         for stage in feed_forward(work, base, run):
-            yield Stage(stage.what, stage.bytes + _hole(work, run, stage.what, fetched))
+            hole = _hole(work, run, stage.what, fetched)
+            yield Stage(stage.what, stage.bytes + hole - _reused(work, stage.what, room))
     if fetched:
         yield _beside_fetched(work, base, fetched)
     if attends:
         yield _attention(work, run, base)
-    if work.flash and _attends_for_host(work, run):
-        lent = fetched_cache(replace(work, kv_offload=False))
-        yield Stage("attention of the host", work.mask + lent + 2 * work.stream)
+    if _attends_for_host(work, run):
+        yield _attention_of_host(work, run)
+    elif run.crossed and not work.flash and work.model.rules.state is State.SHORT_CONV:
+        rows = max(_scored(work, il) for il in run.layers)
+        yield Stage("scores beside values", rows and work.mask + 3 * work.stream + rows)
     if any(work.model.recurrent[il] for il in own):
         yield from _recurrent(work, run, base)
+    if run.partial and not attends and work.model.rules.state is State.SHORT_CONV:
+        # The stream, its norm, three parts of a product, and one of them behind its state.
+        states = 2 * F32 * work.model.rows.convolution * work.counts.slots
+        yield Stage("short convolution", 6 * work.stream + states - input_rows(work))
 
 
 def _without_attention(work: Work, run: Run) -> Iterator[Stage]:
@@ -78,11 +86,53 @@ def _without_attention(work: Work, run: Run) -> Iterator[Stage]:
         yield from _recurrent(work, run, base)
 
 
+def _spent_mask(work: Work, run: Run) -> int:
+    """The mask, where the only attention is that of the first layer, whose blocks come behind."""
+    near = work.flash and work.kv_offload and run.partial and run.layers
+    if not near or work.model.rules.state is not State.SHORT_CONV:
+        return 0
+    first, *others = map(work.model.attends, run.layers)
+    # Beside a stream, its norm.
+    return max(0, work.mask - work.stream) if first and not any(others) else 0
+
+
+def _reused(work: Work, what: str, room: int) -> int:
+    """How much of a feed-forward block takes the place of a mask."""
+    if what != "feed-forward":
+        return 0
+    width = max(work.model.feed_forward) * work.column
+    return min(3, room // width) * width
+
+
 def _attends_for_host(work: Work, run: Run) -> bool:
-    """Whether attention of the layer before runs here, as short convolutions behind it make it."""
-    if work.model.rules.state is not State.SHORT_CONV or not run.partial or not run.layers:
+    """Whether attention of the host's last layer runs here.
+
+    Short convolutions behind it make it.
+    """
+    late = run.partial and not run.crossed
+    if work.model.rules.state is not State.SHORT_CONV or not late or not run.layers:
         return False
     return work.model.attends(run.layers[0] - 1)
+
+
+def _attention_of_host(work: Work, run: Run) -> Stage:
+    """Copies of K, V and the mask; scores are behind V once more, in the order of its columns."""
+    lent = work.mask + fetched_cache(replace(work, kv_offload=False))
+    if work.flash:
+        return Stage("attention of the host", lent + 2 * work.stream)
+    states = padded(F32 * work.counts.slots, 32)  # which state each slot reads
+    total = lent + states + _scored(work, run.layers[0] - 1)
+    return Stage("scores of the host", total - input_rows(work))
+
+
+def _scored(work: Work, layer: int) -> int:
+    """A layer's query, values in the order of columns, and scores; none without attention."""
+    counts, model = work.counts, work.model
+    if not model.attends(layer):
+        return 0
+    values = row_bytes(work.type_v, model.value_width(layer)) * counts.cells * counts.streams
+    scores = model.heads[layer] * counts.cells * work.column
+    return work.query_width(layer) * work.column + values + scores
 
 
 def _beside_hosted(work: Work, run: Run, base: int) -> Iterator[Stage]:

@@ -23,6 +23,7 @@ EXACT = (
     (11434, "glm-4.6", NEAR | {"ctx_size": 8192}, [226498560]),
     (11434, "llama-3.2-1b", NEAR | {"ctx_size": 16384, "embedding": True, "pooling": "last"}, [279451648]),
     (11434, "qwen3-embedding-0.6b", NEAR | TWO | {"parallel": 1}, [184555520, 245368832]),
+    (11434, "lfm2-1.2b", {"ctx_size": 65536, "n_gpu_layers": 8}, [4634705952]),  # runs attention of the host
     (11434, "gpt-oss-20b", {"ctx_size": 8192, "n_gpu_layers": 6, "n_cpu_moe": 999}, [61491200]),
     (11434, "devstral-2-123b", {"ctx_size": 16384, "n_gpu_layers": 2, "embedding": True}, [385888256]),
     (11434, "qwen3-0.6b", NEAR | TWO | {"ctx_size": 32768, "flash_attn": "off", "parallel": 1}, [1291851776, 1352665088]),
@@ -53,6 +54,8 @@ CLOSE = (
     (11434, "gemma-3n-e4b", {"ctx_size": 24576, "parallel": 2, "n_gpu_layers": 19}, [127944736]),
     (11434, "lfm2-1.2b", {"ctx_size": 6144, "parallel": 1, "n_gpu_layers": 8}, [438304800]),
     (11434, "lfm2-1.2b", {"ctx_size": 6144, "parallel": 1, "n_gpu_layers": 9}, [69216320]),
+    (11434, "lfm2-1.2b", {"ctx_size": 65536, "n_gpu_layers": 3}, [83896384]),
+    (11434, "lfm2-1.2b", TWO | {"ctx_size": 32768, "n_gpu_layers": 4}, [2319450144, 25296928]),
     (11434, "devstral-small-2-24b", Q8 | {"ctx_size": 24576, "parallel": 2}, [266434592]),
     (11434, "devstral-small-2-24b", {"ctx_size": 24576, "parallel": 2, "n_gpu_layers": 13, "embedding": True}, [278921216]),
     (11434, "devstral-small-2-24b", {"ctx_size": 24576, "parallel": 2, "n_gpu_layers": 13, "embedding": True, "pooling": "last"}, [302002208]),
