@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from llmgen.budget.arena import Arena
 from llmgen.budget.graphs import FUSED, PARALLEL, POST_NORMED, UNROTATED_EVERY
 from llmgen.budget.hosted import shared_expert
+from llmgen.budget.latent import latent_attention
 from llmgen.budget.scores import cached, scored
 from llmgen.budget.work import Work, rotations
 
@@ -55,23 +56,31 @@ def attention(
     """
     model, counts = work.model, work.counts
     windowed = model.windows.layers[layer]
+    places = [] if arrived is None else arrived
+    if model.mla:
+        return latent_attention(
+            *(arena, work, masks),
+            normed=normed,
+            later=later,
+            spent=spent,
+            arriving=arriving,
+            arrived=places,
+        )
     if normed is None and model.name not in POST_NORMED:
         normed = arena.take(work.stream)
     query = _projected(arena, work, layer, normed)
     for at in spent:
         arena.give(at)
     if not work.flash:
-        places = [] if arrived is None else arrived
-        reading = (arena, work, layer, masks, query)
-        result = scored(*reading, later=later, arriving=arriving, arrived=places)
+        result = scored(
+            *(arena, work, layer, masks, query), later=later, arriving=arriving, arrived=places
+        )
         return arena.move(result, work.stream)
     caches = [] if work.kv_offload else _fetched(arena, work, layer)
     if windowed not in masks:
         cells = counts.window_cells if windowed else counts.cells
         masks[windowed] = arena.take(cells * counts.ubatch * 2)
-    places = [arena.take(size) for size in arriving]
-    if arrived is not None:
-        arrived += places
+    places += [arena.take(size) for size in arriving]
     if later and later[0] not in masks:  # the next layer's queries belong to this split
         for size in rotations(work, windowed=later[0]):
             arena.take(size)
@@ -191,6 +200,10 @@ def _gated(arena: Arena, work: Work, width: int, normed: int, *, keep: bool = Fa
     return arena.move(product, work.stream)
 
 
+def _gate_and_up(work: Work, hidden: int) -> tuple[int, ...]:
+    return (2 * hidden,) if work.model.fused_experts else (hidden, hidden)
+
+
 def experts(arena: Arena, work: Work, arrive: Callable[[], None] | None = None) -> int:
     """What routed experts, and a shared one behind them, add to the residual stream."""
     header, column = work.model.header, work.column
@@ -211,10 +224,11 @@ def experts(arena: Arena, work: Work, arrive: Callable[[], None] | None = None) 
         outputs = arena.take(used * work.stream)
         arrive()
     else:
-        gates = arena.take(used * width * column), arena.take(used * width * column)
+        hidden = used * width * column
+        gates = [arena.take(size) for size in _gate_and_up(work, hidden)]
         if not shared:
             arena.give(normed)
-        product = arena.take(used * width * column)
+        product = arena.take(hidden)
         for at in gates:
             arena.give(at)
         outputs = arena.move(product, used * work.stream)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from llmgen.budget.architectures import Family
 from llmgen.budget.arena import Arena
-from llmgen.budget.graphs import FOUR_POSITIONS, PARALLEL
+from llmgen.budget.graphs import FOUR_POSITIONS, LATENT, PARALLEL
 from llmgen.budget.replay import Start, replay
 from llmgen.budget.work import Run, Work, rotations
 
@@ -15,10 +15,11 @@ from llmgen.budget.work import Run, Work, rotations
 def is_replayed(work: Work, run: Run) -> bool:
     """Whether the blocks of this model's layers are the plain ones, with their cache elsewhere."""
     model = work.model
-    plain = model.rules.family is Family.PLAIN and not model.mla and not work.layer_inputs
+    plain = model.rules.family is Family.PLAIN and not work.layer_inputs
+    latent = model.name == LATENT and work.type_k != "f32"
     alike = model.name not in (*PARALLEL, "llama4")
     apart = not work.kv_offload and not run.partial
-    return apart and plain and alike and run.experts
+    return apart and plain and alike and run.experts and (latent or not model.mla)
 
 
 def replayed(work: Work, run: Run) -> int:

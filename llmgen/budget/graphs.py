@@ -31,6 +31,8 @@ POST_NORMED: Final = ("olmo2",)
 UNROTATED_EVERY: Final[dict[str, int]] = {"smollm3": 4}
 # Encoders with windowed and full layers.
 TWO_MASKS: Final = ("gemma-embedding", "modern-bert")
+# Latent attention without an indexer of its cells.
+LATENT: Final = "deepseek2"
 # Four positions for each token (M-RoPE).
 FOUR_POSITIONS: Final = (
     *("qwen2vl", "qwen3vl", "qwen3vlmoe", "qwen35", "qwen35moe", "qwen4exp"),

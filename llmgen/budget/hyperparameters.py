@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -14,6 +16,8 @@ from llmgen.budget.model import SettingRefused
 from llmgen.budget.recurrent import Rows, recurrent_layers, state_rows
 from llmgen.budget.window import Spread, spread_windows
 from llmgen.facts.model import GgufFacts
+
+_FUSED_EXPERTS: Final = ".ffn_gate_up_exps."
 
 
 class Hyperparameters(Struct, frozen=True):
@@ -46,6 +50,8 @@ class Hyperparameters(Struct, frozen=True):
     rows: Rows
     indexer_width: int
     indexed: tuple[bool, ...]
+    # Whether gate and up of its experts are one tensor, and so one product.
+    fused_experts: bool = False
 
     @property
     def trunk(self) -> int:
@@ -121,6 +127,7 @@ def hyperparameters(
         ),
         recurrent=recurrent,
         rows=state_rows(name, rules, header, heads[0], key),
+        fused_experts=any(_FUSED_EXPERTS in group.pattern for group in facts.tensors),
         indexer_width=indexer_width(name, header, steps),
         indexed=indexed_layers(name, header, blocks, nextn, steps),
     )

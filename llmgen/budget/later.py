@@ -12,6 +12,7 @@ from llmgen.budget.architectures import Family
 from llmgen.budget.arena import Arena
 from llmgen.budget.graphs import (
     FOUR_POSITIONS,
+    LATENT,
     PARALLEL,
     POST_NORMED,
     UNROTATED_EVERY,
@@ -32,7 +33,8 @@ def is_replayed_later(work: Work, run: Run) -> bool:
     if work.kv_offload and not work.flash:
         return False
     shallow = run.layers[0] >= work.deep
-    if not _is_plain(work) or not shallow:
+    latent = not work.kv_offload and run.crossed and model.name == LATENT
+    if (model.mla and not latent) or not _is_plain(work) or not shallow:
         return False
     if not work.whole(run):
         return True
@@ -41,7 +43,7 @@ def is_replayed_later(work: Work, run: Run) -> bool:
 
 def _is_plain(work: Work) -> bool:
     model = work.model
-    return model.rules.family is Family.PLAIN and not model.mla and not work.layer_inputs
+    return model.rules.family is Family.PLAIN and not work.layer_inputs
 
 
 def replayed_output(work: Work) -> int:

@@ -32,6 +32,10 @@ EXACT = (
     (11434, "qwen3-vl-8b", NEAR | TWO | {"ctx_size": 8192, "parallel": 1}, [176074752, 100671488]),
     (11434, "qwen3-vl-8b", NEAR | {"ctx_size": 8192, "flash_attn": "off", "parallel": 1}, [712945664]),
     (11739, "qwen3-vl-8b", NEAR | {"ctx_size": 8192, "flash_attn": "off", "parallel": 1}, [687878144]),
+    (11434, "deepseek-v2-lite", NEAR | TWO | {"ctx_size": 32768}, [167778176, 195036928]),
+    (11434, "deepseek-v2-lite", NEAR | TWO | {"ctx_size": 65536, "flash_attn": "off", "parallel": 1}, [2558531456, 2623539072]),
+    (9464, "deepseek-v3", NEAR | TWO | {"ctx_size": 65536}, [652216192, 588253184]),
+    (11434, "kimi-k2", NEAR | {"ctx_size": 65536, "flash_attn": "off", "parallel": 1}, [9093257216]),
     (11434, "qwen3-8b", NEAR | {"ctx_size": 16384, "override_tensor": (("attn_", "CPU"),)}, [92274688]),
 )  # fmt: skip
 
@@ -93,10 +97,10 @@ def test_replayed_blocks_leave_the_holes_of_the_program(build, model, setting, d
 
 @pytest.mark.parametrize(
     ("setting", "devices"),
-    (
+    [
         ({"ctx_size": 131072, "parallel": 1}, [1820329984]),
         (TWO | {"ctx_size": 131072}, [733480960, 1321207840]),
-    ),
+    ],
 )
 def test_a_part_of_the_graph_holds_30_copies_of_borrowed_caches(setting, devices):
     made = estimate(all_facts()["gemma-4-e4b"], grid.server_settings(NEAR | setting), 9464)
