@@ -42,7 +42,7 @@ from llmgen.budget.placement import Placement, place_layers
 from llmgen.budget.projector import projector_memory
 from llmgen.budget.rows import is_quantized
 from llmgen.budget.settings import check_cache_types, flash_attention, keeps_flash
-from llmgen.budget.stages import fetched_cache
+from llmgen.budget.stages import copied_cache
 from llmgen.budget.weights import Weights, weights
 from llmgen.budget.work import Run, Stage, Work
 from llmgen.facts.model import GgufFacts
@@ -99,7 +99,7 @@ def estimate(
         memory=memory,
         host=_host(contexts, settings),
         margin={
-            item.device: margin(item, more, main.weights.copied_expert, fetched_cache(main.work))
+            item.device: margin(item, more, main.weights.copied_expert, copied_cache(main.work))
             + (_pinned(main) if item.device == HOST else 0)
             for item in memory
         },

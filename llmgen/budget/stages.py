@@ -206,6 +206,11 @@ def fetched_cache(work: Work) -> int:
     return largest
 
 
+def copied_cache(work: Work) -> int:
+    """All copies of one layer's cache: latent rows are copied as K, and once more as V."""
+    return fetched_cache(work) * (2 if work.model.mla else 1)
+
+
 def _beside_fetched(work: Work, base: int, fetched: int) -> Stage:
     """Query and result beside one layer's cache; either is the place of a stream if it fits."""
     if work.model.mla:  # K, and its latent part once more as V

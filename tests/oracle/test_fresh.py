@@ -113,3 +113,9 @@ def test_a_server_without_flash_attention_has_scores_beside_its_cache():
     host = made.memory[0].compute
     server = 99.01 * MIB  # what llama-server b11434 logs; llama-fit-params has 35
     assert host + made.margin["host"] - HOST_CACHE.of(host) == pytest.approx(server, rel=0.02)
+
+
+def test_copies_of_latent_rows_have_a_margin():
+    setting = TWO | NEAR | {"parallel": 3, "kv_unified": True, "tensor_split": (1.0, 3.0)}
+    made = estimate(all_facts()["kimi-linear-48b"], grid.server_settings(setting), 11434)
+    assert made.memory[2].compute + made.margin["gpu1"] > 4788495104  # of the program
