@@ -80,6 +80,9 @@ def _older(work: Work, run: Run, block: int) -> int:
         return outputs + 3 * stream + (work.mask if narrow else 0)
     # Rows that are pooled come late, as the indices do, and the mask stays below them.
     late = work.pooling in _POOLED and work.flash and not work.hosted_attention
+    # Attention of its last layer reads the mask, which a stream does not replace if it is wider;
+    # matrices of a rotation, or a cache that comes late, leave another place for the logits.
+    late = late or (name == "qwen35" and work.kv_offload and not work.rotated)
     return stream + (work.mask if late else 0)
 
 

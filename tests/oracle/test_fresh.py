@@ -119,3 +119,10 @@ def test_copies_of_latent_rows_have_a_margin():
     setting = TWO | NEAR | {"parallel": 3, "kv_unified": True, "tensor_split": (1.0, 3.0)}
     made = estimate(all_facts()["kimi-linear-48b"], grid.server_settings(setting), 11434)
     assert made.memory[2].compute + made.margin["gpu1"] > 4788495104  # of the program
+
+
+def test_a_wide_mask_lies_below_the_logits_of_an_embedding_server():
+    setting = {"devices": (), "ctx_size": 16384, "embedding": True, "ubatch_size": 4096}
+    wide = grid.server_settings(setting | {"batch_size": 4096})
+    made = estimate(all_facts()["qwen3.6-27b-mtp"], wide, 10335)
+    assert made.memory[0].compute == pytest.approx(4370628640, rel=0.0001)
