@@ -1,7 +1,7 @@
-"""Latent attention with its cache on the host, replayed as ``src/models/deepseek2.cpp`` builds it.
+"""Latent attention, replayed as ``src/models/deepseek2.cpp`` builds it.
 
 One row holds the latent part and the rotated one. Attention reads it as K, and its latent part as
-V, so a device copies it twice.
+V, so a device copies it twice when it is on the host.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def latent_attention(
     _stored(arena, work, normed)
     for at in spent:
         arena.give(at)
-    copies = [arena.take(size) for size in _copies(work)]
+    copies = [] if work.kv_offload else [arena.take(size) for size in _copies(work)]
     if False not in masks:
         mask = work.counts.cells * work.counts.ubatch * (2 if work.flash else F32)
         masks[False] = arena.take(mask)

@@ -33,7 +33,7 @@ def is_replayed_later(work: Work, run: Run) -> bool:
     if work.kv_offload and not work.flash:
         return False
     shallow = run.layers[0] >= work.deep
-    latent = not work.kv_offload and run.crossed and model.name == LATENT
+    latent = model.name == LATENT and (run.crossed or work.kv_offload) and work.type_k != "f32"
     if (model.mla and not latent) or not _is_plain(work) or not shallow:
         return False
     if not work.whole(run):

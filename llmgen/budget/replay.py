@@ -103,7 +103,8 @@ def take_caches(arena: Arena, work: Work, run: Run, layers: Sequence[int], start
         spent += [arena.take(size) for size in rotations(work, windowed=windowed)]
         if not work.kv_offload:
             break  # the others come with their caches
-        spent += [arena.take(2 * work.column), arena.take(2 * work.column)]
+        rows = 1 if work.model.mla else 2  # V is a part of K's rows
+        spent += [arena.take(2 * work.column) for _ in range(rows)]
         cells = work.counts.window_cells if windowed else work.counts.cells
         start.masks[windowed] = arena.take(2 * cells * work.counts.ubatch)
 

@@ -24,6 +24,7 @@ EXACT = (
     (11434, "llama-3.2-1b", NEAR | {"ctx_size": 16384, "embedding": True, "pooling": "last"}, [279451648]),
     (11434, "qwen3-embedding-0.6b", NEAR | TWO | {"parallel": 1}, [184555520, 245368832]),
     (11434, "lfm2-1.2b", {"ctx_size": 65536, "n_gpu_layers": 8}, [4634705952]),  # runs attention of the host
+    (11434, "deepseek-v2-lite", {"ctx_size": 8192, "n_gpu_layers": 6, "n_cpu_moe": 999}, [69212160]),
     (11434, "gpt-oss-20b", {"ctx_size": 8192, "n_gpu_layers": 6, "n_cpu_moe": 999}, [61491200]),
     (11434, "devstral-2-123b", {"ctx_size": 16384, "n_gpu_layers": 2, "embedding": True}, [385888256]),
     (11434, "qwen3-0.6b", NEAR | TWO | {"ctx_size": 32768, "flash_attn": "off", "parallel": 1}, [1291851776, 1352665088]),
