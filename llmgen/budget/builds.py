@@ -59,7 +59,7 @@ _PERIODS: Final = (
 )
 _DEEP: Final = ("qwen3vl", "qwen3vlmoe")
 _LFM: Final = ("lfm2", "lfm2moe")
-_WHOLE_LAST: Final = ("mamba", "nemotron_h", "nemotron_h_moe")
+_WHOLE_LAST: Final = ("mamba", "nemotron_h", "nemotron_h_moe", "gemma3n")
 _QWEN_WHOLE_LAST: Final = ("qwen35", "qwen35moe")
 _ONCE_WHOLE_LAST: Final = ("gemma4", "gpt-oss", "qwen3next")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")

@@ -112,7 +112,8 @@ def output_compute(work: Work) -> Stage:
     streams = _handed_over(work, whole=whole)
     if not streams and not work.layer_inputs:
         return Stage("logits", replayed_output(work))
-    if whole and work.embeds and has_logits(work):
+    merged = work.model.name == "gemma3n"  # its streams are, before logits are there
+    if whole and work.embeds and has_logits(work) and not merged:
         return Stage("logits", streams + logits(work))
     rows = F32 * work.counts.outputs * (work.model.vocabulary + work.model.embedding)
     beside = work.model.name == "gemma4"  # whose one stream is no room for the logits
