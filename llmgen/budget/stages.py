@@ -281,7 +281,21 @@ def _attention(work: Work, run: Run, base: int) -> Stage:
     latent = model.header.count("attention.kv_lora_rank", 512)
     rotated = model.key_length - latent
     width = model.header.count("attention.key_length_mla") + rotated + latent + model.key_length
-    return Stage("latent attention", base + heads * width * work.column)
+    behind = _cast_latent(work, heads, latent, (width - model.key_length) * heads * work.column)
+    return Stage("latent attention", base + heads * width * work.column + behind)
+
+
+def _cast_latent(work: Work, heads: int, latent: int, hole: int) -> int:
+    """f16 copies of f32 rows, of their latent part, and the result, without what fits a hole."""
+    if work.type_k != "f32":
+        return 0
+    rows, beyond = 2 * work.counts.cells * work.counts.streams, 0
+    for size in (work.model.key_length * rows, latent * rows, heads * latent * work.column):
+        if size <= hole:
+            hole -= size
+        else:
+            beyond += size
+    return beyond
 
 
 def attended(work: Work) -> int:

@@ -45,6 +45,7 @@ CLOSE = (
     (11434, "gemma-3-12b", NEAR | TWO | {"ctx_size": 32768, "flash_attn": "off", "parallel": 1}, [1457528832, 1579157504]),
     (11434, "qwen3-30b-a3b", {"ctx_size": 16384, "n_gpu_layers": 2}, [58746912]),
     (11434, "qwen3-30b-a3b", {"ctx_size": 8192, "n_gpu_layers": 2, "n_cpu_moe": 999}, [50358304]),
+    (11434, "deepseek-v3", {"ctx_size": 49152, "parallel": 3, "kv_unified": False, "ubatch_size": 256, "cache_type_k": "f32", "cache_type_v": "f32"}, [333550720]),
     (11434, "phi-4", {"ctx_size": 16384, "n_gpu_layers": 2}, [56109088]),
     (11434, "olmo-3-7b", {"ctx_size": 16384, "n_gpu_layers": 2}, [50341920]),
     (11434, "gpt-oss-20b", {"ctx_size": 16384, "n_gpu_layers": 3}, [118122528]),
