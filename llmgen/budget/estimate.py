@@ -170,7 +170,8 @@ def context(
         mtp=mtp,
     )
     placement = place_layers(model.blocks, settings)
-    moved = moved_attention(model.name, facts.tensors, settings, placement)
+    placed = (model, facts.tensors, settings, placement)
+    moved = moved_attention(*placed)
     return Context(
         model=model,
         counts=counts,
@@ -190,7 +191,7 @@ def context(
             pooling=pooling(model, settings),
         ),
         ran=range(model.layers if mtp else model.trunk),
-        moved=moved,
+        moved=moved_attention(*placed, scores=True),
         pipelined=settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe,
     )
 

@@ -128,3 +128,19 @@ def test_a_wide_mask_lies_below_the_logits_of_an_embedding_server():
     wide = grid.server_settings(setting | {"batch_size": 4096})
     made = estimate(all_facts()["qwen3.6-27b-mtp"], wide, 10335)
     assert made.memory[0].compute == pytest.approx(4370628640, rel=0.0001)
+
+
+@pytest.mark.parametrize(
+    ("model", "device"),
+    [("gpt-oss-20b", 2275940352), ("kimi-linear-48b", 157290496), ("deepseek-v2-lite", 116791168)],
+)
+def test_attention_follows_the_output_of_its_own_layers_alone(model, device):
+    setting = NEAR | {"ctx_size": 16384, "override_tensor": (("output", "CPU"),)}
+    made = estimate(all_facts()[model], grid.server_settings(setting), 11434)
+    assert made.memory[1].compute == pytest.approx(device, rel=0.05)
+
+
+def test_layers_that_borrow_a_cache_follow_their_query():
+    setting = NEAR | {"ctx_size": 16384, "override_tensor": (("output", "CPU"),)}
+    made = estimate(all_facts()["gemma-4-e4b"], grid.server_settings(setting), 11739)
+    assert made.memory[1].compute > 462430208  # of the program
