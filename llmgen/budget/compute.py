@@ -15,7 +15,6 @@ from llmgen.budget.behind import behind
 from llmgen.budget.borrowed import below_logits
 from llmgen.budget.builds import Rule
 from llmgen.budget.graphs import OUTPUT_STREAMS, PARALLEL, UNGATED_ENCODERS
-from llmgen.budget.later import replayed_output
 from llmgen.budget.logits import has_logits, is_pooled, logits
 from llmgen.budget.rows import F32
 from llmgen.budget.stages import attended, feed_forward, kept, stages
@@ -111,6 +110,8 @@ def output_compute(work: Work) -> Stage:
     whole = Rule.LAST_LAYER_WHOLE in work.model.build
     streams = _handed_over(work, whole=whole)
     if not streams and not work.layer_inputs:
+        from llmgen.budget.later import replayed_output  # as for replayed stages
+
         return Stage("logits", replayed_output(work))
     merged = work.model.name == "gemma3n"  # its streams are, before logits are there
     if whole and work.embeds and has_logits(work) and not merged:

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from llmgen.budget.architectures import Family, Recurrent, State
 from llmgen.budget.builds import Rule
 from llmgen.budget.encoders import encoder_rows, last_of_encoder
-from llmgen.budget.fetching import is_replayed, replayed
 from llmgen.budget.graphs import (
     FUSED,
     GATED_DELTA,
@@ -22,7 +21,6 @@ from llmgen.budget.graphs import (
 )
 from llmgen.budget.hosted import hosted_experts
 from llmgen.budget.hyperparameters import Hyperparameters
-from llmgen.budget.later import is_replayed_later, replayed_later
 from llmgen.budget.logits import below_logits, has_logits, logits
 from llmgen.budget.rows import F32, padded, row_bytes
 from llmgen.budget.work import Run, Stage, Work, input_rows
@@ -33,11 +31,8 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
     if run.bare:
         yield from _without_attention(work, run)
         return
-    if is_replayed_later(work, run):
-        yield Stage("later layers", replayed_later(work, run) - input_rows(work))
-        return
-    if is_replayed(work, run):
-        yield Stage("fetched cache", replayed(work, run) - input_rows(work))
+    if (run.partial or not work.kv_offload) and (only := _replayed(work, run)):
+        yield only
         return
     lone = run.partial and work.model.rules.family is Family.ENCODER and not work.whole(run)
     if lone and work.flash and work.model.name != "gemma-embedding":
@@ -74,6 +69,18 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         # The stream, its norm, three parts of a product, and one of them behind its state.
         states = 2 * F32 * work.model.rows.convolution * work.counts.slots
         yield Stage("short convolution", 6 * work.stream + states - input_rows(work))
+
+
+def _replayed(work: Work, run: Run) -> Stage | None:
+    """The one stage of blocks that are replayed; a cold start without them does not load these."""
+    from llmgen.budget.fetching import is_replayed, replayed
+    from llmgen.budget.later import is_replayed_later, replayed_later
+
+    if is_replayed_later(work, run):
+        return Stage("later layers", replayed_later(work, run) - input_rows(work))
+    if is_replayed(work, run):
+        return Stage("fetched cache", replayed(work, run) - input_rows(work))
+    return None
 
 
 def _without_attention(work: Work, run: Run) -> Iterator[Stage]:
