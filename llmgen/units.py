@@ -53,6 +53,11 @@ def show_count(count: int) -> str:
     return f"{count // KIB}K" if count and count % KIB == 0 else str(count)
 
 
+def show_number(value: float) -> str:
+    """The shortest text that is the same number, as a program's option takes it."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
 def show_bar(used: int, whole: int, width: int = 24) -> str:
     """A bar of ``#`` for what is used of ``whole``, full when nothing is left."""
     filled = min(width, max(0, round(used / whole * width))) if whole > 0 else width

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.plan.model import Placement
+from llmgen.units import show_number
 
 
 class Recipe(Struct, frozen=True):
@@ -54,7 +55,7 @@ def llama_bench(placement: Placement, recipe: Recipe, program: str) -> tuple[str
     words += ["--n-cpu-moe", str(settings.n_cpu_moe)]
     words += ["--no-kv-offload", str(int(not settings.kv_offload))]
     if settings.tensor_split:
-        words += ["--tensor-split", "/".join(f"{share:g}" for share in settings.tensor_split)]
+        words += ["--tensor-split", "/".join(map(show_number, settings.tensor_split))]
     if settings.embedding:
         words += ["--embeddings", "1"]
     return tuple(words)

@@ -131,15 +131,19 @@ def _contexts(
 def _draft_settings(
     settings: ServerSettings, drafting: DraftSettings, main: Context
 ) -> ServerSettings:
-    """A draft model's context follows the main one; its cache types and devices are its own."""
+    """A draft model's context follows the main one; its cache types and devices are its own.
+
+    The server has one ``--tensor-split``, whose first shares are those of the draft's devices.
+    """
+    devices = drafting.devices or settings.devices
     return replace(
         settings,
         ctx_size=settings.ctx_size or main.model.header.needed("context_length"),
         cache_type_k=drafting.cache_type_k,
         cache_type_v=drafting.cache_type_v,
         n_gpu_layers=drafting.n_gpu_layers,
-        devices=drafting.devices or settings.devices,
-        tensor_split=() if drafting.devices else settings.tensor_split,
+        devices=devices,
+        tensor_split=settings.tensor_split[: len(devices)],
         n_cpu_moe=0,
         override_tensor=(),
     )

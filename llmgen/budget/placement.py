@@ -38,26 +38,44 @@ class Placement(Struct, frozen=True):
 def place_layers(blocks: int, settings: ServerSettings) -> Placement:
     """Fill devices in order by their share; what is not offloaded is at the front, on the host."""
     devices = settings.devices
-    offloaded = _offloaded(blocks, settings.n_gpu_layers) if devices else 0
-    first = blocks + 1 - offloaded
+    count = offloaded(blocks, settings.n_gpu_layers) if devices else 0
+    first = blocks + 1 - count
     splits = _splits(settings) if devices else []
 
     def device(layer: int) -> str:
         if layer < first:
             return HOST
-        share = _single((layer - first) / offloaded)
+        share = _single((layer - first) / count)
         return devices[min(bisect_right(splits, share), len(devices) - 1)]
 
     layers = tuple(device(layer) for layer in range(blocks + 1))
     return Placement(layers[:-1], layers[-1], devices)
 
 
-def _offloaded(blocks: int, asked: int) -> int:
+def offloaded(blocks: int, asked: int) -> int:
+    """How many layers leave the host, the output counted as one."""
     return blocks + 1 if asked < 0 else min(asked, blocks + 1)
 
 
+def layer_shares(count: int, room: Sequence[int]) -> tuple[int, ...]:
+    """Whole layers for each device in proportion to its room, by largest remainder.
+
+    The server reads such shares exactly: k of n layers are a device's if k/n is below a/n, which
+    32 bits round alike on both sides.
+    """
+    free = [max(0, part) for part in room]
+    if not any(free):
+        free = [1] * len(room)
+    total = sum(free)
+    found = [count * part // total for part in free]
+    by_remainder = sorted(range(len(free)), key=lambda at: -(count * free[at] % total))
+    for at in by_remainder[: count - sum(found)]:
+        found[at] += 1
+    return tuple(found)
+
+
 def _splits(settings: ServerSettings) -> list[float]:
-    """Cumulative shares; equal devices have equal free memory, so equal shares."""
+    """Cumulative shares; without any, those of devices that have equal memory free."""
     count = len(settings.devices)
     shares = settings.tensor_split
     if len(shares) > count or any(share < 0 for share in shares):

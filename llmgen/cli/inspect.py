@@ -55,7 +55,9 @@ class Inspected(Struct, frozen=True):
     help="Where matching tensors go: CPU, gpu0, gpu1 ...",
 )
 @click.option("--no-kv-offload", is_flag=True, help="Keep the cache on the host.")
-@click.option("--tensor-split", type=DeviceShares(), default=(), metavar="N,N", help="Shares.")
+@click.option(
+    "--tensor-split", type=DeviceShares(), default=(), metavar="N,N", help="Shares; absent: equal."
+)
 @click.option("--embedding", is_flag=True, help="A server for embeddings.")
 @click.option("--pooling", type=click.Choice(_POOLING), help="How embeddings are pooled.")
 @click.option("--devices", type=click.IntRange(min=0), default=1, help="How many; 0: host only.")

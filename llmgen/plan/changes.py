@@ -135,7 +135,7 @@ def offloads(model: Model, library: Library) -> Iterator[Change]:
     now = model.settings.n_gpu_layers
     if library.machine.unified or not model.settings.devices or model.settings.embedding:
         return
-    every = choices.blocks(model) + 1
+    every = choices.blocks(model.facts) + 1
     for count in choices.gpu_layers(model)[1:]:
         if count >= (every if now < 0 else now):
             continue
@@ -244,7 +244,9 @@ def _contexts(model: Model, library: Library) -> Iterator[Change]:
 
 
 def closed(model: Model, settings: ServerSettings) -> Model:
-    """The model with nothing open, as the planner settled it."""
+    """The model with nothing open, as the planner settled it; shares that follow still follow."""
+    if not model.open.tensor_split:
+        settings = replace(settings, tensor_split=model.settings.tensor_split)
     return replace(model, settings=settings, open=Open())
 
 

@@ -8,6 +8,7 @@ from itertools import accumulate, product
 from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
+from llmgen.facts.model import GgufFacts
 from llmgen.library import Library, Model
 from llmgen.resolve.settings import batches, trained_context
 
@@ -58,21 +59,21 @@ def cache_types(model: Model) -> list[tuple[str, str]]:
     return [(keys[key], values[value]) for key, value in places]
 
 
-def blocks(model: Model) -> int:
+def blocks(facts: GgufFacts) -> int:
     """Layers of the model, MTP blocks included."""
-    found = model.facts.hyperparameters.get("block_count", 0)
+    found = facts.hyperparameters.get("block_count", 0)
     return min(max(0, int(found)), MOST_BLOCKS) if isinstance(found, int | float) else 0
 
 
 def expert_layers(model: Model) -> Sequence[int]:
     """Numbers of layers with their experts on the host, fewest first; only 0 without experts."""
     experts = model.facts.hyperparameters.get("expert_count", 0)
-    return range(blocks(model) + 1) if experts else range(1)
+    return range(blocks(model.facts) + 1) if experts else range(1)
 
 
 def gpu_layers(model: Model) -> Sequence[int]:
     """Numbers of layers on the devices, most first; -1 is all of them with the output."""
-    return (-1, *range(blocks(model), -1, -1))
+    return (-1, *range(blocks(model.facts), -1, -1))
 
 
 def devices(model: Model, library: Library, filled: Mapping[str, int]) -> Iterator[tuple[str, ...]]:
@@ -81,9 +82,11 @@ def devices(model: Model, library: Library, filled: Mapping[str, int]) -> Iterat
     ranked = sorted(room, key=lambda key: filled.get(key, 0) - room[key])
     order = [item.key for item in library.machine.devices]
     most = 1 if model.options.split_mode == "none" else len(ranked)
+    # Rows are dealt to the first cards.
+    several = order if model.options.split_mode == "row" else ranked
     for count in range(1, min(most, len(ranked)) + 1):
         if count > 1:
-            yield tuple(sorted(ranked[:count], key=order.index))
+            yield tuple(sorted(several[:count], key=order.index))
         else:
             yield from ((key,) for key in ranked)
 
@@ -95,7 +98,7 @@ def shares(
     if len(settings.devices) < 2:
         yield ()
         return
-    layers = blocks(model) + 1
+    layers = blocks(model.facts) + 1
     free = [max(0, room.get(device, 0)) for device in settings.devices]
     if settings.n_cpu_moe:
         first = _weighed(_weights(model, settings.n_cpu_moe), free)
@@ -113,7 +116,7 @@ def shares(
 
 def _weights(model: Model, n_cpu_moe: int) -> list[int]:
     """Bytes of each layer that stay on the devices, the output last."""
-    found = [0] * (blocks(model) + 1)
+    found = [0] * (blocks(model.facts) + 1)
     for group in model.facts.tensors:
         experts = "_exps" in group.pattern
         for layer in group.layers:

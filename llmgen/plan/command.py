@@ -14,7 +14,7 @@ from llmgen.layout import expand
 from llmgen.library import Library, Model
 from llmgen.option_table import LOAD_MODE_AUTO_SINCE, LOAD_MODE_SINCE, OPTIONS, Option
 from llmgen.options import BY_FLAG, ORDER, spelled
-from llmgen.units import MIB
+from llmgen.units import MIB, show_number
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -120,7 +120,9 @@ def _files(model: Model, settings: ServerSettings, library: Library) -> Iterator
         yield "--mmproj-offload", settings.mmproj_offload
     plain = [_file(item, library) for item in model.lora if item.scale == 1]
     scaled = [
-        f"{_file(item, library)}:{_number(item.scale)}" for item in model.lora if item.scale != 1
+        f"{_file(item, library)}:{show_number(item.scale)}"
+        for item in model.lora
+        if item.scale != 1
     ]
     if plain:
         yield "--lora", _csv(plain)
@@ -164,13 +166,15 @@ def _places(model: Model, settings: ServerSettings, library: Library) -> Iterato
     names = {device.key: device.name for device in library.machine.devices}
     yield "--device", _devices(settings.devices, names)
     yield "--n-gpu-layers", _layers(settings.n_gpu_layers)
-    if model.options.split_mode is not None:
-        yield "--split-mode", model.options.split_mode
+    mode = model.options.split_mode
+    # Rows would be dealt to every card, also to those beside the one that the model is on.
+    if mode is not None and (mode != "row" or len(settings.devices) > 1):
+        yield "--split-mode", mode
     # `none` was settled by the list of devices, in which --main-gpu would count.
-    if model.options.main_gpu is not None and model.options.split_mode != "none":
+    if model.options.main_gpu is not None and mode != "none":
         yield "--main-gpu", str(model.options.main_gpu)
     if settings.tensor_split:
-        yield "--tensor-split", ",".join(_number(share) for share in settings.tensor_split)
+        yield "--tensor-split", ",".join(show_number(share) for share in settings.tensor_split)
     if settings.n_cpu_moe:
         yield "--n-cpu-moe", str(settings.n_cpu_moe)
     if settings.override_tensor:
@@ -297,9 +301,4 @@ def _plain(value: bool | float | str) -> Value:
         case bool() | str():
             return value
         case _:
-            return _number(value)
-
-
-def _number(value: float) -> str:
-    """The shortest text that is the same number."""
-    return str(int(value)) if value == int(value) else repr(value)
+            return show_number(value)

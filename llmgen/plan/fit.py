@@ -6,14 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.budget.placement import layer_shares, offloaded
 from llmgen.config.editions import EDITIONS
 from llmgen.config.tables.gateway import Gateway
 from llmgen.config.tables.models import GENERATES, Role
 from llmgen.facts.model import GgufFacts
 from llmgen.machine import Machine
+from llmgen.plan.choices import blocks
 from llmgen.plan.model import Pool
 from llmgen.plan.pools import footprint, pools, total
 from llmgen.resolve.role import made_for
@@ -169,5 +172,9 @@ def _ways(
     homes = [(key,) for key in keys] + ([keys] if len(keys) != 1 else [])
     for devices in homes:
         settings = choice.settings(devices, model.role)
+        if len(devices) > 1:
+            room = [pool.budget_bytes for name in devices for pool in limits if pool.name == name]
+            shares = layer_shares(offloaded(blocks(model.facts), settings.n_gpu_layers), room)
+            settings = replace(settings, tensor_split=tuple(map(float, shares)))
         made = estimate(model.facts, settings, build)
         yield footprint(made, settings, limits, overhead=machine.process_overhead_bytes)

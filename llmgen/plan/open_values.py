@@ -53,7 +53,8 @@ def apply(
         case "cache_type", (str() as keys, str() as others):
             return replace(settings, cache_type_k=keys, cache_type_v=others)
         case "device", tuple():
-            changed = replace(settings, devices=value, tensor_split=())
+            kept = model.settings.tensor_split if len(value) == len(model.settings.devices) else ()
+            changed = replace(settings, devices=value, tensor_split=kept)
             return _split(trial, model, changed) if model.open.tensor_split else changed
         case "tensor_split", _:
             return _split(trial, model, settings)

@@ -21,6 +21,7 @@ from llmgen.plan.model import Reason
 from llmgen.plan.open_values import KEYS, apply, is_open, open_keys, values
 from llmgen.plan.reasons import reasons
 from llmgen.plan.scale import Scale
+from llmgen.plan.splits import told
 from llmgen.plan.trial import Trial, required
 
 
@@ -33,13 +34,15 @@ class Settled(Struct, frozen=True):
 
 def settle(library: Library, weigh: Scale) -> dict[str, Settled]:
     """Settings of every model, in llm.toml's order."""
-    if not any(model.open for model in library.models):
-        return {model.name: Settled(model.settings) for model in library.models}
-    trial = solve(library, weigh)
-    return {
-        model.name: Settled(trial.settings[model.name], tuple(reasons(trial, model)))
-        for model in library.models
-    }
+    if any(model.open for model in library.models):
+        trial = solve(library, weigh)
+        chosen = trial.told()
+        return {
+            model.name: Settled(chosen[model.name], tuple(reasons(trial, model)))
+            for model in library.models
+        }
+    chosen = told(library, weigh, {model.name: model.settings for model in library.models})
+    return {name: Settled(settings) for name, settings in chosen.items()}
 
 
 def solve(library: Library, weigh: Scale) -> Trial:

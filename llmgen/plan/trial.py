@@ -11,6 +11,7 @@ from llmgen.budget.model import ServerSettings
 from llmgen.errors import PlanError
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.scale import Scale, stack
+from llmgen.plan.splits import told
 
 Settings = dict[str, ServerSettings]
 # The limit of settings with which the server would not start.
@@ -44,7 +45,7 @@ class Trial(Struct, frozen=True):
         """What stands against these settings of this model, all others as they are."""
         chosen = {**self.settings, model.name: settings}
         try:
-            return next(self._limits(model, chosen), None)
+            return next(self._limits(model, told(self.library, self.weigh, chosen)), None)
         except PlanError:
             return Limit(REFUSED, (model.name,))
 
@@ -88,10 +89,14 @@ class Trial(Struct, frozen=True):
         """The same with other settings of one model."""
         return replace(self, settings={**self.settings, model.name: settings})
 
+    def told(self) -> Settings:
+        """The settings as the servers get them: with the shares that follow from all others."""
+        return told(self.library, self.weigh, self.settings)
+
     def filled(self, model: Model) -> dict[str, int]:
         """What all other models together would take of each pool."""
         others = tuple(name for name in self.settings if name != model.name)
-        return self._sums(others, self.settings)
+        return self._sums(others, self.told())
 
     def room(self, model: Model) -> dict[str, int]:
         """What always-on and pinned models leave of each pool for this one."""
@@ -100,7 +105,7 @@ class Trial(Struct, frozen=True):
             for name, item in self.weigh.models.items()
             if name != model.name and (item.keep is Keep.ALWAYS or item.pin)
         )
-        sums = self._sums(others, self.settings)
+        sums = self._sums(others, self.told())
         return {pool.name: pool.budget_bytes - sums[pool.name] for pool in self.weigh.pools}
 
 

@@ -40,7 +40,7 @@ def resolve(config: Config, facts: Facts, measured: Measured = NOTHING_MEASURED)
     where = layout(config.paths, config.services.scope)
     join = Join(config, edition, facts, host, where, measured)
     models = tuple(join.model(name, table) for name, table in _enabled(config))
-    noted += _refuse(item for model in models for item in checks(model))
+    noted += _refuse(item for model in models for item in checks(model, build))
     return Library(
         config=config,
         machine=host,

@@ -26,9 +26,12 @@ TEMPLATES: Final = (
     "smolvlm", "solar-open", "vicuna", "vicuna-orca", "yandex", "zephyr",
 )  # fmt: skip
 MTP: Final = "draft-mtp"
+# From this build on, devices of the backends that llmgen knows have no buffers for rows: the server
+# does not start (llama.cpp PR 24216, issues 25884 and 27465).
+NO_ROWS_SINCE: Final = 9890
 
 
-def checks(model: Model) -> Iterator[Diagnostic]:
+def checks(model: Model, build: int) -> Iterator[Diagnostic]:
     """Errors and warnings of one joined model."""
     yield from _role(model)
     yield from _context(model)
@@ -36,7 +39,7 @@ def checks(model: Model) -> Iterator[Diagnostic]:
     yield from _batch(model)
     yield from _pooling(model)
     yield from _template(model)
-    yield from _split(model)
+    yield from _rows(model, build)
     yield from _draft(model)
     yield from _adapters(model)
     yield from _projector(model)
@@ -102,8 +105,28 @@ def _batch(model: Model) -> Iterator[Diagnostic]:
         )
 
 
-def _split(model: Model) -> Iterator[Diagnostic]:
-    if model.options.split_mode == "row" and len(model.settings.devices) > 1:
+def _rows(model: Model, build: int) -> Iterator[Diagnostic]:
+    """Models split by rows: shares count all cards of the machine, and their first ones only."""
+    devices = model.settings.devices
+    if model.options.split_mode != "row" or len(devices) < 2:
+        return
+    first = tuple(f"gpu{number}" for number in range(len(devices)))
+    if build >= NO_ROWS_SINCE:
+        yield Diagnostic(
+            "models.no-rows",
+            f"`{model.name}` is split by rows, which llama.cpp b{build} cannot do on these devices",
+            ("models", model.name, "split_mode"),
+            hint='`split_mode = "layer"`',
+        )
+    elif devices != first:
+        yield Diagnostic(
+            "models.no-rows",
+            f"`{model.name}` is split by rows over {' and '.join(devices)}, but the server deals "
+            "rows to the first cards of the machine",
+            ("models", model.name, "device"),
+            hint=f'`device = [{", ".join(map(_quoted, first))}]`, or `split_mode = "layer"`',
+        )
+    else:
         yield Diagnostic(
             "budget.inexact",
             f"`{model.name}` is split by rows, and the plan counts whole layers on each device",
@@ -111,6 +134,10 @@ def _split(model: Model) -> Iterator[Diagnostic]:
             hint='`split_mode = "layer"` is planned exactly',
             severity=Severity.WARNING,
         )
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def _pooling(model: Model) -> Iterator[Diagnostic]:

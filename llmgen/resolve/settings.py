@@ -93,7 +93,7 @@ def settings(
         cache_ram_bytes=chosen.cache_ram or 0,
         ctx_checkpoints=chosen.ctx_checkpoints or 0,
         mmproj_offload=table.mmproj_offload,
-        draft=_draft(table),
+        draft=_draft(table, chosen),
     )
 
 
@@ -142,7 +142,8 @@ def _experts(chosen: ServerOptions) -> int:
 def _shares(chosen: ServerOptions) -> tuple[float, ...]:
     if chosen.split_mode == "none" or not isinstance(chosen.tensor_split, tuple):
         return ()
-    return chosen.tensor_split
+    # The server takes shares that are all 0 for none.
+    return chosen.tensor_split if any(chosen.tensor_split) else ()
 
 
 def _devices(chosen: ServerOptions, machine: Machine) -> tuple[str, ...]:
@@ -157,15 +158,18 @@ def single(keys: Sequence[str], main_gpu: int | None) -> tuple[str, ...]:
     return tuple(keys[main_gpu or 0 :][:1])
 
 
-def _draft(table: Model) -> DraftSettings | None:
+def _draft(table: Model, chosen: ServerOptions) -> DraftSettings | None:
     draft = table.draft
     if draft is None:
         return None
+    devices = draft.device or ()
+    # A draft is split as its model is.
+    devices = single(devices, chosen.main_gpu) if chosen.split_mode == "none" else devices
     return DraftSettings(
         spec_type=draft.spec_type,
         n_max=draft.spec_draft_n_max,
         cache_type_k=draft.cache_type_k,
         cache_type_v=draft.cache_type_v,
         n_gpu_layers=-1 if draft.n_gpu_layers == "all" else draft.n_gpu_layers,
-        devices=draft.device or (),
+        devices=devices,
     )

@@ -38,13 +38,15 @@ def seen_by_program(settings: ServerSettings, devices: int) -> ServerSettings:
     """``settings`` as the program measures them.
 
     Nothing is mapped, every token has logits, and each slot has a cache of its own: the program
-    knows no ``--kv-unified``.
+    knows no ``--kv-unified``. It is told shares even for one device, since it takes all that it
+    finds and divides by what is free there.
     """
+    shares = settings.tensor_split or (1.0,) * len(settings.devices)
     names = tuple(f"gpu{number}" for number in range(devices))
     return replace(
         settings,
         devices=names,
-        tensor_split=settings.tensor_split[:devices],
+        tensor_split=shares[:devices],
         parallel=settings.parallel if settings.parallel > 0 else AUTO_SLOTS,
         kv_unified=False,
         load_mode="none",

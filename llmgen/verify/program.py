@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
-from llmgen.units import MIB
+from llmgen.units import MIB, show_number
 
 PROGRAM: Final = "llama-fit-params"
 # `CUDA0 17312 3400 600`, the host last; MiB, rounded down (common_fit_print in common/fit.cpp).
@@ -32,7 +32,7 @@ def _words(settings: ServerSettings) -> Iterator[str]:
     if settings.n_cpu_moe:
         yield from ("-ncmoe", str(settings.n_cpu_moe))
     if settings.tensor_split:
-        yield from ("-ts", ",".join(f"{share:g}" for share in settings.tensor_split))
+        yield from ("-ts", ",".join(map(show_number, settings.tensor_split)))
     if settings.override_tensor:
         yield "-ot"
         yield ",".join(f"{pattern}={target}" for pattern, target in settings.override_tensor)

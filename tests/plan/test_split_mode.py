@@ -48,4 +48,5 @@ def test_draft_model_is_told_the_devices_of_its_model():
 @pytest.mark.parametrize(("mode", "codes"), [("row", ["budget.inexact"]), ("layer", [])])
 def test_rows_are_not_promised_to_be_exact(mode, codes):
     text = models("a", options=f'ctx_size = 4096\nsplit_mode = "{mode}"')
-    assert [note.code for note in planned(text, head=TWO_CARDS).notes] == codes
+    head = TWO_CARDS + "[llama_cpp]\nbuild = 9889\n"
+    assert [note.code for note in planned(text, head=head).notes] == codes

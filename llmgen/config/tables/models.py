@@ -74,7 +74,7 @@ class Draft(Source):
     cache_type_v: CacheType = "f16"
     """V cache of the draft (`--cache-type-v-draft`)."""
     device: tuple[Text, ...] | None = None
-    """Devices of the draft model; absent: the main model's."""
+    """Devices of the draft model; absent: the main model's. Several share it as they share that."""
 
 
 class Variant(Table):
@@ -122,7 +122,9 @@ class ServerOptions(Table):
     device: tuple[Text, ...] | Literal["auto"] | None = None
     """Devices that hold the model, in [hardware]'s order: `["gpu0"]`, or `"auto"`."""
     tensor_split: tuple[Share, ...] | Literal["auto"] | None = None
-    """Shares of the devices (`--tensor-split`)."""
+    """Shares of the devices, and of its draft's (`--tensor-split`); absent: layers in proportion to
+    what each has for models, reserve and always-loaded models taken off; `"auto"`: a split that
+    fits."""
     split_mode: Literal["none", "layer", "row"] | None = None
     """How several devices share a model (`--split-mode`)."""
     main_gpu: Count | None = Field(default=None, ge=0)

@@ -1,0 +1,80 @@
+"""Shares of models on several devices: what llm.toml leaves out is what the residents leave.
+
+Without ``--tensor-split`` the server divides a model by the memory that is free when it starts, so
+each model on several devices is told its shares, and planned with the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from llmgen.budget.model import ServerSettings
+from llmgen.budget.placement import layer_shares, offloaded
+from llmgen.errors import Diagnostic, PlanError
+from llmgen.library import Keep, Library, Model
+from llmgen.plan.choices import blocks
+from llmgen.plan.scale import Scale
+
+Settings = Mapping[str, ServerSettings]
+
+
+def told(library: Library, weigh: Scale, chosen: Settings) -> dict[str, ServerSettings]:
+    """The settings with the shares of every model that is on several devices.
+
+    Shares that llm.toml leaves out are numbers of layers, in proportion to what each device has for
+    models: its capacity less its reserve and the models that are always loaded. Of those, the ones
+    without shares of their own follow each other in the order of llm.toml.
+    """
+    found = dict(chosen)
+    waiting = {model.name for model in library.models if _is_untold(chosen[model.name])}
+    if waiting:
+        room = {pool.name: pool.budget_bytes for pool in weigh.pools}
+        kept = [model for model in library.models if model.keep is Keep.ALWAYS or model.pin]
+        for model in sorted(kept, key=lambda item: item.name in waiting):
+            found[model.name] = shared(model, found[model.name], room)
+            for pool, size in weigh.footprint(model, found[model.name]).items():
+                room[pool] -= size
+        for model in library.models:
+            found[model.name] = shared(model, found[model.name], room)
+    for model in library.models:
+        _check_draft(model, found[model.name])
+    return found
+
+
+def shared(model: Model, settings: ServerSettings, room: Mapping[str, int]) -> ServerSettings:
+    """The settings with shares for this room, where they have none and several devices."""
+    if not _is_untold(settings):
+        return settings
+    count = offloaded(blocks(model.facts), settings.n_gpu_layers)
+    if not count and model.draft is not None and settings.draft is not None:
+        count = offloaded(blocks(model.draft), settings.draft.n_gpu_layers)
+    if not count:
+        return settings
+    free = [room[device] for device in settings.devices]
+    return replace(settings, tensor_split=tuple(map(float, layer_shares(count, free))))
+
+
+def _is_untold(settings: ServerSettings) -> bool:
+    return len(settings.devices) > 1 and not settings.tensor_split
+
+
+def _check_draft(model: Model, settings: ServerSettings) -> None:
+    """PlanError for a draft that the server would divide by what is free: it has no own shares."""
+    draft = settings.draft
+    if model.draft is None or draft is None or not draft.n_gpu_layers:
+        return
+    devices = draft.devices or settings.devices
+    shares = settings.tensor_split[: len(devices)]
+    if len(devices) < 2 or (len(shares) == len(devices) and any(shares)):
+        return
+    raise PlanError(
+        Diagnostic(
+            "models.draft-devices",
+            f"the draft of `{model.name}` is put on {' and '.join(devices)}, but llama-server "
+            "divides a draft by the shares of its model, which has none for them",
+            ("models", model.name, "draft", "device"),
+            hint=f'`device = ["{devices[0]}"]`: one device for the draft',
+        )
+    )
