@@ -28,6 +28,7 @@
             httpx
             huggingface-hub
             jinja2
+            jsonschema
             msgspec
             platformdirs
             psutil

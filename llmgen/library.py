@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -84,6 +85,7 @@ class Model(Struct, frozen=True):
     adapters: tuple[GgufFacts, ...] = ()
     environment: Mapping[str, str | Secret] = field(default_factory=dict)
     extra_args: tuple[str, ...] = ()
+    llama_swap: Mapping[str, Any] = field(default_factory=dict)
     fallbacks: tuple[str, ...] = ()
     context_window_fallbacks: tuple[str, ...] = ()
     replicas: tuple[str, ...] = ()

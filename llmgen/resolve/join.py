@@ -75,6 +75,7 @@ class Join(Struct, frozen=True):
                 **table.environment,
             },
             extra_args=table.extra_args,
+            llama_swap=table.llama_swap,
             fallbacks=table.fallbacks,
             context_window_fallbacks=table.context_window_fallbacks,
             replicas=table.replicas,

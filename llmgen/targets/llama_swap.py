@@ -55,7 +55,8 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
             known=known,
             health_check_timeout=table.health_check_timeout or load_seconds(library, models),
             api_keys=[f"${{env.{variable(key)}}}" for key in table.api_keys],
-            models=[_model(item, services.api_key) for item in models],
+            models=[_model(item, services) for item in models],
+            extra=library.config.targets.llama_swap.extra,
             matrix=engine if isinstance(engine, Matrix) and engine.sets else None,
             groups=engine.groups if isinstance(engine, Groups) else (),
             priorities={item.name: item.model.priority for item in models if item.model.priority},
@@ -86,8 +87,9 @@ def admitted(model: Model) -> int:
     return model.concurrency_limit or max(_LEAST_REQUESTS, waiting)
 
 
-def _model(item: Placement, api_key: Secret | None) -> dict[str, object]:
-    model = item.model
+def _model(item: Placement, services: Services) -> dict[str, object]:
+    model, more = item.model, dict(item.model.llama_swap)
+    filters = dict(more.pop("filters", {}))
     return {
         "id": model.name,
         "title": model.title if model.title != model.name else "",
@@ -96,12 +98,16 @@ def _model(item: Placement, api_key: Secret | None) -> dict[str, object]:
         "port_is_assigned": not item.port,
         "proxy": f"http://{LOOPBACK}:{item.port or '${PORT}'}",
         "aliases": model.aliases,
-        "env": [*_environment(model, api_key)],
+        "env": [*_environment(model, services.api_key)],
         "ttl": 0 if model.pin else model.ttl_seconds,
         "unlisted": model.unlisted,
         "concurrency_limit": admitted(model),
-        "set_params_by_id": _variants(model),
-        "capabilities": _capabilities(item),
+        "set_params_by_id": {**filters.pop("setParamsByID", {}), **_variants(model)},
+        "filters": filters,
+        "capabilities": _capabilities(item) | more.pop("capabilities", {}),
+        "check_endpoint": more.pop("checkEndpoint", "/health"),
+        "unload_timeout": more.pop("unloadTimeout", services.llama_swap.unload_timeout),
+        "more": more,
     }
 
 

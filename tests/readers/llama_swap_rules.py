@@ -1,19 +1,19 @@
 """What llama-swap (v250) accepts and then does not do as written: schema, rules and traps.
 
-The JSON Schema beside this file is llama-swap's own (MIT); the rules are those that its loader
+The JSON Schema in llmgen/data is llama-swap's own (MIT); the rules are those that its loader
 checks, and those that it does not check although the file would not work.
 """
 
 import json
 import re
 from collections import Counter
-from pathlib import Path
+from importlib import resources
 
 import yaml
 from jsonschema import Draft7Validator
 
 SCHEMA = json.loads(
-    (Path(__file__).parent / "data" / "llama-swap" / "config-schema.json").read_text("utf-8")
+    resources.files("llmgen").joinpath("data/llama-swap.schema.json").read_text("utf-8")
 )
 KNOWN_PLACEHOLDERS = re.compile(r"\$\{(PORT|MODEL_ID|PID|env\.[A-Za-z_][A-Za-z0-9_]*)\}")
 ANY_PLACEHOLDER = re.compile(r"\$\{[A-Za-z0-9_.-]+\}")

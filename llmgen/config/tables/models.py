@@ -238,6 +238,8 @@ class Model(Source, ServerOptions):
     """Environment of its server."""
     extra_args: tuple[Text, ...] = ()
     """More words for llama-server's command line; none that a key models or that moves memory."""
+    llama_swap: dict[str, Any] = Field(default_factory=dict)
+    """More keys of its entry in llama-swap's config.yaml (`{ useModelName = "x" }`)."""
     variants: dict[ModelName, Variant] = Field(default_factory=dict)
     """Other names with other request parameters, served by the same process."""
     fallbacks: tuple[ModelName, ...] = ()

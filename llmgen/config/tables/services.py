@@ -36,6 +36,8 @@ class SwapService(Table):
     """What goes to the log."""
     send_loading_state: bool = False
     """Tell streaming clients that a model is loading."""
+    include_aliases_in_list: bool = True
+    """Aliases stand in its list of models, too."""
     health_check_timeout: Seconds | None = None
     """Longest load; absent: from file size and disk bandwidth."""
     unload_timeout: Seconds = 10

@@ -1,6 +1,6 @@
 """[targets.*]: versions aimed at, and client files wanted."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ class SwapTarget(Table):
 
     version: Count | None = Field(default=None, ge=1)
     """llama-swap's version (its tag's number); absent: the edition's."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """More top-level keys of its config.yaml (`{ store = { path = "/x" } }`)."""
 
 
 class ClientsTarget(Table):
