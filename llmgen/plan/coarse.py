@@ -45,7 +45,7 @@ def _round_up(weight: Weight, units: Weight) -> Weight:
 def missed(stack: Stack, found: Diagram) -> Iterator[tuple[str, ...]]:
     """Wished sets, and models that rounding left out, each made as large as fits."""
     inside = {name for kind in found.pack.kinds for name in kind.members}
-    for group in stack.together:
+    for group in stack.told:
         if stack.allows(group | stack.pinned):
             yield grown(stack, group | stack.pinned)
     for name in stack.demand:

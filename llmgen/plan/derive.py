@@ -81,7 +81,7 @@ def expression_of(
 def _first(stack: Stack, extra: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
     """Wished sets, then one set for each model: what a version that writes sets out can take."""
     yield from extra
-    for group in stack.together:
+    for group in stack.told:
         yield grown(stack, group | stack.pinned)
     for name in list(stack.demand)[:LISTED]:
         if stack.allows(stack.pinned | {name}):
@@ -108,7 +108,7 @@ def _matrix(
 def preference(stack: Stack, models: Sequence[str]) -> tuple[float, ...]:
     """Sort key of a set: wishes first, then priority, many models, llm.toml's order."""
     order = {name: index for index, name in enumerate(stack.demand)}
-    wishes = sum(group <= set(models) for group in stack.together)
+    wishes = sum(group <= set(models) for group in (*stack.together, *stack.wished))
     priority = sum(stack.priority.get(name, 0) for name in models)
     return (-wishes, -priority, -len(models), *(order[name] for name in models))
 

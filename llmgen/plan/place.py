@@ -21,6 +21,7 @@ from llmgen.plan.scale import Scale, scale, stack
 from llmgen.plan.shortage import contradiction, cramped, router_findings, shortage
 from llmgen.plan.solve import Settled, settle
 from llmgen.plan.stack import Stack
+from llmgen.plan.wishes import unmet
 
 # llama-swap before this version has groups only.
 MATRIX_SINCE = 202
@@ -54,7 +55,13 @@ def place(library: Library) -> Plan:
         engines={library.machine.host: residency.engine},
         states=tuple(residency.states),
         headroom=tuple(headroom(weigh.pools, residency.states)),
-        notes=(*library.notes, *excused, *cramped(library, settled), *_doubts(placements)),
+        notes=(
+            *library.notes,
+            *excused,
+            *cramped(library, settled),
+            *_doubts(placements),
+            *unmet(numbers, library.config.plan.wish_together, residency.engine),
+        ),
         excused=excuse if found else "",
         ports={item.name: item.port for item in placements if item.port},
     )

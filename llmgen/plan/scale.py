@@ -96,6 +96,7 @@ def stack(library: Library, footprints: Mapping[str, Footprint], limits: tuple[P
         },
         pinned=frozenset(item.name for item in demand if item.pin),
         together=tuple(frozenset(group) & names for group in wishes.together),
+        wished=tuple(frozenset(group) & names for group in wishes.wish_together),
         never=tuple(map(frozenset, wishes.never_together)),
         priority={item.name: item.priority for item in demand},
         load_cost={item.name: load_cost(item, library) for item in demand},

@@ -14,7 +14,8 @@ class Stack(Struct, frozen=True):
 
     ``always`` are services of their own, in every state; ``demand`` are loaded on demand, in
     llm.toml's order, ``pinned`` of them are never evicted. No two models of a ``never`` set may
-    meet, always-on ones included. ``load_cost`` is what a load takes, in tenths of a second.
+    meet, always-on ones included. ``together`` has to fit, ``wished`` need not. ``load_cost`` is
+    what a load takes, in tenths of a second.
     """
 
     budgets: Mapping[str, int]
@@ -22,6 +23,7 @@ class Stack(Struct, frozen=True):
     always: Mapping[str, Footprint] = field(default_factory=dict)
     pinned: frozenset[str] = frozenset()
     together: tuple[frozenset[str], ...] = ()
+    wished: tuple[frozenset[str], ...] = ()
     never: tuple[frozenset[str], ...] = ()
     priority: Mapping[str, int] = field(default_factory=dict)
     load_cost: Mapping[str, int] = field(default_factory=dict)
@@ -30,6 +32,12 @@ class Stack(Struct, frozen=True):
     def kept(self) -> frozenset[str]:
         """Models that are in memory whatever else is loaded."""
         return self.pinned | {*self.always}
+
+    @property
+    def told(self) -> tuple[frozenset[str], ...]:
+        """Sets that llm.toml names and that may be: an engine is told of each."""
+        kept = self.pinned
+        return (*self.together, *(group for group in self.wished if self.allows(group | kept)))
 
     def sums(self, models: Iterable[str]) -> dict[str, int]:
         """Bytes on each pool when these on-demand models and every always-on one are loaded."""

@@ -71,7 +71,7 @@ def _mentions(
         for field in ("fallbacks", "context_window_fallbacks"):
             for index, other in enumerate(getattr(table, field)):
                 yield ("models", name, field, index), other, known
-    for field in ("together", "never_together"):
+    for field in ("together", "wish_together", "never_together"):
         for row, group in enumerate(getattr(config.plan, field)):
             for index, other in enumerate(group):
                 yield ("plan", field, row, index), other, models

@@ -64,6 +64,7 @@ ELSEWHERE = {
     "gateway.envoy.tls.cert": "comes with its key",
     "gateway.envoy.tls.key": "comes with its certificate",
     "plan.together": "what is preferred when memory is short",
+    "plan.wish_together": "what is preferred when memory is short",
     "plan.prefer": "what gives way when memory is short",
     "budget.override": "what is said when memory is short",
     "guard.threshold": "what `llmgen guard` does when it runs",

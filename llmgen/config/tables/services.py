@@ -97,6 +97,8 @@ class PlanTable(Table):
 
     together: tuple[tuple[ModelName, ...], ...] = ()
     """Sets of models that must fit together."""
+    wish_together: tuple[tuple[ModelName, ...], ...] = ()
+    """Sets that may be loaded together where they fit; `check` names the sum that forbids one."""
     never_together: tuple[tuple[ModelName, ...], ...] = ()
     """Sets of models of which no two may ever be loaded together."""
     prefer: tuple[
