@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
@@ -17,11 +17,46 @@ SOURCES = frozenset({"model", "hf_repo", "ollama", "lm_studio"})
 _SECRET = re.compile(r"KEY|TOKEN(?!IZ)|SECRET|PASS(W|PHRASE|_|$)|CREDENTIAL", re.IGNORECASE)
 
 
+class Key(Struct, frozen=True):
+    """One key that an importer found: its table, its path in there, its value."""
+
+    table: TablePath
+    path: tuple[str, ...]
+    value: Any
+
+
+# What an importer yields: a key for llm.toml, or something to say about the file.
+Item: TypeAlias = "Key | Diagnostic"
+
+
 class Part(Struct, frozen=True):
     """Keys for tables of llm.toml, and what is wrong or lost."""
 
     tables: dict[TablePath, dict[str, Any]] = field(default_factory=dict)
     faults: tuple[Diagnostic, ...] = ()
+
+
+def part_of(items: Iterable[Item]) -> Part:
+    """Everything that an importer yields, as one part."""
+    tables: dict[TablePath, dict[str, Any]] = {}
+    faults: list[Diagnostic] = []
+    for item in items:
+        if isinstance(item, Key):
+            value = item.value
+            for name in reversed(item.path):
+                value = {name: value}
+            tables[item.table] = _over(tables.get(item.table, {}), value)
+        else:
+            faults.append(item)
+    return Part(tables, tuple(dict.fromkeys(faults)))
+
+
+def items_of(part: Part) -> Iterator[Item]:
+    """The other way round."""
+    for table, keys in part.tables.items():
+        for key, value in keys.items():
+            yield Key(table, (key,), value)
+    yield from part.faults
 
 
 def merged(parts: Iterable[Part]) -> Part:

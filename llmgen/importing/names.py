@@ -1,10 +1,10 @@
-"""Names that other programs allow and llm.toml does not: changed, and said."""
+"""Names that other programs allow and llm.toml does not: changed or left out, and said."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from llmgen.config.tables.base import MODEL_NAME
 from llmgen.errors import Diagnostic
@@ -12,36 +12,38 @@ from llmgen.importing.model import Part, TablePath, fault, lost
 
 _TABLES = ("models", "external")
 _OTHER = re.compile(r"[^A-Za-z0-9._:/-]+")
+_FALLBACKS: Final = ("fallbacks", "context_window_fallbacks")
+Tables = dict[TablePath, dict[str, Any]]
 
 
 def with_names(part: Part) -> Part:
-    """The same with every model under a name that clients can send and llm.toml takes."""
-    tables: dict[TablePath, dict[str, Any]] = {}
-    faults: list[Diagnostic] = []
-    for path, keys in part.tables.items():
-        if path[0] not in _TABLES or len(path) == 1:
-            tables[path] = keys
-            continue
-        name = _free(path[1], tables)
-        if name != path[1]:
-            faults.append(
-                fault(
-                    "renamed",
-                    f"`{path[1]}` is called `{name}` in llm.toml",
-                    "names are letters, digits and . _ : / -; clients that ask for the old one "
-                    "have to follow",
-                )
-            )
-        tables[path[0], name] = _own(name, keys, faults)
-    return Part(tables, (*part.faults, *faults))
+    """The same with every model under a name of its own that clients can send."""
+    called = dict(_called(part.tables))
+    faults = [_renamed(*pair) for pair in called.items() if pair[0] != pair[1]]
+    tables = _apart(part.tables, called, faults)
+    tables = _own_aliases(tables, faults)
+    known = {name for path, keys in tables.items() for name in _names(path, keys)}
+    tables = {path: _references(path, keys, called, known, faults) for path, keys in tables.items()}
+    return Part({path: keys for path, keys in tables.items() if keys}, (*part.faults, *faults))
 
 
-def _free(name: str, taken: Collection[TablePath]) -> str:
-    if MODEL_NAME.fullmatch(name):
-        return name
+def _called(tables: Tables) -> Iterator[tuple[str, str]]:
+    """Old name and new one of every model; those that can stay come first."""
+    names = [path[1] for path in tables if _is_model(path)]
+    taken = {name for name in names if MODEL_NAME.fullmatch(name)}
+    for name in names:
+        new = name if name in taken else _free(name, taken)
+        taken.add(new)
+        yield name, new
+
+
+def _is_model(path: TablePath) -> bool:
+    return path[0] in _TABLES and len(path) > 1
+
+
+def _free(name: str, taken: Collection[str]) -> str:
     base = _OTHER.sub("-", name).strip("-._:/")[:120] or "model"
-    names = {path[1] for path in taken if len(path) > 1}
-    return next(found for found in _numbered(base) if found not in names)
+    return next(found for found in _numbered(base) if found not in taken)
 
 
 def _numbered(base: str) -> Iterator[str]:
@@ -52,15 +54,154 @@ def _numbered(base: str) -> Iterator[str]:
         yield f"{base}-{number}"
 
 
-def _own(name: str, keys: Mapping[str, Any], faults: list[Diagnostic]) -> dict[str, Any]:
-    """The keys without aliases that cannot be: its own name, and what no name is."""
+def _renamed(old: str, new: str) -> Diagnostic:
+    return fault(
+        "renamed",
+        f"`{old}` is called `{new}` in llm.toml",
+        "names are letters, digits and . _ : / -; clients that ask for the old one have to follow",
+    )
+
+
+def _apart(tables: Tables, called: Mapping[str, str], faults: list[Diagnostic]) -> Tables:
+    """Tables under their new names; what a gateway calls like a model is that model."""
+    found: Tables = {}
+    models = {called[path[1]] for path in tables if path[0] == "models" and len(path) > 1}
+    for path, keys in tables.items():
+        if not _is_model(path):
+            found[path] = keys
+            continue
+        name = called[path[1]]
+        if path[0] == "external" and name in models:
+            faults.append(
+                lost(f"`{name}` of a gateway", "it is the model itself, to which ours lead by name")
+            )
+            own = found.setdefault(("models", name), {})
+            if keys.get("aliases"):
+                own["aliases"] = [*own.get("aliases", []), *keys["aliases"]]
+        else:
+            found["external" if path[0] == "external" else "models", name] = {
+                **found.get((path[0], name), {}),
+                **keys,
+            }
+    return found
+
+
+def _own_aliases(tables: Tables, faults: list[Diagnostic]) -> Tables:
+    """Aliases and variants whose names nobody else has, and that are names."""
+    taken = {path[1] for path in tables if _is_model(path)}
+    found: Tables = {}
+    for path, keys in tables.items():
+        if not _is_model(path):
+            found[path] = keys
+            continue
+        kept = dict(keys)
+        variants = {
+            name: table
+            for name, table in (keys.get("variants") or {}).items()
+            if _may_be(name, path[1], taken, faults)
+        }
+        if "variants" in keys:
+            kept["variants"] = variants
+        aliases = [str(alias) for alias in keys.get("aliases") or ()]
+        # A variant's name may stand among the aliases, too.
+        new = [alias for alias in dict.fromkeys(aliases) if alias not in (path[1], *variants)]
+        kept["aliases"] = [alias for alias in new if _may_be(alias, path[1], taken, faults)]
+        found[path] = {key: item for key, item in kept.items() if item or key not in _LISTS}
+    return found
+
+
+_LISTS: Final = ("aliases", "variants")
+
+
+def _may_be(name: str, owner: str, taken: set[str], faults: list[Diagnostic]) -> bool:
+    """Whether a further name of a model can be; it is taken then."""
+    if not MODEL_NAME.fullmatch(name):
+        faults.append(lost(f"the alias `{name}` of `{owner}`", "it is no name"))
+    elif name in taken:
+        faults.append(lost(f"the alias `{name}` of `{owner}`", "another model has that name"))
+    else:
+        taken.add(name)
+        return True
+    return False
+
+
+def _names(path: TablePath, keys: Mapping[str, Any]) -> Iterator[str]:
+    if _is_model(path):
+        yield path[1]
+        yield from keys.get("aliases", ())
+        yield from keys.get("variants", ())
+
+
+def _references(
+    path: TablePath,
+    keys: Mapping[str, Any],
+    called: Mapping[str, str],
+    known: Collection[str],
+    faults: list[Diagnostic],
+) -> dict[str, Any]:
+    """Keys whose names are the new ones, without those that nobody has."""
     found = dict(keys)
-    aliases = [str(alias) for alias in keys.get("aliases", [])]
-    kept = [alias for alias in dict.fromkeys(aliases) if MODEL_NAME.fullmatch(alias)]
-    bad = [alias for alias in aliases if not MODEL_NAME.fullmatch(alias)]
-    faults += [lost(f"the alias `{alias}` of `{name}`", "it is no name") for alias in bad]
-    if aliases:
-        found["aliases"] = [alias for alias in kept if alias != name]
-    if not found.get("aliases"):
-        found.pop("aliases", None)
+    for key in _FALLBACKS:
+        if key in found:
+            what = f"`{key}` of `{path[-1]}`"
+            found[key] = [*_known(found[key], what, called, known, faults)]
+    if path == ("plan",):
+        wishes = [
+            [called.get(name, name) for name in group if called.get(name, name) in known]
+            for group in found.get("wish_together", ())
+        ]
+        found["wish_together"] = [group for group in wishes if len(group) > 1]
+    if path == ("targets", "llama_swap") and "extra" in found:
+        found["extra"] = _selected(found["extra"], called, known, faults)
+    return {key: item for key, item in found.items() if item or key not in _FALLBACKS}
+
+
+def _known(
+    names: Iterable[str],
+    what: str,
+    called: Mapping[str, str],
+    known: Collection[str],
+    faults: list[Diagnostic],
+) -> Iterator[str]:
+    for name in dict.fromkeys(called.get(name, name) for name in names):
+        if name in known:
+            yield name
+        else:
+            faults.append(lost(f"`{name}` in {what}", "no model is called so"))
+
+
+def _selected(
+    extra: Mapping[str, Any],
+    called: Mapping[str, str],
+    known: Collection[str],
+    faults: list[Diagnostic],
+) -> dict[str, Any]:
+    """llama-swap's selectors and profiles lead to models that there are."""
+    found = dict(extra)
+    selectors = {}
+    for name, table in extra.get("selectors", {}).items():
+        what = f"the selector `{name}`"
+        targets = [*_known(table.get("targets", ()), what, called, known, faults)]
+        if name in known:
+            faults.append(lost(what, "a model has that name"))
+        elif targets:
+            selectors[name] = {**table, "targets": targets}
+        else:
+            faults.append(lost(what, "none of its targets is a model"))
+    profiles = {}
+    for name, table in extra.get("profiles", {}).items():
+        pins = {}
+        for pin, target in table.get("pins", {}).items():
+            new = called.get(target, target)
+            if not target or new in known or new in selectors:
+                pins[pin] = new
+            else:
+                faults.append(lost(f"`{target}` in the profile `{name}`", "no model is called so"))
+        if pins:
+            profiles[name] = {**table, "pins": pins}
+    for key, items in (("selectors", selectors), ("profiles", profiles)):
+        if items:
+            found[key] = items
+        else:
+            found.pop(key, None)
     return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.importing.litellm import from_litellm, is_litellm
-from llmgen.importing.llama_swap import from_llama_swap, is_llama_swap
+from llmgen.importing.llama_swap import from_llama_swap, is_llama_swap, not_served
 from llmgen.importing.model import Part, merged
 from llmgen.importing.prose import blocks, from_prose
 from llmgen.importing.router import from_router, is_router
@@ -21,14 +21,14 @@ from llmgen.importing.stacks import (
     is_environment,
     is_manager,
 )
-from llmgen.importing.yaml_text import Unreadable, read_yaml
+from llmgen.importing.yaml_text import Document, Unreadable, read_documents
 
 # Whose file a document is, and a text that is none; the first that knows it.
-_DOCUMENTS: Final[tuple[tuple[Callable[[object], bool], Callable[[Any], Part]], ...]] = (
+_Reader: TypeAlias = Callable[[Any], Part]
+_DOCUMENTS: Final[tuple[tuple[Callable[[object], bool], _Reader], ...]] = (
     (is_manager, from_manager),
     (is_litellm, from_litellm),
     (is_custom_models, from_custom_models),
-    (is_llama_swap, from_llama_swap),
 )
 _TEXTS: Final[tuple[tuple[Callable[[str], bool], Callable[[str], Part]], ...]] = (
     (is_router, from_router),
@@ -70,23 +70,35 @@ def from_text(name: str, text: str) -> Part:
 
 
 def _whole(text: str) -> Part | None:
-    """The part when the whole text is one known file."""
-    document = _document(text)
-    for knows, read in _DOCUMENTS:
-        if knows(document):
-            return read(document)
+    """The part when the whole text is one known file, or holds several."""
+    lines = text.splitlines()
+    parts: list[Part] = []
+    swaps = 0
+    for document in _documents(text):
+        if is_llama_swap(document.value) and not _known(document.value):
+            found = from_llama_swap(document, lines)
+            parts.append(not_served(found) if swaps else found)
+            swaps += 1
+        elif (read := _known(document.value)) is not None:
+            parts.append(read(document.value))
+    if parts:
+        return merged(parts)
     return next((reads(text) for is_one, reads in _TEXTS if is_one(text)), None)
 
 
-def _document(text: str) -> Any:  # noqa: ANN401 - any YAML or JSON
+def _known(document: object) -> _Reader | None:
+    return next((read for knows, read in _DOCUMENTS if knows(document)), None)
+
+
+def _documents(text: str) -> list[Document]:
     try:
-        return json.loads(text)
+        return [Document(json.loads(text))]
     except (ValueError, RecursionError):
         pass
     try:
-        return read_yaml(text)
+        return read_documents(text)
     except Unreadable:
-        return None
+        return []
 
 
 def _damaged(name: str, error: Exception) -> Diagnostic:

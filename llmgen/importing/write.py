@@ -9,7 +9,10 @@ from llmgen.config.edit import append_table
 from llmgen.config.editions import EDITIONS
 from llmgen.importing.model import Part, TablePath
 
-_ORDER = ("hardware", "paths", "defaults", "services", "gateway", "guard", "models", "external")
+_ORDER = (
+    "hardware", "paths", "defaults", "services", "gateway", "targets", "plan", "guard", "models",
+    "external",
+)  # fmt: skip
 
 
 def document(part: Part, hardware: Mapping[str, Any], *, home: str) -> str:

@@ -89,7 +89,7 @@ def _unrouted(config: Config) -> Iterator[Diagnostic]:
     """What only a gateway serves: models of other servers, variants beside llama-swap."""
     if config.gateway.envoy.enable or config.gateway.litellm.enable:
         return
-    for name in config.external:
+    for name in config.external if not _has_swap(config) else ():
         what = f"`{name}` is a model of another server, and no gateway routes to it"
         yield _nobody_routes(("external", name), what)
     swapped = config.services.on_demand == "llama_swap"
@@ -101,6 +101,15 @@ def _unrouted(config: Config) -> Iterator[Diagnostic]:
             for variant in table.variants:
                 what = f"`{variant}` is a variant of `{name}`, and nothing serves it"
                 yield _nobody_routes(("models", name, "variants", variant), what)
+
+
+def _has_swap(config: Config) -> bool:
+    """Whether llama-swap runs, which knows models of other servers as its peers."""
+    usual = EDITIONS[config.edition].keep
+    return config.services.on_demand == "llama_swap" and any(
+        table.enable and (table.keep or usual[table.role]) == "on_demand"
+        for table in config.models.values()
+    )
 
 
 def _unheard(config: Config) -> Iterator[Diagnostic]:

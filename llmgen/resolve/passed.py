@@ -25,11 +25,13 @@ def findings(config: Config) -> Iterator[Diagnostic]:
     """What is wrong in `[targets.llama_swap] extra` and `[models.NAME] llama_swap`."""
     aimed = config.targets.llama_swap
     version = aimed.version or EDITIONS[config.edition].swap_version
-    yield from _table(FILE_KEY, aimed.extra, "file", version)
+    yield from problems(FILE_KEY, aimed.extra, "file", version)
     yield from _targets(config, aimed.extra)
+    for name, external in config.external.items():
+        yield from problems(("external", name, "llama_swap"), external.llama_swap, "peer", version)
     for name, table in config.models.items():
         key = ("models", name, "llama_swap")
-        yield from _table(key, table.llama_swap, "model", version)
+        yield from problems(key, table.llama_swap, "model", version)
         yield from _by_id(key, name, table)
         if table.llama_swap and table.keep == "always":
             yield Diagnostic(
@@ -41,9 +43,10 @@ def findings(config: Config) -> Iterator[Diagnostic]:
             )
 
 
-def _table(
+def problems(
     key: KeyPath, table: Mapping[str, Any], level: Level, version: int
 ) -> Iterator[Diagnostic]:
+    """What llama-swap of this version would refuse in a table of its keys, or ignore."""
     for item in refusals(table, level, version):
         yield Diagnostic("swap.extra", item.sentence, (*key, *item.path), hint=item.hint)
     for path, name, text in _texts(table):

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from llmgen.errors import KeyPath
 
-Level: TypeAlias = Literal["file", "model"]
+Level: TypeAlias = Literal["file", "model", "peer"]
 # What llmgen writes by itself, and the key of llm.toml that changes it.
 TYPED: Final[Mapping[Level, Mapping[str, str]]] = MappingProxyType(
     {
@@ -48,6 +48,11 @@ TYPED: Final[Mapping[Level, Mapping[str, str]]] = MappingProxyType(
             "proxy": "`port`",
             "ttl": "`ttl`",
             "unlisted": "`unlisted`",
+        },
+        "peer": {
+            "apiKey": "`api_key`",
+            "models": "`upstream_model`",
+            "proxy": "`endpoint`",
         },
     }
 )
@@ -159,7 +164,8 @@ def _properties(level: Level) -> Mapping[str, Any]:
     properties: Mapping[str, Any] = _schema()["properties"]
     if level == "file":
         return properties
-    found: Mapping[str, Any] = properties["models"]["additionalProperties"]["properties"]
+    table = properties["models" if level == "model" else "peers"]
+    found: Mapping[str, Any] = table["additionalProperties"]["properties"]
     return found
 
 

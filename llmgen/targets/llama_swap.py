@@ -16,8 +16,8 @@ from llmgen.options import spelled
 from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Groups, Matrix, Placement, Plan
 from llmgen.targets.base import Render
-from llmgen.targets.names import file_name
 from llmgen.targets.secrets import plain, secret, variable
+from llmgen.targets.swap_peers import peers, selectors
 
 NAME = "llama-swap"
 SUMMARY = "model-swapping proxy: config.yaml with the sets that fit"
@@ -41,7 +41,7 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     library, services = plan.library, plan.library.config.services
     table, engine = services.llama_swap, plan.engines.get(library.machine.host)
     enabled = services.on_demand == "llama_swap"
-    refused = [*_placeholders(models), *_keys(services)]
+    refused = [*_placeholders(models), *_keys(services), *_selectors(plan, models)]
     if refused and enabled:
         raise PlanError(refused)
     if refused:
@@ -56,12 +56,12 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
             health_check_timeout=table.health_check_timeout or load_seconds(library, models),
             api_keys=[f"${{env.{variable(key)}}}" for key in table.api_keys],
             models=[_model(item, services) for item in models],
-            extra=library.config.targets.llama_swap.extra,
+            extra=_extra(library),
             matrix=engine if isinstance(engine, Matrix) and engine.sets else None,
             groups=engine.groups if isinstance(engine, Groups) else (),
             priorities={item.name: item.model.priority for item in models if item.model.priority},
             preload=[item.name for item in models if item.model.preload],
-            peers=_peers(plan),
+            peers=[*peers(plan)],
         ),
         target=NAME,
         install=library.layout.config / NAME / "config.yaml" if enabled else None,
@@ -153,19 +153,22 @@ def _capabilities(item: Placement) -> dict[str, object]:
     return found
 
 
-def _peers(plan: Plan) -> list[dict[str, object]]:
-    """The always-on servers, so that llama-swap alone is one endpoint for every model."""
-    key = plan.library.config.services.api_key
-    return [
-        {
-            "id": file_name(item.name),
-            "proxy": f"http://{LOOPBACK}:{item.port}",
-            "models": item.model.names,
-            "api_key": f"${{env.{variable(key)}}}" if key else "",
+def _extra(library: Library) -> dict[str, object]:
+    """Keys that pass through; selectors also lead to names of other servers' models."""
+    found, own = dict(library.config.targets.llama_swap.extra), selectors(library)
+    # A selector does not lead to another one.
+    wished = {
+        name: {
+            **table,
+            "targets": [
+                own[item]["targets"][0] if item in own else item for item in table["targets"]
+            ],
         }
-        for item in plan.placements
-        if item.keep is Keep.ALWAYS
-    ]
+        for name, table in found.get("selectors", {}).items()
+    }
+    if own or wished:
+        found["selectors"] = {**wished, **own}
+    return found
 
 
 def _placeholders(models: Iterable[Placement]) -> Iterator[Diagnostic]:
@@ -189,6 +192,39 @@ def _keys(services: Services) -> Iterator[Diagnostic]:
             ("services", "llama_swap", "api_keys"),
             hint="leave `api_key` out of [services]: the servers listen on loopback alone",
         )
+
+
+def _selectors(plan: Plan, models: Iterable[Placement]) -> Iterator[Diagnostic]:
+    """What llama-swap asks of the targets of its selectors (v250, internal/config/selectors.go)."""
+    config = plan.library.config
+    local = {other: item.name for item in models for other in item.model.names}
+    for name, table in config.targets.llama_swap.extra.get("selectors", {}).items():
+        key = ("targets", "llama_swap", "extra", "selectors", name, "targets")
+        strategy, targets = table["strategy"], table["targets"]
+        inside = {local[item] for item in targets if item in local}
+        far = [item for item in targets if item not in local]
+        if strategy == "warm" and far:
+            yield Diagnostic(
+                "swap.selector",
+                f"the selector `{name}` is warm, and llama-swap does not load `{far[0]}`",
+                key,
+                hint='`strategy = "pin"`, or models that are on demand alone',
+            )
+        if strategy == "spillover" and len(inside) > 1 and not _meet(plan, inside):
+            named = " and ".join(f"`{item}`" for item in sorted(inside))
+            yield Diagnostic(
+                "swap.selector",
+                f"the selector `{name}` spills over, and {named} do not fit together",
+                key,
+                hint='`strategy = "warm"`, or `together` in [plan] to see what has to give way',
+            )
+
+
+def _meet(plan: Plan, names: set[str]) -> bool:
+    engine = plan.engines.get(plan.library.machine.host)
+    # What a diagram stands for is not listed: llama-swap itself is asked then.
+    listed = isinstance(engine, Groups) or (isinstance(engine, Matrix) and engine.listed)
+    return not listed or any(names <= {*state.models} for state in plan.states)
 
 
 def _texts(item: Placement) -> Iterator[str]:

@@ -14,7 +14,7 @@ from llmgen.gateway.addresses import bare, in_url, loopback
 from llmgen.layout import Layout
 from llmgen.library import Keep, Library
 from llmgen.plan.model import Placement, Plan
-from llmgen.targets import llama_server, llama_swap
+from llmgen.targets import llama_server, llama_swap, swap_peers
 from llmgen.targets.names import file_name
 from llmgen.targets.secrets import carried, of_models, secret, shared_environment
 from llmgen.units import GIB, MIB
@@ -120,7 +120,7 @@ def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
         name="swap",
         summary="llama-swap: on-demand models",
         argv=(str(library.layout.llama_swap), "-config", str(config), "-listen", listen, *watch),
-        secrets=carried((*own, *theirs)),
+        secrets=carried((*own, *theirs, *swap_peers.secrets(library))),
         # llama-swap gives its servers 30 s and itself 35 s (llama-swap v250, exit on SIGTERM).
         stop_seconds=40,
         memory_bytes=_engine_limit(plan, models),

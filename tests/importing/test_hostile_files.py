@@ -32,7 +32,7 @@ def test_yaml_that_grows_without_end_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["!!bool x", "!!timestamp x", "!!int ''", "2001-99-99", "9" * 5000, "\x1b", "!!python/name:os.system"]
+    "text", ["!!bool x", "!!timestamp x", "!!int ''", "9" * 5000, "\x1b", "!!python/name:os.system"]
 )  # fmt: skip
 def test_yaml_whose_values_cannot_be_made_is_refused(text):
     with pytest.raises(Unreadable):

@@ -94,7 +94,7 @@ groups: {g: {exclusive: false, members: [x, z]}}
 hooks: {on_startup: {preload: [a, q]}}
 """
     found = part(text)
-    assert codes(found.faults) == ["left-out", "group-member", "group-member", "preload-unknown"]
+    assert codes(found.faults) == ["preload-unknown", "group-member", "group-member"]
     assert found.tables["models", "a"]["preload"] is True
 
 
@@ -135,11 +135,14 @@ store: x
 """
     found = part(text)
     left = [item.message.split("`")[1] for item in found.faults]
-    assert left == ["useModelName", "filters.strip_params", "store"]
+    assert left == ["store"]
     model = found.tables["models", "a"]
+    assert model["llama_swap"] == {"useModelName": "b", "filters": {"stripParams": "top_p"}}
     assert (model["title"], model["environment"]) == ("A model", {"TOKEN_DIR": {"env": "WHERE"}})
     assert found.tables["services", "llama_swap"] == {"api_keys": [{"env": "MINE"}]}
-    assert found.tables["external", "m"] == {"endpoint": "http://h:1", "api_key": {"env": "FAR"}}
+    assert found.tables["external", "m"] == {
+        "endpoint": "http://h:1", "api_key": {"env": "FAR"}, "aliases": ["far/m"],
+    }  # fmt: skip
 
 
 def test_router_sections_and_variables():
@@ -167,7 +170,7 @@ models:
     found = with_names(part(text))
     assert found.tables["models", "a-b"] == {"model": "/x.gguf", "aliases": ["e"]}
     assert found.tables["models", "a-b-2"] == {"model": "/y.gguf"}
-    assert codes(found.faults) == ["left-out", "renamed"]
+    assert codes(found.faults) == ["renamed", "left-out"]
 
 
 def test_litellm_rows_of_others():

@@ -6,9 +6,10 @@ import yaml
 from readers.llama_swap_rules import problems
 
 from llmgen.config.edit import value_text
-from llmgen.errors import ConfigError
+from llmgen.errors import ConfigError, PlanError
 from llmgen.render.environment import make_render
 from llmgen.targets import llama_swap
+from llmgen.targets.services import services
 
 ONE = '[models.a]\nmodel = "a.gguf"\naliases = ["b"]\n'
 
@@ -140,3 +141,60 @@ def test_key_that_the_aimed_version_does_not_read():
 def test_an_always_on_model_has_no_entry_to_put_it_in():
     text = ONE + 'keep = "always"\nllama_swap = { useModelName = "x" }\n'
     assert "models.no-effect" in [item.code for item in plans.plan(text).library.notes]
+
+
+FAR = """
+[external.far-model]
+endpoint = "https://api.example.org/api"
+api_key = { env = "FAR_KEY" }
+aliases = ["far"]
+llama_swap = { filters = { stripParams = "top_k" }, timeouts = { connect = 5 } }
+[external.other]
+endpoint = "http://10.0.0.2:8000"
+upstream_model = "far-model"
+"""
+
+
+def test_models_of_other_servers_are_peers_and_further_names_selectors():
+    text = rendered(ONE + FAR)
+    found = yaml.safe_load(text)
+    assert found["peers"] == {
+        "external-far-model": {
+            "proxy": "https://api.example.org/api",
+            "apiKey": "${env.FAR_KEY}",
+            "models": ["far-model"],
+            "filters": {"stripParams": "top_k"},
+            "timeouts": {"connect": 5},
+        },
+        "external-other": {"proxy": "http://10.0.0.2:8000", "models": ["far-model"]},
+    }
+    targets = {name: table["targets"] for name, table in found["selectors"].items()}
+    # Both servers have a model of that name: only the full one is clear.
+    assert targets == {
+        "far-model": ["external-far-model/far-model"],
+        "far": ["external-far-model/far-model"],
+        "other": ["external-other/far-model"],
+    }
+
+
+def test_the_keys_of_peers_are_in_the_environment_of_llama_swap():
+    (swap,) = (item for item in services(plans.plan(ONE + FAR)) if item.name == "swap")
+    assert "FAR_KEY" in dict(swap.secrets)
+
+
+def test_a_gateway_has_them_instead():
+    text = rendered(ONE + FAR + "[gateway.envoy]\nenable = true\n")
+    assert "peers" not in yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("{ strategy = 'warm', targets = ['a', 'far'] }", "does not load `far`"),
+        ("{ strategy = 'spillover', targets = ['a', 'c'] }", "`a` and `c` do not fit together"),
+    ],
+)
+def test_selector_that_llama_swap_would_refuse(table, message):
+    more = '[models.c]\nmodel = "c.gguf"\n' + FAR
+    with pytest.raises(PlanError, match=message):
+        rendered(f"[targets.llama_swap.extra]\nselectors = {{ s = {table} }}\n" + ONE + more)

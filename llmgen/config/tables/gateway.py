@@ -1,6 +1,6 @@
 """[gateway.envoy], [gateway.litellm], [external.NAME]: what clients talk to."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -122,3 +122,5 @@ class External(Table):
     """Its context, for clients."""
     slots: Count = Field(default=4, ge=1)
     """Requests that it serves at a time."""
+    llama_swap: dict[str, Any] = Field(default_factory=dict)
+    """More keys of its peer in llama-swap's config.yaml (`{ timeouts = { connect = 5 } }`)."""

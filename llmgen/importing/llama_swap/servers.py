@@ -1,0 +1,159 @@
+"""What a command of llama-swap serves, and where: llama-server's options as keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import PureWindowsPath
+from typing import Any, Final
+
+from llmgen.importing.command_line import keys_of
+from llmgen.importing.llama_swap.command import Command, is_llama_server, name_of
+from llmgen.importing.llama_swap.environment import option_words
+from llmgen.importing.llama_swap.macros import MACHINES
+from llmgen.importing.llama_swap.passing import passed
+from llmgen.importing.model import Item, Key, fault, lost
+
+_PROXY = re.compile(r"https?://(\[[^\]]*\]|[^/:]*)(?::([^/]+))?(/.*)?")
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
+_HEALTH: Final = "/health"
+# Roles that llmgen would serve always; llama-swap loaded them like all others.
+_ALWAYS: Final = ("embedding", "rerank")
+
+
+def served(
+    name: str,
+    command: Command,
+    table: Mapping[str, Any],
+    usual: str,
+    ports: Collection[int],
+) -> Iterator[Item]:
+    """Keys of one model from its `cmd`, and from the keys of llama-swap that go with it."""
+    if not is_llama_server(command.program):
+        what = name_of(command.program) if command.program else "nothing"
+        yield lost(f"`{name}`", f"it runs {what}, not llama-server")
+        return
+    place = ("models", name)
+    if command.wrapper:
+        wrapper = " ".join(command.wrapper)
+        yield lost(f"`{wrapper}` of `{name}`", "llmgen starts llama-server itself")
+    yield from _program(name, command, usual)
+    words, told = without_address(name, command.arguments)
+    yield from told
+    # The command line wins over the environment.
+    keys, faults = keys_of(name, [*option_words(table.get("env"), command.environment), *words])
+    yield from faults
+    yield from _model(name, keys, windows=command.windows)
+    for key, value in keys.items():
+        yield Key(place, (key,), value)
+    if keys.get("role") in _ALWAYS:
+        yield Key(place, ("keep",), "on_demand")
+    yield from _address(name, table, command, ports)
+    for key in ("cmdStop", "checkEndpoint"):
+        value = table.get(key)
+        if value and (key, value) != ("checkEndpoint", _HEALTH):
+            yield from passed(place, "llama_swap", f"`{key}` of `{name}`", key, value)
+
+
+def fixed_port(table: Mapping[str, Any]) -> int:
+    """The port on this machine that llama-swap is told; 0 where it chooses one."""
+    found = _PROXY.fullmatch(str(table.get("proxy") or ""))
+    return int(found[2]) if found and found[1] in _LOOPBACK and _is_port(found[2]) else 0
+
+
+def _program(name: str, command: Command, usual: str) -> Iterator[Item]:
+    program = command.program
+    if command.windows:
+        yield fault(
+            "windows",
+            f"`{name}` is written for Windows: `{program}`",
+            "`llama_server` in [paths], and the model's file below [paths] models",
+        )
+    elif program.startswith(("/", "~")):
+        if program != usual:
+            yield Key(("models", name), ("llama_server",), program)
+    elif "/" in program:
+        yield fault(
+            "relative-program",
+            f"`{name}` runs `{program}` from whatever folder llama-swap was started in",
+            "`llama_server` in [paths]",
+        )
+
+
+def without_address(name: str, arguments: tuple[str, ...]) -> tuple[list[str], list[Item]]:
+    """The words without `--host` and `--port`, which llmgen sets, and what is to say about them."""
+    words: list[str] = []
+    told: list[Item] = []
+    waiting = iter(arguments)
+    for word in waiting:
+        option, equals, value = word.partition("=")
+        if option not in ("--host", "--port"):
+            words.append(word)
+            continue
+        value = value if equals else next(waiting, "")
+        if option == "--host" and value not in _LOOPBACK:
+            told.append(
+                lost(
+                    f"`{option} {value}` of `{name}`",
+                    "llmgen's servers listen on loopback, and llama-swap or a gateway in front of "
+                    "them where [services.llama_swap] or [gateway] says",
+                )
+            )
+    return words, told
+
+
+def _model(name: str, keys: dict[str, Any], *, windows: bool) -> Iterator[Item]:
+    """Where the file is: below [paths] models, or absolute."""
+    for table in (keys, keys.get("draft", {})):
+        model = table.get("model")
+        if not isinstance(model, str):
+            continue
+        variable = MACHINES.match(model)
+        if windows:
+            table["model"] = PureWindowsPath(model).name
+        elif variable:
+            table["model"] = model[variable.end() :].lstrip("/")
+            yield fault(
+                "machines-folder",
+                f"`{name}` is below `{variable[0]}`, which its own machine knows alone",
+                "write that folder as `models` in [paths]",
+            )
+        elif model.startswith("${"):
+            table["model"] = model.partition("/")[2]
+        elif not model.startswith(("/", "~")):
+            yield fault(
+                "relative-model",
+                f"`{name}` reads `{model}` from whatever folder llama-swap was started in",
+                "llmgen writes absolute paths below [paths] models",
+            )
+
+
+def _address(
+    name: str, table: Mapping[str, Any], command: Command, ports: Collection[int]
+) -> Iterator[Item]:
+    proxy = table.get("proxy")
+    if not proxy:
+        return
+    found = _PROXY.fullmatch(str(proxy))
+    what = f"`proxy: {proxy}` of `{name}`"
+    if found is None or found[1] not in _LOOPBACK:
+        yield lost(what, "llmgen's servers listen on this machine's loopback")
+    elif found[3] not in (None, "", "/"):
+        yield lost(what, "llama-server's paths begin at the top")
+    elif found[2] == "${PORT}":
+        return
+    elif not _is_port(found[2]) or int(found[2]) in ports:
+        yield lost(what, "llama-swap gives each model a port of its own")
+    else:
+        yield Key(("models", name), ("port",), int(found[2]))
+    told = dict(zip(command.arguments, command.arguments[1:], strict=False)).get("--port", "")
+    if _is_port(told) and found is not None and told != found[2]:
+        yield fault(
+            "other-port",
+            f"`{name}` listens on {told}, and llama-swap asks {proxy}",
+            "llmgen writes one port for both",
+        )
+
+
+def _is_port(text: str | None) -> bool:
+    return bool(text) and str(text).isdigit() and 0 < int(str(text)) < 2**16

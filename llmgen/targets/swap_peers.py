@@ -1,0 +1,90 @@
+"""llama-swap's peers: servers that it does not start, and the names that lead to them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+from llmgen.config.tables.base import Secret
+from llmgen.config.tables.gateway import External
+from llmgen.library import Keep, Library
+from llmgen.plan.command import LOOPBACK
+from llmgen.plan.model import Plan
+from llmgen.targets.names import file_name
+from llmgen.targets.secrets import variable
+
+# Before this version a selector knows no peer by its full name.
+FULL_NAMES_SINCE = 242
+
+
+class Peer(Struct, frozen=True):
+    """One server; a ``patient`` peer is waited for, however long its prompt takes.
+
+    ``more`` are keys that llm.toml passes through.
+    """
+
+    id: str
+    proxy: str
+    models: tuple[str, ...]
+    api_key: str = ""
+    patient: bool = False
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def external(library: Library) -> Mapping[str, External]:
+    """Models of other servers that llama-swap leads to: where no gateway stands before it."""
+    gateway = library.config.gateway
+    return {} if gateway.envoy.enable or gateway.litellm.enable else library.external
+
+
+def secrets(library: Library) -> tuple[Secret, ...]:
+    """The keys of those servers, which llama-swap finds in its environment."""
+    return tuple(item.api_key for item in external(library).values() if item.api_key)
+
+
+def peers(plan: Plan) -> Iterator[Peer]:
+    """The always-on servers and those of [external], so that llama-swap is one endpoint for all."""
+    own_key = _reference(plan.library.config.services.api_key)
+    for item in plan.placements:
+        if item.keep is Keep.ALWAYS:
+            yield Peer(
+                file_name(item.name),
+                f"http://{LOOPBACK}:{item.port}",
+                item.model.names,
+                own_key,
+                patient=True,
+            )
+    full = plan.library.swap_version >= FULL_NAMES_SINCE
+    for name, table in external(plan.library).items():
+        own = table.upstream_model or name
+        # A peer takes no other name than its own: further ones are selectors.
+        names = (own,) if full else (own, *table.aliases)
+        key = _reference(table.api_key)
+        yield Peer(_id(name), table.endpoint, names, key, more=table.llama_swap)
+
+
+def selectors(library: Library) -> dict[str, Any]:
+    """Names of models of other servers that those servers do not know."""
+    if library.swap_version < FULL_NAMES_SINCE:
+        return {}
+    tables = external(library)
+    names = Counter(table.upstream_model or name for name, table in tables.items())
+    found = {}
+    for name, table in tables.items():
+        own = table.upstream_model or name
+        target = own if names[own] == 1 else f"{_id(name)}/{own}"
+        for other in (name, *table.aliases):
+            if other != target:
+                found[other] = {"strategy": "pin", "targets": [target]}
+    return found
+
+
+def _id(name: str) -> str:
+    return f"external-{file_name(name)}"
+
+
+def _reference(key: Secret | None) -> str:
+    return f"${{env.{variable(key)}}}" if key else ""
