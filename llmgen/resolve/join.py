@@ -96,7 +96,9 @@ class Join(Struct, frozen=True):
         return Keep(table.keep or self.edition.keep[table.role])
 
     def _ttl(self, table: ModelTable) -> int:
-        for given in (table.ttl, self.config.defaults.ttl):
+        # Nothing evicts what is pinned; it idles out where its own table says so.
+        usual = 0 if table.pin else self.config.defaults.ttl
+        for given in (table.ttl, usual):
             if given is not None:
                 return given
         return self.edition.ttl_seconds

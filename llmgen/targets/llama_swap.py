@@ -99,7 +99,7 @@ def _model(item: Placement, services: Services) -> dict[str, object]:
         "proxy": f"http://{LOOPBACK}:{item.port or '${PORT}'}",
         "aliases": model.aliases,
         "env": [*_environment(model, services.api_key)],
-        "ttl": 0 if model.pin else model.ttl_seconds,
+        "ttl": model.ttl_seconds,
         "unlisted": model.unlisted,
         "concurrency_limit": admitted(model),
         "set_params_by_id": {**filters.pop("setParamsByID", {}), **_variants(model)},

@@ -98,6 +98,13 @@ def test_pinned_model_never_idles_out():
     assert config()["models"]["big"]["ttl"] == 600
 
 
+def test_pinned_model_idles_out_where_its_own_table_says_so():
+    text = plans.STACK.replace("pin = true", 'pin = true\nttl = "5m"')
+    assert config(text)["models"]["small/coder"]["ttl"] == 300
+    usual = plans.STACK + '[defaults]\nttl = "1h"\n'
+    assert config(usual)["models"]["small/coder"]["ttl"] == 0
+
+
 def test_always_on_servers_are_peers():
     (embed, rank) = config()["peers"].values()
     assert embed["models"] == ["embed", "text-embedding-3-small"]
