@@ -16,6 +16,7 @@ from llmgen.cli.writing import create_file
 from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
+    from llmgen.importing.machine import Devices
     from llmgen.importing.model import Part
 
 # Ten times the largest configurations and documents that are about.
@@ -42,6 +43,7 @@ def cli(
     Prints an llm.toml; what is wrong in the files, or has no place in llm.toml, is said on
     standard error.
     """
+    from llmgen.importing.machine import with_devices
     from llmgen.importing.model import merged
     from llmgen.importing.names import with_names
     from llmgen.importing.sniff import from_text
@@ -51,9 +53,12 @@ def cli(
     if not files and not ollama:
         raise click.UsageError("name a file to import, or say --ollama")
     parts = [from_text(name, _read(name)) for name in files]
-    part = with_names(merged([*parts, _store()] if ollama else parts))
-    text = document(part, _hardware(profile), home=str(Path.home()))
-    faults = (*part.faults, *_refused(text))
+    named = with_names(merged([*parts, _store()] if ollama else parts))
+    part, needs = with_devices(named)
+    hardware, told = _hardware(profile, needs)
+    notes = [item.hint for item in told]
+    text = document(part, hardware, home=str(Path.home()), note="; ".join(notes))
+    faults = (*part.faults, *told, *_refused(text))
     data = {"content": text, "faults": faults}
     if output == "-":
         return Outcome(data, text=text, diagnostics=faults)
@@ -120,14 +125,20 @@ def _read(name: str) -> str:
     return content.decode("utf-8", "replace")
 
 
-def _hardware(profile: str | None) -> dict[str, Any]:
+def _hardware(profile: str | None, needs: Devices) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
+    """[hardware]: this machine, the profile's, or one with the devices that the files name."""
+    from llmgen.importing.elsewhere import enough, hardware_of
+
     if profile:
-        return {"profile": profile}
+        return enough({"profile": profile}, needs)
     from llmgen.detect.model import hardware, profile_of
     from llmgen.detect.probe import look
 
     found = look()
     chosen = profile_of(found)
+    here = len(found.devices) or (1 if found.backend == "metal" or found.unified else 0)
+    if needs.count > here or (needs.backend and needs.backend != found.backend):
+        return hardware_of(needs, here)
     if chosen:
-        return {"profile": chosen, "memory": f"{found.memory_bytes // 2**20}MiB"}
-    return hardware(found)
+        return {"profile": chosen, "memory": f"{found.memory_bytes // 2**20}MiB"}, ()
+    return hardware(found), ()

@@ -15,8 +15,11 @@ _ORDER = (
 )  # fmt: skip
 
 
-def document(part: Part, hardware: Mapping[str, Any], *, home: str) -> str:
-    """The llm.toml of an import on the machine that ``hardware`` describes, for one user."""
+def document(part: Part, hardware: Mapping[str, Any], *, home: str, note: str = "") -> str:
+    """The llm.toml of an import on the machine that ``hardware`` describes, for one user.
+
+    ``note`` is what a person has to know about that machine, in one line.
+    """
     paths = {"home": home, **part.tables.get(("paths",), {})}
     tables: dict[TablePath, Mapping[str, Any]] = {
         ("hardware",): hardware,
@@ -25,5 +28,7 @@ def document(part: Part, hardware: Mapping[str, Any], *, home: str) -> str:
     }
     text = f"edition = {max(EDITIONS)}\n"
     for path in sorted(tables, key=lambda item: _ORDER.index(item[0])):
+        if path == ("hardware",) and note:
+            text += f"\n# {note}"
         text = append_table(text, path, tables[path])
     return text
