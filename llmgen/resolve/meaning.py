@@ -13,7 +13,7 @@ from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.exposure import exposure, loops, low_ports, unnamed
 from llmgen.machine import Machine
 from llmgen.options import is_option_variable, joined, key_of_variable, refused_extra
-from llmgen.resolve import devices, names, passed
+from llmgen.resolve import devices, litellm_keys, names, passed
 from llmgen.resolve.references import SOURCES, has_source
 
 
@@ -30,6 +30,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     yield from _environment(("hardware",), config.hardware.environment or {})
     yield from _environment(("defaults",), config.defaults.environment)
     yield from passed.findings(config)
+    yield from litellm_keys.findings(config)
     yield from _unrouted(config)
     yield from _unheard(config)
     for name, table in config.models.items():

@@ -71,10 +71,23 @@ def _mentions(
         for field in ("fallbacks", "context_window_fallbacks"):
             for index, other in enumerate(getattr(table, field)):
                 yield ("models", name, field, index), other, known
+    rows = {*known, *_rows(config)}
+    for name, external in config.external.items():
+        for field in ("fallbacks", "context_window_fallbacks"):
+            for index, other in enumerate(getattr(external, field)):
+                yield ("external", name, field, index), other, rows
     for field in ("together", "wish_together", "never_together"):
         for row, group in enumerate(getattr(config.plan, field)):
             for index, other in enumerate(group):
                 yield ("plan", field, row, index), other, models
+
+
+def _rows(config: Config) -> Iterator[str]:
+    """Names that LiteLLM alone knows."""
+    rows = config.gateway.litellm.extra.get("model_list")
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, dict) and isinstance(row.get("model_name"), str):
+            yield row["model_name"]
 
 
 def _nearest(name: str, among: set[str]) -> str:

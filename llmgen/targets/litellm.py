@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from llmgen.artifacts import Artifact
+from llmgen.config.tables.gateway import External
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.gateway.addresses import in_url
 from llmgen.gateway.backends import Backend, backends
@@ -24,6 +26,7 @@ from llmgen.gateway.secrets import (
 )
 from llmgen.plan.model import Plan
 from llmgen.targets.base import Render
+from llmgen.targets.litellm_settings import GENERAL, ROUTER, SETTINGS, listed, settings
 
 NAME = "litellm"
 SUMMARY = "LiteLLM proxy: model rows, aliases, fallbacks, keys by reference"
@@ -43,6 +46,7 @@ MODES = {
     "image": "image_generation",
 }
 TEXT = ("chat", "vision", "completion")
+_WINDOWS = "context_window_fallbacks"
 
 
 class Row(Struct, frozen=True):
@@ -55,7 +59,10 @@ class Row(Struct, frozen=True):
     parallel: int
     text: bool
     info: dict[str, Any]
+    timeout: float
+    stream_timeout: float
     extra_body: dict[str, Any] | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
@@ -63,15 +70,36 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     found, config = backends(plan), plan.library.config
     table = config.gateway.litellm
     secrets = _secrets(plan, found)
+    router = table.extra.get(ROUTER, {})
+    windows = [*_fallbacks(plan, "context_window_fallbacks"), *listed(router.get(_WINDOWS, []))]
+    chosen = settings(
+        table.extra,
+        {
+            "enable_pre_call_checks": bool(windows),
+            "timeout": table.request_timeout,
+            "stream_timeout": table.request_timeout,
+        },
+    )
+    aliases = {alias: name for item in found for alias, name in _aliases(item)}
+    prometheus = ["prometheus"] if table.prometheus else []
     content = render(
         "litellm/config.yaml.j2",
-        rows=[row for item in found for row in rows(item)],
+        rows=[
+            row
+            for item in found
+            for row in rows(item, plan.library.external, table.request_timeout)
+        ],
+        more_rows=table.extra.get("model_list", []),
         timeout=table.request_timeout,
-        aliases={alias: name for item in found for alias, name in _aliases(item)},
-        pre_call_checks=any(item.model.context_window_fallbacks for item in plan.placements),
-        fallbacks=_fallbacks(plan, "fallbacks"),
-        context_window_fallbacks=_fallbacks(plan, "context_window_fallbacks"),
-        prometheus=table.prometheus,
+        aliases={**router.get("model_group_alias", {}), **aliases},
+        fallbacks=[*_fallbacks(plan, "fallbacks"), *listed(router.get("fallbacks", []))],
+        context_window_fallbacks=windows,
+        router=chosen.own[ROUTER],
+        settings=chosen.own[SETTINGS],
+        general=chosen.own[GENERAL],
+        more=chosen.more,
+        sections=chosen.sections,
+        callbacks=[*prometheus, *listed(table.extra.get(SETTINGS, {}).get("callbacks", []))],
         max_budget=table.max_budget,
         master_key=f"os.environ/{MASTER}" if table.master_key else None,
     )
@@ -91,16 +119,35 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
         yield Artifact(path, data, NAME, install=install)
 
 
-def rows(backend: Backend) -> Iterator[Row]:
+def rows(backend: Backend, external: Mapping[str, External], timeout: int) -> Iterator[Row]:
     """One row for each server of a model, and for each variant."""
-    yield from _rows(backend, backend.model, backend.upstream or backend.model, None)
+    own = _rows(backend, backend.model, backend.upstream or backend.model, None, timeout)
+    passed = external[backend.model].litellm if backend.engine == "external" else {}
+    yield from (_passed(row, passed) for row in own)
     swap = backend.engine == "llama_swap"
     for variant in backend.variants:
         # llama-swap knows the variant; every other server is told its parameters.
         params = None if swap else json.loads("{" + variant.params + "}")
         yield from _rows(
-            backend, variant.names[0], variant.names[0] if swap else backend.model, params
+            backend, variant.names[0], variant.names[0] if swap else backend.model, params, timeout
         )
+
+
+def _passed(row: Row, passed: Mapping[str, Any]) -> Row:
+    """The row with what passes through to it, in the place of what it says itself."""
+    more = dict(passed)
+    told = {field: more.pop(key) for key, field in _FIELDS.items() if key in more}
+    info = {**row.info, **more.pop("model_info", {})}
+    return replace(row, info=info, more=more, **told)
+
+
+_FIELDS = {
+    "extra_body": "extra_body",
+    "max_parallel_requests": "parallel",
+    "stream_timeout": "stream_timeout",
+    "timeout": "timeout",
+    "use_chat_completions_api": "text",
+}
 
 
 def variable(name: str) -> str:
@@ -111,7 +158,7 @@ def variable(name: str) -> str:
 
 
 def _rows(
-    backend: Backend, name: str, upstream: str, extra_body: dict[str, Any] | None
+    backend: Backend, name: str, upstream: str, extra_body: dict[str, Any] | None, timeout: int
 ) -> Iterator[Row]:
     # The openai provider has no rerank (BerriAI/litellm#13793).
     provider = "hosted_vllm" if backend.role == "rerank" else "openai"
@@ -126,6 +173,8 @@ def _rows(
             parallel=backend.slots * 4,
             text=backend.role in TEXT,
             info=_info(backend),
+            timeout=timeout,
+            stream_timeout=timeout,
             extra_body=extra_body,
         )
 
@@ -176,9 +225,11 @@ def _refuse_shared(names: Iterable[str]) -> None:
 
 
 def _fallbacks(plan: Plan, which: str) -> list[dict[str, list[str]]]:
+    served = ((item.model.names, getattr(item.model, which)) for item in plan.placements)
+    external = (
+        ((name, *table.aliases), getattr(table, which))
+        for name, table in plan.library.external.items()
+    )
     return [
-        {name: list(getattr(item.model, which))}
-        for item in plan.placements
-        if getattr(item.model, which)
-        for name in item.model.names
+        {name: list(others)} for names, others in (*served, *external) if others for name in names
     ]

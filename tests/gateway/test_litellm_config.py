@@ -176,3 +176,56 @@ def test_two_keys_are_never_one_variable(enabled, refused):
         return
     with pytest.raises(ConfigError, match="`LLM_KEY_EXTERNAL_A_B`"):
         files(text)
+
+
+PASSED = """
+[external.far]
+endpoint = "https://api.example.org/v1"
+fallbacks = ["big"]
+litellm = { rpm = 60, timeout = 90, drop_params = true, model_info = { input_cost_per_token = 0.5 } }
+[gateway.litellm.extra]
+router_settings = { num_retries = 3, redis_host = "os.environ/REDIS_HOST", retry_policy = { TimeoutErrorRetries = 2 } }
+litellm_settings = { cache = true, cache_params = { type = "redis" }, drop_params = false, callbacks = ["langfuse"] }
+general_settings = { database_url = "os.environ/DATABASE_URL" }
+model_list = [{ model_name = "claude", litellm_params = { model = "anthropic/claude" } }]
+"""
+
+
+def test_what_passes_through_stands_in_its_section_or_row():
+    document = config_of(STACK + PASSED)
+    row = next(item for item in document["model_list"] if item["model_name"] == "far")
+    assert {key: row["litellm_params"][key] for key in ("rpm", "timeout", "drop_params")} == {
+        "rpm": 60, "timeout": 90, "drop_params": True,
+    }  # fmt: skip
+    assert row["model_info"]["input_cost_per_token"] == 0.5
+    assert document["model_list"][-1] == {
+        "model_name": "claude",
+        "litellm_params": {"model": "anthropic/claude"},
+    }
+    router = document["router_settings"]
+    assert (router["num_retries"], router["redis_host"]) == (3, "os.environ/REDIS_HOST")
+    assert router["retry_policy"]["TimeoutErrorRetries"] == 2
+    assert router["retry_policy"]["ServiceUnavailableErrorRetries"] == 12
+    assert {"far": ["big"]} in router["fallbacks"]
+    settings = document["litellm_settings"]
+    assert settings["cache_params"] == {"type": "redis"}
+    assert (settings["drop_params"], settings["callbacks"]) == (False, ["prometheus", "langfuse"])
+    assert document["general_settings"]["database_url"] == "os.environ/DATABASE_URL"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[gateway.litellm.extra]\ngeneral_settings = { master_key = 'x' }", "writes `master_key`"),
+        ("[gateway.litellm.extra]\nrouter_settings = []", "`router_settings` of LiteLLM has to be a"),
+        ("[gateway.litellm.extra]\nmodel_list = [{ model_name = 'x' }]", "lacks its name or its"),
+        ("[gateway.litellm.extra]\nlitellm_settings = { redis_password = 'x' }", "looks like a secret"),
+        ("[gateway.litellm.extra]\ngeneral_settings = { database_url = 'pg://me:x@h/d' }", "a secret"),
+        ("[external.e]\nendpoint = 'http://h:1'\nlitellm = { api_base = 'x' }", "writes `api_base`"),
+        ("[external.e]\nendpoint = 'http://h:1'\nlitellm = { model_info = 3 }", "`model_info` of"),
+        ("[external.e]\nendpoint = 'http://h:1'\nfallbacks = ['q']", "no model is called `q`"),
+    ],
+)  # fmt: skip
+def test_what_litellm_would_not_take_is_refused(text, message):
+    with pytest.raises(ConfigError, match=message):
+        config_of(STACK.replace("[gateway.litellm]\nenable = true\n", "") + text)

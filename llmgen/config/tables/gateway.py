@@ -92,6 +92,9 @@ class LiteLLM(Table):
     """Host memory that a worker may take, for the plan."""
     max_budget: float | None = Field(default=None, gt=0)
     """Spending limit in the proxy's currency (declared external models)."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """More of its config.yaml by section (`{ router_settings = { num_retries = 3 } }`); rows of
+    `model_list` are added as they are."""
 
 
 class Gateway(Table):
@@ -122,5 +125,11 @@ class External(Table):
     """Its context, for clients."""
     slots: Count = Field(default=4, ge=1)
     """Requests that it serves at a time."""
+    fallbacks: tuple[ModelName, ...] = ()
+    """Models that a gateway tries when this one fails (LiteLLM)."""
+    context_window_fallbacks: tuple[ModelName, ...] = ()
+    """Models that a gateway tries when the prompt is too long (LiteLLM)."""
+    litellm: dict[str, Any] = Field(default_factory=dict)
+    """More `litellm_params` of its row, and `model_info` (`{ rpm = 60 }`)."""
     llama_swap: dict[str, Any] = Field(default_factory=dict)
     """More keys of its peer in llama-swap's config.yaml (`{ timeouts = { connect = 5 } }`)."""
