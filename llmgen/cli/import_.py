@@ -43,6 +43,7 @@ def cli(
     Prints an llm.toml; what is wrong in the files, or has no place in llm.toml, is said on
     standard error.
     """
+    from llmgen.importing.accepted import accepted
     from llmgen.importing.machine import with_devices
     from llmgen.importing.model import merged
     from llmgen.importing.names import with_names
@@ -54,8 +55,9 @@ def cli(
         raise click.UsageError("name a file to import, or say --ollama")
     parts = [from_text(name, _read(name)) for name in files]
     named = with_names(merged([*parts, _store()] if ollama else parts))
-    part, needs = with_devices(named)
+    found, needs = with_devices(named)
     hardware, told = _hardware(profile, needs)
+    part = accepted(found, hardware, home=str(Path.home()))
     notes = [item.hint for item in told]
     text = document(part, hardware, home=str(Path.home()), note="; ".join(notes))
     faults = (*part.faults, *told, *_refused(text))

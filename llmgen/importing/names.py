@@ -18,6 +18,7 @@ Tables = dict[TablePath, dict[str, Any]]
 
 def with_names(part: Part) -> Part:
     """The same with every model under a name of its own that clients can send."""
+    part = Part(*_whole(part))
     called = dict(_called(part.tables))
     faults = [_renamed(*pair) for pair in called.items() if pair[0] != pair[1]]
     tables = _apart(part.tables, called, faults)
@@ -25,6 +26,28 @@ def with_names(part: Part) -> Part:
     known = {name for path, keys in tables.items() for name in _names(path, keys)}
     tables = {path: _references(path, keys, called, known, faults) for path, keys in tables.items()}
     return Part({path: keys for path, keys in tables.items() if keys}, (*part.faults, *faults))
+
+
+# What a reference to a model of another file may have left in its table.
+_REFERRED: Final = frozenset({"aliases", "preload", "pin", "priority", *_FALLBACKS})
+
+
+def _whole(part: Part) -> tuple[Tables, tuple[Diagnostic, ...]]:
+    """Without tables of models that no file describes, to which something only referred."""
+    tables: Tables = {}
+    faults = []
+    for path, keys in part.tables.items():
+        same = ("external", *path[1:])
+        if not _is_model(path) or path[0] != "models" or not keys.keys() <= _REFERRED:
+            tables[path] = {**tables.get(path, {}), **keys}
+        elif same in part.tables:
+            tables[same] = {**keys, **tables.get(same, {})}
+        else:
+            for key, value in keys.items():
+                what = f"`{key}` of `{path[1]}`"
+                told = ", ".join(map(str, value)) if isinstance(value, list) else value
+                faults.append(lost(f"{what} ({told})", "no file says what that model is"))
+    return tables, (*part.faults, *faults)
 
 
 def _called(tables: Tables) -> Iterator[tuple[str, str]]:

@@ -21,13 +21,12 @@ from llmgen.importing.stacks import (
     is_environment,
     is_manager,
 )
-from llmgen.importing.yaml_text import Document, Unreadable, read_documents
+from llmgen.importing.yaml_text import Document, Unreadable, as_python_reads, read_documents
 
 # Whose file a document is, and a text that is none; the first that knows it.
 _Reader: TypeAlias = Callable[[Any], Part]
 _DOCUMENTS: Final[tuple[tuple[Callable[[object], bool], _Reader], ...]] = (
     (is_manager, from_manager),
-    (is_litellm, from_litellm),
     (is_custom_models, from_custom_models),
 )
 _TEXTS: Final[tuple[tuple[Callable[[str], bool], Callable[[str], Part]], ...]] = (
@@ -75,15 +74,22 @@ def _whole(text: str) -> Part | None:
     parts: list[Part] = []
     swaps = 0
     for document in _documents(text):
-        if is_llama_swap(document.value) and not _known(document.value):
+        if _is_swap(document.value):
             found = from_llama_swap(document, lines)
             parts.append(not_served(found) if swaps else found)
             swaps += 1
+        elif is_litellm(document.value):
+            # LiteLLM reads with PyYAML, where `yes` is true.
+            parts.append(from_litellm(as_python_reads(text)))
         elif (read := _known(document.value)) is not None:
             parts.append(read(document.value))
     if parts:
         return merged(parts)
     return next((reads(text) for is_one, reads in _TEXTS if is_one(text)), None)
+
+
+def _is_swap(document: object) -> bool:
+    return is_llama_swap(document) and not is_litellm(document) and _known(document) is None
 
 
 def _known(document: object) -> _Reader | None:

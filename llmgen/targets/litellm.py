@@ -46,6 +46,8 @@ MODES = {
     "image": "image_generation",
 }
 TEXT = ("chat", "vision", "completion")
+# Requests of a model that LiteLLM lets through for each of its slots.
+WAITING = 4
 _WINDOWS = "context_window_fallbacks"
 
 
@@ -170,7 +172,7 @@ def _rows(
             model=f"{provider}/{upstream}",
             api_base=f"{scheme}://{host}:{endpoint.port}{backend.prefix}/v1",
             api_key=f"os.environ/{variable(backend.secret)}" if backend.secret else NO_KEY,
-            parallel=backend.slots * 4,
+            parallel=backend.slots * WAITING,
             text=backend.role in TEXT,
             info=_info(backend),
             timeout=timeout,

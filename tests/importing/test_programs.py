@@ -183,6 +183,8 @@ model_list:
 general_settings: {master_key: os.environ/MASTER}
 """
     found = part(text)
+    rows = found.tables["gateway", "litellm"].pop("extra")["model_list"]
+    assert [row["model_name"] for row in rows] == ["claude", "hidden", "*"]
     assert found.tables == {
         ("gateway", "litellm"): {"enable": True, "master_key": {"env": "MASTER"}},
         ("external", "gpt"): {

@@ -12,7 +12,7 @@ from llmgen.importing.llama_swap.command import Command, is_llama_server, name_o
 from llmgen.importing.llama_swap.environment import option_words
 from llmgen.importing.llama_swap.macros import MACHINES
 from llmgen.importing.llama_swap.passing import passed
-from llmgen.importing.model import Item, Key, fault, lost
+from llmgen.importing.model import SOURCES, Item, Key, fault, lost
 
 _PROXY = re.compile(r"https?://(\[[^\]]*\]|[^/:]*)(?::([^/]+))?(/.*)?")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
@@ -43,6 +43,9 @@ def served(
     # The command line wins over the environment.
     keys, faults = keys_of(name, [*option_words(table.get("env"), command.environment), *words])
     yield from faults
+    if not SOURCES & keys.keys():
+        yield lost(f"`{name}`", "its command names no model")
+        return
     yield from _model(name, keys, windows=command.windows)
     for key, value in keys.items():
         yield Key(place, (key,), value)
