@@ -5,6 +5,11 @@ from pathlib import PurePath
 
 import pytest
 import readers
+from hypothesis import HealthCheck, settings
+
+# How fast a machine draws examples says nothing about the program.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 MISSING = "missing reader"
 

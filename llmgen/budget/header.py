@@ -60,6 +60,7 @@ class Header(Struct, frozen=True):
 
 
 def _number(key: str, value: object) -> int:
-    if isinstance(value, str) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
+    # The loader takes no float where it wants a whole number (gguf_get_val_u32's type check).
+    if not isinstance(value, int) or not 0 <= value < _LARGEST:
         raise SettingRefused("model", f"`{key}` is {value!r}, which is no size")
     return int(value)

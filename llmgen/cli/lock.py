@@ -37,38 +37,37 @@ def cli(
 
     Local files are read again every time. A model of the Hub keeps the commit that is locked, and
     its files must not have changed upstream, unless --update is given. Weights are not downloaded:
-    a few MiB of each file say it all.
+    a few MiB of each file say it all. What cannot be read is named (exit 4); the others are locked
+    all the same.
     """
-    from llmgen.facts.lock import read_lock, write_lock
+    from llmgen.facts.lock import read_settled, write_lock
     from llmgen.facts.lock_models import lock_models
     from llmgen.resolve.references import references
 
     found = read(session)
     path = found.folder / LOCK
     keys = references(found.config)
-    old = read_lock(path)
+    old = read_settled(path)
     wanted = selected(found, models)
-    try:
-        with _spinner() as watch:
-            result = lock_models(
-                (ref for ref in keys if ref in wanted or ref in old.entries),
-                sources(found, folder),
-                old,
-                update=update,
-                only=wanted,
-                watch=watch,
-                keys=keys,
-            )
-    except InputError as error:
-        raise found.located(error) from None
-    if not check:
+    with _spinner() as watch:
+        result = lock_models(
+            (ref for ref in keys if ref in wanted or ref in old.entries),
+            sources(found, folder),
+            old,
+            update=update,
+            only=wanted,
+            watch=watch,
+            keys=keys,
+        )
+    if not check and (result.lock.entries or not result.failed):
         write_lock(path, result.lock)
     same = result.lock == old
     return Outcome(
         {"lock": str(path), "changed": not same, "models": list(_rows(result))},
         said=_said(result),
         ok=same or not check,
-        diagnostics=found.placed(result.notes),
+        diagnostics=found.placed((*result.failed, *result.notes)),
+        exit_code=InputError.exit_code if result.failed else None,
     )
 
 

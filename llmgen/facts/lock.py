@@ -9,7 +9,7 @@ from pathlib import Path
 from llmgen.apply.failure import cannot_write
 from llmgen.errors import Diagnostic, InputError
 from llmgen.facts.lock_model import Entry, Lock, Measured, Measurements
-from llmgen.facts.lock_parse import AGAIN, parse_lock
+from llmgen.facts.lock_parse import AGAIN, parse_lock, settled
 from llmgen.facts.lock_render import render_lock
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Measurements",
     "parse_lock",
     "read_lock",
+    "read_settled",
     "render_lock",
     "write_lock",
 ]
@@ -26,10 +27,21 @@ __all__ = [
 
 def read_lock(path: Path) -> Lock:
     """The lock in a file; an empty one where there is none."""
+    text = _text(path)
+    return Lock() if text is None else parse_lock(text, str(path))
+
+
+def read_settled(path: Path) -> Lock:
+    """The lock that ``llmgen lock`` starts from: of a merge conflict what nobody disputes."""
+    text = _text(path)
+    return Lock() if text is None else settled(text, str(path))
+
+
+def _text(path: Path) -> str | None:
     try:
-        text = path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
-        return Lock()
+        return None
     except UnicodeDecodeError:
         raise InputError(
             Diagnostic(
@@ -46,7 +58,6 @@ def read_lock(path: Path) -> Lock:
                 hint="make it a file that this user can read, or run llmgen as its owner",
             )
         ) from None
-    return parse_lock(text, str(path))
 
 
 def write_lock(path: Path, lock: Lock) -> bool:

@@ -26,14 +26,20 @@ class Step(StrEnum):
     UPDATED = "updated"
     KEPT = "kept"
     REMOVED = "removed"
+    FAILED = "failed"
 
 
 class LockResult(Struct, frozen=True):
-    """The new lock, what happened to each reference, and what is worth knowing."""
+    """The new lock, what happened to each reference, and what is worth knowing.
+
+    ``failed`` is what is wrong with the references that could not be read: of these the lock has
+    what it had.
+    """
 
     lock: Lock
     steps: Mapping[ModelRef, Step]
     notes: tuple[Diagnostic, ...] = ()
+    failed: tuple[Diagnostic, ...] = ()
 
 
 def lock_models(
@@ -46,7 +52,7 @@ def lock_models(
     watch: Callable[[ModelRef], None] | None = None,
     keys: Mapping[ModelRef, KeyPath] | None = None,
 ) -> LockResult:
-    """Read the facts of every reference; InputError collects all that failed.
+    """Read the facts of every reference; one that fails does not keep the others from it.
 
     A locked model of the Hub keeps its commit; when its files have changed upstream, that is
     refused unless ``update``. A locked model that cannot be reached now is kept, with a note; one
@@ -69,16 +75,17 @@ def lock_models(
             entries[ref] = _entry(ref, sources, old, update=update)
         except InputError as error:
             found = [replace(item, key=keys.get(ref, ())) for item in error.diagnostics]
-            if old is None or any(item.code not in away for item in found):
+            lost = old is None or any(item.code not in away for item in found)
+            if old is not None:
+                entries[ref] = old
+            if lost:
                 failed.extend(found)
+                steps[ref] = Step.FAILED
                 continue
-            entries[ref] = old
             notes.extend(_kept(item) for item in found)
         steps[ref] = _step(old, entries[ref])
-    if failed:
-        raise InputError(failed)
-    steps |= {ref: Step.REMOVED for ref in lock.entries if ref not in entries}
-    return LockResult(Lock(entries), steps, tuple(notes))
+    steps |= {ref: Step.REMOVED for ref in lock.entries if ref not in {*entries, *steps}}
+    return LockResult(Lock(entries), steps, tuple(notes), tuple(failed))
 
 
 def _entry(ref: ModelRef, sources: Sources, old: Entry | None, *, update: bool) -> Entry:

@@ -12,7 +12,9 @@ from typing import Any, Final, NoReturn
 from llmgen.errors import Diagnostic, InputError
 from llmgen.facts.ggml_types import BY_NAME
 from llmgen.facts.layer_ranges import read_ranges
+from llmgen.facts.lock_conflict import first_marker, sides
 from llmgen.facts.lock_model import FORMAT, Entry, Lock, Measured
+from llmgen.facts.locked_files import wrong_file
 from llmgen.facts.model import GgufFacts, HeaderValue, ModelFile, ModelRef, TensorGroup
 
 _LARGEST: Final = 2**63 - 1
@@ -41,6 +43,10 @@ def parse_lock(text: str, name: str) -> Lock:
     except _Wrong as error:
         raise _refused("lock.syntax", f"`{name}` {error.message}", AGAIN) from None
     except ValueError as error:
+        if (line := first_marker(text)) is not None:
+            message = f"`{name}` has a merge conflict (line {line})"
+            hint = "run `llmgen lock`: it keeps what both sides have and reads the rest anew"
+            raise _refused("lock.conflict", message, hint) from None
         raise _refused("lock.syntax", f"`{name}` is no JSON: {error}", AGAIN) from None
     _format(document, name)
     try:
@@ -48,6 +54,24 @@ def parse_lock(text: str, name: str) -> Lock:
     except _Wrong as error:
         place = ".".join(str(part) for part in error.path)
         raise _refused("lock.value", f"`{name}`: `{place}` {error.message}", AGAIN) from None
+
+
+def settled(text: str, name: str) -> Lock:
+    """A lock, of one with a merge conflict the entries that its two sides do not dispute.
+
+    An entry of one side alone stays; one that they have differently is left out.
+    """
+    if first_marker(text) is None:
+        return parse_lock(text, name)
+    ours, theirs = (parse_lock(side, name).entries for side in sides(text))
+    both = {**ours, **theirs}
+    return Lock(
+        {
+            ref: entry
+            for ref, entry in both.items()
+            if ours.get(ref, entry) == theirs.get(ref, entry)
+        }
+    )
 
 
 def _refused(code: str, message: str, hint: str) -> InputError:
@@ -112,25 +136,17 @@ def _entry_of(ref: ModelRef, value: object) -> Entry:
     if not facts.files:
         raise _Wrong("is empty", "files")
     revision = _hex(entry.get("revision", ""), _COMMIT, "revision")
-    if ref.startswith("hf:"):
-        _below(ref, facts)
-    elif revision:
+    if revision and not ref.startswith("hf:"):
         # `pull` downloads what has one, to the files that the entry names.
         raise _Wrong("stands at a model that is not of the Hub", "revision")
+    if (wrong := wrong_file(ref, facts.files)) is not None:
+        number, problem = wrong
+        raise _Wrong(problem, "files", number)
     return Entry(
         facts,
         revision,
         _each(_mapping(entry.get("measured", {}), "measured"), _devices, "measured"),
     )
-
-
-def _below(ref: ModelRef, facts: GgufFacts) -> None:
-    """``pull`` writes these files: they stay in the repository's folder below the models."""
-    folder = ref.split(":")[1]
-    for number, file in enumerate(facts.files):
-        parts = file.name.split("/")
-        if not file.name.startswith(f"{folder}/") or not {"", ".", ".."}.isdisjoint(parts):
-            raise _Wrong(f"is not below `{folder}/`", "files", number)
 
 
 def _rows(value: object, read: Callable[[object], Any], key: str) -> tuple[Any, ...]:

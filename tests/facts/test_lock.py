@@ -3,6 +3,7 @@ import json
 import os
 from contextlib import suppress
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from llmgen.facts.lock import (
     Measured,
     parse_lock,
     read_lock,
+    read_settled,
     render_lock,
     write_lock,
 )
@@ -35,7 +37,7 @@ def example():
         SHA,
     )
     return Lock(
-        {"file:a.gguf": Entry(facts()), "hf:org/repo:Q8_0": Entry(hub, "cd" * 20, MEASURED)}
+        {"file:small.gguf": Entry(facts()), "hf:org/repo:Q8_0": Entry(hub, "cd" * 20, MEASURED)}
     )
 
 
@@ -100,41 +102,44 @@ def test_json_that_is_no_lock_is_refused(text):
 
 HOSTILE = [
     (("models",), []),
-    (("models", "file:a.gguf"), 3),
+    (("models", "file:small.gguf"), 3),
     (("surprise",), 1),
-    (("models", "file:a.gguf", "surprise"), 1),
-    (("models", "file:a.gguf", "architecture"), 3),
-    (("models", "file:a.gguf", "vocabulary"), -1),
-    (("models", "file:a.gguf", "vocabulary"), True),
-    (("models", "file:a.gguf", "vocabulary"), 2**64),
-    (("models", "file:a.gguf", "files"), []),
-    (("models", "file:a.gguf", "files"), {}),
-    (("models", "file:a.gguf", "files", 0, 1), -5),
-    (("models", "file:a.gguf", "files", 0, 1), "5"),
-    (("models", "file:a.gguf", "files", 0, 0), "a\nb"),
-    (("models", "file:a.gguf", "files", 0), ["a", 1, "sha"]),
-    (("models", "file:a.gguf", "files", 0), ["a"]),
-    (("models", "file:a.gguf", "hyperparameters", "block_count"), None),
-    (("models", "file:a.gguf", "hyperparameters", "block_count"), {}),
-    (("models", "file:a.gguf", "hyperparameters", "block_count"), [[1]]),
-    (("models", "file:a.gguf", "hyperparameters", "block_count"), 2**70),
-    (("models", "file:a.gguf", "tensors", 0), ["a", "q9_9", [32]]),
-    (("models", "file:a.gguf", "tensors", 0), ["a", "f16", [-32]]),
-    (("models", "file:a.gguf", "tensors", 0), ["a", "f16", [2**62, 2**62]]),
-    (("models", "file:a.gguf", "tensors", 0), ["a", "f16", []]),
-    (("models", "file:a.gguf", "tensors", 0), ["a", "f16", [1.0]]),
-    (("models", "file:a.gguf", "tensors", 0), ["a", "q8_0", [33]]),
-    (("models", "file:a.gguf", "tensors", 0), ["a.#.b", "f16", [32]]),
-    (("models", "file:a.gguf", "tensors", 0), ["a", "f16", [32], "0-3"]),
-    (("models", "file:a.gguf", "tensors", 0), ["blk.#.b", "f16", [32], "3-0"]),
-    (("models", "file:a.gguf", "tensors", 0), ["blk.#.b", "f16", [32], "0,0"]),
-    (("models", "file:a.gguf", "tensors", 0), ["blk.#.b", "f16", [32], "0-99999999"]),
-    (("models", "file:a.gguf", "tensors", 0), 7),
-    (("models", "file:a.gguf", "header_sha256"), "x"),
+    (("models", "file:small.gguf", "surprise"), 1),
+    (("models", "file:small.gguf", "architecture"), 3),
+    (("models", "file:small.gguf", "vocabulary"), -1),
+    (("models", "file:small.gguf", "vocabulary"), True),
+    (("models", "file:small.gguf", "vocabulary"), 2**64),
+    (("models", "file:small.gguf", "files"), []),
+    (("models", "file:small.gguf", "files"), {}),
+    (("models", "file:small.gguf", "files", 0, 1), -5),
+    (("models", "file:small.gguf", "files", 0, 1), "5"),
+    (("models", "file:small.gguf", "files", 0, 0), "a\nb"),
+    (("models", "file:small.gguf", "files", 0), ["a", 1, "sha"]),
+    (("models", "file:small.gguf", "files", 0), ["a"]),
+    (("models", "file:small.gguf", "hyperparameters", "block_count"), None),
+    (("models", "file:small.gguf", "hyperparameters", "block_count"), {}),
+    (("models", "file:small.gguf", "hyperparameters", "block_count"), [[1]]),
+    (("models", "file:small.gguf", "hyperparameters", "block_count"), 2**70),
+    (("models", "file:small.gguf", "tensors", 0), ["a", "q9_9", [32]]),
+    (("models", "file:small.gguf", "tensors", 0), ["a", "f16", [-32]]),
+    (("models", "file:small.gguf", "tensors", 0), ["a", "f16", [2**62, 2**62]]),
+    (("models", "file:small.gguf", "tensors", 0), ["a", "f16", []]),
+    (("models", "file:small.gguf", "tensors", 0), ["a", "f16", [1.0]]),
+    (("models", "file:small.gguf", "tensors", 0), ["a", "q8_0", [33]]),
+    (("models", "file:small.gguf", "tensors", 0), ["a.#.b", "f16", [32]]),
+    (("models", "file:small.gguf", "tensors", 0), ["a", "f16", [32], "0-3"]),
+    (("models", "file:small.gguf", "tensors", 0), ["blk.#.b", "f16", [32], "3-0"]),
+    (("models", "file:small.gguf", "tensors", 0), ["blk.#.b", "f16", [32], "0,0"]),
+    (("models", "file:small.gguf", "tensors", 0), ["blk.#.b", "f16", [32], "0-99999999"]),
+    (("models", "file:small.gguf", "tensors", 0), 7),
+    (("models", "file:small.gguf", "header_sha256"), "x"),
     (("models", "hf:org/repo:Q8_0", "revision"), "main"),
     (("models", "hf:org/repo:Q8_0", "files", 0, 0), "../../etc/passwd"),
     (("models", "hf:org/repo:Q8_0", "files", 0, 0), "org/repo/../../../x"),
     (("models", "hf:org/repo:Q8_0", "files", 0, 0), "/org/repo/x"),
+    (("models", "file:small.gguf", "files", 0, 0), "/etc/shadow"),
+    (("models", "file:small.gguf", "files", 0, 0), "../../../etc/shadow"),
+    (("models", "file:small.gguf", "files"), [["small.gguf", 5], ["/etc/shadow", 5]]),
     (("models", "hf:org/repo:Q8_0", "measured", "d1"), 3),
     (("models", "hf:org/repo:Q8_0", "measured", "d1", "gpu0"), [1, 2]),
     (("models", "hf:org/repo:Q8_0", "measured", "d1", "gpu0"), [1, 2, -3]),
@@ -158,7 +163,7 @@ def test_hostile_value_is_refused_by_its_place(path, value):
 )
 def test_absent_key_is_named(key):
     lock = document()
-    del lock["models"]["file:a.gguf"][key]
+    del lock["models"]["file:small.gguf"][key]
     assert f"`{key}`" in refusal(json.dumps(lock)).message
 
 
@@ -220,7 +225,7 @@ def test_lock_that_is_no_text_is_refused(tmp_path):
 def test_files_of_this_machine_have_no_commit_to_download_them_by():
     # `pull` would write `org/name/../../x` where the entry says.
     changed = document()
-    entry = changed["models"].pop("file:a.gguf") | {"revision": "cd" * 20}
+    entry = changed["models"].pop("file:small.gguf") | {"revision": "cd" * 20}
     changed["models"]["file:org/name"] = entry | {"files": [["org/name/../../x", 1]]}
     assert "`models.file:org/name.revision`" in refusal(json.dumps(changed)).message
 
@@ -232,3 +237,81 @@ def test_lock_is_not_written_through_a_link(tmp_path):
     assert write_lock(tmp_path / "llm.lock", example())
     assert other.read_text() == "mine"
     assert not (tmp_path / "llm.lock").is_symlink()
+
+
+# What llm.toml names, and the files that a lock may give it.
+FILES = [
+    ("file:a.gguf", ["a.gguf"]),
+    ("file:/data/a.gguf", ["/data/a.gguf"]),
+    ("file:../a.gguf", ["../a.gguf"]),
+    ("file:a-00001-of-00002.gguf", ["a-00001-of-00002.gguf", "a-00002-of-00002.gguf"]),
+    ("ollama:qwen3:8b", [f"~/.ollama/models/blobs/sha256-{SHA}"]),
+    ("ollama:qwen3:8b", [f"/var/lib/ollama/models/blobs/sha256-{SHA}"]),
+    ("lmstudio:org/repo/a.gguf", ["~/.lmstudio/models/org/repo/a.gguf"]),
+]
+FOREIGN = [
+    ("file:a.gguf", ["b.gguf"]),
+    ("file:a-00001-of-00002.gguf", ["a-00001-of-00002.gguf", "/etc/shadow"]),
+    ("file:a-00001-of-00002.gguf", ["a-00001-of-00002.gguf", "a-00003-of-00002.gguf"]),
+    ("ollama:qwen3:8b", ["/etc/shadow"]),
+    ("ollama:qwen3:8b", [f"/evil/../blobs/sha256-{SHA}"]),
+    ("ollama:qwen3:8b", [f"blobs/sha256-{SHA}"]),
+    ("ollama:qwen3:8b", [f"~/.ollama/models/blobs/sha256-{'cd' * 32}"]),
+    ("lmstudio:org/repo/a.gguf", ["/etc/shadow"]),
+    ("lmstudio:org/repo/a.gguf", ["/x/../org/repo/a.gguf"]),
+    ("lmstudio:org/repo/a.gguf", ["org/repo/a.gguf"]),
+    ("ftp:a.gguf", ["a.gguf"]),
+]
+
+
+def with_files(ref, names):
+    files = tuple(ModelFile(name, 5, SHA) for name in names)
+    return render_lock(Lock({ref: Entry(msgspec.structs.replace(facts(), files=files))}))
+
+
+@pytest.mark.parametrize(("ref", "names"), FILES)
+def test_a_lock_names_the_files_that_llm_toml_leads_to(ref, names):
+    (entry,) = parse_lock(with_files(ref, names), "llm.lock").entries.values()
+    assert [file.name for file in entry.facts.files] == names
+
+
+@pytest.mark.parametrize(("ref", "names"), FOREIGN)
+def test_a_lock_never_decides_which_file_a_server_opens(ref, names):
+    found = refusal(with_files(ref, names))
+    assert found.code == "lock.value"
+    assert f"models.{ref}.files." in found.message
+
+
+def conflict(*, ancestor=""):
+    """Both sides have `small.gguf`; one adds `ours`, the other `theirs`; `disputed` differs."""
+
+    def one(name, size):
+        files = (ModelFile(f"{name}.gguf", size),)
+        entries = {
+            "file:small.gguf": Entry(facts()),
+            f"file:{name}.gguf": Entry(msgspec.structs.replace(facts(), files=files)),
+            "file:z.gguf": Entry(
+                msgspec.structs.replace(facts(), files=(ModelFile("z.gguf", size),))
+            ),
+        }
+        return render_lock(Lock(entries))
+
+    ours, theirs = one("ours", 1), one("theirs", 2)
+    return f"<<<<<<< HEAD\n{ours}{ancestor}=======\n{theirs}>>>>>>> branch\n"
+
+
+def test_a_merge_conflict_is_named_as_one():
+    found = refusal(conflict())
+    assert found.code == "lock.conflict"
+    assert "line 1" in found.message
+    assert "`llmgen lock`" in found.hint
+
+
+@pytest.mark.parametrize("ancestor", ["", '||||||| base\n{"format": 1, "models": {}}\n'])
+def test_lock_starts_from_what_nobody_disputes(tmp_path, ancestor):
+    (tmp_path / "llm.lock").write_text(conflict(ancestor=ancestor))
+    assert {*read_settled(tmp_path / "llm.lock").entries} == {
+        "file:small.gguf",
+        "file:ours.gguf",
+        "file:theirs.gguf",
+    }

@@ -86,7 +86,7 @@ def test_unknown_model_is_suggested(folder):
 
 def test_missing_file_is_shown_at_its_place(folder):
     (folder / "models/a.gguf").unlink()
-    result = run(lock)
+    result = run(lock, "own")
     assert result.exit_code == 4
     assert "facts.missing" in result.stderr
     assert "llm.toml:" in result.stderr
@@ -120,3 +120,29 @@ def test_model_that_is_switched_off_needs_no_file(folder):
     assert run(lock).exit_code == 0
     assert run(lock, "off").exit_code == 4
     assert run(pull).exit_code == 0
+
+
+def test_what_cannot_be_read_does_not_keep_the_others_from_the_lock(folder, hub):
+    hub.repos.clear()
+    first = run(lock, "--json")
+    assert first.exit_code == 4, first.output
+    assert {row["ref"]: row["step"] for row in data(first)["models"]} == {
+        "file:a.gguf": "added",
+        "hf:org/repo:Q8_0": "failed",
+    }
+    (problem,) = json.loads(first.stdout)["diagnostics"]
+    assert problem["severity"] == "error"
+    assert problem["location"]["line"]
+    assert '"file:a.gguf"' in (folder / "llm.lock").read_text()
+
+
+def test_a_merge_conflict_is_settled_by_reading_anew(folder):
+    assert run(lock).exit_code == 0
+    whole = (folder / "llm.lock").read_text()
+    other = whole.replace('"file:a.gguf"', '"file:gone.gguf"').replace('"a.gguf"', '"gone.gguf"')
+    conflict = f"<<<<<<< HEAD\n{whole}=======\n{other}>>>>>>> branch\n"
+    (folder / "llm.lock").write_text(conflict)
+    assert run(pull).exit_code == 4
+    done = run(lock)
+    assert done.exit_code == 0, done.output
+    assert (folder / "llm.lock").read_text() == whole
