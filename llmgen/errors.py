@@ -47,9 +47,11 @@ class LlmgenError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, diagnostics: Sequence[Diagnostic] | Diagnostic) -> None:
-        """Carry one diagnostic or several of one stage."""
+        """Carry one diagnostic or several of one stage, each once."""
         self.diagnostics = (
-            (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+            (diagnostics,)
+            if isinstance(diagnostics, Diagnostic)
+            else tuple(dict.fromkeys(diagnostics))
         )
         super().__init__("; ".join(item.message for item in self.diagnostics))
 

@@ -45,9 +45,18 @@ def plan_changes(
 ) -> list[Change]:
     """What writing ``tree`` below ``root`` would do, conflicts included."""
     files.refuse_no_folder(root)
+    _refuse_link(root)
     chosen = frozenset(_below(root, name) for name in overwrite)
     ways = Ways(adopt=adopt, overwrite=chosen, backup=backup)
     return decide(generated(root), tree.artifacts, ways, only_targets)
+
+
+def _refuse_link(root: Path) -> None:
+    """OwnershipError where the folder is a link: like one below it, it would lead elsewhere."""
+    if root.is_symlink():
+        message = f"`{root}` is a symlink, and llmgen writes through none"
+        hint = f"`-o {shlex.quote(str(root.resolve()))}` writes where it leads"
+        raise OwnershipError(Diagnostic("write.symlink", message, hint=hint))
 
 
 def apply_changes(decided: Sequence[Change], root: Path) -> None:

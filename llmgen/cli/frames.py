@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import click
@@ -9,6 +10,8 @@ import click
 from llmgen.cli.printable import one_line, printable
 from llmgen.errors import Diagnostic, Location, Severity
 
+# A word longer than this is no name that anyone reads; `--json` has all of it.
+_LONG = re.compile(r"(\S{80})\S{300,}(\S{8})")
 _COLOUR = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
@@ -21,21 +24,25 @@ def frames(diagnostics: Iterable[Diagnostic], *, short: bool = False) -> str:
 
 def _line(item: Diagnostic) -> str:
     where = f"{_place(item.location)}: " if item.location else ""
-    return one_line(f"{where}{item.severity.value}[{item.code}]: {item.message}") + "\n"
+    return _readable(f"{where}{item.severity.value}[{item.code}]: {item.message}") + "\n"
 
 
 def _frame(item: Diagnostic) -> str:
     title = click.style(f"{item.severity.value}[{item.code}]", fg=_COLOUR[item.severity], bold=True)
-    lines = [f"{title}: {one_line(item.message)}"]
+    lines = [f"{title}: {_readable(item.message)}"]
     margin = " "
     if item.location:
         margin = " " * len(str(item.location.line))
         lines.append(f"{margin}--> {_place(item.location)}")
         lines.extend(_excerpt(item.location, margin))
-    lines.extend(f"{margin} = note: {one_line(note)}" for note in item.notes)
+    lines.extend(f"{margin} = note: {_readable(note)}" for note in item.notes)
     if item.hint:
-        lines.append(f"{margin} = hint: {one_line(item.hint)}")
+        lines.append(f"{margin} = hint: {_readable(item.hint)}")
     return "\n".join(lines) + "\n"
+
+
+def _readable(text: str) -> str:
+    return _LONG.sub(r"\1…\2", one_line(text))
 
 
 def _place(location: Location | None) -> str:

@@ -19,6 +19,8 @@ from llmgen.errors import ConfigError, Diagnostic, InputError, KeyPath, Location
 STDIN = "<stdin>"
 # A longer line is named, not shown.
 LONGEST_EXCERPT = 400
+# Far above what a key of llm.toml can be; below it, nothing recurses too far.
+DEEPEST = 32
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -70,6 +72,8 @@ def parse(name: str, text: str) -> Source:
         # TOMLDecodeError, or Python's own limit for the digits of a number.
         raise ConfigError(_syntax(name, text, str(error))) from None
     source = Source(name, text, document)
+    if (deep := _too_deep(document)) is not None:
+        raise ConfigError(_deep(source, deep))
     dates = [*_dates(document)]
     if dates:
         raise ConfigError([_date(source, key) for key in dates])
@@ -118,6 +122,31 @@ def _syntax(name: str, text: str, message: str) -> Diagnostic:
         wrong,
         location=place(name, text, Span(at, at + 1)),
         hint=hint,
+    )
+
+
+def _too_deep(document: dict[str, Any]) -> KeyPath | None:
+    """The first key below which more levels follow than any key of llm.toml has."""
+    waiting: list[tuple[KeyPath, object]] = [((), document)]
+    while waiting:
+        key, value = waiting.pop()
+        if len(key) > DEEPEST:
+            return key
+        match value:
+            case dict():
+                waiting += [((*key, name), item) for name, item in value.items()]
+            case list():
+                waiting += [((*key, at), item) for at, item in enumerate(value)]
+    return None
+
+
+def _deep(source: Source, key: KeyPath) -> Diagnostic:
+    shown = ".".join(str(part)[:20] for part in key[:4])
+    return Diagnostic(
+        "config.too-deep",
+        f"`{shown}…` is nested more than {DEEPEST} levels deep",
+        location=source.location(source.spans[key].value),
+        hint="no key of llm.toml is; was another file meant?",
     )
 
 

@@ -50,15 +50,25 @@ def low_ports(config: Config) -> Iterator[Diagnostic]:
     """A warning for each port that a user's own service may not listen on."""
     if config.services.scope == "system":
         return
-    found = {item.service: item for item in listeners(config) if item.port < FREE_PORT}
-    for item in found.values():
-        yield Diagnostic(
-            "gateway.low-port",
-            f"`{item.service}` of a user may not listen on port {item.port}: it is below 1024",
-            (*item.key[: item.key.index("listen")], "port"),
-            hint='`scope = "system"` in [services], or another port',
-            severity=Severity.WARNING,
-        )
+    for who, port, key in _own_ports(config):
+        if port < FREE_PORT:
+            yield Diagnostic(
+                "gateway.low-port",
+                f"`{who}` of a user may not listen on port {port}: it is below {FREE_PORT}",
+                key,
+                hint='`scope = "system"` in [services], or another port',
+                severity=Severity.WARNING,
+            )
+
+
+def _own_ports(config: Config) -> Iterator[tuple[str, int, KeyPath]]:
+    """Who listens, on which port, and the key that says so."""
+    for item in {item.service: item for item in listeners(config)}.values():
+        yield item.service, item.port, (*item.key[: item.key.index("listen")], "port")
+    yield "llama-server", config.services.start_port, ("services", "start_port")
+    for name, table in config.models.items():
+        if table.enable and table.port:
+            yield name, table.port, ("models", name, "port")
 
 
 def unnamed(config: Config) -> Iterator[Diagnostic]:

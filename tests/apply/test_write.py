@@ -148,6 +148,15 @@ def test_symlinked_folder_is_not_written_through(tmp_path):
     assert not list(outside.iterdir())
 
 
+def test_a_linked_root_is_refused_as_a_linked_folder_below_it_is(tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "outside")
+    with pytest.raises(OwnershipError, match="out` is a symlink") as caught:
+        write(tmp_path / "out", {"a": "1"})
+    assert f"-o {tmp_path}/outside" in caught.value.diagnostics[0].hint
+    assert not list((tmp_path / "outside").iterdir())
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_modes_do_not_depend_on_the_umask(tmp_path, umask):
     old = os.umask(umask)

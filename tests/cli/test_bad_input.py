@@ -90,3 +90,35 @@ def test_wrong_command_suggests():
     result = run("genrate")
     assert result.exit_code == 2
     assert "did you mean `generate`?" in result.stderr
+
+
+MODEL = """edition = 1
+[hardware]
+profile = "nvidia-24gb"
+[paths]
+home = "/home/llm"
+[models.small]
+model = "small.gguf"
+"""
+
+
+def test_check_refuses_what_generate_refuses_and_says_it_once(folder):
+    text = MODEL + 'title = "on ${PORT}"\ndescription = "${PORT} again"\n'
+    (folder / "llm.toml").write_text(text)
+    checked, generated = run("check"), run("generate")
+    assert checked.exit_code == generated.exit_code == 5
+    assert checked.stderr == generated.stderr
+    assert checked.stderr.count("error[swap.placeholder]") == 1
+
+
+def test_a_word_that_nobody_reads_is_shortened_on_the_terminal_alone(folder):
+    (folder / "llm.toml").write_text(MODEL + f"{'c' * 20000} = 1\n")
+    assert len(run("check").stderr) < 2000
+    assert "c" * 20000 in run("check", "--json").stdout
+
+
+def test_low_ports_of_a_user_s_models_are_doubtful(folder):
+    (folder / "llm.toml").write_text(MODEL + 'keep = "always"\nport = 80\n')
+    result = run("--short", "check")
+    assert result.exit_code == 0
+    assert "llm.toml:9:8: warning[gateway.low-port]: `small` of a user" in result.stderr
