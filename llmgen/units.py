@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-KIB, MIB, GIB = 2**10, 2**20, 2**30
+KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b?)\s*", re.IGNORECASE)
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -39,6 +39,8 @@ def parse_duration(text: str) -> int:
 def show_size(size_bytes: int) -> str:
     """Write bytes as ``21.4 GiB`` or ``512 MiB``."""
     size, sign = abs(size_bytes), "-" if size_bytes < 0 else ""
+    if size >= TIB:
+        return f"{sign}{size / TIB:.2f} TiB"
     if size >= GIB:
         return f"{sign}{size / GIB:.1f} GiB"
     if size >= MIB:

@@ -76,13 +76,13 @@ def generation(state: Path, number: int | None) -> Generation:
     for other, path in _numbered(state):
         if other == number:
             return _read(path, other)
-    numbers = ", ".join(str(item.number) for item in known) or "none"
+    numbers = ", ".join(str(item.number) for item in known)
     wanted = f"generation {number}" if number is not None else "earlier generation"
     raise InputError(
         Diagnostic(
             "apply.no-generation",
             f"there is no {wanted} below `{state}`",
-            hint=f"kept are: {numbers}",
+            hint=f"kept: {numbers}" if known else "nothing is installed yet; `llmgen install` does",
         )
     )
 

@@ -34,6 +34,7 @@ def cli(session: Session, output: str | None, targets: tuple[str, ...]) -> Outco
     return Outcome(
         {"changes": changes, "diff": text},
         text=text,
+        said="" if changes else f"{root} is what llm.toml says",
         ok=not changes,
         diagnostics=found.placed(placed.notes),
     )

@@ -45,12 +45,16 @@ def _text(findings: Sequence[Finding], *, everything: bool) -> str:
 
 
 def _one(item: Finding) -> str:
+    from llmgen.cli.drawing import paragraph
+
     verdict = click.style(f"{item.verdict.value:7}", fg=_COLOUR[item.verdict.value])
-    lines = [f"{verdict} {item.rule}: {item.subject}"]
-    lines.append(f"        expected {item.expected}")
-    lines.append(f"        observed {item.observed}")
-    if item.evidence:
-        lines.append(f"        evidence {item.evidence}")
-    if item.fix:
-        lines.append(f"        fix      {item.fix}")
-    return "\n".join(lines)
+    named = {
+        "expected": item.expected,
+        "observed": item.observed,
+        "evidence": item.evidence,
+        "fix": item.fix,
+    }
+    told = [f"{' ' * 8}{name:8} {text}" for name, text in named.items() if text]
+    return "\n".join(
+        [f"{verdict} {item.rule}: {item.subject}", *(paragraph(line, hang=17) for line in told)]
+    )

@@ -146,7 +146,7 @@ def _enough(machine: Machine | None, first: Cell) -> str:
 
 def _print(machine: Machine, cells: Sequence[Cell]) -> None:
     """A line for each context, a column for each cache type and number of slots."""
-    from llmgen.cli.tables import echo, table_of
+    from llmgen.cli.drawing import echo, table_of
 
     columns = list(dict.fromkeys((cell.cache_type, cell.parallel) for cell in cells))
     table = table_of(">context", *(f">{kind}\nx{slots}" for kind, slots in columns))

@@ -39,6 +39,8 @@ def cli(session: Session, keep: int | None, root: str | None) -> Outcome:
         for row in rows
     )
     said = f"dropped {', '.join(map(str, dropped))}" if dropped else ""
+    if not rows:
+        said = said or "nothing is installed; `llmgen install` makes the first generation"
     data = {"generations": rows, "dropped": dropped}
     bad = tuple(replace(item, severity=Severity.WARNING) for item in generations.damaged(state))
     return Outcome(data, text=text, said=said, diagnostics=bad)

@@ -276,7 +276,7 @@ def _write(found: Read, text: str) -> None:
 
 
 def _show(rows: list[Listed], *, names: bool) -> None:
-    from llmgen.cli.tables import echo, table_of
+    from llmgen.cli.drawing import echo, table_of
 
     if names:
         table = table_of("model", "also answers to")

@@ -42,14 +42,29 @@ class Read(Struct, frozen=True):
 
 
 def read(session: Session) -> Read:
-    """Read and type every file named by ``-c``, $LLMGEN_CONFIG, or llm.toml in this folder."""
+    """Read and type every file named by ``-c`` or $LLMGEN_CONFIG, else the nearest llm.toml."""
     from llmgen.config.load import load
     from llmgen.config.source import read as read_source
 
-    names = session.config or (os.environ.get("LLMGEN_CONFIG") or CONFIG,)
+    names = session.config or (os.environ.get("LLMGEN_CONFIG") or nearest(),)
     sources = tuple(read_source(name) for name in names)
     folder = Path() if names[0] == "-" else Path(names[0]).parent
     return Read(sources, load(sources), folder)
+
+
+def nearest() -> str:
+    """llm.toml of this folder, else of the nearest folder above that has one of this user's own.
+
+    In a folder above, others may write (``/tmp``): their llm.toml is not taken for this user's.
+    """
+    here = Path.cwd()
+    if os.path.lexists(CONFIG):
+        return CONFIG
+    for parent in here.parents:
+        found = parent / CONFIG
+        if found.is_file() and found.stat().st_uid == os.getuid():
+            return os.path.relpath(found, here)
+    return CONFIG
 
 
 def read_lock(found: Read) -> Lock:

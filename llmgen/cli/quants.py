@@ -96,7 +96,7 @@ def _print(machine: Machine, found: Sequence[Quant]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from llmgen.cli.tables import echo
+    from llmgen.cli.drawing import echo
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("file")

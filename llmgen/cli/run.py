@@ -46,6 +46,8 @@ def cli(
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
     is_chat = not prompt and sys.stdin.isatty() and not session.json
     said = " ".join(prompt) if prompt else "" if is_chat else sys.stdin.read().strip()
+    if not said and not is_chat:
+        raise click.UsageError("nothing was asked: give a PROMPT, or text on standard input")
     answer = ""
     while said or is_chat:
         said = said or _line()

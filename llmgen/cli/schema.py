@@ -56,7 +56,7 @@ def _print(found: Place) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    from llmgen.cli.tables import echo
+    from llmgen.cli.drawing import echo
 
     if found.path:
         click.echo(f"{found.path}: {found.values}")

@@ -119,7 +119,7 @@ def _unknown(found: Sequence[Diagnostic]) -> int | None:
 def _show(
     rows: Sequence[ServiceStatus], models: Sequence[ModelStatus], devices: Sequence[DeviceStatus]
 ) -> None:
-    from llmgen.cli.tables import echo, table_of
+    from llmgen.cli.drawing import echo, table_of
 
     services = table_of("service", "state", "health", ">port", ">process", ">memory")
     for row in rows:
@@ -142,7 +142,7 @@ def _show(
 
 def _held(models: Sequence[ModelStatus], devices: Sequence[DeviceStatus]) -> Table:
     """Device memory: of each device, and of each model whose driver tells it."""
-    from llmgen.cli.tables import table_of
+    from llmgen.cli.drawing import table_of
 
     held = table_of("device memory", ">used", ">plan of what runs", ">capacity")
     for device in devices:

@@ -1,69 +1,28 @@
-"""The plan as tables for people; rich draws them, at a fixed width where there is no terminal."""
+"""The plan as tables for people."""
 
 from __future__ import annotations
 
-import shlex
-import shutil
-import sys
 from collections.abc import Sequence
-from io import StringIO
+from typing import Final
 
-import click
-from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
-from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
-from llmgen.cli.printable import printable
+from llmgen.cli.drawing import command_lines, echo, paragraph, table_of
 from llmgen.cli.view import ModelView, PlanView, PoolView
 from llmgen.plan.explain import Explained
-from llmgen.units import show_bar, show_count, show_size
-
-FIXED_WIDTH, LEAST_WIDTH = 100, 60
-# Between two columns.
-GAP = 2
-
-
-def echo(*parts: RenderableType) -> None:
-    """Print tables and lines as wide as the terminal, without spaces at the ends of lines."""
-    drawn = StringIO()
-    width = max(_width(), *(_least(part) for part in parts if isinstance(part, Table)), 0)
-    console = Console(file=drawn, width=width, highlight=False, emoji=False, markup=False)
-    for part in parts:
-        console.print(part, soft_wrap=isinstance(part, str))
-    for line in drawn.getvalue().splitlines():
-        click.echo(printable(line.rstrip()))
-
-
-def _width() -> int:
-    if not sys.stdout.isatty():
-        return FIXED_WIDTH
-    return max(shutil.get_terminal_size().columns, LEAST_WIDTH)
-
-
-def _least(table: Table) -> int:
-    """The width at which only a last column of text wraps, between words: figures stay whole."""
-    widths = [
-        max(map(cell_len, _parts([str(column.header), *map(str, column.cells)], column.no_wrap)))
-        for column in table.columns
-    ]
-    return sum(widths) + GAP * (len(widths) - 1)
-
-
-def _parts(cells: list[str], whole: bool) -> list[str]:
-    split = str.splitlines if whole else str.split
-    return ["", *(part for cell in cells for part in split(cell))]
+from llmgen.units import show_count, show_size
 
 
 def show_plan(plan: PlanView) -> None:
     """Pools, models, names, endpoints."""
-    echo(title(plan))
+    echo(paragraph(title(plan)))
     if plan.override:
         echo(f"OVERRIDDEN: {plan.override}")
     shown = [pools(plan.pools), models(plan.models), names(plan.models), endpoints(plan)]
     for table in shown:
         if table.row_count:
-            echo("", table)
+            echo("", table, *([paragraph(LEGEND)] if table is shown[0] else []))
 
 
 def title(plan: PlanView) -> str:
@@ -74,7 +33,14 @@ def title(plan: PlanView) -> str:
 
 def show_explained(plan: PlanView, explained: Explained) -> None:
     """Pools, then every state with a bar for each pool, and why open values came out so."""
-    echo(title(plan), "", pools(plan.pools), "", *explained.lines())
+    echo(
+        title(plan),
+        "",
+        pools(plan.pools),
+        paragraph(LEGEND),
+        "",
+        *map(paragraph, explained.lines()),
+    )
 
 
 def pools(rows: Sequence[PoolView]) -> Table:
@@ -83,13 +49,35 @@ def pools(rows: Sequence[PoolView]) -> Table:
     for row in rows:
         table.add_row(
             row.name,
-            show_bar(row.peak, row.budget),
+            _bar(row),
             show_size(row.peak),
             show_size(row.budget),
             show_size(row.free),
             ", ".join(row.state),
         )
     return table
+
+
+# How each part of a bar is drawn: its mark, and its colour on a terminal that has any.
+MARKS: Final = {
+    "weights": ("#", "blue"),
+    "context": ("=", "green"),
+    "compute": ("+", "yellow"),
+    "other": ("~", "magenta"),
+}
+LEGEND: Final = "# weights  = context  + compute  ~ margin, caches, the backend's own"
+_BAR: Final = 24
+
+
+def _bar(row: PoolView) -> Text:
+    """What fills a pool, part by part; each ends where all before it together end."""
+    bar, drawn, total = Text("["), 0, 0
+    for part, (mark, colour) in MARKS.items():
+        total += getattr(row.parts, part)
+        end = min(_BAR, max(drawn, round(total / row.budget * _BAR))) if row.budget > 0 else _BAR
+        bar.append(mark * (end - drawn), style=colour)
+        drawn = end
+    return bar.append("." * (_BAR - drawn) + "]")
 
 
 def models(rows: Sequence[ModelView]) -> Table:
@@ -137,8 +125,8 @@ def endpoints(plan: PlanView) -> Table:
 def show_model(row: ModelView) -> None:
     """One model: memory by device, and its command line."""
     echo(f"{row.name}: {row.role}, {row.file} ({show_size(row.size)})", "", memory(row), "")
-    echo(*(f"{why.key} = {why.value}: {why.why}" for why in row.reasons))
-    echo(shlex.join(row.argv))
+    echo(*(paragraph(f"{why.key} = {why.value}: {why.why}", hang=2) for why in row.reasons))
+    echo(command_lines(row.argv))
 
 
 def memory(row: ModelView) -> Table:
@@ -155,19 +143,5 @@ def memory(row: ModelView) -> Table:
             show_size(item.compute),
             show_size(row.margin.get(item.device, 0)),
             show_size(extra),
-        )
-    return table
-
-
-def table_of(*columns: str) -> Table:
-    """An empty table; a column whose name begins with ``>`` stands to the right."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
-    for index, column in enumerate(columns):
-        right = column.startswith(">")
-        table.add_column(
-            column.lstrip(">"),
-            justify="right" if right else "left",
-            overflow="fold",
-            no_wrap=right or index < len(columns) - 1,
         )
     return table

@@ -13,6 +13,19 @@ from llmgen.plan.explain import engine_words
 from llmgen.plan.model import Headroom, Placement, Plan, Pool
 
 
+class Parts(Struct, frozen=True):
+    """What a pool's peak is made of, in bytes.
+
+    ``other`` is all that is neither weights nor context nor compute buffers: margins, prompt
+    caches, the backend's own, and models whose parts nobody knows.
+    """
+
+    weights: int = 0
+    context: int = 0
+    compute: int = 0
+    other: int = 0
+
+
 class PoolView(Struct, frozen=True):
     """One memory pool and its worst state, in bytes."""
 
@@ -25,6 +38,7 @@ class PoolView(Struct, frozen=True):
     peak: int
     free: int
     state: tuple[str, ...]
+    parts: Parts
 
 
 class ReasonView(Struct, frozen=True):
@@ -111,14 +125,28 @@ def view(plan: Plan) -> PlanView:
         engine=library.config.services.on_demand,
         engine_detail=engine_words(plan.engines.get(library.machine.host)),
         override=plan.excused,
-        pools=tuple(_pool(item) for item in plan.headroom),
+        pools=tuple(_pool(item, _parts(item, plan.placements)) for item in plan.headroom),
         models=tuple(_model(item, plan.pools) for item in plan.placements),
         states=tuple(StateView(item.models, dict(item.peaks)) for item in plan.states),
         endpoints=tuple(_endpoints(plan)),
     )
 
 
-def _pool(item: Headroom) -> PoolView:
+def _parts(item: Headroom, placements: Sequence[Placement]) -> Parts:
+    held = [
+        memory
+        for placement in placements
+        if placement.model.name in item.state
+        for memory in placement.estimate.memory
+        if memory.device in item.pool.views
+    ]
+    weights = sum(memory.model for memory in held)
+    context = sum(memory.context for memory in held)
+    compute = sum(memory.compute for memory in held)
+    return Parts(weights, context, compute, item.peak_bytes - weights - context - compute)
+
+
+def _pool(item: Headroom, parts: Parts) -> PoolView:
     pool = item.pool
     return PoolView(
         host=pool.host,
@@ -130,6 +158,7 @@ def _pool(item: Headroom) -> PoolView:
         peak=item.peak_bytes,
         free=item.free_bytes,
         state=item.state,
+        parts=parts,
     )
 
 

@@ -25,7 +25,7 @@ class Reading(Struct, frozen=True):
 def of_usage(source: str, used: int, limit: int, threshold: int) -> Reading:
     """Usage against a limit, in bytes."""
     share = 100.0 * used / limit if limit else 0.0
-    mib = f"{used // 2**20} of {limit // 2**20} MiB"
+    mib = f"{used // 2**20} of {limit // 2**20} MiB in use"
     return Reading(source, share, share >= threshold, f"{mib} ({share:.0f} %)")
 
 

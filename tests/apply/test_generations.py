@@ -58,7 +58,7 @@ def test_missing_generation_names_the_kept_ones(tmp_path):
     record(tmp_path, wanted(a="1"), "")
     with pytest.raises(InputError) as caught:
         generation(tmp_path, 7)
-    assert caught.value.diagnostics[0].hint == "kept are: 1"
+    assert caught.value.diagnostics[0].hint == "kept: 1"
     with pytest.raises(InputError, match="no earlier generation"):
         generation(tmp_path, None)
 

@@ -38,7 +38,7 @@ def test_help_of_a_command(name):
 
 def test_check_draws_no_tables_and_asks_no_network():
     found = imported("-c", "llm.toml", "check")
-    assert not found & {"jinja2", "huggingface_hub", "rich", "httpx", "yaml"}
+    assert not found & {"huggingface_hub", "rich", "httpx"}
 
 
 def test_generate_imports_no_more_than_it_needs(tmp_path):

@@ -1,6 +1,6 @@
 """status for people: device memory stands beside the plan, and every table fits a terminal."""
 
-from llmgen.cli import tables
+from llmgen.cli import drawing
 from llmgen.cli.status import _show
 from llmgen.operate.rows import DeviceStatus, ModelStatus, ServiceStatus
 
@@ -17,7 +17,7 @@ def model(name, held):
 
 
 def test_tables_fit_eighty_columns_and_unknown_is_a_dash(monkeypatch, capsys):
-    monkeypatch.setattr(tables, "FIXED_WIDTH", 80)
+    monkeypatch.setattr(drawing, "FIXED_WIDTH", 80)
     rows = [model("devstral-small-2-24b", 80 * GIB), model("qwen3-coder", None)]
     _show([SERVICE], rows, [DeviceStatus("gpu0", None, 81 * GIB, 96 * GIB)])
     lines = capsys.readouterr().out.splitlines()
