@@ -38,3 +38,59 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "schema": ("llmgen.cli.schema", "the JSON Schema of llm.toml"),
     "completion": ("llmgen.cli.completion", "shell completion for bash, zsh or fish"),
 }
+
+# How `llmgen --help` lists them: a title, an example, the commands.
+GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
+    (
+        "Describe the machine and its models",
+        "llmgen init && llmgen models add unsloth/Qwen3-8B-GGUF:Q4_K_M",
+        ("init", "import", "models", "lock", "pull", "schema"),
+    ),
+    (
+        "See what fits",
+        "llmgen show --what-if models.coder.ctx_size=128K",
+        ("check", "show", "inspect", "fit", "verify"),
+    ),
+    (
+        "Write and install",
+        "llmgen generate && llmgen install --dry-run",
+        (
+            "generate",
+            "diff",
+            "install",
+            "uninstall",
+            "generations",
+            "rollback",
+            "keys",
+            "firewall",
+        ),
+    ),
+    (
+        "Run",
+        "llmgen up --foreground",
+        ("up", "down", "restart", "load", "unload", "run"),
+    ),
+    (
+        "Watch",
+        "llmgen status && llmgen doctor",
+        ("status", "logs", "guard", "doctor", "bench"),
+    ),
+    ("Shell", 'eval "$(llmgen completion bash)"', ("completion",)),
+)
+# What people type who know other programs, and the words that do it here.
+KNOWN_AS: Final = {
+    "apply": "install",
+    "build": "generate",
+    "help": "--help",
+    "list": "models list",
+    "ls": "models list",
+    "plan": "show",
+    "ps": "status",
+    "remove": "uninstall",
+    "render": "generate",
+    "serve": "up --foreground",
+    "start": "up",
+    "stop": "down",
+    "validate": "check",
+    "version": "--version",
+}

@@ -14,7 +14,8 @@ import click
 from msgspec import Struct
 
 from llmgen import __version__
-from llmgen.cli import COMMANDS
+from llmgen.cli import COMMANDS, GROUPS, KNOWN_AS
+from llmgen.cli.examples import EXAMPLES
 from llmgen.cli.frames import frames
 from llmgen.cli.outcome import Outcome, envelope
 from llmgen.cli.printable import printable, shown, tolerant
@@ -53,6 +54,8 @@ class Commands(click.Group):
         if not isinstance(found, click.Command):
             raise TypeError(cmd_name)
         found.name = cmd_name
+        if cmd_name in EXAMPLES:
+            found.epilog = f"\b\nExample: {EXAMPLES[cmd_name]}"
         if COMPLETE in os.environ:
             from llmgen.cli.complete import offer
 
@@ -62,20 +65,23 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest the nearest command for a wrong one."""
+        """Suggest the nearest command for a wrong one, or what it is called here."""
         name = args[0] if args else ""
         if name not in COMMANDS and not name.startswith("-"):
             from difflib import get_close_matches
 
-            near = get_close_matches(name, COMMANDS, 1)
-            hint = f"; did you mean `{near[0]}`?" if near else ""
+            near = [KNOWN_AS[name]] if name in KNOWN_AS else get_close_matches(name, COMMANDS, 1)
+            hint = f"; did you mean `llmgen {near[0]}`?" if near else ""
             ctx.fail(f"no command `{name}`{hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+        """List the commands without importing them, an example with each group."""
+        widest = max(map(len, COMMANDS))
+        for title, example, names in GROUPS:
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:{widest}}", COMMANDS[name][1]) for name in names])
+                formatter.write_text(f"$ {example}")
 
 
 def _colour(choice: str) -> bool | None:

@@ -1,15 +1,18 @@
 """Starting quickly: what each command must not import, and that every command explains itself."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 import llmgen
-from llmgen.cli import COMMANDS
+from llmgen.cli import COMMANDS, GROUPS, KNOWN_AS
 from llmgen.cli.boundary import root
+from llmgen.cli.examples import EXAMPLES
 
 PACKAGE = Path(llmgen.__file__).parent
 HEAVY = ("jinja2", "huggingface_hub", "pydantic", "rich", "httpx", "psutil", "yaml")
@@ -66,3 +69,43 @@ def test_records_are_made_without_compiling_methods():
     }
     # Fields that are not compared or not shown are a dataclass's own.
     assert compiled == {"apply/changes.py", "facts/gguf.py", "operate/foreground.py"}
+
+
+def test_every_command_is_in_one_group_of_the_help():
+    grouped = [name for _, _, names in GROUPS for name in names]
+    assert sorted(grouped) == sorted(COMMANDS)
+
+
+def parsed(line):
+    """Take an example apart as the command line does, running nothing."""
+    words = shlex.split(line)
+    assert words.pop(0) == "llmgen"
+    context = root.make_context("llmgen", words, resilient_parsing=False)
+    while isinstance(context.command, click.Group):
+        left = [*context._protected_args, *context.args]
+        name, found, left = context.command.resolve_command(context, left)
+        context = found.make_context(name, left, parent=context)
+    return context
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example_that_it_takes(name):
+    assert parsed(EXAMPLES[name]).command_path.split()[1] == name
+    help_text = CliRunner().invoke(root, [name, "--help"], prog_name="llmgen").output
+    assert f"Example: {EXAMPLES[name]}" in help_text
+
+
+@pytest.mark.parametrize("example", [example for _, example, _ in GROUPS])
+def test_examples_of_the_groups_are_taken(example):
+    for line in example.split(" && "):
+        if line.startswith("llmgen"):
+            parsed(line)
+
+
+@pytest.mark.parametrize(("word", "meant"), KNOWN_AS.items())
+def test_words_of_other_programs_lead_to_the_right_command(word, meant):
+    done = CliRunner().invoke(root, [word], prog_name="llmgen")
+    assert done.exit_code == 2
+    assert f"did you mean `llmgen {meant}`?" in done.output
+    if not meant.startswith("-"):
+        parsed(f"llmgen {meant}")
