@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from pathlib import Path, PurePath
 
 import click
 
@@ -21,20 +22,37 @@ from llmgen.cli.writing import create_file
 def cli(session: Session, profile: str | None, output: str) -> Outcome:
     """Write a commented llm.toml for the machine that this runs on.
 
-    Memory, GPUs, llama-server's build and llama-swap's version are detected; nothing is changed,
-    and no existing file is overwritten.
+    Memory, GPUs, llama-server's build and llama-swap's version are detected, and told, with the
+    model files that are here and the programs that are not. The JSON Schema by which editors
+    complete the file is written beside it. Nothing else is changed, and no file is overwritten.
     """
-    from llmgen.detect.model import document
-    from llmgen.detect.probe import look
+    from llmgen.config.schema import schema_text
+    from llmgen.detect.model import SCHEMA, document
+    from llmgen.detect.probe import installers, look
+    from llmgen.detect.summary import summary
 
     del session
-    text = document(look(), _known(profile))
+    seen = look()
+    text = document(seen, _known(profile))
     if output == "-":
         return Outcome({"path": None, "content": text}, text=text)
     create_file(output, text)
-    return Outcome(
-        {"path": output, "content": text}, said=f"wrote {output}; add models, then `llmgen lock`"
-    )
+    schema = Path(output).with_name(PurePath(SCHEMA).name)
+    wrote = [output]
+    if not schema.exists():
+        create_file(str(schema), schema_text())
+        wrote.append(f"{schema} for editors")
+    models = _models()
+    told = summary(seen, installers(), models)
+    data = {"path": output, "content": text, "schema": str(schema), "models": models}
+    return Outcome(data, said=f"wrote {', and '.join(wrote)}\n{told}")
+
+
+def _models() -> list[str]:
+    from llmgen.facts.stores import find_stores, scan
+
+    home = Path.home()
+    return [item.ref for item in scan(find_stores(home), home / "models")]
 
 
 def _known(profile: str | None) -> str:

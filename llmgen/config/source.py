@@ -137,6 +137,8 @@ def _too_deep(document: dict[str, Any]) -> KeyPath | None:
                 waiting += [((*key, name), item) for name, item in value.items()]
             case list():
                 waiting += [((*key, at), item) for at, item in enumerate(value)]
+            case _:
+                pass
     return None
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from llmgen.config.tables.hardware import Backend
 from llmgen.detect.devices import DRM, NVIDIA_DEVICES, amd, nvidia
 from llmgen.detect.model import Found
+from llmgen.detect.obtain import TOOLS
 from llmgen.detect.versions import build_number, swap_number
 
 TIMEOUT_SECONDS = 10
@@ -45,6 +46,11 @@ def look(drm: Path = DRM) -> Found:
         swap_version=swap_number(_output(dict(programs).get("llama_swap", ""), "-version")) or 0,
         programs=programs,
     )
+
+
+def installers() -> tuple[str, ...]:
+    """The tools of this machine that could bring a program."""
+    return tuple(name for name in TOOLS if shutil.which(name))
 
 
 def _devices(drm: Path) -> tuple[Backend, tuple[tuple[str, int], ...], int]:

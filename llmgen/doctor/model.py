@@ -65,13 +65,15 @@ class Holder(Struct, frozen=True):
 class Seen(Struct, frozen=True):
     """Everything that the probes brought. A key that is absent was not found out.
 
-    ``programs`` holds whether each path of [paths] is an executable file; ``ran`` what commands
+    ``programs`` holds whether each path of [paths] is an executable file, ``tools`` which of
+    ``detect.obtain.TOOLS`` there are; ``ran`` what commands
     printed, by a short name (``llama_server --help``); ``ports`` has None for a free port;
     ``secrets`` the modes of files with keys;
     ``sysfs`` texts of files below /sys and /proc; ``logs`` the end of each unit's log.
     """
 
     programs: Mapping[str, bool] = field(default_factory=dict)
+    tools: tuple[str, ...] = ()
     ran: Mapping[str, Ran] = field(default_factory=dict)
     files: Mapping[str, FileSeen] = field(default_factory=dict)
     secrets: Mapping[str, int] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from pathlib import Path
 from stat import S_IMODE
 
 from llmgen.detect.devices import DRM
+from llmgen.detect.probe import installers
 from llmgen.doctor.access import Identity, closed_to, closing, identity
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules import secrets
@@ -32,6 +33,7 @@ def look(plan: Plan) -> Seen:
     programs = needed(plan)
     return Seen(
         programs={key: os.access(path, os.X_OK) for key, path in programs.items()},
+        tools=installers(),
         ran=dict(_commands(plan, programs)),
         files=dict(_files(plan)),
         secrets=dict(_modes(plan)),

