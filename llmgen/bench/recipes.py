@@ -1,70 +1,86 @@
-"""Recipes: what llama-bench and a running server are asked for, from the plan's settings."""
+"""Recipes: what llama.cpp's bench programs and a running server are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from llmgen.plan.model import Placement
-from llmgen.units import show_number
+
+Program = Literal["llama-bench", "llama-batched-bench"]
 
 
 class Recipe(Struct, frozen=True):
     """One named measurement.
 
-    ``prompts`` and ``depths`` are tokens, ``answers`` generated tokens; ``connections`` of the HTTP
-    form are requests at the same time. A depth beyond the model's context is left out.
+    ``prompts`` and ``depths`` are tokens, ``answers`` generated tokens; ``connections`` are
+    requests at the same time, of the HTTP form and of llama-batched-bench. A depth beyond the
+    model's context is left out; ``to_the_end`` adds the deepest one that its context holds.
     """
 
     name: str
     summary: str
+    program: Program = "llama-bench"
     prompts: tuple[int, ...] = (512,)
     answers: tuple[int, ...] = (128,)
     depths: tuple[int, ...] = (0,)
+    to_the_end: bool = False
     repetitions: int = 3
     connections: tuple[int, ...] = (1,)
+
+    @property
+    def tokens(self) -> int:
+        """What one request takes of a context at depth 0."""
+        return max(self.prompts) + max(self.answers)
 
 
 RECIPES: Final[dict[str, Recipe]] = {
     item.name: item
     for item in (
         Recipe("single", "one prompt, one answer"),
-        Recipe("depth", "how speed falls with context", depths=(0, 4096, 16384, 65536)),
-        Recipe("batched", "as many requests as there are slots", connections=(1, 2, 4, 8)),
         Recipe(
-            "stress", "the longest context that the plan gives", depths=(0, 131072), repetitions=1
+            "depth",
+            "how speed falls with context",
+            depths=(0, 4096, 16384, 65536, 131072, 262144),
+            to_the_end=True,
+        ),
+        Recipe(
+            "batched",
+            "as many requests as there are slots",
+            program="llama-batched-bench",
+            connections=(1, 2, 4, 8, 16, 32, 64),
+        ),
+        Recipe(
+            "stress",
+            "the longest context that the plan gives",
+            depths=(),
+            to_the_end=True,
+            repetitions=1,
         ),
     )
 }
 
 
-def llama_bench(placement: Placement, recipe: Recipe, program: str) -> tuple[str, ...]:
-    """llama-bench's command line with the memory settings of the plan, results as JSON lines."""
-    settings, longest = placement.settings, placement.estimate.n_ctx_seq
-    depths = [depth for depth in recipe.depths if depth + max(recipe.prompts) <= longest]
-    words = [program, "--model", str(placement.model.path), "--output", "jsonl"]
-    words += ["--repetitions", str(recipe.repetitions)]
-    words += ["--n-prompt", _list(recipe.prompts), "--n-gen", _list(recipe.answers)]
-    words += ["--n-depth", _list(depths or [0])]
-    words += ["--batch-size", str(settings.batch_size), "--ubatch-size", str(settings.ubatch_size)]
-    words += ["--cache-type-k", settings.cache_type_k, "--cache-type-v", settings.cache_type_v]
-    words += ["--flash-attn", settings.flash_attn]
-    words += ["--n-gpu-layers", str(settings.n_gpu_layers if settings.devices else 0)]
-    words += ["--n-cpu-moe", str(settings.n_cpu_moe)]
-    words += ["--no-kv-offload", str(int(not settings.kv_offload))]
-    if settings.tensor_split:
-        words += ["--tensor-split", "/".join(map(show_number, settings.tensor_split))]
-    if settings.embedding:
-        words += ["--embeddings", "1"]
-    return tuple(words)
+def depths(placement: Placement, recipe: Recipe) -> list[int]:
+    """Tokens that are in the context before a measurement begins."""
+    room = max(0, placement.estimate.n_ctx_seq - recipe.tokens)
+    found = {depth for depth in recipe.depths if depth <= room}
+    return sorted(found | {room} if recipe.to_the_end else found) or [0]
+
+
+def slots(placement: Placement, recipe: Recipe) -> list[int]:
+    """Requests at the same time that the model's slots and context hold, its slots last."""
+    most = min(placement.settings.parallel, placement.estimate.n_ctx // recipe.tokens)
+    return sorted({count for count in (*recipe.connections, most) if 0 < count <= max(1, most)})
 
 
 def connections(placement: Placement, recipe: Recipe) -> Iterator[int]:
-    """How many requests at the same time, up to twice the model's slots."""
+    """How many HTTP requests at the same time, up to twice the model's slots."""
     return (count for count in recipe.connections if count <= 2 * placement.settings.parallel)
 
 
-def _list(numbers: tuple[int, ...] | list[int]) -> str:
-    return ",".join(str(number) for number in numbers)
+def listed(numbers: Sequence[int]) -> str:
+    """Numbers as both programs read them."""
+    return ",".join(map(str, numbers))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmgen.bench.recipes import RECIPES, Recipe, connections, llama_bench
+from llmgen.bench.command_line import command_line
+from llmgen.bench.comparison import Pair, compare, figures
+from llmgen.bench.recipes import RECIPES, Recipe, connections
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import FileName
-from llmgen.cli.outcome import Outcome
+from llmgen.cli.outcome import Outcome, plain
 from llmgen.cli.pipeline import plan, read
 from llmgen.errors import Diagnostic, InputError
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from llmgen.plan.model import Placement, Plan
 
 RESULTS = "bench.jsonl"
+# The key of a result line, by the program that measured.
+KEYS = {"llama-bench": "llama_bench", "llama-batched-bench": "llama_batched_bench"}
 
 
 @command(short_help="measure the models of the plan")
@@ -33,7 +37,9 @@ RESULTS = "bench.jsonl"
     "--http", metavar="URL", help="Measure a running endpoint (http://127.0.0.1:8080/v1)."
 )
 @click.option(
-    "--llama-bench", "program", metavar="PATH", help="llama-bench; absent: beside llama-server."
+    "--programs",
+    metavar="DIR",
+    help="Where llama-bench and llama-batched-bench are; absent: beside llama-server.",
 )
 @click.option(
     "-o",
@@ -43,32 +49,45 @@ RESULTS = "bench.jsonl"
     help=f"Where lines are added; absent: {RESULTS}.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the command lines, run nothing.")
+@click.option(
+    "--compare",
+    nargs=2,
+    type=FileName(),
+    metavar="BEFORE AFTER",
+    help="Compare two files of results, measure nothing.",
+)
 def cli(
     session: Session,
     models: tuple[str, ...],
     recipe: str,
     http: str | None,
-    program: str | None,
+    programs: str | None,
     *,
     output: str | None,
     dry_run: bool,
+    compare: tuple[str, str] | None,
 ) -> Outcome:
     """Measure models with llama-bench, or a running endpoint over HTTP, under the plan's settings.
 
-    Each result is a JSON line with the plan's digest, so that figures stay with what was measured.
+    Recipes: single; depth (to the end of the planned context); batched (up to the slots, with
+    llama-batched-bench); stress (the end of the context alone). Each result is a JSON line with the
+    plan's digest, so that figures stay with what was measured.
     """
     from llmgen.apply.files import refuse_unwritable
     from llmgen.plan.proof import digest
 
+    if compare:
+        return _compared(*compare)
     found = read(session)
     placed = plan(found)
-    chosen = _chosen(placed, models)
     what = RECIPES[recipe]
-    bench = program or str(placed.library.layout.llama_server.with_name("llama-bench"))
+    chosen = _chosen(placed, models, what)
+    folder = programs or str(placed.library.layout.llama_server.parent)
+    lines = [(item, command_line(item, placed.library, what, folder)) for item in chosen]
     if dry_run:
-        lines = [llama_bench(item, what, bench) for item in chosen]
-        return Outcome({"commands": lines}, text="\n".join(" ".join(words) for words in lines))
-    measure = _over_http(chosen, what, http) if http else _llama_bench(chosen, what, bench)
+        text = "\n".join(shlex.join(words) for _, words in lines)
+        return Outcome({"commands": [words for _, words in lines]}, text=text)
+    measure = _over_http(chosen, what, http) if http else _by_program(lines, what)
     path = Path(output) if output else found.folder / RESULTS
     # Before hours of measuring; and each result is kept when it is there, whatever comes after.
     refuse_unwritable([path])
@@ -79,17 +98,28 @@ def cli(
     return Outcome({"results": rows, "file": str(path)}, text=_text(rows), said=f"added to {path}")
 
 
-def _chosen(placed: Plan, names: tuple[str, ...]) -> list[Placement]:
+def _chosen(placed: Plan, names: tuple[str, ...], what: Recipe) -> list[Placement]:
     known = {name: item for item in placed.placements for name in item.model.names}
     for name in names:
         if name not in known:
             raise click.UsageError(f"no model is called `{name}`")
-    return [known[name] for name in names] or list(placed.placements)
+        if not _measures(what, known[name]):
+            raise click.UsageError(
+                f"`{name}` generates nothing, and `{what.name}` measures answers; `single` does not"
+            )
+    chosen = [known[name] for name in names]
+    return chosen or [item for item in placed.placements if _measures(what, item)]
 
 
-def _llama_bench(chosen: list[Placement], what: Recipe, program: str) -> Iterator[dict[str, Any]]:
-    for item in chosen:
-        words = llama_bench(item, what, program)
+def _measures(what: Recipe, item: Placement) -> bool:
+    """llama-batched-bench has no form for models that generate nothing."""
+    return what.program == "llama-bench" or not item.settings.embedding
+
+
+def _by_program(
+    lines: Sequence[tuple[Placement, tuple[str, ...]]], what: Recipe
+) -> Iterator[dict[str, Any]]:
+    for item, words in lines:
         try:
             done = subprocess.run(  # noqa: S603
                 words, capture_output=True, text=True, errors="replace", check=False
@@ -98,8 +128,8 @@ def _llama_bench(chosen: list[Placement], what: Recipe, program: str) -> Iterato
             raise InputError(
                 Diagnostic(
                     "bench.no-program",
-                    f"`{program}` cannot be run: {error.strerror}",
-                    hint="`--llama-bench PATH`, or `--http URL` for a running server",
+                    f"`{words[0]}` cannot be run: {error.strerror}",
+                    hint="`--programs DIR`, or `--http URL` for a running server",
                 )
             ) from error
         if done.returncode:
@@ -107,12 +137,13 @@ def _llama_bench(chosen: list[Placement], what: Recipe, program: str) -> Iterato
             raise InputError(
                 Diagnostic(
                     "bench.failed",
-                    f"llama-bench failed on `{item.name}`: {last}",
+                    f"{what.program} failed on `{item.name}`: {last}",
                     hint=f"try it: {shlex.join(words)}",
                 )
             )
         for line in done.stdout.splitlines():
-            yield {"model": item.name, "llama_bench": json.loads(line)}
+            if line.startswith("{"):
+                yield {"model": item.name, KEYS[what.program]: json.loads(line)}
 
 
 def _over_http(chosen: list[Placement], what: Recipe, url: str) -> Iterator[dict[str, Any]]:
@@ -147,17 +178,47 @@ def _append(path: Path, row: dict[str, Any]) -> None:
 
 
 def _text(rows: list[dict[str, Any]]) -> str:
-    return "\n".join(_line(row) for row in rows)
+    return "\n".join(
+        f"{model}: {what}, {speed:.1f} tokens/s" + _first(row)
+        for row in rows
+        for (model, _, what), speed in figures(row)
+    )
 
 
-def _line(row: dict[str, Any]) -> str:
-    measured = row.get("llama_bench")
-    if measured is None:
-        return (
-            f"{row['model']}: {row['connections']} at a time, "
-            f"{row['tokens_per_second']} tokens/s, first token after "
-            f"{max(row['first_token_seconds']):.2f} s"
-        )
-    kind = "prompt" if measured.get("n_prompt") else "answer"
-    depth = measured.get("n_depth", 0)
-    return f"{row['model']}: {kind} at depth {depth}, {measured.get('avg_ts', 0):.1f} tokens/s"
+def _first(row: dict[str, Any]) -> str:
+    waited = row.get("first_token_seconds")
+    return f", first token after {max(waited):.2f} s" if waited else ""
+
+
+def _compared(before: str, after: str) -> Outcome:
+    pairs = compare(_results(before), _results(after))
+    return Outcome(
+        {"pairs": [{**plain(pair), "ratio": pair.ratio} for pair in pairs]},
+        text=lambda: _print(pairs),
+        said="" if pairs else "neither file has a result",
+    )
+
+
+def _results(name: str) -> str:
+    try:
+        text = Path(name).read_text("utf-8")
+        compare(text, "")
+    except OSError as error:
+        problem, hint = f"`{name}` cannot be read: {error.strerror}", "name a file that bench wrote"
+    except ValueError as error:
+        problem, hint = f"`{name}`: {error}", "name a file that bench wrote"
+    else:
+        return text
+    raise InputError(Diagnostic("bench.no-results", problem, hint=hint))
+
+
+def _print(pairs: Sequence[Pair]) -> None:
+    from llmgen.cli.drawing import echo, table_of
+
+    table = table_of("model", "recipe", ">before", ">after", ">ratio", "measured")
+    for pair in pairs:
+        shown = ["-" if value is None else f"{value:.1f}" for value in (pair.before, pair.after)]
+        ratio = "-" if pair.ratio is None else f"{pair.ratio:.2f}"
+        table.add_row(pair.model, pair.recipe, *shown, ratio, pair.what)
+    if pairs:
+        echo(table, "tokens per second; a ratio above 1 is faster")
