@@ -13,7 +13,7 @@ from llmgen.budget import builds
 from llmgen.cli import COMMANDS
 from llmgen.cli.boundary import BUG, INTERRUPTED, root
 from llmgen.config.editions import EDITIONS
-from llmgen.doctor.rules.programs import INSTALL
+from llmgen.detect.obtain import obtain
 
 REPOSITORY = Path(__file__).parents[1]
 README = REPOSITORY.joinpath("README.md").read_text("utf-8")
@@ -52,4 +52,4 @@ def test_the_edition_aims_at_the_builds_that_the_budget_knows():
 @pytest.mark.parametrize("program", ["envoy", "litellm"])
 def test_doctor_installs_the_versions_that_the_tests_run(program):
     pins = tomllib.loads(REPOSITORY.joinpath("tests/readers/pins.toml").read_text("utf-8"))
-    assert pins[program]["package"][0] in INSTALL[program]
+    assert pins[program]["package"][0] in obtain(program, ["pip"])
