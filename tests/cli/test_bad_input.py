@@ -89,7 +89,7 @@ def test_not_utf8(folder):
 def test_wrong_command_suggests():
     result = run("genrate")
     assert result.exit_code == 2
-    assert "did you mean `generate`?" in result.stderr
+    assert "did you mean `llmgen generate`?" in result.stderr
 
 
 MODEL = """edition = 1
