@@ -220,7 +220,9 @@ _WRITTEN: Final = (
     _switch("--metrics", "metrics", variable="ENDPOINT_METRICS"),
     _toggle("--slots", "slots", no=["--no-slots"], variable="ENDPOINT_SLOTS"),
     _value("--sleep-idle-seconds", "sleep_idle_seconds"),
-    _value("--samplers", "sampling.samplers", "--sampler-seq", "--sampling-seq"),
+    # The same as letters; read alone, so it stands before the one that is written.
+    _value("--sampler-seq", "sampling.samplers", "--sampling-seq"),
+    _value("--samplers", "sampling.samplers"),
     _value("--seed", "sampling.seed", "-s"),
     _value("--temp", "sampling.temp", "--temperature", variable="TEMPERATURE", late=True),
     _value("--top-k", "sampling.top_k", variable="TOP_K"),
@@ -297,6 +299,7 @@ _KEPT: Final = (
     _kept("--api-prefix"),
     _kept("--reuse-port", switch=True),
     _kept("--list-devices", "--version", "--help", "--usage", "-h", switch=True),
+    _kept("--cache-list", "-cl", "--completion-bash", switch=True),
     _kept("--spec-default", "--embd-gemma-default", "--fim-qwen-1.5b-default", switch=True),
     _kept("--fim-qwen-3b-default", "--fim-qwen-7b-default", "--fim-qwen-7b-spec", switch=True),
     _kept("--fim-qwen-14b-spec", "--fim-qwen-30b-default", "--gpt-oss-20b-default", switch=True),

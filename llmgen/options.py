@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from llmgen.option_table import OPTIONS
+from llmgen.server_help import by_spelling, by_variable
 
 BY_FLAG: Final = {spelling: option for option in OPTIONS for spelling in option.spellings}
 BY_VARIABLE: Final = {option.variable: option for option in OPTIONS if option.variable}
@@ -53,4 +54,15 @@ def is_option_variable(name: str) -> bool:
 def key_of_variable(name: str) -> str:
     """The key of llm.toml for such a variable; empty where llm.toml has none."""
     option = BY_VARIABLE.get(name) or BY_VARIABLE.get(name.replace("_ARG_NO_", "_ARG_"))
+    if option is None and (listed := by_variable().get(name)) is not None:
+        option = BY_FLAG.get(listed.flag)
     return option.key if option is not None else ""
+
+
+def nearest(word: str) -> str:
+    """The option that somebody who wrote this word may have meant; empty where none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
+
+    names = {spelling.lstrip("-"): spelling for spelling in by_spelling()}
+    found = get_close_matches(spelled(word).lstrip("-"), names, 1, 0.75)
+    return names[found[0]] if found else ""

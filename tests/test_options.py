@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import readers
@@ -10,8 +12,10 @@ from llmgen.config.tables.models import ServerOptions
 from llmgen.config.tables.sampling import Sampling
 from llmgen.option_table import OPTIONS
 from llmgen.options import BY_FLAG, is_option_variable, key_of_variable, refused_extra, spelled
+from llmgen.server_help import BUILD, by_spelling
 
-BUILD = 11434
+ROOT = Path(__file__).parents[1]
+TOOL, DATA = ROOT / "tools/write_server_options.py", ROOT / "llmgen/data/server_options.tsv"
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +98,28 @@ def test_options_of_the_help_that_move_memory_are_kept(manual):
     assert names - set(BY_FLAG) - harmless == set()
 
 
+@pytest.mark.reader("llama-server")
+def test_shipped_options_are_those_of_the_build():
+    helped = subprocess.run(
+        [readers.find("llama-server"), "--help"], capture_output=True, check=True
+    )
+    written = subprocess.run(
+        [sys.executable, TOOL], input=helped.stdout, capture_output=True, check=True
+    )
+    assert written.stdout == DATA.read_bytes(), f"refresh it: llama-server --help | {TOOL.name}"
+
+
+def test_written_and_shipped_options_say_the_same():
+    for option in OPTIONS:
+        for word in option.spellings if option.known_to(BUILD) else ():
+            found = by_spelling().get(word)
+            if found is None or found.removed:
+                continue
+            assert option.switch is not bool(found.value), word
+            assert not option.key or (word in option.negative) is (word in found.off), word
+            assert option.variable_of(BUILD) in ("", found.variable), word
+
+
 def test_every_key_of_llm_toml_has_its_option():
     keys = {option.key for option in OPTIONS}
     assert {*ServerOptions.model_fields} - keys == set()
@@ -149,6 +175,7 @@ def test_load_mode_came_with_its_build(build, known):
         ("LLAMA_ARG_NO_KV_OFFLOAD", "kv_offload"),
         ("LLAMA_API_KEY", "services.api_key"),
         ("LLAMA_ARG_RPC", ""),
+        ("LLAMA_ARG_DRAFT_MAX", "draft.spec_draft_n_max"),
         ("MTMD_BACKEND_DEVICE", ""),
     ],
 )

@@ -2,117 +2,176 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from llmgen.config.tables.base import TEXT
 from llmgen.errors import Diagnostic
+from llmgen.importing.arguments import Argument, read, words_of
 from llmgen.importing.hub import of_repo, of_url
 from llmgen.importing.model import fault, lost
-from llmgen.option_table import LOAD_MODE_SINCE, Option
-from llmgen.options import BY_FLAG, BY_VARIABLE, spelled
+from llmgen.importing.settled import settle
+from llmgen.importing.values import ALL_LAYERS_FROM, Unusable, value_of
+from llmgen.option_table import LOAD_MODE_SINCE
+from llmgen.options import nearest, refused_extra
+from llmgen.server_help import BUILD
 
-# Spellings that say that no layer stays on the host, whatever the model: more than any has.
-ALL_LAYERS_FROM = 99
-_LISTS = {"tensor_split": ",", "device": ",", "override_tensor": ",", "sampling.samplers": ";"}
+__all__ = ["ALL_LAYERS_FROM", "keys_of", "words_of"]
+
 # Options whose value is a secret, and what refers to one instead.
 _SECRETS = {
     "--api-key": '`api_key = { env = "NAME" }` in [services]',
     "--hf-token": '`environment = { HF_TOKEN = { env = "HF_TOKEN" } }`',
 }
 # Options that llmgen sets by itself, whatever a file says, and those that only print something.
-_OWN = frozenset({"--host", "--port", "--fit", "--list-devices"})
-TRUE: Final = ("true", "1", "on", "yes")
-_FALSE: Final = ("false", "0", "off", "no")
-# Options whose value may be `on`.
-_TAKES_ON: Final = ("flash-attn", "fa", "LLAMA_ARG_FLASH_ATTN")
+_OWN = frozenset({"--host", "--port", "--fit", "--list-devices", "--mmproj-auto"})
 _ROLES = {"--embedding": "embedding", "--reranking": "rerank"}
+# Why llm.toml has no key for it; of the others, that it has none.
+_FIT = "llmgen writes `--fit off`: what was planned is what runs"
+_WHY: Final[Mapping[str, str]] = {
+    "--fit-ctx": _FIT,
+    "--fit-print": _FIT,
+    "--fit-target": _FIT,
+    "--models-autoload": "llmgen says of each model whether it is loaded at the start (`preload`)",
+    "--models-dir": "each model is a table of llm.toml",
+    "--models-max": "what may be loaded together is derived from memory",
+    "--models-preset": "llmgen writes the presets; import that file too",
+    "--override-kv": "it changes the header that the plan is made from",
+    "--rpc": "memory of other machines is not planned",
+}
+# Each of them adds to those before it; of the others, the last one counts.
+_ADDING: Final = frozenset({"--logit-bias", "--reverse-prompt", "--dry-sequence-breaker", "--tags"})
 
 
-def keys_of(name: str, words: Sequence[str]) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """Keys of [models.NAME] that these words set, unknown words as ``extra_args``; and faults."""
+def keys_of(
+    name: str, words: Sequence[str], *, fork: bool = False
+) -> tuple[dict[str, Any], list[Diagnostic]]:
+    """Keys of [models.NAME] that these words set, options without a key as ``extra_args``; faults.
+
+    Options that no build of llama-server has are named, or kept for a ``fork`` that has them.
+    """
     keys: dict[str, Any] = {}
+    extra: dict[str, list[str]] = {}
     faults: list[Diagnostic] = []
-    extra: list[str] = []
-    for option, word, value in _options(words):
-        if option is None:
-            extra += [word] if value is None else [word, value]
+    for argument in read(words):
+        if argument.option is None:
+            faults += _keep(name, argument, extra, fork=fork)
         else:
-            faults += _take(name, option, word, value, keys)
+            faults += _take(name, argument, keys)
     if extra:
-        keys["extra_args"] = extra
-    faults += _judge(name, keys)
+        keys["extra_args"] = [word for kept in extra.values() for word in kept]
+    faults += settle(name, keys)
     return keys, faults
 
 
-def words_of(key: str, value: str) -> list[str]:
-    """Words of a command line for an option of a preset or of the environment."""
-    option = _flag(key)
-    if value.lower() not in (*TRUE, *_FALSE) or key in _TAKES_ON:
-        return [option, value]
-    return [option if value.lower() in TRUE else f"--no-{option.lstrip('-')}"]
-
-
-def _flag(key: str) -> str:
-    """The option that a key means: its long or short name, or its environment variable."""
-    if key in BY_VARIABLE:
-        return BY_VARIABLE[key].flag
-    return f"-{key}" if f"-{key}" in BY_FLAG else f"--{key}"
-
-
-def _options(words: Sequence[str]) -> Iterator[tuple[Option | None, str, str | None]]:
-    """(option of the table, its spelling here, its value); option None for unknown words."""
-    at = 0
-    while at < len(words):
-        word = words[at]
-        spelling, equals, value = word.partition("=")
-        option = BY_FLAG.get(spelled(spelling))
-        follows = words[at + 1] if at + 1 < len(words) else None
-        bare = follows is None or (follows.startswith("-") and not _number(follows))
-        at += 1
-        if equals:
-            yield option, spelling, value
-        elif (option is not None and option.switch) or bare:
-            yield option, word, None
-        else:
-            at += 1
-            yield option, word, follows
-
-
-def _take(
-    name: str, option: Option, word: str, value: str | None, keys: dict[str, Any]
+def _keep(
+    name: str, argument: Argument, extra: dict[str, list[str]], *, fork: bool
 ) -> Iterator[Diagnostic]:
-    key = option.key
-    if option.until == LOAD_MODE_SINCE:
-        keys["load_mode"] = _load_mode(word)
+    """An option without a key: kept as it stands."""
+    what = f"`{argument.shown}` of `{name}`"
+    words = [argument.spelling, *argument.values]
+    if argument.wrong:
+        yield fault("bad-value", f"{what} is left out: {argument.wrong}")
+    elif argument.listed is None and not fork:
+        near = nearest(argument.word)
+        hint = f"did you mean `{near}`?" if near else ""
+        yield fault(
+            "no-option", f"{what} is left out: llama-server b{BUILD} has no such option", hint
+        )
+    elif argument.listed is not None and argument.listed.removed:
+        yield fault("removed-option", f"{what} is left out: newer servers do not start with it")
+    elif not all(re.fullmatch(TEXT, word) for word in words):
+        yield lost(what, "llm.toml holds one line of text for each word")
+    elif [*refused_extra(words)]:
+        yield lost(what, "its value reads like an option")
+    elif argument.flag in _ADDING:
+        extra.setdefault(argument.flag, []).extend(words)
+    else:
+        extra.pop(argument.flag, None)
+        extra[argument.flag] = words
+
+
+def _take(name: str, argument: Argument, keys: dict[str, Any]) -> Iterator[Diagnostic]:
+    option, flag = argument.option, argument.flag
+    if option is None:
+        return
+    what = f"`{argument.word}` of `{name}`"
+    if flag in _SECRETS:
+        yield fault("secret-in-clear", f"{what} holds a key in clear text", _SECRETS[flag])
+    elif flag in _OWN:
+        return
+    elif argument.wrong:
+        yield fault("bad-value", f"`{argument.shown}` of `{name}` is left out: {argument.wrong}")
+    elif option.until == LOAD_MODE_SINCE:
+        keys.setdefault("load_mode", {})[flag] = not argument.off
         yield fault(
             "removed-option",
-            f"`{word}` of `{name}` is gone since b{LOAD_MODE_SINCE}: newer servers do not start",
+            f"{what} is gone since b{LOAD_MODE_SINCE}: newer servers do not start",
             "`load_mode` writes what the aimed build knows",
         )
-    elif word in ("-t", "--threads") and value is not None and not value.lstrip("-").isdigit():
+    elif flag == "--threads" and not re.fullmatch(r"\s*[+-]?\d+\s*", argument.value):
         yield fault(
             "threads-not-temperature",
-            f"`{word} {value}` of `{name}` sets threads, not the temperature",
-            "`sampling = { temp = " + value + " }`",
+            f"`{argument.shown}` of `{name}` sets threads, not the temperature",
+            "`sampling = { temp = " + argument.value + " }`",
         )
-    elif key == "role":
-        keys["role"] = _ROLES[option.flag]
-    elif option.flag in _SECRETS and value:
-        yield fault(
-            "secret-in-clear",
-            f"`{word}` of `{name}` holds a key in clear text",
-            _SECRETS[option.flag],
-        )
-    elif option.flag in _SOURCES and value and (found := _SOURCES[option.flag](value)):
+    elif flag in _SOURCES:
+        found = _SOURCES[flag](argument.value)
         _over(keys, found)
-    elif not key or key == "port" or key.startswith("services."):
-        if option.flag not in _OWN:
-            yield lost(f"`{word}` of `{name}`", "llm.toml has no key for it")
-    elif key == "cache_ram" and value is not None and value.startswith("-"):
-        yield lost(f"`{word} {value}` of `{name}`", "a cache without a limit cannot be planned")
+        if not found:
+            yield lost(f"`{argument.shown}` of `{name}`", "it names no model of the Hub")
+    elif not option.key or option.key.startswith("services."):
+        if option.switch and argument.off and not option.negative:
+            return
+        yield lost(f"`{argument.shown}` of `{name}`", _WHY.get(flag, "llm.toml has no key for it"))
     else:
-        _put(keys, key, _typed(option, word, value))
+        yield from _set(name, argument, option.key, keys)
+
+
+def _set(name: str, argument: Argument, key: str, keys: dict[str, Any]) -> Iterator[Diagnostic]:
+    if key == "role":
+        if not argument.off and keys.get("role") != "rerank":
+            keys["role"] = _ROLES[argument.flag]
+        return
+    if argument.option is not None and argument.option.switch:
+        _put(keys, key, not argument.off)
+        return
+    try:
+        _put(keys, key, value_of(key, argument.flag, argument.value))
+    except Unusable as error:
+        yield fault("bad-value", f"`{argument.shown}` of `{name}` is left out: {error}")
+
+
+def _put(keys: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - any TOML value
+    """Set a key, or add to it what the server adds; what sets the same thing gives way."""
+    table, _, inner = key.partition(".")
+    if inner:
+        found = keys.setdefault(table, {})
+        found[inner] = f"{found[inner]},{value}" if key in _LISTED and inner in found else value
+        return
+    match key, keys.get(key):
+        case (("override_tensor" | "cpu_moe" | "n_cpu_moe"), _):
+            keys.setdefault("override_tensor", []).append({key: value})
+        case (("lora" | "aliases"), list() as before):
+            keys[key] = [*before, *value]
+        case "chat_template_kwargs", dict() as before:
+            keys[key] = {**before, **value}
+        case _:
+            keys[key] = value
+    for other in _SAME.get(key, ()):
+        keys.pop(other, None)
+
+
+# Comma lists that grow.
+_LISTED: Final = ("draft.spec_type",)
+# Keys whose options set one and the same parameter: the last one counts.
+_SAME: Final[Mapping[str, tuple[str, ...]]] = {
+    "chat_template": ("chat_template_file",),
+    "chat_template_file": ("chat_template",),
+    "rope_freq_scale": ("rope_scale",),
+    "rope_scale": ("rope_freq_scale",),
+}
 
 
 def _over(keys: dict[str, Any], found: Mapping[str, Any]) -> None:
@@ -124,7 +183,7 @@ def _over(keys: dict[str, Any], found: Mapping[str, Any]) -> None:
 
 
 def _file(value: str) -> dict[str, Any]:
-    return {"hf_file": value}
+    return {"hf_file": value} if value else {}
 
 
 def _draft(value: str) -> dict[str, Any]:
@@ -138,73 +197,3 @@ _SOURCES: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
     "--model-url": of_url,
     "--spec-draft-hf": _draft,
 }
-
-
-def _load_mode(word: str) -> str:
-    return {"--mlock": "mlock", "--no-mmap": "none", "--mmap": "mmap"}.get(word, "dio")
-
-
-def _put(keys: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - any TOML value
-    table, _, inner = key.partition(".")
-    if inner:
-        keys.setdefault(table, {})[inner] = value
-    elif key == "lora":
-        keys.setdefault("lora", []).append({"path": value})
-    elif key == "aliases":
-        keys["aliases"] = [part.strip() for part in str(value).split(",") if part.strip()]
-    elif key == "cache_ram":
-        # The option counts MiB.
-        keys[key] = f"{int(value)}MiB"
-    elif key == "n_gpu_layers" and isinstance(value, int):
-        keys[key] = "all" if value < 0 or value >= ALL_LAYERS_FROM else value
-    else:
-        keys[key] = value
-
-
-def _typed(option: Option, word: str, value: str | None) -> Any:  # noqa: ANN401 - any TOML value
-    if value is None:
-        if option.key == "flash_attn":
-            return "on"
-        return word not in option.negative
-    if option.key == "chat_template_kwargs":
-        return json.loads(value)
-    if option.key in _LISTS:
-        parts = [part for part in value.split(_LISTS[option.key]) if part]
-        return [float(part) for part in parts] if option.key == "tensor_split" else parts
-    if option.key == "flash_attn":
-        return {"1": "on", "0": "off", "true": "on", "false": "off"}.get(value, value)
-    return _number(value) if _number(value) is not None else value
-
-
-def _number(text: str) -> int | float | None:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return None
-
-
-def _judge(name: str, keys: dict[str, Any]) -> Iterator[Diagnostic]:
-    """Combinations that the server accepts and that do not do what was meant."""
-    context, slots = keys.get("ctx_size"), keys.get("parallel", 1)
-    embeds = keys.get("role") in ("embedding", "rerank")
-    if not isinstance(context, int) or not isinstance(slots, int) or context <= 0:
-        keys.pop("ctx_size", None)
-        return
-    slot = context // slots
-    if embeds and slot < 512:
-        yield fault(
-            "slot-too-small",
-            f"`{name}` shares {context} tokens among {slots} slots: {slot} for each request",
-            f"`ctx_size = {512 * slots}` or fewer slots",
-        )
-    batch = keys.get("ubatch_size", 512)
-    if embeds and batch < slot:
-        yield fault(
-            "batch-below-input",
-            f"`{name}` refuses inputs above {batch} tokens: its physical batch is smaller than "
-            f"its {slot} tokens for each request",
-            "llmgen sizes the physical batch by itself",
-        )
-        keys.pop("ubatch_size", None)

@@ -50,8 +50,6 @@ def test_aliases_of_ordinary_files_are_followed():
         "models: {a: x}\ngroups: 5",
         f"models: {{a: {{{MODEL}, aliases: 3}}}}",
         'models: {a: {cmd: "llama-server -m \'x"}}',
-        "models: {a: {cmd: llama-server --cache-ram x}}",
-        "models: {a: {cmd: llama-server --chat-template-kwargs x}}",
         'models: {a: {sampler_args: "\'", ctx_size: 3}}',
         "model_list: 5",
         "model_list: [{litellm_params: 5}]",

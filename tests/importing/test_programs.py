@@ -117,7 +117,7 @@ def test_models_of_the_hub_keep_their_source(words, keys):
 def test_options_without_a_key_are_named():
     keys, faults = keys_of("a", ["-m", "/a", "--rpc", "h:1", "-cram", "-1", "--port", "1"])
     assert keys == {"model": "/a"}
-    assert [item.message.split("`")[1] for item in faults] == ["--rpc", "-cram -1"]
+    assert [item.message.split("`")[1] for item in faults] == ["--rpc h:1", "-cram -1"]
 
 
 def test_settings_of_a_model_that_have_no_place_are_named():
@@ -158,7 +158,8 @@ hf = o/m
         "hf_repo": "o/n-GGUF", "quant": "Q8_0", "parallel": 4,
     }  # fmt: skip
     assert found.tables["models", "b"] == {"hf_repo": "o/m"}
-    assert codes(found.faults) == ["left-out"]
+    assert found.tables["services",] == {"on_demand": "router", "stop_timeout": 10}
+    assert codes(found.faults) == []
 
 
 def test_names_that_llm_toml_does_not_take_are_changed_and_said():
@@ -211,7 +212,7 @@ load-on-startup = true
     found = part(text)
     assert found.tables["defaults",] == {"cache_ram": "2048MiB"}
     assert found.tables["models", "qwen"] == {
-        "model": "models/q.gguf", "ctx_size": 32768, "kv_unified": True, "load_mode": "mlock",
+        "model": "models/q.gguf", "ctx_size": 32768, "kv_unified": True, "load_mode": "mmap+mlock",
         "aliases": ["small", "default"], "preload": True,
     }  # fmt: skip
     assert codes(found.faults) == ["removed-option"]
@@ -252,6 +253,17 @@ def test_command_line_that_does_not_do_what_was_meant(words, code):
     assert code in codes(found)
 
 
-def test_unknown_words_become_extra_arguments():
-    keys, _ = keys_of("m", ["--new-option", "3", "--flag", "-ngl", "20"])
-    assert keys == {"extra_args": ["--new-option", "3", "--flag"], "n_gpu_layers": 20}
+def test_options_without_a_key_become_extra_arguments():
+    words = ["--keep", "-1", "--no-warmup", "-ngl", "20", "--keep", "8", "-l", "1+2", "-l", "3-4"]
+    keys, faults = keys_of("m", words)
+    extra = ["--no-warmup", "--keep", "8", "-l", "1+2", "-l", "3-4"]
+    assert (keys, faults) == ({"extra_args": extra, "n_gpu_layers": 20}, [])
+
+
+def test_options_that_no_build_has_are_named_and_kept_for_a_fork():
+    words = ["-mla", "3", "-fmoe", "--warmpu", "-ngl", "20"]
+    keys, faults = keys_of("m", words)
+    assert keys == {"n_gpu_layers": 20}
+    assert [item.message.split("`")[1] for item in faults] == ["-mla 3", "-fmoe", "--warmpu"]
+    assert faults[2].hint == "did you mean `--warmup`?"
+    assert keys_of("m", words, fork=True)[0]["extra_args"] == ["-mla", "3", "-fmoe", "--warmpu"]

@@ -32,7 +32,7 @@ def test_llama_swap_guide():
     model = imported("swap.md").tables["models", "my-new-model"]
     assert model["model"] == "my-model-folder/my-model.gguf"
     assert (model["ctx_size"], model["n_gpu_layers"], model["ttl"]) == (32768, "all", 0)
-    assert (model["flash_attn"], model["jinja"], model["load_mode"]) == ("on", True, "mlock")
+    assert (model["flash_attn"], model["jinja"], model["load_mode"]) == ("on", True, "mmap+mlock")
     assert faults("swap.md") == {
         "no-such-route", "removed-option", "group-exclusive", "secret-in-clear", "left-out",
     }  # fmt: skip

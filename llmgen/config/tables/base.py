@@ -70,7 +70,7 @@ ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENVIRONMENT = rf"^{ENVIRONMENT_NAME.pattern}$"
 # Beside controls: what no XML and no YAML can hold (property lists, llama-swap).
 _CHARACTER = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]"
-_LINE, _TEXT = rf"^{_CHARACTER}*$", rf"^{_CHARACTER}+$"
+_LINE, TEXT = rf"^{_CHARACTER}*$", rf"^{_CHARACTER}+$"
 # At least one character that is not a space.
 _REASON = rf"^ *[^\x00- \x7f-\x9f\u2028\u2029\ufffe\uffff]{_CHARACTER}*$"
 _PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
@@ -92,7 +92,7 @@ FORMS: Final = {
     _FILE_NAME: "lower-case letters, digits and . _ -",
     _ENVIRONMENT: "the name of an environment variable",
     _LINE: "one line without control characters",
-    _TEXT: "one line of text, not empty",
+    TEXT: "one line of text, not empty",
     _REASON: "one line of text, not empty",
     _HOST_PORT: "`HOST:PORT`",
     _URL: "a URL like `http://127.0.0.1:8080`, without user or query",
@@ -112,7 +112,7 @@ EnvironmentName: TypeAlias = Annotated[str, Field(pattern=_ENVIRONMENT)]
 # One line of text: what would break a generated line is refused here, once.
 Line: TypeAlias = Annotated[str, Field(pattern=_LINE)]
 # The same, where an empty text says nothing.
-Text: TypeAlias = Annotated[str, Field(pattern=_TEXT)]
+Text: TypeAlias = Annotated[str, Field(pattern=TEXT)]
 Reason: TypeAlias = Annotated[str, Field(pattern=_REASON)]
 HostPort: TypeAlias = Annotated[str, Field(pattern=_HOST_PORT)]
 Url: TypeAlias = Annotated[str, Field(pattern=_URL)]
