@@ -13,6 +13,21 @@ BY_FLAG: Final = {spelling: option for option in OPTIONS for spelling in option.
 BY_VARIABLE: Final = {option.variable: option for option in OPTIONS if option.variable}
 ORDER: Final = {option.flag: index for index, option in enumerate(OPTIONS)}
 
+# Letters of --sampler-seq (common_sampler_types_from_chars in common/sampling.cpp).
+SAMPLERS: Final = {
+    "d": "dry", "k": "top_k", "y": "typ_p", "p": "top_p", "s": "top_n_sigma", "m": "min_p",
+    "t": "temperature", "x": "xtc", "i": "infill", "e": "penalties", "a": "adaptive_p",
+}  # fmt: skip
+# Other names of samplers (common_sampler_types_from_names).
+_SHORT: Final = {
+    "temp": "temperature", "nucleus": "top_p", "typ": "typ_p", "topk": "top_k", "topp": "top_p",
+    "minp": "min_p", "typp": "typ_p", "topnsigma": "top_n_sigma", "adaptivep": "adaptive_p",
+}  # fmt: skip
+# Options that add to those before them, where a comma list does not do the same.
+REPEATED: Final = frozenset(
+    ("--logit-bias", "-l", "--reverse-prompt", "-r", "--dry-sequence-breaker")
+)
+
 _OPTION_WORD = re.compile(r"--?[A-Za-z][^\s=]*")
 
 
@@ -23,6 +38,40 @@ def spelled(word: str) -> str:
         return ""
     # The server reads `--ctx_size` as `--ctx-size`, in long options alone.
     return found[0].replace("_", "-") if found[0].startswith("--") else found[0]
+
+
+def grouped(words: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each option of a command line, as the server spells it, with the words that belong to it."""
+    at = 0
+    while at < len(words):
+        word = spelled(words[at]) or words[at]
+        count = taken(words[at], words[at + 1 :])
+        yield word, tuple(words[at + 1 : at + 1 + count])
+        at += 1 + count
+
+
+def taken(word: str, following: Sequence[str]) -> int:
+    """How many of the following words belong to an option: as many as its help says.
+
+    Those of an option that nobody knows end before the next one.
+    """
+    found, option = by_spelling().get(spelled(word)), BY_FLAG.get(spelled(word))
+    if found is not None:
+        return min(found.takes, len(following))
+    if option is not None:
+        return min(0 if option.switch else 1, len(following))
+    if not spelled(word):
+        return 0
+    ends = (index for index, other in enumerate(following) if spelled(other))
+    return next(ends, len(following))
+
+
+def sampler_letters(names: Sequence[str]) -> str:
+    """The samplers as `--sampler-seq` writes them; empty where one of them has no letter."""
+    by_name = {name: letter for letter, name in SAMPLERS.items()}
+    known = [name.lower().replace("-", "_") for name in names]
+    letters = [by_name.get(_SHORT.get(name, name), "") for name in known]
+    return "".join(letters) if all(letters) else ""
 
 
 def refused_extra(args: Sequence[str]) -> Iterator[tuple[int, str, str]]:

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.option_table import Option
-from llmgen.options import BY_FLAG, BY_VARIABLE, spelled
+from llmgen.options import BY_FLAG, BY_VARIABLE, spelled, taken
 from llmgen.server_help import FALSEY, TRUTHY, Listed, by_key, by_spelling, by_variable
 
 # Before it had a value this was a switch, and files say so still.
@@ -81,16 +81,7 @@ def _found(word: str) -> Argument:
 def _takes(argument: Argument, following: Sequence[str]) -> int:
     if argument.flag == _ONCE_A_SWITCH:
         return int(bool(following) and following[0].lower() in _TRISTATE)
-    if argument.listed is not None:
-        return argument.listed.takes
-    if argument.option is not None:
-        return 0 if argument.option.switch else 1
-    return _values(following) if spelled(argument.word) else 0
-
-
-def _values(following: Sequence[str]) -> int:
-    """How many words belong to an option that nobody knows: those that are none themselves."""
-    return next((index for index, word in enumerate(following) if spelled(word)), len(following))
+    return taken(argument.word, following)
 
 
 def _with(argument: Argument, values: tuple[str, ...]) -> Argument:

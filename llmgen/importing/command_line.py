@@ -14,8 +14,8 @@ from llmgen.importing.model import fault, lost
 from llmgen.importing.settled import settle
 from llmgen.importing.values import ALL_LAYERS_FROM, Unusable, value_of
 from llmgen.option_table import LOAD_MODE_SINCE
-from llmgen.options import nearest, refused_extra
-from llmgen.server_help import BUILD
+from llmgen.options import REPEATED, nearest, refused_extra
+from llmgen.server_help import BUILD, FALSEY
 
 __all__ = ["ALL_LAYERS_FROM", "keys_of", "words_of"]
 
@@ -25,14 +25,16 @@ _SECRETS = {
     "--hf-token": '`environment = { HF_TOKEN = { env = "HF_TOKEN" } }`',
 }
 # Options that llmgen sets by itself, whatever a file says, and those that only print something.
-_OWN = frozenset({"--host", "--port", "--fit", "--list-devices", "--mmproj-auto"})
+_OWN = frozenset({"--host", "--port", "--list-devices"})
 _ROLES = {"--embedding": "embedding", "--reranking": "rerank"}
 # Why llm.toml has no key for it; of the others, that it has none.
 _FIT = "llmgen writes `--fit off`: what was planned is what runs"
 _WHY: Final[Mapping[str, str]] = {
+    "--fit": _FIT,
     "--fit-ctx": _FIT,
     "--fit-print": _FIT,
     "--fit-target": _FIT,
+    "--mmproj-auto": "llmgen names each projector (`mmproj`)",
     "--models-autoload": "llmgen says of each model whether it is loaded at the start (`preload`)",
     "--models-dir": "each model is a table of llm.toml",
     "--models-max": "what may be loaded together is derived from memory",
@@ -40,8 +42,6 @@ _WHY: Final[Mapping[str, str]] = {
     "--override-kv": "it changes the header that the plan is made from",
     "--rpc": "memory of other machines is not planned",
 }
-# Each of them adds to those before it; of the others, the last one counts.
-_ADDING: Final = frozenset({"--logit-bias", "--reverse-prompt", "--dry-sequence-breaker", "--tags"})
 
 
 def keys_of(
@@ -85,7 +85,7 @@ def _keep(
         yield lost(what, "llm.toml holds one line of text for each word")
     elif [*refused_extra(words)]:
         yield lost(what, "its value reads like an option")
-    elif argument.flag in _ADDING:
+    elif argument.flag in (*REPEATED, "--tags"):
         extra.setdefault(argument.flag, []).extend(words)
     else:
         extra.pop(argument.flag, None)
@@ -122,11 +122,19 @@ def _take(name: str, argument: Argument, keys: dict[str, Any]) -> Iterator[Diagn
         if not found:
             yield lost(f"`{argument.shown}` of `{name}`", "it names no model of the Hub")
     elif not option.key or option.key.startswith("services."):
-        if option.switch and argument.off and not option.negative:
+        if _is_ours(argument):
             return
         yield lost(f"`{argument.shown}` of `{name}`", _WHY.get(flag, "llm.toml has no key for it"))
     else:
         yield from _set(name, argument, option.key, keys)
+
+
+def _is_ours(argument: Argument) -> bool:
+    """Whether it says what llmgen does anyway."""
+    if argument.flag == "--fit":
+        return argument.value in FALSEY
+    negative = argument.option.negative if argument.option is not None else ()
+    return argument.off and (argument.flag == "--mmproj-auto" or not negative)
 
 
 def _set(name: str, argument: Argument, key: str, keys: dict[str, Any]) -> Iterator[Diagnostic]:

@@ -14,6 +14,8 @@ from llmgen.errors import Diagnostic, Severity
 TablePath = tuple[str, ...]
 # Keys of [models.NAME] that say where its file comes from.
 SOURCES = frozenset({"model", "hf_repo", "ollama", "lm_studio"})
+# A switch of llama-server that is called so.
+_SWITCH = re.compile(r"LLAMA_ARG_(NO_)?CORS_CREDENTIALS")
 _SECRET = re.compile(r"KEY|TOKEN(?!IZ)|SECRET|PASS(W|PHRASE|_|$)|CREDENTIAL", re.IGNORECASE)
 
 
@@ -77,7 +79,7 @@ def fault(code: str, message: str, hint: str = "") -> Diagnostic:
 
 def is_secret(name: str) -> bool:
     """Whether a variable of this name holds a secret, as far as names tell."""
-    return _SECRET.search(name) is not None
+    return _SECRET.search(name) is not None and not _SWITCH.fullmatch(name)
 
 
 def lost(what: str, why: str) -> Diagnostic:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from llmgen.config.tables.models import Draft, Model
 from llmgen.config.tables.sampling import Sampling
+from llmgen.options import SAMPLERS
 from llmgen.server_help import FALSEY, TRUTHY
 from llmgen.units import parse_size
 
@@ -25,11 +26,6 @@ _NUMBER = re.compile(
     r"\s*([+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|inf(?:inity)?|nan))(.*)",
     re.DOTALL | re.IGNORECASE,
 )
-# Letters of --sampler-seq (common_sampler_types_from_chars in common/sampling.cpp).
-_SAMPLERS: Final = {
-    "d": "dry", "k": "top_k", "y": "typ_p", "p": "top_p", "s": "top_n_sigma", "m": "min_p",
-    "t": "temperature", "x": "xtc", "i": "infill", "e": "penalties", "a": "adaptive_p",
-}  # fmt: skip
 
 
 class Unusable(ValueError):
@@ -196,10 +192,10 @@ def _names(text: str) -> list[str]:
 
 
 def _letters(text: str) -> list[str]:
-    unknown = [letter for letter in text if letter not in _SAMPLERS]
+    unknown = [letter for letter in text if letter not in SAMPLERS]
     if unknown or not text:
         raise Unusable(f"no sampler has the letter `{''.join(unknown)}`")
-    return [_SAMPLERS[letter] for letter in text]
+    return [SAMPLERS[letter] for letter in text]
 
 
 def _samplers(text: str) -> list[str]:

@@ -13,7 +13,8 @@ from llmgen.config.tables.models import Lora
 from llmgen.layout import expand
 from llmgen.library import Library, Model
 from llmgen.option_table import LOAD_MODE_AUTO_SINCE, LOAD_MODE_SINCE, OPTIONS, Option
-from llmgen.options import BY_FLAG, ORDER, spelled
+from llmgen.options import BY_FLAG, ORDER, REPEATED, grouped, sampler_letters
+from llmgen.server_help import by_spelling
 from llmgen.units import MIB, show_number
 
 LOOPBACK: Final = "127.0.0.1"
@@ -21,6 +22,10 @@ LOOPBACK: Final = "127.0.0.1"
 # A switch or toggle is on or off; every other option has its value as the server reads it.
 Value: TypeAlias = str | bool
 Pair: TypeAlias = tuple[str, Value]
+
+
+class NotInPreset(ValueError):
+    """A free word of a command line that a router's preset has no place for."""
 
 
 class Assignment(Struct, frozen=True):
@@ -75,13 +80,21 @@ def variables(
 
 
 def ini(found: Iterable[Assignment], extra: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
-    """The options as keys and values of the router's INI, free words included."""
-    pairs = [
-        (item.option.name, _text(item.value))
-        for item in found
-        if item.option.negative or item.value is not False
-    ]
+    """The options as keys and values of the router's INI, free words included.
+
+    NotInPreset names a free word that no preset can hold.
+    """
+    pairs = [_pair(item) for item in found if item.option.negative or item.value is not False]
     return (*pairs, *_extra_pairs(extra))
+
+
+def _pair(item: Assignment) -> tuple[str, str]:
+    """A `;` would begin a comment, so several samplers are written as their letters."""
+    text = _text(item.value)
+    if item.option.flag == "--samplers" and ";" in text:
+        letters = sampler_letters(text.split(";"))
+        return (BY_FLAG["--sampler-seq"].name, letters) if letters else ("samplers", text)
+    return item.option.name, text
 
 
 def _words(item: Assignment) -> tuple[str, ...]:
@@ -99,11 +112,17 @@ def _text(value: Value) -> str:
 
 
 def _extra_pairs(extra: Sequence[str]) -> Iterator[tuple[str, str]]:
-    at = 0
-    while at < len(extra):
-        valued = at + 1 < len(extra) and not spelled(extra[at + 1])
-        yield spelled(extra[at]).lstrip("-"), extra[at + 1] if valued else "true"
-        at += 2 if valued else 1
+    """Free words as pairs: the router takes each option once, with one value."""
+    pairs: dict[str, tuple[str, str]] = {}
+    for word, values in grouped(extra):
+        option = by_spelling().get(word)
+        name = option.first if option is not None else word
+        if len(values) > 1:
+            raise NotInPreset(f"`{word}` has {len(values)} values, and a preset holds one")
+        if name in pairs and word in REPEATED:
+            raise NotInPreset(f"`{word}` stands twice, and a preset holds each option once")
+        pairs[name] = (word.lstrip("-"), values[0] if values else "true")
+    yield from pairs.values()
 
 
 def _listen(port: int) -> Iterator[Assignment]:

@@ -10,7 +10,7 @@ from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.layout import Layout
 from llmgen.library import Keep, Library
-from llmgen.plan.command import LOOPBACK, assignments, ini, variables
+from llmgen.plan.command import LOOPBACK, NotInPreset, assignments, ini, variables
 from llmgen.plan.model import Placement, Plan
 from llmgen.render.quoting import Unquotable, ini_section
 from llmgen.render.quoting import ini as ini_value
@@ -85,7 +85,7 @@ def _models_ini(items: Iterable[Placement], library: Library, render: Render) ->
     for item in items:
         try:
             sections.append(_section(item, library))
-        except Unquotable as error:
+        except (NotInPreset, Unquotable) as error:
             refused.append((item.name, str(error)))
     if enabled and refused:
         raise PlanError([*_refusals(refused)])
@@ -127,5 +127,5 @@ def _refusals(refused: Iterable[tuple[str, str]]) -> Iterator[Diagnostic]:
             "router.unquotable",
             f"router mode cannot serve `{name}`: {why}",
             ("models", name),
-            hint='remove that character, or `on_demand = "llama_swap"` in [services]',
+            hint='leave that out, or `on_demand = "llama_swap"` in [services]',
         )
