@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -15,10 +17,12 @@ from llmgen.config.plugins import look_for_none
 from llmgen.config.requires import refuse_other_versions
 from llmgen.config.source import Source
 from llmgen.config.spans import Located
-from llmgen.config.tables.base import PLACEHOLDER, SECRET_AS_TEXT
+from llmgen.config.tables.base import INT64, PLACEHOLDER, SECRET_AS_TEXT
 from llmgen.errors import ConfigError, Diagnostic, KeyPath, LlmgenError, Location
 
 _HIDDEN: Final = '"..."'
+# Numbers without end, and whole numbers of more than 64 bits, as json.dumps writes them.
+_UNUSUAL: Final = re.compile(r"Infinity|NaN|\d{19}")
 
 
 def load(sources: Sequence[Source]) -> Config:
@@ -33,7 +37,8 @@ def load(sources: Sequence[Source]) -> Config:
         if PLACEHOLDER in text:
             _refuse_placeholders(document)
         look_for_none()
-        return Config.model_validate_json(text)
+        config = Config.model_validate_json(text)
+        _refuse_endless(document, text)
     except ValidationError as error:
         from llmgen.config.mistakes import diagnostics  # noqa: PLC0415 - only for mistakes
 
@@ -41,6 +46,7 @@ def load(sources: Sequence[Source]) -> Config:
         raise located(ConfigError(diagnostics(error, places)), sources) from None
     except ConfigError as error:
         raise located(error, sources) from None
+    return config
 
 
 def _refuse_other_editions(document: dict[str, Any]) -> None:
@@ -71,6 +77,36 @@ def _refuse_placeholders(document: dict[str, Any]) -> None:
             for key in found
         ]
     )
+
+
+def _refuse_endless(document: dict[str, Any], text: str) -> None:
+    """Free tables take any value, and no JSON or YAML has these numbers; typed keys said so."""
+    found = [*_endless(document)] if _UNUSUAL.search(text) else []
+    if found:
+        from llmgen.config.mistakes import name_of  # noqa: PLC0415 - only for mistakes
+
+        raise ConfigError(
+            [
+                Diagnostic("config.bad-value", f"{name_of(key)} must be {wanted}", key, hint=hint)
+                for key, wanted, hint in found
+            ]
+        )
+
+
+def _endless(value: object, key: KeyPath = ()) -> Iterator[tuple[KeyPath, str, str]]:
+    match value:
+        case dict():
+            for name, item in value.items():
+                yield from _endless(item, (*key, name))
+        case list():
+            for index, item in enumerate(value):
+                yield from _endless(item, (*key, index))
+        case float() if not math.isfinite(value):
+            yield key, "a finite number", "no JSON has another one"
+        case int() if abs(value) > INT64:
+            yield key, f"at most {INT64}", "a whole number has 64 bits"
+        case _:
+            return
 
 
 def _marked(value: object, key: KeyPath = ()) -> Iterator[KeyPath]:

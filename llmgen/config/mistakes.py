@@ -124,6 +124,12 @@ def _name(key: KeyPath) -> tuple[str, str]:
     return name, f" in [{table}]" if table else ""
 
 
+def name_of(key: KeyPath) -> str:
+    """A key with its table, as sentences begin."""
+    name, table = _name(key)
+    return f"`{name}`{table}"
+
+
 def _is_type(item: Any) -> bool:  # noqa: ANN401 - pydantic's own dict
     return str(item["type"]).endswith(("_type", "_parsing"))
 

@@ -14,8 +14,9 @@ from llmgen.importing.model import fault, lost
 from llmgen.importing.settled import settle
 from llmgen.importing.values import ALL_LAYERS_FROM, Unusable, value_of
 from llmgen.option_table import LOAD_MODE_SINCE
-from llmgen.options import REPEATED, nearest, refused_extra
-from llmgen.server_help import BUILD, FALSEY
+from llmgen.options import REPEATED, refused_extra
+from llmgen.resolve.extra_args import wrong
+from llmgen.server_help import FALSEY
 
 __all__ = ["ALL_LAYERS_FROM", "keys_of", "words_of"]
 
@@ -73,14 +74,8 @@ def _keep(
     words = [argument.spelling, *argument.values]
     if argument.wrong:
         yield fault("bad-value", f"{what} is left out: {argument.wrong}")
-    elif argument.listed is None and not fork:
-        near = nearest(argument.word)
-        hint = f"did you mean `{near}`?" if near else ""
-        yield fault(
-            "no-option", f"{what} is left out: llama-server b{BUILD} has no such option", hint
-        )
-    elif argument.listed is not None and argument.listed.removed:
-        yield fault("removed-option", f"{what} is left out: newer servers do not start with it")
+    elif not fork and (said := wrong(argument.spelling, argument.values)):
+        yield fault("no-option", f"{what} is left out: it {said[0]}", said[1])
     elif not all(re.fullmatch(TEXT, word) for word in words):
         yield lost(what, "llm.toml holds one line of text for each word")
     elif [*refused_extra(words)]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 
 from llmgen.config.editions import EDITIONS
@@ -12,8 +11,8 @@ from llmgen.config.tables.models import GENERATES, Model, Source
 from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.exposure import exposure, loops, low_ports, unnamed
 from llmgen.machine import Machine
-from llmgen.options import is_option_variable, joined, key_of_variable, refused_extra
-from llmgen.resolve import devices, litellm_keys, names, passed
+from llmgen.options import is_option_variable, key_of_variable
+from llmgen.resolve import devices, extra_args, litellm_keys, names, passed
 from llmgen.resolve.references import SOURCES, has_source
 
 
@@ -33,9 +32,11 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     yield from litellm_keys.findings(config)
     yield from _unrouted(config)
     yield from _unheard(config)
+    build = config.llama_cpp.build or EDITIONS[config.edition].build
     for name, table in config.models.items():
         if table.enable:
             yield from _source(name, table)
+            yield from extra_args.findings(name, table.extra_args, build)
             yield from _options(name, table)
             yield from _environment(("models", name), table.environment)
             yield from _services(name, table, config)
@@ -193,20 +194,6 @@ def _one_source(key: tuple[str, ...], table: Source, who: str) -> Iterator[Diagn
 
 
 def _options(name: str, table: Model) -> Iterator[Diagnostic]:
-    for index, word, key in refused_extra(table.extra_args):
-        yield Diagnostic(
-            "models.extra-argument",
-            f"`{word}` in `extra_args` of `{name}` sets what llmgen plans with",
-            ("models", name, "extra_args", index),
-            hint=f"use the key `{key}`" if key else "leave it out: llmgen sets it",
-        )
-    for index, word in joined(table.extra_args):
-        yield Diagnostic(
-            "models.extra-argument",
-            f"`{word}` in `extra_args` of `{name}` is one word with a space, which no option has",
-            ("models", name, "extra_args", index),
-            hint=f"write each word by itself: `{json.dumps(word.split())[1:-1]}`",
-        )
     for variant, own in table.variants.items():
         if "model" in own.params:
             yield Diagnostic(
