@@ -231,8 +231,8 @@ def test_what_a_preset_does_not_mean_is_named(preset, code):
 @pytest.mark.parametrize(
     ("preset", "told", "keys"),
     [
-        ("device-draft = CUDA1\nmd = d.gguf", "the draft of `a` is put on `CUDA1`, which local does not have: it is left out", {"draft": {"model": "d.gguf"}}),
-        ("np = 0", "`parallel` in [models.a] must be at least 1: it is left out", {}),
+        ("device-draft = CUDA1\nmd = d.gguf", "the draft of `a` is put on `CUDA1`, which local does not have", {"draft": {"model": "d.gguf"}}),
+        ("np = 0", "`parallel` in [models.a] must be at least 1", {}),
         ("alias = b,c", "the name `b` is already taken", {"aliases": ["c"]}),
         ("split-mode = tensor", "`split_mode` in [models.a] must be", {}),
         ("ot = x=CPU,a b=CPU", "`override_tensor[1]` in [models.a] must be", {"override_tensor": ["x=CPU"]}),
@@ -243,7 +243,7 @@ def test_what_llm_toml_refuses_is_left_out_and_named(preset, told, keys):
     text = f"[a]\nm = a.gguf\n{preset}\n[b]\nm = b.gguf\n"
     part = accepted(from_text("models.ini", text), HARDWARE, home="/home/me")
     assert {**part.tables["models", "a"]} == {"model": "a.gguf", **keys}
-    assert any(item.message.startswith(told) for item in part.faults), part.faults
+    assert any(told in item.message for item in part.faults), part.faults
     again = accepted(part, HARDWARE, home="/home/me")
     assert again.tables == part.tables
     assert "edition" in document(again, HARDWARE, home="/home/me")

@@ -17,6 +17,7 @@ from making import adapter, facts
 from llmgen.config.load import load
 from llmgen.config.source import parse
 from llmgen.importing.accepted import accepted
+from llmgen.importing.machine import with_devices
 from llmgen.importing.sniff import from_text
 from llmgen.importing.write import document
 from llmgen.options import BY_FLAG, SAMPLERS
@@ -46,7 +47,7 @@ ASIDE = {
 VALUES = {
     "-C": "ff", "-Cr": "0-1", "-Cb": "ff", "-Crb": "0-1", "--poll": "50", "-fa": "off",
     "-ctk": "q8_0", "-ctv": "bf16", "-lm": "mmap", "-lzm": "off", "--numa": "isolate",
-    "-dev": "none", "-ot": r"blk\.(3|4)\.ffn_.*=CUDA0,norm=CPU", "-ngl": "2", "-ts": "3,1",
+    "-dev": "CUDA1", "-ot": r"blk\.(3|4)\.ffn_.*=CUDA0,norm=CPU", "-ngl": "2", "-ts": "3,1",
     "-sm": "layer", "-mg": "1", "-fitt": "512", "--override-kv": "a.b=int:3", "--lora": "/m/a.lora",
     "--lora-scaled": "/m/a.lora:0.5", "--control-vector": "/m/c", "--control-vector-scaled": "/m/c:2",
     "-lv": "4", "--samplers": "top_k", "-s": "42", "--sampler-seq": "kpt",
@@ -55,7 +56,7 @@ VALUES = {
     "--chat-template-kwargs": '{"enable_thinking":false}', "--reasoning-format": "deepseek",
     "--reasoning-effort": "high", "--chat-template": "llama3", "-rea": "on", "--fit": "on",
     "--spec-type": "draft-simple", "--spec-draft-ngl": "all", "--spec-draft-type-k": "q8_0",
-    "--spec-draft-type-v": "q4_0", "--spec-draft-device": "none", "--spec-synth-rates": "0.5,0.5",
+    "--spec-draft-type-v": "q4_0", "--spec-draft-device": "CUDA0", "--spec-synth-rates": "0.5,0.5",
     "--spec-draft-override-tensor": "a=CPU", "--spec-draft-model": "/m/d.gguf", "-mm": "/m/mmproj.gguf",
     "--spec-draft-sampling": "greedy", "--rope-scaling": "yarn", "--rpc": "127.0.0.1:1",
     "--spec-draft-cpu-mask": "f", "--spec-draft-cpu-range": "0-1", "--spec-draft-cpu-mask-batch": "f",
@@ -141,7 +142,8 @@ def is_kept(option):
 
 def generated(text):
     """The models of an import, and its faults' messages; planning six hundred would take long."""
-    part = accepted(from_text("file", text), HARDWARE, home="/home/me")
+    named, _ = with_devices(from_text("file", text))
+    part = accepted(named, HARDWARE, home="/home/me")
     # What embeds is a service of its own else, with no section.
     for keys in part.tables.values():
         keys.update({"keep": "on_demand"} if "role" in keys else {})
@@ -190,8 +192,6 @@ def difference(option, before, after, told):
 
 def written(first, after):
     """The value of an option where llmgen writes it in its own way."""
-    if first == "--spec-draft-device" and after.get("--spec-draft-ngl") == "0":
-        return "none"
     if first == "-cmoe":
         return after.get("-ncmoe") == "999"
     if first in ("--samplers", "--sampler-seq"):
