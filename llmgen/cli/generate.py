@@ -1,4 +1,4 @@
-"""``llmgen generate``: render every target and write what changed, never over foreign files."""
+"""``llmgen generate``: render what is wanted and write what changed, never over foreign files."""
 
 from __future__ import annotations
 

@@ -107,17 +107,16 @@ def plan(found: Read) -> Plan:
 
 
 def tree(found: Read, placed: Plan, session: Session, targets: Sequence[str] = ()) -> Tree:
-    """Render every target, or only the named ones."""
+    """Render the targets that are wanted, or the named ones."""
     from llmgen.artifacts import Tree
     from llmgen.render.environment import make_render
-    from llmgen.targets import TARGETS
+    from llmgen.targets.selection import selected
 
     render = make_render([Path(session.templates)] if session.templates else [])
     try:
         return Tree(
             artifact
-            for name, target in TARGETS.items()
-            if not targets or name in targets
+            for target in selected(placed, targets)
             for artifact in target.artifacts(placed, render)
         )
     except LlmgenError as error:

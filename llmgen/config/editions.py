@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from llmgen.config.edit import value_text
 from llmgen.config.tables.models import GENERATES, Role
@@ -18,7 +19,8 @@ class Edition(Struct, frozen=True):
     ``build`` and ``swap_version`` are aimed at when llm.toml names none; the ranges are those that
     the tests have passed. ``context`` caps the trained context of generating roles when
     ``ctx_size`` is absent, ``context_others`` that of embedding and rerank, whose physical batch
-    must hold a whole input.
+    must hold a whole input. ``renders_unused`` says that files which nothing of the stack reads
+    are written, too; ``client_formats`` are the client files where none are named.
     """
 
     number: int
@@ -30,6 +32,8 @@ class Edition(Struct, frozen=True):
     context_others: int
     ttl_seconds: int
     keep: Mapping[Role, str]
+    renders_unused: bool
+    client_formats: tuple[str, ...]
     every_role: Mapping[str, Any]
     generating: Mapping[str, Any] = field(default_factory=dict)
     others: Mapping[str, Any] = field(default_factory=dict)
@@ -53,39 +57,44 @@ class Edition(Struct, frozen=True):
         return found | {"ctx_size": f"{context} ({self.context_others} for embedding and rerank)"}
 
 
+_FIRST: Final = Edition(
+    number=1,
+    build=11434,
+    builds=(9464, 11739),
+    swap_version=250,
+    swap_versions=(202, 250),
+    context=32768,
+    context_others=4096,
+    ttl_seconds=0,
+    keep={
+        "chat": "on_demand",
+        "completion": "on_demand",
+        "vision": "on_demand",
+        "embedding": "always",
+        "rerank": "always",
+    },
+    renders_unused=True,
+    client_formats=("env", "opencode", "continue", "aider", "zed", "open_webui"),
+    every_role={
+        "parallel": 1,
+        "kv_unified": False,
+        "cache_type_k": "f16",
+        "cache_type_v": "f16",
+        "batch_size": 2048,
+        "ubatch_size": 512,
+        "flash_attn": "auto",
+        "swa_full": False,
+        "kv_offload": True,
+        "n_gpu_layers": "all",
+        "n_cpu_moe": 0,
+        "load_mode": "auto",
+    },
+    # The server's own are 8 GiB and 32 for each slot: more than a shared machine can promise.
+    generating={"cache_ram": GIB, "ctx_checkpoints": 4, "jinja": True},
+    others={"cache_ram": 0, "ctx_checkpoints": 0},
+)
+
 EDITIONS: Final[dict[int, Edition]] = {
-    1: Edition(
-        number=1,
-        build=11434,
-        builds=(9464, 11739),
-        swap_version=250,
-        swap_versions=(202, 250),
-        context=32768,
-        context_others=4096,
-        ttl_seconds=0,
-        keep={
-            "chat": "on_demand",
-            "completion": "on_demand",
-            "vision": "on_demand",
-            "embedding": "always",
-            "rerank": "always",
-        },
-        every_role={
-            "parallel": 1,
-            "kv_unified": False,
-            "cache_type_k": "f16",
-            "cache_type_v": "f16",
-            "batch_size": 2048,
-            "ubatch_size": 512,
-            "flash_attn": "auto",
-            "swa_full": False,
-            "kv_offload": True,
-            "n_gpu_layers": "all",
-            "n_cpu_moe": 0,
-            "load_mode": "auto",
-        },
-        # The server's own are 8 GiB and 32 for each slot: more than a shared machine can promise.
-        generating={"cache_ram": GIB, "ctx_checkpoints": 4, "jinja": True},
-        others={"cache_ram": 0, "ctx_checkpoints": 0},
-    ),
+    1: _FIRST,
+    2: replace(_FIRST, number=2, renders_unused=False, client_formats=("env",)),
 }

@@ -16,7 +16,7 @@ class Config(Table):
     """llm.toml: hardware, models, services, gateways."""
 
     edition: Annotated[int, Field(ge=1)]
-    """Which defaults and which output this file was written for (`edition = 1`)."""
+    """Which defaults and which output this file was written for (`edition = 2`)."""
     requires_llmgen: Line | None = None
     """Versions of llmgen that may read this file (`>=0.1`)."""
     llama_cpp: LlamaCpp = LlamaCpp.model_construct()

@@ -24,4 +24,8 @@ class Target(Protocol):
     @property
     def SUMMARY(self) -> str: ...  # noqa: N802
 
+    def in_use(self, plan: Plan) -> bool:
+        """Whether anything of this stack, or a person, reads the files."""
+        ...
+
     def artifacts(self, plan: Plan, render: Render) -> Iterable[Artifact]: ...

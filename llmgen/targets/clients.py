@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from llmgen.artifacts import Artifact
+from llmgen.config.editions import EDITIONS
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.gateway.backends import Backend, backends, engine_of
 from llmgen.plan.model import Plan
@@ -102,13 +103,20 @@ class Clients(Struct, frozen=True):
         }
 
 
+def in_use(plan: Plan) -> bool:
+    """Always: people read them."""
+    del plan
+    return True
+
+
 def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     """One file (aider: two) for each wanted format; none when no address is served."""
     table, url = plan.library.config.targets.clients, base_url(plan)
     if not url:
         return
+    usual = EDITIONS[plan.library.config.edition].client_formats
     clients = Clients(url, table.api_key_env, tuple(_models(plan)))
-    for name in table.formats:
+    for name in usual if table.formats is None else table.formats:
         for path, content in _FORMATS[name](clients, render):
             yield Artifact(PurePosixPath(NAME, name, path), content, NAME)
 

@@ -24,6 +24,11 @@ _PATH: Final = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 _RESTART_SECONDS: Final = 10
 
 
+def in_use(plan: Plan) -> bool:
+    """Whether the machine has launchd."""
+    return plan.library.machine.os == "macos"
+
+
 def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     """One property list for each enabled service, and one for the timer of [guard]."""
     del render  # plistlib knows the format better than a template.

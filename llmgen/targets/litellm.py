@@ -67,6 +67,11 @@ class Row(Struct, frozen=True):
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
+def in_use(plan: Plan) -> bool:
+    """Whether LiteLLM is enabled."""
+    return plan.library.config.gateway.litellm.enable
+
+
 def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     """config.yaml, and what ``llmgen keys`` makes the environment of."""
     found, config = backends(plan), plan.library.config

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from llmgen.artifacts import Artifact
+from llmgen.config.editions import EDITIONS
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.layout import Layout
 from llmgen.library import Keep, Library
@@ -25,6 +26,12 @@ SUMMARY = "llama-server: launch files of always-on models, presets of router mod
 _ROUTER_SETS: Final = ("alias", "host", "port")
 
 
+def in_use(plan: Plan) -> bool:
+    """Whether llama-server is started by itself: for always-on models, or in router mode."""
+    routes = plan.library.config.services.on_demand == "router"
+    return any(item.keep is Keep.ALWAYS or routes for item in plan.placements)
+
+
 def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     """One .conf for each always-on model, one models.ini for all on-demand ones."""
     file_names(item.name for item in plan.placements)
@@ -32,8 +39,15 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
         if item.keep is Keep.ALWAYS:
             yield _conf(item, plan.library, render)
     demand = [item for item in plan.placements if item.keep is Keep.ON_DEMAND]
-    if demand:
+    if demand and _presets_wanted(plan.library):
         yield _models_ini(demand, plan.library, render)
+
+
+def _presets_wanted(library: Library) -> bool:
+    """Whether router mode reads them, or somebody wants to look at them."""
+    config = library.config
+    unused = EDITIONS[config.edition].renders_unused or bool(config.targets.llama_server.enable)
+    return unused or config.services.on_demand == "router"
 
 
 def conf_path(model: str) -> PurePosixPath:

@@ -33,6 +33,12 @@ _SLOWER, _LEAST_SECONDS, _STEP = 4, 120, 30
 _PLACEHOLDER = re.compile(r"\$\{[A-Za-z0-9_.-]+\}")
 
 
+def in_use(plan: Plan) -> bool:
+    """Whether llama-swap loads models."""
+    engine = plan.library.config.services.on_demand
+    return engine == "llama_swap" and any(item.keep is Keep.ON_DEMAND for item in plan.placements)
+
+
 def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     """One config.yaml when there is any on-demand model."""
     models = [item for item in plan.placements if item.keep is Keep.ON_DEMAND]

@@ -25,6 +25,11 @@ GUARD: Final = "guard"
 _BURST, _INTERVAL = 5, 300
 
 
+def in_use(plan: Plan) -> bool:
+    """Whether the machine has systemd."""
+    return plan.library.machine.os == "linux"
+
+
 def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     """A unit for each enabled service, the target, and the timer of [guard]."""
     found = services(plan)

@@ -17,7 +17,7 @@ from llmgen.errors import LlmgenError
 from llmgen.plan.place import place
 from llmgen.render.environment import make_render
 from llmgen.resolve import references, resolve
-from llmgen.targets import TARGETS
+from llmgen.targets.selection import selected
 
 BASE = """
 edition = 1
@@ -120,7 +120,7 @@ def rendered(assignments, render):
             for ref in references(config)
         }
         plan = place(resolve(config, known))
-        tree = Tree(item for target in TARGETS.values() for item in target.artifacts(plan, render))
+        tree = Tree(item for target in selected(plan) for item in target.artifacts(plan, render))
     except LlmgenError as error:
         return error.diagnostics[0].code
     return {str(item.path): item.content for item in tree}, plan.notes

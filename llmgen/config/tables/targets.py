@@ -1,4 +1,4 @@
-"""[targets.*]: versions aimed at, and client files wanted."""
+"""[targets.*]: which files are wanted, versions aimed at, and formats of client files."""
 
 from typing import Any, Literal
 
@@ -7,7 +7,14 @@ from pydantic import Field
 from llmgen.config.tables.base import Count, EnvironmentName, Table, Url
 
 
-class SwapTarget(Table):
+class Target(Table):
+    """[targets.NAME]."""
+
+    enable: bool | None = None
+    """Render its files; absent: where the stack runs what reads them (edition 1: always)."""
+
+
+class SwapTarget(Target):
     """[targets.llama_swap]."""
 
     version: Count | None = Field(default=None, ge=1)
@@ -16,28 +23,37 @@ class SwapTarget(Table):
     """More top-level keys of its config.yaml (`{ store = { path = "/x" } }`)."""
 
 
-class ClientsTarget(Table):
+class ClientsTarget(Target):
     """[targets.clients]: files for programs that use the models."""
 
     base_url: Url | None = None
     """What clients reach; absent: the enabled gateway on loopback."""
     api_key_env: EnvironmentName = "LLM_API_KEY"
     """Environment variable that holds the client's key."""
-    formats: tuple[Literal["env", "opencode", "continue", "aider", "zed", "open_webui"], ...] = (
-        "env",
-        "opencode",
-        "continue",
-        "aider",
-        "zed",
-        "open_webui",
-    )
-    """Which files to write."""
+    formats: (
+        tuple[Literal["env", "opencode", "continue", "aider", "zed", "open_webui"], ...] | None
+    ) = None
+    """Which files to write; absent: `env` alone (edition 1: all)."""
 
 
 class Targets(Table):
-    """[targets.*]: every target is rendered; these set what it aims at."""
+    """[targets.*]: what is rendered, and what it aims at."""
 
     llama_swap: SwapTarget = SwapTarget.model_construct()
     """llama-swap."""
+    llama_server: Target = Target.model_construct()
+    """llama-server: launch files of always-on models, presets of router mode."""
+    envoy: Target = Target.model_construct()
+    """Envoy."""
+    litellm: Target = Target.model_construct()
+    """LiteLLM."""
+    systemd: Target = Target.model_construct()
+    """Units (Linux)."""
+    launchd: Target = Target.model_construct()
+    """Property lists (macOS)."""
     clients: ClientsTarget = ClientsTarget.model_construct()
     """Client files."""
+    docs: Target = Target.model_construct()
+    """CONFIGURATION.md."""
+    proof: Target = Target.model_construct()
+    """plan.json."""

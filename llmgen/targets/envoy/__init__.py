@@ -69,6 +69,11 @@ class SecretView(Struct, frozen=True):
     tls: dict[str, str] | None = None
 
 
+def in_use(plan: Plan) -> bool:
+    """Whether Envoy is enabled."""
+    return plan.library.config.gateway.envoy.enable
+
+
 def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     """The dynamic set, the static form for validation, the keys' manifest and the drain script."""
     table = routes(plan)
