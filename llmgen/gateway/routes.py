@@ -69,13 +69,6 @@ class Group(Struct, frozen=True):
     routes: tuple[Route, ...]
     names: tuple[str, ...]
 
-    @property
-    def renamed(self) -> dict[str, str]:
-        """What the server of each name is told, "" for the name itself; small letters: any case."""
-        loose = {name.lower(): item for item in self.routes if item.any_case for name in item.names}
-        exact = {name: item for item in self.routes if not item.any_case for name in item.names}
-        return {name: route.edit.model for name, route in {**loose, **exact}.items()}
-
 
 class RouteTable(Struct, frozen=True):
     """Everything that a gateway routes; kinds without a model are left out."""
@@ -87,11 +80,6 @@ class RouteTable(Struct, frozen=True):
     def routes(self) -> tuple[Route, ...]:
         """All routes, in order."""
         return tuple(route for group in self.groups for route in group.routes)
-
-    @property
-    def edits(self) -> bool:
-        """Whether any route changes a body, or looks into it once more."""
-        return any(route.edit or route.nameless for route in self.routes)
 
 
 def routes(plan: Plan) -> RouteTable:

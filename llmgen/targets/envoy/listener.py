@@ -15,8 +15,8 @@ from llmgen.plan.model import Plan
 from llmgen.targets.envoy.clusters import clusters
 from llmgen.targets.envoy.errors import OTHER, ErrorBody, Reply, replies
 
-# `application/json; charset=utf-8` is not on the filter's own list; curl -d sends a form's type.
-JSON_TYPES: Final = r"(?i)application/(([a-z0-9.+-]+\+)?json|x-www-form-urlencoded) *(;.*)?"
+# `application/json; charset=utf-8` is not on the filter's own list.
+JSON_TYPES: Final = r"(?i)application/([a-z0-9.+-]+\+)?json *(;.*)?"
 
 # Where token counts and llama-server's timings stand in an answer (OpenAI, Anthropic, Responses).
 _FIGURES: Final = (
@@ -98,7 +98,6 @@ class Listener(Struct, frozen=True):
     limited_by: str
     origin: str
     checked: tuple[str, ...]
-    edits: bool
     access_log: str
     replies: tuple[Reply, ...]
     other_error: ErrorBody = OTHER
@@ -134,7 +133,6 @@ def listener(plan: Plan, table: RouteTable) -> Listener:
         limited_by="client" if envoy.api_keys else "remote_address",
         origin=_origin(envoy.cors_origins),
         checked=tuple(item.name for item in found if item.health),
-        edits=table.edits,
         access_log=_access_log(plan),
         replies=replies(limit),
         log_fields=(*_LOGGED, *_logged_figures()),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,8 +17,7 @@ from llmgen.targets.envoy.errors import INVALID, ErrorBody
 NAMED = 60
 
 UNREADABLE = ErrorBody(
-    "The request body is not JSON that the gateway can read: `content-type: application/json`, "
-    "UTF-8, and integers within 64 signed bits.",
+    "The request body is not a JSON object, or it is nested more than 1000 deep.",
     INVALID,
     "invalid_json",
 )
@@ -35,6 +33,7 @@ class RouteView(Struct, frozen=True):
     """One route: requests on ``paths`` whose ``metadata`` is one of ``matchers``.
 
     A ``form`` is any request in which no model was found yet: the script looks for one there.
+    ``edit`` is what the script changes in the body of such requests.
     """
 
     label: str
@@ -46,12 +45,12 @@ class RouteView(Struct, frozen=True):
     aside: bool
     authority: str
     rewrite: tuple[str, str] | None
-    edit: dict[str, Any]
+    edit: dict[str, str]
     form: bool
 
 
 class Answer(Struct, frozen=True):
-    """An answer that the gateway gives itself."""
+    """An answer that the gateway gives itself; with ``sorts`` only after a look for the model."""
 
     status: int
     error: ErrorBody
@@ -61,6 +60,7 @@ class Answer(Struct, frozen=True):
     problem: str = ""
     allow: str = ""
     readable: bool = True
+    sorts: bool = False
 
 
 class GroupView(Struct, frozen=True):
@@ -88,7 +88,7 @@ class Listing(Struct, frozen=True):
 def groups(table: RouteTable) -> tuple[GroupView, ...]:
     """Each kind's routes and answers."""
     return tuple(
-        GroupView(tuple(_route(item, group) for item in group.routes), tuple(_answers(group)))
+        GroupView(tuple(_route(item) for item in group.routes), tuple(_answers(group)))
         for group in table.groups
     )
 
@@ -126,7 +126,7 @@ def last_answers() -> tuple[Answer, ...]:
     )
 
 
-def _route(route: Route, group: Group) -> RouteView:
+def _route(route: Route) -> RouteView:
     named, form = bool(route.names), route.nameless and route.kind.multipart
     return RouteView(
         label=route.label,
@@ -138,19 +138,16 @@ def _route(route: Route, group: Group) -> RouteView:
         aside=route.kind.aside,
         authority=route.backend.authority,
         rewrite=route.rewrite,
-        edit={"form": group.renamed} if form else _edit(route),
+        edit=_edit(route),
         form=form,
     )
 
 
 def _edit(route: Route) -> dict[str, str]:
-    # The script puts the name between the quotes that are there.
-    found = {
-        "model": json.dumps(route.edit.model)[1:-1] if route.edit.model else "",
-        "append": route.edit.append,
-        # What metadata cannot hold counts as missing: the script tells the two apart.
-        "nameless": "true" if route.nameless else "",
-    }
+    # The script puts the name between the quotes that are there, or between the lines of a form.
+    name = route.edit.model
+    told = name if route.kind.multipart else json.dumps(name)[1:-1]
+    found = {"model": told, "append": route.edit.append}
     return {key: value for key, value in found.items() if value}
 
 
@@ -166,7 +163,7 @@ def _answers(group: Group) -> Iterator[Answer]:
     if not kind.multipart:
         for error, problem in ((UNREADABLE, "unparsable"), (NAMELESS, "nameless")):
             yield replace(unknown, status=400, error=error, problem=problem)
-    yield unknown
+    yield replace(unknown, sorts=not kind.multipart)
     wrong = ErrorBody("Use POST for this endpoint.", INVALID, "method_not_allowed")
     yield Answer(405, wrong, kind.paths, allow="POST")
 
