@@ -73,7 +73,7 @@ def cli(
 
 def selected(found: Read, models: Sequence[str]) -> set[ModelRef]:
     """The references of the named models, of all enabled ones without a name."""
-    from llmgen.resolve.references import references
+    from llmgen.resolve.references import references_of
 
     tables = found.config.models
     for name in models:
@@ -82,7 +82,7 @@ def selected(found: Read, models: Sequence[str]) -> set[ModelRef]:
             hint = f"; did you mean `{near[0]}`?" if near else ""
             raise click.UsageError(f"llm.toml has no model `{name}`{hint}")
     names = models or [name for name, table in tables.items() if table.enable]
-    return {ref for ref, key in references(found.config).items() if key[1] in names}
+    return references_of(found.config, names)
 
 
 def sources(found: Read, folder: str | None) -> Sources:

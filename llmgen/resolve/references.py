@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Model, Source
@@ -41,11 +41,24 @@ def has_source(source: Source) -> bool:
 
 
 def references(config: Config) -> dict[ModelRef, KeyPath]:
-    """Every file that the lock must know, with the key that names it, in llm.toml's order."""
+    """Every file that the lock must know, with the key that names it, in llm.toml's order.
+
+    Of several keys it is the first of an enabled model, else the first.
+    """
     found: dict[ModelRef, KeyPath] = {}
     for ref, key in _references(config):
-        found.setdefault(ref, key)
+        if ref not in found or (_enabled(config, key) and not _enabled(config, found[ref])):
+            found[ref] = key
     return found
+
+
+def references_of(config: Config, names: Container[str]) -> set[ModelRef]:
+    """Files of these models, also where another model names the same file before."""
+    return {ref for ref, key in _references(config) if key[1] in names}
+
+
+def _enabled(config: Config, key: KeyPath) -> bool:
+    return config.models[str(key[1])].enable
 
 
 def _references(config: Config) -> Iterator[tuple[ModelRef, KeyPath]]:

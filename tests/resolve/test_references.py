@@ -1,6 +1,6 @@
 from making import config
 
-from llmgen.resolve.references import references
+from llmgen.resolve.references import references, references_of
 
 
 def refs(text):
@@ -35,3 +35,16 @@ def test_adapters_are_references():
 
 def test_two_models_on_one_file_are_one_reference():
     assert refs('[models.a]\nmodel="a.gguf"\n[models.b]\nmodel="a.gguf"') == ["file:a.gguf"]
+
+
+SHARED = '[models.a]\nmodel="x.gguf"\nenable=false\n[models.b]\nmodel="x.gguf"'
+
+
+def test_shared_file_is_named_by_the_enabled_model():
+    assert references(config(SHARED)) == {"file:x.gguf": ("models", "b", "model")}
+
+
+def test_every_model_has_its_files_whoever_names_them_first():
+    assert references_of(config(SHARED), ["b"]) == {"file:x.gguf"}
+    assert references_of(config(SHARED), ["a"]) == {"file:x.gguf"}
+    assert references_of(config(SHARED), ["c"]) == set()

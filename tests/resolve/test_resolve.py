@@ -130,6 +130,14 @@ def test_contradiction_is_refused(text, code):
     assert code in codes(text)
 
 
+def test_shared_file_that_is_not_locked_is_missing_whoever_names_it_first():
+    text = '[models.b]\nmodel="new.gguf"\nenable=false\n[models.a]\nmodel="new.gguf"'
+    with pytest.raises(InputError) as caught:
+        model(text)
+    assert [item.key for item in caught.value.diagnostics] == [("models", "a", "model")]
+    assert model(text, {"file:new.gguf": facts("new.gguf")}).name == "a"
+
+
 def test_repository_alone_is_a_source():
     repository = {"hf:x/y": facts("x/y/m-Q4_K_M.gguf")}
     assert model('[models.a]\nhf_repo="x/y"', repository).name == "a"
