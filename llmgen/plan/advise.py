@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations, groupby
+from math import inf
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -13,15 +14,17 @@ from msgspec.structs import replace
 from llmgen.budget.model import HOST
 from llmgen.errors import KeyPath
 from llmgen.library import Library
-from llmgen.plan.changes import RANK, WHEN, Change, changes, edited, offloads
+from llmgen.plan.attempt import REFUSED, mended
+from llmgen.plan.changes import RANK, WHEN, Change, changes, offloads
+from llmgen.plan.requirements import Identity
+from llmgen.plan.rewrite import Edit
 from llmgen.plan.stack import Stack
+from llmgen.plan.words import edit_words
 from llmgen.units import show_size
 
 # So many ways out are told.
 TOLD = 3
-# What is broken, named by what stays the same when sizes change: key, pool, quarrel.
-Identity: TypeAlias = tuple[KeyPath, str, tuple[str, ...]]
-# A library as numbers, and what is broken in it.
+# A library as numbers, and what is wrong with it.
 Tried: TypeAlias = tuple[Stack, frozenset[Identity]]
 # Longer lists of changes of one kind are searched by halving: each wins more than the one before.
 _SHORT = 8
@@ -35,11 +38,12 @@ class Advice(Struct, frozen=True):
     changes: tuple[Change, ...]
     won_bytes: int
     apart: tuple[tuple[str, str], ...] = ()
+    beside: tuple[Edit, ...] = ()
 
     @property
     def sentence(self) -> str:
         """The keys to set, as people write them, and the price."""
-        edits = ", ".join(_words(change) for change in self.changes)
+        edits = edit_words((*_edits(self.changes), *self.beside))
         prices = [*dict.fromkeys(change.price for change in self.changes)]
         if self.apart:
             pairs = ", ".join(f"`{one}` and `{two}`" for one, two in self.apart[:3])
@@ -48,18 +52,30 @@ class Advice(Struct, frozen=True):
         return f"{edits} fits ({'; '.join([*won, *prices])})"
 
 
-def _words(change: Change) -> str:
-    edits = " and ".join(f"`{key} = {value}`" for key, value in change.edits)
-    return f"{edits} for `{change.model.name}`"
+def _is_new(item: Advice, found: Sequence[Advice]) -> bool:
+    """Whether a smaller cache type really leaves more context."""
+    return all(item.changes[-1].edits != other.changes[-1].edits for other in found)
+
+
+def _edits(made: Iterable[Change]) -> tuple[Edit, ...]:
+    return tuple(
+        (("models", change.model.name, key), text) for change in made for key, text in change.edits
+    )
 
 
 class Adviser(Struct, frozen=True):
-    """A requirement that overfills a pool, and how to try another library."""
+    """A requirement that overfills a pool, and how to try another library.
+
+    ``library`` has nothing open: changes are sought with all else fixed. ``planned`` says whether
+    llm.toml with these edits is mended, ``beside`` what else is edited in it.
+    """
 
     library: Library
     pool: str
     key: KeyPath
     attempt: Callable[[Library], Tried]
+    planned: Callable[[Sequence[Edit]], bool]
+    beside: tuple[Edit, ...] = ()
 
     def advise(self, suspects: Sequence[str]) -> list[Advice]:
         """Single changes to these models that help, or else a chain of them."""
@@ -68,13 +84,28 @@ class Adviser(Struct, frozen=True):
         found: list[Advice] = []
         for group in self._groups(self.library, ranked):
             made = self._least(self.library, group, wrong)
+            made = made and self._planned_of(group, made)
             if made is not None:
                 found.append(self._advice((made,), before))
             if len(found) == TOLD:
                 return found
         if all(item.changes[0].kind == RANK[-1] for item in found):
-            found = [*self._types_and_context(ranked, before, wrong), *found]
-        return found or self._several(ranked, before, wrong)
+            wider = filter(self._holds, self._types_and_context(ranked, before, wrong))
+            found = [*(item for item in wider if _is_new(item, found)), *found]
+        return found or [*filter(self._holds, self._several(ranked, before, wrong))]
+
+    def _holds(self, advice: Advice) -> bool:
+        return self.planned(_edits(advice.changes))
+
+    def _planned_of(self, group: list[Change], least: Change) -> Change | None:
+        """The least change that also helps with all else open, and others then taking the room."""
+        larger = group[group.index(least) :]
+        if self.planned(_edits((least,))):
+            return least
+        if len(larger) < 2 or not self.planned(_edits(larger[-1:])):
+            return None
+        at = bisect_left(larger, True, lo=1, key=lambda item: self.planned(_edits((item,))))
+        return larger[min(at, len(larger) - 1)]
 
     def _types_and_context(
         self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
@@ -136,16 +167,6 @@ class Adviser(Struct, frozen=True):
         _, left = self.attempt(changed(self.library, made))
         return all(key != self.key or pool == HOST for key, pool, _ in left)
 
-    def holds(self, advice: Advice, library: Library) -> bool:
-        """Whether it helps llm.toml as it stands, with what is open settled anew."""
-        _, wrong = self.attempt(library)
-        before, after = self.library, library
-        for change in advice.changes:
-            name = change.model.name
-            mine = edited(after.model(name), change, before.model(name))
-            before, after = changed(before, change), changed(after, replace(change, model=mine))
-        return self._mended(after, wrong)
-
     def _groups(self, library: Library, suspects: Sequence[str]) -> Iterator[list[Change]]:
         """Changes of one kind to one model, least first; kinds in the order of their price."""
         offered = [
@@ -177,7 +198,7 @@ class Adviser(Struct, frozen=True):
     def _mended(self, library: Library, wrong: frozenset[Identity]) -> bool:
         """Whether the requirement holds on every pool, and nothing new is broken."""
         _, left = self.attempt(library)
-        return left < wrong and all(key != self.key for key, _, _ in left)
+        return mended(left, wrong, self.key)
 
     def _chain(
         self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
@@ -223,15 +244,18 @@ class Adviser(Struct, frozen=True):
             library = changed(library, change)
         return library
 
-    def _size_of(self, library: Library) -> int:
-        stack, _ = self.attempt(library)
+    def _size_of(self, library: Library) -> float:
+        """Bytes on the pool; without end where a server would not start."""
+        stack, wrong = self.attempt(library)
+        if REFUSED in wrong:
+            return inf
         return sum(_size(stack, item.name, self.pool) for item in library.models)
 
     def _advice(self, made: tuple[Change, ...], before: Stack) -> Advice:
         after, _ = self.attempt(self._after(made))
         names = {change.model.name for change in made}
         won = sum(_size(before, name, self.pool) - _size(after, name, self.pool) for name in names)
-        return Advice(made, won, tuple(_apart(before, after)))
+        return Advice(made, won, tuple(_apart(before, after)), self.beside)
 
 
 def changed(library: Library, made: Change) -> Library:

@@ -87,11 +87,12 @@ def _slots(model: Model, library: Library) -> Iterator[Change]:
     count = choices.slots(model.settings)
     for fewer in range(count - 1, 0, -1):
         size = model.settings.ctx_size // count * fewer
-        settings = choices.with_context(model, library, model.settings, size)
+        slower = replace(model.settings, parallel=fewer)
+        settings = choices.with_context(model, library, slower, size)
         edits = (("parallel", str(fewer)), ("ctx_size", str(size)))
         yield Change(
             edits,
-            _changed(model, replace(settings, parallel=fewer), replace(model.open, ctx_size=False)),
+            _changed(model, settings, replace(model.open, ctx_size=False)),
             f"{fewer} requests at a time instead of {count}",
         )
 
@@ -248,25 +249,3 @@ def closed(model: Model, settings: ServerSettings) -> Model:
     if not model.open.tensor_split:
         settings = replace(settings, tensor_split=model.settings.tensor_split)
     return replace(model, settings=settings, open=Open())
-
-
-def edited(model: Model, change: Change, before: Model) -> Model:
-    """The model of llm.toml with a change that was found for its closed form ``before``.
-
-    What the change touches is taken over, what else is open stays open.
-    """
-    after = change.model
-    moved = {
-        name: getattr(after.settings, name)
-        for name in ServerSettings.__struct_fields__
-        if getattr(after.settings, name) != getattr(before.settings, name)
-    }
-    keys = {key for key, _ in change.edits}
-    still = {
-        name: type(getattr(model.open, name))() for name in Open.__struct_fields__ if name in keys
-    }
-    return replace(
-        after,
-        settings=replace(model.settings, **moved),
-        open=replace(model.open, **still),
-    )

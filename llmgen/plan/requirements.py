@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -13,6 +14,8 @@ from llmgen.plan.stack import Stack
 
 KEPT_KEY: KeyPath = ("models",)
 ROUTER_KEY: KeyPath = ("services", "router", "models_max")
+# What is broken, named by what stays the same when sizes change: key, pool, quarrel.
+Identity: TypeAlias = tuple[KeyPath, str, tuple[str, ...]]
 
 
 class Requirement(Struct, frozen=True):
@@ -42,7 +45,7 @@ class Broken(Struct, frozen=True):
         return self.requirement.key
 
     @property
-    def identity(self) -> tuple[KeyPath, str, tuple[str, ...]]:
+    def identity(self) -> Identity:
         """What stays the same when sizes change."""
         return self.key, self.pool, self.quarrel
 

@@ -9,12 +9,12 @@ from llmgen.config.tables.models import GENERATES
 from llmgen.errors import Diagnostic, Severity
 from llmgen.library import Library
 from llmgen.plan import choices
-from llmgen.plan.advise import Advice
-from llmgen.plan.model import Pool, Router
-from llmgen.plan.requirements import ROUTER_KEY, Broken
+from llmgen.plan.model import Pool
+from llmgen.plan.requirements import Broken
 from llmgen.plan.scale import Scale
 from llmgen.plan.solve import Settled
 from llmgen.plan.stack import Stack
+from llmgen.plan.words import NO_WAY, listed
 from llmgen.units import show_size
 
 
@@ -33,39 +33,6 @@ def contradiction(item: Broken, stack: Stack) -> Diagnostic:
         item.requirement.key,
         hint=hint,
     )
-
-
-def router_findings(
-    stack: Stack, router: Router | None, preload: frozenset[str]
-) -> Iterator[Diagnostic]:
-    """What router mode cannot promise: it knows a number of models, and nothing else."""
-    if router is None:
-        return
-    count = router.models_max
-    if len(preload) > count:
-        yield Diagnostic(
-            "plan.router-preload",
-            f"{len(preload)} models are loaded at start-up, but the router keeps {count}",
-            ("services", "router", "models_max"),
-            hint="take `preload` from some of them",
-        )
-    for index, group in enumerate(stack.together):
-        if len(group) > count:
-            yield Diagnostic(
-                "plan.router-too-few",
-                f"{listed(stack.ordered(group))} are wanted together, but the router keeps {count}",
-                ("plan", "together", index),
-                hint='`on_demand = "llama_swap"` in [services]: it knows which models fit',
-            )
-    for index, group in enumerate(stack.never):
-        met = stack.ordered(group)
-        if len(met) > 1 and count > 1:
-            yield Diagnostic(
-                "plan.router-any",
-                f"{listed(met)} must never meet, but the router keeps any {count}",
-                ("plan", "never_together", index),
-                hint="`models_max = 1` in [services.router]",
-            )
 
 
 def cramped(library: Library, settled: Mapping[str, Settled]) -> Iterator[Diagnostic]:
@@ -91,32 +58,23 @@ def shortage(
     weigh: Scale,
     stack: Stack,
     settled: Mapping[str, Settled],
-    advice: Sequence[Advice],
+    ways: Sequence[str],
 ) -> Diagnostic:
     """A pool that a required set of models overfills."""
     pool = next(limit for limit in weigh.pools if limit.name == item.pool)
     models = (*stack.always, *item.requirement.models)
-    blamed = _blamed(item, stack)
+    blamed = blamed_of(item, stack)
     own = ("models", blamed, "ctx_size") if blamed else ("hardware", "reserve")
-    ways = [other.sentence for other in advice]
-    if item.requirement.key == ROUTER_KEY:
-        ways = ['`models_max = "auto"` in [services.router]: as many as always fit', *ways]
     return Diagnostic(
         "budget.device-full",
         _sentence(item, stack, blamed),
         item.requirement.key if item.requirement.wished else own,
-        hint=ways[0] if ways else _no_way(blamed),
+        hint=ways[0] if ways else NO_WAY,
         notes=(
             *_notes(pool, models, weigh, settled),
             *(f"also: {way}" for way in ways[1:]),
         ),
     )
-
-
-def _no_way(blamed: str) -> str:
-    if not blamed:
-        return "a smaller `reserve`, or the `memory` that the machine really has"
-    return "no change that llmgen knows fits by itself"
 
 
 def _sentence(item: Broken, stack: Stack, blamed: str) -> str:
@@ -135,7 +93,7 @@ def _sentence(item: Broken, stack: Stack, blamed: str) -> str:
     )
 
 
-def _blamed(item: Broken, stack: Stack) -> str:
+def blamed_of(item: Broken, stack: Stack) -> str:
     """The on-demand model that is not pinned, else whoever takes most."""
     sizes = {**stack.always, **{name: stack.demand[name] for name in item.requirement.models}}
     fresh = {
@@ -175,9 +133,3 @@ def arithmetic(estimate: Estimate, pool: Pool, size: int) -> str:
     rest = size - sum(parts.values())
     parts["margin and backend"] = rest
     return " + ".join(f"{what} {show_size(value)}" for what, value in parts.items() if value)
-
-
-def listed(models: tuple[str, ...]) -> str:
-    """`a`, `b` and `c`."""
-    quoted = [f"`{name}`" for name in models]
-    return " and ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1]))) if quoted else "nothing"

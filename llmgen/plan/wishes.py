@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from llmgen.errors import Diagnostic, KeyPath, Severity
 from llmgen.plan.model import Engine, Groups, Router
-from llmgen.plan.shortage import listed
 from llmgen.plan.stack import Stack
+from llmgen.plan.words import listed
 from llmgen.units import show_size
 
 

@@ -235,10 +235,3 @@ def _services(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
             ("models", name, "keep"),
             hint='`keep = "always"`, or `on_demand = "llama_swap"`',
         )
-    if config.services.on_demand == "router" and table.pin:
-        yield Diagnostic(
-            "models.router-pins-nothing",
-            f"`{name}` is pinned, which router mode cannot do",
-            ("models", name, "pin"),
-            hint='`keep = "always"`, or `on_demand = "llama_swap"`',
-        )

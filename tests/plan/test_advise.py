@@ -1,7 +1,10 @@
 """Advice: cheapest first, and true: the change, once made in llm.toml, plans."""
 
 import re
+from random import Random
 
+import drawn
+import published
 import pytest
 from libraries import TWO_CARDS, library, models, planned
 from msgspec.structs import replace
@@ -149,7 +152,8 @@ def test_what_no_change_mends_says_so():
     head = TWO_CARDS.replace('"24GiB"', '"4GiB"').replace('"12GiB"', '"4GiB"')
     head = head.replace('"64GiB"', '"6GiB"')
     found = refusal(models("a", options="ctx_size = 4096"), head=head, layers=32)
-    assert found.hint == "no change that llmgen knows fits by itself"
+    assert found.hint.startswith("no change that llmgen knows fits by itself; ")
+    assert "with 256 tokens of context `a` still needs 7.0 GiB of gpu0" in found.hint
 
 
 def test_both_full_pools_of_a_model_get_the_change_that_mends_them():
@@ -198,3 +202,70 @@ def test_layers_that_no_model_has_are_refused_before_they_are_counted(options):
     model = replace(model, facts=replace(model.facts, hyperparameters=absurd))
     with pytest.raises(PlanError, match="`block_count` is 9223372036854775807"):
         place(replace(made, models=(model,)))
+
+
+def test_smallest_machine_that_would_do_is_named_and_fits():
+    text = 'edition = 1\n[hardware]\nprofile = "apple-silicon-64gb"\n[paths]\nhome = "/Users/me"\n'
+    text += published.model("big", "gpt-oss-120b", 'ctx_size = "128K"')
+    with pytest.raises(PlanError) as caught:
+        published.planned(text)
+    for found in caught.value.diagnostics:
+        (name,) = re.findall(r"`profile = \"([^\"]+)\"` is the smallest built-in", found.hint)
+        assert name == "apple-silicon-96gb"
+    assert "with 256 tokens of context `big` still needs 58.6 GiB of gpu0" in found.hint
+    published.planned(text.replace("apple-silicon-64gb", name))
+
+
+def test_batch_of_an_embedder_with_fewer_slots_is_that_of_its_new_slots():
+    text = published.machine(memory="2400MiB", reserve='"0"')
+    text += published.model("e", "bge-m3", 'role = "embedding"\nparallel = 2')
+    with pytest.raises(PlanError) as caught:
+        published.planned(text)
+    told = drawn.ways(caught.value.diagnostics[0])
+    assert told
+    for way in told:
+        published.planned(drawn.followed(text, way))
+
+
+def test_change_that_the_server_would_refuse_is_no_advice():
+    text = models("a", options='ctx_size = 131072\nflash_attn = "off"')
+    assert ways(refusal(text)) == [
+        "`ctx_size = 41472` for `a` fits (33.5 GiB less; 41472 instead of 128K of context)"
+    ]
+
+
+GROUPED = '[plan]\nengine = "groups"\nnever_together = [["b", "d"], ["c", "d"]]\n'
+
+
+def test_advice_is_planned_with_the_engine_that_is_wanted():
+    small = models("b", "c", "d", options="ctx_size = 512\nn_gpu_layers = 4")
+    text = models("a", options="ctx_size = 131072") + small + GROUPED
+    told = ways(refusal(text))
+    assert told
+    for way in told:
+        assert '`engine = "matrix"` in [plan]' in way
+        planned(drawn.followed(text, way))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 6, 7])
+def test_every_way_out_of_a_random_refusal_mends_it(number):
+    text = drawn.drawn(Random(number), most=2)
+    refused = findings(text)
+    for found in refused:
+        for way in drawn.ways(found):
+            left = {named(item) for item in findings(drawn.followed(text, way))}
+            assert left < {*map(named, refused)}, (text, way)
+            assert named(found) not in left, (text, way)
+
+
+def findings(text):
+    try:
+        published.planned(text)
+    except PlanError as refused:
+        return refused.diagnostics
+    return ()
+
+
+def named(found):
+    """A finding without its figures."""
+    return found.code, found.message.split(" need")[0]

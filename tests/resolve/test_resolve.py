@@ -120,10 +120,6 @@ def test_disabled_model_needs_no_facts():
             '[models.a]\nmodel="a.gguf"\nkeep="on_demand"\n[services]\non_demand="none"',
             "models.nobody-loads",
         ),
-        (
-            '[models.a]\nmodel="a.gguf"\npin=true\n[services]\non_demand="router"',
-            "models.router-pins-nothing",
-        ),
     ],
 )
 def test_contradiction_is_refused(text, code):

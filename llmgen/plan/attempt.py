@@ -1,0 +1,95 @@
+"""A library planned as far as it takes to know what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from msgspec import Struct
+from pydantic import ValidationError
+
+from llmgen.errors import KeyPath, LlmgenError
+from llmgen.library import Keep, Library
+from llmgen.plan.derive import groups, router
+from llmgen.plan.model import Router
+from llmgen.plan.ports import ports
+from llmgen.plan.requirements import Broken, Identity, broken, requirements
+from llmgen.plan.rewrite import Edit, rewritten
+from llmgen.plan.router_limits import RouterLimit, router_limits
+from llmgen.plan.scale import Scale, scale, stack
+from llmgen.plan.solve import Settled, settle
+from llmgen.plan.stack import Stack
+
+# `engine = "groups"` where groups cannot say what fits; told only when all else is well.
+GROUPS: Final[Identity] = (("plan", "engine"), "groups", ())
+# Settings with which a server would not start.
+REFUSED: Final[Identity] = (("models",), "refused", ())
+
+
+class Attempt(Struct, frozen=True):
+    """A library with its open values settled, as numbers, and what does not hold."""
+
+    library: Library
+    weigh: Scale
+    settled: Mapping[str, Settled]
+    stack: Stack
+    broken: tuple[Broken, ...]
+    limits: tuple[RouterLimit, ...]
+    wrong: frozenset[Identity]
+
+
+def attempt(library: Library, weigh: Scale) -> Attempt:
+    """The library planned; PlanError where a server would refuse its settings."""
+    settled = settle(library, weigh)
+    footprints = {
+        model.name: weigh.footprint(model, settled[model.name].settings) for model in library.models
+    }
+    numbers = stack(library, footprints, weigh.pools)
+    limit, preload = router_of(library, numbers), _preloaded(library)
+    found = tuple(broken(numbers, requirements(numbers, preload, limit)))
+    limits = tuple(router_limits(library, numbers, limit, preload))
+    wrong = {item.identity for item in found} | {item.identity for item in limits}
+    if library.config.plan.engine == "groups" and limit is None and numbers.demand:
+        wrong |= set() if groups(numbers).complete else {GROUPS}
+    return Attempt(library, weigh, settled, numbers, found, limits, frozenset(wrong))
+
+
+def rewritten_attempt(before: Attempt, edits: Iterable[Edit]) -> Attempt | None:
+    """llm.toml with these edits, planned whole; None where that is refused before it is summed."""
+    try:
+        library = rewritten(before.library, edits)
+        ports(library)
+        same = library.machine == before.library.machine
+        return attempt(library, before.weigh.of(library) if same else scale(library))
+    except (LlmgenError, ValidationError):
+        return None
+
+
+def mends(after: Attempt | None, before: Attempt, key: KeyPath) -> bool:
+    """Whether what is asked for under ``key`` holds afterwards, and nothing new is wrong.
+
+    What groups cannot say counts when it is all that is left: then the plan is refused for it.
+    """
+    return after is not None and mended(after.wrong, before.wrong, key)
+
+
+def mended(left: frozenset[Identity], wrong: frozenset[Identity], key: KeyPath) -> bool:
+    """The same of what is wrong afterwards and before."""
+    return left < wrong and left != {GROUPS} and all(broken_key != key for broken_key, *_ in left)
+
+
+def router_of(library: Library, numbers: Stack) -> Router | None:
+    """The router's limit, where it serves the on-demand models."""
+    services = library.config.services
+    if services.on_demand != "router" or not numbers.demand:
+        return None
+    wanted = services.router.models_max
+    if wanted == "auto":
+        return router(numbers)
+    return Router(min(wanted or len(numbers.demand), len(numbers.demand)))
+
+
+def _preloaded(library: Library) -> frozenset[str]:
+    return frozenset(
+        item.name for item in library.models if item.preload and item.keep is Keep.ON_DEMAND
+    )
