@@ -40,6 +40,8 @@ def cli(
     a few MiB of each file say it all. What cannot be read is named (exit 4); the others are locked
     all the same.
     """
+    from msgspec.structs import replace
+
     from llmgen.facts.lock import read_settled, write_lock
     from llmgen.facts.lock_models import lock_models
     from llmgen.resolve.references import references
@@ -59,9 +61,12 @@ def cli(
             watch=watch,
             keys=keys,
         )
-    if not check and (result.lock.entries or not result.failed):
-        write_lock(path, result.lock)
-    same = result.lock == old
+    # What was measured of a model that is no longer served says nothing.
+    runs = {name: run for name, run in old.runs.items() if name in found.config.models}
+    new = replace(result.lock, runs=runs)
+    if not check and (new.entries or not result.failed):
+        write_lock(path, new)
+    same = new == old
     return Outcome(
         {"lock": str(path), "changed": not same, "models": list(_rows(result))},
         said=_said(result),

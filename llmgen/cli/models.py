@@ -144,7 +144,7 @@ def _role(found: Read, source: dict[str, str]) -> str:
     """What a file that is here is for, where that is not chat; `llmgen lock` says what is wrong."""
     from llmgen.cli.lock import sources
     from llmgen.config.tables.models import Model
-    from llmgen.facts.sources import resolve_reference
+    from llmgen.facts.sources import read_gguf
     from llmgen.resolve.references import model_ref
     from llmgen.resolve.role import made_for
 
@@ -152,7 +152,7 @@ def _role(found: Read, source: dict[str, str]) -> str:
         return ""
     ref = model_ref(Model.model_validate(source))
     try:
-        role = made_for(resolve_reference(ref, sources(found, None)).facts)
+        role = made_for(read_gguf(ref, sources(found, None)))
     except InputError:
         return ""
     return "" if role == "chat" else role

@@ -46,7 +46,7 @@ def read_facts(reference: str) -> GgufFacts:
     """The facts of a file, or of what stands elsewhere: of the Hub's only the first bytes come."""
     from llmgen.config.tables.models import Source
     from llmgen.facts.local import read_model
-    from llmgen.facts.sources import Sources, resolve_reference
+    from llmgen.facts.sources import Sources, read_gguf
     from llmgen.facts.stores import find_stores
     from llmgen.resolve.references import model_ref
 
@@ -55,4 +55,4 @@ def read_facts(reference: str) -> GgufFacts:
     keys, _ = source_keys(reference)
     home = Path.home()
     where = Sources(Path(), home, find_stores(home))
-    return resolve_reference(model_ref(Source.model_validate(keys)), where).facts
+    return read_gguf(model_ref(Source.model_validate(keys)), where)

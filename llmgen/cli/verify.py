@@ -178,7 +178,7 @@ def _recorded(lock: Lock, asked: list[Placement], seen: tuple[Verified, ...], bu
             digest = settings_digest(item.settings, build)
             measured = {**entry.measured, digest: found}
             entries[item.model.ref] = replace(entry, measured=measured)
-    return Lock(entries)
+    return replace(lock, entries=entries)
 
 
 def _measured(item: Placement, devices: tuple[Difference, ...]) -> Iterator[tuple[str, Measured]]:

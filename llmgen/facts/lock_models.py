@@ -85,7 +85,7 @@ def lock_models(
             notes.extend(_kept(item) for item in found)
         steps[ref] = _step(old, entries[ref])
     steps |= {ref: Step.REMOVED for ref in lock.entries if ref not in {*entries, *steps}}
-    return LockResult(Lock(entries), steps, tuple(notes), tuple(failed))
+    return LockResult(Lock(entries, lock.runs), steps, tuple(notes), tuple(failed))
 
 
 def _entry(ref: ModelRef, sources: Sources, old: Entry | None, *, update: bool) -> Entry:

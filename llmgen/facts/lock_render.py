@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llmgen.facts.layer_ranges import write_ranges
+from llmgen.facts.lock_checkpoint import show_checkpoint
 from llmgen.facts.lock_model import FORMAT, Entry, Lock, Measurements
-from llmgen.facts.model import ModelFile, TensorGroup
+from llmgen.facts.lock_runs import show_run
+from llmgen.facts.model import GgufFacts, ModelFile, TensorGroup
 
 INDENT = "  "
 
@@ -16,7 +18,9 @@ INDENT = "  "
 def render_lock(lock: Lock) -> str:
     """The one spelling of a lock; ends in a newline."""
     models = {ref: _entry(entry) for ref, entry in lock.entries.items()}
-    return "".join(_lines({"format": FORMAT, "models": models}, 0)) + "\n"
+    runs = {name: show_run(run) for name, run in lock.runs.items()}
+    document = {"format": FORMAT, "models": models} | ({"runs": runs} if runs else {})
+    return "".join(_lines(document, 0)) + "\n"
 
 
 def _entry(entry: Entry) -> dict[str, object]:
@@ -24,16 +28,22 @@ def _entry(entry: Entry) -> dict[str, object]:
     found: dict[str, object] = {
         "architecture": facts.architecture,
         "files": [_file(file) for file in facts.files],
-        "hyperparameters": facts.hyperparameters,
-        "tensors": [_group(group) for group in facts.tensors],
-        "vocabulary": facts.vocabulary,
     }
+    found |= _gguf(facts) if isinstance(facts, GgufFacts) else show_checkpoint(facts)
     optional: dict[str, object] = {
         "header_sha256": facts.header_sha256,
         "revision": entry.revision,
         "measured": _measured(entry.measured),
     }
     return found | {key: value for key, value in optional.items() if value}
+
+
+def _gguf(facts: GgufFacts) -> dict[str, object]:
+    return {
+        "hyperparameters": facts.hyperparameters,
+        "tensors": [_group(group) for group in facts.tensors],
+        "vocabulary": facts.vocabulary,
+    }
 
 
 def _file(file: ModelFile) -> list[object]:

@@ -25,8 +25,10 @@ def wrong_file(ref: ModelRef, files: Sequence[ModelFile]) -> tuple[int, str] | N
     match kind:
         case "file":
             return _other_than(name, files)
-        case "hf":
+        case "hf" | "repo":
             return _outside(f"{name.split(':')[0]}/", files)
+        case "folder":
+            return _not_in(name, files)
         case "ollama":
             return _no_blob(files)
         case "lmstudio":
@@ -52,6 +54,15 @@ def _outside(folder: str, files: Sequence[ModelFile]) -> tuple[int, str] | None:
     for number, file in enumerate(files):
         if not file.name.startswith(folder) or not _is_plain(file.name.split("/")):
             return number, f"is not below `{folder}`"
+    return None
+
+
+def _not_in(folder: str, files: Sequence[ModelFile]) -> tuple[int, str] | None:
+    """A checkpoint's files are those of the folder that llm.toml names, of none below it."""
+    for number, file in enumerate(files):
+        place, _, plain = file.name.rpartition("/")
+        if place != folder or not _is_plain([plain]):
+            return number, f"is not in `{folder}`, which llm.toml means"
     return None
 
 

@@ -10,7 +10,8 @@ from msgspec import Struct
 Scalar: TypeAlias = int | float | bool | str
 HeaderValue: TypeAlias = Scalar | tuple[Scalar, ...]
 
-# "file:PATH" as llm.toml writes it, "hf:REPO:QUANT-OR-FILE[@REVISION]", "ollama:NAME", …
+# "file:PATH" as llm.toml writes it, "hf:REPO:QUANT-OR-FILE[@REVISION]", "ollama:NAME", …; for
+# checkpoints of safetensors "folder:PATH" and "repo:REPO[:@REVISION]".
 ModelRef: TypeAlias = str
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from llmgen.facts.checkpoint_sources import read_folder, read_repository
 from llmgen.facts.hub import Hub
 from llmgen.facts.hub_names import hub_ref
 from llmgen.facts.local import read_model
@@ -35,12 +36,26 @@ def resolve_reference(ref: ModelRef, sources: Sources) -> Entry:
             wanted = hub_ref(ref)
             repository = sources.hub.repository(wanted.repo, wanted.revision)
             return Entry(sources.hub.facts(repository, wanted), repository.commit)
+        case "folder":
+            return Entry(read_folder(local_path(name, sources), name))
+        case "repo":
+            wanted = hub_ref(ref)
+            repository = sources.hub.repository(wanted.repo, wanted.revision)
+            return Entry(read_repository(sources.hub, repository), repository.commit)
         case "ollama":
             return Entry(_ollama(name, sources))
         case "lmstudio":
             return Entry(_lm_studio(name, sources))
         case _:
             raise refused("unknown-source", f"`{ref}` names no source of models", "check llm.toml")
+
+
+def read_gguf(ref: ModelRef, sources: Sources) -> GgufFacts:
+    """The facts of a reference that names a GGUF file, whatever its source."""
+    facts = resolve_reference(ref, sources).facts
+    if not isinstance(facts, GgufFacts):
+        raise refused("not-gguf", f"`{ref}` is no GGUF file", "name a .gguf file")
+    return facts
 
 
 def local_path(name: str, sources: Sources) -> Path:
