@@ -13,6 +13,7 @@ REPOSITORY = Path(__file__).parents[1]
 LAYERS = (
     ("llmgen", "llmgen.errors", "llmgen.units", "llmgen.apply.failure"),
     ("llmgen.profiles", "llmgen.config", "llmgen.artifacts", "llmgen.facts"),
+    ("llmgen.reservation",),
     ("llmgen.budget",),
     (
         "llmgen.machine",
@@ -33,7 +34,17 @@ LAYERS = (
     ("llmgen.__main__",),
 )
 # Between reading and writing: no file, clock, network or program, not even behind another import.
-PURE = ("budget", "library", "machine", "layout", "resolve", "plan", "targets", "artifacts")
+PURE = (
+    "budget",
+    "reservation",
+    "library",
+    "machine",
+    "layout",
+    "resolve",
+    "plan",
+    "targets",
+    "artifacts",
+)
 
 
 def modules():

@@ -1,0 +1,183 @@
+"""Whether weights and one sequence fit into what a server reserves, and what would fit instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import ceil
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from llmgen.facts.checkpoint_model import CheckpointFacts
+from llmgen.reservation.attention import Attention, read_attention
+from llmgen.reservation.cache import (
+    bytes_per_token,
+    cache_bytes,
+    sglang_sequence,
+    vllm_sequence,
+)
+from llmgen.reservation.checkpoint import Settings, longest_trained
+from llmgen.reservation.weights import weights
+from llmgen.reservation.working import batch, in_flight, sglang_working, vllm_working
+
+# Shorter than this nobody wants a language model.
+_SHORTEST: Final = 1024
+
+
+class Feasibility(Struct, frozen=True):
+    """One device of a server that reserves, in bytes; ``sequence`` is one of ``max_model_len``.
+
+    ``reserved`` is what nobody else gets, ``budget`` what of it weights and cache may take,
+    ``working`` an estimate of what the server needs besides, inside of the budget or beside it.
+    ``longest`` is the longest ``max_model_len`` that fits with it, 0 when none does.
+    """
+
+    reserved: int
+    budget: int
+    weights: int
+    sequence: int
+    working: int
+    per_token: int
+    max_model_len: int
+    longest: int
+
+    @property
+    def fits(self) -> bool:
+        """False: the server is sure not to start."""
+        return self.weights + self.sequence <= self.budget
+
+    @property
+    def left(self) -> int:
+        """Bytes for the cache once the weights are loaded, at most."""
+        return self.budget - self.weights
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether it starts only if the server needs less besides than is estimated."""
+        return self.fits and self.longest < self.max_model_len
+
+
+class Change(Struct, frozen=True):
+    """A fraction and a length that were computed and fit."""
+
+    fraction: float
+    max_model_len: int
+
+
+class Reserving(Struct, frozen=True):
+    """How a server of one kind reserves a device."""
+
+    key: str
+    # None: the server decides when it starts, and takes the whole device.
+    default: float | None
+    # More of a device than this is rarely free.
+    most: float
+    # Whether what it needs besides is inside of its fraction.
+    inside: bool
+    working: Callable[[CheckpointFacts, Settings, int], int]
+    sequence: Callable[[Attention, int, int, int], int]
+
+    def reserved(self, facts: CheckpointFacts, settings: Settings, device: int, at: float) -> int:
+        """Bytes of a device that nobody else gets."""
+        if self.inside:
+            return ceil(device * at)
+        return min(device, int(device * at) + self.working(facts, settings, device))
+
+
+def _vllm_working(facts: CheckpointFacts, settings: Settings, device: int) -> int:
+    return vllm_working(facts, settings, *batch(device))
+
+
+def _vllm_sequence(attention: Attention, element: int, length: int, device: int) -> int:
+    return vllm_sequence(attention, element, length, in_flight(batch(device)[0]))
+
+
+def _sglang_sequence(attention: Attention, element: int, length: int, _: int) -> int:
+    return sglang_sequence(attention, element, length)
+
+
+RESERVING: Final[Mapping[str, Reserving]] = {
+    # vllm/v1/worker/utils.py `request_memory`: ceil(total x fraction), activations and all; the
+    # default is vllm/config/cache.py's.
+    "vllm": Reserving("gpu_memory_utilization", 0.92, 0.97, True, _vllm_working, _vllm_sequence),
+    # sglang/srt/mem_cache/kv_cache_configurator.py `_profile_available_bytes`: weights and cache
+    # get free x fraction; activations and graphs live in the rest.
+    "sglang": Reserving("mem_fraction_static", None, 0.9, False, sglang_working, _sglang_sequence),
+}
+
+
+def examine(
+    server: Reserving,
+    facts: CheckpointFacts,
+    settings: Settings,
+    device: int,
+    fraction: float | None,
+) -> Feasibility:
+    """One device of ``device`` bytes; NotComputedError says why nothing can be said."""
+    length = settings.max_model_len or longest_trained(facts)
+    at = fraction if fraction is not None else server.default
+    working = server.working(facts, settings, device)
+    if at is None:
+        # SGLang's own choice leaves room for its estimate of the rest.
+        at = max(0.0, (device - working) / device)
+        reserved = device
+    else:
+        reserved = server.reserved(facts, settings, device, at)
+    budget = reserved if server.inside else int(device * at)
+    attention = read_attention(facts, settings.tensor_parallel_size)
+    element = cache_bytes(facts, settings)
+    loaded = weights(facts, settings).total
+    room = budget - loaded - (working if server.inside else 0)
+
+    def sequence(tokens: int) -> int:
+        return server.sequence(attention, element, tokens, device)
+
+    return Feasibility(
+        reserved=reserved,
+        budget=budget,
+        weights=loaded,
+        sequence=sequence(length),
+        working=working,
+        per_token=bytes_per_token(attention, element),
+        max_model_len=length,
+        longest=_longest(sequence, room, max(length, longest_trained(facts))),
+    )
+
+
+def change(
+    server: Reserving,
+    facts: CheckpointFacts,
+    settings: Settings,
+    device: int,
+    fraction: float | None,
+) -> Change | None:
+    """A fraction of at most ``most`` and a length that fit, the length kept where it can be.
+
+    What the server needs besides is counted. None where no length of use fits.
+    """
+    now = examine(server, facts, settings, device, fraction)
+    first = ceil(100 * (fraction or 0.01))
+    for percent in range(first, round(100 * server.most) + 1):
+        found = examine(server, facts, settings, device, percent / 100)
+        if found.longest >= now.max_model_len:
+            return Change(percent / 100, now.max_model_len)
+    at = max(server.most, fraction or 0)
+    longest = examine(server, facts, settings, device, at).longest
+    length = longest // _SHORTEST * _SHORTEST
+    shorter = replace(settings, max_model_len=length)
+    if not length or not examine(server, facts, shorter, device, at).fits:
+        return None
+    return Change(at, length)
+
+
+def _longest(sequence: Callable[[int], int], room: int, most: int) -> int:
+    """The longest sequence that takes no more than ``room``, at most ``most`` tokens."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sequence(middle) <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return low
