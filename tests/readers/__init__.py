@@ -34,7 +34,9 @@ def home() -> Path:
 
 def installable(program: str) -> bool:
     """Whether `make readers` knows where to get it."""
-    return not {"package", "apt", "npm", "wheel", "wheels"}.isdisjoint(pin_of(program))
+    return not {"package", "apt", "npm", "wheel", "wheels", "sources", "build"}.isdisjoint(
+        pin_of(program)
+    )
 
 
 def required() -> bool:

