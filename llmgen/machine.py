@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.budget.model import HOST
 from llmgen.budget.overhead import backend_overhead
@@ -54,6 +56,20 @@ class Machine(Struct, frozen=True):
         """The device ``gpu0``, ``gpu1`` …; KeyError when there is none."""
         return {item.key: item for item in self.devices}[key]
 
+    def key_of(self, spelling: str) -> str:
+        """``gpu1`` for `gpu1` and for what `llama-server --list-devices` calls it, else nothing.
+
+        The server does not look at the case of its names either.
+        """
+        return key_of(self.devices, spelling)
+
+
+def key_of(devices: Sequence[MachineDevice], spelling: str) -> str:
+    """The key of the device that is spelled so; empty when there is none."""
+    keys = {item.name.casefold(): item.key for item in reversed(devices)}
+    keys |= {item.key: item.key for item in devices}
+    return keys.get(spelling.casefold(), "")
+
 
 # What llama-server calls a backend's devices.
 DEVICE_NAMES: Final[dict[Backend, str]] = {
@@ -76,8 +92,12 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
         for key in Hardware.model_fields
     }
     _refuse_missing(values, hardware.profile)
-    _refuse_strangers(budget, len(values["devices"] or ()))
     backend: Backend = values["backend"]
+    devices = tuple(
+        _device(index, device, backend) for index, device in enumerate(values["devices"] or ())
+    )
+    _refuse_same_names(devices)
+    _refuse_strangers(budget, devices)
     found = Machine(
         host=hardware.host,
         os=values["os"],
@@ -85,10 +105,7 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
         memory_bytes=values["memory"],
         reserve_bytes=(values["reserve"] or 0) + budget.reserve.get(HOST, 0),
         unified=bool(values["unified"]),
-        devices=tuple(
-            _device(index, device, backend, budget)
-            for index, device in enumerate(values["devices"] or ())
-        ),
+        devices=tuple(_with_reserves(devices, budget)),
         process_overhead_bytes=_overhead(values["process_overhead"], backend),
         disk_bandwidth_bytes=values["disk_bandwidth"] or ASSUMED_DISK_BYTES,
         threads=values["threads"] or 0,
@@ -122,14 +139,21 @@ def _overhead(given: int | None, backend: Backend) -> int:
     return backend_overhead(backend) if given is None else given
 
 
-def _device(index: int, device: Device, backend: Backend, budget: Budget) -> MachineDevice:
-    key = f"gpu{index}"
+def _device(index: int, device: Device, backend: Backend) -> MachineDevice:
     return MachineDevice(
-        key=key,
+        key=f"gpu{index}",
         name=device.name or f"{DEVICE_NAMES[backend]}{index}",
         memory_bytes=device.memory,
-        reserve_bytes=device.reserve + budget.reserve.get(key, 0),
+        reserve_bytes=device.reserve,
     )
+
+
+def _with_reserves(devices: Sequence[MachineDevice], budget: Budget) -> Iterator[MachineDevice]:
+    for item in devices:
+        more = sum(
+            size for name, size in budget.reserve.items() if key_of(devices, name) == item.key
+        )
+        yield replace(item, reserve_bytes=item.reserve_bytes + more)
 
 
 def _profile(name: str | None) -> dict[str, Any]:
@@ -171,9 +195,27 @@ def _refuse_missing(values: dict[str, Any], profile: str | None) -> None:
         )
 
 
-def _refuse_strangers(budget: Budget, devices: int) -> None:
+def _refuse_same_names(devices: Sequence[MachineDevice]) -> None:
+    """ConfigError when llama-server's name of a device is another's, or another's key."""
+    for index, item in enumerate(devices):
+        for other in devices[:index]:
+            if item.name.casefold() in (other.name.casefold(), other.key) or (
+                other.name.casefold() == item.key
+            ):
+                raise ConfigError(
+                    Diagnostic(
+                        "hardware.same-device",
+                        f"{other.key} is called `{other.name}`, and {item.key} `{item.name}`: "
+                        "nobody can tell which is meant",
+                        ("hardware", "devices", index),
+                        hint="a `name` of its own for each, as `llama-server --list-devices` says",
+                    )
+                )
+
+
+def _refuse_strangers(budget: Budget, devices: Sequence[MachineDevice]) -> None:
     """ConfigError when [budget] reserves memory of a device that is not there."""
-    known = [HOST, *(f"gpu{index}" for index in range(devices))]
+    known = [HOST, *(item.key for item in devices)]
     wrong = [
         Diagnostic(
             "hardware.no-device",
@@ -182,7 +224,7 @@ def _refuse_strangers(budget: Budget, devices: int) -> None:
             hint=f"memory is that of {', '.join(known)}",
         )
         for key in budget.reserve
-        if key not in known
+        if key != HOST and not key_of(devices, key)
     ]
     if wrong:
         raise ConfigError(wrong)

@@ -60,12 +60,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _device(target: str, devices: tuple[str, ...]) -> str:
-    """``CPU`` and ``CUDA_Host`` are the host; ``CUDA1`` and ``gpu1`` the device of that number."""
+    """``CPU`` and ``CUDA_Host`` are the host; without a plan, ``CUDA1`` is the second device."""
     if target in devices or target == HOST:
         return target
     if target.upper() == "CPU" or target.endswith("_Host"):
         return HOST
-    number = re.search(r"\d+", target)
+    number = None if re.fullmatch(r"gpu\d+", target) else re.search(r"\d+", target)
     if number and int(number[0]) < len(devices):
         return devices[int(number[0])]
     known = ", ".join(("CPU", *devices))

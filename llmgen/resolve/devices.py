@@ -1,4 +1,4 @@
-"""Devices that llm.toml names: each must be one of [hardware]'s."""
+"""Devices that llm.toml names, by key or by llama-server's name: each must be [hardware]'s."""
 
 from __future__ import annotations
 
@@ -11,16 +11,34 @@ from llmgen.machine import Machine
 
 
 def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
-    """Devices that the machine does not have, and splits of another length."""
+    """Devices that the machine does not have or that come twice, and splits of another length."""
     known = [device.key for device in machine.devices]
     for key, who, named in _lists(config):
         for index, device in enumerate(named):
-            if device not in known:
+            found = machine.key_of(device)
+            if not found:
                 yield Diagnostic(
                     "models.no-device",
                     f"{who} put on `{device}`, which {machine.host} does not have",
                     (*key, index),
-                    hint=f"devices are {', '.join(known)}" if known else "it has no devices",
+                    hint=_known(machine),
+                )
+            elif found in map(machine.key_of, named[:index]):
+                yield Diagnostic(
+                    "models.device-twice",
+                    f"{who} put on `{device}` twice",
+                    (*key, index),
+                    hint="each device once",
+                )
+    for key, who, tensors in _tensors(config):
+        for index, text in enumerate(tensors):
+            target = text.rpartition("=")[2]
+            if not (is_host(target) or machine.key_of(target)):
+                yield Diagnostic(
+                    "models.no-device",
+                    f"{who} tensors on `{target}`, which {machine.host} does not have",
+                    (*key, "override_tensor", index),
+                    hint=f"`CPU` is the host; {_known(machine)}",
                 )
     usual = _named(config.defaults) or known
     yield from _split(("defaults",), config.defaults, usual)
@@ -37,6 +55,24 @@ def _lists(config: Config) -> Iterator[tuple[KeyPath, str, Sequence[str]]]:
             yield ("models", name, "device"), f"`{name}` is", _named(table)
             draft = table.draft.device if table.draft is not None else None
             yield ("models", name, "draft", "device"), f"the draft of `{name}` is", draft or ()
+
+
+def _tensors(config: Config) -> Iterator[tuple[KeyPath, str, Sequence[str]]]:
+    yield ("defaults",), "models have", config.defaults.override_tensor or ()
+    for name, table in config.models.items():
+        if table.enable:
+            yield ("models", name), f"`{name}` has", table.override_tensor or ()
+
+
+def _known(machine: Machine) -> str:
+    if not machine.devices:
+        return "it has no devices"
+    return f"devices are {', '.join(f'{item.key} ({item.name})' for item in machine.devices)}"
+
+
+def is_host(buffer: str) -> bool:
+    """Whether a buffer of `override_tensor` is the host's: `CPU`, or pinned for a backend."""
+    return buffer.upper() == "CPU" or buffer.endswith("_Host")
 
 
 def _named(table: Model | Defaults) -> Sequence[str]:

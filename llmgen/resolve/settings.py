@@ -79,7 +79,7 @@ def settings(
         n_gpu_layers=chosen.n_gpu_layers if isinstance(chosen.n_gpu_layers, int) else -1,
         n_cpu_moe=_experts(chosen),
         override_tensor=tuple(
-            (pattern, buffer)
+            (pattern, machine.key_of(buffer) or buffer)
             for pattern, _, buffer in (
                 item.rpartition("=") for item in chosen.override_tensor or ()
             )
@@ -93,7 +93,7 @@ def settings(
         cache_ram_bytes=chosen.cache_ram or 0,
         ctx_checkpoints=chosen.ctx_checkpoints or 0,
         mmproj_offload=table.mmproj_offload,
-        draft=_draft(table, chosen),
+        draft=_draft(table, chosen, machine),
     )
 
 
@@ -149,7 +149,7 @@ def _shares(chosen: ServerOptions) -> tuple[float, ...]:
 def _devices(chosen: ServerOptions, machine: Machine) -> tuple[str, ...]:
     keys = tuple(device.key for device in machine.devices)
     if isinstance(chosen.device, tuple):
-        keys = chosen.device
+        keys = tuple(map(machine.key_of, chosen.device))
     return single(keys, chosen.main_gpu) if chosen.split_mode == "none" else keys
 
 
@@ -158,11 +158,11 @@ def single(keys: Sequence[str], main_gpu: int | None) -> tuple[str, ...]:
     return tuple(keys[main_gpu or 0 :][:1])
 
 
-def _draft(table: Model, chosen: ServerOptions) -> DraftSettings | None:
+def _draft(table: Model, chosen: ServerOptions, machine: Machine) -> DraftSettings | None:
     draft = table.draft
     if draft is None:
         return None
-    devices = draft.device or ()
+    devices = tuple(map(machine.key_of, draft.device or ()))
     # A draft is split as its model is.
     devices = single(devices, chosen.main_gpu) if chosen.split_mode == "none" else devices
     return DraftSettings(

@@ -14,7 +14,12 @@ from llmgen.facts.lock_model import Entry, Lock
 
 BAD = Path(__file__).parents[1] / "bad"
 # Exit codes other than 3, of invalid llm.toml; see the table in the README.
-CODES = {"lock.missing": 4, "budget.device-full": 5, "models.setting-refused": 5}
+CODES = {
+    "lock.missing": 4,
+    "budget.device-full": 5,
+    "models.setting-refused": 5,
+    "models.draft-devices": 5,
+}
 
 
 @pytest.fixture

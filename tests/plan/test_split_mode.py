@@ -50,3 +50,16 @@ def test_rows_are_not_promised_to_be_exact(mode, codes):
     text = models("a", options=f'ctx_size = 4096\nsplit_mode = "{mode}"')
     head = TWO_CARDS + "[llama_cpp]\nbuild = 9889\n"
     assert [note.code for note in planned(text, head=head).notes] == codes
+
+
+def test_server_s_names_of_devices_plan_the_same():
+    keys = "ctx_size = 4096\noverride_tensor = ['ffn={}']\ndevice = {}"
+    text = models("a", options=keys)
+    said = planned(text.format("gpu1", '["gpu1"]'), head=TWO_CARDS).placement("a")
+    named = planned(text.format("CUDA1", '["cuda1"]'), head=TWO_CARDS).placement("a")
+    assert (named.argv, named.footprint) == (said.argv, said.footprint)
+    assert "ffn=CUDA1" in named.argv
+    # Tensors cannot be on a device that the server is not given.
+    with pytest.raises(PlanError) as caught:
+        planned(text.format("CUDA0", '["CUDA1"]'), head=TWO_CARDS)
+    assert caught.value.diagnostics[0].code == "models.setting-refused"

@@ -118,9 +118,10 @@ class ServerOptions(Table):
     cpu_moe: bool | None = None
     """All experts stay on the host (`--cpu-moe`)."""
     override_tensor: tuple[Override, ...] | None = None
-    """`PATTERN=BUFFER` pairs (`--override-tensor`); buffers are `CPU` and device names."""
+    """`PATTERN=BUFFER` pairs (`--override-tensor`); buffers are `CPU` and devices of `device`."""
     device: tuple[Text, ...] | Literal["auto"] | None = None
-    """Devices that hold the model, in [hardware]'s order: `["gpu0"]`, or `"auto"`."""
+    """Devices that hold the model: `gpu0`, `gpu1` … in the order of [hardware], or what
+    `llama-server --list-devices` calls them (`CUDA0`); `"auto"`: the planner's choice."""
     tensor_split: tuple[Share, ...] | Literal["auto"] | None = None
     """Shares of the devices, and of its draft's (`--tensor-split`); absent: layers in proportion to
     what each has for models, reserve and always-loaded models taken off; `"auto"`: a split that

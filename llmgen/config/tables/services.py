@@ -7,6 +7,7 @@ from pydantic import Field
 from llmgen.config.tables.base import (
     Address,
     Count,
+    DeviceName,
     FileName,
     ModelName,
     Port,
@@ -117,8 +118,8 @@ class Budget(Table):
     """Why an overfull plan is generated all the same; stays visible in `show`."""
     margin: bool = True
     """Add the measured error of the estimate as a margin."""
-    reserve: dict[FileName, Size] = Field(default_factory=dict)
-    """More memory that other programs hold, for each device: `{ gpu0 = "2GiB" }`."""
+    reserve: dict[DeviceName, Size] = Field(default_factory=dict)
+    """More memory that other programs hold, for each device: `{ gpu0 = "2GiB" }`; or `CUDA0`."""
 
 
 class Guard(Table):
