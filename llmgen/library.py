@@ -56,6 +56,8 @@ class Model(Struct, frozen=True):
     name: str
     title: str
     description: str
+    notes: tuple[str, ...]
+    scores: Mapping[str, float]
     role: Role
     host: str
     ref: ModelRef

@@ -60,6 +60,18 @@ def show_number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
+def show_parameters(count: int) -> str:
+    """Write a number of parameters as ``30.5B`` or ``137M``, decimal as everybody counts them."""
+    for mark, power in (("T", 10**12), ("B", 10**9), ("M", 10**6)):
+        if count >= power:
+            return (
+                f"{count / power:.1f}{mark}"
+                if count < power * 100
+                else f"{count / power:.0f}{mark}"
+            )
+    return str(count)
+
+
 def show_bar(used: int, whole: int, width: int = 24) -> str:
     """A bar of ``#`` for what is used of ``whole``, full when nothing is left."""
     filled = min(width, max(0, round(used / whole * width))) if whole > 0 else width

@@ -15,7 +15,8 @@ from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, Read, read
 from llmgen.cli.references import source_keys
 from llmgen.errors import ConfigError, Diagnostic, InputError, Severity
-from llmgen.units import show_count, show_size
+from llmgen.facts.card import in_words
+from llmgen.units import show_count, show_parameters, show_size
 
 if TYPE_CHECKING:
     from llmgen.config.model import Config
@@ -29,10 +30,11 @@ def cli() -> None:
     """Look after the models of llm.toml and the files on disk."""
 
 
-def _list(session: Session, pattern: str, *, names: bool) -> Outcome:
+def _list(session: Session, pattern: str, *, names: bool, cards: bool) -> Outcome:
     """List the models of llm.toml, those whose name contains PATTERN.
 
-    Size, quantisation and trained context are known once `llmgen lock` has read them.
+    Size, parameters, quantisation and trained context are known once `llmgen lock` has read them;
+    --cards has experts, licence, embedding dimensions, scores and notes, too.
     """
     from llmgen.models.inventory import listed
 
@@ -42,6 +44,8 @@ def _list(session: Session, pattern: str, *, names: bool) -> Outcome:
         for item in listed(found.config, _lock(found).facts)
         if any(pattern.lower() in name.lower() for name in (item.name, *item.names))
     ]
+    if cards:
+        return Outcome({"models": rows}, text="\n".join(_cards(rows)))
     return Outcome({"models": rows}, text=lambda: _show(rows, names=names))
 
 
@@ -275,6 +279,24 @@ def _write(found: Read, text: str) -> None:
         raise InputError(cannot_write(path, error, "models.unwritable")) from error
 
 
+def _cards(rows: list[Listed]) -> Iterator[str]:
+    """What is known of each model, in lines for people."""
+    from llmgen.cli.drawing import paragraph
+
+    for number, row in enumerate(rows):
+        if number:
+            yield ""
+        yield f"{row.name}: {row.title}" if row.title else row.name
+        known = in_words(row.card, embeds=row.role == "embedding", scores=row.scores)
+        for text in (row.description, *known, *row.notes):
+            if text:
+                yield paragraph(f"  {text}", hang=2)
+
+
+def _context(asked: int | str | None) -> str:
+    return show_count(asked) if isinstance(asked, int) else asked or "-"
+
+
 def _show(rows: list[Listed], *, names: bool) -> None:
     from llmgen.cli.drawing import echo, table_of
 
@@ -283,13 +305,17 @@ def _show(rows: list[Listed], *, names: bool) -> None:
         for row in rows:
             table.add_row(row.name, ", ".join(row.names) or "-")
     else:
-        table = table_of("model", "role", "quant", ">size", ">trained for", "from")
+        columns = (">size", ">parameters", ">active", ">context", ">trained for", "from")
+        table = table_of("model", "role", "quant", *columns)
         for row in rows:
             table.add_row(
                 row.name if row.enabled else f"({row.name})",
                 row.role,
                 row.quant or "-",
                 show_size(row.size_bytes) if row.size_bytes else "-",
+                show_parameters(row.card.parameters) if row.card.parameters else "-",
+                show_parameters(row.card.active) if row.card.experts else "-",
+                _context(row.ctx_size),
                 show_count(row.trained_context) if row.trained_context else "-",
                 row.ref,
             )
@@ -298,7 +324,10 @@ def _show(rows: list[Listed], *, names: bool) -> None:
 
 def _subcommands() -> Iterator[click.Command]:
     pattern = click.argument("pattern", default="")
-    yield _made("list", pattern(click.option("--names", is_flag=True, help="All names.")(_list)))
+    cards = click.option("--cards", is_flag=True, help="What is known of each, in lines.")
+    yield _made(
+        "list", pattern(click.option("--names", is_flag=True, help="All names.")(cards(_list)))
+    )
     folders = click.argument("folders", nargs=-1, metavar="[FOLDER]…")
     yield _made("scan", folders(_scan))
     add = click.argument("reference")(_add)

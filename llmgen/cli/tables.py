@@ -124,7 +124,8 @@ def endpoints(plan: PlanView) -> Table:
 
 def show_model(row: ModelView) -> None:
     """One model: memory by device, and its command line."""
-    echo(f"{row.name}: {row.role}, {row.file} ({show_size(row.size)})", "", memory(row), "")
+    echo(f"{row.name}: {row.role}, {row.file} ({show_size(row.size)})")
+    echo(*map(paragraph, row.card), "", memory(row), "")
     echo(*(paragraph(f"{why.key} = {why.value}: {why.why}", hang=2) for why in row.reasons))
     echo(command_lines(row.argv))
 

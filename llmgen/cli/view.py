@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from llmgen.budget.model import DeviceMemory, HostMemory
+from llmgen.facts.card import card, in_words
 from llmgen.gateway.addresses import in_url
 from llmgen.library import Keep
 from llmgen.plan.explain import engine_words
@@ -74,6 +75,7 @@ class ModelView(Struct, frozen=True):
     total: int
     file: str
     size: int
+    card: tuple[str, ...]
     ttl: int
     argv: tuple[str, ...]
     reasons: tuple[ReasonView, ...]
@@ -187,6 +189,10 @@ def _model(item: Placement, pools: Sequence[Pool]) -> ModelView:
         total=_total(item, pools),
         file=str(model.path),
         size=model.facts.size_bytes,
+        card=(
+            *in_words(card(model.facts), embeds=model.role == "embedding", scores=model.scores),
+            *model.notes,
+        ),
         ttl=model.ttl_seconds if item.keep is Keep.ON_DEMAND else 0,
         argv=item.argv,
         reasons=tuple(ReasonView(why.key, why.value, why.why) for why in item.reasons),

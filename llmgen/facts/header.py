@@ -17,6 +17,7 @@ KEPT: Final = (
     "general.name",
     "general.type",
     "general.file_type",
+    "general.license",
     "general.size_label",
     "tokenizer.ggml.model",
     "tokenizer.ggml.pre",

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from posixpath import normpath
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from llmgen.config.model import Config
 from llmgen.errors import KeyPath
+from llmgen.facts.card import Card, card
 from llmgen.facts.model import GgufFacts, ModelRef
 from llmgen.layout import Layout
 from llmgen.resolve.names import claims
@@ -23,7 +24,10 @@ _QUANT = re.compile(
 
 
 class Listed(Struct, frozen=True):
-    """One model of llm.toml; sizes 0 and ``quant`` empty where the lock does not know it."""
+    """One model of llm.toml; sizes 0 and ``quant`` empty where the lock does not know it.
+
+    ``ctx_size`` is as llm.toml has it: tokens, "max", or None where it says nothing.
+    """
 
     name: str
     role: str
@@ -33,6 +37,12 @@ class Listed(Struct, frozen=True):
     size_bytes: int
     trained_context: int
     names: tuple[str, ...]
+    ctx_size: int | str | None = None
+    card: Card = Card()
+    title: str = ""
+    description: str = ""
+    notes: tuple[str, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 def listed(config: Config, facts: Mapping[ModelRef, GgufFacts]) -> Iterator[Listed]:
@@ -53,6 +63,12 @@ def listed(config: Config, facts: Mapping[ModelRef, GgufFacts]) -> Iterator[List
             size_bytes=found.size_bytes if found else 0,
             trained_context=int(context) if isinstance(context, int | float) else 0,
             names=tuple(names[name][1:]),
+            ctx_size=table.ctx_size,
+            card=card(found) if found else Card(),
+            title=table.title,
+            description=table.description,
+            notes=table.notes,
+            scores=table.scores,
         )
 
 
@@ -77,13 +93,13 @@ def users_of(config: Config, name: str) -> list[KeyPath]:
     own = {claim for claim, key in claims(config) if key[1] == name}
     found: list[KeyPath] = []
     for other, table in config.models.items():
-        for field in ("fallbacks", "context_window_fallbacks"):
-            for index, wanted in enumerate(getattr(table, field)):
+        for key in ("fallbacks", "context_window_fallbacks"):
+            for index, wanted in enumerate(getattr(table, key)):
                 if other != name and wanted in own:
-                    found.append(("models", other, field, index))
-    for field in ("together", "never_together"):
-        for row, group in enumerate(getattr(config.plan, field)):
-            found += [("plan", field, row, at) for at, wanted in enumerate(group) if wanted in own]
+                    found.append(("models", other, key, index))
+    for wish in ("together", "never_together"):
+        for row, group in enumerate(getattr(config.plan, wish)):
+            found += [("plan", wish, row, at) for at, wanted in enumerate(group) if wanted in own]
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from llmgen.artifacts import Artifact
+from llmgen.facts.card import card, in_words
 from llmgen.gateway.addresses import in_url
 from llmgen.library import Keep, Model
 from llmgen.plan.model import Placement, Plan
@@ -49,6 +50,7 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
             machine=library.machine,
             pools=[*_pools(plan)],
             models=[_model(item, plan) for item in plan.placements],
+            cards=[(item.name, lines) for item in plan.placements if (lines := _card(item.model))],
             names=[*_names(plan)],
             external=[(name, item) for name, item in library.external.items()],
             fronts=fronts,
@@ -92,6 +94,15 @@ def _model(item: Placement, plan: Plan) -> dict[str, object]:
         "exact": item.estimate.exact,
         "reasons": item.reasons,
     }
+
+
+def _card(model: Model) -> list[str]:
+    found = card(model.facts)
+    return [
+        *filter(None, [model.description]),
+        *in_words(found, embeds=model.role == "embedding", scores=model.scores),
+        *model.notes,
+    ]
 
 
 def _names(plan: Plan) -> Iterator[tuple[str, str, str]]:

@@ -202,6 +202,10 @@ class Model(Source, ServerOptions):
     """Name for people."""
     description: Line = ""
     """A sentence for people."""
+    notes: tuple[Line, ...] = ()
+    """More for people: what it is good at, where it came from."""
+    scores: dict[Line, float] = Field(default_factory=dict)
+    """Results of benchmarks for people (`{ "SWE-bench" = 72.5 }`)."""
     host: FileName | None = None
     """The machine that serves it; absent: the one in [hardware]."""
     aliases: tuple[ModelName, ...] = ()
