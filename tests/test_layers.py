@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).parents[1]
 # Below first; each may import its own layer and those before it. A module's own line counts before
 # its folder's.
 LAYERS = (
-    ("llmgen", "llmgen.errors", "llmgen.units", "llmgen.apply.failure"),
+    ("llmgen", "llmgen.errors", "llmgen.units", "llmgen.apply.failure", "llmgen.web"),
     ("llmgen.profiles", "llmgen.config", "llmgen.artifacts", "llmgen.facts"),
     ("llmgen.reservation",),
     ("llmgen.budget",),

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import httpx
 from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
+from llmgen.web.completion import completion
 
 # Four characters are about one token of English text.
 CHARACTERS_PER_TOKEN = 4
-TIMEOUT = httpx.Timeout(10, read=3600)
 
 
 class Answer(Struct, frozen=True):
@@ -44,7 +41,6 @@ def chat(url: str, model: str, prompt_tokens: int, answer_tokens: int, key: str 
     """Stream one chat; InputError when the server does not answer as an OpenAI server does."""
     body = {
         "model": model,
-        "stream": True,
         "stream_options": {"include_usage": True},
         "max_tokens": answer_tokens,
         "messages": [
@@ -55,20 +51,13 @@ def chat(url: str, model: str, prompt_tokens: int, answer_tokens: int, key: str 
     started = time.perf_counter()
     first, chunks, tokens = 0.0, 0, 0
     try:
-        with httpx.stream(
-            "POST", f"{url}/chat/completions", json=body, headers=headers, timeout=TIMEOUT
-        ) as answer:
-            if answer.status_code != httpx.codes.OK:
-                answer.read()
-                raise _refused(url, f"{answer.status_code} {answer.text[:200]}")
-            for event in _events(answer):
-                if event.get("choices"):
-                    chunks += 1
-                    first = first or time.perf_counter() - started
-                usage = event.get("usage") or {}
-                tokens = usage.get("completion_tokens", tokens)
+        for event in completion(f"{url}/chat/completions", body, headers):
+            if event.get("choices"):
+                chunks += 1
+                first = first or time.perf_counter() - started
+            tokens = _counted(event.get("usage")) or tokens
     except httpx.HTTPError as error:
-        raise _refused(url, str(error)) from error
+        raise _refused(url, str(error) or type(error).__name__) from error
     return Answer(first, time.perf_counter() - started, chunks, tokens or chunks)
 
 
@@ -86,15 +75,15 @@ def load(
     return Load(connections, answers, time.perf_counter() - started)
 
 
-def _events(answer: httpx.Response) -> Iterator[dict[str, Any]]:
-    for line in answer.iter_lines():
-        if line.startswith("data: ") and line != "data: [DONE]":
-            yield json.loads(line.removeprefix("data: "))
+def _counted(usage: object) -> int:
+    """The tokens that a server says it made."""
+    match usage:
+        case {"completion_tokens": int() as tokens} if tokens >= 0:
+            return tokens
+        case _:
+            return 0
 
 
 def _refused(url: str, why: str) -> InputError:
-    return InputError(
-        Diagnostic(
-            "bench.refused", f"`{url}` answered: {why}", hint="`llmgen status` says what runs"
-        )
-    )
+    message = f"`{url}` does not answer: {why}"
+    return InputError(Diagnostic("bench.refused", message, hint="`llmgen status` says what runs"))

@@ -17,10 +17,13 @@ from llmgen.doctor.rules.files import wanted
 from llmgen.doctor.rules.memory import GTT, TTM_PAGES, VRAM
 from llmgen.doctor.rules.programs import needed
 from llmgen.doctor.rules.services import listening
+from llmgen.errors import InputError
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.plan.model import Plan
 from llmgen.targets.names import file_name
 from llmgen.targets.services import services
+from llmgen.web.client import asking
+from llmgen.web.limits import QUICK
 
 TIMEOUT_SECONDS = 15
 LOG_LINES = "400"
@@ -232,13 +235,13 @@ def _cors(plan: Plan) -> Iterator[tuple[str, str]]:
     scheme, near = "https" if envoy.tls else "http", in_url(nearest(envoy.listen))
     for origin in envoy.cors_origins:
         headers = {"origin": origin, "access-control-request-method": "POST"}
+        url = f"{scheme}://{near}:{envoy.port}/v1/chat/completions"
         try:
-            answer = httpx.options(
-                f"{scheme}://{near}:{envoy.port}/v1/chat/completions",
-                headers=headers,
-                timeout=5,
-                verify=False,  # noqa: S501 - the header is wanted, not the identity
-            )
-        except httpx.HTTPError:
+            # The header is wanted, not the identity.
+            with (
+                asking(url, QUICK, headers, verify=False) as (client, _),
+                client.stream("OPTIONS", url) as answer,
+            ):
+                yield origin, answer.headers.get("access-control-allow-origin", "")
+        except (httpx.HTTPError, InputError):
             continue
-        yield origin, answer.headers.get("access-control-allow-origin", "")

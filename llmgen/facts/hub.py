@@ -17,6 +17,8 @@ from llmgen.facts.hub_names import HubFile, HubRef, choose
 from llmgen.facts.model import GgufFacts, ModelFile
 from llmgen.facts.refusals import refused
 from llmgen.units import MIB
+from llmgen.web.limits import DOWNLOAD, HEAD, HUB, Limits
+from llmgen.web.watch import Watch, heeding
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -25,6 +27,7 @@ TIMEOUT_SECONDS: Final = 30.0
 PARTIAL: Final = 206
 _COMMIT: Final = re.compile(r"[0-9a-f]{40,64}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_OTHER: Final = "check the network: a login page may answer instead (and HF_ENDPOINT, HTTPS_PROXY)"
 
 
 class Repository(Struct, frozen=True):
@@ -42,9 +45,9 @@ class Hub(Struct, frozen=True):
 
     def repository(self, repo: str, revision: str | None = None) -> Repository:
         """Commit and files of a revision, in one request."""
-        with _explained(repo, revision or ""):
+        with _explained(repo, revision or "", HUB):
             found = self._api().model_info(
-                repo, revision=revision, files_metadata=True, timeout=TIMEOUT_SECONDS
+                repo, revision=revision, files_metadata=True, timeout=HUB.wait_seconds
             )
             files = tuple(_file(item) for item in found.siblings or ())
             if not _COMMIT.fullmatch(found.sha or ""):
@@ -71,7 +74,9 @@ class Hub(Struct, frozen=True):
         )
 
     @contextmanager
-    def stream(self, at: tuple[str, str, str], start: int, end: int) -> Iterator[Iterator[bytes]]:
+    def stream(
+        self, at: tuple[str, str, str], start: int, end: int, limits: Limits = DOWNLOAD
+    ) -> Iterator[Iterator[bytes]]:
         """Bytes ``start`` to ``end`` of a file (repository, commit, path) in pieces."""
         from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
 
@@ -79,8 +84,10 @@ class Hub(Struct, frozen=True):
         url = hf_hub_url(repo, path, revision=commit, endpoint=self.endpoint)
         headers = {**self._headers(), "Range": f"bytes={start}-{end - 1}"}
         with (
-            _explained(repo, path),
-            get_session().stream("GET", url, headers=headers, timeout=TIMEOUT_SECONDS) as answer,
+            _explained(repo, path, limits),
+            heeding(get_session()).stream(
+                "GET", url, headers=headers, timeout=TIMEOUT_SECONDS
+            ) as answer,
         ):
             if answer.is_error:
                 answer.read()
@@ -95,8 +102,9 @@ class Hub(Struct, frozen=True):
             yield _at_most(answer.iter_raw(), end - start)
 
     def _api(self) -> HfApi:
-        from huggingface_hub import HfApi
+        from huggingface_hub import HfApi, get_session
 
+        heeding(get_session())
         return HfApi(endpoint=self.endpoint, library_name="llmgen")
 
     def _headers(self) -> dict[str, str]:
@@ -136,19 +144,21 @@ class HubSource(Struct, frozen=True):
         if offset >= end:
             return b""
         at = (self.repository.repo, self.repository.commit, self.file.path)
-        with self.hub.stream(at, offset, end) as pieces:
+        with self.hub.stream(at, offset, end, HEAD) as pieces:
             return b"".join(pieces)[: end - offset]
 
 
 @contextmanager
-def _explained(repo: str, what: str) -> Iterator[None]:
+def _explained(repo: str, what: str, limits: Limits) -> Iterator[None]:
     from huggingface_hub import errors
 
     # Its network library's base class, whichever that is in this version.
     network = errors.HTTPError  # type: ignore[attr-defined]  # mypy wants it in __all__
     kinds: tuple[Any, ...] = (network, OSError, errors.HFValidationError)
+    name = f"{repo}/{what}" if what else repo
     try:
-        yield
+        with Watch(name, limits, _OTHER):
+            yield
     except InputError:
         raise
     except kinds as error:
@@ -158,7 +168,7 @@ def _explained(repo: str, what: str) -> Iterator[None]:
         raise refused(
             "hub-answer",
             f"what answers for `{repo}` does not speak as the Hub does",
-            "check the network: a login page may answer instead (and HF_ENDPOINT, HTTPS_PROXY)",
+            _OTHER,
         ) from None
 
 

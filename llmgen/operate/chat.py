@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.errors import InputError
-from llmgen.operate.server import SLOW_SECONDS, Endpoint, refused, unreachable
+from llmgen.operate.server import Endpoint, refusal_hint, unreachable
+from llmgen.web.completion import Event, NoCompletion, completion
 
 PATH = "/v1/chat/completions"
 
@@ -27,31 +28,23 @@ def stream(
     """Ask, and yield the answer while it is made; loading the model may come first."""
     import httpx  # noqa: PLC0415 - costs more than most commands take
 
-    body: dict[str, Any] = {"model": model, "messages": [*messages], "stream": True}
+    body: dict[str, Any] = {"model": model, "messages": [*messages]}
     if max_tokens:
         body["max_tokens"] = max_tokens
     try:
-        with (
-            httpx.Client(headers=endpoint.headers, timeout=SLOW_SECONDS, trust_env=False) as client,
-            client.stream("POST", endpoint.url + PATH, json=body) as got,
-        ):
-            if got.status_code != 200:
-                text = got.read().decode("utf-8", "replace")
-                raise InputError(refused(endpoint, PATH, got.status_code, text))
-            for line in got.iter_lines():
-                yield from pieces(line)
+        for event in completion(endpoint.url + PATH, body, endpoint.headers):
+            yield from pieces(event)
     except httpx.HTTPError as error:
         raise InputError(unreachable(endpoint, error)) from error
+    except NoCompletion as error:
+        if error.status == 200:
+            raise
+        told = replace(error.diagnostics[0], hint=refusal_hint(error.status))
+        raise InputError(told) from error
 
 
-def pieces(line: str) -> Iterator[Piece]:
-    """What one line of the event stream brings; comments, ends and counts bring nothing."""
-    if not line.startswith("data:") or line[5:].strip() == "[DONE]":
-        return
-    try:
-        event = json.loads(line[5:])
-    except ValueError:
-        return
+def pieces(event: Event) -> Iterator[Piece]:
+    """What one event brings; roles and counts bring nothing."""
     match event:
         case {"choices": [{"delta": dict() as delta}, *_]}:
             yield from _said(delta)

@@ -16,6 +16,7 @@ from llmgen.operate.programs import refuse_no_manager, run
 from llmgen.operate.server import Endpoint, request
 from llmgen.operate.steps import Manager
 from llmgen.operate.systemd import Systemd
+from llmgen.web.limits import LimitError
 
 ABSENT = UnitState(is_loaded=False, is_active=False, state="absent")
 
@@ -80,6 +81,8 @@ def ask(endpoint: Endpoint, path: str, *, slots: bool = False) -> Answer:
     """What a server says about itself; a server that is not there is an answer too."""
     try:
         got = request(endpoint, "GET", path)
+    except LimitError as error:
+        return Answer(f"no whole answer: it {error.told}")
     except InputError:
         return Answer("no answer")
     if got.status_code == 503:

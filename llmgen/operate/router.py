@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from llmgen.errors import Diagnostic, InputError
-from llmgen.operate.server import SLOW_SECONDS, Endpoint, refused, request, rows
+from llmgen.operate.server import Endpoint, refused, request, rows
 from llmgen.operate.swap import POLL_SECONDS, SETTLE_SECONDS, TRIES, Loaded
+from llmgen.web.limits import SLOW
 
 # States in which a model holds memory (tools/server/README.md, "GET /models"); a sleeping one
 # has released its weights, but its process is there.
@@ -23,7 +24,7 @@ def loaded(endpoint: Endpoint) -> list[Loaded]:
 def load(endpoint: Endpoint, model: str) -> None:
     """Load a model and wait until it is loaded or has failed."""
     _post(endpoint, "/models/load", model, done="already")
-    end = time.monotonic() + SLOW_SECONDS
+    end = time.monotonic() + SLOW.seconds
     while time.monotonic() < end:
         state = _state(endpoint, model)
         if state in ("loaded", "sleeping"):
@@ -58,7 +59,7 @@ def unload(endpoint: Endpoint, model: str | None = None) -> None:
 
 
 def _post(endpoint: Endpoint, path: str, model: str, *, done: str) -> None:
-    got = request(endpoint, "POST", path, body={"model": model}, seconds=SLOW_SECONDS)
+    got = request(endpoint, "POST", path, body={"model": model}, limits=SLOW)
     if got.status_code != 200 and done not in got.text:
         raise InputError(refused(endpoint, path, got.status_code, got.text))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +15,17 @@ from llmgen.errors import Diagnostic, InputError
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.gateway.secrets import absolute
 from llmgen.layout import layout
+from llmgen.units import MIB
+from llmgen.web import client
+from llmgen.web.limits import QUICK, Limits
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
 
-QUICK_SECONDS = 5.0
 QUIET_SECONDS = 0.7
-# Loading and unloading block until they are done.
-SLOW_SECONDS = 1800.0
+# The lines that llama-swap keeps of a model (its own buffer is 10 KiB), and those that come while
+# it is read.
+LOG = Limits(10.0, size_bytes=16 * MIB, depth=0)
 
 
 class Endpoint(Struct, frozen=True):
@@ -65,38 +65,28 @@ def secret(reference: Secret | None, config: Config | None = None) -> str:
 
 
 def request(
-    endpoint: Endpoint,
-    method: str,
-    path: str,
-    *,
-    body: object = None,
-    seconds: float = QUICK_SECONDS,
+    endpoint: Endpoint, method: str, path: str, *, body: object = None, limits: Limits = QUICK
 ) -> httpx.Response:
-    """One request; InputError when nobody answers. A refusal is the caller's to judge."""
+    """One request; InputError when nobody answers, or without end. A refusal is the caller's."""
     import httpx  # noqa: PLC0415 - costs more than most commands take
 
+    url = endpoint.url + path
     try:
-        with httpx.Client(
-            headers=endpoint.headers,
-            timeout=seconds,
-            trust_env=False,
-            follow_redirects=True,
-            verify=_trust(),
-        ) as client:
-            return client.request(method, endpoint.url + path, json=body)
+        return client.request(url, limits, endpoint.headers, method=method, body=body)
     except httpx.HTTPError as error:
         raise InputError(unreachable(endpoint, error)) from error
 
 
-def answer(endpoint: Endpoint, path: str, *, seconds: float = QUICK_SECONDS) -> Any:  # noqa: ANN401 - JSON as the server sends it
+def answer(endpoint: Endpoint, path: str) -> Any:  # noqa: ANN401 - JSON as the server sends it
     """The JSON of a GET; InputError when there is none."""
-    got = request(endpoint, "GET", path, seconds=seconds)
+    got = request(endpoint, "GET", path)
     if got.status_code != 200:
         raise InputError(refused(endpoint, path, got.status_code, got.text))
     try:
         return got.json()
     except ValueError as error:
-        raise InputError(refused(endpoint, path, got.status_code, "no JSON")) from error
+        said = f"no JSON: {got.text[:200]}"
+        raise InputError(refused(endpoint, path, got.status_code, said)) from error
 
 
 def rows(endpoint: Endpoint, path: str, key: str) -> list[dict[str, Any]]:
@@ -113,13 +103,11 @@ def history(endpoint: Endpoint, path: str) -> str:
     import httpx  # noqa: PLC0415
 
     pieces: list[str] = []
-    patience = httpx.Timeout(QUICK_SECONDS, read=QUIET_SECONDS)
+    url = endpoint.url + path
     try:
         with (
-            httpx.Client(
-                headers=endpoint.headers, timeout=patience, trust_env=False, verify=_trust()
-            ) as client,
-            client.stream("GET", endpoint.url + path) as got,
+            client.asking(url, LOG, endpoint.headers, wait_seconds=QUIET_SECONDS) as (asked, _),
+            asked.stream("GET", url) as got,
         ):
             if got.status_code != 200:
                 text = got.read().decode("utf-8", "replace")
@@ -130,14 +118,6 @@ def history(endpoint: Endpoint, path: str) -> str:
     except httpx.HTTPError as error:
         raise InputError(unreachable(endpoint, error)) from error
     return "".join(pieces)
-
-
-@cache
-def _trust() -> ssl.SSLContext:
-    """Made once: to read all certificates takes longer than most requests."""
-    import httpx  # noqa: PLC0415
-
-    return httpx.create_ssl_context(trust_env=False)
 
 
 def unreachable(endpoint: Endpoint, error: Exception) -> Diagnostic:
@@ -153,11 +133,15 @@ def unreachable(endpoint: Endpoint, error: Exception) -> Diagnostic:
 def refused(endpoint: Endpoint, path: str, status: int, text: str) -> Diagnostic:
     """It answers, but not with what was asked for."""
     said = " ".join(text.split())[:200]
-    hint = (
-        "set the environment variable, or make the file readable, that `api_keys` names"
-        if status in (401, 403)
-        else "`llmgen logs` shows what it says"
-    )
     return Diagnostic(
-        "operate.refused", f"`{endpoint.url}{path}` answers {status}: {said}", hint=hint
+        "operate.refused",
+        f"`{endpoint.url}{path}` answers {status}: {said}",
+        hint=refusal_hint(status),
     )
+
+
+def refusal_hint(status: int) -> str:
+    """What to do about an HTTP status."""
+    if status in (401, 403):
+        return "set the environment variable, or make the file readable, that `api_keys` names"
+    return "`llmgen logs` shows what it says"

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
-from llmgen.operate.server import SLOW_SECONDS, Endpoint, refused, request, rows
+from llmgen.operate.server import Endpoint, refused, request, rows
+from llmgen.web.limits import SLOW
 
 # A swap that waits for its turn brings a model up after an unload; it starts within a poll.
 SETTLE_SECONDS, POLL_SECONDS, TRIES = 1.5, 0.25, 20
@@ -36,7 +37,7 @@ def loaded(endpoint: Endpoint) -> list[Loaded]:
 def load(endpoint: Endpoint, model: str) -> None:
     """Load a model and wait: llama-swap has no route for it, any upstream path does it."""
     path = f"/upstream/{quote(model, safe='/:')}/health"
-    got = request(endpoint, "GET", path, seconds=SLOW_SECONDS)
+    got = request(endpoint, "GET", path, limits=SLOW)
     if got.status_code != 200:
         raise InputError(refused(endpoint, path, got.status_code, got.text))
 
@@ -62,11 +63,11 @@ def unload(endpoint: Endpoint, model: str | None = None) -> None:
 
 def _unload(endpoint: Endpoint, model: str | None) -> None:
     path = f"/api/models/unload/{quote(model, safe='/:')}" if model else "/api/models/unload"
-    got = request(endpoint, "POST", path, seconds=SLOW_SECONDS)
+    got = request(endpoint, "POST", path, limits=SLOW)
     if got.status_code in (404, 405) and model is None:
         # Before the API had it; still there in today's.
         path = "/unload"
-        got = request(endpoint, "GET", path, seconds=SLOW_SECONDS)
+        got = request(endpoint, "GET", path, limits=SLOW)
     if got.status_code != 200:
         raise InputError(refused(endpoint, path, got.status_code, got.text))
 

@@ -1,11 +1,15 @@
 import pytest
 from fake_hub import FakeFile, FakeRepo, serve
 from gguf_writer import Tensor, Typed, gguf, llama
+from hostile import dripping, endless, hostile, whole
 from huggingface_hub.utils import close_session
 
 from llmgen.errors import InputError
+from llmgen.facts.download import Download, fetch
 from llmgen.facts.hub import Hub
 from llmgen.facts.hub_names import HubFile, choose, hub_ref
+from llmgen.facts.model import ModelFile
+from llmgen.web.limits import Limits
 
 GIB = 2**30
 
@@ -248,3 +252,42 @@ def test_more_than_was_asked_for_is_not_read(hub):
     hub.too_much = 2**32
     facts(hub, "hf:org/repo:Q8_0")
     assert hub.bytes_served < 2**28
+
+
+def asked(server):
+    return refusal(Hub(server.url).repository, "org/repo")
+
+
+def test_hub_that_sends_without_end_is_left():
+    with hostile(endless()) as server:
+        found = asked(server)
+        assert found.code == "answer.size"
+        assert found.message.startswith("`org/repo` sends more than 32 MiB")
+        assert "HF_ENDPOINT" in found.hint
+        assert server.sent < 48 * 2**20
+
+
+def test_hub_that_nests_without_end_is_left():
+    with hostile(whole(b'{"a":' * 100_000)) as server:
+        assert asked(server).code == "answer.depth"
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 O"])
+def test_hub_that_drips_is_left(monkeypatch, head):
+    monkeypatch.setattr("llmgen.facts.hub.HUB", Limits(0.5))
+    with hostile(dripping(head)) as server:
+        found = asked(server)
+        assert found.message == "`org/repo` has not ended its answer after 0.5 s"
+        assert server.sent < 200
+
+
+def test_download_that_drips_is_left_and_its_part_stays(monkeypatch, tmp_path):
+    monkeypatch.setattr("llmgen.web.watch.PACE_SECONDS", 0.3)
+    at = ("org/repo", "1" * 40, "a.gguf")
+    file = ModelFile("org/repo/a.gguf", 10**9, "")
+    dripped = dripping(b"HTTP/1.1 206 P\r\nContent-Length: 1000000000\r\n\r\n")
+    with hostile(dripped) as server:
+        wanted = Download(file, at, tmp_path / "a.gguf")
+        found = refusal(fetch, wanted, Hub(server.url), lambda done, size: None)
+        assert found.code == "answer.pace"
+        assert 0 < wanted.part.stat().st_size <= server.sent < 400

@@ -6,10 +6,12 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from hostile import EVENTS, dripping, endless, hostile, whole
 
+from llmgen.bench.http import chat
 from llmgen.errors import InputError
 from llmgen.operate import idle, look, router, swap
-from llmgen.operate.chat import pieces
+from llmgen.operate.chat import pieces, stream
 from llmgen.operate.server import Endpoint
 
 ODD = [[1], None, {"running": 1, "data": 1}, {"running": [1], "data": ["x"]}]
@@ -81,4 +83,39 @@ def test_the_servers_key_stays_on_this_machine(read, document):
     ],
 )
 def test_odd_pieces_of_an_answer_say_nothing(event):
-    assert not list(pieces(f"data: {json.dumps(event)}"))
+    assert not list(pieces(event))
+
+
+@pytest.mark.parametrize(
+    ("answering", "health"),
+    [
+        (
+            endless(),
+            "no whole answer: it sends more than 32 MiB, the most that is read of one answer",
+        ),
+        (whole(b"[" * 100), "no whole answer: it sends JSON that nests deeper than 64 levels"),
+        (dripping(), "no whole answer: it has not ended its answer after 5 s"),
+    ],
+)
+def test_health_tells_what_is_wrong_with_an_answer(answering, health):
+    with hostile(answering) as server:
+        assert look.ask(Endpoint(server.url), "/health", slots=True).health == health
+        assert server.sent < 48 * 2**20
+
+
+@pytest.mark.parametrize("call", [swap.loaded, swap.unload, router.loaded])
+def test_engines_lists_have_a_size(call):
+    with hostile(endless()) as server:
+        with pytest.raises(InputError, match="sends more than 32 MiB"):
+            call(Endpoint(server.url))
+        assert server.sent < 48 * 2**20
+
+
+def test_answer_without_a_completion_is_no_empty_success():
+    with hostile(whole(b"It works", b"text/html")) as server:
+        with pytest.raises(InputError, match="no stream of events: It works"):
+            [*stream(Endpoint(server.url), "a", [])]
+        with pytest.raises(InputError, match="no stream of events: It works"):
+            chat(server.url, "a", 1, 1)
+    with hostile(whole(b": nothing", EVENTS)) as server, pytest.raises(InputError, match="without"):
+        chat(server.url, "a", 1, 1)

@@ -1,0 +1,70 @@
+"""One exchange with a server of the stack: a client that keeps limits, and plain requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from llmgen.web.limits import Limits
+from llmgen.web.watch import HOOKS, Watch
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+HINT = "another program may answer there: `llmgen status` says who has the port"
+
+
+@contextmanager
+def asking(
+    url: str,
+    limits: Limits,
+    headers: Mapping[str, str],
+    *,
+    wait_seconds: float | None = None,
+    verify: bool = True,
+) -> Iterator[tuple[httpx.Client, Watch]]:
+    """A client for one request to ``url`` and its watch; what passes a limit is a LimitError.
+
+    ``wait_seconds`` is how long a read may wait, when that is less than the whole answer may take;
+    ``verify`` False asks a server with whatever certificate.
+    """
+    import httpx  # noqa: PLC0415 - costs more than most commands take
+
+    waits = httpx.Timeout(limits.wait_seconds, read=wait_seconds or limits.wait_seconds)
+    with (
+        Watch(url, limits, HINT) as watch,
+        httpx.Client(
+            headers=dict(headers),
+            timeout=waits,
+            trust_env=False,
+            follow_redirects=True,
+            verify=_trust() if verify else False,
+            event_hooks={name: [*hooks] for name, hooks in HOOKS.items()},
+        ) as client,
+    ):
+        yield client, watch
+
+
+def request(
+    url: str,
+    limits: Limits,
+    headers: Mapping[str, str],
+    *,
+    method: str = "GET",
+    body: object = None,
+) -> httpx.Response:
+    """One request and its whole answer, within the limits; httpx's errors are the caller's."""
+    with asking(url, limits, headers) as (client, _):
+        return client.request(method, url, json=body)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Made once: to read all certificates takes longer than most requests."""
+    import httpx  # noqa: PLC0415
+
+    return httpx.create_ssl_context(trust_env=False)
