@@ -1,6 +1,8 @@
 """A server on loopback that answers as it likes; what it could send is counted."""
 
+import signal
 import socket
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -12,10 +14,10 @@ JSON, EVENTS = b"application/json", b"text/event-stream"
 class Hostile:
     """``answer(self, connection, request)`` is called for every request that comes."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, port=0):
         self.answer, self.sent, self.requests = answer, 0, []
         self.is_up = True
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", port))
         self.port = self.listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -92,3 +94,18 @@ def dripping(head=HEAD % JSON + b"\r\n", byte=b" ", pause=0.02):
             time.sleep(pause)
 
     return answer
+
+
+def main():
+    """Be a hostile program on ports of a stack until asked to end; then tell what was sent."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    kind, *ports = sys.argv[1:]
+    answer = {"endless": endless(), "deep": whole(b"[" * 10**6)}[kind]
+    servers = [Hostile(answer, int(port)) for port in ports]
+    print("up", flush=True)
+    signal.sigwait([signal.SIGTERM])
+    print(sum(server.sent for server in servers), flush=True)
+
+
+if __name__ == "__main__":
+    main()

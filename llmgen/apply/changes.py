@@ -157,6 +157,12 @@ def _why(now: Entry, otherwise: str) -> str:
     return _DETAIL.get(now.kind, otherwise)
 
 
+def can_adopt(change: Change) -> bool:
+    """Whether `--adopt` takes the file over: llmgen's header says that it was written by it."""
+    now = change.before
+    return now is not None and now.signed and change.reason == NOT_OURS
+
+
 def _settled(change: Change, ways: Ways) -> Change:
     """Turn a conflict into the change that a person asked for, where that is possible."""
     now = change.before
@@ -164,7 +170,7 @@ def _settled(change: Change, ways: Ways) -> Change:
         return change
     if now.kind in (Kind.DIRECTORY, Kind.BLOCKED):
         return change
-    signed = ways.adopt and now.signed and change.reason == NOT_OURS
+    signed = ways.adopt and can_adopt(change)
     if not (signed or ways.backup or change.path in ways.overwrite):
         return change
     action = Action.UPDATE if change.artifact else Action.DELETE

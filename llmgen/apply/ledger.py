@@ -114,6 +114,7 @@ def _unusable(path: Path, why: str) -> InputError:
         Diagnostic(
             "apply.bad-ledger",
             f"`{path}` cannot be used as llmgen's ledger: {why}",
-            hint="restore it from git or a backup; or remove it and use `--adopt`",
+            hint="restore it from git or a backup; or remove it and use `--adopt`, with `--backup` "
+            "for files that have no room for llmgen's header (JSON)",
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from llmgen.apply import files
@@ -14,6 +14,7 @@ from llmgen.apply.changes import (
     Owned,
     Ways,
     Written,
+    can_adopt,
     changes,
     conflicts,
     entry,
@@ -120,12 +121,22 @@ def refuse_conflicts(place: Place, decided: Sequence[Change]) -> None:
                 Diagnostic(
                     "apply.conflict",
                     f"`{place.root / item.path}` {item.reason}",
-                    hint=f"move it away, or `--overwrite {_word(place, item.path)}`, `--backup`, "
-                    "`--adopt` (a file with llmgen's header)",
+                    hint=", or ".join(_ways_out(place, item)),
                 )
                 for item in found
             ]
         )
+
+
+def _ways_out(place: Place, item: Change) -> Iterator[str]:
+    """What settles a conflict, only what does."""
+    yield "move it away"
+    if item.before is not None and item.before.kind in (Kind.DIRECTORY, Kind.BLOCKED):
+        return
+    yield f"`--overwrite {_word(place, item.path)}`"
+    yield "`--backup`"
+    if can_adopt(item):
+        yield "`--adopt`: it carries llmgen's header"
 
 
 def _word(place: Place, path: PurePosixPath) -> str:

@@ -14,6 +14,7 @@ import click
 from llmgen.bench.command_line import command_line
 from llmgen.bench.comparison import Pair, compare, figures
 from llmgen.bench.recipes import RECIPES, Recipe, connections
+from llmgen.cli.asking import refuse_other_url
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome, plain
@@ -87,6 +88,8 @@ def cli(
     if dry_run:
         text = "\n".join(shlex.join(words) for _, words in lines)
         return Outcome({"commands": [words for _, words in lines]}, text=text)
+    if http:
+        refuse_other_url(found, placed, http)
     measure = _over_http(chosen, what, http) if http else _by_program(lines, what)
     path = Path(output) if output else found.folder / RESULTS
     # Before hours of measuring; and each result is kept when it is there, whatever comes after.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from llmgen.cli.asking import refuse_other_install
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
@@ -20,12 +21,13 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     `up --foreground` of this user left goes too.
     """
     from llmgen.operate.by_cron import end, is_by_cron
+    from llmgen.operate.dead_runs import clear
     from llmgen.operate.installed import chosen, is_installed, stop
-    from llmgen.operate.leftover import clear
+    from llmgen.operate.run_folder import ALREADY_UP, only_one
     from llmgen.operate.site import site
-    from llmgen.operate.temporary import ALREADY_UP, only_one
 
     found = read(session)
+    refuse_other_install(found)
     here = site(found.config)
     cleared = clear()
     if not is_installed(here):

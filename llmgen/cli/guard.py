@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from llmgen.cli.asking import refuse_other_engine
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
@@ -26,6 +27,7 @@ def cli(session: Session, gate: str | None, *, dry_run: bool) -> Outcome:
     found = read(session)
     if gate is not None:
         return _gate(session, gate)
+    refuse_other_engine(found)
     # The timer's user writes there.
     state = layout(found.config.paths, found.config.services.scope).state
     done = check(found.config, Path(state), dry_run=dry_run)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import Manner, carry_out, manner, wanted_tree
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
 from llmgen.cli.writing import write_out
+from llmgen.errors import InputError, Severity
 
 
 @command(short_help="put the configurations in place")
@@ -39,11 +41,13 @@ def cli(
 
     from msgspec.structs import replace
 
-    from llmgen.operate.checks import without_program
+    from llmgen.operate.asking import replacing
+    from llmgen.operate.checks import missing_programs, without_program
     from llmgen.operate.crontab import is_kept_up, keep_up, without_units
     from llmgen.operate.install import prepare, refuse_other, refuse_stale
     from llmgen.operate.install import saved as as_file
     from llmgen.operate.site import installed, refuse_elsewhere, site
+    from llmgen.targets.services import services
 
     if output and not manner.dry_run:
         raise click.UsageError("`-o` keeps the plan of a `--dry-run`")
@@ -63,8 +67,16 @@ def cli(
     if output:
         refuse_other(Path(output))
         write_out(output, as_file(prepared))
+    missing = [*missing_programs(here, services(placed))]
+    if missing and manner.restart and not manner.dry_run:
+        noted = "`--no-restart` installs the files all the same"
+        raise found.located(InputError([replace(item, notes=(noted,)) for item in missing]))
+    who = asking(found)
+    carry = partial(carry_out, found, here, prepared, manner, "install", stack=who.stack)
+    warned = [replace(item, severity=Severity.WARNING) for item in missing]
+    said = [] if here.is_staged else [*replacing(who), *found.placed(warned)]
     if not cron:
-        return carry_out(found, here, prepared, manner, "install")
-    keep = partial(keep_up, here.layout, files, guard)
-    done = carry_out(found, here, prepared, manner, "install", keep=keep)
-    return replace(done, diagnostics=(*done.diagnostics, *without_program(here)))
+        done = carry()
+        return replace(done, diagnostics=(*said, *done.diagnostics))
+    done = carry(keep=partial(keep_up, here.layout, files, guard))
+    return replace(done, diagnostics=(*said, *done.diagnostics, *without_program(here)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from msgspec import Struct
 
+from llmgen.cli.asking import drain_own
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.writing import counts, rows, ways_out
@@ -105,13 +106,13 @@ def carry_out(
     reason: str,
     *,
     keep: Callable[[], None] | None = None,
+    stack: tuple[str, ...] = (),
 ) -> Outcome:
-    """Show a prepared change, or do it."""
+    """Show a prepared change, or do it; ``stack`` says whose it is from now on."""
     from msgspec.structs import replace
 
     from llmgen.apply.write import refuse_conflicts
     from llmgen.errors import Severity
-    from llmgen.operate.engine import drain
     from llmgen.operate.install import nothing, perform, unmanaged
 
     refuse_conflicts(here.place, prepared.changes)
@@ -131,9 +132,10 @@ def carry_out(
         here,
         prepared,
         reason=reason,
-        drain=lambda: drain(found.config),
+        drain=lambda: drain_own(found),
         keep=keep or nothing,
         restart=manner.restart,
+        stack=stack,
     )
     left = "" if manner.restart else "".join(f"{_line(step)}\n" for step in steps)
     said = counts(prepared.changes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from llmgen.cli.asking import refuse_other_engine
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
@@ -19,9 +20,12 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     from llmgen.operate.engine import engine
     from llmgen.operate.names import loadable
 
-    placed = plan(read(session))
+    found_config = read(session)
+    placed = plan(found_config)
     found = engine(placed.library.config)
-    for item in [loadable(placed.placements, name) for name in names]:
+    wanted = [loadable(placed.placements, name) for name in names]
+    refuse_other_engine(found_config)
+    for item in wanted:
         found.load(found.endpoint, item.name)
     loaded = [item.model for item in found.loaded(found.endpoint)]
     return Outcome({"loaded": loaded}, said=f"loaded: {', '.join(loaded)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from llmgen.cli.asking import refuse_other_engine, refuse_other_install
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
@@ -25,10 +26,13 @@ def cli(
     from llmgen.operate.programs import must
     from llmgen.operate.site import site
 
-    config = read(session).config
+    found = read(session)
+    config = found.config
     if model:
+        refuse_other_engine(found)
         text = of_model(config, model, lines)
         return Outcome({"lines": text.splitlines()}, text=text)
+    refuse_other_install(found)
     here = site(config)
     words = (
         log_of(here, names, lines=lines, follow=follow)

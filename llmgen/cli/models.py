@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.model_files import gc, models_folder, verify
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, Read, read
 from llmgen.cli.references import source_keys
@@ -21,7 +22,7 @@ from llmgen.units import show_count, show_parameters, show_size
 if TYPE_CHECKING:
     from llmgen.config.model import Config
     from llmgen.facts.lock_model import Lock
-    from llmgen.facts.model import GgufFacts, ModelRef
+    from llmgen.facts.model import ModelRef
     from llmgen.models.inventory import Listed
 
 
@@ -64,8 +65,8 @@ def _scan(session: Session, folders: tuple[str, ...]) -> Outcome:
     if folders:
         seen = list(scan(Stores(), others=[_there(name) for name in folders]))
     else:
-        seen = list(scan(find_stores(Path.home()), _folder(found.config)))
-    paths = {*_paths(known, _folder(found.config))}
+        seen = list(scan(find_stores(Path.home()), models_folder(found.config)))
+    paths = {*_paths(known, models_folder(found.config))}
     named = [item.ref in known or item.path in paths for item in seen]
     rows = [
         {"ref": item.ref, "path": str(item.path), "size": item.size_bytes, "named": is_named}
@@ -113,7 +114,7 @@ def _add(session: Session, reference: str, *, name: str | None, **keys: Any) -> 
     source, title = source_keys(reference)
     diagnostics: tuple[Diagnostic, ...] = ()
     if "model" in source:
-        source, diagnostics = _file(source["model"], _folder(found.config))
+        source, diagnostics = _file(source["model"], models_folder(found.config))
     _require_new(found.config, source, name)
     chosen = name or name_for(title, (claim for claim, _ in claims(found.config)))
     keys["role"] = keys["role"] or _role(found, source)
@@ -206,53 +207,6 @@ def _rm(session: Session, names: tuple[str, ...], *, match: str | None) -> Outco
     )
 
 
-def _gc(session: Session, *, delete: bool) -> Outcome:
-    """List model files below the models folder that llm.toml does not name, and broken links.
-
-    Nothing is deleted without `--delete`.
-    """
-    from llmgen.layout import layout
-    from llmgen.models.inventory import unneeded
-
-    found = read(session)
-    places = layout(found.config.paths, found.config.services.scope)
-    folder = Path(places.models)
-    facts = _lock(found).facts
-    _require_facts(found, facts)
-    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.gguf"))}
-    broken = [name for name, path in files.items() if path.is_symlink() and not path.exists()]
-    whole = [name for name in files if name not in broken]
-    doomed = [*broken, *unneeded(found.config, facts, whole, places)]
-    sizes = {name: 0 if name in broken else files[name].lstat().st_size for name in doomed}
-    if delete:
-        for name in doomed:
-            files[name].unlink()
-    verb = "deleted" if delete else "would delete"
-    text = "\n".join(f"{show_size(size):>9}  {name}" for name, size in sizes.items())
-    said = f"{verb} {len(doomed)} files, {show_size(sum(sizes.values()))}"
-    return Outcome({"files": sizes, "deleted": delete}, text=text, said=said)
-
-
-def _require_facts(found: Read, facts: Mapping[ModelRef, GgufFacts]) -> None:
-    """Refuse where only the lock could tell which files a model of the Hub has."""
-    from llmgen.resolve.references import references
-
-    unknown = [
-        Diagnostic("lock.missing", f"{LOCK} does not say which files `{ref}` has", key,
-                   hint="run `llmgen lock`")
-        for ref, key in references(found.config).items()
-        if ref.startswith("hf:") and ref not in facts
-    ]  # fmt: skip
-    if unknown:
-        raise found.located(InputError(unknown))
-
-
-def _folder(config: Config) -> Path:
-    from llmgen.layout import layout
-
-    return Path(layout(config.paths, config.services.scope).models)
-
-
 def _lock(found: Read) -> Lock:
     from llmgen.facts.lock import read_lock
 
@@ -343,7 +297,11 @@ def _subcommands() -> Iterator[click.Command]:
     yield _made("add", add)
     match = click.option("--match", metavar="PATTERN", help="Every model of this pattern.")
     yield _made("rm", click.argument("names", nargs=-1)(match(_rm)))
-    yield _made("gc", click.option("--delete", is_flag=True, help="Delete them.")(_gc))
+    delete = click.option("--delete", is_flag=True, help="Delete what llmgen downloaded.")
+    yield _made("gc", delete(gc))
+    models = click.argument("models", nargs=-1, metavar="[MODEL]…")
+    quick = click.option("--quick", is_flag=True, help="Sizes and headers; no digests of weights.")
+    yield _made("verify", models(quick(verify)))
 
 
 def _made(name: str, function: Any) -> click.Command:  # noqa: ANN401 - click's decorators

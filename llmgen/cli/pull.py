@@ -40,7 +40,7 @@ def cli(
     found = read(session)
     wanted = selected(found, models)
     entries = _locked(found, wanted)
-    with _bars() as watch:
+    with bars() as watch:
         pulled = pull(entries, sources(found, folder), watch, trust_size=trust_size)
     counts = Counter(item.presence for item in pulled)
     return Outcome(
@@ -79,7 +79,7 @@ def _absent(pulled: tuple[Pulled, ...]) -> Iterator[Diagnostic]:
 
 
 @contextmanager
-def _bars() -> Iterator[Watch]:
+def bars() -> Iterator[Watch]:
     """A bar for each file, on a terminal only."""
     from rich.console import Console
     from rich.progress import (

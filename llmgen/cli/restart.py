@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from llmgen.cli.asking import refuse_other_install
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
@@ -18,7 +19,9 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     from llmgen.operate.installed import chosen, restart
     from llmgen.operate.site import site
 
-    here = site(read(session).config)
+    found = read(session)
+    refuse_other_install(found)
+    here = site(found.config)
     if is_by_cron(here):
         end(here, names, stays=False)
         begin(here, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from llmgen.cli.asking import refuse_other_removal
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import Manner, carry_out, manner
 from llmgen.cli.outcome import Outcome
@@ -25,6 +26,8 @@ def cli(session: Session, *, number: int | None, manner: Manner) -> Outcome:
 
     found = read(session)
     here = site(found.config, manner.root)
+    if not here.is_staged:
+        refuse_other_removal(found)
     old = generation(here.state, number)
     prepared = prepare(here, tree(here.state, old), manner.ways)
     return carry_out(found, here, prepared, manner, f"rollback to {old.number}")

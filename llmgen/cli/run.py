@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from llmgen.cli.asking import refuse_other_servers
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
@@ -40,8 +41,10 @@ def cli(
     """
     from llmgen.operate.chat import stream
 
-    placed = plan(read(session))
+    found_config = read(session)
+    placed = plan(found_config)
     chosen = _chosen(placed, model)
+    refuse_other_servers(found_config, placed, [chosen])
     name, endpoint = model or chosen.name, _endpoint(placed, chosen)
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
     is_chat = not prompt and sys.stdin.isatty() and not session.json

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from llmgen.apply.failure import UNREADABLE
+from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import wanted_tree
 from llmgen.cli.outcome import Outcome
@@ -39,27 +40,27 @@ def cli(session: Session) -> Outcome:
 
     from llmgen.operate import rows, truth
     from llmgen.operate.installed import NOTHING
-    from llmgen.operate.site import site
     from llmgen.operate.stack import expected, observe
 
     found = read(session)
     placed = plan(found)
-    here = site(found.config)
+    who = asking(found)
+    here = who.site
     written = _written(session, found, placed, here)
     wanted = expected(placed, here)
     if written.by_cron:
         wanted = [replace(item, unit="") for item in wanted]
-    seen = observe(placed, here, wanted)
-    if not written.known:
-        # Nothing is there that it could know.
-        seen = replace(seen, no_manager=None)
+    seen = observe(placed, who, wanted)
+    if seen.another is not None:
+        # What is there is not this llm.toml's: there is nothing to compare.
+        written = Written(frozenset())
     services, models = [*rows.services(wanted, seen)], [*rows.models(placed, seen)]
     devices = [*rows.devices(placed, seen)]
     differences = [*truth.findings(placed, wanted, written.decided, written.known, seen)]
     runs = any(row.state != "absent" for row in services)
     if written.hidden is not None:
         differences = [*differences, written.hidden]
-    elif not written.known and not runs:
+    elif not written.known and not runs and seen.another is None:
         differences = [NOTHING, *differences]
     data = {
         "installed": bool(written.known) if written.hidden is None else None,

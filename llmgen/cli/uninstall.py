@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmgen.cli.asking import refuse_other_removal
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import Manner, carry_out, manner
 from llmgen.cli.outcome import Outcome
@@ -18,12 +19,14 @@ def cli(session: Session, *, manner: Manner) -> Outcome:
     """
     from msgspec.structs import replace
 
+    from llmgen.operate.dead_runs import clear
     from llmgen.operate.install import prepare
-    from llmgen.operate.leftover import clear
     from llmgen.operate.site import site
 
     found = read(session)
     here = site(found.config, manner.root)
+    if not here.is_staged:
+        refuse_other_removal(found)
     prepared = prepare(here, {}, manner.ways)
     is_here = not manner.dry_run and not here.is_staged
     done = carry_out(found, here, prepared, manner, "uninstall")

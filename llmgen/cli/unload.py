@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from llmgen.cli.asking import refuse_other_engine
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
@@ -25,12 +26,11 @@ def cli(session: Session, names: tuple[str, ...], *, everything: bool) -> Outcom
         raise click.UsageError("name models, or use `--all`")
     found_config = read(session)
     found = engine(found_config.config)
-    if everything:
-        found.unload(found.endpoint, None)
-    else:
-        placements = plan(found_config).placements
-        for item in [loadable(placements, name) for name in names]:
-            found.unload(found.endpoint, item.name)
+    placements = () if everything else plan(found_config).placements
+    wanted = [loadable(placements, name).name for name in names]
+    refuse_other_engine(found_config)
+    for item in (None,) if everything else wanted:
+        found.unload(found.endpoint, item)
     left = [item.model for item in found.loaded(found.endpoint)]
     said = f"still loaded: {', '.join(left)}" if left else "nothing is loaded"
     return Outcome({"loaded": left}, said=said)

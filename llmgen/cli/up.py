@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from llmgen.cli.asking import asking, refuse_other_install
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, plan, read, tree
@@ -54,6 +55,7 @@ def cli(
 
     found = read(session)
     if not foreground:
+        refuse_other_install(found)
         here = site(found.config)
         if is_by_cron(here):
             said = "started" if begin(here, names) else "it is up already"
@@ -71,7 +73,7 @@ def _foreground(
     from llmgen.errors import InputError
     from llmgen.layout import layout
     from llmgen.operate.by_cron import is_stopped
-    from llmgen.operate.temporary import ALREADY_UP, only_one
+    from llmgen.operate.run_folder import ALREADY_UP, only_one
 
     state = layout(found.config.paths, found.config.services.scope).state
     if if_down and is_stopped(Path(state)):
@@ -89,9 +91,10 @@ def _run(session: Session, found: Read, names: tuple[str, ...], *, installed: bo
     from msgspec.structs import replace
 
     from llmgen.cli.frames import frames
+    from llmgen.operate.dead_runs import clear
     from llmgen.operate.foreground import supervise
-    from llmgen.operate.leftover import clear
-    from llmgen.operate.temporary import folder, moved, put
+    from llmgen.operate.run_folder import folder, moved, put
+    from llmgen.operate.stack_owner import stack_of
     from llmgen.targets.services import services
 
     # Before anything starts: servers of a run that was killed may still hold the ports.
@@ -102,26 +105,19 @@ def _run(session: Session, found: Read, names: tuple[str, ...], *, installed: bo
         if not installed:
             put(tree(own, placed, session), root)
         chosen = _only(services(placed), names)
-        _refuse_taken(placed, chosen)
-        supervise(chosen, _printer(chosen), root)
+        stack = stack_of([source.name for source in found.sources])
+        _refuse_taken(found, placed, chosen)
+        supervise(chosen, _printer(chosen), root, stack)
 
 
-def _refuse_taken(placed: Plan, chosen: Sequence[Service]) -> None:
-    """InputError with every port that another program has: its service would start for nothing."""
-    from llmgen.errors import InputError
-    from llmgen.operate.look import listeners
-    from llmgen.operate.site import site
+def _refuse_taken(found: Read, placed: Plan, chosen: Sequence[Service]) -> None:
+    """Refuse every port that something has: its service would start for nothing."""
+    from llmgen.operate.asking import require_free
     from llmgen.operate.stack import expected
-    from llmgen.operate.truth import foreign
 
-    names = {item.name for item in chosen}
-    wanted = [
-        item for item in expected(placed, site(placed.library.config)) if item.service.name in names
-    ]
-    taken = listeners(item.port for item in wanted)
-    found = [foreign(item, taken[item.port]) for item in wanted if item.port in taken]
-    if found:
-        raise InputError(found)
+    names, who = {item.name for item in chosen}, asking(found)
+    wanted = expected(placed, who.site)
+    require_free(who, [item.at for item in wanted if item.service.name in names])
 
 
 def _only(known: Sequence[Service], names: Sequence[str]) -> list[Service]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Final
 
 from llmgen.facts.ggml_types import BY_NAME
@@ -29,6 +30,8 @@ KEPT: Final = (
     "adapter.type",
     "adapter.lora.alpha",
 )
+# Not the template itself: only whether it is another one is asked.
+TEMPLATE: Final = "tokenizer.chat_template.sha256"
 TOKENS: Final = "tokenizer.ggml.tokens"
 # A number with leading zeros is another name: it stays as it is.
 _LAYER: Final = re.compile(r"(?<![^.])blk\.(0|[1-9]\d{0,3})(?=\.)")
@@ -88,6 +91,9 @@ def _hyperparameters(header: Header, architecture: str) -> dict[str, HeaderValue
         if key.startswith(prefix)
     }
     found.update((key, header.values[key]) for key in KEPT if key in header.values)
+    template = header.values.get("tokenizer.chat_template")
+    if isinstance(template, str):
+        found[TEMPLATE] = sha256(template.encode("utf-8", "replace")).hexdigest()
     return dict(sorted(found.items()))
 
 

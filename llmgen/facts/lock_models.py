@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, InputError, KeyPath, Severity
+from llmgen.facts.difference import differences
 from llmgen.facts.hub_names import hub_ref
 from llmgen.facts.lock_model import Entry, Lock
 from llmgen.facts.model import ModelRef
@@ -84,6 +85,8 @@ def lock_models(
                 continue
             notes.extend(_kept(item) for item in found)
         steps[ref] = _step(old, entries[ref])
+        if old is not None and steps[ref] is Step.UPDATED:
+            notes.extend(_told(ref, old, entries[ref], keys.get(ref, ())))
     steps |= {ref: Step.REMOVED for ref in lock.entries if ref not in {*entries, *steps}}
     return LockResult(Lock(entries, lock.runs), steps, tuple(notes), tuple(failed))
 
@@ -121,6 +124,18 @@ def _step(old: Entry | None, new: Entry) -> Step:
     if old is None:
         return Step.ADDED
     return Step.KEPT if old == new else Step.UPDATED
+
+
+def _told(ref: ModelRef, old: Entry, new: Entry, key: KeyPath) -> Iterator[Diagnostic]:
+    found = [*differences(old.facts, new.facts)]
+    if found:
+        yield Diagnostic(
+            "lock.changed",
+            f"`{ref}` has changed: {', '.join(found)}",
+            key,
+            hint="`llmgen show` plans it anew",
+            severity=Severity.NOTE,
+        )
 
 
 def _kept(item: Diagnostic) -> Diagnostic:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.facts.download import PAUSES, Download, Progress, fetch, is_intact
+from llmgen.facts.downloads import note_downloads
 from llmgen.facts.hub_names import hub_ref
 from llmgen.facts.lock_model import Entry
 from llmgen.facts.model import ModelFile, ModelRef
@@ -83,6 +84,7 @@ def pull(
             take(copies[name], item)
         else:
             fetch(item, sources.hub, watch("get", item.file), pauses)
+        note_downloads(sources.models, {name: item.file.size_bytes})
     taken = {name: Presence.LINKED if name in copies else Presence.DOWNLOADED for name in downloads}
     return tuple(
         Pulled(ref, name, file.size_bytes, taken.get(name) or _presence(here[name]))

@@ -17,9 +17,9 @@ from llmgen.apply.failure import cannot_write
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.crontab import LOG, kept_up, let_go
 from llmgen.operate.installed import NOTHING, installed_units, is_installed
+from llmgen.operate.run_folder import holder
 from llmgen.operate.site import Site
 from llmgen.operate.steps import Words
-from llmgen.operate.temporary import holder
 
 # Says that `down` ended the stack: the start of the machine after which it stays down.
 STOPPED = "stopped"

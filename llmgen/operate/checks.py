@@ -16,8 +16,11 @@ from llmgen.errors import Diagnostic, Severity
 from llmgen.operate.programs import run
 from llmgen.operate.site import Site
 from llmgen.operate.units import Unit
+from llmgen.targets.services import Service
 
 # Device nodes that ROCm and Vulkan open, and CUDA's own.
+# Keys of [paths] that name one.
+PROGRAMS = ("llama_server", "llama_swap", "envoy", "litellm", "llmgen")
 _DEVICES = ("dev/kfd", "dev/dri/renderD*", "dev/nvidia[0-9]*")
 
 
@@ -43,6 +46,32 @@ def without_program(site: Site) -> Iterator[Diagnostic]:
             "operate.no-program",
             f"cron starts `{program}`, and it is not there",
             f'`llmgen = "{found}"` in [paths]',
+        )
+
+
+def missing_programs(site: Site, wanted: Iterable[Service]) -> Iterator[Diagnostic]:
+    """Programs that the services start and that are not there; they could not run."""
+    if site.is_staged:
+        return
+    keys = {str(getattr(site.layout, key)): key for key in PROGRAMS}
+    users: dict[str, list[str]] = {}
+    for service in wanted:
+        for words in (service.argv, *service.before):
+            if shutil.which(words[0]) is None:
+                users.setdefault(words[0], []).append(service.name)
+    for program, names in users.items():
+        services = ", ".join(f"`{name}`" for name in dict.fromkeys(names))
+        found = shutil.which(Path(program).name)
+        key = keys.get(program)
+        hint = f"put it there, or say where it is: `{key} = …` in [paths]" if key else "install it"
+        if key and found:
+            hint = f'`{key} = "{found}"` in [paths]'
+        yield Diagnostic(
+            "operate.no-program",
+            f"there is no program `{program}`, or it may not be run, and {services} "
+            f"{'starts' if len(names) == 1 else 'start'} it",
+            ("paths", key) if key else (),
+            hint=hint,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -26,6 +27,8 @@ POLL_SECONDS = 0.1
 PAUSE_SECONDS, LONGEST_PAUSE, TRIES, STEADY_SECONDS = 1.0, 30.0, 5, 60.0
 # Tells `status` which service a process is, and a later run whose it was.
 MARK, RUN = "LLMGEN_FOREGROUND", "LLMGEN_FOREGROUND_FOLDER"
+# Which llm.toml the run is of, as a JSON list of its files.
+STACK = "LLMGEN_FOREGROUND_STACK"
 # What stands between double quotes in an environment file (gateway.secrets writes it).
 _ESCAPED = re.compile(r'\\(["\\$`])')
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -52,12 +55,14 @@ class Child:
 Say = Callable[[str, str], None]
 
 
-def supervise(services: Sequence[Service], say: Say, folder: Path) -> None:
+def supervise(services: Sequence[Service], say: Say, folder: Path, stack: Sequence[str]) -> None:
     """Run the programs until a signal asks for the end, or one of them will not stay up.
 
-    It returns as well when nobody takes what they say any longer. ``folder`` marks the run.
+    It returns as well when nobody takes what they say any longer. ``folder`` marks the run, and
+    ``stack``, its llm.toml files, whose it is.
     """
-    environments = [{**_environment(item), RUN: str(folder)} for item in services]
+    mark = {RUN: str(folder), STACK: json.dumps([*stack])}
+    environments = [{**_environment(item), **mark} for item in services]
     children = [Child(item) for item in services]
     with _asked_to_end() as asked:
         say = _until_closed(say, asked)

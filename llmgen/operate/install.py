@@ -28,6 +28,7 @@ from llmgen.operate.crontab import kept_up
 from llmgen.operate.private import forget, forgetting
 from llmgen.operate.programs import must, run
 from llmgen.operate.site import Site
+from llmgen.operate.stack_owner import forget_owner, note_owner
 from llmgen.operate.steps import AGAIN, KEEP_UP, LET_GO, Kind, Step, after, before
 from llmgen.operate.systemd import Systemd, no_manager
 from llmgen.operate.units import Unit, impact, units
@@ -48,10 +49,14 @@ def nothing() -> None:
 
 
 class Doing(Struct, frozen=True):
-    """What steps need that only the command knows: how to empty llama-swap, what cron is told."""
+    """What steps need that only the command knows.
+
+    How to empty llama-swap, what cron is told, and of which llm.toml files the stack is.
+    """
 
     drain: Callable[[], None]
     keep: Callable[[], None]
+    stack: tuple[str, ...] = ()
 
 
 class Installation(Struct, frozen=True):
@@ -137,11 +142,13 @@ def perform(
     drain: Callable[[], None],
     keep: Callable[[], None] = nothing,
     restart: bool = True,
+    stack: Sequence[str] = (),
 ) -> int | None:
     """Carry an installation out; the number of the new generation, None when nothing changed.
 
     What has to be restarted is noted before the files change, so that a run cut short between
-    files and services is finished by the next one; so is one without ``restart``.
+    files and services is finished by the next one; so is one without ``restart``. ``stack`` are the
+    llm.toml files whose stack it is from now on; without them it stays whose it was.
     """
     refuse_conflicts(site.place, found.changes)
     if not is_same(list(found.changes)):
@@ -152,7 +159,8 @@ def perform(
         raise InputError(said)
     # Where nothing is installed, an uninstall leaves no folder.
     with generations.alone(site.state) if _writes(site, found) else nullcontext():
-        return _perform(site, found, reason, Doing(drain, keep), restart=restart)
+        doing = Doing(drain, keep, tuple(stack))
+        return _perform(site, found, reason, doing, restart=restart)
 
 
 def _writes(site: Site, found: Installation) -> bool:
@@ -172,11 +180,21 @@ def _perform(
     # Also when there was nothing to do: a run may have been cut short just before this.
     number = generations.record(site.state, found.wanted, reason)
     generations.prune(site.state)
+    _note_whose(site, found, doing.stack)
     if restart:
         _carry_out(site, found.then, doing)
     if restart or site.is_staged:
         files.remove_file(site.state / PENDING)
     return number
+
+
+def _note_whose(site: Site, found: Installation, stack: Sequence[str]) -> None:
+    if site.is_staged:
+        return
+    if not found.wanted:
+        forget_owner(site)
+    elif kept := generations.generations(site.state):
+        note_owner(site, stack, kept[-1].number)
 
 
 def unmanaged(site: Site, found: Installation) -> Diagnostic | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -10,14 +13,19 @@ import psutil
 from llmgen.errors import InputError
 from llmgen.operate import launchd, systemd
 from llmgen.operate.foreground import MARK as FOREGROUND
+from llmgen.operate.foreground import STACK
 from llmgen.operate.launchd import Launchd
 from llmgen.operate.observed import Answer, Process, UnitState
 from llmgen.operate.programs import refuse_no_manager, run
 from llmgen.operate.server import Endpoint, request
+from llmgen.operate.site import state_of
+from llmgen.operate.stack_owner import NOTE, Owner, read_owner
 from llmgen.operate.steps import Manager
 from llmgen.operate.systemd import Systemd
 from llmgen.web.limits import LimitError
 
+_UNIT = re.compile(r"llmgen-.+\.service")
+_MANAGER = re.compile(r"user@(\d+)\.service")
 ABSENT = UnitState(is_loaded=False, is_active=False, state="absent")
 
 
@@ -64,7 +72,50 @@ def process(pid: int) -> Process | None:
     known = _environment(item)
     # Secrets are in there too; only the server's options are anybody's business.
     options = {name: value for name, value in known.items() if name.startswith("LLAMA_ARG_")}
-    return Process(pid, words, parents, user, memory, options, known.get(FOREGROUND, ""))
+    unit, owner = _unit_of(pid)
+    return Process(
+        pid,
+        words,
+        parents,
+        user,
+        memory,
+        options,
+        known.get(FOREGROUND, ""),
+        _stack(known.get(STACK, "")),
+        unit,
+        owner,
+        _folder(item),
+    )
+
+
+def _stack(text: str) -> tuple[str, ...]:
+    try:
+        names = json.loads(text)
+    except ValueError:
+        return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def _folder(item: psutil.Process) -> str:
+    try:
+        return item.cwd() or "/"
+    except psutil.Error:
+        return "/"
+
+
+def _unit_of(pid: int) -> tuple[str, Owner | None]:
+    """The unit of a stack that a process is of, by its cgroup, and whose stack that is."""
+    try:
+        groups = Path(f"/proc/{pid}/cgroup").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return "", None
+    for parts in (line.split("/") for line in groups):
+        unit = next((part for part in parts if _UNIT.fullmatch(part)), "")
+        if unit:
+            managers = (_MANAGER.fullmatch(part) for part in parts)
+            uid = next((int(found[1]) for found in managers if found), None)
+            return unit, read_owner(Path(state_of(uid), NOTE))
+    return "", None
 
 
 def children(pid: int) -> list[Process]:

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from llmgen.detect.devices import Gpu
 from llmgen.errors import Diagnostic
+from llmgen.operate.stack_owner import Owner
 from llmgen.operate.swap import Loaded
 
 
@@ -28,7 +29,9 @@ class UnitState(Struct, frozen=True):
 class Process(Struct, frozen=True):
     """A process of this machine, as far as this user may see it.
 
-    ``foreground`` is the service that `llmgen up --foreground` started it as.
+    ``foreground`` is the service that `llmgen up --foreground` started it as, ``stack`` are the
+    llm.toml files of that run. ``unit`` is the unit of a stack that it is of, ``owner`` whose stack
+    that is. ``folder`` is the one that it runs in.
     """
 
     pid: int
@@ -38,6 +41,15 @@ class Process(Struct, frozen=True):
     memory_bytes: int = 0
     environment: Mapping[str, str] = field(default_factory=dict)
     foreground: str = ""
+    stack: tuple[str, ...] = ()
+    unit: str = ""
+    owner: Owner | None = None
+    folder: str = "/"
+
+    @property
+    def lineage(self) -> tuple[int, ...]:
+        """The process and those above it."""
+        return (self.pid, *self.parents)
 
     @property
     def name(self) -> str:
@@ -60,14 +72,19 @@ class Observed(Struct, frozen=True):
     ``listeners`` maps a port to the process that has it, None where that is hidden from this user.
     ``no_manager`` says why the service manager, which would know the units, does not answer;
     ``devices`` are in the plan's order, ``device_memory`` is by process, as far as drivers tell.
+    ``stack`` are the llm.toml files that are asked about, ``generated`` where they are rendered to,
+    ``another`` whose the installed units are when they are not theirs.
     """
 
     units: Mapping[str, UnitState]
     listeners: Mapping[int, Process | None]
-    processes: Mapping[int, Process]
-    answers: Mapping[str, Answer]
+    processes: Mapping[int, Process] = field(default_factory=dict)
+    answers: Mapping[str, Answer] = field(default_factory=dict)
     loaded: tuple[Loaded, ...] | None = None
     engine_health: str = ""
     no_manager: Diagnostic | None = None
     devices: tuple[Gpu, ...] = ()
     device_memory: Mapping[int, int] = field(default_factory=dict)
+    stack: tuple[str, ...] = ()
+    generated: str = ""
+    another: Owner | None = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
 
 from msgspec import Struct
 
 from llmgen.library import Keep
 from llmgen.operate.commands import as_wanted, same_command
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
+from llmgen.operate.port_holder import ServicePort, Whose, holder
 from llmgen.operate.swap import Loaded
 from llmgen.plan.model import Placement, Plan
 from llmgen.targets.services import Service
@@ -32,6 +32,11 @@ class Expected(Struct, frozen=True):
     port: int
     url: str
     health: str = "/health"
+
+    @property
+    def at(self) -> ServicePort:
+        """The service with its port, as who holds it is asked."""
+        return ServicePort(self.service.name, self.unit, self.port, self.service.argv)
 
 
 class ServiceStatus(Struct, frozen=True):
@@ -80,7 +85,7 @@ class DeviceStatus(Struct, frozen=True):
 def services(expected: Iterable[Expected], seen: Observed) -> Iterator[ServiceStatus]:
     """The rows of the services."""
     for item in expected:
-        unit, own = seen.units.get(item.unit), owner(item, seen)
+        unit, own = (None if seen.another else seen.units.get(item.unit)), owner(item, seen)
         pid = unit.pid if unit and unit.pid else own.pid if own else 0
         process = seen.processes.get(pid) or own
         yield ServiceStatus(
@@ -124,19 +129,8 @@ def devices(plan: Plan, seen: Observed) -> Iterator[DeviceStatus]:
 
 def owner(item: Expected, seen: Observed) -> Process | None:
     """The process that has the service's port, when it is the service's own."""
-    found, unit = seen.listeners.get(item.port), seen.units.get(item.unit)
-    if found is None:
-        return None
-    if unit and unit.pid:
-        return found if unit.pid in (found.pid, *found.parents) else None
-    is_own = seen.no_manager is not None and _is_program(item.service, found)
-    return found if is_own or found.foreground == item.service.name else None
-
-
-def _is_program(service: Service, process: Process) -> bool:
-    """Whether the process runs the service's program, itself or by its interpreter."""
-    name = PurePosixPath(service.argv[0]).name
-    return name in (PurePosixPath(word).name for word in process.words[:2])
+    found = holder(item.at, seen)
+    return found.process if found.whose is Whose.OURS else None
 
 
 def _state(unit: UnitState | None, own: Process | None, seen: Observed) -> str:

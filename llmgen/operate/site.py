@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -72,6 +73,19 @@ def site(config: Config, root: str | None = None) -> Site:
         state=base / _state(place, staged=bool(root)).relative_to("/"),
         uid=os.getuid(),
     )
+
+
+def state_of(uid: int | None) -> PurePosixPath:
+    """Where the installation of a user keeps its state; without one, the system's."""
+    if uid is None:
+        return SYSTEM_STATE
+    own = os.environ.get("XDG_STATE_HOME", "") if uid == os.getuid() else ""
+    if own.startswith("/"):
+        return PurePosixPath(own) / "llmgen" / "install"
+    try:
+        return PurePosixPath(pwd.getpwuid(uid).pw_dir) / ".local/state/llmgen/install"
+    except KeyError:
+        return PurePosixPath("/nonexistent")
 
 
 def _state(place: Layout, *, staged: bool) -> PurePosixPath:

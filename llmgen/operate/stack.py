@@ -4,55 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from llmgen.errors import Diagnostic, InputError
+from msgspec.structs import replace
+
+from llmgen.errors import InputError
 from llmgen.library import Keep
 from llmgen.operate import look, memory
+from llmgen.operate.asking import Asking, observe_ports, unit_name
 from llmgen.operate.engine import engine
-from llmgen.operate.observed import Answer, Observed, Process, UnitState
+from llmgen.operate.observed import Answer, Observed, Process
+from llmgen.operate.port_holder import (
+    holder,
+    told,
+)
 from llmgen.operate.rows import Expected
 from llmgen.operate.server import Endpoint, local, secret
 from llmgen.operate.site import Site
 from llmgen.operate.swap import Loaded
 from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Plan
-from llmgen.targets import launchd, systemd
 from llmgen.targets.names import file_name
 from llmgen.targets.services import Service, services
 
 
 def expected(plan: Plan, site: Site) -> list[Expected]:
     """Every service of the plan with its unit, its port and its health page."""
-    name = launchd.label if site.os == "macos" else systemd.unit
+    name = unit_name(site)
     return [_expected(plan, item, name(item.name)) for item in services(plan)]
 
 
-def observe(plan: Plan, site: Site, wanted: Sequence[Expected]) -> Observed:
-    """Look once at everything that the findings need."""
-    units, no_manager = _units(site, [item.unit for item in wanted if item.unit])
-    loaded, health = _loaded(plan)
-    ports = [item.port for item in wanted] + [_port(item) for item in loaded or ()]
-    listeners = look.listeners(ports)
+def observe(plan: Plan, asking: Asking, wanted: Sequence[Expected]) -> Observed:
+    """Look once at everything that the findings need; only what is this stack's is asked."""
+    seen = observe_ports(asking, [item.at for item in wanted])
+    ours = [item for item in wanted if holder(item.at, seen).may_be_asked]
+    loaded, health = _loaded(plan, wanted, seen)
+    listeners = {**look.listeners(map(_port, loaded or ())), **seen.listeners}
+    units = {} if seen.another else seen.units
     own = {unit.pid for unit in units.values() if unit.pid}
     processes = {item.pid: item for item in _processes(own, listeners.values())}
     gpus = memory.devices() if plan.library.machine.devices else ()
-    return Observed(
-        units=units,
+    return replace(
+        seen,
         listeners=listeners,
         processes=processes,
-        answers=dict(_answers(plan, wanted, loaded or ())),
+        answers=dict(_answers(plan, ours, loaded or ())),
         loaded=loaded,
         engine_health=health,
-        no_manager=no_manager,
         devices=gpus,
         device_memory=memory.by_process(processes, gpus),
     )
-
-
-def _units(site: Site, names: Sequence[str]) -> tuple[dict[str, UnitState], Diagnostic | None]:
-    try:
-        return look.unit_states(site.manager, names), None
-    except InputError as error:
-        return {}, error.diagnostics[0]
 
 
 def _expected(plan: Plan, service: Service, unit: str) -> Expected:
@@ -93,10 +92,16 @@ def _answers(
             yield one.model, look.ask(Endpoint(one.url, key), "/health", slots=True)
 
 
-def _loaded(plan: Plan) -> tuple[tuple[Loaded, ...] | None, str]:
+def _loaded(
+    plan: Plan, wanted: Sequence[Expected], seen: Observed
+) -> tuple[tuple[Loaded, ...] | None, str]:
     """What the engine has in memory; None when it does not say."""
     if all(item.keep is Keep.ALWAYS for item in plan.placements):
         return (), ""
+    at = next((item.at for item in wanted if item.service.name in ("swap", "router")), None)
+    if at is not None and not (found_by := holder(at, seen)).may_be_asked:
+        # Nothing of this stack is in it.
+        return (), told(at, found_by).message
     try:
         found = engine(plan.library.config)
         return tuple(found.loaded(found.endpoint)), "ok"

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from llmgen.apply.changes import Action, Change
 from llmgen.errors import Diagnostic, Severity
 from llmgen.library import Keep
-from llmgen.operate.observed import Answer, Observed, Process
+from llmgen.operate.observed import Answer, Observed
+from llmgen.operate.port_holder import holder, of_another_install, told
 from llmgen.operate.rows import UNKNOWN, Expected, models, owner, services
 from llmgen.plan.model import Plan
 from llmgen.targets.services import PROCESS_SLACK
@@ -29,6 +30,8 @@ def findings(
     seen: Observed,
 ) -> Iterator[Diagnostic]:
     """Everything that is not as the plan wants it."""
+    if seen.another is not None:
+        yield of_another_install(seen.another)
     drift = [*_drift(decided, known)]
     if known:
         yield from drift
@@ -65,10 +68,10 @@ def _drift(decided: Iterable[Change], known: Collection[PurePosixPath]) -> Itera
 
 
 def _service(item: Expected, seen: Observed, *, is_installed: bool) -> Iterator[Diagnostic]:
-    unit, listener = seen.units.get(item.unit), seen.listeners.get(item.port)
-    own = owner(item, seen)
-    if item.port in seen.listeners and own is None and not _is_hidden(item, seen):
-        yield foreign(item, listener)
+    unit, own = seen.units.get(item.unit), owner(item, seen)
+    held = holder(item.at, seen)
+    if not held.may_be_asked:
+        yield told(item.at, held)
     if not is_installed or not item.unit or seen.no_manager is not None:
         if own is not None:
             yield from _health(item, seen)
@@ -119,27 +122,6 @@ def _health(item: Expected, seen: Observed) -> Iterator[Diagnostic]:
             f"`{item.service.name}` runs, but its port {item.port} gives {health}",
             f"`llmgen logs {item.service.name}`, `llmgen restart {item.service.name}`",
         )
-
-
-def foreign(item: Expected, listener: Process | None) -> Diagnostic:
-    """What is said of a port that another program has."""
-    who = (
-        f"`{listener.name}` (process {listener.pid}, user {listener.user or 'unknown'})"
-        if listener
-        else "a process of another user"
-    )
-    return _found(
-        "foreign-port",
-        f"port {item.port} of `{item.service.name}` is taken by {who}",
-        "end that program, or give the service another port in llm.toml",
-    )
-
-
-def _is_hidden(item: Expected, seen: Observed) -> bool:
-    """An active unit of another user hides its processes; nothing says that it is not its port."""
-    unit = seen.units.get(item.unit)
-    may_run = seen.no_manager is not None or (unit is not None and unit.is_active)
-    return seen.listeners.get(item.port) is None and may_run
 
 
 def _commands(

@@ -215,3 +215,18 @@ def test_unwritable_folder_is_named_before_anything_is_written():
         )
         assert run.stdout.startswith(f"apply.unwritable `{root}` cannot be written")
         assert not list((root / "open").iterdir())
+
+
+def test_hint_of_a_conflict_names_what_settles_it(tmp_path):
+    signed, plain = f"# {OWNER}\n1", "{}"
+    (tmp_path / "signed").write_text(signed)
+    (tmp_path / "plain.json").write_text(plain)
+    wanted = {"signed": "2", "plain.json": "3"}
+    with pytest.raises(OwnershipError) as caught:
+        write(tmp_path, wanted)
+    hints = {item.message.split("`")[1]: item.hint for item in caught.value.diagnostics}
+    assert "`--adopt`" in hints[str(tmp_path / "signed")]
+    assert "--adopt" not in hints[str(tmp_path / "plain.json")]
+    with pytest.raises(OwnershipError, match="plain"):
+        write(tmp_path, wanted, adopt=True)
+    assert write(tmp_path, wanted, adopt=True, backup=True) == dict.fromkeys(wanted, Action.UPDATE)

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 from gguf_writer import llama, write_gguf
 
 from llmgen.cli.boundary import root
+from llmgen.facts.downloads import NOTE, downloaded, note_downloads
 
 START = """# My machine.
 edition = 1
@@ -147,7 +148,41 @@ def test_gc_lists_and_deletes_only_when_told(folder):
     (models / "first.gguf").write_bytes(b"GGUF")
     (models / "old.gguf").write_bytes(b"GGUF")
     (models / "gone.gguf").symlink_to(models / "nowhere.gguf")
-    assert "old.gguf" in run("models", "gc").stdout
+    (models / "mine.gguf").write_bytes(b"GGUF")
+    (models / "edited.gguf").write_bytes(b"GGUF and more")
+    note_downloads(models, {"old.gguf": 4, "first.gguf": 4, "edited.gguf": 4})
+    listed = run("models", "gc")
+    assert "old.gguf\n" in listed.stdout
+    assert "mine.gguf  (not downloaded by llmgen)" in listed.stdout
     assert (models / "old.gguf").exists()
-    run("models", "gc", "--delete")
-    assert sorted(path.name for path in models.iterdir()) == ["first.gguf"]
+    done = run("models", "gc", "--delete")
+    assert done.stdout == listed.stdout
+    assert "deleted 1 files, 4 B; 3 that llmgen did not download stay" in done.stderr
+    left = {path.name for path in models.iterdir()} - {NOTE}
+    assert left == {"first.gguf", "mine.gguf", "edited.gguf", "gone.gguf"}
+    assert downloaded(models) == {"first.gguf": 4, "edited.gguf": 4}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"files": 1}', '{"files": {"a.gguf": "x"}}', "[" * 9999]
+)
+def test_note_of_downloads_that_says_nothing_deletes_nothing(folder, text):
+    models = folder / "models"
+    (models / "a.gguf").write_bytes(b"GGUF")
+    (models / NOTE).write_text(text)
+    assert run("models", "gc", "--delete").exit_code == 0
+    assert (models / "a.gguf").exists()
+
+
+def test_verify_tells_changed_and_absent_files(folder):
+    write_gguf(folder / "models" / "first.gguf", *llama())
+    assert run("lock").exit_code == 0
+    done = run("models", "verify", "--json")
+    (row,) = json.loads(done.stdout)["data"]["files"]
+    assert (done.exit_code, row["condition"]) == (0, "header intact")
+    write_gguf(folder / "models" / "first.gguf", *llama(layers=3))
+    changed = run("models", "verify")
+    assert changed.exit_code == 1
+    assert "`first.gguf` is another file than llm.lock's: another header" in changed.stderr
+    (folder / "models" / "first.gguf").unlink()
+    assert "`first.gguf` is not there" in run("models", "verify").stderr

@@ -10,7 +10,9 @@ from gguf_writer import llama, write_gguf
 from making import HEAD
 
 from llmgen.cli.lock import cli as lock
+from llmgen.cli.models import cli as models
 from llmgen.cli.pull import cli as pull
+from llmgen.facts.downloads import downloaded
 
 
 @pytest.fixture
@@ -48,6 +50,35 @@ def test_lock_then_pull(folder):
     assert pulled.exit_code == 0, pulled.stdout
     assert [item["presence"] for item in data(pulled)["files"]] == ["present", "downloaded"]
     assert (folder / "models/org/repo/m-Q8_0.gguf").is_file()
+
+
+def test_verify_reads_digests_of_what_came_from_the_hub(folder):
+    run(lock)
+    run(pull)
+    path = folder / "models/org/repo/m-Q8_0.gguf"
+    assert downloaded(folder / "models") == {"org/repo/m-Q8_0.gguf": path.stat().st_size}
+    (row,) = data(run(models, "verify", "far", "--json"))["files"]
+    assert (row["condition"], row["detail"]) == ("intact", "SHA-256")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    (row,) = data(run(models, "verify", "far", "--json"))["files"]
+    assert (row["condition"], row["detail"]) == ("changed", "another SHA-256")
+    (row,) = data(run(models, "verify", "far", "--quick", "--json"))["files"]
+    assert row["condition"] == "header intact"
+
+
+def test_update_tells_what_clients_will_notice(folder):
+    shape = {"context": 4096, "more": {"tokenizer.chat_template": "old"}}
+    write_gguf(folder / "models/a.gguf", *llama(**shape))
+    run(lock)
+    shape = {"context": 8192, "more": {"tokenizer.chat_template": "new"}}
+    write_gguf(folder / "models/a.gguf", *llama(**shape))
+    done = run(lock, "--update")
+    told = "`file:a.gguf` has changed: trained context 4096 → 8192, another chat template"
+    assert told in done.stderr
+    assert "llm.toml:" in done.stderr
+    assert "has changed" not in run(lock, "--update").stderr
 
 
 def test_program_finds_the_hub_that_the_environment_names(folder, hub):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tiny_stacks import write_stack
 
-from llmgen.operate.temporary import holder, only_one
+from llmgen.operate.run_folder import holder, only_one
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap")]
 # A table of one user in a file: what crontab(1) does with `-l`, `-r` and `-`.

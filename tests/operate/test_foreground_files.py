@@ -8,11 +8,11 @@ from making import HEAD, config
 
 from llmgen.errors import InputError
 from llmgen.gateway.secrets import fill, placeholder
-from llmgen.operate import temporary
+from llmgen.operate import run_folder
 from llmgen.operate.engine import engine
 from llmgen.operate.foreground import _made
 from llmgen.operate.programs import run
-from llmgen.operate.temporary import alive, only_one
+from llmgen.operate.run_folder import alive, only_one
 from llmgen.targets.services import Service
 
 
@@ -33,7 +33,7 @@ def test_a_lock_that_another_user_made_is_refused(tmp_path, monkeypatch):
 
 def test_the_folder_of_a_stack_is_found_by_its_llm_toml_while_it_runs(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with only_one(["llm.toml"]), temporary.folder() as own:
+    with only_one(["llm.toml"]), run_folder.folder() as own:
         assert [*alive([str(Path.cwd() / "llm.toml")])] == [own]
         assert [*alive(["other.toml"])] == []
     assert [*alive(["llm.toml"])] == []

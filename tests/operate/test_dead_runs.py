@@ -10,17 +10,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from llmgen.operate import leftover, temporary
+from llmgen.operate import dead_runs, run_folder
 
 RUN = """
 import sys
 from llmgen.operate.foreground import supervise
-from llmgen.operate.temporary import folder
+from llmgen.operate.run_folder import folder
 from llmgen.targets.services import Service
 with folder() as own:
     (own / "key").write_text("sk-planted")
     (own / "link").symlink_to(sys.argv[1])
-    supervise([Service("one", "", tuple(sys.argv[2:]))], lambda *said: print(*said, flush=True), own)
+    supervise([Service("one", "", tuple(sys.argv[2:]))], lambda *said: print(*said, flush=True), own, [])
 """
 # The shell ends with its parent; what it started does not hear of that.
 WITH_CHILD = ("/bin/sh", "-c", "sleep 1000 & echo child $!; wait")
@@ -47,7 +47,7 @@ def run(folder, tmp_path):
     process.kill()
     process.wait()
     process.stdout.close()
-    leftover.clear()
+    dead_runs.clear()
 
 
 def started(process):
@@ -68,17 +68,17 @@ def test_next_run_ends_and_removes_what_a_killed_one_left(run, folder, tmp_path)
     programs = started(run)
     run.kill()
     run.wait()
-    (note,) = leftover.clear()
+    (note,) = dead_runs.clear()
     assert (note.code, note.severity) == ("operate.dead-run", "note")
     assert psutil.wait_procs(programs, timeout=60)[1] == []
     assert list(folder.iterdir()) == []
     assert (tmp_path / "foreign" / "file").exists()
-    assert leftover.clear() == ()
+    assert dead_runs.clear() == ()
 
 
 def test_living_run_is_let_be(run, folder):
     programs = started(run)
-    assert leftover.clear() == ()
+    assert dead_runs.clear() == ()
     assert all(item.is_running() for item in programs)
     assert (len([*folder.iterdir()]), run.poll()) == (1, None)
 
@@ -86,22 +86,22 @@ def test_living_run_is_let_be(run, folder):
 def test_folders_of_others_and_links_are_let_be(folder, tmp_path, monkeypatch):
     (folder / "llmgen-up-file").touch()
     (tmp_path / "own").mkdir()
-    (tmp_path / "own" / temporary.OWNER).touch()
+    (tmp_path / "own" / run_folder.OWNER).touch()
     (folder / "llmgen-up-link").symlink_to(tmp_path / "own")
-    assert leftover.clear() == ()
+    assert dead_runs.clear() == ()
     (folder / "llmgen-up-older").mkdir()
-    assert leftover.clear() == ()
+    assert dead_runs.clear() == ()
     (folder / "llmgen-up-other").mkdir()
-    (folder / "llmgen-up-other" / temporary.OWNER).touch()
+    (folder / "llmgen-up-other" / run_folder.OWNER).touch()
     monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
-    assert leftover.clear() == ()
+    assert dead_runs.clear() == ()
     assert len([*folder.iterdir()]) == 4
 
 
 def test_folder_goes_with_its_run(folder):
-    with temporary.folder() as own:
+    with run_folder.folder() as own:
         assert own.parent == folder
-        assert [*temporary.dead()] == []
+        assert [*run_folder.dead()] == []
     assert list(folder.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from llmgen.errors import Diagnostic, Severity
-from llmgen.operate import temporary
+from llmgen.operate import run_folder
 from llmgen.operate.foreground import RUN
 
 # They were asked to end by the kernel already; a server ends a request that it is at.
@@ -19,7 +19,7 @@ GRACE_SECONDS, KILL_SECONDS = 20, 5
 
 def clear() -> tuple[Diagnostic, ...]:
     """End and remove what dead runs of this user left; what was done, as notes."""
-    return tuple(map(_clear, temporary.dead()))
+    return tuple(map(_clear, run_folder.dead()))
 
 
 def _clear(folder: Path) -> Diagnostic:

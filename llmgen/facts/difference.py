@@ -1,0 +1,48 @@
+"""What differs between a locked model and the one that takes its place, for people; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from llmgen.facts.header import TEMPLATE
+from llmgen.facts.model import GgufFacts, HeaderValue
+from llmgen.units import show_size
+
+# Keys of a header that clients notice, in words.
+_TOLD: Final = {
+    "context_length": "trained context",
+    "block_count": "layers",
+    "embedding_length": "embedding length",
+    "tokenizer.ggml.pre": "tokenizer",
+    "tokenizer.ggml.eos_token_id": "end-of-text token",
+    "general.file_type": "file type",
+}
+
+
+def differences(old: GgufFacts, new: GgufFacts) -> Iterator[str]:
+    """Each change as a phrase: ``trained context 32768 → 131072``."""
+    if old.architecture != new.architecture:
+        yield f"architecture {old.architecture} → {new.architecture}"
+    before, after = old.hyperparameters, new.hyperparameters
+    for key, words in _TOLD.items():
+        if before.get(key) != after.get(key):
+            yield f"{words} {_shown(before.get(key))} → {_shown(after.get(key))}"
+    if old.vocabulary != new.vocabulary:
+        yield f"vocabulary {old.vocabulary} → {new.vocabulary} tokens"
+    if old.size_bytes != new.size_bytes:
+        yield f"size {show_size(old.size_bytes)} → {show_size(new.size_bytes)}"
+    yield from _template(old, new)
+
+
+def _template(old: GgufFacts, new: GgufFacts) -> Iterator[str]:
+    before, after = old.hyperparameters.get(TEMPLATE), new.hyperparameters.get(TEMPLATE)
+    if before is not None and after is None:
+        yield "no chat template any more"
+    # A lock of an older llmgen does not say which template it was.
+    elif before is not None and before != after:
+        yield "another chat template"
+
+
+def _shown(value: HeaderValue | None) -> str:
+    return "none" if value is None else str(value)[:60]

@@ -1,0 +1,136 @@
+"""What may be asked of a stack: only what its own programs have, never another llm.toml's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from llmgen.apply.failure import UNREADABLE
+from llmgen.config.model import Config
+from llmgen.errors import Diagnostic, InputError, LlmgenError, Severity
+from llmgen.operate import look
+from llmgen.operate.by_cron import is_by_cron
+from llmgen.operate.engine import engine
+from llmgen.operate.installed import is_installed
+from llmgen.operate.observed import Observed, UnitState
+from llmgen.operate.port_holder import (
+    OTHER_STACK,
+    ServicePort,
+    holder,
+    of_another_install,
+    refusals,
+    told,
+)
+from llmgen.operate.site import Site
+from llmgen.operate.stack_owner import installed_owner
+from llmgen.targets import launchd, systemd
+
+
+class Asking(Struct, frozen=True):
+    """Who asks about a stack: the installation, the llm.toml files, and what they render to."""
+
+    site: Site
+    stack: tuple[str, ...]
+    generated: str = ""
+
+
+def observe_ports(asking: Asking, wanted: Sequence[ServicePort]) -> Observed:
+    """Look at the ports of services, and at the units that may have them."""
+    site = asking.site
+    noted = installed_owner(site)
+    names = [item.unit for item in wanted if item.unit]
+    units, no_manager = _units(site, names) if _may_be_installed(site) else ({}, None)
+    return Observed(
+        units=units,
+        listeners=look.listeners(item.port for item in wanted),
+        no_manager=no_manager,
+        stack=asking.stack,
+        generated=asking.generated,
+        another=noted if noted is not None and noted.files != asking.stack else None,
+    )
+
+
+def require_ours(asking: Asking, wanted: Sequence[ServicePort]) -> None:
+    """Refuse to ask a port that another stack has, or a stranger; LlmgenError for a stack."""
+    _refuse(refusals(wanted, observe_ports(asking, wanted)))
+
+
+def require_no_other(asking: Asking, at: ServicePort) -> None:
+    """Refuse a port that another stack of llmgen has; any other program may have it."""
+    found = holder(at, observe_ports(asking, [at]))
+    if found.owner is not None:
+        raise LlmgenError(told(at, found))
+
+
+def require_free(asking: Asking, wanted: Sequence[ServicePort]) -> None:
+    """Refuse to start services on ports that something has, be it this stack's."""
+    seen = observe_ports(asking, wanted)
+    _refuse([told(at, holder(at, seen)) for at in wanted if at.port in seen.listeners])
+
+
+def _refuse(found: Sequence[Diagnostic]) -> None:
+    if any(item.code == OTHER_STACK for item in found):
+        raise LlmgenError(found)
+    if found:
+        raise InputError(found)
+
+
+def require_installed(asking: Asking) -> None:
+    """LlmgenError where what is installed is another llm.toml's stack."""
+    noted = installed_owner(asking.site)
+    if noted is not None and noted.files != asking.stack:
+        raise LlmgenError(of_another_install(noted))
+
+
+def require_removable(asking: Asking) -> None:
+    """The same, but for a stack whose llm.toml is gone: nobody else could remove that one."""
+    noted = installed_owner(asking.site)
+    if noted is not None and noted.is_there:
+        require_installed(asking)
+
+
+def replacing(asking: Asking) -> Iterator[Diagnostic]:
+    """What is said by an install that takes another llm.toml's place."""
+    noted = installed_owner(asking.site)
+    if noted is not None and noted.files != asking.stack:
+        told_of = of_another_install(noted)
+        yield replace(told_of, severity=Severity.WARNING, code="operate.replaces-stack")
+
+
+def may_drain(asking: Asking, at: ServicePort) -> bool:
+    """Whether who has the engine's port is what an install replaces: this stack, or the old one."""
+    seen = observe_ports(asking, [at])
+    found = holder(at, seen)
+    return found.may_be_asked or (found.owner is not None and found.owner == seen.another)
+
+
+def engine_port(config: Config, site: Site) -> ServicePort:
+    """The port of who loads on-demand models; InputError when nobody does."""
+    own = config.services
+    name = "swap" if own.on_demand == "llama_swap" else "router"
+    port = own.llama_swap.port if name == "swap" else own.router.port
+    engine(config)
+    return ServicePort(name, unit_name(site)(name), port)
+
+
+def unit_name(site: Site) -> Callable[[str], str]:
+    return launchd.label if site.os == "macos" else systemd.unit
+
+
+def _may_be_installed(site: Site) -> bool:
+    try:
+        return is_installed(site) and not is_by_cron(site)
+    except InputError as error:
+        # The units of the system are everybody's to see, the list of its files is not.
+        if error.diagnostics[0].code != UNREADABLE:
+            raise
+        return True
+
+
+def _units(site: Site, names: Sequence[str]) -> tuple[dict[str, UnitState], Diagnostic | None]:
+    try:
+        return look.unit_states(site.manager, names), None
+    except InputError as error:
+        return {}, error.diagnostics[0]
