@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from llmgen.facts.checkpoint_model import CheckpointFacts
 from llmgen.facts.header import TEMPLATE
 from llmgen.facts.model import GgufFacts, HeaderValue
 from llmgen.units import show_size
@@ -12,6 +13,8 @@ from llmgen.units import show_size
 # Keys of a header that clients notice, in words.
 _TOLD: Final = {
     "context_length": "trained context",
+    "max_position_embeddings": "trained context",
+    "text_config.max_position_embeddings": "trained context",
     "block_count": "layers",
     "embedding_length": "embedding length",
     "tokenizer.ggml.pre": "tokenizer",
@@ -20,22 +23,29 @@ _TOLD: Final = {
 }
 
 
-def differences(old: GgufFacts, new: GgufFacts) -> Iterator[str]:
+def differences(
+    old: GgufFacts | CheckpointFacts, new: GgufFacts | CheckpointFacts
+) -> Iterator[str]:
     """Each change as a phrase: ``trained context 32768 → 131072``."""
     if old.architecture != new.architecture:
         yield f"architecture {old.architecture} → {new.architecture}"
-    before, after = old.hyperparameters, new.hyperparameters
+    before, after = _values(old), _values(new)
     for key, words in _TOLD.items():
         if before.get(key) != after.get(key):
             yield f"{words} {_shown(before.get(key))} → {_shown(after.get(key))}"
-    if old.vocabulary != new.vocabulary:
-        yield f"vocabulary {old.vocabulary} → {new.vocabulary} tokens"
     if old.size_bytes != new.size_bytes:
         yield f"size {show_size(old.size_bytes)} → {show_size(new.size_bytes)}"
-    yield from _template(old, new)
+    if isinstance(old, GgufFacts) and isinstance(new, GgufFacts):
+        yield from _of_files(old, new)
 
 
-def _template(old: GgufFacts, new: GgufFacts) -> Iterator[str]:
+def _values(facts: GgufFacts | CheckpointFacts) -> Mapping[str, HeaderValue]:
+    return facts.hyperparameters if isinstance(facts, GgufFacts) else facts.config
+
+
+def _of_files(old: GgufFacts, new: GgufFacts) -> Iterator[str]:
+    if old.vocabulary != new.vocabulary:
+        yield f"vocabulary {old.vocabulary} → {new.vocabulary} tokens"
     before, after = old.hyperparameters.get(TEMPLATE), new.hyperparameters.get(TEMPLATE)
     if before is not None and after is None:
         yield "no chat template any more"
