@@ -15,7 +15,7 @@ from llmgen.config.model import Config
 from llmgen.config.tables.hardware import Backend, Device, Hardware, OperatingSystem
 from llmgen.config.tables.services import Budget
 from llmgen.errors import ConfigError, Diagnostic
-from llmgen.profiles import profiles
+from llmgen.profiles import BESIDE, profiles
 from llmgen.units import GIB, MIB, show_size
 
 # A disk that nobody described: an ordinary NVMe drive of a mainstream board.
@@ -84,7 +84,7 @@ DEVICE_NAMES: Final[dict[Backend, str]] = {
 def machine(hardware: Hardware, budget: Budget) -> Machine:
     """[hardware] laid over its profile; ConfigError when something is missing in both."""
     profile = _profile(hardware.profile)
-    filled = {key: value for key, value in profile.items() if key != "source"}
+    filled = {key: value for key, value in profile.items() if key not in BESIDE}
     # As a part of llm.toml, whose validator is there already; Hardware's own would be built here.
     base = Config.model_validate_json(json.dumps({"edition": 1, "hardware": filled})).hardware
     values = {

@@ -5,16 +5,18 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 from llmgen.units import GIB, parse_size
 
 _SIZED = "sizes_gib"
+# What stands beside the keys of [hardware].
+BESIDE: Final = frozenset({"source", "advised_load_mode"})
 
 
 @cache
 def profiles() -> dict[str, dict[str, Any]]:
-    """Profile name to the keys of [hardware] that it fills, ``source`` beside them."""
+    """Profile name to the keys of [hardware] that it fills, those of BESIDE beside them."""
     found: dict[str, dict[str, Any]] = {}
     for name, table in _tables().items():
         if _SIZED in table:
@@ -22,6 +24,12 @@ def profiles() -> dict[str, dict[str, Any]]:
         else:
             found[name] = table
     return found
+
+
+def advised_load_mode(profile: str | None) -> str:
+    """How weights should be read on such a machine; empty where llmgen's own way is right."""
+    table = profiles().get(profile or "", {})
+    return str(table.get("advised_load_mode", ""))
 
 
 @cache

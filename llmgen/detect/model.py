@@ -9,7 +9,7 @@ from msgspec import Struct
 from llmgen.config.edit import value_text
 from llmgen.config.editions import EDITIONS
 from llmgen.config.tables.hardware import Backend, OperatingSystem
-from llmgen.profiles import apple_silicon, profiles
+from llmgen.profiles import advised_load_mode, apple_silicon, profiles
 from llmgen.units import GIB, MIB
 
 EDITION: Final = max(EDITIONS)
@@ -102,9 +102,9 @@ def document(found: Found, profile: str = "") -> str:
 def _defaults(found: Found, profile: str) -> list[str]:
     """Options that every model of such a machine should have, where they are not llmgen's own."""
     lines = []
-    if profile == "dgx-spark":  # what data/profiles.toml advises
+    if wanted := advised_load_mode(profile):
         remark = "mapped weights would stand in memory twice, as page cache too"
-        lines.append(f'load_mode = "none"   # {remark}')
+        lines.append(f'load_mode = "{wanted}"   # {remark}')
     known = profiles()[profile] if profile else {}
     if len(known.get("devices", found.devices)) > 1:
         lines.append('device = "auto"   # the card with most room; several where one is too small')

@@ -17,6 +17,7 @@ from llmgen.machine import machine
 from llmgen.resolve.checks import checks
 from llmgen.resolve.join import Facts, Join
 from llmgen.resolve.meaning import findings
+from llmgen.resolve.notes import notes
 from llmgen.resolve.references import references
 
 __all__ = ["Facts", "references", "resolve"]
@@ -41,6 +42,7 @@ def resolve(config: Config, facts: Facts, measured: Measured = NOTHING_MEASURED)
     join = Join(config, edition, facts, host, where, measured)
     models = tuple(join.model(name, table) for name, table in _enabled(config))
     noted += _refuse(item for model in models for item in checks(model, build))
+    noted += tuple(notes(config, models))
     return Library(
         config=config,
         machine=host,
