@@ -49,8 +49,9 @@ class Model(Struct, frozen=True):
     """One served model: facts, settings, and what every target wants to know about it.
 
     ``settings`` are the memory options, ``options`` all server options with defaults filled in;
-    ``measured`` are bytes that ``verify --record`` saw, by the digest of the settings. Paths are
-    absolute on the target machine.
+    ``copies`` are its replicas on this host that llmgen does not start, taken to be like its own
+    server; ``measured`` are bytes that ``verify --record`` saw, by the digest of the settings.
+    Paths are absolute on the target machine.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Model(Struct, frozen=True):
     fallbacks: tuple[str, ...] = ()
     context_window_fallbacks: tuple[str, ...] = ()
     replicas: tuple[str, ...] = ()
+    copies: int = 0
     measured: Measurements = field(default_factory=dict)
 
     @property

@@ -36,16 +36,17 @@ class Scale(Struct, frozen=True):
         return self._estimates[key]
 
     def footprint(self, model: Model, settings: ServerSettings) -> Footprint:
-        """Bytes of the model's process on each pool."""
+        """Bytes of the model's process on each pool, and of its copies on this host."""
         key = (model.name, model.ref, settings)
         if key not in self._footprints:
-            self._footprints[key] = footprint(
+            one = footprint(
                 self.estimate(model, settings),
                 settings,
                 self.pools,
                 overhead=self.library.machine.process_overhead_bytes,
                 margin=self.library.config.budget.margin,
             )
+            self._footprints[key] = {name: size * (1 + model.copies) for name, size in one.items()}
         return self._footprints[key]
 
     def of(self, library: Library) -> Scale:

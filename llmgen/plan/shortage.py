@@ -117,8 +117,10 @@ def _notes(
         model, settings = weigh.models[name], settled[name].settings
         size = weigh.footprint(model, settings)[pool.name]
         if size:
-            parts = arithmetic(weigh.estimate(model, settings), pool, size)
-            yield f"`{name}`: {show_size(size)} = {parts}"
+            servers = 1 + model.copies
+            parts = arithmetic(weigh.estimate(model, settings), pool, size // servers)
+            times = f"{servers} servers x (" if servers > 1 else ""
+            yield f"`{name}`: {show_size(size)} = {times}{parts}{')' if times else ''}"
 
 
 def arithmetic(estimate: Estimate, pool: Pool, size: int) -> str:

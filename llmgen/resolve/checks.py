@@ -9,6 +9,7 @@ from llmgen.config.tables.models import GENERATES
 from llmgen.errors import Diagnostic, Severity
 from llmgen.facts.model import GgufFacts
 from llmgen.library import Model
+from llmgen.resolve import replicas
 from llmgen.resolve.role import is_encoder, made_for, pooling
 from llmgen.resolve.settings import is_named, slot_context, trained_context
 
@@ -40,6 +41,7 @@ def checks(model: Model, build: int) -> Iterator[Diagnostic]:
     yield from _pooling(model)
     yield from _template(model)
     yield from _rows(model, build)
+    yield from replicas.findings(model)
     yield from _draft(model)
     yield from _adapters(model)
     yield from _projector(model)

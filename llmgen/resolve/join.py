@@ -17,6 +17,7 @@ from llmgen.layout import Layout
 from llmgen.library import Keep, Model
 from llmgen.machine import Machine
 from llmgen.resolve.references import file_ref, has_source, model_ref, part_ref
+from llmgen.resolve.replicas import unplanned
 from llmgen.resolve.settings import left_open, options, over, settings
 
 Facts = Mapping[ModelRef, GgufFacts]
@@ -81,6 +82,7 @@ class Join(Struct, frozen=True):
             fallbacks=table.fallbacks,
             context_window_fallbacks=table.context_window_fallbacks,
             replicas=table.replicas,
+            copies=unplanned(table, self.config),
             measured=self.measured.get(model_ref(table), {}),
         )
 

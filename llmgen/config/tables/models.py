@@ -252,4 +252,5 @@ class Model(Source, ServerOptions):
     context_window_fallbacks: tuple[ModelName, ...] = ()
     """Models that a gateway tries when the prompt is too long (LiteLLM)."""
     replicas: tuple[HostPort, ...] = ()
-    """`HOST:PORT` of more servers with this model, here or elsewhere, behind the same route."""
+    """`HOST:PORT` of more servers with this model, here or elsewhere, behind the same route. One on
+    this host that is no other model's is planned to take what the model's own server takes."""
