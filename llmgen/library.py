@@ -57,8 +57,6 @@ class Model(Struct, frozen=True):
     name: str
     title: str
     description: str
-    notes: tuple[str, ...]
-    scores: Mapping[str, float]
     role: Role
     host: str
     ref: ModelRef
@@ -94,6 +92,8 @@ class Model(Struct, frozen=True):
     replicas: tuple[str, ...] = ()
     copies: int = 0
     measured: Measurements = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def calls_tools(self) -> bool:

@@ -51,6 +51,7 @@ class Machine(Struct, frozen=True):
     environment: tuple[tuple[str, str], ...] = ()
     profile: str = ""
     source: str = ""
+    architecture: str = ""
 
     def device(self, key: str) -> MachineDevice:
         """The device ``gpu0``, ``gpu1`` …; KeyError when there is none."""
@@ -112,6 +113,7 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
         environment=tuple(sorted((values["environment"] or {}).items())),
         profile=hardware.profile or "",
         source=profile.get("source", ""),
+        architecture=values["architecture"] or "",
     )
     _refuse_bytes(found)
     return found

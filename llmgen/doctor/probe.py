@@ -14,6 +14,8 @@ from llmgen.doctor.access import Identity, closed_to, closing, identity
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules import secrets
 from llmgen.doctor.rules.files import wanted
+from llmgen.doctor.rules.heat import MACOS, NVIDIA, SENSORS
+from llmgen.doctor.rules.kernels import KFD_NODES
 from llmgen.doctor.rules.memory import GTT, TTM_PAGES, VRAM
 from llmgen.doctor.rules.programs import needed
 from llmgen.doctor.rules.services import listening
@@ -78,7 +80,9 @@ def _commands(plan: Plan, programs: dict[str, str]) -> Iterator[tuple[str, Ran]]
     if plan.library.machine.backend == "cuda":
         yield "nvidia-smi -L", run("nvidia-smi", "-L")
         yield "nvidia-smi", run("nvidia-smi")
+        yield " ".join(NVIDIA), run(*NVIDIA)
     if plan.library.machine.os == "macos":
+        yield " ".join(MACOS), run(*MACOS)
         yield "sysctl iogpu.wired_limit_mb", run("sysctl", "-n", "iogpu.wired_limit_mb")
 
 
@@ -158,6 +162,8 @@ def _process_name(pid: int | None) -> str:
 def _sysfs() -> Iterator[tuple[str, str]]:
     cards = sorted(DRM.glob("card[0-9]*/device"))
     paths = [card / name for card in cards for name in (VRAM, GTT)]
+    paths += [path for card in cards for path in sorted(card.glob(SENSORS))]
+    paths += sorted(Path(KFD_NODES).glob("*/properties"))
     for path in (*paths, Path(TTM_PAGES)):
         try:
             yield str(path), path.read_text("ascii", "replace")

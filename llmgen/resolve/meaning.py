@@ -15,6 +15,9 @@ from llmgen.options import is_option_variable, key_of_variable
 from llmgen.resolve import devices, extra_args, litellm_keys, names, passed
 from llmgen.resolve.references import SOURCES, has_source
 
+# Read by ggml-cuda, for HIP too: buffers come from cudaMallocManaged then.
+MANAGED_MEMORY = "GGML_CUDA_ENABLE_UNIFIED_MEMORY"
+
 
 def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     """All that is wrong (errors) or doubtful (warnings) between the tables."""
@@ -76,6 +79,15 @@ def _environment(
                 f"`{variable}` in `environment` is an option of llama-server, unseen by the plan",
                 (*place, "environment", variable),
                 hint=f"use the key `{key}`" if key else "use a key, or the option in `extra_args`",
+            )
+        elif variable == MANAGED_MEMORY and value != "0":
+            yield Diagnostic(
+                "hardware.managed-memory",
+                f"with `{variable}` a server spills from a device into host memory instead of "
+                "failing, slowly and unseen by the plan",
+                (*place, "environment", variable),
+                hint="take it out: what the plan puts on a device fits there",
+                severity=Severity.WARNING,
             )
         elif isinstance(value, str) and value and SECRET_NAME.search(variable):
             yield Diagnostic(

@@ -14,6 +14,8 @@ from llmgen.doctor.rules import (
     files,
     gateways,
     gpu,
+    heat,
+    kernels,
     memory,
     options,
     programs,
@@ -86,6 +88,13 @@ api_keys = [{ name = "me", secret = { file = "me.key" } }]
 tls = { cert = "tls/cert.pem", key = "tls/key.pem" }
 """
 KEY_FILE = "/home/llm/.config/llmgen/me.key"
+
+HOT = " ".join(heat.NVIDIA)
+THERM = " ".join(heat.MACOS)
+ROCM = machine(backend="rocm", architecture="gfx1151")
+NODE = f"{kernels.KFD_NODES}/1/properties"
+STRIX = Seen(sysfs={NODE: "cpu_cores_count 0\ngfx_target_version 110501\n"})
+SENSOR = "/sys/class/drm/card0/device/hwmon/hwmon3/temp2_"
 
 CASES = [
     (
@@ -227,6 +236,41 @@ CASES = [
         Seen(cors={"http://page": ""}),
         Seen(),
     ),
+    (
+        kernels.architecture,
+        plan(on=ROCM),
+        STRIX,
+        Seen(sysfs={NODE: "gfx_target_version 110000\n"}),
+        Seen(),
+    ),
+    (
+        kernels.code_for_gpu,
+        plan(on=ROCM),
+        Seen(logs={"a": "loading"}),
+        Seen(logs={"a": "ROCm error: invalid device function"}),
+        None,
+    ),
+    (
+        heat.nvidia,
+        plan(),
+        Seen(ran={HOT: Ran(0, "0, 61, Not Active, Not Active")}),
+        Seen(ran={HOT: Ran(0, "0, 95, Active, Not Active")}),
+        Seen(),
+    ),
+    (
+        heat.amd,
+        plan(on=ROCM),
+        Seen(sysfs={f"{SENSOR}input": "60000", f"{SENSOR}crit": "100000"}),
+        Seen(sysfs={f"{SENSOR}input": "97000", f"{SENSOR}crit": "100000"}),
+        Seen(sysfs={f"{SENSOR}input": "97000"}),
+    ),
+    (
+        heat.macos,
+        plan(on=METAL),
+        Seen(ran={THERM: Ran(0, "CPU_Speed_Limit \t= 100")}),
+        Seen(ran={THERM: Ran(0, "CPU_Speed_Limit \t= 52")}),
+        Seen(),
+    ),
 ]
 
 
@@ -305,3 +349,58 @@ def test_every_file_with_a_key_is_looked_at():
 def test_user_services_name_no_account_of_their_own():
     (found,) = gpu.groups(plan(on=HALO), Seen(groups=("me",)))
     assert found.fix == "`sudo usermod -aG render,video $USER`, then log in again"
+
+
+@pytest.mark.parametrize(
+    ("out", "verdict"),
+    [
+        ("0, 61, Not Active, Not Active\n", "ok"),
+        ("0, 89, Not Active, Active\n", "failed"),
+        ("0, 95, Active, Not Active\n", "failed"),
+        ("Field is not a valid field to query.\n", "unknown"),
+    ],
+)
+def test_heat_of_nvidia_cards(out, verdict):
+    (found,) = heat.nvidia(plan(), Seen(ran={HOT: Ran(0, out)}))
+    assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(110501, "gfx1151"), (90010, "gfx90a"), (100301, "gfx1031"), (120001, "gfx1201")],
+)
+def test_targets_are_spelled_as_compilers_spell_them(number, name):
+    assert kernels.targets(Seen(sysfs={NODE: f"gfx_target_version {number}\n"})) == [name]
+
+
+@pytest.mark.parametrize(("wanted", "verdict"), [("gfx1151", "ok"), ("gfx1100", "failed")])
+def test_the_gpu_is_the_one_of_the_profile(wanted, verdict):
+    (found,) = kernels.architecture(plan(on=machine(backend="rocm", architecture=wanted)), STRIX)
+    assert (found.verdict, found.observed) == (verdict, "gfx1151")
+
+
+def test_a_gpu_that_cannot_be_seen_is_unknown():
+    (found,) = kernels.architecture(plan(on=machine(backend="rocm", architecture="gfx1")), Seen())
+    assert found.verdict == "unknown"
+
+
+@pytest.mark.parametrize(("override", "verdict"), [("11.0.0", "ok"), ("10.3.0", "failed")])
+def test_an_override_of_another_family_is_found(override, verdict):
+    on = machine(backend="rocm", environment=((kernels.OVERRIDE, override),))
+    (found,) = kernels.architecture(plan(on=on), STRIX)
+    assert (found.subject, found.verdict) == (kernels.OVERRIDE, verdict)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "CUDA error: no kernel image is available for execution on the device",
+        "ROCm error: invalid device function",
+        "rocBLAS error: Cannot read /x/TensileLibrary.dat: No such file for GPU arch : gfx1151",
+    ],
+)
+def test_a_build_without_code_for_the_gpu_is_found_in_the_log(line):
+    seen = structs.replace(STRIX, logs={"a": f"loading\n{line}\nabort\n"})
+    (found,) = kernels.code_for_gpu(plan(on=machine(backend="rocm")), seen)
+    assert (found.verdict, found.evidence) == ("failed", line)
+    assert "-DGPU_TARGETS=gfx1151" in found.fix

@@ -49,7 +49,7 @@ def test_command_answers_for_a_file(tmp_path):
     data = json.loads(result.stdout)["data"]
     assert result.exit_code == 0
     assert {(cell["cache_type"], cell["parallel"]) for cell in data["cells"]} >= {("f16", 1)}
-    assert data["smallest_profile"] == "apple-silicon-16gb"
+    assert data["smallest_profile"] == "rdna2-12gb"
 
 
 def test_what_embeds_is_given_a_batch_for_its_whole_input():

@@ -41,6 +41,8 @@ class Hardware(Table):
     """Operating system that the generated files are for."""
     backend: Backend | None = None
     """llama.cpp's backend."""
+    architecture: Text | None = None
+    """What compilers call the GPU: `gfx1151`, or a CUDA compute capability as `121`."""
     memory: Size | None = None
     """Memory of the host; with a carve-out, without the carved-out part."""
     reserve: Size | None = None

@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from llmgen.doctor.model import Finding, Seen
-from llmgen.doctor.rules import files, gateways, gpu, memory, options, programs, secrets, services
+from llmgen.doctor.rules import (
+    files,
+    gateways,
+    gpu,
+    heat,
+    kernels,
+    memory,
+    options,
+    programs,
+    secrets,
+    services,
+)
 from llmgen.plan.model import Plan
 
 Rule = Callable[[Plan, Seen], Iterator[Finding]]
@@ -27,6 +38,11 @@ RULES: Final[tuple[Rule, ...]] = (
     gpu.toolkit,
     gpu.backend_in_build,
     gpu.groups,
+    kernels.architecture,
+    kernels.code_for_gpu,
+    heat.nvidia,
+    heat.amd,
+    heat.macos,
     services.memlock,
     services.linger,
     services.restart_loops,
