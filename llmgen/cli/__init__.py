@@ -23,6 +23,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("llmgen.cli.up", "start the services, or the stack in this terminal"),
     "down": ("llmgen.cli.down", "stop the services"),
     "restart": ("llmgen.cli.restart", "restart services"),
+    "enable": ("llmgen.cli.enable", "start services with the machine"),
+    "disable": ("llmgen.cli.disable", "start services only by hand"),
     "status": ("llmgen.cli.status", "wanted, written, running: what is different"),
     "logs": ("llmgen.cli.logs", "what the services said"),
     "load": ("llmgen.cli.load", "load an on-demand model"),
@@ -68,7 +70,7 @@ GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     (
         "Run",
         "llmgen up --foreground",
-        ("up", "down", "restart", "load", "unload", "run"),
+        ("up", "down", "restart", "enable", "disable", "load", "unload", "run"),
     ),
     (
         "Watch",

@@ -12,33 +12,54 @@ from llmgen.cli.pipeline import read
 
 @command(short_help="what the services said")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
-@click.option("-n", "--lines", type=click.IntRange(min=1), default=100, help="How many lines.")
+@click.option("-n", "--lines", type=click.IntRange(min=1), help="How many lines; 100.")
+@click.option(
+    "--since",
+    default="",
+    metavar="TIME",
+    help='Only since then, as journalctl reads it: "1 hour ago".',
+)
+@click.option("--boot", is_flag=True, help="Only since the machine started.")
 @click.option("-f", "--follow", is_flag=True, help="Wait for more, until ^C.")
 @click.option("--model", metavar="NAME", help="An on-demand model's own lines, from llama-swap.")
 def cli(
-    session: Session, names: tuple[str, ...], lines: int, model: str | None, *, follow: bool
+    session: Session,
+    names: tuple[str, ...],
+    lines: int | None,
+    model: str | None,
+    since: str,
+    *,
+    boot: bool,
+    follow: bool,
 ) -> Outcome:
-    """Show the last lines of the named services, or of all of them."""
+    """Show the last lines of the named services, or of all of them.
+
+    With --since or --boot all lines from then on, unless -n says how many.
+    """
     from llmgen.operate.by_cron import is_by_cron, log_of
     from llmgen.operate.installed import chosen
-    from llmgen.operate.logs import commands, of_model
+    from llmgen.operate.logs import commands, of_model, refuse_times
     from llmgen.operate.programs import follow as watch
     from llmgen.operate.programs import must
     from llmgen.operate.site import site
+    from llmgen.operate.steps import Lines
 
     found = read(session)
     config = found.config
     if model:
         refuse_other_engine(found)
-        text = of_model(config, model, lines)
+        if since or boot:
+            raise click.UsageError("llama-swap does not say when a line of a model was written")
+        text = of_model(config, model, lines or 100)
         return Outcome({"lines": text.splitlines()}, text=text)
     refuse_other_install(found)
     here = site(config)
-    words = (
-        log_of(here, names, lines=lines, follow=follow)
-        if is_by_cron(here)
-        else commands(here, chosen(here, names), lines=lines, follow=follow)
-    )
+    wanted = Lines(lines or ("all" if since or boot else 100), follow, since, boot)
+    if is_by_cron(here):
+        refuse_times(wanted)
+        words = log_of(here, names, wanted)
+    else:
+        words = commands(here, chosen(here, names), wanted)
     if follow and not session.json:
         return Outcome(exit_code=watch(words))
     text = must(words)

@@ -19,8 +19,20 @@ if TYPE_CHECKING:
 @click.option(
     "--what-if", multiple=True, metavar="KEY=VALUE", help="Plan with this change, editing nothing."
 )
+@click.option("--files", is_flag=True, help="Every file that install puts in place, and its mode.")
+@click.option(
+    "--requirements", is_flag=True, help="Programs, accounts, memory, disk and ports it needs."
+)
 @click.option("--model", "model", metavar="NAME", help="One model, with its whole command line.")
-def cli(session: Session, model: str | None, what_if: tuple[str, ...], *, explain: bool) -> Outcome:
+def cli(
+    session: Session,
+    model: str | None,
+    what_if: tuple[str, ...],
+    *,
+    explain: bool,
+    files: bool,
+    requirements: bool,
+) -> Outcome:
     """Show what llm.toml means: how full each memory pool gets, which models run where, and how.
 
     `--what-if models.coder.ctx_size=131072` plans a change without making it.
@@ -33,6 +45,10 @@ def cli(session: Session, model: str | None, what_if: tuple[str, ...], *, explai
 
         found = changed(found, what_if)
     placed = plan(found)
+    if files or requirements:
+        from llmgen.cli.show_lists import show_files, show_requirements
+
+        return show_files(session, found, placed) if files else show_requirements(placed)
     seen = view(placed)
     notes = found.placed(placed.notes)
     if model:

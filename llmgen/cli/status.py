@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+import click
 from msgspec import Struct
 
 from llmgen.apply.failure import UNREADABLE
@@ -24,14 +25,19 @@ if TYPE_CHECKING:
     from llmgen.apply.changes import Change
     from llmgen.cli.pipeline import Read
     from llmgen.errors import Diagnostic
+    from llmgen.operate.probe import Probe
     from llmgen.operate.rows import DeviceStatus, ModelStatus, ServiceStatus
     from llmgen.operate.site import Site
     from llmgen.plan.model import Plan
 
 
 @command(short_help="wanted, written, running: what is different")
-def cli(session: Session) -> Outcome:
+@click.option("--probe", is_flag=True, help="Ask each loaded chat model for a few tokens.")
+def cli(session: Session, *, probe: bool) -> Outcome:
     """Compare llm.toml with the installed files and with what runs.
+
+    `--probe` streams a few tokens from each chat model that is in memory, by its own server and by
+    the gateway, and counts the pieces in which they come; it loads nothing.
 
     Exits with 0 when all three agree and every service answers, with 1 when something differs, with
     4 when no service manager answers that would know, or this user may not see what is installed.
@@ -40,6 +46,8 @@ def cli(session: Session) -> Outcome:
 
     from llmgen.operate import rows, truth
     from llmgen.operate.installed import NOTHING
+    from llmgen.operate.probe import probes
+    from llmgen.operate.probe import remarks as probe_remarks
     from llmgen.operate.stack import expected, observe
 
     found = read(session)
@@ -62,16 +70,19 @@ def cli(session: Session) -> Outcome:
         differences = [*differences, written.hidden]
     elif not written.known and not runs and seen.another is None:
         differences = [NOTHING, *differences]
+    probed = [*probes(placed, models, services)] if probe else []
+    differences = [*differences, *probe_remarks(probed)]
     data = {
         "installed": bool(written.known) if written.hidden is None else None,
         "services": services,
         "models": models,
         "devices": devices,
         "engine": seen.engine_health,
+        **({"probes": probed} if probe else {}),
     }
     return Outcome(
         data,
-        text=partial(_show, services, models, devices),
+        text=partial(_show, services, models, devices, probed),
         ok=truth.is_well(differences),
         diagnostics=tuple(differences),
         exit_code=_unknown(differences),
@@ -118,7 +129,10 @@ def _unknown(found: Sequence[Diagnostic]) -> int | None:
 
 
 def _show(
-    rows: Sequence[ServiceStatus], models: Sequence[ModelStatus], devices: Sequence[DeviceStatus]
+    rows: Sequence[ServiceStatus],
+    models: Sequence[ModelStatus],
+    devices: Sequence[DeviceStatus],
+    probed: Sequence[Probe],
 ) -> None:
     from llmgen.cli.drawing import echo, table_of
 
@@ -139,6 +153,18 @@ def _show(
     echo(services, "", listed)
     if devices:
         echo("", _held(models, devices))
+    if probed:
+        echo("", _answered(probed))
+
+
+def _answered(probed: Sequence[Probe]) -> Table:
+    from llmgen.cli.drawing import table_of
+
+    table = table_of("probed model", "by", ">pieces", ">tokens", ">first after")
+    for item in probed:
+        first = f"{item.first_seconds:.2f} s" if item.chunks else "-"
+        table.add_row(item.model, item.way, str(item.chunks), str(item.tokens or "-"), first)
+    return table
 
 
 def _held(models: Sequence[ModelStatus], devices: Sequence[DeviceStatus]) -> Table:

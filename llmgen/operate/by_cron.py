@@ -19,7 +19,7 @@ from llmgen.operate.crontab import LOG, kept_up, let_go
 from llmgen.operate.installed import NOTHING, installed_units, is_installed
 from llmgen.operate.run_folder import holder
 from llmgen.operate.site import Site
-from llmgen.operate.steps import Words
+from llmgen.operate.steps import Lines, Words
 
 # Says that `down` ended the stack: the start of the machine after which it stays down.
 STOPPED = "stopped"
@@ -112,11 +112,23 @@ def is_stopped(state: Path) -> bool:
         return False
 
 
-def log_of(site: Site, names: Sequence[str], *, lines: int, follow: bool) -> Words:
+def log_of(site: Site, names: Sequence[str], wanted: Lines) -> Words:
     """The words of a command that shows what cron's stack said."""
     _words(names)
-    more = ("-F",) if follow else ()
-    return ("tail", "-n", str(lines), *more, "--", str(site.layout.state / LOG))
+    more = ("-F",) if wanted.follow else ()
+    return ("tail", "-n", str(wanted.lines), *more, "--", str(site.layout.state / LOG))
+
+
+def refuse_cron(site: Site) -> None:
+    """InputError where cron keeps the stack up: its lines start it with the machine."""
+    if is_by_cron(site):
+        raise InputError(
+            Diagnostic(
+                "operate.by-cron",
+                "cron keeps this stack up as long as its lines are in the crontab",
+                hint="`llmgen down` ends it until the next boot, `llmgen uninstall` for good",
+            )
+        )
 
 
 def _words(names: Sequence[str]) -> Words:

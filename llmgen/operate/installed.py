@@ -70,6 +70,18 @@ def restart(site: Site, wanted: Sequence[Unit]) -> None:
         must(command)
 
 
+def autostart(site: Site, wanted: Sequence[Unit]) -> None:
+    """Start units with the machine, or at login; nothing is started now."""
+    for command in site.manager.enable(wanted):
+        must(command)
+
+
+def by_hand(site: Site, wanted: Sequence[Unit]) -> None:
+    """Start units no longer with the machine; what runs goes on."""
+    for command in site.manager.by_hand(wanted):
+        must(command)
+
+
 def _forget(site: Site, wanted: Sequence[Unit]) -> None:
     """Crashes count against the limit of starts, and people's wishes should not."""
     for command in site.manager.forget([unit.name for unit in wanted]):
@@ -112,8 +124,9 @@ def _named(known: Iterable[Unit], name: str) -> Unit:
 
 
 def _names(unit: Unit) -> tuple[str, ...]:
-    """`llmgen-model-x.service`, `llmgen-model-x`, `model-x`, `x`; labels likewise."""
+    """`llmgen-model-x.service`, `llmgen-model-x`, `model-x`, `x`; labels likewise; programs."""
     stem = unit.name.rsplit(".", 1)[0] if "." in unit.name and "/" not in unit.name else unit.name
     last = unit.name.rsplit(".", 1)[-1]
     short = [text.removeprefix("llmgen-") for text in (stem, last)]
-    return (unit.name, stem, *short, *(text.removeprefix("model-") for text in short))
+    program = ("llama-swap",) if "swap" in short else ()
+    return (unit.name, stem, *short, *(text.removeprefix("model-") for text in short), *program)

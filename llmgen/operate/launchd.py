@@ -48,6 +48,11 @@ class Launchd(Struct, frozen=True):
         for name in names:
             yield ("launchctl", "bootout", self.service(name))
 
+    def by_hand(self, chosen: Sequence[Unit]) -> Iterator[Words]:
+        """Refuse to bootstrap the labels at login; those that run go on."""
+        for unit in chosen:
+            yield ("launchctl", "disable", self.service(unit.name))
+
     def start(self, chosen: Sequence[Unit]) -> Iterator[Words]:
         """Bring the agents into the domain; RunAtLoad starts them."""
         for unit in chosen:

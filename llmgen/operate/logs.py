@@ -11,16 +11,17 @@ from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.engine import engine
 from llmgen.operate.server import history
 from llmgen.operate.site import Site
-from llmgen.operate.steps import Words
+from llmgen.operate.steps import Lines, Words
 from llmgen.operate.systemd import Systemd
 from llmgen.operate.units import Unit
 
 
-def commands(site: Site, units: Sequence[Unit], *, lines: int, follow: bool) -> Words:
+def commands(site: Site, units: Sequence[Unit], wanted: Lines) -> Words:
     """Ask journalctl for systemd's units, tail for the files of agents."""
     manager = site.manager
     if isinstance(manager, Systemd):
-        return manager.logs([unit.name for unit in units], lines=lines, follow=follow)
+        return manager.logs([unit.name for unit in units], wanted)
+    refuse_times(wanted)
     files = sorted({path for unit in units for path in _files(unit)})
     if not files:
         raise InputError(
@@ -30,8 +31,20 @@ def commands(site: Site, units: Sequence[Unit], *, lines: int, follow: bool) -> 
                 hint="`llmgen install` writes agents that keep one",
             )
         )
-    more = ("-F",) if follow else ()
-    return ("tail", "-n", str(lines), *more, *files)
+    more = ("-F",) if wanted.follow else ()
+    return ("tail", "-n", str(wanted.lines), *more, *files)
+
+
+def refuse_times(wanted: Lines) -> None:
+    """InputError for what only a journal knows: when a line was written."""
+    if wanted.since or wanted.boot:
+        raise InputError(
+            Diagnostic(
+                "operate.no-journal",
+                "the services write into files, and those do not say when a line was written",
+                hint="`-n LINES` shows the last ones",
+            )
+        )
 
 
 def of_model(config: Config, model: str, lines: int) -> str:

@@ -37,6 +37,15 @@ class Step(Struct, frozen=True):
     fails: bool = True
 
 
+class Lines(Struct, frozen=True):
+    """Which lines of a log: the last ones, those since a time or since the machine started."""
+
+    lines: int | str = 100
+    follow: bool = False
+    since: str = ""
+    boot: bool = False
+
+
 class Manager(Protocol):
     """A service manager: each method gives the commands for it, and runs none."""
 
@@ -51,6 +60,9 @@ class Manager(Protocol):
 
     def disable(self, names: Sequence[str]) -> Iterable[Words]:
         """Stop them, and no longer start them."""
+
+    def by_hand(self, chosen: Sequence[Unit]) -> Iterable[Words]:
+        """No longer start them with the machine; what runs goes on."""
 
     def start(self, chosen: Sequence[Unit]) -> Iterable[Words]: ...
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from llmgen.errors import Diagnostic
 from llmgen.layout import Scope
-from llmgen.operate.steps import Words
+from llmgen.operate.steps import Lines, Words
 from llmgen.operate.units import Unit
 
 PROPERTIES = (
@@ -64,6 +64,10 @@ class Systemd(Struct, frozen=True):
         for chosen in filter(None, (timers, others)):
             yield self.systemctl("disable", "--now", *chosen)
 
+    def by_hand(self, chosen: Sequence[Unit]) -> Iterator[Words]:
+        """No longer start the units with the machine; those that run go on."""
+        yield self.systemctl("disable", *_names(chosen))
+
     def start(self, chosen: Sequence[Unit]) -> Iterator[Words]:
         """Start in one transaction, so that the units' own order counts."""
         yield self.systemctl("start", *_names(chosen))
@@ -89,12 +93,16 @@ class Systemd(Struct, frozen=True):
         """Ask for the states of units."""
         return self.systemctl("show", f"--property={','.join(PROPERTIES)}", "--", *names)
 
-    def logs(self, names: Sequence[str], *, lines: int, follow: bool) -> Words:
+    def logs(self, names: Sequence[str], wanted: Lines) -> Words:
         """Read the units' journal."""
         flag = "--user-unit" if self.scope == "user" else "--unit"
         chosen = (f"{flag}={name}" for name in names)
-        more = ("--follow",) if follow else ("--no-pager",)
-        return ("journalctl", *chosen, f"--lines={lines}", "--output=short-iso", *more)
+        more = [*(("--follow",) if wanted.follow else ("--no-pager",))]
+        if wanted.since:
+            more.append(f"--since={wanted.since}")
+        if wanted.boot:
+            more.append("--boot")
+        return ("journalctl", *chosen, f"--lines={wanted.lines}", "--output=short-iso", *more)
 
 
 def no_manager(found: str) -> Diagnostic | None:

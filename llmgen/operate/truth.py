@@ -99,7 +99,7 @@ def _service(item: Expected, seen: Observed, *, is_installed: bool) -> Iterator[
         yield _found(
             "not-enabled",
             f"`{item.unit}` runs, and does not start with the machine",
-            f"`systemctl enable {item.unit}` (a user's own: `systemctl --user enable …`)",
+            f"`llmgen enable {item.service.name}`",
             Severity.WARNING,
         )
     if unit.restarts:

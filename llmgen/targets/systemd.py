@@ -136,6 +136,9 @@ def _limits(service: Service) -> Iterator[tuple[str, str]]:
     yield "LimitNOFILE", "65536"
     if service.memory_bytes:
         yield "MemoryMax", f"{-(-service.memory_bytes // MIB)}M"
+        # The plan counts memory alone; a server that is swapped out is slower than one that is
+        # ended and started again.
+        yield "MemorySwapMax", "0"
     if service.locks_memory:
         yield "LimitMEMLOCK", "infinity"
 

@@ -72,6 +72,17 @@ def test_status_knows_a_loaded_model(stack):
     assert rows["one"]["memory"] > 0
 
 
+def test_probe_counts_the_pieces_of_what_is_loaded(stack):
+    stack.llmgen("unload", "--all")
+    stack.llmgen("load", "one")
+    rows = stack.llmgen("status", "--probe")["probes"]
+    assert {row["model"] for row in rows} == {"always", "one"}
+    assert all(row["chunks"] > 1 and row["tokens"] == 8 and not row["error"] for row in rows)
+    assert all(0 < row["first_seconds"] < 60 for row in rows)
+    loaded = {row["name"] for row in stack.llmgen("status")["models"] if row["state"] != "unloaded"}
+    assert loaded == {"always", "one"}
+
+
 def test_unload_during_a_swap_leaves_nothing(stack):
     ends = threading.Event()
 

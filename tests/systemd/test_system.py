@@ -91,6 +91,39 @@ def test_memory_limit_is_the_plans_and_is_kept(system):
     until(lambda: system.is_up(system.values["always"]))
 
 
+def test_limit_counts_what_would_be_swapped_out(system):
+    show = system.booted.must("systemctl", "show", "-pMemorySwapMax", "--value", MODEL)
+    assert show.strip() == "0"
+
+
+def test_disabled_services_run_on_and_are_enabled_again(system):
+    booted, pid = system.booted, system.pid(MODEL)
+    assert MODEL in system.must("disable")["disabled"]
+    assert booted.show(MODEL, "UnitFileState") == booted.show(TARGET, "UnitFileState") == "disabled"
+    assert system.pid(MODEL) == pid
+    found = system.llmgen("status")
+    (told,) = [
+        item
+        for item in found["diagnostics"]
+        if item["code"] == "status.not-enabled" and MODEL in item["message"]
+    ]
+    assert told["hint"] == "`llmgen enable model-always`"
+    assert system.must("enable", "model-always") == {"enabled": [MODEL]}
+    assert booted.show(MODEL, "UnitFileState") == "enabled"
+    system.must("enable")
+    assert "status.not-enabled" not in {
+        item["code"] for item in system.llmgen("status")["diagnostics"]
+    }
+
+
+def test_logs_since_a_time_and_since_the_machine_started(system):
+    assert any("listening" in line for line in system.must("logs", "always", "--boot")["lines"])
+    assert system.must("logs", "always", "--since", "2 hours ago")["lines"]
+    late = system.must("logs", "always", "--since", "2099-01-01")["lines"]
+    assert not any("listening" in line for line in late)
+    assert system.llmgen("logs", "--since", "when pigs fly")["exit_code"] == 4
+
+
 def test_second_install_restarts_nothing(system):
     before = system.pid(MODEL), system.pid(SWAP)
     data = system.must("install")

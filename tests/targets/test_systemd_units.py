@@ -280,3 +280,12 @@ def test_servers_reach_no_other_machine_unless_they_have_to(old, new, kept_in):
         if "[Service]" in unit and ("IPAddressDeny", "any") in section(unit, "Service")
     ]
     assert denied == kept_in
+
+
+def test_what_is_limited_is_not_swapped_out_instead():
+    for name, unit in units().items():
+        if not name.endswith(".service"):
+            continue
+        keys = [key for key, _ in section(unit, "Service")]
+        assert ("MemoryMax" in keys) == ("MemorySwapMax" in keys)
+    assert value(units()["llmgen-model-embed.service"], "MemorySwapMax") == "0"

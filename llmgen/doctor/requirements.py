@@ -1,0 +1,89 @@
+"""What a stack needs of its machine, as a list for whoever sets it up; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from llmgen.config.editions import EDITIONS
+from llmgen.detect.obtain import obtain
+from llmgen.doctor.rules.programs import needed
+from llmgen.doctor.rules.services import listening
+from llmgen.plan.model import Plan
+from llmgen.units import show_size
+
+# Where programs answer with their version, from which editions know them.
+_BUILD: Final = "llama_server"
+_SWAP: Final = "llama_swap"
+
+
+class Requirement(Struct, frozen=True):
+    """One thing that must be there; ``how`` is how people get it, empty where that is plain."""
+
+    kind: str
+    name: str
+    wanted: str
+    how: str = ""
+
+
+def requirements(plan: Plan, tools: Collection[str]) -> Iterator[Requirement]:
+    """Programs, memory, disk, accounts, secrets and ports of a plan; ``tools`` install programs."""
+    yield from _programs(plan, tools)
+    yield from _memory(plan)
+    yield from _disk(plan)
+    yield from _accounts(plan)
+    yield from _secrets(plan)
+    for name, port in listening(plan).items():
+        yield Requirement("port", str(port), f"free for {name}")
+
+
+def _programs(plan: Plan, tools: Collection[str]) -> Iterator[Requirement]:
+    edition = EDITIONS[plan.library.config.edition]
+    tested = {_BUILD: ("build", *edition.builds), _SWAP: ("version", *edition.swap_versions)}
+    for key, path in needed(plan).items():
+        word, first, last = tested.get(key, ("", 0, 0))
+        wanted = f"{word} {first} to {last}" if word else "any version"
+        yield Requirement("program", path, wanted, obtain(key, tools))
+
+
+def _memory(plan: Plan) -> Iterator[Requirement]:
+    for pool in plan.pools:
+        head = f"{show_size(pool.capacity_bytes)}, of which {show_size(pool.reserve_bytes)} stay"
+        yield Requirement("memory", pool.name, f"{head} for others")
+
+
+def _disk(plan: Plan) -> Iterator[Requirement]:
+    files = {
+        file.name: file.size_bytes for item in plan.placements for file in item.model.facts.files
+    }
+    if files:
+        where, size = str(plan.library.layout.models), show_size(sum(files.values()))
+        yield Requirement("disk", where, f"{size} for {len(files)} files", "`llmgen pull`")
+
+
+def _accounts(plan: Plan) -> Iterator[Requirement]:
+    table, machine = plan.library.config.services, plan.library.machine
+    if table.scope != "system" or machine.os != "linux":
+        return
+    how = f"`sudo useradd --system --user-group {table.user}`"
+    yield Requirement("account", table.user, "runs the services", how)
+    for name in table.groups if machine.devices else ():
+        yield Requirement("group", name, "opens the devices", f"`sudo groupadd --system {name}`")
+
+
+def _secrets(plan: Plan) -> Iterator[Requirement]:
+    config = plan.library.config
+    gateway = config.gateway
+    named = [
+        *(config.services.llama_swap.api_keys if "llama_swap" in needed(plan) else ()),
+        *([config.services.api_key] if config.services.api_key else ()),
+        *(key.secret for key in gateway.envoy.api_keys if gateway.envoy.enable),
+        *([gateway.litellm.master_key] if gateway.litellm.enable and gateway.litellm.master_key
+          else ()),
+    ]  # fmt: skip
+    for secret in named:
+        kind = "variable" if secret.env else "file" if secret.file else "credential"
+        name = secret.env or secret.file or secret.credential or ""
+        yield Requirement("secret", name, f"{kind} with a key")
