@@ -47,6 +47,9 @@ def geometry(model: Hyperparameters, settings: ServerSettings, *, drafted: int =
     """The counts for ``model`` under ``settings``; ``drafted`` rows are added to each output."""
     slots, unified = _slots(settings)
     raw = settings.ctx_size or model.header.needed("context_length")
+    if raw <= 0:
+        message = "`context_length` is 0 in the header: no context was trained"
+        raise SettingRefused("ctx_size", message, "say how much: `ctx_size = 4096`")
     every_row = all_rows(settings)
     batch, ubatch = _batches(model, settings, raw)
     context = cells = padded(raw, _UNIT)

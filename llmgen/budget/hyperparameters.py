@@ -15,6 +15,7 @@ from llmgen.budget.indexer import indexed_layers, indexer_width
 from llmgen.budget.model import SettingRefused
 from llmgen.budget.recurrent import Rows, recurrent_layers, state_rows
 from llmgen.budget.window import Spread, spread_windows
+from llmgen.budget.zeros import refuse_zeros
 from llmgen.facts.model import GgufFacts
 
 _FUSED_EXPERTS: Final = ".ffn_gate_up_exps."
@@ -94,6 +95,16 @@ def hyperparameters(
         kv_heads = header.layered("attention.head_count_kv", blocks)
     feed_forward = header.layered("feed_forward_length", blocks)
     key, value = _head_sizes(name, header, heads[0])
+    refuse_zeros(
+        facts,
+        {
+            "attention.head_count": heads,
+            "attention.head_count_kv": kv_heads,
+            "attention.key_length": (header.count("attention.key_length"),) * blocks,
+            "attention.value_length": (header.count("attention.value_length"),) * blocks,
+            "feed_forward_length": feed_forward,
+        },
+    )
     trunk = blocks - nextn
     recurrent = recurrent_layers(rules, header, trunk, kv_heads, feed_forward)
     if name in _LATENT_VALUES:

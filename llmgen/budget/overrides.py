@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
+from llmgen.budget.expression import Expression, TooLong, expression
 from llmgen.budget.model import HOST, ServerSettings, SettingRefused
 from llmgen.facts.model import TensorGroup
 
 # LLM_FFN_EXPS_REGEX in common/common.h, with the layer number that --n-cpu-moe puts before it.
 _EXPERTS: Final = re.compile(r"^blk\.#\.ffn_(up|down|gate|gate_up)_(ch|)exps")
 
+# Letters of an expression in a message.
+_SHOWN: Final = 80
+
 
 class Overrides(Struct, frozen=True):
     """Patterns with the device each one names, in the server's order, and ``n_cpu_moe``."""
 
-    patterns: tuple[tuple[re.Pattern[str], str], ...]
+    patterns: tuple[tuple[Expression, str], ...]
     cpu_moe: int
 
     def __bool__(self) -> bool:
@@ -29,11 +32,20 @@ class Overrides(Struct, frozen=True):
         """The device that an option names for a tensor, if one does; the first match wins."""
         name = group.pattern if layer is None else group.pattern.replace("#", str(layer))
         for pattern, device in self.patterns:
-            if pattern.search(name):
+            if _found(pattern, name):
                 return device
         if layer is not None and layer < self.cpu_moe and is_expert(group):
             return HOST
         return None
+
+
+def _found(pattern: Expression, name: str) -> bool:
+    try:
+        return bool(pattern.search(name))
+    except TooLong as error:
+        message = f"an expression of `override_tensor`, looked for in `{name}`, {error}"
+        hint = "repeat nothing that is itself repeated; the server may hang, too"
+        raise SettingRefused("override_tensor", message, hint) from error
 
 
 def is_expert(group: TensorGroup) -> bool:
@@ -50,13 +62,15 @@ def overrides(settings: ServerSettings) -> Overrides:
     return Overrides(patterns, settings.n_cpu_moe)
 
 
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compiled(pattern: str) -> Expression:
     try:
-        return re.compile(pattern)
+        return expression(pattern)
     except re.error as error:
-        message = f"`override_tensor` has the expression `{pattern}`, which is wrong: {error}"
-        raise SettingRefused("override_tensor", message) from error
+        shown = pattern if len(pattern) <= _SHOWN else f"{pattern[:_SHOWN]}..."
+        message = f"`override_tensor` has the expression `{shown}`, which is wrong: {error}"
+        raise SettingRefused(
+            "override_tensor", message, "the server's are ECMAScript's: `\\.ffn_.*_exps`"
+        ) from error
 
 
 def _device(target: str, devices: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from llmgen.budget.builds import DEFAULT
 from llmgen.budget.rows import CACHE_TYPES
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.options import ServerCount
+from llmgen.cli.options import ServerKey
 from llmgen.cli.outcome import Outcome
 from llmgen.errors import InputError
 from llmgen.units import GIB, show_count
@@ -29,9 +29,9 @@ SLOTS = (1, 2, 4)
 @command(short_help="which context, cache type and slots fit a machine")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option("--profile", metavar="NAME", help="A built-in machine; absent: llm.toml's.")
-@click.option("--ctx-size", type=ServerCount(), multiple=True, help="Context of one slot.")
+@click.option("--ctx-size", type=ServerKey("ctx_size"), multiple=True, help="Context of one slot.")
 @click.option("--cache-type", type=click.Choice(list(CACHE_TYPES)), multiple=True)
-@click.option("--parallel", type=click.IntRange(min=1), multiple=True, help="Slots.")
+@click.option("--parallel", type=ServerKey("parallel"), multiple=True, help="Slots.")
 def cli(
     session: Session,
     *,

@@ -12,11 +12,13 @@ from llmgen.budget.estimate import estimate
 from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
 from llmgen.budget.rows import CACHE_TYPES
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.options import DeviceShares, LayerCount, Override, ServerCount
+from llmgen.cli.options import DeviceShares, LayerCount, Override, ServerKey
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.references import read_facts
 from llmgen.errors import Diagnostic, InputError, PlanError
 
+# llama_max_devices() of llama.cpp.
+MOST_DEVICES = 16
 _POOLING = ("none", "mean", "cls", "last", "rank")
 
 
@@ -32,35 +34,55 @@ class Inspected(Struct, frozen=True):
 
 @command(reads_config=False, short_help="what models need under given server options")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("-c", "--ctx-size", type=ServerCount(), default=0, help="Context; 0: as trained.")
-@click.option("--parallel", type=int, default=-1, help="Slots; -1: four that share one cache.")
+@click.option(
+    "-c",
+    "--ctx-size",
+    type=ServerKey("ctx_size", also=(0,)),
+    default=0,
+    help="Context; 0: as trained.",
+)
+@click.option(
+    "--parallel",
+    type=ServerKey("parallel", also=(-1,)),
+    default=-1,
+    help="Slots; -1: four that share one cache.",
+)
 @click.option("--kv-unified/--no-kv-unified", default=None, help="One cache for all slots.")
-@click.option("--batch-size", type=ServerCount(), default=2048, help="Logical batch.")
-@click.option("--ubatch-size", type=ServerCount(), default=512, help="Physical batch.")
+@click.option("--batch-size", type=ServerKey("batch_size"), default=2048, help="Logical batch.")
+@click.option("--ubatch-size", type=ServerKey("ubatch_size"), default=512, help="Physical batch.")
 @click.option("--cache-type-k", type=click.Choice(list(CACHE_TYPES)), default="f16")
 @click.option("--cache-type-v", type=click.Choice(list(CACHE_TYPES)), default="f16")
 @click.option("--flash-attn", type=click.Choice(["on", "off", "auto"]), default="auto")
 @click.option("--swa-full", is_flag=True, help="Full-size caches for sliding windows.")
 @click.option(
-    "--n-gpu-layers", type=LayerCount(), default=-1, help="Layers on devices; all, or a number."
+    "--n-gpu-layers",
+    type=LayerCount("n_gpu_layers", also=(-1,)),
+    default=-1,
+    help="Layers on devices; all, or a number.",
 )
 @click.option(
-    "--n-cpu-moe", type=click.IntRange(min=0), default=0, help="Layers with host experts."
+    "--n-cpu-moe", type=ServerKey("n_cpu_moe"), default=0, help="Layers with host experts."
 )
 @click.option(
     "--override-tensor",
-    type=Override(),
+    type=Override("override_tensor"),
     multiple=True,
     metavar="PATTERN=BUFFER",
     help="Where matching tensors go: CPU, gpu0, gpu1 ...",
 )
 @click.option("--no-kv-offload", is_flag=True, help="Keep the cache on the host.")
 @click.option(
-    "--tensor-split", type=DeviceShares(), default=(), metavar="N,N", help="Shares; absent: equal."
+    "--tensor-split",
+    type=DeviceShares("tensor_split"),
+    default=(),
+    metavar="N,N",
+    help="Shares; absent: equal.",
 )
 @click.option("--embedding", is_flag=True, help="A server for embeddings.")
 @click.option("--pooling", type=click.Choice(_POOLING), help="How embeddings are pooled.")
-@click.option("--devices", type=click.IntRange(min=0), default=1, help="How many; 0: host only.")
+@click.option(
+    "--devices", type=click.IntRange(0, MOST_DEVICES), default=1, help="How many; 0: host only."
+)
 @click.option("--llama-cpp-build", type=click.IntRange(min=1), default=DEFAULT, show_default=True)
 @click.option("--explain", is_flag=True, help="The arithmetic, line by line.")
 def cli(

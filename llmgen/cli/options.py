@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -19,73 +22,83 @@ class FileName(click.ParamType[str]):
         return value or self.fail("the name is empty", param, ctx)
 
 
-class ServerCount(click.ParamType[int]):
-    """A number of tokens, in digits or as ``64K``."""
+class ServerKey(click.ParamType[Any]):
+    """A value of a key that sets a server option, with that key's own type and bounds.
 
-    name = "count"
+    ``also`` are values that only the command line has, such as 0 for the trained context.
+    """
 
-    def convert(
-        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Read the count; what is none is wrong usage."""
+    def __init__(self, key: str, *, also: Sequence[Any] = ()) -> None:
+        """Take what llm.toml takes for this key of [models.NAME]."""
+        self.name = "value"
+        self._key = key
+        self._also = also
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's own
+        """Read the value; what llm.toml would refuse is wrong usage."""
+        found = self.read(value) if isinstance(value, str) else value
+        if not isinstance(value, str) or found in self._also:
+            return found
         try:
-            return value if isinstance(value, int) else parse_size(value)
+            return self.settled(_checked(self._key, found))
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            # A plan settles these; here there is none.
+            wanted = re.sub(r' or "(auto|max)"', "", str(error))
+            self.fail(f"`{value}` must be {wanted}", param, ctx)
+
+    def read(self, text: str) -> Any:  # noqa: ANN401 - any TOML value
+        """The text as a TOML value: a number or a size where it is one, else text."""
+        for kind in (int, float, parse_size):
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+        return text
+
+    def settled(self, value: Any) -> Any:  # noqa: ANN401 - any TOML value
+        """The key's value as ServerSettings has it."""
+        if isinstance(value, str):
+            raise ValueError("a number")  # noqa: TRY004 - wrong usage, as other values
+        return value
 
 
-class LayerCount(click.ParamType[int]):
+class LayerCount(ServerKey):
     """A number of layers, or ``all``; ``auto`` is all, too, without --fit."""
 
-    name = "layers"
-
-    def convert(
-        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Read the number; negative means all."""
-        if value in ("auto", "all"):
-            return -1
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"`{value}` is neither a number nor `all`", param, ctx)
+    def settled(self, value: Any) -> int:  # noqa: ANN401 - any TOML value
+        """Negative means all."""
+        return value if isinstance(value, int) else -1
 
 
-class DeviceShares(click.ParamType[tuple[float, ...]]):
+class DeviceShares(ServerKey):
     """Shares of devices, between commas or slashes, as ``--tensor-split`` takes them."""
 
-    name = "shares"
-
-    def convert(
-        self,
-        value: str | tuple[float, ...],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[float, ...]:
-        """Read the shares; what is none is wrong usage."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(float(share) for share in re.split(r"[,/]", value))
-        except ValueError:
-            self.fail(f"`{value}` is no list of numbers", param, ctx)
+    def read(self, text: str) -> Any:  # noqa: ANN401 - any TOML value
+        """The shares as a list."""
+        return [super(DeviceShares, self).read(share) for share in re.split(r"[,/]", text)]
 
 
-class Override(click.ParamType[tuple[tuple[str, str], ...]]):
+class Override(ServerKey):
     """``PATTERN=BUFFER``, several between commas, as ``--override-tensor`` takes them."""
 
-    name = "override"
+    def read(self, text: str) -> Any:  # noqa: ANN401 - any TOML value
+        """The pairs as a list."""
+        return text.split(",")
 
-    def convert(
-        self,
-        value: str | tuple[tuple[str, str], ...],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[tuple[str, str], ...]:
+    def settled(self, value: Any) -> tuple[tuple[str, str], ...]:  # noqa: ANN401 - any TOML value
         """Split at the first ``=`` of each part, as the server does."""
-        if isinstance(value, tuple):
-            return value
-        pairs = [part.partition("=") for part in value.split(",")]
-        if any(not separator or not target for _, separator, target in pairs):
-            self.fail(f"`{value}` is not PATTERN=BUFFER", param, ctx)
+        pairs = (part.partition("=") for part in value)
         return tuple((pattern, target) for pattern, _, target in pairs)
+
+
+def _checked(key: str, value: Any) -> Any:  # noqa: ANN401 - any TOML value
+    """The value as llm.toml types it; ValueError says what it must be."""
+    from pydantic import ValidationError
+
+    from llmgen.config.mistakes import expected
+    from llmgen.config.tables.models import ServerOptions
+
+    try:
+        return getattr(ServerOptions.model_validate_json(json.dumps({key: value})), key)
+    except ValidationError as error:
+        raise ValueError(expected(error)) from None

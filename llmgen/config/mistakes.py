@@ -103,7 +103,7 @@ def _diagnostic(key: KeyPath, items: list[Any]) -> Diagnostic:
                 hint='`{ env = "NAME" }`, `{ file = "PATH" }` or `{ credential = "NAME" }`',
             )  # fmt: skip
         case _:
-            expected = " or ".join(dict.fromkeys(_expected(item) for item in items))
+            expected = _wanted(items)
             code = "config.wrong-type" if _is_type(first) else "config.bad-value"
             sentence = f"`{name}`{table} must be {expected}"
             return Diagnostic(code, sentence, key, hint=_hint(key, first))
@@ -122,6 +122,15 @@ def _name(key: KeyPath) -> tuple[str, str]:
     name = "".join(str(part) if isinstance(part, str) else f"[{part}]" for part in key[last:])
     table = ".".join(str(part) for part in key[:last])
     return name, f" in [{table}]" if table else ""
+
+
+def expected(error: ValidationError) -> str:
+    """What a single value must be, in words: `at least 1`."""
+    return _wanted(error.errors(include_url=False))
+
+
+def _wanted(items: Iterable[Any]) -> str:
+    return " or ".join(dict.fromkeys(_expected(item) for item in items))
 
 
 def name_of(key: KeyPath) -> str:

@@ -1,7 +1,9 @@
 """Settings that the server refuses for a model."""
 
+import making
 import pytest
 from making_facts import facts, llama, published
+from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings, SettingRefused
@@ -96,3 +98,29 @@ def test_header_that_cannot_be_loaded_is_refused(values, key):
 def test_listed_windows_are_mandatory_where_the_loader_asks_for_them():
     model = facts("mimo2", {**SMALL, "attention.sliding_window": 128})
     assert "attention.sliding_window_pattern" in refusal(model).message
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("attention.head_count", "`attention.head_count` is 0"),
+        ("attention.head_count_kv", "`attention.head_count_kv` is 0"),
+        ("attention.key_length", "`attention.key_length` is 0"),
+        ("embedding_length", "`embedding_length` is 0"),
+        ("feed_forward_length", "`feed_forward_length` is 0"),
+    ],
+)
+def test_sizes_of_zero_beside_tensors_are_refused(key, said):
+    """llama-server b11434 on such a file: `check_tensor_dims: tensor ... has wrong shape`."""
+    model = making.facts()
+    damaged = replace(model, hyperparameters={**model.hyperparameters, key: 0})
+    found = refusal(damaged)
+    assert found.key == "model"
+    assert found.message.startswith(said)
+
+
+def test_no_trained_context_needs_one_that_is_asked_for():
+    model = llama(context_length=0)
+    assert estimate(model, ServerSettings(ctx_size=512)).n_ctx == 512
+    with pytest.raises(SettingRefused, match="no context was trained"):
+        estimate(model, ServerSettings(ctx_size=0))

@@ -133,6 +133,23 @@ def test_what_if_changes_no_file(folder):
     assert (folder / "llm.toml").read_text() == TEXT
 
 
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ("models.small.batch_size=0", "must be at least 1"),
+        ("models.small.ctx_size=99999999999999", "must be at most 2147483647"),
+        ("models.small.parallel=-5", "must be at least 1"),
+        ("models.small.tensor_split=[nan]", "must be a finite number"),
+        ("models.small.chat_template_kwargs={ effort = inf }", "must be a finite number"),
+        ('models.small.extra_args=["--evil"]', "is no option of llama-server"),
+    ],
+)
+def test_what_if_takes_what_llm_toml_takes(folder, change, wanted):
+    result = run("show", "--what-if", change)
+    assert result.exit_code == 3
+    assert wanted in result.stderr
+
+
 def test_templates_that_are_not_there_are_not_ignored(folder):
     result = run("--templates", "nowhere", "generate")
     assert result.exit_code == 2

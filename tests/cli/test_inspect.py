@@ -93,7 +93,42 @@ def test_text_names_the_words_of_llama_cpp(files):
 
 
 @pytest.mark.parametrize(
-    "words", [("--ctx-size", "many"), ("--tensor-split", "a,b"), ("--override-tensor", "exps")]
+    ("words", "wanted"),
+    [
+        (("--ctx-size", "many"), "must be a size like"),
+        (("--ctx-size", "max"), "must be a number"),
+        (("--ctx-size", "99999999999999999999"), "must be at most 2147483647"),
+        (("--batch-size", "0"), "must be at least 1"),
+        (("--ubatch-size", "-3"), "must be at least 1"),
+        (("--parallel", "-5"), "must be at least 1"),
+        (("--parallel", "257"), "must be at most 256"),
+        (("--n-gpu-layers", "-7"), 'must be at least 0 or "all"'),
+        (("--n-cpu-moe", "auto"), "must be a number"),
+        (("--tensor-split", "a,b"), "must be a number"),
+        (("--tensor-split", "nan"), "must be a finite number"),
+        (("--tensor-split", "1,inf"), "must be a finite number"),
+        (("--tensor-split=-1,2",), "must be at least 0"),
+        (("--override-tensor", "exps"), "must be `PATTERN=BUFFER`"),
+        (("--devices", "17"), "not in the range"),
+    ],
 )
-def test_malformed_option_is_wrong_usage(files, words):
-    assert run(files["llama-3.2-1b"], *words).exit_code == 2
+def test_options_have_the_bounds_of_their_keys(files, words, wanted):
+    result = run(files["llama-3.2-1b"], *words)
+    assert result.exit_code == 2
+    assert wanted in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("--ctx-size", "0"), "must be at least 1"),
+        (("--ctx-size", "8T"), "must be at most 2147483647"),
+        (("--parallel", "0"), "must be at least 1"),
+        (("--parallel", "300"), "must be at most 256"),
+    ],
+)
+def test_options_of_fit_have_them_too(files, words, wanted):
+    arguments = ["fit", files["llama-3.2-1b"], "--profile", "cpu", *words]
+    result = CliRunner().invoke(root, arguments, prog_name="llmgen")
+    assert result.exit_code == 2
+    assert wanted in result.stderr

@@ -1,0 +1,39 @@
+"""Sizes of zero beside tensors that have one: `check_tensor_dims` in llama.cpp refuses the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from llmgen.budget.model import SettingRefused
+from llmgen.facts.model import GgufFacts
+
+# Which tensor of a layer has a side of this size.
+_TENSORS: Final[Mapping[str, tuple[str, ...]]] = {
+    "attention.head_count": ("blk.#.attn_q.weight",),
+    "attention.head_count_kv": ("blk.#.attn_k.weight",),
+    "attention.key_length": ("blk.#.attn_k.weight",),
+    "attention.value_length": ("blk.#.attn_v.weight",),
+    "feed_forward_length": ("blk.#.ffn_up.weight", "blk.#.ffn_gate.weight"),
+}
+
+
+def refuse_zeros(facts: GgufFacts, sizes: Mapping[str, Sequence[int]]) -> None:
+    """SettingRefused where the header says 0 for every layer, and layers have such a tensor.
+
+    ``sizes`` are what the header says for each layer; hybrids say 0 for some.
+    """
+    if facts.hyperparameters.get("embedding_length") == 0:
+        _refuse("embedding_length", "token_embd.weight")
+    patterns = {group.pattern for group in facts.tensors}
+    for key, tensors in _TENSORS.items():
+        if key not in facts.hyperparameters or any(sizes[key]):
+            continue
+        for tensor in tensors:
+            if tensor in patterns:
+                _refuse(key, tensor)
+
+
+def _refuse(key: str, tensor: str) -> None:
+    message = f"`{key}` is 0 in the header, which has `{tensor}` all the same"
+    raise SettingRefused("model", message, "the file is damaged: convert or download it again")
