@@ -38,8 +38,9 @@ MOST_BYTES = 2**19
 def cli(
     session: Session, files: tuple[str, ...], output: str, profile: str | None, *, ollama: bool
 ) -> Outcome:
-    """Read llama-swap, router, LiteLLM and environment files, or documents that contain them.
+    """Read other tools' files, or documents that contain them.
 
+    llama-swap, router presets, LiteLLM, compose files, systemd units, shell scripts, `.env`.
     Prints an llm.toml; what is wrong in the files, or has no place in llm.toml, is said on
     standard error.
     """

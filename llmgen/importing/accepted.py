@@ -40,7 +40,8 @@ def accepted(part: Part, hardware: Mapping[str, Any], *, home: str) -> Part:
 
 
 def _reason(item: Diagnostic) -> str:
-    return f"{item.message}; {item.hint}" if item.hint else item.message
+    known = item.code == "config.unknown-key"
+    return f"{item.message}; {item.hint}" if item.hint and not known else item.message
 
 
 def _wrong(tables: Tables, hardware: Mapping[str, Any], home: str) -> Iterator[Diagnostic]:

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from llmgen.errors import Diagnostic, InputError
+from llmgen.importing.compose import from_compose, is_compose
 from llmgen.importing.litellm import from_litellm, is_litellm
 from llmgen.importing.llama_swap import from_llama_swap, is_llama_swap, not_served
 from llmgen.importing.model import Part, merged
 from llmgen.importing.prose import blocks, from_prose
 from llmgen.importing.router import from_router, is_router
+from llmgen.importing.shell import from_script, is_script
 from llmgen.importing.stacks import (
     from_custom_models,
     from_environment,
@@ -21,16 +23,20 @@ from llmgen.importing.stacks import (
     is_environment,
     is_manager,
 )
+from llmgen.importing.unit import from_unit, is_unit
 from llmgen.importing.yaml_text import Document, Unreadable, as_python_reads, read_documents
 
 # Whose file a document is, and a text that is none; the first that knows it.
 _Reader: TypeAlias = Callable[[Any], Part]
 _DOCUMENTS: Final[tuple[tuple[Callable[[object], bool], _Reader], ...]] = (
     (is_manager, from_manager),
+    (is_compose, from_compose),
     (is_custom_models, from_custom_models),
 )
 _TEXTS: Final[tuple[tuple[Callable[[str], bool], Callable[[str], Part]], ...]] = (
+    (is_unit, from_unit),
     (is_router, from_router),
+    (is_script, from_script),
     (is_environment, from_environment),
 )
 # The key that every llm.toml begins with.
@@ -61,8 +67,8 @@ def from_text(name: str, text: str) -> Part:
             Diagnostic(
                 "import.unknown",
                 f"`{name}` is no file that llmgen can import",
-                hint="llama-swap YAML, router INI, LiteLLM YAML, custom_models.yaml, config.json, "
-                ".env, or a document with such files in it",
+                hint="llama-swap YAML, router INI, LiteLLM YAML, compose files, systemd units, "
+                "shell scripts, custom_models.yaml, config.json, .env, or a document with them",
             )
         )
     return part

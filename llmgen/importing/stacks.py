@@ -6,11 +6,22 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from llmgen.errors import Diagnostic
-from llmgen.importing.command_line import ALL_LAYERS_FROM, keys_of
-from llmgen.importing.model import Part, TablePath, fault, lost
+from llmgen.importing.command_line import ALL_LAYERS_FROM, keys_of, words_of
+from llmgen.importing.llama_swap.servers import without_address
+from llmgen.importing.model import (
+    Item,
+    Key,
+    Part,
+    TablePath,
+    fault,
+    is_secret,
+    lost,
+    part_of,
+)
+from llmgen.options import is_option_variable
 
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)$")
 _COMMENT = re.compile(r"\s#")
@@ -18,6 +29,7 @@ _COMMENT = re.compile(r"\s#")
 _ENVIRONMENT: dict[str, tuple[TablePath, str]] = {
     "LLAMA_SWAP_PORT": (("services", "llama_swap"), "port"),
     "LLAMA_PORT": (("services", "llama_swap"), "port"),
+    "LITELLM_PORT": (("gateway", "litellm"), "port"),
     "MODEL_TTL": (("defaults",), "ttl"),
     "MODELS_DIR": (("paths",), "models"),
     "DEFAULT_CTX_SIZE": (("defaults",), "ctx_size"),
@@ -28,6 +40,13 @@ _ENVIRONMENT: dict[str, tuple[TablePath, str]] = {
     "PRESSURE_CHECK_INTERVAL": (("guard",), "interval"),
 }
 _RENAMED = {"OPENAI_API_BASE": "OPENAI_BASE_URL"}
+# Variables of the stacks that have no key, and why none is needed.
+_NOTHING: Final[Mapping[str, str]] = {
+    "BRIDGE_SYNC_INTERVAL": "llmgen writes LiteLLM's models itself: nothing has to be kept in step",
+    "MODEL_PREFIX": "names are what llm.toml says, everywhere: rename the models, or add aliases",
+}
+# Settings of the programs that servers are built with, which are the same for all of them.
+_BACKENDS: Final = ("GGML_", "CUDA_", "HSA_", "HIP_", "ROCR_", "ROCBLAS_", "VK_", "HF_", "OMP_")
 
 
 def is_custom_models(document: object) -> bool:
@@ -63,83 +82,155 @@ def is_manager(document: object) -> bool:
 
 def from_manager(document: Mapping[str, Any]) -> Part:
     """A manager that serves a folder of models with one set of options."""
-    server, manager = document.get("server") or {}, document["model_manager"]
-    defaults: dict[str, Any] = {}
-    faults: list[Diagnostic] = []
-    if "n_ctx" in manager:
-        defaults["ctx_size"] = manager["n_ctx"]
-        faults.append(
-            fault(
+    return part_of(_manager(document))
+
+
+# Keys of `model_manager` that are [defaults], and what their values become.
+_MANAGER: Final[Mapping[str, str]] = {
+    "flash_attn": "flash_attn",
+    "idle_timeout": "ttl",
+    "n_batch": "batch_size",
+    "n_ctx": "ctx_size",
+    "n_gpu_layers": "n_gpu_layers",
+    "n_parallel": "parallel",
+    "n_threads": "threads",
+    "n_ubatch": "ubatch_size",
+}
+_LEVELS: Final = {"warning": "warn", "critical": "error"}
+
+
+def _manager(document: Mapping[str, Any]) -> Iterator[Item]:
+    for key, value in (document.get("server") or {}).items():
+        yield from _server(key, value)
+    for key, value in document["model_manager"].items():
+        match key:
+            case "models_directory":
+                yield Key(("paths",), ("models",), value)
+            case "default_model" if value:
+                stem = PurePosixPath(value).stem
+                for name, item in (("model", value), ("default", True), ("aliases", [value])):
+                    yield Key(("models", stem), (name,), item)
+            case "check_interval":
+                yield lost(f"`{key}`", "llama-swap looks for idle models every second")
+            case _ if key in _MANAGER:
+                yield Key(("defaults",), (_MANAGER[key],), _setting(key, value))
+            case _:
+                yield lost(f"`model_manager.{key}`", "llm.toml has no key for it")
+        if key == "n_ctx":
+            yield fault(
                 "one-context-for-all",
-                f"`n_ctx = {manager['n_ctx']}` is for every model, whatever it was trained for or "
-                "needs",
+                f"`n_ctx = {value}` is for every model, whatever it was trained for or needs",
                 '`ctx_size` of each model, or "max"',
             )
-        )
-    if "n_gpu_layers" in manager:
-        layers = manager["n_gpu_layers"]
-        defaults["n_gpu_layers"] = "all" if layers < 0 or layers >= ALL_LAYERS_FROM else layers
-    if "n_threads" in manager:
-        defaults["threads"] = manager["n_threads"]
-    if "idle_timeout" in manager:
-        defaults["ttl"] = manager["idle_timeout"]
-    tables: dict[TablePath, dict[str, Any]] = {("defaults",): defaults}
-    if "models_directory" in manager:
-        tables["paths",] = {"models": manager["models_directory"]}
-    swap = {to: server[key] for key, to in (("host", "listen"), ("port", "port")) if key in server}
-    tables["services", "llama_swap"] = swap
-    if server.get("cors_origins"):
-        tables["gateway", "envoy"] = {"cors_origins": server["cors_origins"]}
-    model = manager.get("default_model")
-    if model:
-        stem = PurePosixPath(model).stem
-        tables["models", stem] = {"model": model, "default": True, "aliases": [model]}
-    return Part(tables, tuple(faults))
+    for key in document:
+        if key not in ("server", "model_manager"):
+            yield lost(f"`{key}`", "llm.toml has no key for it")
+
+
+def _server(key: str, value: Any) -> Iterator[Item]:  # noqa: ANN401 - any JSON value
+    swap = ("services", "llama_swap")
+    match key:
+        case "port":
+            yield Key(swap, ("port",), value)
+        case "host" if value in ("127.0.0.1", "localhost", "::1"):
+            yield Key(swap, ("listen",), "127.0.0.1")
+        case "host":
+            yield lost(
+                f"`host: {value}`",
+                "everybody could use it: `listen` in [services.llama_swap] goes with `api_keys`",
+            )
+        case "log_level" if str(value).lower() != "critical":
+            level = str(value).lower()
+            yield Key(swap, ("log_level",), _LEVELS.get(level, level))
+        case "cors_origins" if value:
+            yield Key(("gateway", "envoy"), ("cors_origins",), value)
+        case _:
+            yield lost(f"`server.{key}`", "llm.toml has no key for it")
+
+
+def _setting(key: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    match key, value:
+        case "n_gpu_layers", int() if value < 0 or value >= ALL_LAYERS_FROM:
+            return "all"
+        case "flash_attn", bool():
+            return "on" if value else "off"
+        case _:
+            return value
 
 
 def is_environment(text: str) -> bool:
-    """Whether a text has a variable that a known stack sets."""
+    """Whether a text has a variable that a known stack or llama-server itself reads."""
     names = {match[1] for line in text.splitlines() if (match := _LINE.match(line))}
-    return bool(names & {*_ENVIRONMENT, *_RENAMED, "MODEL_FILE", "MODEL_PREFIX"})
+    known = {*_ENVIRONMENT, *_RENAMED, *_NOTHING, "MODEL_FILE"}
+    return bool(names & known) or any(map(is_option_variable, names))
 
 
 def from_environment(text: str) -> Part:
     """Settings of an environment file."""
-    tables: dict[TablePath, dict[str, Any]] = {}
-    faults: list[Diagnostic] = []
-    for line in text.splitlines():
-        match = _LINE.match(line)
-        if match is None:
-            continue
-        name, value = match[1], _COMMENT.split(match[2], maxsplit=1)[0].strip().strip("\"'")
+    pairs = [
+        (match[1], _COMMENT.split(match[2], maxsplit=1)[0].strip().strip("\"'"))
+        for line in text.splitlines()
+        if (match := _LINE.match(line))
+    ]
+    return part_of(_environment(pairs))
+
+
+def _environment(pairs: list[tuple[str, str]]) -> Iterator[Item]:
+    yield from _options([pair for pair in pairs if is_option_variable(pair[0])])
+    others = []
+    for name, value in pairs:
         if name in _ENVIRONMENT:
             path, key = _ENVIRONMENT[name]
-            tables.setdefault(path, {})[key] = _value(key, value)
+            yield Key(path, (key,), _value(key, value))
         elif name == "MODEL_FILE":
             stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", PurePosixPath(value).name)
-            tables["models", stem] = {"model": value, "default": True}
-            faults.append(
-                fault(
-                    "model-file-switch",
-                    "`MODEL_FILE` is called the switch, and a command line that names the file "
-                    "itself does not read it",
-                    "llmgen writes one command line for each model",
-                )
+            yield Key(("models", stem), ("model",), value)
+            yield Key(("models", stem), ("default",), value=True)
+            yield fault(
+                "model-file-switch",
+                "`MODEL_FILE` is called the switch, and a command line that names the file "
+                "itself does not read it",
+                "llmgen writes one command line for each model",
             )
-        faults += _old_names(name)
-    return Part(tables, tuple(faults))
+        elif name in _RENAMED:
+            yield fault(
+                "old-variable",
+                f"`{name}` is no longer read by OpenAI's own clients",
+                f"`{_RENAMED[name]}`; the `clients` target writes an environment file",
+            )
+        elif name in _NOTHING:
+            yield lost(f"`{name}`", _NOTHING[name])
+        elif name.startswith(_BACKENDS) and not is_secret(name):
+            yield Key(("defaults",), ("environment", name), value)
+        elif not is_option_variable(name):
+            others.append(name)
+    if others:
+        named = ", ".join(f"`{name}`" for name in dict.fromkeys(others))
+        yield lost(named, "llmgen knows nothing that they set")
+
+
+def _options(pairs: list[tuple[str, str]]) -> Iterator[Item]:
+    """llama-server's own variables: of the model that they name, else of every one."""
+    words = [word for name, value in pairs if not is_secret(name) for word in words_of(name, value)]
+    for name in (name for name, _ in pairs if is_secret(name)):
+        yield fault(
+            "secret-in-clear",
+            f"`{name}` is the key of a llama-server",
+            f'`api_key = {{ env = "{name}" }}` in [services]',
+        )
+    kept, told = without_address("the environment file", tuple(words))
+    keys, faults = keys_of("the environment file", kept)
+    yield from (*told, *faults)
+    source = keys.get("model") or keys.get("hf_repo")
+    table: TablePath = ("defaults",)
+    if source:
+        stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", PurePosixPath(str(source)).name)
+        table = ("models", stem.removesuffix("-GGUF"))
+    for key, value in keys.items():
+        yield Key(table, (key,), value)
 
 
 def _value(key: str, value: str) -> int | str:
     if key == "n_gpu_layers" and value.isdigit() and int(value) >= ALL_LAYERS_FROM:
         return "all"
     return int(value) if value.isdigit() else value
-
-
-def _old_names(name: str) -> Iterator[Diagnostic]:
-    if name in _RENAMED:
-        yield fault(
-            "old-variable",
-            f"`{name}` is no longer read by OpenAI's own clients",
-            f"`{_RENAMED[name]}`; the `clients` target writes an environment file",
-        )

@@ -53,7 +53,6 @@ def test_aliases_of_ordinary_files_are_followed():
         'models: {a: {sampler_args: "\'", ctx_size: 3}}',
         "model_list: 5",
         "model_list: [{litellm_params: 5}]",
-        '{"model_manager": {"n_gpu_layers": "x"}}',
         '{"model_manager": {"default_model": 3}, "server": []}',
     ],
 )
