@@ -27,7 +27,10 @@ REFUSED: Final[Identity] = (("models",), "refused", ())
 
 
 class Attempt(Struct, frozen=True):
-    """A library with its open values settled, as numbers, and what does not hold."""
+    """A library with its open values settled, as numbers, and what does not hold.
+
+    ``unsearched`` says which placements were not tried.
+    """
 
     library: Library
     weigh: Scale
@@ -36,11 +39,13 @@ class Attempt(Struct, frozen=True):
     broken: tuple[Broken, ...]
     limits: tuple[RouterLimit, ...]
     wrong: frozenset[Identity]
+    unsearched: str = ""
 
 
 def attempt(library: Library, weigh: Scale) -> Attempt:
     """The library planned; PlanError where a server would refuse its settings."""
-    settled = settle(library, weigh)
+    solution = settle(library, weigh)
+    settled = solution.settled
     footprints = {
         model.name: weigh.footprint(model, settled[model.name].settings) for model in library.models
     }
@@ -51,7 +56,9 @@ def attempt(library: Library, weigh: Scale) -> Attempt:
     wrong = {item.identity for item in found} | {item.identity for item in limits}
     if library.config.plan.engine == "groups" and limit is None and numbers.demand:
         wrong |= set() if groups(numbers).complete else {GROUPS}
-    return Attempt(library, weigh, settled, numbers, found, limits, frozenset(wrong))
+    return Attempt(
+        library, weigh, settled, numbers, found, limits, frozenset(wrong), solution.unsearched
+    )
 
 
 def rewritten_attempt(before: Attempt, edits: Iterable[Edit]) -> Attempt | None:

@@ -37,7 +37,7 @@ RANK = (
 )
 # Kinds that change when a model is in memory, not what it takes there.
 WHEN = ("preload", "pin", "keep")
-_BITS = {"f32": 32, "bf16": 16, "f16": 16, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5, "q4_1": 5}
+CACHE_BITS = {"f32": 32, "bf16": 16, "f16": 16, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5, "q4_1": 5}
 _LEAST_BATCH = 128
 # Keys that say which file it is.
 SOURCE_KEYS = ("model", "hf_repo", "hf_file", "quant", "revision", "ollama", "lm_studio")
@@ -71,7 +71,10 @@ def _types(model: Model, library: Library) -> Iterator[Change]:
     del library
     now = model.settings
     for name, price in CACHE_TYPES.items():
-        if _BITS.get(now.cache_type_k, 4) <= _BITS.get(name, 4.5) or model.settings.embedding:
+        if (
+            CACHE_BITS.get(now.cache_type_k, 4) <= CACHE_BITS.get(name, 4.5)
+            or model.settings.embedding
+        ):
             continue
         smaller = replace(now, cache_type_k=name, cache_type_v=name)
         edits = (("cache_type_k", f'"{name}"'), ("cache_type_v", f'"{name}"'))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, product
+from itertools import accumulate, combinations, product
 
 from msgspec.structs import replace
 
@@ -19,9 +19,6 @@ LEAST_CONTEXT = 4096
 
 # Far above llama.cpp's own limit (LLAMA_MAX_LAYERS, 512), whatever a header says.
 MOST_BLOCKS = 10_000
-
-# So many layers are moved from one device to another before a split is given up.
-MOVED = 8
 
 
 def slots(settings: ServerSettings) -> int:
@@ -91,27 +88,24 @@ def devices(model: Model, library: Library, filled: Mapping[str, int]) -> Iterat
             yield from ((key,) for key in ranked)
 
 
-def shares(
-    model: Model, room: Mapping[str, int], settings: ServerSettings
-) -> Iterator[tuple[float, ...]]:
-    """Layers for each device in proportion to its room, then with single layers moved."""
-    if len(settings.devices) < 2:
-        yield ()
+def placements(model: Model, library: Library) -> Iterator[tuple[str, ...]]:
+    """Every set of devices that a model can be on, fewer devices first."""
+    order = tuple(item.key for item in library.machine.devices)
+    if model.options.split_mode == "row":
+        yield from ((key,) for key in order)
+        yield from (order[:count] for count in range(2, len(order) + 1))
         return
-    layers = blocks(model.facts) + 1
+    most = 1 if model.options.split_mode == "none" else len(order)
+    for count in range(1, most + 1):
+        yield from combinations(order, count)
+
+
+def shares(model: Model, room: Mapping[str, int], settings: ServerSettings) -> list[int]:
+    """Layers for each device in proportion to its room, at least one each."""
     free = [max(0, room.get(device, 0)) for device in settings.devices]
     if settings.n_cpu_moe:
-        first = _weighed(_weights(model, settings.n_cpu_moe), free)
-    else:
-        first = _divide(layers, free)
-    yield tuple(map(float, first))
-    for moved in range(1, min(MOVED, layers // 2) + 1):
-        for giver, taker in product(range(len(first)), repeat=2):
-            if giver != taker and first[giver] > moved:
-                changed = list(first)
-                changed[giver] -= moved
-                changed[taker] += moved
-                yield tuple(map(float, changed))
+        return _weighed(_weights(model, settings.n_cpu_moe), free)
+    return _divide(blocks(model.facts) + 1, free)
 
 
 def _weights(model: Model, n_cpu_moe: int) -> list[int]:

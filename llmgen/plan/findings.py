@@ -36,7 +36,9 @@ def findings(tried: Attempt) -> list[Diagnostic]:
         # What mends a requirement mends it on every pool, whichever pool led to it.
         same = (advice.get(other.identity) for other in full if other.key == item.key)
         ways = advice.get(item.identity) or next(filter(None, same), [])
-        told.append(shortage(item, tried.weigh, tried.stack, tried.settled, ways))
+        found = shortage(item, tried.weigh, tried.stack, tried.settled, ways)
+        beyond = (tried.unsearched,) if tried.unsearched else ()
+        told.append(replace(found, notes=(*found.notes, *beyond)))
     return told
 
 

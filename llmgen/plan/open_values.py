@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
 from llmgen.library import Model
 from llmgen.plan import choices
-from llmgen.plan.trial import Trial
+from llmgen.plan.balance import balanced
+from llmgen.plan.gap import Gap
 
 KEYS = ("device", "tensor_split", "cache_type", "n_cpu_moe", "n_gpu_layers", "ctx_size")
 
@@ -26,8 +27,9 @@ def is_open(model: Model, key: str) -> bool:
     return bool(getattr(model.open, key))
 
 
-def values(trial: Trial, model: Model, key: str) -> Sequence[object]:
+def values(gap: Gap, key: str) -> Sequence[object]:
     """What an open value can be, best first."""
+    model = gap.model
     match key:
         case "ctx_size":
             return choices.contexts(model)[::-1]
@@ -38,40 +40,33 @@ def values(trial: Trial, model: Model, key: str) -> Sequence[object]:
         case "cache_type":
             return choices.cache_types(model)
         case "device":
-            return tuple(choices.devices(model, trial.library, trial.filled(model)))
+            return tuple(choices.devices(model, gap.trial.library, gap.filled))
         case _:
             return ("auto",)
 
 
-def apply(
-    trial: Trial, model: Model, settings: ServerSettings, key: str, value: object
-) -> ServerSettings:
-    """The settings with one value changed; a split is worked out for the devices that they have."""
+def apply(gap: Gap, settings: ServerSettings, changes: Mapping[str, object]) -> ServerSettings:
+    """The settings with values changed; an open split is worked out anew for what they need."""
+    for key, value in changes.items():
+        settings = _changed(gap, settings, key, value)
+    return balanced(gap, settings) if gap.model.open.tensor_split and changes else settings
+
+
+def _changed(gap: Gap, settings: ServerSettings, key: str, value: object) -> ServerSettings:
+    model = gap.model
     match key, value:
         case "ctx_size", int():
-            return choices.with_context(model, trial.library, settings, value)
+            return choices.with_context(model, gap.trial.library, settings, value)
         case "cache_type", (str() as keys, str() as others):
             return replace(settings, cache_type_k=keys, cache_type_v=others)
         case "device", tuple():
             kept = model.settings.tensor_split if len(value) == len(model.settings.devices) else ()
-            changed = replace(settings, devices=value, tensor_split=kept)
-            return _split(trial, model, changed) if model.open.tensor_split else changed
+            return replace(settings, devices=value, tensor_split=kept)
         case "tensor_split", _:
-            return _split(trial, model, settings)
+            return settings
         case "n_gpu_layers", int():
             return replace(settings, n_gpu_layers=value)
         case "n_cpu_moe", int():
-            # The first layers lose their experts, so the split that was even is so no longer.
-            changed = replace(settings, n_cpu_moe=value)
-            return _split(trial, model, changed) if model.open.tensor_split else changed
+            return replace(settings, n_cpu_moe=value)
         case _:
             raise TypeError(key)
-
-
-def _split(trial: Trial, model: Model, settings: ServerSettings) -> ServerSettings:
-    """The split nearest to the devices' room with which the model fits."""
-    tries = [
-        replace(settings, tensor_split=split)
-        for split in choices.shares(model, trial.room(model), settings)
-    ]
-    return next((item for item in tries if trial.fits(model, item)), tries[0])

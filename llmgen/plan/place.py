@@ -124,7 +124,7 @@ def _groups(numbers: Stack, *, strict: bool) -> Residency:
                 "plan.no-groups",
                 "groups cannot say which models fit together here",
                 ("plan", "engine"),
-                hint='`engine = "matrix"`',
+                hint='`engine = "matrix"` in [plan]',
             )
         )
     return Residency(found, group_states(numbers, found))

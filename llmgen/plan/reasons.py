@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from llmgen.budget.model import ServerSettings
 from llmgen.library import Model
+from llmgen.plan.gap import gap
 from llmgen.plan.model import Reason
 from llmgen.plan.open_values import KEYS, apply, is_open, values
 from llmgen.plan.trial import REFUSED, Limit, Trial
@@ -20,22 +21,25 @@ def reasons(trial: Trial, model: Model) -> Iterator[Reason]:
 
 
 def _reason(trial: Trial, model: Model, key: str) -> Reason:
-    settings = trial.settings[model.name]
-    options = values(trial, model, key)
+    settings, space = trial.settings[model.name], gap(trial, model)
+    options = values(space, key)
     at = _place(options, key, settings)
     if at == 0:
         return Reason(key, now(key, settings), BEST[key])
-    better = apply(trial, model, settings, key, options[at - 1])
+    if at is None:
+        return Reason(key, now(key, settings), "the placement with which everything fits")
+    better = apply(space, settings, {key: options[at - 1]})
     return Reason(key, now(key, settings), _why(trial.limit(model, better)))
 
 
-def _place(options: Sequence[object], key: str, settings: ServerSettings) -> int:
-    """Where the settled value stands among the options; 0 when it is none of them."""
+def _place(options: Sequence[object], key: str, settings: ServerSettings) -> int | None:
+    """Where the settled value stands among the options; None for devices that are none of them."""
     if key == "ctx_size":
         # A range of thousands, which need not be walked.
         return options.index(settings.ctx_size) if settings.ctx_size in options else 0
     wanted = now(key, settings)
-    return next((at for at, value in enumerate(options) if spoken(key, value) == wanted), 0)
+    none = None if key == "device" else 0
+    return next((at for at, value in enumerate(options) if spoken(key, value) == wanted), none)
 
 
 def _why(limit: Limit | None) -> str:

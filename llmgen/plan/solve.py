@@ -1,27 +1,30 @@
 """What llm.toml leaves open, settled: the best values that still fit, and why no better ones.
 
 Values are settled in the order of ``[plan] prefer``, each at its best while those that follow
-stand at their most modest; with layers left open, all of them stay on the devices as long as that
-can fit at all. Within one kind of value pinned and always-on models come first, then priority, then
-llm.toml's order; contexts grow together before one grows beyond the others.
+stand at their most modest: contexts at their floor, or as near below as any allowed choice comes;
+with layers left open, all of them stay on the devices as long as that can fit at all.
+Within one kind of value pinned and always-on models come first, then priority, then llm.toml's
+order; contexts grow together before one grows beyond the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import product
 
 from msgspec import Struct
 
 from llmgen.budget.model import ServerSettings
 from llmgen.library import Keep, Library, Model
 from llmgen.plan import choices
+from llmgen.plan.gap import Gap, gap
 from llmgen.plan.model import Reason
-from llmgen.plan.open_values import KEYS, apply, is_open, open_keys, values
+from llmgen.plan.open_values import KEYS, apply, is_open, values
 from llmgen.plan.reasons import reasons
+from llmgen.plan.rest import OFFLOAD, complete, first_true, highest
 from llmgen.plan.scale import Scale
 from llmgen.plan.splits import told
+from llmgen.plan.start import holds, start
 from llmgen.plan.trial import Trial, required
 
 
@@ -32,53 +35,39 @@ class Settled(Struct, frozen=True):
     reasons: tuple[Reason, ...] = ()
 
 
-def settle(library: Library, weigh: Scale) -> dict[str, Settled]:
+class Solution(Struct, frozen=True):
+    """Every model's settings; ``unsearched`` says what was not tried where they do not fit."""
+
+    settled: dict[str, Settled]
+    unsearched: str = ""
+
+
+def settle(library: Library, weigh: Scale) -> Solution:
     """Settings of every model, in llm.toml's order."""
     if any(model.open for model in library.models):
-        trial = solve(library, weigh)
+        trial, unsearched = solve(library, weigh)
         chosen = trial.told()
-        return {
+        settled = {
             model.name: Settled(chosen[model.name], tuple(reasons(trial, model)))
             for model in library.models
         }
+        return Solution(settled, unsearched)
     chosen = told(library, weigh, {model.name: model.settings for model in library.models})
-    return {name: Settled(settings) for name, settings in chosen.items()}
+    return Solution({name: Settled(settings) for name, settings in chosen.items()})
 
 
-def solve(library: Library, weigh: Scale) -> Trial:
-    """The settings of all models, best values in order."""
+def solve(library: Library, weigh: Scale) -> tuple[Trial, str]:
+    """The settings of all models, best values in order; and what was not searched."""
     trial = Trial(
         library, weigh, required(library), {item.name: item.settings for item in library.models}
     )
     models = _ranked(library)
-    trial = _start(trial, models)
+    trial, unsearched = start(trial, models)
     order = tuple(dict.fromkeys((*library.config.plan.prefer, *KEYS)))
     for place, key in enumerate(order):
         trial = _settle_all(trial, models, key, order[place + 1 :])
     # What was settled after a context may have given it room.
-    return _raise_all(trial, models, "ctx_size")
-
-
-def _start(trial: Trial, models: Sequence[Model]) -> Trial:
-    """Everything open at rest; nearly nothing asked for where that alone fits."""
-    rested = _at_rest(trial, models, least=False)
-    if _holds(rested, models):
-        return rested
-    least = _at_rest(trial, models, least=True)
-    return least if _holds(least, models) else rested
-
-
-def _at_rest(trial: Trial, models: Sequence[Model], *, least: bool) -> Trial:
-    """First everybody as modest as possible, so that what then rests sees what others need."""
-    for model in models:
-        trial = trial.with_settings(model, _modest(trial, model, least=least))
-    for model in models:
-        trial = trial.with_settings(model, _rested(trial, model))
-    return trial
-
-
-def _holds(trial: Trial, models: Iterable[Model]) -> bool:
-    return all(trial.fits(model, trial.settings[model.name]) for model in models)
+    return _raise_all(trial, models, "ctx_size"), unsearched
 
 
 def _settle_all(trial: Trial, models: Sequence[Model], key: str, later: Sequence[str]) -> Trial:
@@ -92,7 +81,8 @@ def _raise_all(trial: Trial, models: Sequence[Model], key: str, later: Sequence[
     for model in models:
         if is_open(model, key):
             left = tuple(item for item in later if is_open(model, item))
-            trial = trial.with_settings(model, _pick(trial, model, key, left))
+            settings = _pick(gap(trial, model), trial.settings[model.name], key, left)
+            trial = trial.with_settings(model, settings)
     return trial
 
 
@@ -103,122 +93,77 @@ def _ranked(library: Library) -> list[Model]:
     return sorted((model for model in library.models if model.open), key=rank)
 
 
-def _rested(trial: Trial, model: Model) -> ServerSettings:
-    """Everything open at its most modest, or nearly so where only that fits; else as it stands."""
-    keys = open_keys(model)
-    found = _complete(trial, model, model.settings, keys, spill=False)
-    found = found or _complete(trial, model, model.settings, keys, spill=True)
-    return found or trial.settings[model.name]
-
-
-def _modest(trial: Trial, model: Model, *, least: bool) -> ServerSettings:
-    """On all devices, so that what is said missing where nothing fits is the least.
-
-    ``least`` has no layer on them and a context of one step, where those are open.
-    """
-    keys = open_keys(model)
-    settings = next(_resting(trial, model, model.settings, keys, spill=least))
-    if least and "ctx_size" in keys:
-        settings = apply(trial, model, settings, "ctx_size", choices.contexts(model)[0])
-    if "device" in keys:
-        settings = apply(trial, model, settings, "device", values(trial, model, "device")[-1])
-    return settings
-
-
-def _pick(trial: Trial, model: Model, key: str, left: tuple[str, ...]) -> ServerSettings:
+def _pick(space: Gap, now: ServerSettings, key: str, left: tuple[str, ...]) -> ServerSettings:
     """The best value for which the rest can be completed; as it stands when none is."""
-    now = trial.settings[model.name]
+    pick = _pick_devices if key == "device" and {*OFFLOAD} & {*left} else _pick_value
 
-    def complete(value: object, *, spill: bool) -> ServerSettings | None:
-        return _complete(trial, model, apply(trial, model, now, key, value), left, spill=spill)
+    def found(context: int) -> ServerSettings | None:
+        tries = (False, True) if "n_gpu_layers" in left else (False,)
+        ways = (pick(space, now, key, left, spill=spill, context=context) for spill in tries)
+        return next(filter(None, ways), None)
 
-    options = values(trial, model, key)
-    if key == "device" and {"n_cpu_moe", "n_gpu_layers"} & {*left}:
-        return _pick_devices(trial, model, left) or now
-    for spill in (False, True) if "n_gpu_layers" in left else (False,):
-        found = _best(options, partial(complete, spill=spill), key)
-        if found is not None:
-            return found
-    return now
+    best = highest(space.model, found) if "ctx_size" in left else found(now.ctx_size)
+    return best or now
 
 
-def _pick_devices(trial: Trial, model: Model, left: tuple[str, ...]) -> ServerSettings | None:
+def _pick_devices(
+    space: Gap, now: ServerSettings, key: str, left: tuple[str, ...], *, spill: bool, context: int
+) -> ServerSettings | None:
     """As few devices as hold the whole model; else as many as there are, and the rest on the host.
 
     A card stays empty only where nothing of the model has to leave the others.
     """
-    now, options = trial.settings[model.name], values(trial, model, "device")
+    options = values(space, key)
     most = sorted(options, key=lambda value: -len(value) if isinstance(value, tuple) else 0)
-    whole = tuple(key for key in left if key != "n_cpu_moe")
-    for devices, keys, spill in ((options, whole, False), (most, left, False), (most, left, True)):
-        for value in devices:
-            placed = apply(trial, model, now, "device", value)
-            if keys != left:
-                placed = apply(trial, model, placed, "n_cpu_moe", 0)
-            found = _complete(trial, model, placed, keys, spill=spill)
+    whole = tuple(item for item in left if item != "n_cpu_moe")
+    ways = ((most, left),) if spill else ((options, whole), (most, left))
+    for among, keys in ways:
+        experts = {} if keys == left else {"n_cpu_moe": 0}
+        for devices in among:
+            placed = apply(space, now, {key: devices, **experts})
+            found = complete(space, placed, keys, spill=spill, context=context)
             if found is not None:
                 return found
     return None
 
 
-def _best(
-    options: Sequence[object], complete: Callable[[object], ServerSettings | None], key: str
+def _pick_value(
+    space: Gap, now: ServerSettings, key: str, left: tuple[str, ...], *, spill: bool, context: int
 ) -> ServerSettings | None:
-    if key == "ctx_size":
-        # With a cache on the host a device can need a few MiB less with more context: what is found
-        # then is still a context of which one step more does not fit.
-        at = _first_true(len(options), lambda index: complete(options[index]) is not None)
-        return complete(options[at]) if at < len(options) else None
-    return next(filter(None, map(complete, options)), None)
+    options = values(space, key)
+    tried = partial(complete, space, left=left, spill=spill, context=context)
 
+    def at_index(index: int) -> ServerSettings | None:
+        return tried(apply(space, now, {key: options[index]}))
 
-def _first_true(count: int, holds: Callable[[int], bool]) -> int:
-    """The first index from which a monotone statement holds."""
-    low, high = 0, count
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return low
+    def on_devices(index: int) -> bool:
+        settings = apply(space, now, {key: options[index]})
+        return tried(settings, holds=space.fits_devices) is not None
 
-
-def _complete(
-    trial: Trial, model: Model, settings: ServerSettings, left: tuple[str, ...], *, spill: bool
-) -> ServerSettings | None:
-    tries = _resting(trial, model, settings, left, spill=spill)
-    return next((item for item in tries if trial.fits(model, item)), None)
-
-
-def _resting(
-    trial: Trial, model: Model, settings: ServerSettings, left: tuple[str, ...], *, spill: bool
-) -> Iterator[ServerSettings]:
-    """The settings with what is left open at rest, the most modest first."""
-    for combination in product(*(_rest(trial, model, key, spill=spill) for key in left)):
-        rested = settings
-        for key, value in zip(left, combination, strict=True):
-            rested = apply(trial, model, rested, key, value)
-        yield rested
-
-
-def _rest(trial: Trial, model: Model, key: str, *, spill: bool) -> Sequence[object]:
     match key:
         case "ctx_size":
-            sizes = choices.contexts(model)
-            least = choices.LEAST_CONTEXT * choices.slots(model.settings)
-            return tuple(dict.fromkeys((min(least, sizes[-1]), sizes[0])))
-        case "n_cpu_moe":
-            layers = choices.expert_layers(model)
-            return tuple(dict.fromkeys((layers[-1], layers[0])))
-        case "n_gpu_layers":
-            return tuple(reversed(choices.gpu_layers(model)))[:-1] if spill else (-1,)
-        case "cache_type":
-            return choices.cache_types(model)[::-1]
+            # With a cache on the host a device can need a few MiB less with more context: what is
+            # found then is still a context of which one step more does not fit.
+            return _at(options, lambda index: at_index(index) is not None, at_index)
+        case "n_cpu_moe" | "n_gpu_layers":
+            # What the host lacks with as much on the devices as they hold, it lacks with less.
+            return at_index(0) or _at(options, on_devices, at_index)
         case _:
-            return values(trial, model, key)
+            return next(filter(None, map(at_index, range(len(options)))), None)
+
+
+def _at(
+    options: Sequence[object],
+    holds: Callable[[int], bool],
+    found: Callable[[int], ServerSettings | None],
+) -> ServerSettings | None:
+    at = first_true(len(options), holds)
+    return found(at) if at < len(options) else None
 
 
 def _level(trial: Trial, models: Iterable[Model]) -> Trial:
     """Raise all open contexts together as far as every required set holds."""
-    growing = [model for model in models if model.open.ctx_size]
+    growing = [model for model in models if is_open(model, "ctx_size")]
     if len(growing) < 2:
         return trial
     longest = max(choices.contexts(model)[-1] // choices.slots(model.settings) for model in growing)
@@ -229,9 +174,15 @@ def _level(trial: Trial, models: Iterable[Model]) -> Trial:
         for model in growing:
             sizes = choices.contexts(model)
             size = min(level * choices.slots(model.settings), sizes[-1])
-            settings = apply(trial, model, tried.settings[model.name], "ctx_size", size)
-            tried = tried.with_settings(model, settings)
-        return tried if _holds(tried, growing) else None
+            tried = tried.with_settings(model, _grown(tried, model, size))
+        return tried if holds(tried, growing) else None
 
-    at = _first_true(len(levels), lambda index: raised(levels[index]) is not None)
+    at = first_true(len(levels), lambda index: raised(levels[index]) is not None)
     return (raised(levels[at]) if at < len(levels) else None) or trial
+
+
+def _grown(trial: Trial, model: Model, size: int) -> ServerSettings:
+    now = trial.settings[model.name]
+    if not model.open.tensor_split:
+        return choices.with_context(model, trial.library, now, size)
+    return apply(gap(trial, model), now, {"ctx_size": size})

@@ -28,7 +28,7 @@ def told(library: Library, weigh: Scale, chosen: Settings) -> dict[str, ServerSe
     without shares of their own follow each other in the order of llm.toml.
     """
     found = dict(chosen)
-    waiting = {model.name for model in library.models if _is_untold(chosen[model.name])}
+    waiting = {model.name for model in library.models if is_untold(chosen[model.name])}
     if waiting:
         room = {pool.name: pool.budget_bytes for pool in weigh.pools}
         kept = [model for model in library.models if model.keep is Keep.ALWAYS or model.pin]
@@ -39,13 +39,13 @@ def told(library: Library, weigh: Scale, chosen: Settings) -> dict[str, ServerSe
         for model in library.models:
             found[model.name] = shared(model, found[model.name], room)
     for model in library.models:
-        _check_draft(model, found[model.name])
+        check_draft(model, found[model.name])
     return found
 
 
 def shared(model: Model, settings: ServerSettings, room: Mapping[str, int]) -> ServerSettings:
     """The settings with shares for this room, where they have none and several devices."""
-    if not _is_untold(settings):
+    if not is_untold(settings):
         return settings
     count = offloaded(blocks(model.facts), settings.n_gpu_layers)
     if not count and model.draft is not None and settings.draft is not None:
@@ -56,11 +56,12 @@ def shared(model: Model, settings: ServerSettings, room: Mapping[str, int]) -> S
     return replace(settings, tensor_split=tuple(map(float, layer_shares(count, free))))
 
 
-def _is_untold(settings: ServerSettings) -> bool:
+def is_untold(settings: ServerSettings) -> bool:
+    """Whether shares are to be worked out for it: several devices, and none written."""
     return len(settings.devices) > 1 and not settings.tensor_split
 
 
-def _check_draft(model: Model, settings: ServerSettings) -> None:
+def check_draft(model: Model, settings: ServerSettings) -> None:
     """PlanError for a draft that the server would divide by what is free: it has no own shares."""
     draft = settings.draft
     if model.draft is None or draft is None or not draft.n_gpu_layers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -55,19 +55,21 @@ class Trial(Struct, frozen=True):
 
     def _limits(self, model: Model, chosen: Settings) -> Iterator[Limit]:
         for names in self.required.sets[model.name]:
-            sums = self._sums(names, chosen)
+            sums = self.sums(names, chosen)
             yield from (Limit(pool, names) for pool in self._over(sums))
         if self.required.any_of:
             yield from self._any(model, chosen)
 
-    def _sums(self, names: tuple[str, ...], chosen: Settings) -> dict[str, int]:
+    def sums(self, names: Iterable[str], chosen: Settings) -> dict[str, int]:
+        """Bytes of these models on each pool."""
         sums = {pool.name: 0 for pool in self.weigh.pools}
         for name in names:
-            for pool, size in self._weight(name, chosen).items():
+            for pool, size in self.weight(name, chosen).items():
                 sums[pool] += size
         return sums
 
-    def _weight(self, name: str, chosen: Settings) -> Mapping[str, int]:
+    def weight(self, name: str, chosen: Settings) -> Mapping[str, int]:
+        """Bytes of one model on each pool."""
         return self.weigh.footprint(self.weigh.models[name], chosen[name])
 
     def _over(self, sums: Mapping[str, int]) -> Iterator[str]:
@@ -79,10 +81,10 @@ class Trial(Struct, frozen=True):
         own = (model.name,) if model.keep is Keep.ON_DEMAND else ()
         others = [name for name in self.required.demand if name not in own]
         for pool in self.weigh.pools:
-            sizes = {name: self._weight(name, chosen)[pool.name] for name in others}
+            sizes = {name: self.weight(name, chosen)[pool.name] for name in others}
             worst = sorted(sizes, key=lambda name: -sizes[name])
             names = (*always, *own, *worst[: self.required.any_of - len(own)])
-            if self._sums(names, chosen)[pool.name] > pool.budget_bytes:
+            if self.sums(names, chosen)[pool.name] > pool.budget_bytes:
                 yield Limit(pool.name, names)
 
     def with_settings(self, model: Model, settings: ServerSettings) -> Trial:
@@ -92,21 +94,6 @@ class Trial(Struct, frozen=True):
     def told(self) -> Settings:
         """The settings as the servers get them: with the shares that follow from all others."""
         return told(self.library, self.weigh, self.settings)
-
-    def filled(self, model: Model) -> dict[str, int]:
-        """What all other models together would take of each pool."""
-        others = tuple(name for name in self.settings if name != model.name)
-        return self._sums(others, self.told())
-
-    def room(self, model: Model) -> dict[str, int]:
-        """What always-on and pinned models leave of each pool for this one."""
-        others = tuple(
-            name
-            for name, item in self.weigh.models.items()
-            if name != model.name and (item.keep is Keep.ALWAYS or item.pin)
-        )
-        sums = self._sums(others, self.told())
-        return {pool.name: pool.budget_bytes - sums[pool.name] for pool in self.weigh.pools}
 
 
 def required(library: Library) -> Required:
