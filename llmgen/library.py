@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from llmgen.budget.model import ServerSettings
+from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
+from llmgen.config.names import small
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.gateway import External
 from llmgen.config.tables.models import Lora, Role, ServerOptions, Variant
@@ -126,6 +128,10 @@ class Library(Struct, frozen=True):
     models: tuple[Model, ...]
     external: Mapping[str, External] = field(default_factory=dict)
     notes: tuple[Diagnostic, ...] = ()
+
+    def spellings(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Under which further spellings every program knows these names; none on edition 1."""
+        return small(names) if EDITIONS[self.config.edition].small_letters else ()
 
     def model(self, name: str) -> Model:
         """The model of this name in llm.toml; KeyError when there is none."""

@@ -116,7 +116,8 @@ def _add(session: Session, reference: str, *, name: str | None, **keys: Any) -> 
     if "model" in source:
         source, diagnostics = _file(source["model"], models_folder(found.config))
     _require_new(found.config, source, name)
-    chosen = name or name_for(title, (claim for claim, _ in claims(found.config)))
+    taken = {claim for claim, _ in claims(found.config)} | {*found.config.models}
+    chosen = name or name_for(title, taken)
     keys["role"] = keys["role"] or _role(found, source)
     table = {**source, **{key: value for key, value in keys.items() if value}}
     text = append_table(found.sources[0].text, ("models", chosen), table)

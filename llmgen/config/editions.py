@@ -20,7 +20,9 @@ class Edition(Struct, frozen=True):
     the tests have passed. ``context`` caps the trained context of generating roles when
     ``ctx_size`` is absent, ``context_others`` that of embedding and rerank, whose physical batch
     must hold a whole input. ``renders_unused`` says that files which nothing of the stack reads
-    are written, too; ``client_formats`` are the client files where none are named.
+    are written, too; ``client_formats`` are the client files where none are named. With
+    ``small_letters`` every program knows names as written and in small letters; without, Envoy
+    takes any letters and the others only what is written.
     """
 
     number: int
@@ -34,6 +36,7 @@ class Edition(Struct, frozen=True):
     keep: Mapping[Role, str]
     renders_unused: bool
     client_formats: tuple[str, ...]
+    small_letters: bool
     every_role: Mapping[str, Any]
     generating: Mapping[str, Any] = field(default_factory=dict)
     others: Mapping[str, Any] = field(default_factory=dict)
@@ -75,6 +78,7 @@ _FIRST: Final = Edition(
     },
     renders_unused=True,
     client_formats=("env", "opencode", "continue", "aider", "zed", "open_webui"),
+    small_letters=False,
     every_role={
         "parallel": 1,
         "kv_unified": False,
@@ -96,5 +100,5 @@ _FIRST: Final = Edition(
 
 EDITIONS: Final[dict[int, Edition]] = {
     1: _FIRST,
-    2: replace(_FIRST, number=2, renders_unused=False, client_formats=("env",)),
+    2: replace(_FIRST, number=2, renders_unused=False, client_formats=("env",), small_letters=True),
 }

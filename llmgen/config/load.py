@@ -149,6 +149,7 @@ def located(error: LlmgenError, sources: Sequence[Source]) -> LlmgenError:
 
 def locate(sources: Sequence[Source], item: Diagnostic) -> Location:
     """Where the key of a diagnostic is written; its nearest table where it is not, else the top."""
+    item = replace(item, key=_written(sources, item.key))
     for key in (item.key[:length] for length in range(len(item.key), 0, -1)):
         # The last file that writes the key is the one that counts.
         for source in reversed(sources):
@@ -159,6 +160,23 @@ def locate(sources: Sequence[Source], item: Diagnostic) -> Location:
                 )
                 return _hidden(place) if item.code == SECRET_AS_TEXT else place
     return Location(sources[0].name, 1, 1)
+
+
+def _written(sources: Sequence[Source], key: KeyPath) -> KeyPath:
+    """The key as llm.toml writes it: names of models have a prefix once they are read."""
+    prefix = ""
+    for source in sources:
+        told = source.document.get("naming")
+        prefix = str(told.get("prefix", prefix)) if isinstance(told, dict) else prefix
+    if not prefix or key[:1] not in (("models",), ("external",)):
+        return key
+    if any(source.spans.get(key[:2]) for source in sources):
+        return key
+    names = (1, 3) if key[2:3] == ("variants",) else (1,)
+    return tuple(
+        part.removeprefix(prefix) if at in names and isinstance(part, str) else part
+        for at, part in enumerate(key)
+    )
 
 
 def _hidden(place: Location) -> Location:

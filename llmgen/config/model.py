@@ -8,6 +8,7 @@ from llmgen.config.tables.base import Line, ModelName, Table
 from llmgen.config.tables.gateway import External, Gateway
 from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
 from llmgen.config.tables.models import Defaults, Model
+from llmgen.config.tables.naming import Naming
 from llmgen.config.tables.services import Budget, Guard, PlanTable, Services
 from llmgen.config.tables.targets import Targets
 
@@ -27,6 +28,8 @@ class Config(Table):
     """Folders and programs."""
     defaults: Defaults = Defaults.model_construct()
     """Options of every model that does not set its own."""
+    naming: Naming = Naming.model_construct()
+    """What names have in common."""
     models: dict[ModelName, Model] = Field(default_factory=dict)
     """What is served."""
     external: dict[ModelName, External] = Field(default_factory=dict)

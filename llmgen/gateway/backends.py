@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from llmgen.config.tables.gateway import External
 from llmgen.gateway.addresses import bare, nearest, numeric
-from llmgen.library import Keep
+from llmgen.library import Keep, Library
 from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Placement, Plan
 
@@ -38,6 +38,7 @@ class VariantNames(Struct, frozen=True):
 
     names: tuple[str, ...]
     params: str
+    spellings: tuple[str, ...] = ()
 
 
 class Backend(Struct, frozen=True):
@@ -46,6 +47,7 @@ class Backend(Struct, frozen=True):
     ``engine`` "" is a llama-server that has only this model and ignores the name. ``upstream`` is
     a name that the server insists on. ``secret`` names the key that it wants. ``health`` "" means
     that asking would say nothing about this model. ``context`` is what one request can use.
+    ``spellings`` are names that answer without being listed.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Backend(Struct, frozen=True):
     context: int | None
     title: str = ""
     aliases: tuple[str, ...] = ()
+    spellings: tuple[str, ...] = ()
     variants: tuple[VariantNames, ...] = ()
     default: bool = False
     unlisted: bool = False
@@ -73,7 +76,8 @@ class Backend(Struct, frozen=True):
 def backends(plan: Plan) -> tuple[Backend, ...]:
     """Every model of the plan, in order, then the external ones."""
     served = (_placed(plan, item) for item in plan.placements)
-    external = (_external(name, item) for name, item in plan.library.external.items())
+    library = plan.library
+    external = (_external(name, item, library) for name, item in library.external.items())
     return (*served, *external)
 
 
@@ -110,7 +114,8 @@ def _placed(plan: Plan, placement: Placement) -> Backend:
         context=placement.estimate.n_ctx_seq,
         title=model.title,
         aliases=model.aliases,
-        variants=tuple(_variants(placement)),
+        spellings=plan.library.spellings((model.name, *model.aliases)),
+        variants=tuple(_variants(placement, plan.library)),
         default=model.default,
         unlisted=model.unlisted,
         secret=_secret(plan, engine),
@@ -120,10 +125,11 @@ def _placed(plan: Plan, placement: Placement) -> Backend:
     )
 
 
-def _variants(placement: Placement) -> Iterator[VariantNames]:
+def _variants(placement: Placement, library: Library) -> Iterator[VariantNames]:
     for name, variant in placement.model.variants.items():
         members = json.dumps(variant.params, separators=(",", ":"))[1:-1]
-        yield VariantNames((name, *variant.aliases), members)
+        names = (name, *variant.aliases)
+        yield VariantNames(names, members, library.spellings(names))
 
 
 def _secret(plan: Plan, engine: Engine) -> str:
@@ -135,7 +141,7 @@ def _secret(plan: Plan, engine: Engine) -> str:
     return "llama-server" if services.api_key else ""
 
 
-def _external(name: str, item: External) -> Backend:
+def _external(name: str, item: External, library: Library) -> Backend:
     parts = urlsplit(item.endpoint)
     tls = parts.scheme == "https"
     return Backend(
@@ -147,6 +153,7 @@ def _external(name: str, item: External) -> Backend:
         slots=item.slots,
         context=item.ctx_size,
         aliases=item.aliases,
+        spellings=library.spellings((name, *item.aliases)),
         upstream=item.upstream_model or "",
         secret=f"external.{name}" if item.api_key else "",
         tls=tls,

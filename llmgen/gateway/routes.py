@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from llmgen.config.editions import EDITIONS
 from llmgen.gateway.backends import Backend, backends
 from llmgen.gateway.kinds import KINDS, Kind
 from llmgen.plan.model import Plan
@@ -63,7 +64,7 @@ class Route(Struct, frozen=True):
 
 
 class Group(Struct, frozen=True):
-    """All routes of one kind, and the names that it knows."""
+    """All routes of one kind, and the names that it is known to have."""
 
     kind: Kind
     routes: tuple[Route, ...]
@@ -85,20 +86,27 @@ class RouteTable(Struct, frozen=True):
 def routes(plan: Plan) -> RouteTable:
     """The route table of a plan: models, variants and external servers."""
     found = backends(plan)
-    groups = (_group(kind, found) for kind in KINDS)
+    folds = not EDITIONS[plan.library.config.edition].small_letters
+    groups = (_group(kind, found, folds=folds) for kind in KINDS)
     return RouteTable(tuple(group for group in groups if group.routes), found)
 
 
-def _group(kind: Kind, found: tuple[Backend, ...]) -> Group:
+def _group(kind: Kind, found: tuple[Backend, ...], *, folds: bool) -> Group:
     mine = tuple(item for item in found if item.role in kind.roles)
     named = tuple(route for item in mine for route in _named(kind, item))
-    names = tuple(dict.fromkeys(name for route in named for name in route.names))
-    return Group(kind, (*named, *_folded(named), *_defaults(kind, mine)), names)
+    hidden = {name for item in mine for name in _spellings(item)}
+    names = dict.fromkeys(name for route in named for name in route.names if name not in hidden)
+    folded = _folded(named) if folds else ()
+    return Group(kind, (*named, *folded, *_defaults(kind, mine)), tuple(names))
+
+
+def _spellings(backend: Backend) -> tuple[str, ...]:
+    return (*backend.spellings, *(name for item in backend.variants for name in item.spellings))
 
 
 def _named(kind: Kind, backend: Backend) -> Iterator[Route]:
     label = f"{kind.name}/{backend.model}"
-    own, aliases = (backend.model,), backend.aliases
+    own, aliases = (backend.model,), (*backend.aliases, *backend.spellings)
     if backend.upstream:
         yield Route(kind, label, backend, (*own, *aliases), edit=Edit(model=backend.upstream))
     elif backend.engine in ("router", "external") and aliases:
@@ -111,7 +119,7 @@ def _named(kind: Kind, backend: Backend) -> Iterator[Route]:
             kind,
             f"{kind.name}/{variant.names[0]}",
             backend,
-            variant.names,
+            (*variant.names, *variant.spellings),
             edit=_variant(backend, variant.params),
         )
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from llmgen.config.names import sane
 from llmgen.config.tables.base import MODEL_NAME
 from llmgen.errors import Diagnostic
 from llmgen.importing.model import Part, TablePath, fault, lost
 
 _TABLES = ("models", "external")
-_OTHER = re.compile(r"[^A-Za-z0-9._:/-]+")
 _FALLBACKS: Final = ("fallbacks", "context_window_fallbacks")
 Tables = dict[TablePath, dict[str, Any]]
 
@@ -65,7 +64,7 @@ def _is_model(path: TablePath) -> bool:
 
 
 def _free(name: str, taken: Collection[str]) -> str:
-    base = _OTHER.sub("-", name).strip("-._:/")[:120] or "model"
+    base = sane(name) or "model"
     return next(found for found in _numbered(base) if found not in taken)
 
 

@@ -17,6 +17,7 @@ from llmgen.machine import machine
 from llmgen.resolve.checks import checks
 from llmgen.resolve.join import Facts, Join
 from llmgen.resolve.meaning import findings
+from llmgen.resolve.naming import named, shared_file_names, with_file_names
 from llmgen.resolve.notes import notes
 from llmgen.resolve.references import references
 
@@ -38,18 +39,20 @@ def resolve(config: Config, facts: Facts, measured: Measured = NOTHING_MEASURED)
     missing = [*_missing(config, facts)]
     if missing:
         raise InputError(missing)
+    config = named(config)
     where = layout(config.paths, config.services.scope)
     join = Join(config, edition, facts, host, where, measured)
     models = tuple(join.model(name, table) for name, table in _enabled(config))
     noted += _refuse(item for model in models for item in checks(model, build))
     noted += tuple(notes(config, models))
+    noted += _refuse(shared_file_names(models, config))
     return Library(
         config=config,
         machine=host,
         layout=join.layout,
         build=build,
         swap_version=config.targets.llama_swap.version or edition.swap_version,
-        models=models,
+        models=with_file_names(models, config),
         external=config.external,
         notes=noted,
     )

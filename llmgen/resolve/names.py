@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
+from llmgen.config.tables.base import MODEL_NAME
 from llmgen.errors import Diagnostic, KeyPath
 
 Claim = tuple[str, KeyPath]
@@ -13,21 +15,32 @@ Claim = tuple[str, KeyPath]
 def findings(config: Config) -> Iterator[Diagnostic]:
     """Names claimed twice, references to names that nobody has, two defaults of one role."""
     yield from _twice(config)
+    if EDITIONS[config.edition].small_letters:
+        yield from _by_case(config)
+    yield from _impossible(config)
     yield from _unknown(config)
     yield from _defaults(config)
 
 
 def claims(config: Config) -> Iterator[Claim]:
     """Every name that clients may send, with the key that claims it, in llm.toml's order."""
+    prefix = config.naming.prefix
     for name, table in config.models.items():
-        yield name, ("models", name)
+        yield prefix + name, ("models", name)
         yield from _aliases(table.aliases, ("models", name))
         for key, variant in table.variants.items():
-            yield key, ("models", name, "variants", key)
+            yield prefix + key, ("models", name, "variants", key)
             yield from _aliases(variant.aliases, ("models", name, "variants", key))
     for name, external in config.external.items():
-        yield name, ("external", name)
+        yield prefix + name, ("external", name)
         yield from _aliases(external.aliases, ("external", name))
+
+
+def own_names(config: Config) -> dict[str, str]:
+    """The names that tables give, as llm.toml writes them, to those that clients send."""
+    variants = (key for table in config.models.values() for key in table.variants)
+    names = (*config.models, *variants, *config.external)
+    return {name: config.naming.prefix + name for name in names}
 
 
 def _aliases(aliases: Iterable[str], key: KeyPath) -> Iterator[Claim]:
@@ -48,6 +61,34 @@ def _twice(config: Config) -> Iterator[Diagnostic]:
         owners.setdefault(name, key)
 
 
+def _by_case(config: Config) -> Iterator[Diagnostic]:
+    """Names of two models that a client in small letters could not tell apart."""
+    owners: dict[str, tuple[str, KeyPath]] = {}
+    for name, key in claims(config):
+        other, first = owners.setdefault(name.lower(), (name, key))
+        if other != name and table_name(first) != table_name(key):
+            yield Diagnostic(
+                "names.letter-case",
+                f"`{name}` and `{other}` of {table_name(first)} differ by letter case alone",
+                key,
+                hint="rename one of the two: every name is also known in small letters",
+            )
+
+
+def _impossible(config: Config) -> Iterator[Diagnostic]:
+    """Names that are none once the prefix stands before them."""
+    if not config.naming.prefix:
+        return
+    for name, key in claims(config):
+        if not MODEL_NAME.fullmatch(name):
+            yield Diagnostic(
+                "names.too-long",
+                f"`{name}` is longer than the 128 letters that a name may have",
+                key,
+                hint="a shorter `prefix` in [naming], or a shorter name",
+            )
+
+
 def table_name(key: KeyPath) -> str:
     """The table that a claim stands in, as people write it."""
     parts = key[: key.index("aliases")] if "aliases" in key else key
@@ -56,7 +97,7 @@ def table_name(key: KeyPath) -> str:
 
 def _unknown(config: Config) -> Iterator[Diagnostic]:
     models = {name for name, table in config.models.items() if table.enable}
-    known = {name for name, _ in claims(config)}
+    known = {name for name, _ in claims(config)} | {*own_names(config)}
     for key, name, among in _mentions(config, models, known):
         if name not in among:
             yield Diagnostic(

@@ -197,12 +197,16 @@ def _info(backend: Backend) -> dict[str, Any]:
     return info
 
 
-def _aliases(backend: Backend) -> Iterator[tuple[str, str]]:
+def _aliases(backend: Backend) -> Iterator[tuple[str, str | dict[str, object]]]:
     for alias in backend.aliases:
         yield alias, backend.model
+    for spelling in backend.spellings:
+        yield spelling, {"model": backend.model, "hidden": True}
     for variant in backend.variants:
         for alias in variant.names[1:]:
             yield alias, variant.names[0]
+        for spelling in variant.spellings:
+            yield spelling, {"model": variant.names[0], "hidden": True}
 
 
 def _secrets(plan: Plan, found: tuple[Backend, ...]) -> dict[str, Any]:
@@ -237,6 +241,10 @@ def _fallbacks(plan: Plan, which: str) -> list[dict[str, list[str]]]:
         ((name, *table.aliases), getattr(table, which))
         for name, table in plan.library.external.items()
     )
+    spelled = plan.library.spellings
     return [
-        {name: list(others)} for names, others in (*served, *external) if others for name in names
+        {name: list(others)}
+        for names, others in (*served, *external)
+        if others
+        for name in (*names, *spelled(names))
     ]

@@ -125,7 +125,8 @@ def _section(item: Placement, library: Library) -> tuple[str, list[tuple[str, st
     found = assignments(item.model, item.settings, library)
     kept = [one for one in found if one.option.name not in _ROUTER_SETS]
     name = section_name(item.name)
-    others = [other for other in item.model.names if other != name]
+    names = (*item.model.names, *library.spellings(item.model.names))
+    others = [other for other in names if other != name]
     pairs = [
         *ini(kept, item.model.extra_args),
         *([("alias", ",".join(others))] if others else []),

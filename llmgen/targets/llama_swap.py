@@ -61,7 +61,7 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
             known=known,
             health_check_timeout=table.health_check_timeout or load_seconds(library, models),
             api_keys=[f"${{env.{variable(key)}}}" for key in table.api_keys],
-            models=[_model(item, services) for item in models],
+            models=[_model(item, library) for item in models],
             extra=_extra(library),
             matrix=engine if isinstance(engine, Matrix) and engine.sets else None,
             groups=engine.groups if isinstance(engine, Groups) else (),
@@ -93,7 +93,8 @@ def admitted(model: Model) -> int:
     return model.concurrency_limit or max(_LEAST_REQUESTS, waiting)
 
 
-def _model(item: Placement, services: Services) -> dict[str, object]:
+def _model(item: Placement, library: Library) -> dict[str, object]:
+    services = library.config.services
     model, more = item.model, dict(item.model.llama_swap)
     filters = dict(more.pop("filters", {}))
     return {
@@ -103,12 +104,12 @@ def _model(item: Placement, services: Services) -> dict[str, object]:
         "command": [*_lines(item.argv)],
         "port_is_assigned": not item.port,
         "proxy": f"http://{LOOPBACK}:{item.port or '${PORT}'}",
-        "aliases": model.aliases,
+        "aliases": (*model.aliases, *library.spellings((model.name, *model.aliases))),
         "env": [*_environment(model, services.api_key)],
         "ttl": model.ttl_seconds,
         "unlisted": model.unlisted,
         "concurrency_limit": admitted(model),
-        "set_params_by_id": {**filters.pop("setParamsByID", {}), **_variants(model)},
+        "set_params_by_id": {**filters.pop("setParamsByID", {}), **_variants(model, library)},
         "filters": filters,
         "capabilities": _capabilities(item) | more.pop("capabilities", {}),
         "check_endpoint": more.pop("checkEndpoint", "/health"),
@@ -137,11 +138,12 @@ def _environment(model: Model, api_key: Secret | None) -> Iterator[str]:
         yield f"{name}=${{env.{variable(item)}}}"
 
 
-def _variants(model: Model) -> dict[str, Mapping[str, object]]:
+def _variants(model: Model, library: Library) -> dict[str, Mapping[str, object]]:
+    named = {key: (key, *variant.aliases) for key, variant in model.variants.items()}
     return {
-        name: variant.params
-        for key, variant in model.variants.items()
-        for name in (key, *variant.aliases)
+        name: model.variants[key].params
+        for key, names in named.items()
+        for name in (*names, *library.spellings(names))
     }
 
 

@@ -53,7 +53,7 @@ def peers(plan: Plan) -> Iterator[Peer]:
             yield Peer(
                 file_name(item.name),
                 f"http://{LOOPBACK}:{item.port}",
-                item.model.names,
+                (*item.model.names, *plan.library.spellings(item.model.names)),
                 own_key,
                 patient=True,
             )
@@ -61,7 +61,7 @@ def peers(plan: Plan) -> Iterator[Peer]:
     for name, table in external(plan.library).items():
         own = table.upstream_model or name
         # A peer takes no other name than its own: further ones are selectors.
-        names = (own,) if full else (own, *table.aliases)
+        names = (own,) if full else (own, *_others(name, table, plan.library))
         key = _reference(table.api_key)
         yield Peer(_id(name), table.endpoint, names, key, more=table.llama_swap)
 
@@ -76,10 +76,14 @@ def selectors(library: Library) -> dict[str, Any]:
     for name, table in tables.items():
         own = table.upstream_model or name
         target = own if names[own] == 1 else f"{_id(name)}/{own}"
-        for other in (name, *table.aliases):
+        for other in (name, *_others(name, table, library)):
             if other != target:
                 found[other] = {"strategy": "pin", "targets": [target]}
     return found
+
+
+def _others(name: str, table: External, library: Library) -> tuple[str, ...]:
+    return (*table.aliases, *library.spellings((name, *table.aliases)))
 
 
 def _id(name: str) -> str:

@@ -58,9 +58,9 @@ def write_models(folder):
     write_llama(folder / "rank.gguf", seed=5, architecture="qwen3", **RERANKER)
 
 
-def configured(text, folder):
+def configured(text, folder, head=HEAD):
     """The config of ``text`` on a small machine without a GPU, all paths below ``folder``."""
-    return config(text, head=HEAD.format(folder=folder, llmgen=LLMGEN, **programs()))
+    return config(text, head=head.format(folder=folder, llmgen=LLMGEN, **programs()))
 
 
 def programs():

@@ -1,0 +1,22 @@
+"""[naming]: what all names have in common."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from llmgen.config.tables.base import Table
+
+# The beginning of a name may be all of these; the whole is judged as a name.
+PREFIX: Final = r"^([A-Za-z0-9][A-Za-z0-9._:/-]{0,31})?$"
+Pack = Literal["openai", "anthropic"]
+
+
+class Naming(Table):
+    """[naming]: names of every model."""
+
+    prefix: Annotated[str, Field(pattern=PREFIX)] = ""
+    """Stands before every model's and variant's own name (`"ls/"`); aliases stay as written."""
+    file_aliases: tuple[Literal["stem", "file"], ...] = ()
+    """Each model also answers to its file's name, without (`stem`) or with `.gguf` (`file`)."""
+    alias_packs: tuple[Pack, ...] = ()
+    """Names that clients of these vendors ask for; the default model of their role answers."""
