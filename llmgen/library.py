@@ -18,7 +18,7 @@ from llmgen.config.tables.gateway import External
 from llmgen.config.tables.models import Lora, Role, ServerOptions, Variant
 from llmgen.config.tables.sampling import Sampling
 from llmgen.errors import Diagnostic
-from llmgen.facts.lock_model import Measurements
+from llmgen.facts.lock_model import Measurements, Run
 from llmgen.facts.model import GgufFacts, ModelRef
 from llmgen.layout import Layout
 from llmgen.machine import Machine
@@ -118,7 +118,10 @@ class Model(Struct, frozen=True):
 
 
 class Library(Struct, frozen=True):
-    """Everything that llm.toml says, with nothing left to look up."""
+    """Everything that llm.toml says, with nothing left to look up.
+
+    ``runs`` are what `llmgen measure` saw, by the model's name.
+    """
 
     config: Config
     machine: Machine
@@ -127,6 +130,7 @@ class Library(Struct, frozen=True):
     swap_version: int
     models: tuple[Model, ...]
     external: Mapping[str, External] = field(default_factory=dict)
+    runs: Mapping[str, Run] = field(default_factory=dict)
     notes: tuple[Diagnostic, ...] = ()
 
     def spellings(self, names: Iterable[str]) -> tuple[str, ...]:

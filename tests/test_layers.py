@@ -30,6 +30,7 @@ LAYERS = (
     ("llmgen.targets", "llmgen.firewall"),
     ("llmgen.detect", "llmgen.importing", "llmgen.models", "llmgen.bench", "llmgen.verify"),
     ("llmgen.doctor", "llmgen.operate"),
+    ("llmgen.measuring",),
     ("llmgen.cli",),
     ("llmgen.__main__",),
 )

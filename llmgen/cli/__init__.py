@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "inspect": ("llmgen.cli.inspect", "what GGUF files need under given server options"),
     "fit": ("llmgen.cli.fit", "which context, cache type and slots fit a machine"),
     "verify": ("llmgen.cli.verify", "compare the plan's memory with llama-fit-params"),
+    "measure": ("llmgen.cli.measure", "measure what a model's server holds"),
     "install": ("llmgen.cli.install", "put the configurations in place and start what changed"),
     "uninstall": ("llmgen.cli.uninstall", "stop the services and remove what install wrote"),
     "generations": ("llmgen.cli.generations", "list what was installed, and when to go back to"),
@@ -51,7 +52,7 @@ GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     (
         "See what fits",
         "llmgen show --what-if models.coder.ctx_size=128K",
-        ("check", "show", "inspect", "fit", "verify"),
+        ("check", "show", "inspect", "fit", "verify", "measure"),
     ),
     (
         "Write and install",

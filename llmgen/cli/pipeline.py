@@ -90,7 +90,7 @@ def library(found: Read) -> Library:
     try:
         lock = read_lock(found)
         measured = {ref: entry.measured for ref, entry in lock.entries.items() if entry.measured}
-        return resolve(found.config, lock.facts, measured)
+        return resolve(found.config, lock.facts, measured, lock.runs)
     except LlmgenError as error:
         raise found.located(error) from None
 

@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from llmgen.library import Keep
+from llmgen.plan.compared import Compared, compared
 from llmgen.plan.model import Engine, Groups, Matrix, Plan, Reason, Router, State
 from llmgen.units import show_bar, show_size
 
@@ -45,6 +46,7 @@ class Explained(Struct, frozen=True):
     engine: str
     rows: tuple[Row, ...]
     reasons: tuple[tuple[str, Reason], ...]
+    measured: tuple[Compared, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """The same as text, a bar for each pool and state."""
@@ -58,6 +60,9 @@ class Explained(Struct, frozen=True):
             yield ""
         for name, reason in self.reasons:
             yield f"{name}: {reason.key} = {reason.value}, {reason.why}"
+        if self.measured:
+            yield ""
+        yield from (item.line() for item in self.measured)
 
 
 def explain(plan: Plan) -> Explained:
@@ -73,7 +78,12 @@ def explain(plan: Plan) -> Explained:
         for kind, state in states
     )
     reasons = tuple((item.name, why) for item in plan.placements for why in item.reasons)
-    return Explained(engine_words(plan.engines[plan.library.machine.host]), tuple(rows), reasons)
+    return Explained(
+        engine_words(plan.engines[plan.library.machine.host]),
+        tuple(rows),
+        reasons,
+        tuple(compared(plan)),
+    )
 
 
 def _reachable(plan: Plan) -> Iterator[tuple[Kind, State]]:

@@ -9,7 +9,7 @@ from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Model as ModelTable
 from llmgen.errors import ConfigError, Diagnostic, InputError, Severity
-from llmgen.facts.lock_model import Measurements
+from llmgen.facts.lock_model import Measurements, Run
 from llmgen.facts.model import ModelRef
 from llmgen.layout import layout
 from llmgen.library import Library
@@ -25,9 +25,15 @@ __all__ = ["Facts", "references", "resolve"]
 
 Measured: TypeAlias = Mapping[ModelRef, Measurements]
 NOTHING_MEASURED: Final[Measured] = {}
+NO_RUNS: Final[Mapping[str, Run]] = {}
 
 
-def resolve(config: Config, facts: Facts, measured: Measured = NOTHING_MEASURED) -> Library:
+def resolve(
+    config: Config,
+    facts: Facts,
+    measured: Measured = NOTHING_MEASURED,
+    runs: Mapping[str, Run] = NO_RUNS,
+) -> Library:
     """Join llm.toml with the lock: facts, and what was measured of some models.
 
     Raises ConfigError with every finding of a stage, InputError when facts are missing.
@@ -54,6 +60,7 @@ def resolve(config: Config, facts: Facts, measured: Measured = NOTHING_MEASURED)
         swap_version=config.targets.llama_swap.version or edition.swap_version,
         models=with_file_names(models, config),
         external=config.external,
+        runs=runs,
         notes=noted,
     )
 

@@ -1,0 +1,132 @@
+"""``llmgen measure``: start a model, ask it once, and record what its processes held."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+from msgspec.structs import replace
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import LOCK, plan, read, read_lock
+from llmgen.errors import Diagnostic, InputError
+
+if TYPE_CHECKING:
+    from llmgen.facts.lock_model import Run
+    from llmgen.measuring.run import Seen, Subject
+    from llmgen.plan.model import Placement, Plan
+
+
+@command(short_help="measure what a model's server holds")
+@click.argument("model", metavar="MODEL")
+@click.option("--seconds", type=click.IntRange(1), help="How long its start may take.")
+def cli(session: Session, model: str, seconds: int | None) -> Outcome:
+    """Start a model's own server on a free loopback port, ask it once, wait until it is idle.
+
+    Peak memory of all its processes, on the host and on each device, goes into llm.lock with the
+    date and the program's version. The server is gone afterwards, whatever ends this command. It
+    runs beside what runs already: unload that first where memory is short.
+    """
+    from llmgen.facts.lock import write_lock
+    from llmgen.measuring.run import measure
+    from llmgen.plan.compared import devices
+    from llmgen.plan.started import command_digest
+
+    found = read(session)
+    lock = read_lock(found)
+    placed = plan(found)
+    item = _one(placed, model)
+    subject = _subject(placed, item, seconds)
+    seen = measure(subject, lambda line: click.echo(line, err=True))
+    run = _run(seen, subject.words[0], command_digest(item))
+    write_lock(found.folder / LOCK, replace(lock, runs={**lock.runs, item.name: run}))
+    rows = list(devices(item, run, placed.library.machine.process_overhead_bytes))
+    return Outcome(
+        {"model": item.name, "devices": rows, "seen": seen, "run": run},
+        text=lambda: click.echo("\n".join(row.line() for row in rows)),
+        said=f"`{item.name}` is recorded in `{LOCK}`",
+        diagnostics=tuple(_notes(item, seen)),
+    )
+
+
+def _one(placed: Plan, name: str) -> Placement:
+    for item in placed.placements:
+        if name in item.model.names:
+            return item
+    raise click.UsageError(f"no model is called `{name}`")
+
+
+def _subject(placed: Plan, item: Placement, seconds: int | None) -> Subject:
+    from llmgen.measuring.asking import asked
+    from llmgen.measuring.run import Subject
+    from llmgen.measuring.started import free_port
+    from llmgen.plan.started import start
+
+    port = free_port()
+    how = start(item, placed.library, port)
+    return Subject(
+        name=item.name,
+        words=how.words,
+        environment=_environment(placed, item),
+        port=port,
+        health=how.health,
+        ask=asked(item.model.role, how.upstream or item.name),
+        start_seconds=seconds or max(how.start_seconds, 120),
+    )
+
+
+def _environment(placed: Plan, item: Placement) -> dict[str, str]:
+    """The model's variables; a secret that this user cannot read is refused."""
+    from llmgen.operate.server import secret
+
+    found = {}
+    for name, value in item.model.environment.items():
+        told = value if isinstance(value, str) else secret(value, placed.library.config)
+        found[name] = told or os.environ.get(name, "")
+        if not isinstance(value, str) and not found[name]:
+            raise InputError(
+                Diagnostic(
+                    "operate.no-secret",
+                    f"`{item.name}` needs the secret `{name}`, and it is not there",
+                    ("models", item.name, "environment", name),
+                    hint="set the environment variable, or make the file readable",
+                )
+            )
+    return found
+
+
+def _run(seen: Seen, program: str, digest: str) -> Run:
+    from llmgen.facts.lock_model import Run
+    from llmgen.measuring.device_use import device_names
+    from llmgen.measuring.version import version_of
+
+    names = device_names()
+    return Run(
+        settings=digest,
+        date=datetime.now(tz=UTC).date().isoformat(),
+        program=version_of(program),
+        peak=seen.peak,
+        devices={key: names[key] for key in seen.peak if key in names},
+    )
+
+
+def _notes(item: Placement, seen: Seen) -> Iterator[Diagnostic]:
+    from llmgen.errors import Severity
+
+    if not seen.answered:
+        yield Diagnostic(
+            "measure.not-asked",
+            f"nothing is known to ask a model of the role {item.model.role}: "
+            "this is what it holds before the first request",
+            severity=Severity.WARNING,
+        )
+    if not seen.idle:
+        yield Diagnostic(
+            "measure.not-idle",
+            f"`{item.name}` was still busy when the measurement ended",
+            severity=Severity.WARNING,
+        )

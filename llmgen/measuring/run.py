@@ -1,0 +1,106 @@
+"""Start a model's server, ask it once, wait until it is idle, and say what it held at most."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from llmgen.errors import Diagnostic, InputError
+from llmgen.measuring.asking import Asked
+from llmgen.measuring.cgroup import peak as cgroup_peak
+from llmgen.measuring.device_use import device_use
+from llmgen.measuring.started import LOOPBACK, Started, ready, started
+from llmgen.measuring.watch import Watch
+
+_IDLE_SECONDS: Final = 60.0
+# A large model on a processor takes its time for sixteen tokens.
+_ANSWER_SECONDS: Final = 1800.0
+# A server without a path of its own for health is given time to settle.
+_SETTLED_SECONDS: Final = 300.0
+
+
+class Subject(Struct, frozen=True):
+    """What is started and asked: its command, its environment, and where it answers."""
+
+    name: str
+    words: Sequence[str]
+    environment: Mapping[str, str]
+    port: int
+    health: str
+    ask: Asked | None
+    start_seconds: int
+
+
+class Seen(Struct, frozen=True):
+    """The peak in bytes by device, and how it was found.
+
+    ``cgroup_peak`` is the kernel's own of the process' cgroup, with file cache and kernel memory;
+    ``answered`` is whether it was asked, ``idle`` whether it came to rest.
+    """
+
+    peak: Mapping[str, int]
+    looks: int
+    seconds: float
+    cgroup_peak: int | None
+    answered: bool
+    idle: bool
+
+
+def measure(subject: Subject, say: Callable[[str], None]) -> Seen:
+    """What a server holds at most; it is gone afterwards, whatever happens."""
+    began = time.monotonic()
+    with started(subject.words, subject.environment) as server:
+        with Watch(server.pid, device_use) as watch:
+            url = f"http://{LOOPBACK}:{subject.port}"
+            say(f"starting `{subject.name}`")
+            if subject.health:
+                ready(server, url, subject.health, subject.start_seconds, subject.name)
+            else:
+                watch.wait_idle(_SETTLED_SECONDS)
+            if subject.ask is not None:
+                say(f"asking `{subject.name}`")
+                _ask(server, url, subject.ask, subject.name)
+            say(f"waiting until `{subject.name}` is idle")
+            idle = watch.wait_idle(_IDLE_SECONDS)
+            counted = cgroup_peak(server.cgroup) if server.cgroup is not None else None
+        if server.process.poll() is not None:
+            raise _lost(server, subject.name, "ended while it was measured")
+    return Seen(
+        dict(sorted(watch.peak.items())),
+        watch.looks,
+        round(time.monotonic() - began, 1),
+        counted,
+        subject.ask is not None,
+        idle,
+    )
+
+
+def _ask(server: Started, url: str, ask: Asked, name: str) -> None:
+    import httpx  # noqa: PLC0415 - costs more than most commands take
+
+    try:
+        with httpx.Client(timeout=_ANSWER_SECONDS, trust_env=False) as client:
+            if ask.file:
+                answer = client.post(
+                    url + ask.path, data=ask.body, files={"file": ("silence.wav", ask.file)}
+                )
+            else:
+                answer = client.post(url + ask.path, json=ask.body)
+    except httpx.HTTPError as error:
+        raise _lost(server, name, f"did not answer `{ask.path}`: {error}") from None
+    if answer.status_code != 200:
+        raise _lost(server, name, f"answered `{ask.path}` with {answer.status_code}")
+
+
+def _lost(server: Started, name: str, what: str) -> InputError:
+    return InputError(
+        Diagnostic(
+            "measure.failed",
+            f"the server of `{name}` {what}",
+            notes=server.last_words(),
+            hint="`llmgen show --model NAME` shows its command; try it by hand",
+        )
+    )
