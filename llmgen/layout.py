@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from llmgen.config.tables.hardware import Paths
 from llmgen.errors import ConfigError, Diagnostic
@@ -17,6 +18,7 @@ CONFIG = ("/etc/llmgen", "~/.config/llmgen")
 STATE = ("/var/lib/llmgen", "~/.local/state/llmgen")
 RUNTIME = ("/run/llmgen", "~/.local/state/llmgen/run")
 UNITS = ("/etc/systemd/system", "~/.config/systemd/user")
+PROGRAMS = PurePosixPath("/usr/local/bin")
 AGENTS = ("/Library/LaunchDaemons", "~/Library/LaunchAgents")
 
 
@@ -36,10 +38,15 @@ class Layout(Struct, frozen=True):
     envoy: PurePosixPath
     litellm: PurePosixPath
     llmgen: PurePosixPath
+    engines: Mapping[str, PurePosixPath] = field(default_factory=dict)
 
     def model(self, name: str) -> PurePosixPath:
         """Absolute path of a model file named in the lock or in llm.toml."""
         return self.models / expand(name, self.home, ("paths", "home"))
+
+    def program(self, engine: str, usual: str) -> str:
+        """Absolute path of an engine's program."""
+        return str(self.engines.get(engine) or PROGRAMS / usual)
 
 
 def layout(paths: Paths, scope: Scope) -> Layout:
@@ -74,6 +81,7 @@ def layout(paths: Paths, scope: Scope) -> Layout:
         envoy=at("envoy", paths.envoy),
         litellm=at("litellm", paths.litellm),
         llmgen=at("llmgen", paths.llmgen),
+        engines={name: at("engines", text) for name, text in paths.engines.items()},
     )
 
 

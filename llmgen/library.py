@@ -15,8 +15,12 @@ from llmgen.config.model import Config
 from llmgen.config.names import small
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.gateway import External
-from llmgen.config.tables.models import Lora, Role, ServerOptions, Variant
+from llmgen.config.tables.models import Lora, ServerOptions, Variant
 from llmgen.config.tables.sampling import Sampling
+from llmgen.engines.base import Engine, Served
+from llmgen.engines.container import Container
+from llmgen.engines.registry import USUAL
+from llmgen.engines.roles import Role
 from llmgen.errors import Diagnostic
 from llmgen.facts.lock_model import Measurements, Run
 from llmgen.facts.model import GgufFacts, ModelRef
@@ -53,7 +57,8 @@ class Model(Struct, frozen=True):
     ``settings`` are the memory options, ``options`` all server options with defaults filled in;
     ``copies`` are its replicas on this host that llmgen does not start, taken to be like its own
     server; ``measured`` are bytes that ``verify --record`` saw, by the digest of the settings.
-    Paths are absolute on the target machine.
+    Paths are absolute on the target machine. What another engine than llama-server serves has
+    ``served`` instead of facts and options.
     """
 
     name: str
@@ -96,15 +101,38 @@ class Model(Struct, frozen=True):
     measured: Measurements = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     scores: Mapping[str, float] = field(default_factory=dict)
+    engine: Engine = USUAL
+    served: Served | None = None
+    container: Container | None = None
+    program: str = ""
+
+    @property
+    def is_llama(self) -> bool:
+        """Whether it is a GGUF file under llama-server's options, planned to the byte."""
+        return self.engine.is_llama
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its process is llama-server itself, without a container around it."""
+        return self.is_llama and self.container is None
+
+    @property
+    def serves(self) -> tuple[str, ...]:
+        """Every role that it may be asked in, the usual first."""
+        return self.served.serves if self.served is not None else (self.role,)
 
     @property
     def calls_tools(self) -> bool:
         """Whether it may be asked with tools, which the server takes with jinja alone."""
+        if self.served is not None:
+            return self.engine.calls_tools(self.served)
         return self.role in ("chat", "vision") and self.options.jinja is not False
 
     @property
     def all_facts(self) -> tuple[GgufFacts, ...]:
-        """Facts of every file that the server opens, the model's own first."""
+        """Facts of every file that the server opens, the model's own first; none of other kinds."""
+        if not self.is_llama:
+            return ()
         beside = (item for item in (self.mmproj, self.draft) if item is not None)
         return (self.facts, *beside, *self.adapters)
 

@@ -14,6 +14,7 @@ from llmgen.budget.overhead import backend_overhead
 from llmgen.config.model import Config
 from llmgen.config.tables.hardware import Backend, Device, Hardware, OperatingSystem
 from llmgen.config.tables.services import Budget
+from llmgen.engines.memory import Room
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.profiles import BESIDE, profiles
 from llmgen.units import GIB, MIB, show_size
@@ -63,6 +64,21 @@ class Machine(Struct, frozen=True):
         The server does not look at the case of its names either.
         """
         return key_of(self.devices, spelling)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The host and the devices, by the names that footprints are counted under."""
+        return (HOST, *(item.key for item in self.devices))
+
+    def room(self, others: int = 0) -> Room:
+        """The same as engines see it; ``others`` is what gateways take of the host."""
+        devices = {item.key: item for item in self.devices}
+        left = {key: item.memory_bytes - item.reserve_bytes for key, item in devices.items()}
+        return Room(
+            sizes={HOST: self.memory_bytes, **{k: v.memory_bytes for k, v in devices.items()}},
+            budgets={HOST: self.memory_bytes - self.reserve_bytes - others, **left},
+            unified=self.unified and bool(devices),
+        )
 
 
 def key_of(devices: Sequence[MachineDevice], spelling: str) -> str:

@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).parents[1]
 # its folder's.
 LAYERS = (
     ("llmgen", "llmgen.errors", "llmgen.units", "llmgen.apply.failure", "llmgen.web"),
-    ("llmgen.profiles", "llmgen.config", "llmgen.artifacts", "llmgen.facts"),
+    ("llmgen.profiles", "llmgen.config", "llmgen.engines", "llmgen.artifacts", "llmgen.facts"),
     ("llmgen.reservation",),
     ("llmgen.budget",),
     (
@@ -36,6 +36,7 @@ LAYERS = (
 )
 # Between reading and writing: no file, clock, network or program, not even behind another import.
 PURE = (
+    "engines",
     "budget",
     "reservation",
     "library",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from llmgen.engines.memory import Basis
+
 HOST = "host"
 
 
@@ -93,7 +95,8 @@ class Estimate(Struct, frozen=True):
     ``exact`` speaks of model and context bytes: True only where the oracle agreed for this
     architecture and build. ``margin`` is what the budget adds for each device against the
     measured error of ``compute``. ``n_ctx_seq`` is what one request can use. ``parts`` break the
-    figures down for people: (device, what, bytes).
+    figures down for people: (device, what, bytes). ``basis`` says of a device how its bytes are
+    known, where they are not computed.
     """
 
     n_ctx: int
@@ -104,6 +107,7 @@ class Estimate(Struct, frozen=True):
     margin: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     parts: tuple[tuple[str, str, int], ...] = ()
+    basis: Mapping[str, Basis] = field(default_factory=dict)
 
     def on(self, device: str) -> int:
         """All bytes that count against ``device``, margin and host extras included."""

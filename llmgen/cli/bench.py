@@ -17,6 +17,7 @@ from llmgen.bench.recipes import RECIPES, Recipe, connections
 from llmgen.cli.asking import refuse_other_url
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import FileName
+from llmgen.cli.others import refuse_others
 from llmgen.cli.outcome import Outcome, plain
 from llmgen.cli.pipeline import plan, read
 from llmgen.errors import Diagnostic, InputError
@@ -81,6 +82,9 @@ def cli(
         return _compared(*compare)
     found = read(session)
     placed = plan(found)
+    if not http:
+        why = "llama-bench runs GGUF models alone; try `--http URL`"
+        refuse_others(placed.library.models, models, why)
     what = RECIPES[recipe]
     chosen = _chosen(placed, models, what)
     folder = programs or str(placed.library.layout.llama_server.parent)
@@ -111,7 +115,8 @@ def _chosen(placed: Plan, names: tuple[str, ...], what: Recipe) -> list[Placemen
                 f"`{name}` generates nothing, and `{what.name}` measures answers; `single` does not"
             )
     chosen = [known[name] for name in names]
-    return chosen or [item for item in placed.placements if _measures(what, item)]
+    mine = (item for item in placed.placements if item.model.is_llama)
+    return chosen or [item for item in mine if _measures(what, item)]
 
 
 def _measures(what: Recipe, item: Placement) -> bool:

@@ -83,6 +83,7 @@ def _trained(models: Sequence[Candidate]) -> int:
 
 def _asked(session: Session, name: str) -> Candidate:
     """A file's header, the Hub's, or what llm.lock has of a model of this name."""
+    from llmgen.cli.others import refuse_others
     from llmgen.cli.references import FORMS, is_elsewhere, read_facts
     from llmgen.plan.fit import Candidate, candidate
 
@@ -90,7 +91,9 @@ def _asked(session: Session, name: str) -> Candidate:
         return candidate(read_facts(name))
     from llmgen.cli.pipeline import library, read
 
-    for model in library(read(session)).models:
+    models = library(read(session)).models
+    refuse_others(models, [name], "`llmgen show` says what it takes")
+    for model in models:
         if name in model.names:
             return Candidate(model.facts, model.role)
     raise click.UsageError(f"`{name}` is no model of llm.toml, and no {FORMS}")

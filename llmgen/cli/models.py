@@ -166,10 +166,10 @@ def _role(found: Read, source: dict[str, str]) -> str:
 
 def _require_new(config: Config, source: dict[str, str], name: str | None) -> None:
     from llmgen.config.tables.models import Model
-    from llmgen.resolve.references import model_ref
+    from llmgen.resolve.references import model_ref, references
 
     ref = model_ref(Model.model_validate(source))
-    there = next((key for key, table in config.models.items() if model_ref(table) == ref), None)
+    there = next((key for item, (_, key, *_) in references(config).items() if item == ref), None)
     if there and not name:
         raise click.UsageError(f"[models.{there}] is that model; `--name` adds it once more")
 

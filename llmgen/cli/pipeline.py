@@ -70,9 +70,10 @@ def nearest() -> str:
 def read_lock(found: Read) -> Lock:
     """llm.lock beside the first llm.toml; InputError when it is not there."""
     from llmgen.facts.lock import read_lock as read_file
+    from llmgen.resolve.references import references
 
     path = found.folder / LOCK
-    if not path.exists() and found.config.models:
+    if not path.exists() and references(found.config):
         raise InputError(
             Diagnostic(
                 "lock.absent",

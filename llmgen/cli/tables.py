@@ -10,6 +10,7 @@ from rich.text import Text
 
 from llmgen.cli.drawing import command_lines, echo, paragraph, table_of
 from llmgen.cli.view import ModelView, PlanView, PoolView
+from llmgen.engines.registry import USUAL
 from llmgen.plan.explain import Explained
 from llmgen.units import show_count, show_size
 
@@ -23,6 +24,8 @@ def show_plan(plan: PlanView) -> None:
     for table in shown:
         if table.row_count:
             echo("", table, *([paragraph(LEGEND)] if table is shown[0] else []))
+    if plan.resting:
+        echo("", paragraph(plan.resting))
 
 
 def title(plan: PlanView) -> str:
@@ -41,6 +44,8 @@ def show_explained(plan: PlanView, explained: Explained) -> None:
         "",
         *map(paragraph, explained.lines()),
     )
+    if plan.resting:
+        echo("", paragraph(plan.resting))
 
 
 def pools(rows: Sequence[PoolView]) -> Table:
@@ -86,21 +91,28 @@ def models(rows: Sequence[ModelView]) -> Table:
     table = table_of(*columns)
     for row in rows:
         kept = "pinned" if row.pinned else row.keep.replace("_", " ")
-        exact = "" if row.exact else "~"
+        told = [kind for kind in dict.fromkeys(row.basis.values()) if kind != "computed"]
+        exact = "" if row.exact or told else "~"
         table.add_row(
             row.name,
             row.role,
             kept,
             "+".join(row.devices) or "host",
             str(row.port) if row.port else "-",
-            show_count(row.n_ctx_seq),
+            show_count(row.n_ctx_seq) if row.n_ctx_seq else "-",
             str(row.parallel),
-            row.cache_type_k
-            if row.cache_type_k == row.cache_type_v
-            else f"{row.cache_type_k}/{row.cache_type_v}",
-            f"{exact}{show_size(row.total)}",
+            _cache(row),
+            f"{exact}{show_size(row.total)}{' ' if told else ''}{', '.join(told)}",
         )
     return table
+
+
+def _cache(row: ModelView) -> str:
+    """K and V types, which only llama-server's options tell."""
+    if row.engine != USUAL.name:
+        return "-"
+    same = row.cache_type_k == row.cache_type_v
+    return row.cache_type_k if same else f"{row.cache_type_k}/{row.cache_type_v}"
 
 
 def names(rows: Sequence[ModelView]) -> Table:
@@ -124,14 +136,20 @@ def endpoints(plan: PlanView) -> Table:
 
 def show_model(row: ModelView) -> None:
     """One model: memory by device, and its command line."""
-    echo(f"{row.name}: {row.role}, {row.file} ({show_size(row.size)})")
+    size = f" ({show_size(row.size)})" if row.size else ""
+    echo(f"{row.name}: {row.role}, {row.file or row.engine}{size}")
     echo(*map(paragraph, row.card), "", memory(row), "")
     echo(*(paragraph(f"{why.key} = {why.value}: {why.why}", hang=2) for why in row.reasons))
     echo(command_lines(row.argv))
 
 
 def memory(row: ModelView) -> Table:
-    """What one server allocates, in llama.cpp's words."""
+    """What one server allocates, in llama.cpp's words; of other engines a sum and its basis."""
+    if row.engine != USUAL.name:
+        table = table_of("device", ">memory", "basis")
+        for item in row.memory:
+            table.add_row(item.device, show_size(item.total), row.basis[item.device])
+        return table
     table = table_of(
         "device", ">model", ">context", ">compute", ">margin", ">prompt cache and the like"
     )

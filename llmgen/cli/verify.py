@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from llmgen.apply.failure import cannot_write
 from llmgen.budget.measured import settings_digest
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.others import refuse_others
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, library, plan, read, read_lock
 from llmgen.errors import Diagnostic, InputError
@@ -59,7 +60,14 @@ def cli(session: Session, models: tuple[str, ...], program: str | None, *, recor
     unknown = set(models) - {item.name for item in placed.placements}
     if unknown:
         raise click.UsageError(f"no model is called `{min(unknown)}`")
-    asked = [item for item in placed.placements if not models or item.name in models]
+    asked = [
+        item
+        for item in placed.placements
+        if item.model.is_llama and (not models or item.name in models)
+    ]
+    refuse_others(placed.library.models, models, "llama-fit-params knows GGUF models alone")
+    if not asked:
+        return Outcome((), said="no model of llm.toml is llama-server's: nothing to compare")
     tool = _program(program, str(library(found).layout.llama_server))
     seen = tuple(_verified(item, placed.library.build, tool) for item in asked)
     said = ""

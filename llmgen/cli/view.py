@@ -10,6 +10,7 @@ from llmgen.budget.model import DeviceMemory, HostMemory
 from llmgen.facts.card import card, in_words
 from llmgen.gateway.addresses import in_url
 from llmgen.library import Keep
+from llmgen.plan.basis import basis_of, resting
 from llmgen.plan.explain import engine_words
 from llmgen.plan.model import Headroom, Placement, Plan, Pool
 
@@ -68,6 +69,8 @@ class ModelView(Struct, frozen=True):
     cache_type_k: str
     cache_type_v: str
     exact: bool
+    engine: str
+    basis: dict[str, str]
     memory: tuple[DeviceMemory, ...]
     host_memory: HostMemory
     margin: dict[str, int]
@@ -111,6 +114,7 @@ class PlanView(Struct, frozen=True):
     pools: tuple[PoolView, ...]
     models: tuple[ModelView, ...]
     states: tuple[StateView, ...]
+    resting: str
     endpoints: tuple[EndpointView, ...]
 
 
@@ -130,6 +134,7 @@ def view(plan: Plan) -> PlanView:
         pools=tuple(_pool(item, _parts(item, plan.placements)) for item in plan.headroom),
         models=tuple(_model(item, plan.pools) for item in plan.placements),
         states=tuple(StateView(item.models, dict(item.peaks)) for item in plan.states),
+        resting=resting(plan),
         endpoints=tuple(_endpoints(plan)),
     )
 
@@ -182,12 +187,14 @@ def _model(item: Placement, pools: Sequence[Pool]) -> ModelView:
         cache_type_k=item.settings.cache_type_k,
         cache_type_v=item.settings.cache_type_v,
         exact=estimate.exact,
+        engine=model.engine.name,
+        basis={item.device: basis_of(estimate, item.device).value for item in estimate.memory},
         memory=estimate.memory,
         host_memory=estimate.host,
         margin=dict(estimate.margin),
         footprint=dict(item.footprint),
         total=_total(item, pools),
-        file=str(model.path),
+        file=str(model.path) if model.is_llama else (model.served.model if model.served else ""),
         size=model.facts.size_bytes,
         card=(
             *in_words(card(model.facts), embeds=model.role == "embedding", scores=model.scores),

@@ -9,7 +9,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from llmgen.config.edit import value_text
-from llmgen.config.tables.models import GENERATES, Role
+from llmgen.config.tables.models import GENERATES
+from llmgen.engines.roles import Role
 from llmgen.units import GIB
 
 
@@ -75,6 +76,9 @@ _FIRST: Final = Edition(
         "vision": "on_demand",
         "embedding": "always",
         "rerank": "always",
+        "transcription": "on_demand",
+        "speech": "on_demand",
+        "image": "on_demand",
     },
     renders_unused=True,
     client_formats=("env", "opencode", "continue", "aider", "zed", "open_webui"),

@@ -153,6 +153,8 @@ def _expected(item: Any) -> str:  # noqa: ANN401 - pydantic's own dict
             return f"at least {context['ge']}"
         case "less_than_equal":
             return f"at most {context['le']}"
+        case "less_than":
+            return f"less than {context['lt']}"
         case "greater_than":
             return f"more than {context['gt']}"
         case "string_pattern_mismatch":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from llmgen.doctor.rules.files import wanted
 from llmgen.doctor.rules.heat import MACOS, NVIDIA, SENSORS
 from llmgen.doctor.rules.kernels import KFD_NODES
 from llmgen.doctor.rules.memory import GTT, TTM_PAGES, VRAM
-from llmgen.doctor.rules.programs import needed
+from llmgen.doctor.rules.programs import needed, own
 from llmgen.doctor.rules.services import listening
 from llmgen.errors import InputError
 from llmgen.gateway.addresses import in_url, nearest
@@ -37,7 +38,7 @@ def look(plan: Plan) -> Seen:
 
     programs = needed(plan)
     return Seen(
-        programs={key: os.access(path, os.X_OK) for key, path in programs.items()},
+        programs={key: shutil.which(path) is not None for key, path in programs.items()},
         tools=installers(),
         ran=dict(_commands(plan, programs)),
         files=dict(_files(plan)),
@@ -77,6 +78,9 @@ def _commands(plan: Plan, programs: dict[str, str]) -> Iterator[tuple[str, Ran]]
     ):
         if key in programs and os.access(programs[key], os.X_OK):
             yield f"{key} {option}", run(programs[key], option)
+    for item in own(plan):
+        if item.model.is_plain and os.access(item.argv[0], os.X_OK):
+            yield f"{item.argv[0]} --help", run(item.argv[0], "--help")
     if plan.library.machine.backend == "cuda":
         yield "nvidia-smi -L", run("nvidia-smi", "-L")
         yield "nvidia-smi", run("nvidia-smi")
@@ -108,6 +112,8 @@ def _file(path: Path, who: Identity | None, *, own: bool) -> FileSeen:
         size = path.stat().st_size
         closed = closed_to(who, path) if who else ""
         what = closing(who, path) if closed and who else None
+        if path.is_dir():
+            return FileSeen(size, readable=not closed, problem=closed)
         with path.open("rb") as stream:
             magic = stream.read(4)
     except FileNotFoundError:

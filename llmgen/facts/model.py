@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -68,3 +68,7 @@ class GgufFacts(Struct, frozen=True):
     def size_bytes(self) -> int:
         """Size of all files, as downloaded."""
         return sum(file.size_bytes for file in self.files)
+
+
+# What is known of a model that is no GGUF file.
+NO_FACTS: Final = GgufFacts("", {}, 0, (), ())

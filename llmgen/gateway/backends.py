@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from llmgen.config.tables.gateway import External
 from llmgen.gateway.addresses import bare, nearest, numeric
-from llmgen.library import Keep, Library
+from llmgen.library import Keep, Library, Model
 from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Placement, Plan
+from llmgen.plan.process import NEVER_ASKED, health, reached, upstream
 
 Engine = Literal["", "llama_swap", "router", "external"]
 
 # llama-server decides this itself when --parallel is -1 (tools/server, b9464 and later).
 AUTO_SLOTS = 4
+# Roles whose requests may carry a picture or a recording.
+_PICTURES = frozenset({"vision", "image", "transcription"})
 
 
 class Endpoint(Struct, frozen=True):
@@ -44,10 +47,12 @@ class VariantNames(Struct, frozen=True):
 class Backend(Struct, frozen=True):
     """One model behind a gateway, with all servers that have it.
 
-    ``engine`` "" is a llama-server that has only this model and ignores the name. ``upstream`` is
+    ``engine`` "" is a server that has only this model and ignores the name. ``upstream`` is
     a name that the server insists on. ``secret`` names the key that it wants. ``health`` "" means
     that asking would say nothing about this model. ``context`` is what one request can use.
     ``spellings`` are names that answer without being listed.
+    ``roles`` are all that it answers in (none: its ``role``), ``paths`` those that it has (none:
+    all of its roles), ``moved`` its own path for a kind of endpoint.
     """
 
     name: str
@@ -71,6 +76,14 @@ class Backend(Struct, frozen=True):
     authority: str = ""
     pictures: bool = False
     tools: bool = True
+    roles: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    moved: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def serves(self) -> tuple[str, ...]:
+        """Every role that it answers in, the usual first."""
+        return self.roles or (self.role,)
 
 
 def backends(plan: Plan) -> tuple[Backend, ...]:
@@ -102,7 +115,7 @@ def engine_endpoint(plan: Plan) -> Endpoint:
 def _placed(plan: Plan, placement: Placement) -> Backend:
     model, always = placement.model, placement.keep is Keep.ALWAYS
     engine: Engine = "" if always else engine_of(plan)
-    first = Endpoint(LOOPBACK, placement.port) if always else engine_endpoint(plan)
+    first = _direct(placement) if always else engine_endpoint(plan)
     slots = placement.settings.parallel
     return Backend(
         name=f"model/{model.name}",
@@ -111,18 +124,37 @@ def _placed(plan: Plan, placement: Placement) -> Backend:
         engine=engine,
         endpoints=(first, *(_address(text) for text in model.replicas)),
         slots=slots if slots > 0 else AUTO_SLOTS,
-        context=placement.estimate.n_ctx_seq,
+        context=placement.estimate.n_ctx_seq or None,
         title=model.title,
         aliases=model.aliases,
         spellings=plan.library.spellings((model.name, *model.aliases)),
         variants=tuple(_variants(placement, plan.library)),
         default=model.default,
         unlisted=model.unlisted,
-        secret=_secret(plan, engine),
-        health="/health" if always or model.replicas else "",
-        pictures=model.mmproj_path is not None,
-        tools=model.options.jinja is not False,
+        # llama-swap tells its servers the name itself.
+        upstream=upstream(model) if always else "",
+        secret=_secret(plan, engine, model),
+        health=_health(model) if always or model.replicas else "",
+        pictures=model.mmproj_path is not None or bool({*model.serves} & _PICTURES),
+        tools=model.calls_tools if model.served else model.options.jinja is not False,
+        roles=model.serves,
+        paths=model.engine.paths,
+        moved=model.engine.moved,
+        prefix=urlsplit(reached(model, placement.port)).path.rstrip("/") if always else "",
     )
+
+
+def _direct(placement: Placement) -> Endpoint:
+    """Where an always-on server is reached."""
+    if placement.model.is_plain:
+        return Endpoint(LOOPBACK, placement.port)
+    parts = urlsplit(reached(placement.model, placement.port))
+    return Endpoint(parts.hostname or "", parts.port or 80)
+
+
+def _health(model: Model) -> str:
+    found = health(model)
+    return "" if found == NEVER_ASKED else found
 
 
 def _variants(placement: Placement, library: Library) -> Iterator[VariantNames]:
@@ -132,13 +164,13 @@ def _variants(placement: Placement, library: Library) -> Iterator[VariantNames]:
         yield VariantNames(names, members, library.spellings(names))
 
 
-def _secret(plan: Plan, engine: Engine) -> str:
+def _secret(plan: Plan, engine: Engine, model: Model) -> str:
     services = plan.library.config.services
     if engine == "llama_swap":
         return "llama-swap" if services.llama_swap.api_keys else ""
     if engine == "router" and services.router.api_keys:
         return "router"
-    return "llama-server" if services.api_key else ""
+    return "llama-server" if services.api_key and model.engine.key_variable else ""
 
 
 def _external(name: str, item: External, library: Library) -> Backend:

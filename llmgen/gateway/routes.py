@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
@@ -52,12 +53,15 @@ class Route(Struct, frozen=True):
     @property
     def rewrite(self) -> tuple[str, str] | None:
         """Pattern and substitution for the path, when the backend needs one."""
+        if own := self.backend.moved.get(self.kind.name):
+            under = f"/upstream/{self.backend.model}" if self.backend.engine == "llama_swap" else ""
+            return ("^/.*$", under + own)
         match self.backend.engine, self.kind.swap:
             case "llama_swap", (pattern, substitution):
                 return (pattern, substitution)
             case "llama_swap", "upstream":
                 return ("^(/.*)$", rf"/upstream/{self.backend.model}\1")
-            case "external", _ if self.backend.prefix:
+            case "" | "external", _ if self.backend.prefix:
                 return ("^(/.*)$", rf"{self.backend.prefix}\1")
             case _:
                 return None
@@ -92,7 +96,7 @@ def routes(plan: Plan) -> RouteTable:
 
 
 def _group(kind: Kind, found: tuple[Backend, ...], *, folds: bool) -> Group:
-    mine = tuple(item for item in found if item.role in kind.roles)
+    mine = tuple(item for item in found if _answers(item, kind))
     named = tuple(route for item in mine for route in _named(kind, item))
     hidden = {name for item in mine for name in _spellings(item)}
     names = dict.fromkeys(name for route in named for name in route.names if name not in hidden)
@@ -102,6 +106,14 @@ def _group(kind: Kind, found: tuple[Backend, ...], *, folds: bool) -> Group:
 
 def _spellings(backend: Backend) -> tuple[str, ...]:
     return (*backend.spellings, *(name for item in backend.variants for name in item.spellings))
+
+
+def _answers(backend: Backend, kind: Kind) -> bool:
+    """Whether a server has this kind of endpoint: one of its roles answers, on such a path."""
+    if not {*backend.serves} & {*kind.roles}:
+        return False
+    own = (*backend.paths, *backend.moved.values())
+    return not own or kind.name in backend.moved or any(re.fullmatch(kind.paths, p) for p in own)
 
 
 def _named(kind: Kind, backend: Backend) -> Iterator[Route]:
@@ -165,7 +177,7 @@ def _fallback(kind: Kind, backend: Backend, paths: str) -> Route:
 
 def _default(mine: tuple[Backend, ...], roles: tuple[str, ...]) -> Backend | None:
     for role in roles:
-        same = [item for item in mine if item.role == role]
+        same = [item for item in mine if role in item.serves]
         if same:
             return next((item for item in same if item.default), same[0])
     return None

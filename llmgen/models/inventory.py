@@ -10,6 +10,9 @@ from posixpath import normpath
 from msgspec import Struct, field
 
 from llmgen.config.model import Config
+from llmgen.config.tables.models import Model
+from llmgen.engines.command import split
+from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import KeyPath
 from llmgen.facts.card import Card, card
 from llmgen.facts.model import GgufFacts, ModelRef
@@ -51,7 +54,7 @@ def listed(config: Config, facts: Mapping[ModelRef, GgufFacts]) -> Iterator[List
     for name, key in claims(config):
         names.setdefault(str(key[1]), []).append(name)
     for name, table in config.models.items():
-        ref = model_ref(table)
+        ref = _source(table)
         found = facts.get(ref)
         context = found.hyperparameters.get("context_length", 0) if found else 0
         yield Listed(
@@ -70,6 +73,14 @@ def listed(config: Config, facts: Mapping[ModelRef, GgufFacts]) -> Iterator[List
             notes=table.notes,
             scores=table.scores,
         )
+
+
+def _source(table: Model) -> ModelRef:
+    """What it is made of: a reference of the lock, or what another engine reads."""
+    engine = ENGINES.get(table.engine, USUAL)
+    if engine.is_llama:
+        return model_ref(table)
+    return f"{engine.name}:{table.model or table.hf_repo or ''}".rstrip(":")
 
 
 def quant_of(file: str) -> str:
@@ -113,8 +124,21 @@ def unneeded(
         wanted |= {file.name for file in facts[ref].files} if ref in facts else set()
     for table in config.models.values():
         wanted |= {lora.path for lora in table.lora}
+    for table in config.models.values():
+        wanted |= {*_others(table)}
     stems = {_stem(layout, name) for name in wanted}
     return sorted(name for name in on_disk if _stem(layout, name) not in stems)
+
+
+def _others(table: Model) -> Iterator[str]:
+    """Files that other engines than llama-server open."""
+    engine = ENGINES.get(table.engine, USUAL)
+    if engine.is_llama:
+        return
+    found = (getattr(table, key) for key in ("model", *engine.files))
+    yield from (name for name in found if name)
+    # A command may name any file of the folder, below it or whole.
+    yield from (word for word in split(table.cmd or ()) if word.endswith(".gguf"))
 
 
 def _stem(layout: Layout, name: str) -> str:

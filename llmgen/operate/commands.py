@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,7 +19,7 @@ def as_wanted(service: Service, process: Process | None) -> bool | None:
 
     In the foreground the files are elsewhere, so that only the options are compared.
     """
-    if process is None or not process.words:
+    if process is None or not process.words or service.runtimes:
         return None
     # A script's interpreter stands in front of it (LiteLLM).
     length = len(service.argv)
@@ -31,6 +32,15 @@ def as_wanted(service: Service, process: Process | None) -> bool | None:
 def same_command(wanted: Sequence[str], running: Sequence[str]) -> bool:
     """Whether a running command has the wanted options; where it listens is the engine's."""
     return _options(wanted).items() <= _options(running).items()
+
+
+def same_words(wanted: Sequence[str], running: Sequence[str]) -> bool:
+    """Whether a running command has the wanted words, whatever its port."""
+    marks = re.compile(r"\\\$\\\{(PORT|PID|MODEL_ID)\\\}")
+    return len(wanted) == len(running) and all(
+        re.fullmatch(marks.sub(".+", re.escape(one)), other)
+        for one, other in zip(wanted, running, strict=True)
+    )
 
 
 def _options(words: Sequence[str]) -> dict[str, str]:

@@ -28,13 +28,15 @@ class Whose(StrEnum):
 class ServicePort(Struct, frozen=True):
     """A service with the port that it listens on; ``unit`` is empty where nothing has units.
 
-    ``argv`` may be empty where the plan was not made.
+    ``argv`` may be empty where the plan was not made. ``proxied`` is what listens for a container:
+    the runtime's own program, which is nobody's child here.
     """
 
     name: str
     unit: str
     port: int
     argv: tuple[str, ...] = ()
+    proxied: bool = False
 
 
 class Holder(Struct, frozen=True):
@@ -78,6 +80,8 @@ def _told(process: Process, owner: Owner | None, *, is_own: bool) -> Holder:
 
 def _is_of_unit(at: ServicePort, process: Process, seen: Observed) -> bool:
     unit = seen.units.get(at.unit)
+    if at.proxied and unit is not None:
+        return unit.is_active
     return bool(unit and unit.pid) and unit is not None and unit.pid in process.lineage
 
 

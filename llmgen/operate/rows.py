@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from llmgen.library import Keep
-from llmgen.operate.commands import as_wanted, same_command
+from llmgen.operate.commands import as_wanted, same_command, same_words
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
 from llmgen.operate.port_holder import ServicePort, Whose, holder
 from llmgen.operate.swap import Loaded
@@ -36,7 +36,9 @@ class Expected(Struct, frozen=True):
     @property
     def at(self) -> ServicePort:
         """The service with its port, as who holds it is asked."""
-        return ServicePort(self.service.name, self.unit, self.port, self.service.argv)
+        service = self.service
+        proxied = bool(service.runtimes)
+        return ServicePort(service.name, self.unit, self.port, service.argv, proxied=proxied)
 
 
 class ServiceStatus(Struct, frozen=True):
@@ -158,7 +160,8 @@ def _demand(plan: Plan, placement: Placement, found: Loaded | None, seen: Observ
     answer = seen.answers.get(placement.name, Answer(""))
     process = _server(placement, found, seen)
     words = found.words or tuple(shlex.split(found.command))
-    is_same = same_command(placement.argv, words)
+    same = same_command if placement.model.is_plain else same_words
+    is_same = same(placement.argv, words)
     return _row(
         plan,
         placement,
@@ -207,4 +210,6 @@ def _row(
 def _planned(plan: Plan, item: Placement, device: str) -> int:
     """What the process takes from a device, with what the backend takes for each process."""
     needed = item.estimate.on(device)
+    if not item.model.is_llama:
+        return needed
     return needed + plan.library.machine.process_overhead_bytes if needed else 0

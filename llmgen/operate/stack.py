@@ -22,6 +22,7 @@ from llmgen.operate.site import Site
 from llmgen.operate.swap import Loaded
 from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Plan
+from llmgen.plan.process import NEVER_ASKED, health, reached
 from llmgen.targets.names import file_name
 from llmgen.targets.services import Service, services
 
@@ -69,11 +70,11 @@ def _expected(plan: Plan, service: Service, unit: str) -> Expected:
             return Expected(service, unit, gateway.envoy.port, admin, "/ready")
         case "litellm":
             at = local(gateway.litellm.listen, gateway.litellm.port)
-            health = "/health/liveliness"
-            return Expected(service, unit, gateway.litellm.port, at.url, health)
+            return Expected(service, unit, gateway.litellm.port, at.url, "/health/liveliness")
         case name:
-            port = {f"model-{file_name(item.name)}": item.port for item in plan.placements}[name]
-            return Expected(service, unit, port, f"http://{LOOPBACK}:{port}")
+            item = {f"model-{file_name(item.name)}": item for item in plan.placements}[name]
+            url, page = reached(item.model, item.port), health(item.model)
+            return Expected(service, unit, item.port, url, page)
 
 
 def _answers(
@@ -81,14 +82,26 @@ def _answers(
 ) -> Iterator[tuple[str, Answer]]:
     key = secret(plan.library.config.services.api_key, plan.library.config)
     models = {f"model-{file_name(item.name)}": item.name for item in plan.placements}
+    # llama-swap has asked these itself, and they have no pages of llama-server's.
+    others = {item.name for item in plan.placements if not item.model.is_llama}
     for item in wanted:
         model = models.get(item.service.name, "")
-        answer = look.ask(Endpoint(item.url, key), item.health, slots=bool(model))
+        if item.health == NEVER_ASKED:
+            # Any answer is a sign of life.
+            said = look.ask(Endpoint(item.url, key), "/")
+            answer = said if said.health == "no answer" else Answer("ok")
+        else:
+            llama = bool(model) and plan.placement(model).model.is_llama
+            answer = look.ask(Endpoint(item.url, key), item.health, slots=llama)
         yield item.service.name, answer
         if model:
             yield model, answer
     for one in loaded:
-        if one.url and one.state in ("ready", "loaded"):
+        if not one.url or one.state not in ("ready", "loaded"):
+            continue
+        if one.model in others:
+            yield one.model, Answer("ok")
+        else:
             yield one.model, look.ask(Endpoint(one.url, key), "/health", slots=True)
 
 

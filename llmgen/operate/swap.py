@@ -38,8 +38,13 @@ def load(endpoint: Endpoint, model: str) -> None:
     """Load a model and wait: llama-swap has no route for it, any upstream path does it."""
     path = f"/upstream/{quote(model, safe='/:')}/health"
     got = request(endpoint, "GET", path, limits=SLOW)
-    if got.status_code != 200:
+    # A server of another kind may have no such page; then llama-swap's own list tells.
+    if got.status_code != 200 and not _is_ready(endpoint, model):
         raise InputError(refused(endpoint, path, got.status_code, got.text))
+
+
+def _is_ready(endpoint: Endpoint, model: str) -> bool:
+    return any(item.model == model and item.state == "ready" for item in loaded(endpoint))
 
 
 def unload(endpoint: Endpoint, model: str | None = None) -> None:

@@ -58,7 +58,13 @@ class Change(Struct, frozen=True):
 
 
 def changes(model: Model, library: Library) -> Iterator[Change]:
-    """Every change that llmgen knows, in the order of RANK, within a kind the least first."""
+    """Every change that llmgen knows, in the order of RANK, within a kind the least first.
+
+    Of other engines only when they are in memory can be changed: their settings are their own.
+    """
+    if not model.is_llama:
+        yield from _kept(model, library)
+        return
     for kind in (_types, _slots, _batches, _host, _experts, _quants, _kept, _devices, _contexts):
         yield from kind(model, library)
 
@@ -137,6 +143,8 @@ def _experts(model: Model, library: Library) -> Iterator[Change]:
 def offloads(model: Model, library: Library) -> Iterator[Change]:
     """Fewer and fewer layers on the devices: what a dense model too large for them has left."""
     now = model.settings.n_gpu_layers
+    if not model.is_llama:
+        return
     if library.machine.unified or not model.settings.devices or model.settings.embedding:
         return
     every = choices.blocks(model.facts) + 1
@@ -181,7 +189,11 @@ def _held(model: Model, layers: int, *, experts: bool) -> int:
 def _quants(model: Model, library: Library) -> Iterator[Change]:
     """The same model in a smaller quantisation that llm.toml has under another name."""
     for other in library.models:
-        if not _same(model, other) or other.facts.size_bytes >= model.facts.size_bytes:
+        if (
+            not other.is_llama
+            or not _same(model, other)
+            or other.facts.size_bytes >= model.facts.size_bytes
+        ):
             continue
         edits = _source(library, model.name, other.name)
         if edits:

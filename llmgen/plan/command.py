@@ -40,7 +40,8 @@ def argv(
 ) -> tuple[str, ...]:
     """The whole command of one server; without a port, the engine adds address and port."""
     found = (*assignments(model, settings, library), *_listen(port))
-    return (str(library.layout.llama_server), *words(found), *model.extra_args)
+    program = model.program or str(library.layout.llama_server)
+    return (program, *words(found), *model.extra_args)
 
 
 def assignments(model: Model, settings: ServerSettings, library: Library) -> tuple[Assignment, ...]:

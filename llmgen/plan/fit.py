@@ -13,7 +13,8 @@ from llmgen.budget.model import ServerSettings, SettingRefused
 from llmgen.budget.placement import layer_shares, offloaded
 from llmgen.config.editions import EDITIONS
 from llmgen.config.tables.gateway import Gateway
-from llmgen.config.tables.models import GENERATES, Role
+from llmgen.config.tables.models import GENERATES
+from llmgen.engines.roles import Role
 from llmgen.facts.model import GgufFacts
 from llmgen.machine import Machine
 from llmgen.plan.choices import blocks

@@ -46,11 +46,12 @@ class Reason(Struct, frozen=True):
 
 
 class Placement(Struct, frozen=True):
-    """One llama-server process: what it runs, where, under which command line, at what cost.
+    """One server process: what it runs, where, under which command line, at what cost.
 
     ``settings`` has nothing left open. ``argv`` is the whole command as words, without the port
-    when the engine assigns it; ``environment`` are plain values. ``port`` 0 means the engine
-    (llama-swap, router) assigns it.
+    when the engine assigns it (other engines than llama-server, and containers, have llama-swap's
+    macro for it); ``stop`` is what stops it where a signal would not; ``environment`` are plain
+    values. ``port`` 0 means the engine (llama-swap, router) assigns it.
     """
 
     model: Model
@@ -63,6 +64,7 @@ class Placement(Struct, frozen=True):
     argv: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     reasons: tuple[Reason, ...] = ()
+    stop: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

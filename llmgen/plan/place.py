@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, PlanError, Severity
 from llmgen.library import Library, Model
-from llmgen.plan import command
+from llmgen.plan import process
 from llmgen.plan.attempt import attempt, router_of
 from llmgen.plan.derive import SYMBOLIC_SINCE, groups, matrix
 from llmgen.plan.findings import findings
@@ -95,7 +95,8 @@ def _placement(
         estimate=weigh.estimate(model, settled.settings),
         footprint=weigh.footprint(model, settled.settings),
         port=port,
-        argv=command.argv(model, settled.settings, library, port=port),
+        argv=process.argv(model, settled.settings, library, port=port),
+        stop=process.stop(model, settled.settings, library, port=port),
         environment=tuple(
             (name, value) for name, value in model.environment.items() if isinstance(value, str)
         ),

@@ -15,7 +15,7 @@ UNIFIED = "unified"
 
 def pools(machine: Machine, gateway: Gateway) -> tuple[Pool, ...]:
     """Every limit on memory, the host's first; what an enabled gateway takes is reserved."""
-    return tuple(_pools(machine, _gateway_bytes(gateway)))
+    return tuple(_pools(machine, gateway_bytes(gateway)))
 
 
 def _pools(machine: Machine, others: int) -> Iterator[Pool]:
@@ -41,7 +41,7 @@ def _pools(machine: Machine, others: int) -> Iterator[Pool]:
         )
 
 
-def _gateway_bytes(gateway: Gateway) -> int:
+def gateway_bytes(gateway: Gateway) -> int:
     """Host memory of LiteLLM's workers; Envoy's few tens of MiB are in the host's reserve."""
     litellm = gateway.litellm
     return litellm.workers * litellm.memory if litellm.enable else 0

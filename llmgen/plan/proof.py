@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from llmgen.plan.basis import declared
 from llmgen.plan.model import Engine, Groups, Matrix, Placement, Plan, Pool, Router
 
 # Version of this document, and of the rules that the footprints were computed with.
@@ -26,6 +27,11 @@ def proof_document(plan: Plan) -> dict[str, Any]:
         "states": [
             {"models": list(item.models), "bytes": dict(item.peaks)} for item in plan.states
         ],
+        **(
+            {"declared": {k: list(v) for k, v in found.items()}}
+            if (found := declared(plan))
+            else {}
+        ),
         "peaks": [
             {
                 "pool": item.pool.name,
@@ -69,6 +75,17 @@ def _model(item: Placement) -> dict[str, Any]:
         "ctx_size": item.settings.ctx_size,
         "parallel": item.settings.parallel,
         "bytes": dict(item.footprint),
+        **_basis(item),
+    }
+
+
+def _basis(item: Placement) -> dict[str, Any]:
+    """Where the bytes are from, unless all of them are computed."""
+    if not item.estimate.basis:
+        return {}
+    return {
+        "engine": item.model.engine.name,
+        "basis": {device: basis.value for device, basis in item.estimate.basis.items()},
     }
 
 

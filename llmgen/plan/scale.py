@@ -12,6 +12,7 @@ from llmgen.budget.measured import settings_digest, with_measured
 from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Keep, Library, Model
+from llmgen.plan.claims import claimed
 from llmgen.plan.model import Footprint, Pool
 from llmgen.plan.pools import footprint, pools
 from llmgen.plan.stack import Stack
@@ -43,7 +44,8 @@ class Scale(Struct, frozen=True):
                 self.estimate(model, settings),
                 settings,
                 self.pools,
-                overhead=self.library.machine.process_overhead_bytes,
+                # What other engines claim is the whole of their process.
+                overhead=self.library.machine.process_overhead_bytes if model.is_llama else 0,
                 margin=self.library.config.budget.margin,
             )
             self._footprints[key] = {name: size * (1 + model.copies) for name, size in one.items()}
@@ -54,6 +56,8 @@ class Scale(Struct, frozen=True):
         return replace(self, library=library, models={item.name: item for item in library.models})
 
     def _measure(self, model: Model, settings: ServerSettings) -> Estimate:
+        if model.served is not None:
+            return claimed(model, model.served, self.library)
         try:
             made = estimate(
                 model.facts,
@@ -105,6 +109,11 @@ def stack(library: Library, footprints: Mapping[str, Footprint], limits: tuple[P
 
 
 def load_cost(model: Model, library: Library) -> int:
-    """Tenths of a second that the disk needs to read the model's files; at least one."""
+    """Tenths of a second that the disk needs to read the model's files; at least one.
+
+    Of other engines' files nothing is known: no more is read than what they take.
+    """
     size = sum(item.size_bytes for item in model.all_facts)
+    if model.served is not None:
+        size = sum(claimed(model, model.served, library).on(key) for key in library.machine.views)
     return max(1, round(size * 10 / max(1, library.machine.disk_bandwidth_bytes)))

@@ -9,6 +9,7 @@ from llmgen.config.tables.models import GENERATES
 from llmgen.errors import Diagnostic, Severity
 from llmgen.library import Library
 from llmgen.plan import choices
+from llmgen.plan.basis import basis_of
 from llmgen.plan.model import Pool
 from llmgen.plan.requirements import Broken
 from llmgen.plan.scale import Scale
@@ -126,6 +127,11 @@ def _notes(
 def arithmetic(estimate: Estimate, pool: Pool, size: int) -> str:
     """A footprint as a sum: weights, kv cache, compute, host caches, margin, backend."""
     memory = [item for item in estimate.memory if item.device in pool.views]
+    if estimate.basis:
+        told = (
+            f"{basis_of(estimate, item.device).value} {show_size(item.total)}" for item in memory
+        )
+        return " + ".join(told)
     parts = {
         "weights": sum(item.model for item in memory),
         "kv cache": sum(item.context for item in memory),

@@ -18,6 +18,8 @@ _encode_text = json.JSONEncoder(ensure_ascii=False).encode
 _YAML_ESCAPED = re.compile(r"[^\x00-\x7e]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BARE_WORD = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
+# What llama-swap fills in; the group keeps it when a word is split.
+_MACRO = re.compile(r"(\$\{[A-Za-z0-9_.-]+\})")
 _BARE_SHELL = re.compile(r"[A-Za-z0-9_./:=,@%+-]*")
 
 
@@ -61,7 +63,10 @@ def number(value: float) -> str:
 
 
 def words(argv: Iterable[str]) -> str:
-    """Join words for llama-swap's POSIX splitter (and a shell): one line, double quotes at need."""
+    """Join words for llama-swap's POSIX splitter: one line, double quotes at need.
+
+    Its macros stay as they are, outside of quotes: it fills them in before it splits.
+    """
     return " ".join(word(item) for item in argv)
 
 
@@ -70,6 +75,15 @@ def word(text: str) -> str:
     if _BARE_WORD.fullmatch(text):
         return text
     _one_line(text, "a command line")
+    parts = _MACRO.split(text)
+    quoted = (part if index % 2 else _quoted(part) for index, part in enumerate(parts))
+    return "".join(quoted) or '""'
+
+
+def _quoted(text: str) -> str:
+    """A part of a word; nothing where there is nothing to quote."""
+    if not text or _BARE_WORD.fullmatch(text):
+        return text
     return '"' + re.sub(r'([\\"$`])', r"\\\1", text) + '"'
 
 

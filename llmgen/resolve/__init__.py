@@ -15,6 +15,7 @@ from llmgen.layout import layout
 from llmgen.library import Library
 from llmgen.machine import machine
 from llmgen.resolve.checks import checks
+from llmgen.resolve.engined import claimed
 from llmgen.resolve.join import Facts, Join
 from llmgen.resolve.meaning import findings
 from llmgen.resolve.naming import named, shared_file_names, with_file_names
@@ -49,8 +50,10 @@ def resolve(
     where = layout(config.paths, config.services.scope)
     join = Join(config, edition, facts, host, where, measured)
     models = tuple(join.model(name, table) for name, table in _enabled(config))
-    noted += _refuse(item for model in models for item in checks(model, build))
-    noted += tuple(notes(config, models))
+    noted += _refuse(
+        item for model in models for item in (*checks(model, build), *claimed(model, host))
+    )
+    noted += tuple(notes(config, [item for item in models if item.is_llama]))
     noted += _refuse(shared_file_names(models, config))
     return Library(
         config=config,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Defaults, Model
+from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import Diagnostic, KeyPath
 from llmgen.machine import Machine
 
@@ -43,7 +44,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     usual = _named(config.defaults) or known
     yield from _split(("defaults",), config.defaults, usual)
     for name, table in config.models.items():
-        if table.enable:
+        if table.enable and ENGINES.get(table.engine, USUAL).is_llama:
             yield from _split(("models", name), table, _named(table) or usual)
             yield from _main(name, table, config.defaults, _named(table) or usual)
 

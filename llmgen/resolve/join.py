@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from llmgen.budget.model import ServerSettings
 from llmgen.config.editions import Edition
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Model as ModelTable
+from llmgen.config.tables.models import ServerOptions
 from llmgen.config.tables.sampling import Sampling
+from llmgen.engines.base import Engine
+from llmgen.engines.registry import ENGINES
 from llmgen.facts.lock_model import Measurements
-from llmgen.facts.model import GgufFacts, ModelRef
-from llmgen.layout import Layout
-from llmgen.library import Keep, Model
+from llmgen.facts.model import NO_FACTS, GgufFacts, ModelRef
+from llmgen.layout import Layout, expand
+from llmgen.library import Keep, Model, Open
 from llmgen.machine import Machine
+from llmgen.resolve.engined import enabled, served, shown
 from llmgen.resolve.references import file_ref, has_source, model_ref, part_ref
 from llmgen.resolve.replicas import unplanned
 from llmgen.resolve.settings import left_open, options, over, settings
@@ -35,18 +42,80 @@ class Join(Struct, frozen=True):
 
     def model(self, name: str, table: ModelTable) -> Model:
         """One served model, nothing left to look up; KeyError when a fact is missing."""
+        engine = ENGINES[table.engine]
+        return self._llama(name, table) if engine.is_llama else self._other(name, table, engine)
+
+    def _common(self, name: str, table: ModelTable) -> dict[str, Any]:
+        """What every model has, whatever serves it."""
+        return {
+            "name": name,
+            "title": table.title or name,
+            "description": table.description,
+            "notes": table.notes,
+            "scores": table.scores,
+            "role": table.role,
+            "host": table.host or self.config.hardware.host,
+            "keep": self._keep(table),
+            "pin": table.pin,
+            "preload": table.preload,
+            "default": table.default,
+            "priority": table.priority,
+            "ttl_seconds": self._ttl(table),
+            "unlisted": table.unlisted,
+            "concurrency_limit": table.concurrency_limit or 0,
+            "port": table.port or 0,
+            "aliases": table.aliases,
+            "variants": table.variants,
+            "extra_args": table.extra_args,
+            "llama_swap": table.llama_swap,
+            "fallbacks": table.fallbacks,
+            "context_window_fallbacks": table.context_window_fallbacks,
+            "replicas": table.replicas,
+            "copies": unplanned(table, self.config),
+            "engine": ENGINES[table.engine],
+            "container": table.container,
+        }
+
+    def _other(self, name: str, table: ModelTable, engine: Engine) -> Model:
+        """A model of another engine than llama-server: no facts, no options to plan with."""
+        room, alone = self.machine.room(), enabled(self.config) == 1
+        told = served(name, table, engine, self.layout, alone=alone)
+        told = replace(told, devices=tuple(map(self.machine.key_of, told.devices)))
+        used, context = engine.devices(told, room), engine.context(told)
+        return Model(
+            **self._common(name, table),
+            ref="",
+            facts=NO_FACTS,
+            path=PurePosixPath(told.model),
+            settings=ServerSettings(
+                ctx_size=context,
+                parallel=engine.slots(told),
+                devices=used,
+                embedding=table.role in ("embedding", "rerank"),
+                load_mode="none",
+                cache_ram_bytes=0,
+                ctx_checkpoints=0,
+            ),
+            open=Open(),
+            options=ServerOptions.model_construct(),
+            sampling=Sampling.model_construct(),
+            environment={
+                **dict(self.machine.environment),
+                **shown(engine, table.container, used, self.machine),
+                **self.config.defaults.environment,
+                **table.environment,
+            },
+            served=told,
+            program=told.program,
+        )
+
+    def _llama(self, name: str, table: ModelTable) -> Model:
         chosen = options(self.edition, self.config.defaults, table, threads=self.machine.threads)
         facts = self.facts[model_ref(table)]
         mmproj = self.facts[part_ref(table, table.mmproj)] if table.mmproj else None
         draft = self._draft(table)
         return Model(
-            name=name,
-            title=table.title or name,
-            description=table.description,
-            notes=table.notes,
-            scores=table.scores,
-            role=table.role,
-            host=table.host or self.config.hardware.host,
+            **self._common(name, table),
             ref=model_ref(table),
             facts=facts,
             path=self._path(facts),
@@ -54,17 +123,6 @@ class Join(Struct, frozen=True):
             open=left_open(chosen),
             options=chosen,
             sampling=over(Sampling, self.config.defaults.sampling, table.sampling),
-            keep=self._keep(table),
-            pin=table.pin,
-            preload=table.preload,
-            default=table.default,
-            priority=table.priority,
-            ttl_seconds=self._ttl(table),
-            unlisted=table.unlisted,
-            concurrency_limit=table.concurrency_limit or 0,
-            port=table.port or 0,
-            aliases=table.aliases,
-            variants=table.variants,
             mmproj=mmproj,
             mmproj_path=self._path(mmproj) if mmproj else None,
             draft=draft,
@@ -77,14 +135,16 @@ class Join(Struct, frozen=True):
                 **self.config.defaults.environment,
                 **table.environment,
             },
-            extra_args=table.extra_args,
-            llama_swap=table.llama_swap,
-            fallbacks=table.fallbacks,
-            context_window_fallbacks=table.context_window_fallbacks,
-            replicas=table.replicas,
-            copies=unplanned(table, self.config),
+            program=self._program(table),
             measured=self.measured.get(model_ref(table), {}),
         )
+
+    def _program(self, table: ModelTable) -> str:
+        """A llama-server of the model's own; within a container the image's."""
+        if table.llama_server is None:
+            return ""
+        home = self.layout.home
+        return str(expand(table.llama_server, home, ("paths", "home")))
 
     def _path(self, facts: GgufFacts) -> PurePosixPath:
         return self.layout.model(facts.files[0].name)

@@ -8,11 +8,12 @@ from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
 from llmgen.config.tables.base import SECRET_NAME, Secret
 from llmgen.config.tables.models import GENERATES, Model, Source
+from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.exposure import exposure, loops, low_ports, unnamed
 from llmgen.machine import Machine
 from llmgen.options import is_option_variable, key_of_variable
-from llmgen.resolve import devices, extra_args, litellm_keys, names, passed
+from llmgen.resolve import devices, engined, extra_args, litellm_keys, names, passed
 from llmgen.resolve.references import SOURCES, has_source
 
 # Read by ggml-cuda, for HIP too: buffers come from cudaMallocManaged then.
@@ -28,6 +29,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     if machine.os == "linux":
         yield from low_ports(config)
     yield from _versions(config)
+    yield from engined.findings(config, machine)
     yield from devices.findings(config, machine)
     yield from _environment(("hardware",), config.hardware.environment or {})
     yield from _environment(("defaults",), config.defaults.environment)
@@ -38,8 +40,9 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     build = config.llama_cpp.build or EDITIONS[config.edition].build
     for name, table in config.models.items():
         if table.enable:
-            yield from _source(name, table)
-            yield from extra_args.findings(name, table.extra_args, build)
+            if ENGINES.get(table.engine, USUAL).is_llama:
+                yield from _source(name, table)
+                yield from _arguments(name, table, build)
             yield from _options(name, table)
             yield from _environment(("models", name), table.environment)
             yield from _services(name, table, config)
@@ -203,6 +206,16 @@ def _one_source(key: tuple[str, ...], table: Source, who: str) -> Iterator[Diagn
                 (*key, item),
                 hint=f"remove it, or write `hf_repo` instead of `{given[0]}`",
             )
+
+
+def _arguments(name: str, table: Model, build: int) -> Iterator[Diagnostic]:
+    """Free words; a llama-server of the model's own may have options that no build here knows."""
+    if table.llama_server is None:
+        yield from extra_args.findings(name, table.extra_args, build)
+        return
+    for item in extra_args.findings(name, table.extra_args, 0):
+        if item.severity is Severity.ERROR:
+            yield item
 
 
 def _options(name: str, table: Model) -> Iterator[Diagnostic]:

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator
 
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Model, Source
+from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import KeyPath
 from llmgen.facts.model import ModelRef
 
@@ -63,6 +64,8 @@ def _enabled(config: Config, key: KeyPath) -> bool:
 
 def _references(config: Config) -> Iterator[tuple[ModelRef, KeyPath]]:
     for name, table in config.models.items():
+        if not ENGINES.get(table.engine, USUAL).is_llama:
+            continue
         if has_source(table):
             yield model_ref(table), ("models", name, _key(table))
         if table.mmproj is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.budget.architectures import Family, architecture
-from llmgen.config.tables.models import Role
+from llmgen.engines.roles import Role
 from llmgen.facts.model import GgufFacts
 
 # llama_pooling_type in include/llama.h: 0 is none, and a reranker's is a class score.

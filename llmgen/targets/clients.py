@@ -146,11 +146,16 @@ def _local(listen: str, port: int) -> str:
 
 
 def _models(plan: Plan) -> Iterator[ClientModel]:
-    found = [item for item in backends(plan) if not item.unlisted]
+    found = [item for item in backends(plan) if not item.unlisted and not _is_own(item)]
     for item in sorted(found, key=lambda item: not item.default):
         url = _url(plan, item)
         if url:
             yield from _names(plan, item, url)
+
+
+def _is_own(backend: Backend) -> bool:
+    """Whether only requests of its server's own form reach it (text-embeddings-inference)."""
+    return backend.role in backend.moved
 
 
 def _url(plan: Plan, backend: Backend) -> str:

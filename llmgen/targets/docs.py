@@ -9,6 +9,7 @@ from llmgen.artifacts import Artifact
 from llmgen.facts.card import card, in_words
 from llmgen.gateway.addresses import in_url
 from llmgen.library import Keep, Model
+from llmgen.plan.basis import basis_words, resting
 from llmgen.plan.model import Placement, Plan
 from llmgen.targets.base import Render
 from llmgen.targets.launchd import label
@@ -25,6 +26,9 @@ _PATHS = {
     "completion": "/v1/completions",
     "embedding": "/v1/embeddings",
     "rerank": "/v1/rerank",
+    "transcription": "/v1/audio/transcriptions",
+    "speech": "/v1/audio/speech",
+    "image": "/v1/images/generations",
 }
 _ENGINES = {"llama_swap": "llama-swap", "router": "llama-server (router mode)", "none": "nobody"}
 
@@ -51,6 +55,7 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
             pools=[*_pools(plan)],
             models=[_model(item, plan) for item in plan.placements],
             cards=[(item.name, lines) for item in plan.placements if (lines := _card(item.model))],
+            resting=resting(plan),
             names=[*_names(plan)],
             external=[(name, item) for name, item in library.external.items()],
             fronts=fronts,
@@ -79,19 +84,22 @@ def _pools(plan: Plan) -> Iterator[dict[str, str]]:
 def _model(item: Placement, plan: Plan) -> dict[str, object]:
     return {
         "name": item.name,
-        "role": item.model.role,
+        "role": ", ".join(item.model.serves),
         "keep": "always" if item.keep is Keep.ALWAYS else "on demand",
         "port": item.port or "assigned",
         "slots": item.settings.parallel,
-        "context": show_count(item.estimate.n_ctx),
-        "slot_context": show_count(item.estimate.n_ctx_seq),
-        "cache": f"{item.settings.cache_type_k} / {item.settings.cache_type_v}",
+        "context": show_count(item.estimate.n_ctx) if item.estimate.n_ctx else "-",
+        "slot_context": show_count(item.estimate.n_ctx_seq) if item.estimate.n_ctx_seq else "-",
+        "cache": f"{item.settings.cache_type_k} / {item.settings.cache_type_v}"
+        if item.model.is_llama
+        else "-",
         "memory": [
             (pool.name, show_size(item.footprint[pool.name]))
             for pool in plan.pools
             if item.footprint.get(pool.name)
         ],
         "exact": item.estimate.exact,
+        "basis": basis_words(item.estimate),
         "reasons": item.reasons,
     }
 
@@ -142,7 +150,7 @@ def _fronts(plan: Plan) -> Iterator[dict[str, object]]:
 
 
 def _paths(placements: Iterable[Placement]) -> list[str]:
-    return [*dict.fromkeys(_PATHS[item.model.role] for item in placements)]
+    return [*dict.fromkeys(_PATHS[role] for item in placements for role in item.model.serves)]
 
 
 def _front(name: str, address: str, paths: Iterable[str]) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Final, TypeAlias
 
 from llmgen.config.tables.hardware import Backend
@@ -26,6 +27,8 @@ ANYWHERE: Final[tuple[Line, ...]] = (
     ("SystemCallErrorNumber", "EPERM"),
     ("UMask", "0077"),
 )
+# A runtime makes namespaces and mounts; the container itself is the restriction.
+CONTAINED: Final[tuple[Line, ...]] = (("UMask", "0077"),)
 _SYSTEM: Final[tuple[Line, ...]] = (
     ("PrivateTmp", "yes"),
     ("ProtectClock", "yes"),
@@ -48,20 +51,23 @@ _DEVICES: Final[dict[Backend, tuple[str, ...]]] = {
 }
 
 
-def user_lines() -> tuple[Line, ...]:
+def user_lines(service: Service) -> tuple[Line, ...]:
     """Restrictions that a user's service manager applies."""
-    return ANYWHERE
+    return CONTAINED if service.runtimes else ANYWHERE
 
 
 def system_lines(service: Service, layout: Layout, backend: Backend) -> Iterator[Line]:
     """Restrictions of a system unit, and the few places that it may write to."""
+    if service.runtimes:
+        yield from CONTAINED
+        return
     yield from ANYWHERE
     # Without it only root listens on a port below 1024.
     capabilities = "CAP_NET_BIND_SERVICE" if 0 < service.port < FREE_PORT else ""
     yield "AmbientCapabilities", capabilities
     yield "CapabilityBoundingSet", capabilities
     yield from _SYSTEM
-    yield "ProtectHome", "read-only" if _in_home(layout) else "yes"
+    yield "ProtectHome", "read-only" if _in_home(service, layout) else "yes"
     if service.gpu:
         yield "DevicePolicy", "closed"
         yield from (("DeviceAllow", f"{name} rw") for name in _DEVICES[backend])
@@ -76,8 +82,10 @@ def system_lines(service: Service, layout: Layout, backend: Backend) -> Iterator
     yield from _writable(service, layout)
 
 
-def _in_home(layout: Layout) -> bool:
-    places = (layout.models, layout.config, layout.llama_server, layout.llama_swap)
+def _in_home(service: Service, layout: Layout) -> bool:
+    program = PurePosixPath(service.argv[0])
+    engines = (*layout.engines.values(), program)
+    places = (layout.models, layout.config, layout.llama_server, layout.llama_swap, *engines)
     return any(place.parts[1:2] in (("home",), ("root",)) for place in places)
 
 

@@ -36,9 +36,11 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     """One .conf for each always-on model, one models.ini for all on-demand ones."""
     file_names(item.name for item in plan.placements)
     for item in plan.placements:
-        if item.keep is Keep.ALWAYS:
+        if item.keep is Keep.ALWAYS and item.model.is_plain:
             yield _conf(item, plan.library, render)
-    demand = [item for item in plan.placements if item.keep is Keep.ON_DEMAND]
+    demand = [
+        item for item in plan.placements if item.keep is Keep.ON_DEMAND and item.model.is_plain
+    ]
     if demand and _presets_wanted(plan.library):
         yield _models_ini(demand, plan.library, render)
 
@@ -70,7 +72,8 @@ def environment(item: Placement, library: Library) -> tuple[tuple[str, str], ...
 def command(item: Placement, library: Library) -> tuple[str, ...]:
     """The command that runs under that environment: options without a variable, free words."""
     _, rest = variables(assignments(item.model, item.settings, library), library.build)
-    return (str(library.layout.llama_server), *rest, *item.model.extra_args)
+    program = item.model.program or str(library.layout.llama_server)
+    return (program, *rest, *item.model.extra_args)
 
 
 def _conf(item: Placement, library: Library, render: Render) -> Artifact:

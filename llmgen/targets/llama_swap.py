@@ -10,11 +10,13 @@ from typing import Final
 from llmgen.artifacts import Artifact
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.services import Services
+from llmgen.engines.command import PORT, macros
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Keep, Library, Model
 from llmgen.options import spelled
 from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Groups, Matrix, Placement, Plan
+from llmgen.plan.process import health, reached, upstream
 from llmgen.targets.base import Render
 from llmgen.targets.secrets import plain, secret, variable
 from llmgen.targets.swap_peers import peers, selectors
@@ -29,6 +31,20 @@ SINCE: Final = {"routing": 225, "capabilities": 225, "unload_timeout": 240}
 _REQUESTS_PER_SLOT, _LEAST_REQUESTS = 4, 10
 # A cold disk can be this much slower than the profile says; the least is llama-swap's default.
 _SLOWER, _LEAST_SECONDS, _STEP = 4, 120, 30
+# What each role takes and gives, in llama-swap's words.
+_TEXT: Final = frozenset({"chat", "vision", "completion", "embedding", "rerank"})
+_TAKES: Final = {
+    "text": _TEXT | {"speech", "image"},
+    "image": frozenset({"vision"}),
+    "audio": frozenset({"transcription"}),
+}
+_GIVES: Final = {
+    "text": _TEXT | {"transcription"},
+    "image": frozenset({"image"}),
+    "audio": frozenset({"speech"}),
+}
+# Macros that llama-swap knows by itself.
+_OWN_MACROS: Final = frozenset({"PORT", "MODEL_ID", "PID"})
 # What llama-swap would take for a macro; there is no way to escape it.
 _PLACEHOLDER = re.compile(r"\$\{[A-Za-z0-9_.-]+\}")
 
@@ -76,10 +92,12 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
 
 def load_seconds(library: Library, models: Iterable[Placement]) -> int:
     """Longest load to wait for, from the largest model's files and the disk's speed."""
+    models = [*models]
     largest = max(file_bytes(item.model) for item in models)
     speed = library.machine.disk_bandwidth_bytes
     seconds = _SLOWER * largest // speed if speed else 0
-    return max(_LEAST_SECONDS, -(-seconds // _STEP) * _STEP)
+    least = max(item.model.engine.start_seconds for item in models)
+    return max(_LEAST_SECONDS, least, -(-seconds // _STEP) * _STEP)
 
 
 def file_bytes(model: Model) -> int:
@@ -101,9 +119,10 @@ def _model(item: Placement, library: Library) -> dict[str, object]:
         "id": model.name,
         "title": model.title if model.title != model.name else "",
         "description": model.description,
-        "command": [*_lines(item.argv)],
-        "port_is_assigned": not item.port,
-        "proxy": f"http://{LOOPBACK}:{item.port or '${PORT}'}",
+        "command": [*_lines(_argv(item))],
+        "command_stop": () if "cmdStop" in more else item.stop,
+        "proxy": reached(model, item.port),
+        "upstream": more.pop("useModelName", upstream(model)),
         "aliases": (*model.aliases, *library.spellings((model.name, *model.aliases))),
         "env": [*_environment(model, services.api_key)],
         "ttl": model.ttl_seconds,
@@ -112,10 +131,17 @@ def _model(item: Placement, library: Library) -> dict[str, object]:
         "set_params_by_id": {**filters.pop("setParamsByID", {}), **_variants(model, library)},
         "filters": filters,
         "capabilities": _capabilities(item) | more.pop("capabilities", {}),
-        "check_endpoint": more.pop("checkEndpoint", "/health"),
+        "check_endpoint": more.pop("checkEndpoint", health(model)),
         "unload_timeout": more.pop("unloadTimeout", services.llama_swap.unload_timeout),
         "more": more,
     }
+
+
+def _argv(item: Placement) -> tuple[str, ...]:
+    """The command; llama-server's own is told where to listen here."""
+    if not item.model.is_plain or item.port:
+        return item.argv
+    return (*item.argv, "--host", LOOPBACK, "--port", PORT)
 
 
 def _lines(argv: Iterable[str]) -> Iterator[list[str]]:
@@ -130,8 +156,8 @@ def _lines(argv: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _environment(model: Model, api_key: Secret | None) -> Iterator[str]:
-    if api_key is not None:
-        yield f"LLAMA_API_KEY=${{env.{variable(api_key)}}}"
+    if api_key is not None and model.engine.key_variable:
+        yield f"{model.engine.key_variable}=${{env.{variable(api_key)}}}"
     for name, value in plain(model.environment):
         yield f"{name}={value}"
     for name, item in secret(model.environment):
@@ -150,13 +176,16 @@ def _variants(model: Model, library: Library) -> dict[str, Mapping[str, object]]
 def _capabilities(item: Placement) -> dict[str, object]:
     model = item.model
     found: dict[str, object] = {
-        "in": ["text", "image"] if model.mmproj is not None else ["text"],
-        "out": ["text"],
-        "context": item.estimate.n_ctx_seq,
+        "in": [kind for kind, roles in _TAKES.items() if roles & {*model.serves}],
+        "out": [kind for kind, roles in _GIVES.items() if roles & {*model.serves}],
     }
+    if model.is_llama:
+        found["in"] = ["text", "image"] if model.mmproj is not None else ["text"]
+    if item.estimate.n_ctx_seq or model.is_llama:
+        found["context"] = item.estimate.n_ctx_seq
     if model.calls_tools:
         found["tools"] = True
-    if model.role == "rerank":
+    if "rerank" in model.serves:
         found["reranker"] = True
     return found
 
@@ -188,6 +217,16 @@ def _placeholders(models: Iterable[Placement]) -> Iterator[Diagnostic]:
                     f"`{match[0]}` in `{item.name}` is a macro to llama-swap, which has no escape",
                     ("models", item.name),
                     hint="write it without `${`",
+                )
+        for key, words in (("cmd", item.argv), ("cmd_stop", item.stop)):
+            for macro in () if item.model.is_plain else dict.fromkeys(macros(words)):
+                if macro in _OWN_MACROS or macro.startswith("env."):
+                    continue
+                yield Diagnostic(
+                    "swap.macro",
+                    f"`${{{macro}}}` in `{item.name}` is no macro that llama-swap knows",
+                    ("models", item.name, key),
+                    hint="it knows `${PORT}`, `${MODEL_ID}`, `${PID}`, `${env.NAME}`; write it out",
                 )
 
 
@@ -237,6 +276,7 @@ def _meet(plan: Plan, names: set[str]) -> bool:
 
 def _texts(item: Placement) -> Iterator[str]:
     model = item.model
-    yield from (model.title, model.description, *item.argv)
+    yield from (model.title, model.description)
+    yield from item.argv if model.is_plain else ()
     yield from (value for _, value in plain(model.environment))
     yield from (repr(variant.params) for variant in model.variants.values())

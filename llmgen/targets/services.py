@@ -16,7 +16,7 @@ from llmgen.library import Keep, Library
 from llmgen.plan.model import Placement, Plan
 from llmgen.targets import llama_server, llama_swap, swap_peers
 from llmgen.targets.names import file_name
-from llmgen.targets.secrets import carried, of_models, secret, shared_environment
+from llmgen.targets.secrets import carried, of_models, plain, secret, shared_environment
 from llmgen.units import GIB, MIB
 
 # Host memory of a server beside what the plan counts: programs and libraries, the driver's
@@ -32,7 +32,8 @@ class Service(Struct, frozen=True):
     of its value; ``read_before`` are those that the commands of ``before`` look up themselves.
     ``made_file`` is an environment file that they write. ``memory_bytes`` 0 is no limit.
     ``locks_memory`` asks for mlock(); ``gate`` is the model whose memory has to be free before.
-    ``local`` programs have nothing to say to other machines.
+    ``local`` programs have nothing to say to other machines. ``runtimes`` are the programs that it
+    asks for containers, which need more of the machine than it does itself.
     ``port`` is what it listens on.
     """
 
@@ -54,6 +55,7 @@ class Service(Struct, frozen=True):
     locks_memory: bool = False
     gate: str = ""
     local: bool = False
+    runtimes: tuple[str, ...] = ()
     port: int = 0
 
 
@@ -76,9 +78,12 @@ def demand(plan: Plan) -> tuple[Placement, ...]:
 
 
 def _server(item: Placement, plan: Plan) -> Service:
-    library = plan.library
+    library, model = plan.library, item.model
     table = library.config.services
-    key = (("LLAMA_API_KEY", table.api_key),) if table.api_key else ()
+    variable = model.engine.key_variable
+    key = ((variable, table.api_key),) if table.api_key and variable else ()
+    if not model.is_plain:
+        return _other(item, plan, key)
     return Service(
         name=f"model-{file_name(item.name)}",
         summary=f"llama-server: {item.model.title}",
@@ -92,6 +97,26 @@ def _server(item: Placement, plan: Plan) -> Service:
         locks_memory="mlock" in item.settings.load_mode,
         gate=item.name,
         local=_is_local(item),
+        port=item.port or 0,
+    )
+
+
+def _other(item: Placement, plan: Plan, key: tuple[tuple[str, Secret], ...]) -> Service:
+    """A server of another engine, or in a container: all that it needs stands in its command."""
+    model, table = item.model, plan.library.config.services
+    return Service(
+        name=f"model-{file_name(item.name)}",
+        summary=f"{model.engine.name}: {model.title}",
+        argv=item.argv,
+        environment=plain(model.environment),
+        secrets=(*key, *secret(model.environment)),
+        stop=item.stop,
+        start_seconds=max(90, model.engine.start_seconds),
+        stop_seconds=table.stop_timeout + (10 if item.stop else 0),
+        memory_bytes=_limit(plan, _host(item) + PROCESS_SLACK),
+        gpu=bool(plan.library.machine.devices),
+        gate=item.name,
+        runtimes=_runtimes((item,)),
         port=item.port or 0,
     )
 
@@ -127,6 +152,7 @@ def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
         local=loopback(table.listen) and all(map(_is_local, models)),
+        runtimes=_runtimes(models),
         port=table.port,
     )
 
@@ -158,9 +184,19 @@ def _router(plan: Plan, models: tuple[Placement, ...]) -> Service:
     )
 
 
+def _host(item: Placement) -> int:
+    """Host memory within the service; what runs in a container is in the runtime's own group."""
+    return 0 if item.model.container else item.estimate.on("host")
+
+
+def _runtimes(items: tuple[Placement, ...]) -> tuple[str, ...]:
+    """What starts the containers of these models."""
+    return tuple(sorted({item.model.container.runtime for item in items if item.model.container}))
+
+
 def _is_local(item: Placement) -> bool:
     """Whether a server serves loopback alone: one that sees pictures fetches them by address."""
-    return item.model.mmproj is None and not item.model.extra_args
+    return item.model.is_plain and item.model.mmproj is None and not item.model.extra_args
 
 
 def _api_key(library: Library) -> tuple[Secret, ...]:
@@ -170,7 +206,7 @@ def _api_key(library: Library) -> tuple[Secret, ...]:
 
 def _engine_limit(plan: Plan, models: tuple[Placement, ...]) -> int:
     """The most host memory of any state that the engine can reach, with each server's slack."""
-    host = {item.name: item.estimate.on("host") + PROCESS_SLACK for item in models}
+    host = {item.name: _host(item) + PROCESS_SLACK for item in models}
     states = [[name for name in state.models if name in host] for state in plan.states]
     sums = [sum(host[name] for name in names) for names in states]
     return _limit(plan, max([*sums, *host.values()]) + SWAP_SLACK)

@@ -92,7 +92,7 @@ def _gate(service: Service, library: Library) -> Iterator[tuple[str, str]]:
 
 def _hardening(service: Service, library: Library) -> tuple[tuple[str, str], ...]:
     if library.layout.scope == "user":
-        return user_lines()
+        return user_lines(service)
     return tuple(system_lines(service, library.layout, library.machine.backend))
 
 
@@ -101,8 +101,10 @@ def _account(service: Service, library: Library) -> Iterator[tuple[str, str]]:
     yield "User", table.user
     if table.group is not None:
         yield "Group", table.group
-    if service.gpu and table.groups:
-        yield "SupplementaryGroups", " ".join(table.groups)
+    # Docker's socket is its group's.
+    groups = (*table.groups, *(("docker",) if "docker" in service.runtimes else ()))
+    if (service.gpu or service.runtimes) and groups:
+        yield "SupplementaryGroups", " ".join(groups)
 
 
 def _environment(service: Service, library: Library) -> Iterator[tuple[str, str]]:

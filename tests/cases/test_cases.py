@@ -5,6 +5,7 @@ Locks are made by `python tools/write_headers.py FOLDER CASE/llm.toml` and `llmg
 """
 
 import configparser
+import json
 import plistlib
 from pathlib import Path, PurePosixPath
 
@@ -20,7 +21,7 @@ from llmgen.facts.lock import read_lock
 from llmgen.plan.place import place
 from llmgen.render.environment import make_render
 from llmgen.resolve import resolve
-from llmgen.targets import docs, launchd, llama_server, llama_swap, systemd
+from llmgen.targets import docs, launchd, llama_server, llama_swap, proof, systemd
 
 HERE = Path(__file__).parent
 # What each case shows; the other targets have goldens of their own. `strix-halo` is a link to the
@@ -31,6 +32,7 @@ CASES = {
     "samplers": (llama_swap,),
     "spark": (llama_server, systemd),
     "router": (llama_server, systemd),
+    "engines": (llama_swap, systemd, docs, proof),
 }
 
 
@@ -100,6 +102,8 @@ def test_every_file_is_read_by_its_own_format(case):
                 assert _ini(text).sections()
             case ".service" | ".target" | ".timer":
                 assert "[Unit]" in text
+            case ".json":
+                assert json.loads(text)["format"] == 1
             case ".md":
                 assert text.startswith("<!-- Generated")
 

@@ -19,6 +19,7 @@ CODES = {
     "budget.device-full": 5,
     "models.setting-refused": 5,
     "models.draft-devices": 5,
+    "swap.macro": 5,
 }
 
 

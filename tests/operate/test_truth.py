@@ -33,7 +33,7 @@ PROCESSES = {
 
 def placement(name, keep, port=0, argv=COMMAND):
     estimate = SimpleNamespace(on=lambda device: 2**20)
-    model = SimpleNamespace(path=f"/m/{name}.gguf")
+    model = SimpleNamespace(path=f"/m/{name}.gguf", is_llama=True, is_plain=True)
     return SimpleNamespace(
         name=name, keep=keep, port=port, argv=argv, estimate=estimate, model=model
     )

@@ -84,6 +84,17 @@ _ORIGIN = r"^(\*|https?://[A-Za-z0-9.:\[\]*-]+)$"
 _DEVICE = r"^[0-9A-Za-z._:\[\]-]*$"
 # llama-server separates pairs with commas.
 _OVERRIDE = r"^[^\x00-\x20,=\x7f-\x9f\u2028\u2029\ufffe\uffff]+=[0-9A-Za-z._:\[\]-]+$"
+# Options in which versions differ: their word is handed over as it is written.
+_WORD = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
+# A path that is asked, and an address with llama-swap's port.
+_CHECK = r"^(?:/[^\x00-\x20\x7f]*|none)$"
+_PROXY = rf"^https?://{_HOST}(?::(?:\$\{{PORT\}}|{_PORT}))?(?:/[A-Za-z0-9._~/-]*)?$"
+# An image as docker and podman read it: registry, path in small letters, tag, digest
+# (distribution/reference, its regexp.go).
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REGISTRY = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?"
+_TAG = r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+_IMAGE = rf"^(?:{_REGISTRY}/)?{_PART}(?:/{_PART})*{_TAG}$"
 
 MODEL_NAME = re.compile(_NAME)
 # What a text must be like, in words, for whoever wrote another one.
@@ -99,6 +110,10 @@ FORMS: Final = {
     _ADDRESS: "an address like `127.0.0.1`, without a port",
     _ORIGIN: "`*` or an origin like `https://example.org`",
     _OVERRIDE: "`PATTERN=BUFFER`, without spaces and commas",
+    _WORD: "one word: letters, digits and . _ / -",
+    _CHECK: "a path like `/health`, or `none`",
+    _PROXY: "a URL like `http://127.0.0.1:${PORT}`",
+    _IMAGE: "the name of an image like `ghcr.io/ggml-org/llama.cpp:server-cuda`",
     _DEVICE: "a device name as `llama-server --list-devices` prints it",
     _SIZE: 'a size like "64K" or "1.5GiB"',
     _DURATION: 'a time like "90s", "5m" or "1h"',
@@ -119,6 +134,10 @@ Url: TypeAlias = Annotated[str, Field(pattern=_URL)]
 Address: TypeAlias = Annotated[str, Field(pattern=_ADDRESS)]
 Origin: TypeAlias = Annotated[str, Field(pattern=_ORIGIN)]
 Override: TypeAlias = Annotated[str, Field(pattern=_OVERRIDE)]
+Word: TypeAlias = Annotated[str, Field(pattern=_WORD)]
+CheckPath: TypeAlias = Annotated[str, Field(pattern=_CHECK)]
+ProxyUrl: TypeAlias = Annotated[str, Field(pattern=_PROXY)]
+ImageName: TypeAlias = Annotated[str, Field(pattern=_IMAGE)]
 DeviceName: TypeAlias = Annotated[str, Field(pattern=_DEVICE)]
 
 

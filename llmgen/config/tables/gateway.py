@@ -1,6 +1,6 @@
 """[gateway.envoy], [gateway.litellm], [external.NAME]: what clients talk to."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from llmgen.config.tables.base import (
     Text,
     Url,
 )
+from llmgen.engines.roles import Role
 
 
 class ApiKey(Table):
@@ -111,9 +112,7 @@ class External(Table):
 
     endpoint: Url
     """`http://HOST:PORT` of an OpenAI-compatible server."""
-    role: Literal[
-        "chat", "completion", "embedding", "rerank", "vision", "transcription", "speech", "image"
-    ] = "chat"
+    role: Role = "chat"
     """What it does."""
     aliases: tuple[ModelName, ...] = ()
     """Other names for it."""

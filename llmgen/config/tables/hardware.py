@@ -83,6 +83,9 @@ class Paths(Table):
     """Private folder for files with secrets; absent: /run/llmgen, or ~/.local/state/llmgen/run."""
     llama_server: Text = "/usr/local/bin/llama-server"
     """llama-server."""
+    engines: dict[FileName, Text] = Field(default_factory=dict)
+    """Programs of other engines: `{ vllm = "/opt/vllm/bin/vllm" }`; absent: the engine's usual
+    name in /usr/local/bin."""
     llama_swap: Text = "/usr/local/bin/llama-swap"
     """llama-swap."""
     envoy: Text = "/usr/local/bin/envoy"

@@ -1,8 +1,8 @@
 """[models.NAME], [defaults]: what is served, and how llama-server runs it."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema, model_validator
 
 from llmgen.config.tables.base import (
     Count,
@@ -22,12 +22,16 @@ from llmgen.config.tables.base import (
     Tokens,
 )
 from llmgen.config.tables.sampling import Sampling
+from llmgen.engines.container import Container
+from llmgen.engines.registry import ENGINES, USUAL, EngineKeys
+from llmgen.engines.roles import Role
 
-Role = Literal["chat", "completion", "embedding", "rerank", "vision"]
 # Roles that generate text.
 GENERATES: Final[tuple[Role, ...]] = ("chat", "completion", "vision")
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 Share = Annotated[float, Field(ge=0)]
+# A name that is no engine's is a matter of meaning: it gets a better answer than a list of all.
+EngineName = Annotated[Text, WithJsonSchema({"type": "string", "enum": [*ENGINES]})]
 
 
 class Source(Table):
@@ -191,11 +195,17 @@ class Defaults(ServerOptions):
     """Environment of every server."""
 
 
-class Model(Source, ServerOptions):
+class Model(Source, ServerOptions, EngineKeys):
     """[models.NAME]: one served model."""
 
+    engine: EngineName = USUAL.name
+    """The program that serves it: llama-server, vllm, sglang, mlx, whisper, stable-diffusion, tei,
+    or `command` for any other. Most keys are those of one engine."""
+    container: Container | None = None
+    """The program runs in a container of podman or docker."""
     role: Role = "chat"
-    """What it does: chat, completion, embedding, rerank, vision."""
+    """What it does: chat, completion, embedding, rerank, vision, transcription, speech, image;
+    absent: what its engine is usually asked for."""
     enable: bool = True
     """False keeps the entry without serving it."""
     title: Line = ""
@@ -254,3 +264,11 @@ class Model(Source, ServerOptions):
     replicas: tuple[HostPort, ...] = ()
     """`HOST:PORT` of more servers with this model, here or elsewhere, behind the same route. One on
     this host that is no other model's is planned to take what the model's own server takes."""
+
+    @model_validator(mode="after")
+    def _usual_role(self) -> Self:
+        """What an engine is usually asked for, where llm.toml does not say."""
+        engine = ENGINES.get(self.engine, USUAL)
+        if "role" in self.model_fields_set or engine is USUAL:
+            return self
+        return self.model_copy(update={"role": (self.serves or engine.roles)[0]})

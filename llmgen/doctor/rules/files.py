@@ -13,9 +13,15 @@ GGUF_MAGIC = (b"GGUF", b"FUGG")
 
 
 def wanted(plan: Plan) -> dict[str, int]:
-    """Every file that a server opens, with its locked size in bytes (0: not known)."""
+    """Every file that a server opens, with its locked size in bytes (0: not known).
+
+    What another engine than llama-server reads may be a folder.
+    """
     found: dict[str, int] = {}
     for placement in plan.placements:
+        if (served := placement.model.served) is not None:
+            paths = (served.model, *served.files.values())
+            found |= dict.fromkeys((path for path in paths if path.startswith("/")), 0)
         for facts in placement.model.all_facts:
             for file in facts.files:
                 found[str(plan.library.layout.model(file.name))] = file.size_bytes

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from llmgen.doctor.model import Finding, Seen, judged, unknown
+from llmgen.doctor.rules.programs import needed
 from llmgen.plan.model import Plan
 
 # The CUDA release that first knows a profile's GPU. GB10 is compute capability 12.1:
@@ -64,7 +65,7 @@ def toolkit(plan: Plan, seen: Seen) -> Iterator[Finding]:
 def backend_in_build(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """llama-server was built with the backend of [hardware]: not a CPU-only build beside a GPU."""
     machine = plan.library.machine
-    if not machine.devices:
+    if not machine.devices or "llama_server" not in needed(plan):
         return
     prefix = DEVICE_PREFIX[machine.backend]
     expected = f"{len(machine.devices)} {prefix} device(s) in `llama-server --list-devices`"

@@ -5,22 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from llmgen.doctor.model import Finding, Seen, judged, unknown
-from llmgen.plan.model import Plan
+from llmgen.doctor.model import Finding, Ran, Seen, judged, unknown
+from llmgen.plan.model import Placement, Plan
 
 _OPTION = re.compile(r"(?<![\w-])(--?[a-zA-Z][\w-]*)")
 _CHOICE = re.compile(r"[\[{<]([\w|,+-]+)[\]}>]")
 
 
 def known(plan: Plan, seen: Seen) -> Iterator[Finding]:
-    """Every option and every value that the plan emits stands in ``llama-server --help``."""
-    ran = seen.ran.get("llama_server --help")
-    expected = "every option of the plan is in `llama-server --help`"
+    """Every option and every value that the plan emits stands in ``llama-server --help``.
+
+    A model with a llama-server of its own is held against that program's.
+    """
+    plain = [item for item in plan.placements if item.model.is_plain]
+    for program in dict.fromkeys(item.model.program for item in plain):
+        mine = [item for item in plain if item.model.program == program]
+        yield from _known(mine, seen.ran.get(f"{program or 'llama_server'} --help"), program)
+
+
+def _known(placements: list[Placement], ran: Ran | None, program: str) -> Iterator[Finding]:
+    name = program or "llama-server"
+    expected = f"every option of the plan is in `{name} --help`"
     if ran is None or ran.code != 0 or not ran.out:
-        yield unknown("options-known", "llama-server", expected, "`--help` could not be read")
+        yield unknown("options-known", name, expected, "`--help` could not be read")
         return
     help_lines = _help(ran.out)
-    for placement in plan.placements:
+    for placement in placements:
         wrong = [*_wrong(placement.argv[1:], help_lines)]
         yield judged(
             "options-known",
@@ -28,7 +38,9 @@ def known(plan: Plan, seen: Seen) -> Iterator[Finding]:
             expected,
             f"unknown: {', '.join(wrong)}" if wrong else "all known",
             ok=not wrong,
-            fix="set `build` in [llama_cpp] to the installed build and run `llmgen generate`",
+            fix="set `build` in [llama_cpp] to the installed build and run `llmgen generate`"
+            if not program
+            else f"leave them out of [models.{placement.name}]: {program} has no such options",
         )
 
 

@@ -8,17 +8,28 @@ from llmgen.config.editions import EDITIONS
 from llmgen.detect.obtain import obtain
 from llmgen.detect.versions import build_number, swap_number
 from llmgen.doctor.model import Finding, Seen, judged, unknown
-from llmgen.plan.model import Plan
+from llmgen.plan.model import Placement, Plan
 
 
 def needed(plan: Plan) -> dict[str, str]:
-    """The programs that this plan starts: key of [paths] and path."""
+    """The programs that this plan starts: key of [paths], or the model's, and path."""
     config, layout = plan.library.config, plan.library.layout
-    wanted = {"llama_server": bool(plan.placements)}
+    usual = any(item.model.is_plain and not item.model.program for item in plan.placements)
+    wanted = {"llama_server": usual or config.services.on_demand == "router"}
     wanted["llama_swap"] = bool(plan.engines) and config.services.on_demand == "llama_swap"
     wanted["envoy"] = config.gateway.envoy.enable
     wanted["litellm"] = config.gateway.litellm.enable
-    return {key: str(getattr(layout, key)) for key, want in wanted.items() if want}
+    found = {key: str(getattr(layout, key)) for key, want in wanted.items() if want}
+    return found | {item.name: item.argv[0] for item in own(plan)}
+
+
+def own(plan: Plan) -> Iterator[Placement]:
+    """Models whose program is not the llama-server of [paths]: each program once."""
+    seen: set[str] = set()
+    for item in plan.placements:
+        if (item.model.program or not item.model.is_plain) and item.argv[0] not in seen:
+            seen.add(item.argv[0])
+            yield item
 
 
 def present(plan: Plan, seen: Seen) -> Iterator[Finding]:
@@ -33,8 +44,21 @@ def present(plan: Plan, seen: Seen) -> Iterator[Finding]:
             "an executable file",
             "is there" if seen.programs[key] else "not there, or not executable",
             ok=seen.programs[key],
-            fix=f"{obtain(key, seen.tools)}; then set `{key}` in [paths]",
+            fix=f"{obtain(key, seen.tools)}; then set `{key}` in [paths]"
+            if hasattr(plan.library.layout, key)
+            else _fix(plan.placement(key)),
         )
+
+
+def _fix(item: Placement) -> str:
+    """What brings the program of one model."""
+    if item.model.container is not None:
+        return f"install {item.argv[0]}, or leave `container` out of [models.{item.name}]"
+    if item.model.is_llama:
+        return f"build it, or leave `llama_server` out of [models.{item.name}]"
+    if "program" not in item.model.engine.keys:
+        return f"install it, or correct `cmd` in [models.{item.name}]"
+    return f"install it; then set `{item.model.engine.name}` in [paths] engines"
 
 
 def llama_server_build(plan: Plan, seen: Seen) -> Iterator[Finding]:

@@ -105,7 +105,7 @@ def restart_loops(plan: Plan, seen: Seen) -> Iterator[Finding]:
 def slow_load(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """Models load about as quickly as the disk of [hardware] reads."""
     bandwidth = plan.library.machine.disk_bandwidth_bytes
-    for placement in plan.placements:
+    for placement in (item for item in plan.placements if item.model.is_llama):
         seconds = _load_seconds(seen.logs.get(placement.name, ""))
         if seconds is None or not bandwidth:
             continue
@@ -125,7 +125,11 @@ def no_gpu_layers(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """The layers that the plan puts on devices are there."""
     for placement in plan.placements:
         match = _OFFLOADED.search(seen.logs.get(placement.name, ""))
-        wants = bool(placement.settings.devices) and placement.settings.n_gpu_layers != 0
+        wants = (
+            placement.model.is_llama
+            and bool(placement.settings.devices)
+            and placement.settings.n_gpu_layers != 0
+        )
         if match is None or not wants:
             continue
         yield judged(

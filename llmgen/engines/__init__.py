@@ -1,0 +1,1 @@
+"""Programs that serve models: a module for each with what differs, and the registry of all."""
