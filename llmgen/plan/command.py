@@ -13,7 +13,7 @@ from llmgen.config.tables.models import Lora
 from llmgen.layout import expand
 from llmgen.library import Library, Model
 from llmgen.option_table import LOAD_MODE_AUTO_SINCE, LOAD_MODE_SINCE, OPTIONS, Option
-from llmgen.options import BY_FLAG, ORDER, REPEATED, grouped, sampler_letters
+from llmgen.options import BY_FLAG, ORDER, REPEATED, grouped, in_order, sampler_letters
 from llmgen.server_help import by_spelling
 from llmgen.units import MIB, show_number
 
@@ -195,15 +195,13 @@ def _places(model: Model, settings: ServerSettings, library: Library) -> Iterato
         yield "--main-gpu", str(model.options.main_gpu)
     if settings.tensor_split:
         yield "--tensor-split", ",".join(show_number(share) for share in settings.tensor_split)
-    if settings.n_cpu_moe:
-        yield "--n-cpu-moe", str(settings.n_cpu_moe)
-    if settings.override_tensor:
+    moved, experts = in_order(settings.override_tensor, settings.n_cpu_moe)
+    if experts:
+        yield "--n-cpu-moe", str(experts)
+    if moved:
         yield (
             "--override-tensor",
-            ",".join(
-                f"{pattern}={names.get(buffer, buffer)}"
-                for pattern, buffer in settings.override_tensor
-            ),
+            ",".join(f"{pattern}={names.get(buffer, buffer)}" for pattern, buffer in moved),
         )
 
 

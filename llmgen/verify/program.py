@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
+from llmgen.options import in_order
 from llmgen.units import MIB, show_number
 
 PROGRAM: Final = "llama-fit-params"
@@ -29,13 +30,14 @@ def _words(settings: ServerSettings) -> Iterator[str]:
         yield "--swa-full"
     if not settings.kv_offload:
         yield "-nkvo"
-    if settings.n_cpu_moe:
-        yield from ("-ncmoe", str(settings.n_cpu_moe))
+    moved, experts = in_order(settings.override_tensor, settings.n_cpu_moe)
+    if experts:
+        yield from ("-ncmoe", str(experts))
     if settings.tensor_split:
         yield from ("-ts", ",".join(map(show_number, settings.tensor_split)))
-    if settings.override_tensor:
+    if moved:
         yield "-ot"
-        yield ",".join(f"{pattern}={target}" for pattern, target in settings.override_tensor)
+        yield ",".join(f"{pattern}={target}" for pattern, target in moved)
 
 
 def figures(printed: str) -> tuple[DeviceMemory, ...]:
