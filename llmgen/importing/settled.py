@@ -9,7 +9,9 @@ from llmgen.config.tables.models import Draft
 from llmgen.errors import Diagnostic
 from llmgen.importing.model import SOURCES, fault, lost
 from llmgen.options import experts
+from llmgen.resolve.checks import NO_ROWS_SINCE
 from llmgen.resolve.settings import ALL_LAYERS
+from llmgen.server_help import BUILD
 
 # What `--parallel -1` becomes (tools/server/server.cpp).
 _AUTO_SLOTS: Final = 4
@@ -28,6 +30,9 @@ def settle(name: str, keys: dict[str, Any]) -> Iterator[Diagnostic]:
         if keys.get(key, 1) <= 0:
             del keys[key]
             yield lost(f"`{option}` of `{name}`", "below 1 it is the server's own choice")
+    if keys.get("split_mode") == "row" and BUILD >= NO_ROWS_SINCE:
+        del keys["split_mode"]
+        yield lost(f"`--split-mode row` of `{name}`", f"llama-server b{BUILD} splits by layers")
     yield from _source(name, keys)
     yield from _draft(name, keys)
     yield from _judge(name, keys)
@@ -110,6 +115,9 @@ def _judge(name: str, keys: dict[str, Any]) -> Iterator[Diagnostic]:
     context, slots = keys.get("ctx_size"), keys.get("parallel", 1)
     embeds = keys.get("role") in ("embedding", "rerank")
     if not isinstance(context, int) or context <= 0 or slots <= 0:
+        if embeds and "ubatch_size" in keys:
+            size = keys.pop("ubatch_size")
+            yield lost(f"`--ubatch-size {size}` of `{name}`", "llmgen sizes it for whole inputs")
         return
     slot = context if keys.get("kv_unified") else context // slots
     if embeds and slot < 512:
