@@ -10,7 +10,7 @@ import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import plan, read
+from llmgen.cli.pipeline import known_plan, read, unknown_models
 
 if TYPE_CHECKING:
     from llmgen.doctor.model import Finding
@@ -29,11 +29,15 @@ def cli(session: Session, *, everything: bool) -> Outcome:
     from llmgen.doctor.probe import look
     from llmgen.doctor.rules import diagnose
 
-    placed = plan(read(session))
+    source = read(session)
+    placed = known_plan(source)
     findings = diagnose(placed, look(placed))
     failed = any(finding.verdict.value == "failed" for finding in findings)
     return Outcome(
-        {"findings": findings}, text=_text(findings, everything=everything), ok=not failed
+        {"findings": findings},
+        text=_text(findings, everything=everything),
+        ok=not failed,
+        diagnostics=unknown_models(source, placed),
     )
 
 

@@ -107,6 +107,30 @@ def plan(found: Read) -> Plan:
     return placed
 
 
+def known_plan(found: Read) -> Plan:
+    """The plan of what the lock knows, for commands that only look: the rest is in its notes.
+
+    As strict as ``plan`` where the lock knows nothing at all.
+    """
+    from msgspec.structs import replace
+
+    from llmgen.resolve.unknown import known_part
+
+    try:
+        config, unknown = known_part(found.config, read_lock(found).facts)
+    except LlmgenError as error:
+        raise found.located(error) from None
+    if not unknown or not any(table.enable for table in config.models.values()):
+        return plan(found)
+    placed = plan(replace(found, config=config))
+    return replace(placed, notes=(*unknown, *placed.notes))
+
+
+def unknown_models(found: Read, placed: Plan) -> tuple[Diagnostic, ...]:
+    """What a plan of ``known_plan`` does not know, with places in llm.toml."""
+    return found.placed([item for item in placed.notes if item.code == "lock.unknown-model"])
+
+
 def tree(found: Read, placed: Plan, session: Session, targets: Sequence[str] = ()) -> Tree:
     """Render the targets that are wanted, or the named ones."""
     from llmgen.artifacts import Tree
