@@ -70,10 +70,10 @@ def nearest() -> str:
 def read_lock(found: Read) -> Lock:
     """llm.lock beside the first llm.toml; InputError when it is not there."""
     from llmgen.facts.lock import read_lock as read_file
-    from llmgen.resolve.references import references
+    from llmgen.resolve.references import is_needed, references
 
     path = found.folder / LOCK
-    if not path.exists() and references(found.config):
+    if not path.exists() and any(map(is_needed, references(found.config))):
         raise InputError(
             Diagnostic(
                 "lock.absent",
@@ -91,7 +91,7 @@ def library(found: Read) -> Library:
     try:
         lock = read_lock(found)
         measured = {ref: entry.measured for ref, entry in lock.entries.items() if entry.measured}
-        return resolve(found.config, lock.facts, measured, lock.runs)
+        return resolve(found.config, lock.facts, measured, lock.runs, lock.checkpoints)
     except LlmgenError as error:
         raise found.located(error) from None
 
