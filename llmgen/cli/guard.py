@@ -23,13 +23,15 @@ def cli(session: Session, gate: str | None, *, dry_run: bool) -> Outcome:
     """
     from llmgen.layout import layout
     from llmgen.operate.guard import check
+    from llmgen.targets.accounts import state_folder
 
     found = read(session)
     if gate is not None:
         return _gate(session, gate)
     refuse_other_engine(found)
     # The timer's user writes there.
-    state = layout(found.config.paths, found.config.services.scope).state
+    services = found.config.services
+    state = state_folder(services, layout(found.config.paths, services.scope), "guard")
     done = check(found.config, Path(state), dry_run=dry_run)
     lines = [f"{item.source}: {item.detail}" for item in done.readings]
     stays = [

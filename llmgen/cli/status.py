@@ -103,11 +103,14 @@ class Written(Struct, frozen=True):
 
 
 def _written(session: Session, found: Read, placed: Plan, here: Site) -> Written:
+    from msgspec.structs import replace
+
     from llmgen.apply.changes import NO_WAYS
     from llmgen.operate.by_cron import is_by_cron
     from llmgen.operate.crontab import without_units
     from llmgen.operate.install import prepare
     from llmgen.operate.installed import written
+    from llmgen.operate.privilege import as_root
     from llmgen.operate.site import installed
 
     rendered = installed(wanted_tree(found, placed, session))
@@ -117,7 +120,8 @@ def _written(session: Session, found: Read, placed: Plan, here: Site) -> Written
         if error.diagnostics[0].code != UNREADABLE:
             raise
         # The units, ports and answers of the system's services are everybody's to see.
-        return Written(frozenset(rendered), hidden=error.diagnostics[0])
+        hint = f"{as_root('llmgen status')} compares the files, too"
+        return Written(frozenset(rendered), hidden=replace(error.diagnostics[0], hint=hint))
     if by_cron:
         rendered = without_units(rendered, here.folder)
     return Written(known, prepare(here, rendered, NO_WAYS).changes, by_cron)

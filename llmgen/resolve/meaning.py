@@ -37,6 +37,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     yield from litellm_keys.findings(config)
     yield from _unrouted(config)
     yield from _unheard(config)
+    yield from _of_the_system(config)
     build = config.llama_cpp.build or EDITIONS[config.edition].build
     for name, table in config.models.items():
         if table.enable:
@@ -144,6 +145,22 @@ def _unheard(config: Config) -> Iterator[Diagnostic]:
             if getattr(table, key):
                 seconds = table.ttl if key == "ttl" else None
                 yield _no_effect(("models", name, key), key, who, seconds)
+
+
+def _of_the_system(config: Config) -> Iterator[Diagnostic]:
+    """Keys about the accounts of system units, where a user's own are wanted."""
+    own = config.services
+    if own.scope == "system":
+        return
+    for key, is_set in (("users", own.users == "each"), ("operators", own.operators is not None)):
+        if is_set:
+            yield Diagnostic(
+                "services.no-effect",
+                f"`{key}` is about units of the system, and these are a user's own",
+                ("services", key),
+                hint='`scope = "system"` in [services], or leave it out',
+                severity=Severity.WARNING,
+            )
 
 
 def _no_effect(key: tuple[str, ...], what: str, who: str, seconds: int | None) -> Diagnostic:

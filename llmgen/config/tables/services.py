@@ -75,10 +75,17 @@ class Services(Table):
     """Units of a user or of the system."""
     user: FileName = "llm"
     """User of system units."""
+    users: Literal["one", "each"] = "one"
+    """`"each"`: every system unit has a user of its own (`llm-envoy`, `llm-swap`).
+
+    Its state, keys and caches are no other one's to read; the group of all is `group`, or `user`.
+    """
     group: FileName | None = None
     """Group of system units; absent: the user's own name."""
     groups: tuple[FileName, ...] = ("render", "video")
     """Supplementary groups that open the GPU."""
+    operators: FileName | None = None
+    """Group whose members start, stop and restart the system units without root (a polkit rule)."""
     start_port: Port = 9001
     """First port of always-on servers."""
     memory_max: bool = True
