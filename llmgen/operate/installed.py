@@ -27,6 +27,16 @@ def is_installed(site: Site) -> bool:
     return bool(written(site))
 
 
+def may_be_installed(site: Site) -> bool:
+    """The same; the system's ledger is root's to read, and for others something may be there."""
+    try:
+        return is_installed(site)
+    except InputError as error:
+        if error.diagnostics[0].code != UNREADABLE:
+            raise
+        return True
+
+
 def written(site: Site) -> frozenset[PurePosixPath]:
     """The paths that install wrote, below the root."""
     place = site.place

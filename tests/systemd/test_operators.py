@@ -36,6 +36,7 @@ def test_ordinary_user_is_told_the_ways(people):
     for word in ("down", "up", "restart"):
         found = asked(people, "guest", word)
         assert found["exit_code"] == 4
+        assert [*told(found)] == ["operate.not-allowed"], found["diagnostics"]
         denied = told(found)["operate.not-allowed"]
         assert "`operators` in [services]" in denied["hint"]
         assert "llmgen …" in denied["hint"]
