@@ -15,6 +15,7 @@ from llmgen.doctor.access import Identity, closed_to, closing, identity
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules import secrets
 from llmgen.doctor.rules.files import wanted
+from llmgen.doctor.rules.gpu import ROCM_RELEASE
 from llmgen.doctor.rules.heat import MACOS, NVIDIA, SENSORS
 from llmgen.doctor.rules.kernels import KFD_NODES
 from llmgen.doctor.rules.memory import GTT, TTM_PAGES, VRAM
@@ -170,7 +171,7 @@ def _sysfs() -> Iterator[tuple[str, str]]:
     paths = [card / name for card in cards for name in (VRAM, GTT)]
     paths += [path for card in cards for path in sorted(card.glob(SENSORS))]
     paths += sorted(Path(KFD_NODES).glob("*/properties"))
-    for path in (*paths, Path(TTM_PAGES)):
+    for path in (*paths, Path(TTM_PAGES), Path(ROCM_RELEASE)):
         try:
             yield str(path), path.read_text("ascii", "replace")
         except OSError:

@@ -134,7 +134,7 @@ class Join(Struct, frozen=True):
         return run.peak if run is not None and run.settings == served_digest(engine, told) else {}
 
     def _llama(self, name: str, table: ModelTable) -> Model:
-        chosen = options(self.edition, self.config.defaults, table, threads=self.machine.threads)
+        chosen = options(self.edition, self.config.defaults, table, self.machine)
         facts = self.facts[model_ref(table)]
         mmproj = self.facts[part_ref(table, table.mmproj)] if table.mmproj else None
         draft = self._draft(table)

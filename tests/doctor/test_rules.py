@@ -75,7 +75,7 @@ METAL = machine(
     devices=(MachineDevice("gpu0", "MTL0", 56 * GIB, 0),),
 )
 HALO = machine(backend="rocm", devices=(MachineDevice("gpu0", "ROCm0", 96 * GIB, 0),))
-SPARK = machine(profile="dgx-spark")
+SPARK = machine(profile="dgx-spark", toolkit="13.0")
 CORS = '[gateway.envoy]\nenable=true\ncors_origins=["http://page"]\n'
 VRAM = "/sys/class/drm/card0/device/mem_info_vram_total"
 SWAP = "/usr/local/bin/llama-swap"
@@ -404,3 +404,12 @@ def test_a_build_without_code_for_the_gpu_is_found_in_the_log(line):
     (found,) = kernels.code_for_gpu(plan(on=machine(backend="rocm")), seen)
     assert (found.verdict, found.evidence) == ("failed", line)
     assert "-DGPU_TARGETS=gfx1151" in found.fix
+
+
+@pytest.mark.parametrize(("release", "verdict"), [("7.1.1-38\n", "ok"), ("6.4.3\n", "failed")])
+def test_rocm_that_does_not_know_the_gpu_is_found(release, verdict):
+    made = plan(on=machine(backend="rocm", toolkit="7.0"))
+    (found,) = gpu.toolkit(made, Seen(sysfs={gpu.ROCM_RELEASE: release}))
+    assert (found.rule, found.verdict) == ("rocm-release", verdict)
+    (blind,) = gpu.toolkit(made, Seen())
+    assert blind.verdict == "unknown"
