@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +69,8 @@ def cli(session: Session, models: tuple[str, ...], program: str | None, *, recor
     if not asked:
         return Outcome((), said="no model of llm.toml is llama-server's: nothing to compare")
     tool = _program(program, str(library(found).layout.llama_server))
-    seen = tuple(_verified(item, placed.library.build, tool) for item in asked)
+    names = [device.name for device in placed.library.machine.devices]
+    seen = tuple(_verified(item, placed.library.build, tool, names) for item in asked)
     said = ""
     if record:
         lock = _recorded(read_lock(found), asked, seen, placed.library.build)
@@ -94,15 +95,15 @@ def _program(named: str | None, server: str) -> str:
     )
 
 
-def _verified(item: Placement, build: int, tool: str) -> Verified:
+def _verified(item: Placement, build: int, tool: str, names: Sequence[str]) -> Verified:
     path, devices = Path(item.model.path), len(item.settings.devices)
     asked = seen_by_program(item.settings, devices)
-    again = shlex.join(words(tool, str(path), asked))
+    again = shlex.join(words(tool, str(path), asked, names))
     with _folder() as folder:
         here = path if path.is_file() else _stand_in(item, folder)
         # The stand-in is gone afterwards.
         hint = f"try it: {again}" if here == path else f"try it when the model is here: {again}"
-        printed = _run(words(tool, str(here), asked), item.name, hint)
+        printed = _run(words(tool, str(here), asked, names), item.name, hint)
     theirs = figures(printed)
     if not theirs:
         raise InputError(
