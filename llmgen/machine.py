@@ -129,7 +129,9 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
         process_overhead_bytes=_overhead(values["process_overhead"], backend),
         disk_bandwidth_bytes=values["disk_bandwidth"] or ASSUMED_DISK_BYTES,
         threads=values["threads"] or 0,
-        environment=tuple(sorted((values["environment"] or {}).items())),
+        environment=tuple(
+            sorted({**_order(backend, len(devices)), **(values["environment"] or {})}.items())
+        ),
         profile=hardware.profile or "",
         source=profile.get("source", ""),
         architecture=values["architecture"] or "",
@@ -156,6 +158,11 @@ def _refuse_bytes(found: Machine) -> None:
     ]
     if wrong:
         raise ConfigError(wrong)
+
+
+def _order(backend: Backend, count: int) -> dict[str, str]:
+    """What makes CUDA number its devices as nvidia-smi does; by itself it puts fast ones first."""
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if backend == "cuda" and count > 1 else {}
 
 
 def _overhead(given: int | None, backend: Backend) -> int:

@@ -103,7 +103,7 @@ def _verified(item: Placement, build: int, tool: str, names: Sequence[str]) -> V
         here = path if path.is_file() else _stand_in(item, folder)
         # The stand-in is gone afterwards.
         hint = f"try it: {again}" if here == path else f"try it when the model is here: {again}"
-        printed = _run(words(tool, str(here), asked, names), item.name, hint)
+        printed = _run(words(tool, str(here), asked, names), item, hint)
     theirs = figures(printed)
     if not theirs:
         raise InputError(
@@ -144,8 +144,8 @@ def _no_room(path: Path | str, error: OSError) -> Diagnostic:
     return replace(found, hint="$TMPDIR names another folder for what is temporary")
 
 
-def _run(arguments: tuple[str, ...], name: str, hint: str) -> str:
-    """Standard output of the program, without this shell's own LLAMA_ARG_* settings."""
+def _run(arguments: tuple[str, ...], item: Placement, hint: str) -> str:
+    """Standard output of the program under the server's environment, LLAMA_ARG_* left out."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("LLAMA_ARG_")}
     try:
         done = subprocess.run(  # noqa: S603 - a program that the user named, words without a shell
@@ -153,7 +153,7 @@ def _run(arguments: tuple[str, ...], name: str, hint: str) -> str:
             capture_output=True,
             text=True,
             errors="replace",
-            env=clean,
+            env={**clean, **dict(item.environment)},
             timeout=_SECONDS,
             check=False,
         )
@@ -170,7 +170,8 @@ def _run(arguments: tuple[str, ...], name: str, hint: str) -> str:
         raise InputError(
             Diagnostic(
                 "verify.failed",
-                f"`{arguments[0]}` failed for `{name}`: {lines[-1] if lines else 'no message'}",
+                f"`{arguments[0]}` failed for `{item.name}`: "
+                f"{lines[-1] if lines else 'no message'}",
                 hint=hint,
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from stat import S_IMODE
 
@@ -58,12 +58,12 @@ def look(plan: Plan) -> Seen:
     )
 
 
-def run(*words: str) -> Ran:
+def run(*words: str, environment: Mapping[str, str] | None = None) -> Ran:
     """Run a program without a shell; one that is missing or hangs has no exit code."""
     try:
         done = subprocess.run(  # noqa: S603 - an argument list of our own
             words, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
-            errors="replace", stdin=subprocess.DEVNULL,
+            errors="replace", stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})},
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return Ran(None, err=str(error))
@@ -78,7 +78,9 @@ def _commands(plan: Plan, programs: dict[str, str]) -> Iterator[tuple[str, Ran]]
         ("llama_swap", "-version"),
     ):
         if key in programs and os.access(programs[key], os.X_OK):
-            yield f"{key} {option}", run(programs[key], option)
+            # Devices are numbered by the environment that servers have.
+            usual = dict(plan.library.machine.environment)
+            yield f"{key} {option}", run(programs[key], option, environment=usual)
     for item in own(plan):
         if item.model.is_plain and os.access(item.argv[0], os.X_OK):
             yield f"{item.argv[0]} --help", run(item.argv[0], "--help")

@@ -36,6 +36,19 @@ HELP = """\
 """
 
 
+TWO = (MachineDevice("gpu0", "CUDA0", 12 * GIB, 0), MachineDevice("gpu1", "CUDA1", 24 * GIB, 0))
+LISTED = """\
+Available devices:
+  CUDA0: NVIDIA GeForce RTX 3060 (11911 MiB, 11800 MiB free)
+  CUDA1: NVIDIA GeForce RTX 4090 (24080 MiB, 23686 MiB free)
+"""
+SWAPPED = """\
+Available devices:
+  CUDA0: NVIDIA GeForce RTX 4090 (24080 MiB, 23686 MiB free)
+  CUDA1: NVIDIA GeForce RTX 3060 (11911 MiB, 11800 MiB free)
+"""
+
+
 def machine(**changes):
     device = MachineDevice("gpu0", "CUDA0", 24 * GIB, 0)
     base = Machine("box", "linux", "cuda", 32 * GIB, 2 * GIB, False, (device,), 0, GIB)
@@ -191,6 +204,13 @@ CASES = [
         ),
         Seen(ran={"llama_server --list-devices": Ran(0, "Available devices:\n")}),
         Seen(),
+    ),
+    (
+        gpu.device_order,
+        plan(on=machine(devices=TWO)),
+        Seen(ran={"llama_server --list-devices": Ran(0, LISTED)}),
+        Seen(ran={"llama_server --list-devices": Ran(0, SWAPPED)}),
+        Seen(ran={"llama_server --list-devices": Ran(0, "Available devices:\n")}),
     ),
     (
         gpu.groups,

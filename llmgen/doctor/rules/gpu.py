@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from llmgen.doctor.model import Finding, Seen, judged, unknown
 from llmgen.doctor.rules.programs import needed
 from llmgen.plan.model import Plan
+from llmgen.units import MIB, show_size
 
 # Which release of ROCm is installed (ROCm's own file).
 ROCM_RELEASE = "/opt/rocm/.info/version"
 # What `llama-server --list-devices` prefixes a backend's devices with.
 DEVICE_PREFIX = {"cuda": "CUDA", "rocm": "ROCm", "vulkan": "Vulkan", "metal": "Metal"}
 _METAL_ALSO = "MTL"
+# `  CUDA0: NVIDIA GeForce RTX 4090 (24080 MiB, 23686 MiB free)`
+_LISTED = re.compile(r"^ +(\S+): .*\((\d+) MiB, \d+ MiB free\)$", re.MULTILINE)
+_REPORTED = 0.95
 
 
 def nvidia_driver(plan: Plan, seen: Seen) -> Iterator[Finding]:
@@ -88,6 +92,32 @@ def backend_in_build(plan: Plan, seen: Seen) -> Iterator[Finding]:
         "; ".join(listed) or "none: this build runs on the CPU only",
         ok=len(listed) >= len(machine.devices),
         fix=f"install a llama.cpp that is built for {machine.backend}",
+    )
+
+
+def device_order(plan: Plan, seen: Seen) -> Iterator[Finding]:
+    """Each device has the memory under its own name that [hardware] gives it."""
+    machine = plan.library.machine
+    if len(machine.devices) < 2 or machine.unified:
+        return
+    told = ", ".join(f"{item.name} {show_size(item.memory_bytes)}" for item in machine.devices)
+    expected = f"{told} in `llama-server --list-devices`"
+    ran = seen.ran.get("llama_server --list-devices")
+    sizes = {
+        name.casefold(): int(size) * MIB for name, size in _LISTED.findall(ran.out if ran else "")
+    }
+    if ran is None or ran.code != 0 or not sizes:
+        yield unknown("device-order", "llama-server", expected, "`--list-devices` lists no memory")
+        return
+    found = [(item, sizes.get(item.name.casefold(), 0)) for item in machine.devices]
+    yield judged(
+        "device-order",
+        "llama-server",
+        expected,
+        ", ".join(f"{item.name} {show_size(size)}" for item, size in found),
+        # CUDA and Vulkan leave out what the driver keeps: 2 % of an RTX 4090's.
+        ok=all(size >= item.memory_bytes * _REPORTED for item, size in found),
+        fix="[hardware] devices in this order, or the `name` of each",
     )
 
 
