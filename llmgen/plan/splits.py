@@ -46,7 +46,7 @@ def told(library: Library, weigh: Scale, chosen: Settings) -> dict[str, ServerSe
 
 def shared(model: Model, settings: ServerSettings, room: Mapping[str, int]) -> ServerSettings:
     """The settings with shares for this room, where they have none and several devices."""
-    if not is_untold(settings):
+    if not is_untold(settings) or not model.is_llama:
         return settings
     count = offloaded(blocks(model.facts), settings.n_gpu_layers)
     if not count and model.draft is not None and settings.draft is not None:

@@ -17,6 +17,7 @@ from llmgen.config.tables.models import ServerOptions
 from llmgen.config.tables.sampling import Sampling
 from llmgen.engines.base import Engine, Served
 from llmgen.engines.digest import served_digest
+from llmgen.engines.memory import Stated
 from llmgen.engines.registry import ENGINES
 from llmgen.facts.checkpoint_model import CheckpointFacts
 from llmgen.facts.lock_model import Measurements, Run
@@ -92,8 +93,13 @@ class Join(Struct, frozen=True):
         """A model of another engine than llama-server: no facts, no options to plan with."""
         room, alone = self.machine.room(), enabled(self.config) == 1
         told = served(name, table, engine, self.layout, alone=alone)
-        told = replace(told, checkpoint=self._checkpoint(table, engine), measured=self._peak(told))
-        told = replace(told, devices=tuple(map(self.machine.key_of, told.devices)))
+        told = replace(
+            told,
+            checkpoint=self._checkpoint(table, engine),
+            devices=tuple(map(self.machine.key_of, told.devices)),
+            memory=self._by_key(told.memory),
+        )
+        told = replace(told, measured=self._peak(told))
         used, context = engine.devices(told, room), engine.context(told)
         return Model(
             **self._common(name, table),
@@ -132,6 +138,12 @@ class Join(Struct, frozen=True):
         run = self.runs.get(told.name)
         engine = ENGINES[self.config.models[told.name].engine]
         return run.peak if run is not None and run.settings == served_digest(engine, told) else {}
+
+    def _by_key(self, memory: Stated) -> Stated:
+        """What is stated for a device under its key, whichever of its names it has."""
+        if memory is None or isinstance(memory, str):
+            return memory
+        return {self.machine.key_of(name) or name: size for name, size in memory.items()}
 
     def _llama(self, name: str, table: ModelTable) -> Model:
         chosen = options(self.edition, self.config.defaults, table, self.machine)
