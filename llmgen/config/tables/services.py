@@ -9,7 +9,9 @@ from llmgen.config.tables.base import (
     Count,
     DeviceName,
     FileName,
+    LogLevel,
     ModelName,
+    Origin,
     Port,
     Reason,
     Seconds,
@@ -31,7 +33,7 @@ class SwapService(Table):
     """First port of the servers that it starts."""
     api_keys: tuple[Secret, ...] = ()
     """Keys that clients need."""
-    log_level: Literal["debug", "info", "warn", "error"] = "info"
+    log_level: LogLevel = "info"
     """Log level."""
     log_to_stdout: Literal["proxy", "upstream", "both", "none"] = "proxy"
     """What goes to the log."""
@@ -94,6 +96,12 @@ class Services(Table):
     """Longest stop of a server."""
     api_key: Secret | None = None
     """Key of every llama-server (`LLAMA_API_KEY`); seldom needed on loopback."""
+    cors_origin: Origin | Literal["localhost"] | None = None
+    """The web page that may call llama-server and the router (`http://localhost:3000`), or
+    `localhost`: every page of this machine. Absent: every page; several: [gateway.envoy].
+    """
+    log_level: LogLevel | None = None
+    """How much llama-server and the router say; absent: `info`, as they do by themselves."""
     llama_swap: SwapService = SwapService.model_construct()
     """llama-swap's own settings."""
     router: RouterService = RouterService.model_construct()
