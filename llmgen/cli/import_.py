@@ -45,6 +45,7 @@ def cli(
     standard error.
     """
     from llmgen.importing.accepted import accepted
+    from llmgen.importing.local import with_local
     from llmgen.importing.machine import with_devices
     from llmgen.importing.model import merged
     from llmgen.importing.names import with_names
@@ -55,7 +56,7 @@ def cli(
     if not files and not ollama:
         raise click.UsageError("name a file to import, or say --ollama")
     parts = [from_text(name, _read(name)) for name in files]
-    named = with_names(merged([*parts, _store()] if ollama else parts))
+    named = with_names(with_local(merged([*parts, _store()] if ollama else parts)))
     found, needs = with_devices(named)
     hardware, told = _hardware(profile, needs)
     part = accepted(found, hardware, home=str(Path.home()))

@@ -17,11 +17,12 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::?[-?]([^}]*))?\}|\$(\w+)")
 _HEALTH: Final = "llmgen asks each server's health itself"
 # Keys of a service that become keys of the model or its container, by ``_container``.
 _TAKEN: Final = frozenset(
-    {"image", "command", "entrypoint", "environment", "volumes", "ports", "container_name",
-     "devices", "deploy", "gpus"}
+    {"image", "command", "entrypoint", "environment", "volumes", "ports", "devices", "deploy",
+     "gpus"}
 )  # fmt: skip
 # Why the others do not: what llmgen writes instead.
 _OWN: Final[Mapping[str, str]] = {
+    "container_name": "llmgen's containers are called after their models",
     "depends_on": "llmgen starts its services in their order",
     "expose": "llmgen publishes each server on loopback",
     "healthcheck": _HEALTH,
@@ -128,8 +129,15 @@ def _left(name: str, service: Mapping[str, Any]) -> Iterator[Item]:
         if key != "resources":
             yield lost(f"`deploy.{key}` of the service `{name}`", "llmgen runs one of each")
     for item in service.get("volumes") or ():
-        if _volume(item) is None:
+        mounted = _volume(item)
+        if mounted is None:
             yield lost(f"the volume `{_short(item)}` of `{name}`", "it has no folder outside")
+        elif mounted.outside.startswith("."):
+            yield fault(
+                "relative-folder",
+                f"`{mounted.outside}` of the service `{name}` is below the compose file's folder",
+                "write the whole path",
+            )
     for variable in sorted({m[1] or m[3] for m in _VARIABLE.finditer(str(service)) if not m[2]}):
         yield fault(
             "environment-file",

@@ -194,10 +194,20 @@ def outside(word: str, volumes: Iterable[Volume]) -> str:
 
 
 def table(container: Container) -> dict[str, Any]:
-    """[models.NAME.container] of it."""
+    """[models.NAME.container] of it; llmgen mounts the folders of models itself."""
     found: dict[str, Any] = {"image": container.image, "runtime": container.runtime}
-    if container.args:
-        found["args"] = [*container.args]
+    llama = container.is_llama_server
+    words = (*container.arguments, *(value for _, value in container.environment))
+    args = [
+        *container.args,
+        *(
+            f"--volume={item.outside}:{item.inside}" + (f":{item.options}" if item.options else "")
+            for item in container.volumes
+            if not llama or all(outside(word, [item]) == word for word in words)
+        ),
+    ]
+    if args:
+        found["args"] = args
     if container.inside_port:
         found["port"] = container.inside_port
     return found

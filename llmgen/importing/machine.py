@@ -21,6 +21,9 @@ _VISIBLE: Final = {
 }
 _NAME = re.compile(rf"({'|'.join(_BACKENDS)}|Metal)(\d*)", re.IGNORECASE)
 _BUFFER = re.compile(rf"=({'|'.join(_BACKENDS)})(\d+)$")
+# What images of llama.cpp are called by.
+_IMAGES: Final = {"cuda": "cuda", "rocm": "rocm", "vulkan": "vulkan"}
+_IMAGE = re.compile("|".join(_IMAGES))
 _NUMBERS = re.compile(r"\s*\d+\s*(?:,\s*\d+\s*)*")
 
 
@@ -68,6 +71,10 @@ def _table(path: TablePath, keys: Mapping[str, Any], seen: _Seen) -> dict[str, A
     if isinstance(found.get("draft"), dict):
         found["draft"] = dict(found["draft"])
         _devices(found["draft"], f"the draft of {who}", visible, seen)
+    if image := _IMAGE.search(str(found.get("container", {}).get("image", ""))):
+        seen.backends.append(_IMAGES[image[0]])
+        seen.names.append(str(found["container"]["image"]))
+        seen.count = max(seen.count, 1)
     for pattern in found.get("override_tensor", ()):
         if match := _BUFFER.search(str(pattern)):
             seen.device(match[1] + match[2], _BACKENDS[match[1]], int(match[2]))
@@ -125,8 +132,7 @@ def _devices(keys: dict[str, Any], who: str, visible: Sequence[int], seen: _Seen
         return
     if found:
         keys["device"] = [_ours(number) for number in dict.fromkeys(found)]
-    elif named:
-        # An empty list stays: no device means the host.
+    else:
         keys.pop("device", None)
 
 

@@ -81,6 +81,8 @@ def _described(found: list[Item], directives: list[tuple[str, str]]) -> Iterator
     text = next((value for key, value in directives if key == "Description"), "")
     if len(models) == 1 and text:
         yield Key(models.pop(), ("description",), text)
+    elif text:
+        yield lost(f"`Description={text}`", "llmgen's units say what they are")
 
 
 _READ: Final = frozenset(

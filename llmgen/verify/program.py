@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
-from llmgen.options import in_order
 from llmgen.units import MIB, show_number
 
 PROGRAM: Final = "llama-fit-params"
@@ -15,15 +14,12 @@ PROGRAM: Final = "llama-fit-params"
 _ROW: Final = re.compile(r"^(\S+) (\d+) (\d+) (\d+) *$", re.MULTILINE)
 
 
-def command(
-    program: str, model: str, settings: ServerSettings, names: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """The words that make the program print its figures; ``names`` are those of its devices."""
-    words = _words(settings, {f"gpu{number}": name for number, name in enumerate(names)})
-    return (program, "-m", model, "-fitp", "on", "-fit", "off", "--no-repack", *words)
+def command(program: str, model: str, settings: ServerSettings) -> tuple[str, ...]:
+    """The words that make the program print its figures for ``settings``."""
+    return (program, "-m", model, "-fitp", "on", "-fit", "off", "--no-repack", *_words(settings))
 
 
-def _words(settings: ServerSettings, names: Mapping[str, str]) -> Iterator[str]:
+def _words(settings: ServerSettings) -> Iterator[str]:
     layers = str(settings.n_gpu_layers) if settings.n_gpu_layers >= 0 else "all"
     yield from ("-c", str(settings.ctx_size), "-np", str(settings.parallel))
     yield from ("-b", str(settings.batch_size), "-ub", str(settings.ubatch_size))
@@ -33,15 +29,13 @@ def _words(settings: ServerSettings, names: Mapping[str, str]) -> Iterator[str]:
         yield "--swa-full"
     if not settings.kv_offload:
         yield "-nkvo"
-    moved, experts = in_order(settings.override_tensor, settings.n_cpu_moe)
-    if experts:
-        yield from ("-ncmoe", str(experts))
+    if settings.n_cpu_moe:
+        yield from ("-ncmoe", str(settings.n_cpu_moe))
     if settings.tensor_split:
         yield from ("-ts", ",".join(map(show_number, settings.tensor_split)))
-    if moved:
+    if settings.override_tensor:
         yield "-ot"
-        pairs = ((pattern, names.get(target, target)) for pattern, target in moved)
-        yield ",".join(f"{pattern}={target}" for pattern, target in pairs)
+        yield ",".join(f"{pattern}={target}" for pattern, target in settings.override_tensor)
 
 
 def figures(printed: str) -> tuple[DeviceMemory, ...]:

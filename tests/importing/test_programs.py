@@ -41,11 +41,32 @@ def test_command_that_cannot_be_read_is_named():
         part("models: {a: {cmd: llama-server -m 'x}}")
 
 
-def test_other_servers_are_left_out_by_name():
+def test_other_servers_are_their_command_and_alone():
     found = part(
         'models: {w: {cmd: "whisper-server --port ${PORT}"}, a: {cmd: "llama-server -m /a"}}'
     )
-    assert codes(found.faults) == ["left-out"]
+    assert codes(found.faults) == ["alone"]
+    assert found.tables["models", "w"] == {
+        "engine": "command", "cmd": ["whisper-server", "--port", "${PORT}"],
+        "role": "transcription", "keep": "on_demand", "memory": "all",
+    }  # fmt: skip
+
+
+def test_what_may_be_beside_others_has_to_say_what_it_takes():
+    text = """
+models:
+  w: {cmd: "tts-server --port ${PORT} --api-key sk-123456", cmdStop: "kill ${PID}", checkEndpoint: /up}
+  a: {cmd: "llama-server -m /a"}
+groups: {g: {swap: false, exclusive: false, members: [w, a]}}
+"""
+    found = part(text)
+    assert codes(found.faults) == ["secret-in-clear", "no-memory"]
+    assert found.tables["models", "w"] == {
+        "engine": "command", "role": "speech", "keep": "on_demand",
+        "cmd": ["tts-server", "--port", "${PORT}", "--api-key", "${env.W_KEY}"],
+        "cmd_stop": ["kill", "${PID}"], "check_endpoint": "/up",
+        "environment": {"W_KEY": {"env": "W_KEY"}},
+    }  # fmt: skip
 
 
 def test_key_that_is_an_option_of_the_command_line():

@@ -54,11 +54,11 @@ def _names(document):
     """IDs, aliases and setParamsByID keys; the last become aliases."""
     models = document["models"]
     names = Counter(list(models))
-    for model in models.values():
-        names.update({*model.get("aliases", ()), *_by_id(model)})
+    for name, model in models.items():
+        names.update({*model.get("aliases", ()), *_by_id(model)} - {name})
         names.update(item for item, count in Counter(model.get("aliases", ())).items() if count > 1)
-    for peer in document.get("peers", {}).values():
-        names.update(peer["models"])
+    # One name at two peers is nobody's: each is reached with its peer's name before it.
+    names.update({name for peer in document.get("peers", {}).values() for name in peer["models"]})
     yield from (f"name {name} is used twice" for name, count in names.items() if count > 1)
 
 
@@ -117,7 +117,11 @@ def _ports(document):
         for model in document["models"].values()
         if (match := re.search(r":(\d+)$", model.get("proxy", "")))
     ]
-    taken = [re.search(r":(\d+)$", peer["proxy"])[1] for peer in document.get("peers", {}).values()]
+    taken = [
+        match[1]
+        for peer in document.get("peers", {}).values()
+        if (match := re.fullmatch(r"http://127\.0\.0\.1:(\d+)", peer["proxy"]))
+    ]
     for port, count in Counter([*fixed, *taken]).items():
         if count > 1:
             yield f"port {port} is used twice"

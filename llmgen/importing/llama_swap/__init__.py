@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llmgen.config.edit import key_text
 from llmgen.importing.llama_swap.entries import models
 from llmgen.importing.llama_swap.macros import Macros, expanded, macros_of
 from llmgen.importing.llama_swap.settings import settings
-from llmgen.importing.model import Item, Part, fault, part_of
+from llmgen.importing.model import Item, Key, Part, fault, part_of
 from llmgen.importing.yaml_text import Document
 
 __all__ = ["from_llama_swap", "is_llama_swap", "not_served"]
@@ -65,8 +66,32 @@ def _items(
         if key not in ("models", "macros")
     }
     entries = _named(value.get("models"))
-    yield from models(entries, rest, macros, document, lines)
-    yield from settings(rest, entries)
+    found = [*models(entries, rest, macros, document, lines), *settings(rest, entries)]
+    yield from found
+    yield from _memory(found)
+
+
+def _memory(found: list[Item]) -> Iterator[Item]:
+    """What programs take that llmgen does not model: all, where the file loads them alone."""
+    keys = [item for item in found if isinstance(item, Key)]
+    groups = [group for key in keys if key.path == ("wish_together",) for group in key.value]
+    met = {name for group in groups for name in group}
+    met |= {key.table[-1] for key in keys if key.path == ("pin",)}
+    for name in [key.table[-1] for key in keys if key.path == ("engine",)]:
+        hint = f'`memory = {{ gpu0 = "8GiB", host = "2GiB" }}` in [models.{key_text(name)}]'
+        if name in met:
+            yield fault(
+                "no-memory",
+                f"nobody says how much memory `{name}` takes, and it may be loaded beside others",
+                f"write what it takes: {hint}",
+            )
+        else:
+            yield fault(
+                "alone",
+                f"nobody says how much memory `{name}` takes: it is loaded alone, as it was",
+                f"{hint} lets it be beside others",
+            )
+            yield Key(("models", name), ("memory",), "all")
 
 
 def _named(found: object) -> dict[str, Any]:

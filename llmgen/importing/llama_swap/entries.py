@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from llmgen.importing.comments import told
 from llmgen.importing.llama_swap.command import Command, command_of, is_llama_server
-from llmgen.importing.llama_swap.environment import environment
 from llmgen.importing.llama_swap.filters import filters
 from llmgen.importing.llama_swap.macros import Macros, expanded, macros_of, spoken
 from llmgen.importing.llama_swap.passing import passed
@@ -115,7 +114,6 @@ def _shared(entries: list[Entry], rest: Mapping[str, Any]) -> Shared:
 def _items(entry: Entry, shared: Shared) -> Iterator[Item]:
     place = ("models", entry.name)
     yield from served(entry.name, entry.command, entry.table, shared.program, shared.ports)
-    yield from environment(entry.name, entry.table.get("env"), entry.command.environment)
     for key, value in entry.table.items():
         if key in _READ_ELSEWHERE or value is None:
             continue

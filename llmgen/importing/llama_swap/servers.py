@@ -8,9 +8,12 @@ from pathlib import PureWindowsPath
 from typing import Any, Final
 
 from llmgen.importing.command_line import keys_of
-from llmgen.importing.llama_swap.command import Command, is_llama_server, name_of
-from llmgen.importing.llama_swap.environment import option_words
+from llmgen.importing.containers import Container, outside, run_of
+from llmgen.importing.containers import table as of_container
+from llmgen.importing.llama_swap.command import Command, is_llama_server, split
+from llmgen.importing.llama_swap.environment import environment, option_words
 from llmgen.importing.llama_swap.macros import MACHINES
+from llmgen.importing.llama_swap.others import other
 from llmgen.importing.llama_swap.passing import passed
 from llmgen.importing.model import SOURCES, Item, Key, fault, lost
 
@@ -29,10 +32,20 @@ def served(
     ports: Collection[int],
 ) -> Iterator[Item]:
     """Keys of one model from its `cmd`, and from the keys of llama-swap that go with it."""
-    if not is_llama_server(command.program):
-        what = name_of(command.program) if command.program else "nothing"
-        yield lost(f"`{name}`", f"it runs {what}, not llama-server")
-        return
+    container = run_of((command.program, *command.arguments))
+    if container is not None and container.is_llama_server:
+        yield from _contained(name, container, table)
+    elif is_llama_server(command.program):
+        yield from _llama(name, command, table, usual, ports)
+    elif command.program:
+        yield from other(name, command, table)
+    else:
+        yield lost(f"`{name}`", "it runs nothing")
+
+
+def _llama(
+    name: str, command: Command, table: Mapping[str, Any], usual: str, ports: Collection[int]
+) -> Iterator[Item]:
     place = ("models", name)
     if command.wrapper:
         wrapper = " ".join(command.wrapper)
@@ -44,7 +57,8 @@ def served(
     keys, faults = keys_of(name, [*option_words(table.get("env"), command.environment), *words])
     yield from faults
     if not SOURCES & keys.keys():
-        yield lost(f"`{name}`", "its command names no model")
+        # Router mode, or a file that a wrapper names.
+        yield from other(name, command, table)
         return
     yield from _model(name, keys, windows=command.windows)
     for key, value in keys.items():
@@ -52,10 +66,54 @@ def served(
     if keys.get("role") in _ALWAYS:
         yield Key(place, ("keep",), "on_demand")
     yield from _address(name, table, command, ports)
+    yield from environment(name, table.get("env"), command.environment)
     for key in ("cmdStop", "checkEndpoint"):
         value = table.get(key)
         if value and (key, value) != ("checkEndpoint", _HEALTH):
             yield from passed(place, "llama_swap", f"`{key}` of `{name}`", key, value)
+
+
+def _contained(name: str, container: Container, table: Mapping[str, Any]) -> Iterator[Item]:
+    """llama-server in a container: its options, and the container around them."""
+    place = ("models", name)
+    words, _ = without_address(
+        name, tuple(_outside(word, container) for word in container.arguments)
+    )
+    inside = [f"{key}={value}" for key, value in container.environment]
+    options = [_outside(word, container) for word in option_words(inside, ())]
+    keys, faults = keys_of(name, [*options, *words])
+    yield from faults
+    if not SOURCES & keys.keys():
+        yield lost(f"`{name}`", "its command names no model")
+        return
+    for key, value in keys.items():
+        yield Key(place, (key,), value)
+    yield Key(place, ("container",), of_container(container))
+    if container.devices is not None and "device" not in keys:
+        yield Key(place, ("device",), [f"gpu{number}" for number in container.devices])
+    if keys.get("role") in _ALWAYS:
+        yield Key(place, ("keep",), "on_demand")
+    yield from environment(name, inside, ())
+    if table.get("env"):
+        what = ", ".join(f"`{row}`" for row in table["env"])
+        yield lost(
+            f"{what} of `{name}`", f"`{container.runtime}` had it, and not the server inside"
+        )
+    stop = split(str(table.get("cmdStop") or ""))
+    if stop and stop[1:2] != ["stop"]:
+        yield from passed(
+            place, "llama_swap", f"`cmdStop` of `{name}`", "cmdStop", table["cmdStop"]
+        )
+    if table.get("checkEndpoint") not in (None, "", _HEALTH):
+        what = f"`checkEndpoint` of `{name}`"
+        yield from passed(place, "llama_swap", what, "checkEndpoint", table["checkEndpoint"])
+    proxy = _PROXY.fullmatch(str(table.get("proxy") or ""))
+    if proxy is not None and proxy[2] != "${PORT}":
+        yield lost(f"`proxy: {table['proxy']}` of `{name}`", "llmgen publishes it on a free port")
+
+
+def _outside(word: str, container: Container) -> str:
+    return outside(word, container.volumes)
 
 
 def fixed_port(table: Mapping[str, Any]) -> int:

@@ -70,6 +70,9 @@ def _of_matrix(matrix: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator
     except Unreadable as error:
         yield lost("`matrix.sets`", f"{error}; {_DERIVED}")
         return
+    for name in sorted({name for members in found for name in members} - {*models}):
+        if models and name not in variables.values():
+            yield lost(f"`{name}` in `matrix.sets`", "no model is called so")
     known = [tuple(name for name in models if name in members) for members in found]
     yield from _wishes(known, models)
 
