@@ -14,10 +14,13 @@ from llmgen.measuring.cgroup import peak as cgroup_peak
 from llmgen.measuring.device_use import device_use
 from llmgen.measuring.started import LOOPBACK, Started, ready, started
 from llmgen.measuring.watch import Watch
+from llmgen.units import MIB
+from llmgen.web.client import asking
+from llmgen.web.limits import LimitError, Limits
 
 _IDLE_SECONDS: Final = 60.0
 # A large model on a processor takes its time for sixteen tokens.
-_ANSWER_SECONDS: Final = 1800.0
+_ANSWER: Final = Limits(1800.0, size_bytes=64 * MIB, depth=0)
 # A server without a path of its own for health is given time to settle.
 _SETTLED_SECONDS: Final = 300.0
 
@@ -82,14 +85,14 @@ def _ask(server: Started, url: str, ask: Asked, name: str) -> None:
     import httpx  # noqa: PLC0415 - costs more than most commands take
 
     try:
-        with httpx.Client(timeout=_ANSWER_SECONDS, trust_env=False) as client:
+        with asking(url + ask.path, _ANSWER, {}) as (client, _):
             if ask.file:
                 answer = client.post(
                     url + ask.path, data=ask.body, files={"file": ("silence.wav", ask.file)}
                 )
             else:
                 answer = client.post(url + ask.path, json=ask.body)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, LimitError) as error:
         raise _lost(server, name, f"did not answer `{ask.path}`: {error}") from None
     if answer.status_code != 200:
         raise _lost(server, name, f"answered `{ask.path}` with {answer.status_code}")

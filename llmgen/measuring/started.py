@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -21,6 +21,8 @@ from llmgen.errors import Diagnostic, InputError
 from llmgen.measuring import keeper
 from llmgen.measuring.cgroup import place
 from llmgen.measuring.tree import below
+from llmgen.web.client import request
+from llmgen.web.limits import QUICK, LimitError
 
 LOOPBACK: Final = "127.0.0.1"
 # Every process of a run has it, whoever started it.
@@ -84,16 +86,13 @@ def ready(server: Started, url: str, health: str, seconds: float, name: str) -> 
     import httpx  # noqa: PLC0415 - costs more than most commands take
 
     last = time.monotonic() + seconds
-    with httpx.Client(timeout=5, trust_env=False) as client:
-        while time.monotonic() < last:
-            if server.process.poll() is not None:
-                raise _failed(server, name, "ended before it was ready")
-            try:
-                if client.get(url + health).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                pass
-            time.sleep(_POLL_SECONDS)
+    while time.monotonic() < last:
+        if server.process.poll() is not None:
+            raise _failed(server, name, "ended before it was ready")
+        with suppress(httpx.HTTPError, LimitError):
+            if request(url + health, QUICK, {}).status_code == 200:
+                return
+        time.sleep(_POLL_SECONDS)
     raise _failed(server, name, f"was not ready after {seconds:.0f} s")
 
 

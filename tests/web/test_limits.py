@@ -1,12 +1,15 @@
 """Every answer has a size, a time and a depth, whatever the server that sends it is up to."""
 
 import json
+import re
 import zlib
+from pathlib import Path
 
 import httpx
 import pytest
 from hostile import EVENTS, HEAD, dripping, endless, hostile, whole
 
+import llmgen
 from llmgen.errors import InputError
 from llmgen.operate.server import Endpoint, answer, rows
 from llmgen.units import KIB, MIB
@@ -207,3 +210,25 @@ def test_answer_that_is_no_completion_is_told_with_its_first_bytes(answering, wh
     with hostile(answering) as server:
         assert what in said(server).message
         assert server.sent < 4 * MIB + BETWEEN
+
+
+def test_nobody_asks_past_the_limits():
+    """One home: whoever asks over HTTP does it through `llmgen.web`."""
+    asks = re.compile(
+        r"httpx2?\.(Client|AsyncClient|get|post|put|stream|request|options|head)\b|urlopen|requests\.(get|post|Session)"
+    )
+    package = Path(llmgen.__file__).parent
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if any(asks.search(line) for line in code(path))
+    }
+    assert found == {"web/client.py"}
+
+
+def code(path):
+    """Lines without comments and types."""
+    for line in path.read_text("utf-8").splitlines():
+        text = line.partition("#")[0]
+        if "->" not in text and not re.search(r":\s*httpx2?\.Client", text):
+            yield text
