@@ -16,7 +16,7 @@ from llmgen.config.tables.hardware import Backend, Device, Hardware, OperatingSy
 from llmgen.config.tables.services import Budget
 from llmgen.engines.memory import Room
 from llmgen.errors import ConfigError, Diagnostic
-from llmgen.profiles import BESIDE, profiles
+from llmgen.profiles import BESIDE, profile_options, profiles
 from llmgen.units import GIB, MIB, show_size
 
 # A disk that nobody described: an ordinary NVMe drive of a mainstream board.
@@ -36,7 +36,8 @@ class Machine(Struct, frozen=True):
     """One host: memory, devices, and what the backend takes for each process.
 
     With ``unified`` memory the devices' ``memory_bytes`` are ceilings within ``memory_bytes``.
-    ``source`` says where the profile's facts come from.
+    ``source`` says where the profile's facts come from, ``toolkit`` the CUDA or ROCm release that
+    first knows its GPU, ``options`` what every model of it should have.
     """
 
     host: str
@@ -53,6 +54,8 @@ class Machine(Struct, frozen=True):
     profile: str = ""
     source: str = ""
     architecture: str = ""
+    toolkit: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
 
     def device(self, key: str) -> MachineDevice:
         """The device ``gpu0``, ``gpu1`` …; KeyError when there is none."""
@@ -126,10 +129,14 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
         process_overhead_bytes=_overhead(values["process_overhead"], backend),
         disk_bandwidth_bytes=values["disk_bandwidth"] or ASSUMED_DISK_BYTES,
         threads=values["threads"] or 0,
-        environment=tuple(sorted((values["environment"] or {}).items())),
+        environment=tuple(
+            sorted({**_order(backend, len(devices)), **(values["environment"] or {})}.items())
+        ),
         profile=hardware.profile or "",
         source=profile.get("source", ""),
         architecture=values["architecture"] or "",
+        toolkit=profile.get("toolkit", ""),
+        options=tuple(profile_options(hardware.profile).items()),
     )
     _refuse_bytes(found)
     return found
@@ -151,6 +158,11 @@ def _refuse_bytes(found: Machine) -> None:
     ]
     if wrong:
         raise ConfigError(wrong)
+
+
+def _order(backend: Backend, count: int) -> dict[str, str]:
+    """What makes CUDA number its devices as nvidia-smi does; by itself it puts fast ones first."""
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if backend == "cuda" and count > 1 else {}
 
 
 def _overhead(given: int | None, backend: Backend) -> int:

@@ -14,6 +14,8 @@ from msgspec import Struct
 LATEST: Final = 10**9
 LOAD_MODE_SINCE: Final = 10105
 LOAD_MODE_AUTO_SINCE: Final = 10364
+# The first build with --cors-origins (ggml-org/llama.cpp#25655).
+CORS_SINCE: Final = 10010
 # Variables that b11434 has and b9093 has not; between them, the flag is the safe spelling.
 _LATE: Final = 11434
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from llmgen.budget.header import MOST_LAYERS
 from llmgen.option_table import OPTIONS
 from llmgen.server_help import by_spelling, by_variable
 
@@ -18,6 +19,8 @@ SAMPLERS: Final = {
     "d": "dry", "k": "top_k", "y": "typ_p", "p": "top_p", "s": "top_n_sigma", "m": "min_p",
     "t": "temperature", "x": "xtc", "i": "infill", "e": "penalties", "a": "adaptive_p",
 }  # fmt: skip
+# LLM_FFN_EXPS_REGEX in common/common.h.
+_EXPERTS: Final = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 # Other names of samplers (common_sampler_types_from_names).
 _SHORT: Final = {
     "temp": "temperature", "nucleus": "top_p", "typ": "typ_p", "topk": "top_k", "topp": "top_p",
@@ -64,6 +67,25 @@ def taken(word: str, following: Sequence[str]) -> int:
         return 0
     ends = (index for index, other in enumerate(following) if spelled(other))
     return next(ends, len(following))
+
+
+def experts(layers: int) -> str:
+    """The expression of `--n-cpu-moe`; of more layers than any model has, of `--cpu-moe`."""
+    if layers > MOST_LAYERS:
+        return _EXPERTS
+    return rf"blk\.({'|'.join(map(str, range(layers)))}){_EXPERTS}"
+
+
+def in_order(
+    pairs: Sequence[tuple[str, str]], n_cpu_moe: int
+) -> tuple[tuple[tuple[str, str], ...], int]:
+    """The same with experts behind the other expressions, which the server looks at in its order.
+
+    Of the options' own order nothing is sure: a preset sorts them by name.
+    """
+    if not pairs or not n_cpu_moe:
+        return tuple(pairs), n_cpu_moe
+    return (*pairs, (experts(n_cpu_moe), "CPU")), 0
 
 
 def sampler_letters(names: Sequence[str]) -> str:

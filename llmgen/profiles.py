@@ -11,7 +11,7 @@ from llmgen.units import GIB, parse_size
 
 _SIZED = "sizes_gib"
 # What stands beside the keys of [hardware].
-BESIDE: Final = frozenset({"source", "advised_load_mode"})
+BESIDE: Final = frozenset({"source", "options", "toolkit"})
 
 
 @cache
@@ -26,10 +26,15 @@ def profiles() -> dict[str, dict[str, Any]]:
     return found
 
 
+def profile_options(profile: str | None) -> dict[str, Any]:
+    """Options of llama-server that every model of such a machine should have, by their keys."""
+    found: dict[str, Any] = profiles().get(profile or "", {}).get("options", {})
+    return found
+
+
 def advised_load_mode(profile: str | None) -> str:
     """How weights should be read on such a machine; empty where llmgen's own way is right."""
-    table = profiles().get(profile or "", {})
-    return str(table.get("advised_load_mode", ""))
+    return str(profile_options(profile).get("load_mode", ""))
 
 
 @cache

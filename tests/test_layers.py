@@ -12,8 +12,14 @@ REPOSITORY = Path(__file__).parents[1]
 # its folder's.
 LAYERS = (
     ("llmgen", "llmgen.errors", "llmgen.units", "llmgen.apply.failure", "llmgen.web"),
-    ("llmgen.profiles", "llmgen.config", "llmgen.engines", "llmgen.artifacts", "llmgen.facts"),
-    ("llmgen.reservation",),
+    (
+        "llmgen.profiles",
+        "llmgen.config",
+        "llmgen.engines",
+        "llmgen.artifacts",
+        "llmgen.facts",
+        "llmgen.reservation",
+    ),
     ("llmgen.budget",),
     (
         "llmgen.machine",

@@ -87,7 +87,7 @@ def estimate(
     contexts = tuple(_contexts(facts, settings, build, draft))
     main = contexts[0]
     buffers = tuple(map(_compute, contexts))
-    added = [] if mmproj is None else [projector_memory(mmproj, settings)]
+    added = [] if mmproj is None else [projector_memory(mmproj, settings, build)]
     if adapters:
         added += adapter_memory(adapters, main.model, main.placement, settings, main.counts.ubatch)
     memory = with_additions(added, _summed(contexts, buffers, settings))

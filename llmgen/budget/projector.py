@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.budget.additions import Addition
-from llmgen.budget.model import HOST, ServerSettings
+from llmgen.budget.model import HOST, ServerSettings, SettingRefused
 from llmgen.facts.model import GgufFacts
 from llmgen.units import MIB
 
@@ -16,9 +16,21 @@ _DYNAMIC: Final = 410 * MIB
 _ANY_SIZE: Final = ("qwen", "pixtral", "kimi", "lfm2", "youtu", "paddleocr", "dots", "glm4v")
 
 
-def projector_memory(facts: GgufFacts, settings: ServerSettings) -> Addition:
-    """Exact weights, and an allowance for the graph, on the first device."""
+# The first build that is known to put a projector on the first device of --device (PR 23255);
+# before, it is on the machine's first, whatever the list says (issue 15804).
+_FOLLOWS_SINCE: Final = 11434
+
+
+def projector_memory(facts: GgufFacts, settings: ServerSettings, build: int) -> Addition:
+    """Exact weights, and an allowance for the graph, on the first device.
+
+    Raises SettingRefused where the server would put it elsewhere.
+    """
     home = settings.devices[0] if settings.mmproj_offload and settings.devices else HOST
+    if build < _FOLLOWS_SINCE and home not in (HOST, "gpu0"):
+        message = f"llama.cpp b{build} puts a projector on the machine's first device, not {home}"
+        hint = "use `mmproj_offload = false`, or begin `device` with gpu0"
+        raise SettingRefused("mmproj_offload", message, hint)
     kind = str(facts.hyperparameters.get("projector_type", ""))
     compute = _DYNAMIC if kind.startswith(_ANY_SIZE) else _FIXED
     return Addition("projector", home, sum(group.bytes_total for group in facts.tensors), compute)

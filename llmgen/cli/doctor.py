@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import plan, read
+from llmgen.cli.pipeline import known_plan, read, unknown_models
 
 if TYPE_CHECKING:
+    from llmgen.cli.pipeline import Read
     from llmgen.doctor.model import Finding
+    from llmgen.plan.model import Plan
 
 _COLOUR = {"ok": "green", "failed": "red", "unknown": "yellow"}
 
@@ -29,12 +31,26 @@ def cli(session: Session, *, everything: bool) -> Outcome:
     from llmgen.doctor.probe import look
     from llmgen.doctor.rules import diagnose
 
-    placed = plan(read(session))
-    findings = diagnose(placed, look(placed))
+    source = read(session)
+    placed = known_plan(source)
+    findings = (*diagnose(placed, look(placed)), *_held(source, placed))
     failed = any(finding.verdict.value == "failed" for finding in findings)
     return Outcome(
-        {"findings": findings}, text=_text(findings, everything=everything), ok=not failed
+        {"findings": findings},
+        text=_text(findings, everything=everything),
+        ok=not failed,
+        diagnostics=unknown_models(source, placed),
     )
+
+
+def _held(found: Read, placed: Plan) -> Iterator[Finding]:
+    """Pools of which others hold what the plan counts on, with a change that was planned."""
+    from llmgen.cli.proposal import proposal, short_pools
+    from llmgen.doctor.model import judged
+
+    for short in short_pools(found, placed):
+        fix = proposal(found, placed, short)
+        yield judged("memory-left", short.device, short.expected, short.observed, ok=False, fix=fix)
 
 
 def _text(findings: Sequence[Finding], *, everything: bool) -> str:

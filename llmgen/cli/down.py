@@ -22,7 +22,7 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """
     from llmgen.operate.by_cron import end, is_by_cron
     from llmgen.operate.dead_runs import clear
-    from llmgen.operate.installed import chosen, is_installed, stop
+    from llmgen.operate.installed import chosen, may_be_installed, stop
     from llmgen.operate.run_folder import ALREADY_UP, only_one
     from llmgen.operate.site import site
 
@@ -30,7 +30,7 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     refuse_other_install(found)
     here = site(found.config)
     cleared = clear()
-    if not is_installed(here):
+    if not may_be_installed(here):
         with only_one([source.name for source in found.sources]) as alone:
             if not alone:
                 raise InputError(ALREADY_UP)

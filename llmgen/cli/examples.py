@@ -15,6 +15,7 @@ EXAMPLES: Final = {
     "inspect": "llmgen inspect unsloth/Qwen3-8B-GGUF:Q4_K_M --ctx-size 32K --explain",
     "fit": "llmgen fit unsloth/Qwen3-8B-GGUF --profile nvidia-24gb",
     "verify": "llmgen verify coder",
+    "measure": "llmgen measure coder",
     "install": "llmgen install --dry-run",
     "uninstall": "llmgen uninstall --dry-run",
     "generations": "llmgen generations --prune 10",

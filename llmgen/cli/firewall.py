@@ -32,11 +32,11 @@ def cli(session: Session, tool: str, action: str | None) -> Outcome:
     Rules of nft last until the next boot; to keep them, include the printed text in
     /etc/nftables.conf. ufw keeps its rules itself.
     """
-    from llmgen.cli.pipeline import plan, read
+    from llmgen.cli.pipeline import known_plan, read, unknown_models
     from llmgen.firewall.ports import ports
 
     source = read(session)
-    placed = plan(source)
+    placed = known_plan(source)
     found = ports(placed)
     if placed.library.machine.os != "linux":
         raise source.located(_no_tool(found))
@@ -49,7 +49,8 @@ def cli(session: Session, tool: str, action: str | None) -> Outcome:
     from llmgen.firewall.rules import applied, nft, nft_undo, others
 
     if action is None:
-        return Outcome(data={**data, "rules": nft(found)}, text=nft(found))
+        unknown = unknown_models(source, placed)
+        return Outcome(data={**data, "rules": nft(found)}, text=nft(found), diagnostics=unknown)
     now = ruleset()
     if action == "status":
         state = applied(now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -9,7 +10,8 @@ import click
 from llmgen.cli.asking import refuse_other_engine
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import plan, read
+from llmgen.cli.pipeline import Read, known_plan, plan, read
+from llmgen.errors import Diagnostic, Severity
 
 
 @command(short_help="unload idle models when memory runs short")
@@ -23,13 +25,15 @@ def cli(session: Session, gate: str | None, *, dry_run: bool) -> Outcome:
     """
     from llmgen.layout import layout
     from llmgen.operate.guard import check
+    from llmgen.targets.accounts import state_folder
 
     found = read(session)
     if gate is not None:
         return _gate(session, gate)
     refuse_other_engine(found)
     # The timer's user writes there.
-    state = layout(found.config.paths, found.config.services.scope).state
+    services = found.config.services
+    state = state_folder(services, layout(found.config.paths, services.scope), "guard")
     done = check(found.config, Path(state), dry_run=dry_run)
     lines = [f"{item.source}: {item.detail}" for item in done.readings]
     stays = [
@@ -45,7 +49,22 @@ def cli(session: Session, gate: str | None, *, dry_run: bool) -> Outcome:
         "would_unload": done.would_unload,
     }
     text = "".join(f"{line}\n" for line in (*lines, *stays))
-    return Outcome(data, text=text, said=said)
+    proposed = tuple(_proposed(found)) if done.is_short else ()
+    return Outcome(data, text=text, said=said, diagnostics=proposed)
+
+
+def _proposed(found: Read) -> Iterator[Diagnostic]:
+    """What llm.toml could say where other programs leave less than was planned."""
+    from llmgen.cli.proposal import proposal, short_pools
+
+    placed = known_plan(found)
+    for short in short_pools(found, placed):
+        yield Diagnostic(
+            "guard.less-than-planned",
+            f"expected {short.expected}; there are {short.observed}",
+            hint=proposal(found, placed, short),
+            severity=Severity.WARNING,
+        )
 
 
 def _said(is_short: bool, unloaded: tuple[str, ...], would: str | None) -> str:

@@ -7,7 +7,7 @@ import click
 from llmgen.cli.asking import refuse_other_engine
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import plan, read
+from llmgen.cli.pipeline import known_plan, read
 
 
 @command(short_help="load an on-demand model")
@@ -21,7 +21,7 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     from llmgen.operate.names import loadable
 
     found_config = read(session)
-    placed = plan(found_config)
+    placed = known_plan(found_config)
     found = engine(placed.library.config)
     wanted = [loadable(placed.placements, name) for name in names]
     refuse_other_engine(found_config)

@@ -38,7 +38,7 @@ def cli(
     """
     from llmgen.operate.by_cron import is_by_cron, log_of
     from llmgen.operate.installed import chosen
-    from llmgen.operate.logs import commands, of_model, refuse_times
+    from llmgen.operate.logs import commands, of_model, refuse_hidden, refuse_times
     from llmgen.operate.programs import follow as watch
     from llmgen.operate.programs import must
     from llmgen.operate.site import site
@@ -60,6 +60,7 @@ def cli(
         words = log_of(here, names, wanted)
     else:
         words = commands(here, chosen(here, names), wanted)
+    refuse_hidden(words)
     if follow and not session.json:
         return Outcome(exit_code=watch(words))
     text = must(words)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import LOCK, plan, read, read_lock
+from llmgen.cli.pipeline import LOCK, Read, plan, read, read_lock
 from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
@@ -38,19 +38,38 @@ def cli(session: Session, model: str, seconds: int | None) -> Outcome:
 
     found = read(session)
     lock = read_lock(found)
-    placed = plan(found)
+    placed = plan(_alone(found, model))
     item = _one(placed, model)
     subject = _subject(placed, item, seconds)
     seen = measure(subject, lambda line: click.echo(line, err=True))
-    run = _run(seen, subject.words[0], command_digest(item))
+    run = _run(seen, subject.words[0], command_digest(item, placed.library))
     write_lock(found.folder / LOCK, replace(lock, runs={**lock.runs, item.name: run}))
-    rows = list(devices(item, run, placed.library.machine.process_overhead_bytes))
+    rows = list(devices(item, run, placed.library))
     return Outcome(
         {"model": item.name, "devices": rows, "seen": seen, "run": run},
         text=lambda: click.echo("\n".join(row.line() for row in rows)),
         said=f"`{item.name}` is recorded in `{LOCK}`",
         diagnostics=tuple(_notes(item, seen)),
     )
+
+
+def _alone(found: Read, name: str) -> Read:
+    """A model whose memory nobody states is planned alone; llama-server's among all others.
+
+    What its open values come to depends on them.
+    """
+    from llmgen.engines.registry import ENGINES
+
+    tables = found.config.models
+    own = next((key for key, table in tables.items() if name in (key, *table.aliases)), None)
+    if own is None or ENGINES[tables[own].engine].is_llama:
+        return found
+    free = {"fallbacks": (), "context_window_fallbacks": (), "replicas": (), "default": False}
+    models = {
+        key: table.model_copy(update={**free, "enable": table.enable and key == own})
+        for key, table in tables.items()
+    }
+    return replace(found, config=found.config.model_copy(update={"models": models}))
 
 
 def _one(placed: Plan, name: str) -> Placement:

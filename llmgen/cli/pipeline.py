@@ -70,10 +70,10 @@ def nearest() -> str:
 def read_lock(found: Read) -> Lock:
     """llm.lock beside the first llm.toml; InputError when it is not there."""
     from llmgen.facts.lock import read_lock as read_file
-    from llmgen.resolve.references import references
+    from llmgen.resolve.references import is_needed, references
 
     path = found.folder / LOCK
-    if not path.exists() and references(found.config):
+    if not path.exists() and any(map(is_needed, references(found.config))):
         raise InputError(
             Diagnostic(
                 "lock.absent",
@@ -91,7 +91,7 @@ def library(found: Read) -> Library:
     try:
         lock = read_lock(found)
         measured = {ref: entry.measured for ref, entry in lock.entries.items() if entry.measured}
-        return resolve(found.config, lock.facts, measured, lock.runs)
+        return resolve(found.config, lock.facts, measured, lock.runs, lock.checkpoints)
     except LlmgenError as error:
         raise found.located(error) from None
 
@@ -105,6 +105,30 @@ def plan(found: Read) -> Plan:
     except LlmgenError as error:
         raise found.located(error) from None
     return placed
+
+
+def known_plan(found: Read) -> Plan:
+    """The plan of what the lock knows, for commands that only look: the rest is in its notes.
+
+    As strict as ``plan`` where the lock knows nothing at all.
+    """
+    from msgspec.structs import replace
+
+    from llmgen.resolve.unknown import known_part
+
+    try:
+        config, unknown = known_part(found.config, read_lock(found).facts)
+    except LlmgenError as error:
+        raise found.located(error) from None
+    if not unknown or not any(table.enable for table in config.models.values()):
+        return plan(found)
+    placed = plan(replace(found, config=config))
+    return replace(placed, notes=(*unknown, *placed.notes))
+
+
+def unknown_models(found: Read, placed: Plan) -> tuple[Diagnostic, ...]:
+    """What a plan of ``known_plan`` does not know, with places in llm.toml."""
+    return found.placed([item for item in placed.notes if item.code == "lock.unknown-model"])
 
 
 def tree(found: Read, placed: Plan, session: Session, targets: Sequence[str] = ()) -> Tree:

@@ -11,7 +11,7 @@ import click
 from llmgen.cli.asking import refuse_other_servers
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import plan, read
+from llmgen.cli.pipeline import known_plan, read
 from llmgen.cli.printable import shown
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def cli(
     from llmgen.operate.chat import stream
 
     found_config = read(session)
-    placed = plan(found_config)
+    placed = known_plan(found_config)
     chosen = _chosen(placed, model)
     refuse_other_servers(found_config, placed, [chosen])
     name, endpoint = model or chosen.name, _endpoint(placed, chosen)

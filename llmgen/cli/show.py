@@ -8,7 +8,8 @@ import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import plan, read
+from llmgen.cli.pipeline import known_plan, read, unknown_models
+from llmgen.errors import InputError
 
 if TYPE_CHECKING:
     from llmgen.cli.view import ModelView
@@ -44,18 +45,19 @@ def cli(
         from llmgen.cli.what_if import changed
 
         found = changed(found, what_if)
-    placed = plan(found)
+    placed = known_plan(found)
     if files or requirements:
         from llmgen.cli.show_lists import show_files, show_requirements
 
         return show_files(session, found, placed) if files else show_requirements(placed)
     seen = view(placed)
     notes = found.placed(placed.notes)
+    code = InputError.exit_code if unknown_models(found, placed) else None
     if model:
         from llmgen.cli.tables import show_model
 
         one = _one(seen.models, model)
-        return Outcome(one, text=lambda: show_model(one), diagnostics=notes)
+        return Outcome(one, text=lambda: show_model(one), diagnostics=notes, exit_code=code)
     if explain:
         from llmgen.cli.tables import show_explained
         from llmgen.plan.explain import explain as explained
@@ -65,10 +67,11 @@ def cli(
             {"plan": seen, "explained": rows},
             text=lambda: show_explained(seen, rows),
             diagnostics=notes,
+            exit_code=code,
         )
     from llmgen.cli.tables import show_plan
 
-    return Outcome(seen, text=lambda: show_plan(seen), diagnostics=notes)
+    return Outcome(seen, text=lambda: show_plan(seen), diagnostics=notes, exit_code=code)
 
 
 def _one(models: tuple[ModelView, ...], name: str) -> ModelView:

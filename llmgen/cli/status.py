@@ -15,7 +15,7 @@ from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import wanted_tree
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import plan, read
+from llmgen.cli.pipeline import known_plan, read, unknown_models
 from llmgen.errors import InputError
 from llmgen.units import show_size
 
@@ -51,13 +51,17 @@ def cli(session: Session, *, probe: bool) -> Outcome:
     from llmgen.operate.stack import expected, observe
 
     found = read(session)
-    placed = plan(found)
+    placed = known_plan(found)
     who = asking(found)
     here = who.site
     written = _written(session, found, placed, here)
     wanted = expected(placed, here)
     if written.by_cron:
         wanted = [replace(item, unit="") for item in wanted]
+    unknown = unknown_models(found, placed)
+    if unknown:
+        # Files of a part of llm.toml are not those of all of it.
+        written = replace(written, decided=())
     seen = observe(placed, who, wanted)
     if seen.another is not None:
         # What is there is not this llm.toml's: there is nothing to compare.
@@ -84,8 +88,8 @@ def cli(session: Session, *, probe: bool) -> Outcome:
         data,
         text=partial(_show, services, models, devices, probed),
         ok=truth.is_well(differences),
-        diagnostics=tuple(differences),
-        exit_code=_unknown(differences),
+        diagnostics=(*unknown, *differences),
+        exit_code=_unknown(differences, incomplete=bool(unknown)),
     )
 
 
@@ -99,11 +103,14 @@ class Written(Struct, frozen=True):
 
 
 def _written(session: Session, found: Read, placed: Plan, here: Site) -> Written:
+    from msgspec.structs import replace
+
     from llmgen.apply.changes import NO_WAYS
     from llmgen.operate.by_cron import is_by_cron
     from llmgen.operate.crontab import without_units
     from llmgen.operate.install import prepare
     from llmgen.operate.installed import written
+    from llmgen.operate.privilege import as_root
     from llmgen.operate.site import installed
 
     rendered = installed(wanted_tree(found, placed, session))
@@ -113,19 +120,22 @@ def _written(session: Session, found: Read, placed: Plan, here: Site) -> Written
         if error.diagnostics[0].code != UNREADABLE:
             raise
         # The units, ports and answers of the system's services are everybody's to see.
-        return Written(frozenset(rendered), hidden=error.diagnostics[0])
+        hint = f"{as_root('llmgen status')} compares the files, too"
+        return Written(frozenset(rendered), hidden=replace(error.diagnostics[0], hint=hint))
     if by_cron:
         rendered = without_units(rendered, here.folder)
     return Written(known, prepare(here, rendered, NO_WAYS).changes, by_cron)
 
 
-def _unknown(found: Sequence[Diagnostic]) -> int | None:
+def _unknown(found: Sequence[Diagnostic], *, incomplete: bool) -> int | None:
     """The exit code of what cannot be found out, when nothing else is wrong."""
     from llmgen.errors import Severity
 
     errors = {item.code for item in found if item.severity is Severity.ERROR}
     unknown = {"operate.no-manager", UNREADABLE}
-    return InputError.exit_code if errors and errors <= unknown else None
+    if errors <= unknown and (errors or incomplete):
+        return InputError.exit_code
+    return None
 
 
 def _show(

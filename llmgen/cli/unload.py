@@ -7,7 +7,7 @@ import click
 from llmgen.cli.asking import refuse_other_engine
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import plan, read
+from llmgen.cli.pipeline import known_plan, read
 
 
 @command(short_help="unload on-demand models")
@@ -26,7 +26,7 @@ def cli(session: Session, names: tuple[str, ...], *, everything: bool) -> Outcom
         raise click.UsageError("name models, or use `--all`")
     found_config = read(session)
     found = engine(found_config.config)
-    placements = () if everything else plan(found_config).placements
+    placements = () if everything else known_plan(found_config).placements
     wanted = [loadable(placements, name).name for name in names]
     refuse_other_engine(found_config)
     for item in (None,) if everything else wanted:

@@ -91,6 +91,7 @@ def _run(session: Session, found: Read, names: tuple[str, ...], *, installed: bo
     from msgspec.structs import replace
 
     from llmgen.cli.frames import frames
+    from llmgen.operate.arrival import greet_later
     from llmgen.operate.dead_runs import clear
     from llmgen.operate.foreground import supervise
     from llmgen.operate.run_folder import folder, moved, put
@@ -107,7 +108,13 @@ def _run(session: Session, found: Read, names: tuple[str, ...], *, installed: bo
         chosen = _only(services(placed), names)
         stack = stack_of([source.name for source in found.sources])
         _refuse_taken(found, placed, chosen)
-        supervise(chosen, _printer(chosen), root, stack)
+        say, ended = _printer(chosen), threading.Event()
+        if not names:
+            greet_later(placed, lambda line: say("llmgen", line), ended)
+        try:
+            supervise(chosen, say, root, stack)
+        finally:
+            ended.set()
 
 
 def _refuse_taken(found: Read, placed: Plan, chosen: Sequence[Service]) -> None:
@@ -131,7 +138,7 @@ def _only(known: Sequence[Service], names: Sequence[str]) -> list[Service]:
 
 def _printer(known: Sequence[Service]) -> Say:
     """Print lines with the service's name in front; each line whole, whoever writes it."""
-    width = max((len(item.name) for item in known), default=0)
+    width = max(map(len, ("llmgen", *(item.name for item in known))))
     lock = threading.Lock()
 
     def say(name: str, line: str) -> None:

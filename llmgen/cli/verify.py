@@ -7,7 +7,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +69,8 @@ def cli(session: Session, models: tuple[str, ...], program: str | None, *, recor
     if not asked:
         return Outcome((), said="no model of llm.toml is llama-server's: nothing to compare")
     tool = _program(program, str(library(found).layout.llama_server))
-    seen = tuple(_verified(item, placed.library.build, tool) for item in asked)
+    names = [device.name for device in placed.library.machine.devices]
+    seen = tuple(_verified(item, placed.library.build, tool, names) for item in asked)
     said = ""
     if record:
         lock = _recorded(read_lock(found), asked, seen, placed.library.build)
@@ -94,15 +95,15 @@ def _program(named: str | None, server: str) -> str:
     )
 
 
-def _verified(item: Placement, build: int, tool: str) -> Verified:
+def _verified(item: Placement, build: int, tool: str, names: Sequence[str]) -> Verified:
     path, devices = Path(item.model.path), len(item.settings.devices)
     asked = seen_by_program(item.settings, devices)
-    again = shlex.join(words(tool, str(path), asked))
+    again = shlex.join(words(tool, str(path), asked, names))
     with _folder() as folder:
         here = path if path.is_file() else _stand_in(item, folder)
         # The stand-in is gone afterwards.
         hint = f"try it: {again}" if here == path else f"try it when the model is here: {again}"
-        printed = _run(words(tool, str(here), asked), item.name, hint)
+        printed = _run(words(tool, str(here), asked, names), item, hint)
     theirs = figures(printed)
     if not theirs:
         raise InputError(
@@ -143,8 +144,8 @@ def _no_room(path: Path | str, error: OSError) -> Diagnostic:
     return replace(found, hint="$TMPDIR names another folder for what is temporary")
 
 
-def _run(arguments: tuple[str, ...], name: str, hint: str) -> str:
-    """Standard output of the program, without this shell's own LLAMA_ARG_* settings."""
+def _run(arguments: tuple[str, ...], item: Placement, hint: str) -> str:
+    """Standard output of the program under the server's environment, LLAMA_ARG_* left out."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("LLAMA_ARG_")}
     try:
         done = subprocess.run(  # noqa: S603 - a program that the user named, words without a shell
@@ -152,7 +153,7 @@ def _run(arguments: tuple[str, ...], name: str, hint: str) -> str:
             capture_output=True,
             text=True,
             errors="replace",
-            env=clean,
+            env={**clean, **dict(item.environment)},
             timeout=_SECONDS,
             check=False,
         )
@@ -169,7 +170,8 @@ def _run(arguments: tuple[str, ...], name: str, hint: str) -> str:
         raise InputError(
             Diagnostic(
                 "verify.failed",
-                f"`{arguments[0]}` failed for `{name}`: {lines[-1] if lines else 'no message'}",
+                f"`{arguments[0]}` failed for `{item.name}`: "
+                f"{lines[-1] if lines else 'no message'}",
                 hint=hint,
             )
         )

@@ -23,7 +23,8 @@ class Edition(Struct, frozen=True):
     must hold a whole input. ``renders_unused`` says that files which nothing of the stack reads
     are written, too; ``client_formats`` are the client files where none are named. With
     ``small_letters`` every program knows names as written and in small letters; without, Envoy
-    takes any letters and the others only what is written.
+    takes any letters and the others only what is written. With ``profile_options`` the options
+    that a hardware profile speaks for are defaults.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Edition(Struct, frozen=True):
     renders_unused: bool
     client_formats: tuple[str, ...]
     small_letters: bool
+    profile_options: bool
     every_role: Mapping[str, Any]
     generating: Mapping[str, Any] = field(default_factory=dict)
     others: Mapping[str, Any] = field(default_factory=dict)
@@ -83,6 +85,7 @@ _FIRST: Final = Edition(
     renders_unused=True,
     client_formats=("env", "opencode", "continue", "aider", "zed", "open_webui"),
     small_letters=False,
+    profile_options=False,
     every_role={
         "parallel": 1,
         "kv_unified": False,
@@ -104,5 +107,12 @@ _FIRST: Final = Edition(
 
 EDITIONS: Final[dict[int, Edition]] = {
     1: _FIRST,
-    2: replace(_FIRST, number=2, renders_unused=False, client_formats=("env",), small_letters=True),
+    2: replace(
+        _FIRST,
+        number=2,
+        renders_unused=False,
+        client_formats=("env",),
+        small_letters=True,
+        profile_options=True,
+    ),
 }

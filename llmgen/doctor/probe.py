@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from stat import S_IMODE
 
@@ -15,6 +15,7 @@ from llmgen.doctor.access import Identity, closed_to, closing, identity
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules import secrets
 from llmgen.doctor.rules.files import wanted
+from llmgen.doctor.rules.gpu import ROCM_RELEASE
 from llmgen.doctor.rules.heat import MACOS, NVIDIA, SENSORS
 from llmgen.doctor.rules.kernels import KFD_NODES
 from llmgen.doctor.rules.memory import GTT, TTM_PAGES, VRAM
@@ -57,12 +58,12 @@ def look(plan: Plan) -> Seen:
     )
 
 
-def run(*words: str) -> Ran:
+def run(*words: str, environment: Mapping[str, str] | None = None) -> Ran:
     """Run a program without a shell; one that is missing or hangs has no exit code."""
     try:
         done = subprocess.run(  # noqa: S603 - an argument list of our own
             words, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
-            errors="replace", stdin=subprocess.DEVNULL,
+            errors="replace", stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})},
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return Ran(None, err=str(error))
@@ -77,7 +78,9 @@ def _commands(plan: Plan, programs: dict[str, str]) -> Iterator[tuple[str, Ran]]
         ("llama_swap", "-version"),
     ):
         if key in programs and os.access(programs[key], os.X_OK):
-            yield f"{key} {option}", run(programs[key], option)
+            # Devices are numbered by the environment that servers have.
+            usual = dict(plan.library.machine.environment)
+            yield f"{key} {option}", run(programs[key], option, environment=usual)
     for item in own(plan):
         if item.model.is_plain and os.access(item.argv[0], os.X_OK):
             yield f"{item.argv[0]} --help", run(item.argv[0], "--help")
@@ -170,7 +173,7 @@ def _sysfs() -> Iterator[tuple[str, str]]:
     paths = [card / name for card in cards for name in (VRAM, GTT)]
     paths += [path for card in cards for path in sorted(card.glob(SENSORS))]
     paths += sorted(Path(KFD_NODES).glob("*/properties"))
-    for path in (*paths, Path(TTM_PAGES)):
+    for path in (*paths, Path(TTM_PAGES), Path(ROCM_RELEASE)):
         try:
             yield str(path), path.read_text("ascii", "replace")
         except OSError:

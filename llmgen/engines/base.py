@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from llmgen.config.tables.base import Table
 from llmgen.engines.memory import Claim, Room, Stated, stated
+from llmgen.facts.checkpoint_model import CheckpointFacts
 
 TEXT_PATHS: Final = ("/v1/chat/completions", "/v1/completions")
 
@@ -26,7 +27,8 @@ class Served(Struct, frozen=True):
     ``model`` is an absolute path, or a repository of the Hub. ``devices`` are those that llm.toml
     names (``gpu0`` …). ``keys`` are the engine's keys that are set, with their values; ``files``
     the absolute paths of those that name files. ``memory`` is what llm.toml declares, ``measured``
-    what `llmgen measure` saw, in bytes by device.
+    what `llmgen measure` saw, in bytes by device; ``checkpoint`` are the locked facts of its
+    safetensors.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Served(Struct, frozen=True):
     extra_args: tuple[str, ...] = ()
     memory: Stated = None
     measured: Mapping[str, int] = field(default_factory=dict)
+    checkpoint: CheckpointFacts | None = None
 
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - as the key's table says
         """The value of one of the engine's own keys."""
@@ -94,8 +97,9 @@ class Engine(Struct, frozen=True):
     ``moved`` its own path for a kind of endpoint. ``upstream`` is the only name that it answers
     to; one that ``insists`` answers to the names that it was started with. ``key_variable`` is the
     variable in which it takes [services] api_key. ``start_seconds`` is the least time that a start
-    is waited for. ``is_llama`` is planned from GGUF headers. A model without a source is nothing
-    to an engine, unless ``needs_source`` says otherwise.
+    is waited for. ``is_llama`` is planned from GGUF headers, what ``reads_checkpoints`` from
+    those of safetensors. A model without a source is nothing to an engine, unless
+    ``needs_source`` says otherwise.
     """
 
     name: str
@@ -115,6 +119,7 @@ class Engine(Struct, frozen=True):
     container_args: tuple[str, ...] = ()
     container_program: str = ""
     is_llama: bool = False
+    reads_checkpoints: bool = False
     needs_source: bool = True
     picks_devices: bool = True
     words: Words = no_words

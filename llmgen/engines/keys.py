@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llmgen.config.tables.base import Count, FileName, Size, Table, Text, Word
+from llmgen.config.tables.base import Count, DeviceName, Size, Table, Text, Word
 
 
 class Memory(Table):
     """What nobody can compute."""
 
-    memory: Annotated[dict[FileName, Size], Field(min_length=1)] | Literal["all"] | None = None
+    memory: Annotated[dict[DeviceName, Size], Field(min_length=1)] | Literal["all"] | None = None
     """What the process takes, by device: `{ gpu0 = "11.5GiB", host = "2GiB" }`; `"all"`: all that
     models may use, so nothing is loaded beside it. Needed where nothing was measured."""
     upstream_model: Text | None = None

@@ -120,5 +120,6 @@ def _missing(found: tuple[Claim, ...], room: Room, reserved: tuple[str, ...]) ->
         "models.memory-missing",
         ("memory",),
         f"nobody says how much memory{of_host} it takes",
-        f'`memory = {{ {told}host = "2GiB" }}`, or `memory = "all"`, beside which nothing fits',
+        f'`memory = {{ {told}host = "2GiB" }}`, or `memory = "all"`, beside which nothing fits; '
+        "`llmgen measure` finds out",
     )

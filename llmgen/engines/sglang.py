@@ -10,7 +10,10 @@ from pydantic import Field
 from llmgen.config.tables.base import Count
 from llmgen.engines.base import TEXT_PATHS, Engine, Listen, Served, flags
 from llmgen.engines.keys import Program, Torch
-from llmgen.engines.memory import ALL, Basis, Claim, Room, stated
+from llmgen.engines.memory import ALL, Claim, Room, stated
+from llmgen.engines.reserving import Reservation
+from llmgen.reservation.checkpoint import Settings
+from llmgen.reservation.feasibility import RESERVING
 
 # Its own default depends on the device; written all the same, so that plan and process agree.
 FRACTION: Final = 0.88
@@ -71,16 +74,26 @@ def devices(served: Served, room: Room) -> tuple[str, ...]:
 
 
 def claims(served: Served, room: Room) -> tuple[Claim, ...]:
-    """All that models may use of each device: graphs and activations come beside the fraction."""
+    """Weights and cache by the fraction; graphs and activations, which come beside it."""
     keys = devices(served, room)
     beside = stated(served.memory, served.measured, room, reserved=keys)
     if served.memory == ALL:
         return beside
-    reserved = (
-        Claim(key, room.budgets[key], Basis.RESERVED, "static part, graphs and activations")
-        for key in keys
+    return (*(_reserved(served, room, key) for key in keys), *beside)
+
+
+def _reserved(served: Served, room: Room, key: str) -> Claim:
+    settings = Settings(
+        tensor_parallel_size=served.get("tp_size", 1),
+        max_model_len=served.get("context_length", 0),
+        dtype=served.get("dtype", "auto"),
+        kv_cache_dtype=served.get("kv_cache_dtype", "auto"),
+        batch_tokens=max(0, served.get("chunked_prefill_size", 0)),
+        sequences=served.get("max_running_requests", 0),
     )
-    return (*reserved, *beside)
+    part = fraction(served)
+    own = Reservation(RESERVING["sglang"], served, settings, part, "context_length")
+    return own.claim(room, key)
 
 
 def context(served: Served) -> int:
@@ -111,6 +124,7 @@ ENGINE: Final = Engine(
     start_seconds=900,
     container_args=("--ipc=host",),
     container_program="python3",
+    reads_checkpoints=True,
     words=words,
     claims=claims,
     devices=devices,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -11,6 +12,9 @@ from llmgen.config.tables.base import Count
 from llmgen.engines.base import TEXT_PATHS, Engine, Listen, Served, flags
 from llmgen.engines.keys import Program, Torch
 from llmgen.engines.memory import ALL, Basis, Claim, Room, stated
+from llmgen.engines.reserving import Reservation
+from llmgen.reservation.checkpoint import Settings
+from llmgen.reservation.feasibility import RESERVING
 
 # vLLM's own default; written all the same, so that plan and process agree.
 UTILIZATION: Final = 0.9
@@ -86,11 +90,23 @@ def claims(served: Served, room: Room) -> tuple[Claim, ...]:
     beside = stated(served.memory, served.measured, room, reserved=keys)
     if served.memory == ALL:
         return beside
-    reserved = (
-        Claim(key, int(part * room.sizes[key]), Basis.RESERVED, f"{part:g} of the device")
-        for key in keys
+    return (*(_reserved(served, room, key, part) for key in keys), *beside)
+
+
+def _reserved(served: Served, room: Room, key: str, part: float) -> Claim:
+    if served.get("pipeline_parallel_size", 1) > 1:
+        # Which layers are on which device is another rule.
+        return Claim(key, ceil(part * room.sizes[key]), Basis.RESERVED, f"{part:g} of the device")
+    settings = Settings(
+        tensor_parallel_size=served.get("tensor_parallel_size", 1),
+        max_model_len=served.get("max_model_len", 0),
+        dtype=served.get("dtype", "auto"),
+        kv_cache_dtype=served.get("kv_cache_dtype", "auto"),
+        batch_tokens=served.get("max_num_batched_tokens", 0),
+        sequences=served.get("max_num_seqs", 0),
     )
-    return (*reserved, *beside)
+    own = Reservation(RESERVING["vllm"], served, settings, part, "max_model_len")
+    return own.claim(room, key)
 
 
 def context(served: Served) -> int:
@@ -133,6 +149,7 @@ ENGINE: Final = Engine(
     # Its workers share tensors through the host's shared memory (docs/deployment/docker.md).
     container_args=("--ipc=host",),
     container_program="vllm",
+    reads_checkpoints=True,
     words=words,
     claims=claims,
     devices=devices,

@@ -19,6 +19,8 @@ LITELLM_ENVIRONMENT: Final = (
     ("LITELLM_LOCAL_POLICY_TEMPLATES", "True"),
     ("LITELLM_MODE", "PRODUCTION"),
 )
+_ENVOY_LEVELS: Final = {"error": "error", "warn": "warning", "info": "info", "debug": "debug"}
+_LITELLM_LEVELS: Final = {"error": "ERROR", "warn": "WARNING", "info": "INFO", "debug": "DEBUG"}
 # Seconds that a stopping Envoy lets running answers finish.
 DRAIN_SECONDS: Final = 300
 
@@ -34,6 +36,7 @@ def envoy(layout: Layout, table: Envoy) -> tuple[str, ...]:
         "--reject-unknown-dynamic-fields",
         # api_key_auth and sse_to_metadata are marked work in progress and warn at each update.
         *("--component-log-level", "misc:error"),
+        *(("--log-level", _ENVOY_LEVELS[table.log_level]) if table.log_level else ()),
         *("--file-flush-interval-msec", "1000"),
         # How long streams survive a changed listener.
         *("--drain-time-s", "3600"),
@@ -62,6 +65,12 @@ def litellm(layout: Layout, table: LiteLLM) -> tuple[str, ...]:
         *("--port", str(table.port)),
         *("--num_workers", str(table.workers)),
     )
+
+
+def litellm_environment(table: LiteLLM) -> tuple[tuple[str, str], ...]:
+    """What LiteLLM finds in its environment beside its keys."""
+    told = (("LITELLM_LOG", _LITELLM_LEVELS[table.log_level]),) if table.log_level else ()
+    return (*LITELLM_ENVIRONMENT, *told)
 
 
 def litellm_before(layout: Layout) -> tuple[tuple[str, ...], ...]:

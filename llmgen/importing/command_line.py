@@ -99,7 +99,8 @@ def _take(name: str, argument: Argument, keys: dict[str, Any]) -> Iterator[Diagn
     elif argument.wrong:
         yield fault("bad-value", f"`{argument.shown}` of `{name}` is left out: {argument.wrong}")
     elif option.until == LOAD_MODE_SINCE:
-        keys.setdefault("load_mode", {})[flag] = not argument.off
+        older = keys.get("load_mode")
+        keys["load_mode"] = {**(older if isinstance(older, dict) else {}), flag: not argument.off}
         yield fault(
             "removed-option",
             f"{what} is gone since b{LOAD_MODE_SINCE}: newer servers do not start",

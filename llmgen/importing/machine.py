@@ -132,7 +132,8 @@ def _devices(keys: dict[str, Any], who: str, visible: Sequence[int], seen: _Seen
         return
     if found:
         keys["device"] = [_ours(number) for number in dict.fromkeys(found)]
-    else:
+    elif named:
+        # An empty list stays: no device means the host.
         keys.pop("device", None)
 
 

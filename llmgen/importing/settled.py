@@ -8,11 +8,13 @@ from typing import Any, Final, get_args
 from llmgen.config.tables.models import Draft
 from llmgen.errors import Diagnostic
 from llmgen.importing.model import SOURCES, fault, lost
+from llmgen.options import experts
+from llmgen.resolve.checks import NO_ROWS_SINCE
+from llmgen.resolve.settings import ALL_LAYERS
+from llmgen.server_help import BUILD
 
 # What `--parallel -1` becomes (tools/server/server.cpp).
 _AUTO_SLOTS: Final = 4
-# LLM_FFN_EXPS_REGEX in common/common.h.
-_EXPERTS: Final = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 _SPEC_TYPES: Final = get_args(Draft.model_fields["spec_type"].annotation)
 
 
@@ -28,6 +30,9 @@ def settle(name: str, keys: dict[str, Any]) -> Iterator[Diagnostic]:
         if keys.get(key, 1) <= 0:
             del keys[key]
             yield lost(f"`{option}` of `{name}`", "below 1 it is the server's own choice")
+    if keys.get("split_mode") == "row" and BUILD >= NO_ROWS_SINCE:
+        del keys["split_mode"]
+        yield lost(f"`--split-mode row` of `{name}`", f"llama-server b{BUILD} splits by layers")
     yield from _source(name, keys)
     yield from _draft(name, keys)
     yield from _judge(name, keys)
@@ -51,7 +56,7 @@ def _moved(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     llmgen looks at ``override_tensor`` first, so experts that were named before it become a part.
     """
     patterns: list[str] = []
-    experts: dict[str, Any] = {}
+    moved: dict[str, Any] = {}
     last = max((at for at, step in enumerate(steps) if "override_tensor" in step), default=-1)
     for at, step in enumerate(steps):
         if "override_tensor" in step:
@@ -59,18 +64,17 @@ def _moved(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         elif at < last:
             patterns += _expressions(step)
         elif step.get("cpu_moe"):
-            experts["cpu_moe"] = True
+            moved["cpu_moe"] = True
         elif "n_cpu_moe" in step:
-            experts["n_cpu_moe"] = max(step["n_cpu_moe"], experts.get("n_cpu_moe", 0))
-    return experts | ({"override_tensor": patterns} if patterns else {})
+            moved["n_cpu_moe"] = max(step["n_cpu_moe"], moved.get("n_cpu_moe", 0))
+    return moved | ({"override_tensor": patterns} if patterns else {})
 
 
 def _expressions(step: Mapping[str, Any]) -> Iterator[str]:
     if step.get("cpu_moe"):
-        yield f"{_EXPERTS}=CPU"
+        yield f"{experts(ALL_LAYERS)}=CPU"
     elif step.get("n_cpu_moe", 0) > 0:
-        layers = "|".join(str(layer) for layer in range(min(step["n_cpu_moe"], 1000)))
-        yield rf"blk\.({layers}){_EXPERTS}=CPU"
+        yield f"{experts(step['n_cpu_moe'])}=CPU"
 
 
 def _source(name: str, keys: dict[str, Any]) -> Iterator[Diagnostic]:
@@ -111,6 +115,9 @@ def _judge(name: str, keys: dict[str, Any]) -> Iterator[Diagnostic]:
     context, slots = keys.get("ctx_size"), keys.get("parallel", 1)
     embeds = keys.get("role") in ("embedding", "rerank")
     if not isinstance(context, int) or context <= 0 or slots <= 0:
+        if embeds and "ubatch_size" in keys:
+            size = keys.pop("ubatch_size")
+            yield lost(f"`--ubatch-size {size}` of `{name}`", "llmgen sizes it for whole inputs")
         return
     slot = context if keys.get("kv_unified") else context // slots
     if embeds and slot < 512:

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.apply.failure import UNREADABLE
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, InputError, LlmgenError, Severity
 from llmgen.operate import look
 from llmgen.operate.by_cron import is_by_cron
 from llmgen.operate.engine import engine
-from llmgen.operate.installed import is_installed
+from llmgen.operate.installed import may_be_installed
 from llmgen.operate.observed import Observed, UnitState
 from llmgen.operate.port_holder import (
     OTHER_STACK,
@@ -41,7 +40,9 @@ def observe_ports(asking: Asking, wanted: Sequence[ServicePort]) -> Observed:
     site = asking.site
     noted = installed_owner(site)
     names = [item.unit for item in wanted if item.unit]
-    units, no_manager = _units(site, names) if _may_be_installed(site) else ({}, None)
+    units, no_manager = (
+        _units(site, names) if may_be_installed(site) and not is_by_cron(site) else ({}, None)
+    )
     return Observed(
         units=units,
         listeners=look.listeners(item.port for item in wanted),
@@ -117,16 +118,6 @@ def engine_port(config: Config, site: Site) -> ServicePort:
 
 def unit_name(site: Site) -> Callable[[str], str]:
     return launchd.label if site.os == "macos" else systemd.unit
-
-
-def _may_be_installed(site: Site) -> bool:
-    try:
-        return is_installed(site) and not is_by_cron(site)
-    except InputError as error:
-        # The units of the system are everybody's to see, the list of its files is not.
-        if error.diagnostics[0].code != UNREADABLE:
-            raise
-        return True
 
 
 def _units(site: Site, names: Sequence[str]) -> tuple[dict[str, UnitState], Diagnostic | None]:

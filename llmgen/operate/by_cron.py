@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from llmgen.apply import files
-from llmgen.apply.failure import cannot_write
+from llmgen.apply.failure import UNREADABLE, cannot_write
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.crontab import LOG, kept_up, let_go
 from llmgen.operate.installed import NOTHING, installed_units, is_installed
@@ -30,7 +30,13 @@ END_SECONDS, BEGIN_SECONDS, POLL_SECONDS = 600, 60, 0.1
 
 def is_by_cron(site: Site) -> bool:
     """Whether what is installed has no units, and so is cron's to keep up."""
-    return is_installed(site) and not installed_units(site)
+    try:
+        return is_installed(site) and not installed_units(site)
+    except InputError as error:
+        # Cron's stack is of a user, who can read what is installed.
+        if error.diagnostics[0].code != UNREADABLE:
+            raise
+        return False
 
 
 def begin(site: Site, names: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ import os
 import pwd
 import resource
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from llmgen.config.tables.services import Services
@@ -34,7 +34,7 @@ def remarks(site: Site, services: Services, units: Iterable[Unit]) -> Iterator[D
         yield from _memlock(chosen)
         yield from _devices(site.root)
     else:
-        yield from _accounts(services)
+        yield from _accounts(services, chosen)
 
 
 def without_program(site: Site) -> Iterator[Diagnostic]:
@@ -114,16 +114,19 @@ def _devices(root: Path) -> Iterator[Diagnostic]:
             )
 
 
-def _accounts(services: Services) -> Iterator[Diagnostic]:
-    try:
-        pwd.getpwnam(services.user)
-    except KeyError:
-        yield _warning(
-            "operate.no-user",
-            f"there is no user `{services.user}` for the services",
-            f"`sudo useradd --system --user-group {services.user}`, or set `user` in [services]",
-        )
+def _accounts(services: Services, chosen: Sequence[Unit]) -> Iterator[Diagnostic]:
     known = {item.gr_name for item in grp.getgrall()}
+    for name in dict.fromkeys(_users(chosen)):
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            yield _no_user(name, services, known)
+    if services.operators is not None and services.operators not in known:
+        yield _warning(
+            "operate.no-group",
+            f"there is no group `{services.operators}`, whose members may operate the services",
+            f"`sudo groupadd --system {services.operators}`, or set `operators` in [services]",
+        )
     for name in services.groups:
         if name not in known:
             yield _warning(
@@ -131,6 +134,27 @@ def _accounts(services: Services) -> Iterator[Diagnostic]:
                 f"there is no group `{name}`, and the units ask for it",
                 f"`sudo groupadd --system {name}`, or set `groups` in [services]",
             )
+
+
+def _users(chosen: Iterable[Unit]) -> Iterator[str]:
+    for unit in chosen:
+        yield from (
+            line.removeprefix("User=") for line in unit.text.splitlines() if line[:5] == "User="
+        )
+
+
+def _no_user(name: str, services: Services, known: Collection[str]) -> Diagnostic:
+    """Users of their own share a group, which the first of them brings."""
+    how = f"sudo useradd --system --user-group {name}"
+    if services.users == "each":
+        group = services.group or services.user
+        makes = "" if group in known else f"sudo groupadd --system {group}; "
+        how = f"{makes}sudo useradd --system --no-user-group --gid {group} {name}"
+    return _warning(
+        "operate.no-user",
+        f"there is no user `{name}` for the services",
+        f"`{how}`, or set `user` in [services]",
+    )
 
 
 def _group(number: int) -> str:

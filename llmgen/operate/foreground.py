@@ -20,6 +20,7 @@ from types import FrameType
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.server import secret
 from llmgen.operate.tied import tied
+from llmgen.options import is_option_variable
 from llmgen.targets.services import Service
 
 POLL_SECONDS = 0.1
@@ -225,7 +226,9 @@ def _own(words: Sequence[str]) -> list[str]:
 
 
 def _environment(service: Service) -> dict[str, str]:
-    found = {**os.environ, **dict(service.environment), MARK: service.name}
+    """Variables of this shell without llama-server's options, which the plan would not know of."""
+    shell = {name: value for name, value in os.environ.items() if not is_option_variable(name)}
+    found = {**shell, **dict(service.environment), MARK: service.name}
     missing = []
     for name, reference in service.secrets:
         value = secret(reference) or os.environ.get(name, "")

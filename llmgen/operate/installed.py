@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from llmgen.apply.failure import UNREADABLE
 from llmgen.apply.ledger import merged, read_ledger
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError
@@ -26,6 +27,16 @@ def is_installed(site: Site) -> bool:
     return bool(written(site))
 
 
+def may_be_installed(site: Site) -> bool:
+    """The same; the system's ledger is root's to read, and for others something may be there."""
+    try:
+        return is_installed(site)
+    except InputError as error:
+        if error.diagnostics[0].code != UNREADABLE:
+            raise
+        return True
+
+
 def written(site: Site) -> frozenset[PurePosixPath]:
     """The paths that install wrote, below the root."""
     place = site.place
@@ -39,12 +50,30 @@ def installed_units(site: Site) -> dict[str, Unit]:
 
 def chosen(site: Site, names: Sequence[str]) -> list[Unit]:
     """The units that start, or those of these names; InputError for a name that is none."""
-    if not is_installed(site):
+    known = _known_units(site)
+    if known is None:
         raise InputError(NOTHING)
-    known = installed_units(site)
     if not names:
         return [unit for unit in known.values() if unit.starts]
     return [_named(known.values(), name) for name in names]
+
+
+def _known_units(site: Site) -> dict[str, Unit] | None:
+    """The installed units; None when nothing is installed."""
+    try:
+        return installed_units(site) if is_installed(site) else None
+    except InputError as error:
+        if error.diagnostics[0].code != UNREADABLE:
+            raise
+    # The system's list of files is root's to read. Its units are everybody's, and only root puts
+    # files with llmgen's name there.
+    found = sorted((site.root / str(site.folder).lstrip("/")).glob("llmgen*"))
+    return units((_artifact(site, path) for path in found if path.is_file()), site.folder)
+
+
+def _artifact(site: Site, file: Path) -> Artifact:
+    path = PurePosixPath(file.relative_to(site.root))
+    return Artifact(path, file.read_bytes(), "", install=PurePosixPath("/", path))
 
 
 def start(site: Site, wanted: Sequence[Unit]) -> None:

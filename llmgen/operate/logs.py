@@ -9,6 +9,8 @@ from urllib.parse import quote
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.engine import engine
+from llmgen.operate.privilege import hidden_journal
+from llmgen.operate.programs import run
 from llmgen.operate.server import history
 from llmgen.operate.site import Site
 from llmgen.operate.steps import Lines, Words
@@ -33,6 +35,16 @@ def commands(site: Site, units: Sequence[Unit], wanted: Lines) -> Words:
         )
     more = ("-F",) if wanted.follow else ()
     return ("tail", "-n", str(wanted.lines), *more, *files)
+
+
+def refuse_hidden(words: Words) -> None:
+    """InputError where the journal shows this user nothing of the services, and says no more."""
+    if words[0] != "journalctl":
+        return
+    asked = run([*(word for word in words if word != "--follow"), "--lines=1", "--no-pager"])
+    found = hidden_journal(asked.errors)
+    if found is not None:
+        raise InputError(found)
 
 
 def refuse_times(wanted: Lines) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
+from llmgen.operate.privilege import denied, is_denied
 from llmgen.operate.systemd import no_manager
 
 # Starting a unit waits until it is up; a server may load for minutes.
@@ -69,6 +70,8 @@ def must(words: Sequence[str]) -> str:
         return done.output
     refuse_no_manager(done)
     said = [line for line in (done.errors or done.output).splitlines() if line.strip()]
+    if words[0] == "systemctl" and is_denied(done.errors):
+        raise InputError(denied(words, said[-5:]))
     raise InputError(
         Diagnostic(
             "operate.command-failed",

@@ -13,11 +13,12 @@ from llmgen.config.tables.models import Lora
 from llmgen.layout import expand
 from llmgen.library import Library, Model
 from llmgen.option_table import LOAD_MODE_AUTO_SINCE, LOAD_MODE_SINCE, OPTIONS, Option
-from llmgen.options import BY_FLAG, ORDER, REPEATED, grouped, sampler_letters
+from llmgen.options import BY_FLAG, ORDER, REPEATED, grouped, in_order, sampler_letters
 from llmgen.server_help import by_spelling
 from llmgen.units import MIB, show_number
 
 LOOPBACK: Final = "127.0.0.1"
+_VERBOSITY: Final = {"error": "1", "warn": "2", "info": "3", "debug": "5"}
 
 # A switch or toggle is on or off; every other option has its value as the server reads it.
 Value: TypeAlias = str | bool
@@ -41,7 +42,7 @@ def argv(
     """The whole command of one server; without a port, the engine adds address and port."""
     found = (*assignments(model, settings, library), *_listen(port))
     program = model.program or str(library.layout.llama_server)
-    return (program, *words(found), *model.extra_args)
+    return (program, *words(found), *free_words(model, library))
 
 
 def assignments(model: Model, settings: ServerSettings, library: Library) -> tuple[Assignment, ...]:
@@ -58,6 +59,22 @@ def assignments(model: Model, settings: ServerSettings, library: Library) -> tup
     )
     found = [Assignment(BY_FLAG[flag], value) for flag, value in pairs]
     return tuple(sorted(found, key=lambda item: ORDER[item.option.flag]))
+
+
+def free_words(model: Model, library: Library) -> tuple[str, ...]:
+    """What stands behind the options that are planned: of [services], then the model's own."""
+    return (*service_words(library), *model.extra_args)
+
+
+def service_words(library: Library) -> tuple[str, ...]:
+    """What [services] tells every llama-server and the router."""
+    table, found = library.config.services, []
+    if table.log_level is not None:
+        found += ["--log-verbosity", _VERBOSITY[table.log_level]]
+    if table.cors_origin is not None:
+        # One alone: a list is sent to browsers as it is, and none of them takes it (b11434).
+        found += ["--cors-origins", table.cors_origin]
+    return tuple(found)
 
 
 def words(found: Iterable[Assignment]) -> tuple[str, ...]:
@@ -195,15 +212,13 @@ def _places(model: Model, settings: ServerSettings, library: Library) -> Iterato
         yield "--main-gpu", str(model.options.main_gpu)
     if settings.tensor_split:
         yield "--tensor-split", ",".join(show_number(share) for share in settings.tensor_split)
-    if settings.n_cpu_moe:
-        yield "--n-cpu-moe", str(settings.n_cpu_moe)
-    if settings.override_tensor:
+    moved, experts = in_order(settings.override_tensor, settings.n_cpu_moe)
+    if experts:
+        yield "--n-cpu-moe", str(experts)
+    if moved:
         yield (
             "--override-tensor",
-            ",".join(
-                f"{pattern}={names.get(buffer, buffer)}"
-                for pattern, buffer in settings.override_tensor
-            ),
+            ",".join(f"{pattern}={names.get(buffer, buffer)}" for pattern, buffer in moved),
         )
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from llmgen.budget.model import HOST
 from llmgen.facts.lock_model import Run
+from llmgen.library import Library
 from llmgen.plan.model import Placement, Plan
 from llmgen.plan.started import command_digest
 from llmgen.units import show_size
@@ -53,13 +54,14 @@ def compared(plan: Plan) -> Iterator[Compared]:
     for item in plan.placements:
         run = plan.library.runs.get(item.name)
         if run is not None:
-            yield from devices(item, run, plan.library.machine.process_overhead_bytes)
+            yield from devices(item, run, plan.library)
 
 
-def devices(item: Placement, run: Run, overhead: int) -> Iterator[Compared]:
+def devices(item: Placement, run: Run, library: Library) -> Iterator[Compared]:
     """Every device of one measured model."""
     computed = {memory.device: memory.total for memory in item.estimate.memory}
     host = item.estimate.host
+    overhead = library.machine.process_overhead_bytes if item.model.is_llama else 0
     for device in dict.fromkeys((*computed, *run.peak)):
         is_host = device == HOST
         yield Compared(
@@ -72,5 +74,5 @@ def devices(item: Placement, run: Run, overhead: int) -> Iterator[Compared]:
             date=run.date,
             program=run.program,
             device_name=run.devices.get(device, ""),
-            is_current=run.settings == command_digest(item),
+            is_current=run.settings == command_digest(item, library),
         )

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, PlanError, Severity
 from llmgen.library import Library, Model
-from llmgen.plan import process
+from llmgen.plan import process, splits
 from llmgen.plan.attempt import attempt, router_of
 from llmgen.plan.derive import SYMBOLIC_SINCE, groups, matrix
 from llmgen.plan.findings import findings
@@ -100,7 +100,7 @@ def _placement(
         environment=tuple(
             (name, value) for name, value in model.environment.items() if isinstance(value, str)
         ),
-        reasons=settled.reasons,
+        reasons=(*settled.reasons, *splits.reasons(model, settled.settings)),
     )
 
 

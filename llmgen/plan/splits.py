@@ -6,7 +6,7 @@ each model on several devices is told its shares, and planned with the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -15,6 +15,7 @@ from llmgen.budget.placement import layer_shares, offloaded
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.choices import blocks
+from llmgen.plan.model import Reason
 from llmgen.plan.scale import Scale
 
 Settings = Mapping[str, ServerSettings]
@@ -45,7 +46,7 @@ def told(library: Library, weigh: Scale, chosen: Settings) -> dict[str, ServerSe
 
 def shared(model: Model, settings: ServerSettings, room: Mapping[str, int]) -> ServerSettings:
     """The settings with shares for this room, where they have none and several devices."""
-    if not is_untold(settings):
+    if not is_untold(settings) or not model.is_llama:
         return settings
     count = offloaded(blocks(model.facts), settings.n_gpu_layers)
     if not count and model.draft is not None and settings.draft is not None:
@@ -54,6 +55,15 @@ def shared(model: Model, settings: ServerSettings, room: Mapping[str, int]) -> S
         return settings
     free = [room[device] for device in settings.devices]
     return replace(settings, tensor_split=tuple(map(float, layer_shares(count, free))))
+
+
+def reasons(model: Model, settings: ServerSettings) -> Iterator[Reason]:
+    """Why shares that llm.toml left out are what they are."""
+    if settings.tensor_split and not model.settings.tensor_split and not model.open.tensor_split:
+        shares = ", ".join(f"{share:g}" for share in settings.tensor_split)
+        devices = " and ".join(settings.devices)
+        why = f"whole layers in proportion to what {devices} have for models"
+        yield Reason("tensor_split", shares, why)
 
 
 def is_untold(settings: ServerSettings) -> bool:

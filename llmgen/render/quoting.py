@@ -170,6 +170,11 @@ def mermaid(value: object) -> str:
     return '"' + text.replace("<", "&lt;").replace(">", "&gt;") + '"'
 
 
+def javascript(value: object) -> str:
+    """Quote a string of JavaScript."""
+    return json.dumps(str(value))
+
+
 def one_line(value: object) -> str:
     """Text with every control character and line break as one space."""
     return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", str(value)).strip()
@@ -197,6 +202,7 @@ FILTERS = {
     "indented": indented,
     "ini": ini,
     "ini_section": ini_section,
+    "javascript": javascript,
     "markdown": markdown,
     "markdown_code": markdown_code,
     "mermaid": mermaid,

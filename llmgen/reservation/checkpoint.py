@@ -19,13 +19,16 @@ class NotComputedError(Exception):
 class Settings(Struct, frozen=True):
     """The options of a server that change what a device must hold.
 
-    ``dtype`` and ``kv_cache_dtype`` are the servers' own words; ``max_model_len`` 0 is the model's.
+    ``dtype`` and ``kv_cache_dtype`` are the servers' own words; 0 is what the server or the model
+    has by itself. ``batch_tokens`` and ``sequences`` are those of one step.
     """
 
     tensor_parallel_size: int = 1
     max_model_len: int = 0
     dtype: str = "auto"
     kv_cache_dtype: str = "auto"
+    batch_tokens: int = 0
+    sequences: int = 0
 
 
 def value(facts: CheckpointFacts, key: str) -> HeaderValue | None:

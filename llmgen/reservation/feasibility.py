@@ -76,6 +76,7 @@ class Reserving(Struct, frozen=True):
     # Whether what it needs besides is inside of its fraction.
     inside: bool
     working: Callable[[CheckpointFacts, Settings, int], int]
+    # Bytes of one sequence: of its cache, an element's, its tokens, those of a step.
     sequence: Callable[[Attention, int, int, int], int]
 
     def reserved(self, facts: CheckpointFacts, settings: Settings, device: int, at: float) -> int:
@@ -86,11 +87,11 @@ class Reserving(Struct, frozen=True):
 
 
 def _vllm_working(facts: CheckpointFacts, settings: Settings, device: int) -> int:
-    return vllm_working(facts, settings, *batch(device))
+    return vllm_working(facts, settings, *batch(settings, device))
 
 
-def _vllm_sequence(attention: Attention, element: int, length: int, device: int) -> int:
-    return vllm_sequence(attention, element, length, in_flight(batch(device)[0]))
+def _vllm_sequence(attention: Attention, element: int, length: int, step: int) -> int:
+    return vllm_sequence(attention, element, length, in_flight(step))
 
 
 def _sglang_sequence(attention: Attention, element: int, length: int, _: int) -> int:
@@ -130,8 +131,10 @@ def examine(
     loaded = weights(facts, settings).total
     room = budget - loaded - (working if server.inside else 0)
 
+    step, _ = batch(settings, device)
+
     def sequence(tokens: int) -> int:
-        return server.sequence(attention, element, tokens, device)
+        return server.sequence(attention, element, tokens, step)
 
     return Feasibility(
         reserved=reserved,
@@ -151,18 +154,23 @@ def change(
     settings: Settings,
     device: int,
     fraction: float | None,
+    *,
+    most: float = 1.0,
 ) -> Change | None:
-    """A fraction of at most ``most`` and a length that fit, the length kept where it can be.
+    """A fraction and a length that fit, the length kept where it can be.
 
-    What the server needs besides is counted. None where no length of use fits.
+    What the server needs besides is counted, and all that it reserves is at most ``most`` of the
+    device. None where no length of use fits.
     """
     now = examine(server, facts, settings, device, fraction)
-    first = ceil(100 * (fraction or 0.01))
-    for percent in range(first, round(100 * server.most) + 1):
+    besides = 0 if server.inside else now.working
+    # In whole percent, downwards.
+    highest = int(100 * min(server.most, most - besides / device) + 1e-9)
+    for percent in range(ceil(100 * (fraction or 0.01)), highest + 1):
         found = examine(server, facts, settings, device, percent / 100)
         if found.longest >= now.max_model_len:
             return Change(percent / 100, now.max_model_len)
-    at = max(server.most, fraction or 0)
+    at = max(highest, 1) / 100
     longest = examine(server, facts, settings, device, at).longest
     length = longest // _SHORTEST * _SHORTEST
     shorter = replace(settings, max_model_len=length)

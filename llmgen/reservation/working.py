@@ -24,9 +24,10 @@ _GRAPHS: Final = GIB
 _LOGITS: Final = 3 * 4
 
 
-def batch(device: int) -> tuple[int, int]:
-    """Tokens and sequences of one step, where nobody says."""
-    return next((tokens, count) for least, tokens, count in _BATCHES if device >= least)
+def batch(settings: Settings, device: int) -> tuple[int, int]:
+    """Tokens and sequences of one step."""
+    usual = next((tokens, count) for least, tokens, count in _BATCHES if device >= least)
+    return settings.batch_tokens or usual[0], settings.sequences or usual[1]
 
 
 def in_flight(tokens: int) -> int:
@@ -66,8 +67,12 @@ def sglang_working(facts: CheckpointFacts, settings: Settings, device: int) -> i
     memory_hook.py, the rule for `mem_fraction_static` that nobody set, and `reserve_for_graph_mb`.
     """
     parts = settings.tensor_parallel_size
-    _, tokens, few, many = next(row for row in _SGLANG if device >= row[0])
-    graphs = 2 * (many if parts >= 4 else few) + (1536 if is_latent(facts) else 8 * 64)
+    _, usual, few, many = next(row for row in _SGLANG if device >= row[0])
+    tokens = max(2048, settings.batch_tokens or usual)
+    batches = many if parts >= 4 else few
+    graphs = 2 * min(batches, settings.sequences or batches) + (
+        1536 if is_latent(facts) else 8 * 64
+    )
     reserved = 512 + tokens * 1.5 + parts / 8 * 1024 + graphs
     if device > 60 * GIB:
         reserved = max(reserved, 10 * 1024)

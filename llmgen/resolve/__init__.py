@@ -16,16 +16,17 @@ from llmgen.library import Library
 from llmgen.machine import machine
 from llmgen.resolve.checks import checks
 from llmgen.resolve.engined import claimed
-from llmgen.resolve.join import Facts, Join
+from llmgen.resolve.join import Checkpoints, Facts, Join
 from llmgen.resolve.meaning import findings
 from llmgen.resolve.naming import named, shared_file_names, with_file_names
 from llmgen.resolve.notes import notes
-from llmgen.resolve.references import references
+from llmgen.resolve.references import is_needed, references
 
 __all__ = ["Facts", "references", "resolve"]
 
 Measured: TypeAlias = Mapping[ModelRef, Measurements]
 NOTHING_MEASURED: Final[Measured] = {}
+NO_CHECKPOINTS: Final[Checkpoints] = {}
 NO_RUNS: Final[Mapping[str, Run]] = {}
 
 
@@ -34,6 +35,7 @@ def resolve(
     facts: Facts,
     measured: Measured = NOTHING_MEASURED,
     runs: Mapping[str, Run] = NO_RUNS,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
 ) -> Library:
     """Join llm.toml with the lock: facts, and what was measured of some models.
 
@@ -48,7 +50,7 @@ def resolve(
         raise InputError(missing)
     config = named(config)
     where = layout(config.paths, config.services.scope)
-    join = Join(config, edition, facts, host, where, measured)
+    join = Join(config, edition, facts, host, where, measured, runs, checkpoints)
     models = tuple(join.model(name, table) for name, table in _enabled(config))
     noted += _refuse(
         item for model in models for item in (*checks(model, build), *claimed(model, host))
@@ -74,7 +76,7 @@ def _enabled(config: Config) -> Iterator[tuple[str, ModelTable]]:
 
 def _missing(config: Config, facts: Facts) -> Iterator[Diagnostic]:
     for ref, key in references(config).items():
-        if ref not in facts and config.models[str(key[1])].enable:
+        if is_needed(ref) and ref not in facts and config.models[str(key[1])].enable:
             yield Diagnostic(
                 "lock.missing", f"llm.lock has no facts of `{ref}`", key, hint="run `llmgen lock`"
             )

@@ -185,8 +185,17 @@ def _roles(name: str, table: Model, engine: Engine) -> Iterator[Diagnostic]:
 
 def _memory(name: str, table: Model, machine: Machine) -> Iterator[Diagnostic]:
     known = (HOST, *(device.key for device in machine.devices))
-    for key in table.memory or () if table.memory != ALL else ():
-        if key not in known:
+    asked = [*table.memory] if isinstance(table.memory, dict) else []
+    for place, key in enumerate(asked):
+        found = machine.key_of(key)
+        if found and found in map(machine.key_of, asked[:place]):
+            yield Diagnostic(
+                "models.memory-device",
+                f"`{name}` takes memory of `{key}` twice",
+                ("models", name, "memory", key),
+                hint="each device once, by either of its names",
+            )
+        elif key != HOST and not found:
             yield Diagnostic(
                 "models.memory-device",
                 f"`{name}` takes memory of `{key}`, which {machine.host} does not have",

@@ -15,19 +15,30 @@ from llmgen.config.model import Config
 from llmgen.config.tables.models import Model as ModelTable
 from llmgen.config.tables.models import ServerOptions
 from llmgen.config.tables.sampling import Sampling
-from llmgen.engines.base import Engine
+from llmgen.engines.base import Engine, Served
+from llmgen.engines.digest import served_digest
+from llmgen.engines.memory import Stated
 from llmgen.engines.registry import ENGINES
-from llmgen.facts.lock_model import Measurements
+from llmgen.facts.checkpoint_model import CheckpointFacts
+from llmgen.facts.lock_model import Measurements, Run
 from llmgen.facts.model import NO_FACTS, GgufFacts, ModelRef
 from llmgen.layout import Layout, expand
 from llmgen.library import Keep, Model, Open
 from llmgen.machine import Machine
 from llmgen.resolve.engined import enabled, served, shown
-from llmgen.resolve.references import file_ref, has_source, model_ref, part_ref
+from llmgen.resolve.references import (
+    checkpoint_ref,
+    file_ref,
+    has_checkpoint,
+    has_source,
+    model_ref,
+    part_ref,
+)
 from llmgen.resolve.replicas import unplanned
 from llmgen.resolve.settings import left_open, options, over, settings
 
 Facts = Mapping[ModelRef, GgufFacts]
+Checkpoints = Mapping[ModelRef, CheckpointFacts]
 
 
 class Join(Struct, frozen=True):
@@ -39,6 +50,8 @@ class Join(Struct, frozen=True):
     machine: Machine
     layout: Layout
     measured: Mapping[ModelRef, Measurements]
+    runs: Mapping[str, Run]
+    checkpoints: Checkpoints
 
     def model(self, name: str, table: ModelTable) -> Model:
         """One served model, nothing left to look up; KeyError when a fact is missing."""
@@ -80,7 +93,13 @@ class Join(Struct, frozen=True):
         """A model of another engine than llama-server: no facts, no options to plan with."""
         room, alone = self.machine.room(), enabled(self.config) == 1
         told = served(name, table, engine, self.layout, alone=alone)
-        told = replace(told, devices=tuple(map(self.machine.key_of, told.devices)))
+        told = replace(
+            told,
+            checkpoint=self._checkpoint(table, engine),
+            devices=tuple(map(self.machine.key_of, told.devices)),
+            memory=self._by_key(told.memory),
+        )
+        told = replace(told, measured=self._peak(told))
         used, context = engine.devices(told, room), engine.context(told)
         return Model(
             **self._common(name, table),
@@ -109,8 +128,25 @@ class Join(Struct, frozen=True):
             program=told.program,
         )
 
+    def _checkpoint(self, table: ModelTable, engine: Engine) -> CheckpointFacts | None:
+        if not engine.reads_checkpoints or not has_checkpoint(table):
+            return None
+        return self.checkpoints.get(checkpoint_ref(table))
+
+    def _peak(self, told: Served) -> Mapping[str, int]:
+        """What was measured of it, unless it was started otherwise then."""
+        run = self.runs.get(told.name)
+        engine = ENGINES[self.config.models[told.name].engine]
+        return run.peak if run is not None and run.settings == served_digest(engine, told) else {}
+
+    def _by_key(self, memory: Stated) -> Stated:
+        """What is stated for a device under its key, whichever of its names it has."""
+        if memory is None or isinstance(memory, str):
+            return memory
+        return {self.machine.key_of(name) or name: size for name, size in memory.items()}
+
     def _llama(self, name: str, table: ModelTable) -> Model:
-        chosen = options(self.edition, self.config.defaults, table, threads=self.machine.threads)
+        chosen = options(self.edition, self.config.defaults, table, self.machine)
         facts = self.facts[model_ref(table)]
         mmproj = self.facts[part_ref(table, table.mmproj)] if table.mmproj else None
         draft = self._draft(table)

@@ -12,6 +12,7 @@ from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.exposure import exposure, loops, low_ports, unnamed
 from llmgen.machine import Machine
+from llmgen.option_table import CORS_SINCE
 from llmgen.options import is_option_variable, key_of_variable
 from llmgen.resolve import devices, engined, extra_args, litellm_keys, names, passed
 from llmgen.resolve.references import SOURCES, has_source
@@ -29,6 +30,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     if machine.os == "linux":
         yield from low_ports(config)
     yield from _versions(config)
+    yield from _cors(config)
     yield from engined.findings(config, machine)
     yield from devices.findings(config, machine)
     yield from _environment(("hardware",), config.hardware.environment or {})
@@ -37,6 +39,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     yield from litellm_keys.findings(config)
     yield from _unrouted(config)
     yield from _unheard(config)
+    yield from _of_the_system(config)
     build = config.llama_cpp.build or EDITIONS[config.edition].build
     for name, table in config.models.items():
         if table.enable:
@@ -46,6 +49,18 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
             yield from _options(name, table)
             yield from _environment(("models", name), table.environment)
             yield from _services(name, table, config)
+
+
+def _cors(config: Config) -> Iterator[Diagnostic]:
+    """A llama-server that does not know the option would not start."""
+    build = config.llama_cpp.build or EDITIONS[config.edition].build
+    if config.services.cors_origin and build < CORS_SINCE:
+        yield Diagnostic(
+            "services.no-cors",
+            f"llama-server b{build} lets every page call it and has no option for that",
+            ("services", "cors_origin"),
+            hint=f"`build = {CORS_SINCE}` in [llama_cpp], or `cors_origins` of [gateway.envoy]",
+        )
 
 
 def _versions(config: Config) -> Iterator[Diagnostic]:
@@ -144,6 +159,22 @@ def _unheard(config: Config) -> Iterator[Diagnostic]:
             if getattr(table, key):
                 seconds = table.ttl if key == "ttl" else None
                 yield _no_effect(("models", name, key), key, who, seconds)
+
+
+def _of_the_system(config: Config) -> Iterator[Diagnostic]:
+    """Keys about the accounts of system units, where a user's own are wanted."""
+    own = config.services
+    if own.scope == "system":
+        return
+    for key, is_set in (("users", own.users == "each"), ("operators", own.operators is not None)):
+        if is_set:
+            yield Diagnostic(
+                "services.no-effect",
+                f"`{key}` is about units of the system, and these are a user's own",
+                ("services", key),
+                hint='`scope = "system"` in [services], or leave it out',
+                severity=Severity.WARNING,
+            )
 
 
 def _no_effect(key: tuple[str, ...], what: str, who: str, seconds: int | None) -> Diagnostic:

@@ -36,6 +36,25 @@ def file_ref(path: str) -> ModelRef:
     return f"file:{path}"
 
 
+def checkpoint_ref(source: Source) -> ModelRef:
+    """``folder:PATH``, or ``repo:REPO[:@REVISION]``: safetensors of an engine that reads them."""
+    if source.hf_repo is not None:
+        at = f":@{source.revision}" if source.revision else ""
+        return f"repo:{source.hf_repo}{at}"
+    return f"folder:{source.model}"
+
+
+def has_checkpoint(source: Source) -> bool:
+    """Whether the table names a folder or a repository; a single file is of another kind."""
+    named = source.hf_repo or source.model
+    return bool(named) and not str(named).endswith((".gguf", ".safetensors"))
+
+
+def is_needed(ref: ModelRef) -> bool:
+    """Whether nothing can be planned without it: a checkpoint only tells what fits."""
+    return not ref.startswith(("folder:", "repo:"))
+
+
 def has_source(source: Source) -> bool:
     """Whether the table names a file of its own (an MTP head does not)."""
     return any(getattr(source, key) is not None for key in SOURCES)
@@ -64,7 +83,10 @@ def _enabled(config: Config, key: KeyPath) -> bool:
 
 def _references(config: Config) -> Iterator[tuple[ModelRef, KeyPath]]:
     for name, table in config.models.items():
-        if not ENGINES.get(table.engine, USUAL).is_llama:
+        engine = ENGINES.get(table.engine, USUAL)
+        if engine.reads_checkpoints and has_checkpoint(table):
+            yield checkpoint_ref(table), ("models", name, _key(table))
+        if not engine.is_llama:
             continue
         if has_source(table):
             yield model_ref(table), ("models", name, _key(table))

@@ -19,11 +19,12 @@ ALL_LAYERS = 999
 T = TypeVar("T", ServerOptions, Sampling)
 
 
-def options(
-    edition: Edition, defaults: Defaults, table: Model, *, threads: int = 0
-) -> ServerOptions:
+def options(edition: Edition, defaults: Defaults, table: Model, machine: Machine) -> ServerOptions:
     """The edition's defaults, under the machine's, under [defaults], under the model's own keys."""
-    base = ServerOptions.model_construct(**edition.options(table.role), threads=threads or None)
+    known = dict(machine.options) if edition.profile_options else {}
+    base = ServerOptions.model_construct(
+        **{**edition.options(table.role), **known}, threads=machine.threads or None
+    )
     found = over(ServerOptions, over(ServerOptions, base, defaults), table)
     if is_named(found.chat_template or "") and table.jinja is None and defaults.jinja is None:
         return found.model_copy(update={"jinja": False})

@@ -122,7 +122,10 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
 
 
 def base_url(plan: Plan) -> str:
-    """What clients reach: as told, else the enabled gateway, else the engine; without ``/v1``."""
+    """What clients reach: as told, else the enabled gateway, else the engine; without ``/v1``.
+
+    Where each model has only its own server, the first one's.
+    """
     config = plan.library.config
     envoy, lite = config.gateway.envoy, config.gateway.litellm
     if config.targets.clients.base_url:
@@ -138,7 +141,13 @@ def base_url(plan: Plan) -> str:
         case "router":
             return _local(config.services.router.listen, config.services.router.port)
         case _:
-            return ""
+            own = (item for item in backends(plan) if not item.engine)
+            return next((_own(item) for item in own), "")
+
+
+def _own(backend: Backend) -> str:
+    """The address of an always-on server itself."""
+    return _local(backend.endpoints[0].host, backend.endpoints[0].port)
 
 
 def _local(listen: str, port: int) -> str:
@@ -164,8 +173,8 @@ def _url(plan: Plan, backend: Backend) -> str:
         return base_url(plan)
     if backend.engine == "external":
         return ""
-    if engine_of(plan) == "router" and not backend.engine:
-        return _local(backend.endpoints[0].host, backend.endpoints[0].port)
+    if engine_of(plan) != "llama_swap" and not backend.engine:
+        return _own(backend)
     return base_url(plan)
 
 

@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 from llmgen.artifacts import Artifact
 from llmgen.facts.card import card, in_words
 from llmgen.gateway.addresses import in_url
-from llmgen.library import Keep, Model
+from llmgen.library import Keep, Library, Model
 from llmgen.plan.basis import basis_words, resting
+from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Placement, Plan
 from llmgen.targets.base import Render
 from llmgen.targets.launchd import label
@@ -57,8 +58,8 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
             cards=[(item.name, lines) for item in plan.placements if (lines := _card(item.model))],
             resting=resting(plan),
             names=[*_names(plan)],
-            external=[(name, item) for name, item in library.external.items()],
-            fronts=fronts,
+            external=[*_external(library)],
+            fronts=[*fronts, *_servers(plan)],
             engine=_ENGINES[library.config.services.on_demand],
             states=[_state(plan, placed, state.models) for state in plan.states],
             excused=plan.excused,
@@ -119,6 +120,12 @@ def _names(plan: Plan) -> Iterator[tuple[str, str, str]]:
             yield name, item.name, _kind(item.model, name)
 
 
+def _external(library: Library) -> Iterator[tuple[str, str, str]]:
+    for name, item in library.external.items():
+        yield name, item.endpoint, "external"
+        yield from ((alias, item.endpoint, f"alias of {name}") for alias in item.aliases)
+
+
 def _kind(model: Model, name: str) -> str:
     if name == model.name:
         return "model"
@@ -147,6 +154,16 @@ def _fronts(plan: Plan) -> Iterator[dict[str, object]]:
         # It knows nothing of always-on servers; to llama-swap they are peers.
         own = _paths(item for item in plan.placements if item.keep is Keep.ON_DEMAND)
         yield _front("Router", f"http://{in_url(table.router.listen)}:{table.router.port}", own)
+
+
+def _servers(plan: Plan) -> Iterator[dict[str, object]]:
+    """Each server's own address, where nothing stands before them all."""
+    gateway = plan.library.config.gateway
+    if plan.library.config.services.on_demand != "none":
+        return
+    if not (gateway.envoy.enable or gateway.litellm.enable):
+        for item in plan.placements:
+            yield _front(item.name, f"http://{LOOPBACK}:{item.port}", _paths([item]))
 
 
 def _paths(placements: Iterable[Placement]) -> list[str]:

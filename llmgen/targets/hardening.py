@@ -56,11 +56,17 @@ def user_lines(service: Service) -> tuple[Line, ...]:
     return CONTAINED if service.runtimes else ANYWHERE
 
 
-def system_lines(service: Service, layout: Layout, backend: Backend) -> Iterator[Line]:
-    """Restrictions of a system unit, and the few places that it may write to."""
+def system_lines(
+    service: Service, layout: Layout, backend: Backend, own: str = ""
+) -> Iterator[Line]:
+    """Restrictions of a system unit, and the few places that it may write to.
+
+    ``own`` is the folder below those of the stack that is the unit's alone; empty: all of them.
+    """
     if service.runtimes:
         yield from CONTAINED
         return
+    place = f"llmgen/{own}" if own else "llmgen"
     yield from ANYWHERE
     # Without it only root listens on a port below 1024.
     capabilities = "CAP_NET_BIND_SERVICE" if 0 < service.port < FREE_PORT else ""
@@ -72,14 +78,15 @@ def system_lines(service: Service, layout: Layout, backend: Backend) -> Iterator
         yield "DevicePolicy", "closed"
         yield from (("DeviceAllow", f"{name} rw") for name in _DEVICES[backend])
         # Shader and kernel caches of the drivers.
-        yield "CacheDirectory", "llmgen"
-        yield "Environment", "XDG_CACHE_HOME=%C/llmgen CUDA_CACHE_PATH=%C/llmgen/cuda"
+        yield "CacheDirectory", systemd(place)
+        cache = f"%C/{place}"
+        yield "Environment", f"XDG_CACHE_HOME={cache} CUDA_CACHE_PATH={cache}/cuda"
     else:
         yield "PrivateDevices", "yes"
     if service.local:
         yield "IPAddressDeny", "any"
         yield "IPAddressAllow", "localhost"
-    yield from _writable(service, layout)
+    yield from _writable(service, layout, own)
 
 
 def _in_home(service: Service, layout: Layout) -> bool:
@@ -89,17 +96,18 @@ def _in_home(service: Service, layout: Layout) -> bool:
     return any(place.parts[1:2] in (("home",), ("root",)) for place in places)
 
 
-def _writable(service: Service, layout: Layout) -> Iterator[Line]:
+def _writable(service: Service, layout: Layout, own: str) -> Iterator[Line]:
+    place = f"llmgen/{own}" if own else "llmgen"
     if str(layout.state) == STATE[0]:
-        yield "StateDirectory", "llmgen"
+        yield "StateDirectory", systemd(place)
     else:
-        yield "ReadWritePaths", systemd(f"-{layout.state}")
+        yield "ReadWritePaths", systemd(f"-{layout.state / own}")
     if not service.before:
         return
     if str(layout.runtime) == RUNTIME[0]:
-        yield "RuntimeDirectory", "llmgen"
+        yield "RuntimeDirectory", systemd(place)
         yield "RuntimeDirectoryMode", "0700"
         # Another service may still need its keys there.
         yield "RuntimeDirectoryPreserve", "yes"
     else:
-        yield "ReadWritePaths", systemd(f"-{layout.runtime}")
+        yield "ReadWritePaths", systemd(f"-{layout.runtime / own}")

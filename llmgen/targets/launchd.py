@@ -12,6 +12,7 @@ from llmgen.artifacts import Artifact
 from llmgen.library import Library
 from llmgen.plan.model import Plan
 from llmgen.render.header import OWNER, comment
+from llmgen.targets import accounts
 from llmgen.targets.base import Render
 from llmgen.targets.launch import launch
 from llmgen.targets.services import Service, guard, services
@@ -63,9 +64,10 @@ def document(job: dict[str, Any]) -> bytes:
 
 def _job(service: Service, library: Library) -> dict[str, Any]:
     logs = library.layout.state / "logs"
-    account = {"UserName": library.config.services.user}
-    if library.config.services.group is not None:
-        account["GroupName"] = library.config.services.group
+    table = library.config.services
+    account = {"UserName": accounts.user(table, service.name)}
+    if (group := accounts.group(table)) is not None:
+        account["GroupName"] = group
     return {
         **(account if library.layout.scope == "system" else {}),
         "ProgramArguments": [*_command(service, library)],

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from llmgen.artifacts import Artifact
-from llmgen.config.tables.gateway import External
+from llmgen.config.tables.gateway import External, LiteLLMCache
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.gateway.addresses import in_url
 from llmgen.gateway.backends import Backend, backends
@@ -46,6 +46,12 @@ MODES = {
     "image": "image_generation",
 }
 TEXT = ("chat", "vision", "completion")
+# LiteLLM's words for what its proxy does for each kind of request.
+_CALLS = {
+    "completion": ("acompletion", "atext_completion"),
+    "embedding": ("aembedding",),
+    "rerank": ("arerank",),
+}
 # Requests of a model that LiteLLM lets through for each of its slots.
 WAITING = 4
 _WINDOWS = "context_window_fallbacks"
@@ -104,7 +110,7 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
         router=chosen.own[ROUTER],
         settings=chosen.own[SETTINGS],
         general=chosen.own[GENERAL],
-        more=chosen.more,
+        more={**chosen.more, SETTINGS: {**_cache(table.cache), **chosen.more[SETTINGS]}},
         sections=chosen.sections,
         callbacks=[*prometheus, *listed(table.extra.get(SETTINGS, {}).get("callbacks", []))],
         max_budget=table.max_budget,
@@ -124,6 +130,15 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
         path = PurePosixPath(NAME, name)
         install = plan.library.layout.config / path if table.enable else None
         yield Artifact(path, data, NAME, install=install)
+
+
+def _cache(table: LiteLLMCache | None) -> dict[str, Any]:
+    """The settings of a cache in LiteLLM's own memory."""
+    if table is None:
+        return {}
+    calls = [call for kind in table.calls for call in _CALLS[kind]]
+    params = {"type": "local", "ttl": table.ttl, "supported_call_types": calls}
+    return {"cache": True, "cache_params": params}
 
 
 def rows(backend: Backend, external: Mapping[str, External], timeout: int) -> Iterator[Row]:

@@ -11,7 +11,14 @@ from llmgen.config.editions import EDITIONS
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.layout import Layout
 from llmgen.library import Keep, Library
-from llmgen.plan.command import LOOPBACK, NotInPreset, assignments, ini, variables
+from llmgen.plan.command import (
+    LOOPBACK,
+    NotInPreset,
+    assignments,
+    free_words,
+    ini,
+    variables,
+)
 from llmgen.plan.model import Placement, Plan
 from llmgen.render.quoting import Unquotable, ini_section
 from llmgen.render.quoting import ini as ini_value
@@ -73,7 +80,7 @@ def command(item: Placement, library: Library) -> tuple[str, ...]:
     """The command that runs under that environment: options without a variable, free words."""
     _, rest = variables(assignments(item.model, item.settings, library), library.build)
     program = item.model.program or str(library.layout.llama_server)
-    return (program, *rest, *item.model.extra_args)
+    return (program, *rest, *free_words(item.model, library))
 
 
 def _conf(item: Placement, library: Library, render: Render) -> Artifact:
@@ -131,7 +138,7 @@ def _section(item: Placement, library: Library) -> tuple[str, list[tuple[str, st
     names = (*item.model.names, *library.spellings(item.model.names))
     others = [other for other in names if other != name]
     pairs = [
-        *ini(kept, item.model.extra_args),
+        *ini(kept, free_words(item.model, library)),
         *([("alias", ",".join(others))] if others else []),
         *([("load-on-startup", "true")] if item.model.preload else []),
         ("stop-timeout", str(library.config.services.stop_timeout)),

@@ -13,6 +13,7 @@ from llmgen.gateway import command as gateways
 from llmgen.gateway.addresses import bare, in_url, loopback
 from llmgen.layout import Layout
 from llmgen.library import Keep, Library
+from llmgen.plan.command import service_words
 from llmgen.plan.model import Placement, Plan
 from llmgen.targets import llama_server, llama_swap, swap_peers
 from llmgen.targets.names import file_name
@@ -171,6 +172,7 @@ def _router(plan: Plan, models: tuple[Placement, ...]) -> Service:
             *("--models-max", str(getattr(engine, "models_max", 1))),
             *("--host", bare(table.listen), "--port", str(table.port)),
             *(("--sleep-idle-seconds", str(idle)) if idle is not None else ()),
+            *service_words(library),
         ),
         # Without a folder of its own the router also lists what is in the user's model cache.
         environment=(*shared.plain, ("LLAMA_CACHE", str(library.layout.state / "router"))),
@@ -249,7 +251,7 @@ def _gateways(library: Library, backends: tuple[str, ...]) -> Iterator[Service]:
             name="litellm",
             summary="LiteLLM: gateway",
             argv=gateways.litellm(layout, table.litellm),
-            environment=gateways.LITELLM_ENVIRONMENT,
+            environment=gateways.litellm_environment(table.litellm),
             made_file=PurePosixPath(gateways.litellm_environment_file(layout)),
             before=gateways.litellm_before(layout),
             read_before=_gateway_secrets(library),

@@ -10,6 +10,7 @@ from llmgen.artifacts import Artifact
 from llmgen.library import Library
 from llmgen.plan.model import Plan
 from llmgen.render.quoting import systemd, systemd_argv, systemd_path, systemd_text
+from llmgen.targets import accounts
 from llmgen.targets.base import Render
 from llmgen.targets.hardening import system_lines, user_lines
 from llmgen.targets.launch import credential, launch
@@ -21,6 +22,8 @@ SUMMARY = "units for servers, engine and gateways, hardened, with memory limits"
 
 TARGET: Final = "llmgen.target"
 GUARD: Final = "guard"
+# polkit(8) reads rules there, in the order of their names.
+RULES: Final = PurePosixPath("/etc/polkit-1/rules.d/50-llmgen.rules")
 # Start attempts within so many seconds, then the unit stays failed.
 _BURST, _INTERVAL = 5, 300
 
@@ -39,6 +42,13 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     for service in found:
         yield _artifact(library, f"{unit(service.name)}", _service(service, library, render))
     yield _artifact(library, TARGET, render("systemd/llmgen.target.j2", **_target(library)))
+    if (group := library.config.services.operators) and library.layout.scope == "system":
+        yield Artifact(
+            path=PurePosixPath(NAME, "system", RULES.name),
+            content=render("systemd/polkit.rules.j2", group=group),
+            target=NAME,
+            install=RULES if library.machine.os == "linux" else None,
+        )
     if library.config.guard.enable:
         yield _artifact(library, unit(GUARD), _guard(library, render))
         interval = library.config.guard.interval
@@ -72,7 +82,7 @@ def _service(service: Service, library: Library, render: Render) -> bytes:
         burst=_BURST,
         interval=_INTERVAL,
         lines=[
-            *(_account(service, library) if scope == "system" else ()),
+            *(accounts.lines(service, library.config.services) if scope == "system" else ()),
             *_environment(service, library),
             *_gate(service, library),
             *(("ExecStartPre", systemd_argv(words)) for words in service.before),
@@ -93,18 +103,8 @@ def _gate(service: Service, library: Library) -> Iterator[tuple[str, str]]:
 def _hardening(service: Service, library: Library) -> tuple[tuple[str, str], ...]:
     if library.layout.scope == "user":
         return user_lines(service)
-    return tuple(system_lines(service, library.layout, library.machine.backend))
-
-
-def _account(service: Service, library: Library) -> Iterator[tuple[str, str]]:
-    table = library.config.services
-    yield "User", table.user
-    if table.group is not None:
-        yield "Group", table.group
-    # Docker's socket is its group's.
-    groups = (*table.groups, *(("docker",) if "docker" in service.runtimes else ()))
-    if (service.gpu or service.runtimes) and groups:
-        yield "SupplementaryGroups", " ".join(groups)
+    own = accounts.own_folder(library.config.services, service.name)
+    return tuple(system_lines(service, library.layout, library.machine.backend, own))
 
 
 def _environment(service: Service, library: Library) -> Iterator[tuple[str, str]]:
@@ -154,7 +154,8 @@ def _guard(library: Library, render: Render) -> bytes:
     layout = library.layout
     command = guard(layout)
     service = Service(GUARD, "guard", command)
-    account = _account(service, library) if layout.scope == "system" else ()
+    table = library.config.services
+    account = accounts.lines(service, table) if layout.scope == "system" else ()
     return render(
         "systemd/llmgen-guard.service.j2",
         lines=[*account, ("ExecStart", systemd_argv(command))],

@@ -38,15 +38,19 @@ def seen_by_program(settings: ServerSettings, devices: int) -> ServerSettings:
     """``settings`` as the program measures them.
 
     Nothing is mapped, every token has logits, and each slot has a cache of its own: the program
-    knows no ``--kv-unified``. It is told shares even for one device, since it takes all that it
-    finds and divides by what is free there.
+    knows no ``--kv-unified``. It takes the devices that it finds in their own order, so the model's
+    first one is `gpu0` here; it is told shares even for one, else it would go by what is free.
     """
     shares = settings.tensor_split or (1.0,) * len(settings.devices)
-    names = tuple(f"gpu{number}" for number in range(devices))
+    names = _numbered(devices)
+    moved = dict(zip(settings.devices, _numbered(len(settings.devices)), strict=True))
     return replace(
         settings,
         devices=names,
         tensor_split=shares[:devices],
+        override_tensor=tuple(
+            (pattern, moved.get(target, target)) for pattern, target in settings.override_tensor
+        ),
         parallel=settings.parallel if settings.parallel > 0 else AUTO_SLOTS,
         kv_unified=False,
         load_mode="none",
@@ -63,4 +67,12 @@ def compare(
     devices = sum(item.device != HOST for item in theirs)
     made = estimate(facts, seen_by_program(settings, devices), build)
     ours = {item.device: item for item in made.memory}
-    return tuple(Difference(item.device, ours[item.device], item) for item in theirs)
+    others = (name for name in _numbered(devices) if name not in settings.devices)
+    planned = dict(zip(_numbered(devices), (*settings.devices, *others), strict=False))
+    return tuple(
+        Difference(planned.get(item.device, HOST), ours[item.device], item) for item in theirs
+    )
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"gpu{number}" for number in range(count))

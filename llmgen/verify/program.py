@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
+from llmgen.options import in_order
 from llmgen.units import MIB, show_number
 
 PROGRAM: Final = "llama-fit-params"
@@ -14,12 +15,15 @@ PROGRAM: Final = "llama-fit-params"
 _ROW: Final = re.compile(r"^(\S+) (\d+) (\d+) (\d+) *$", re.MULTILINE)
 
 
-def command(program: str, model: str, settings: ServerSettings) -> tuple[str, ...]:
-    """The words that make the program print its figures for ``settings``."""
-    return (program, "-m", model, "-fitp", "on", "-fit", "off", "--no-repack", *_words(settings))
+def command(
+    program: str, model: str, settings: ServerSettings, names: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The words that make the program print its figures; ``names`` are those of its devices."""
+    words = _words(settings, {f"gpu{number}": name for number, name in enumerate(names)})
+    return (program, "-m", model, "-fitp", "on", "-fit", "off", "--no-repack", *words)
 
 
-def _words(settings: ServerSettings) -> Iterator[str]:
+def _words(settings: ServerSettings, names: Mapping[str, str]) -> Iterator[str]:
     layers = str(settings.n_gpu_layers) if settings.n_gpu_layers >= 0 else "all"
     yield from ("-c", str(settings.ctx_size), "-np", str(settings.parallel))
     yield from ("-b", str(settings.batch_size), "-ub", str(settings.ubatch_size))
@@ -29,13 +33,15 @@ def _words(settings: ServerSettings) -> Iterator[str]:
         yield "--swa-full"
     if not settings.kv_offload:
         yield "-nkvo"
-    if settings.n_cpu_moe:
-        yield from ("-ncmoe", str(settings.n_cpu_moe))
+    moved, experts = in_order(settings.override_tensor, settings.n_cpu_moe)
+    if experts:
+        yield from ("-ncmoe", str(experts))
     if settings.tensor_split:
         yield from ("-ts", ",".join(map(show_number, settings.tensor_split)))
-    if settings.override_tensor:
+    if moved:
         yield "-ot"
-        yield ",".join(f"{pattern}={target}" for pattern, target in settings.override_tensor)
+        pairs = ((pattern, names.get(target, target)) for pattern, target in moved)
+        yield ",".join(f"{pattern}={target}" for pattern, target in pairs)
 
 
 def figures(printed: str) -> tuple[DeviceMemory, ...]:

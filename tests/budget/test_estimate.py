@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.measured import settings_digest, with_measured
-from llmgen.budget.model import DraftSettings, ServerSettings
+from llmgen.budget.model import DraftSettings, ServerSettings, SettingRefused
 from llmgen.facts.lock_model import Measured
 
 SETTINGS = ServerSettings(ctx_size=4096, parallel=2, kv_unified=False)
@@ -97,6 +97,21 @@ def test_mtp_keeps_state_for_every_drafted_token():
     states = [size for _, what, size in mtp.parts if "recurrent state" in what]
     plain = [size for _, what, size in estimate(model, SETTINGS).parts if "recurrent" in what]
     assert states == [4 * size for size in plain]
+
+
+def test_projector_of_older_builds_is_on_the_machine_s_first_device_or_refused():
+    projector = facts("clip", {"projector_type": "gemma3"}, tensors=(group("v.weight", 5000),))
+    settings = replace(SETTINGS, devices=("gpu1",))
+    with pytest.raises(SettingRefused) as caught:
+        estimate(llama(), settings, 10000, mmproj=projector)
+    assert caught.value.key == "mmproj_offload"
+    for fits in (
+        replace(settings, mmproj_offload=False),
+        replace(settings, devices=("gpu0", "gpu1")),
+        replace(settings, devices=()),
+    ):
+        assert estimate(llama(), fits, 10000, mmproj=projector)
+    assert estimate(llama(), settings, 11434, mmproj=projector)
 
 
 def test_projector_goes_to_the_first_device():

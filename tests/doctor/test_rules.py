@@ -36,6 +36,19 @@ HELP = """\
 """
 
 
+TWO = (MachineDevice("gpu0", "CUDA0", 12 * GIB, 0), MachineDevice("gpu1", "CUDA1", 24 * GIB, 0))
+LISTED = """\
+Available devices:
+  CUDA0: NVIDIA GeForce RTX 3060 (11911 MiB, 11800 MiB free)
+  CUDA1: NVIDIA GeForce RTX 4090 (24080 MiB, 23686 MiB free)
+"""
+SWAPPED = """\
+Available devices:
+  CUDA0: NVIDIA GeForce RTX 4090 (24080 MiB, 23686 MiB free)
+  CUDA1: NVIDIA GeForce RTX 3060 (11911 MiB, 11800 MiB free)
+"""
+
+
 def machine(**changes):
     device = MachineDevice("gpu0", "CUDA0", 24 * GIB, 0)
     base = Machine("box", "linux", "cuda", 32 * GIB, 2 * GIB, False, (device,), 0, GIB)
@@ -75,7 +88,7 @@ METAL = machine(
     devices=(MachineDevice("gpu0", "MTL0", 56 * GIB, 0),),
 )
 HALO = machine(backend="rocm", devices=(MachineDevice("gpu0", "ROCm0", 96 * GIB, 0),))
-SPARK = machine(profile="dgx-spark")
+SPARK = machine(profile="dgx-spark", toolkit="13.0")
 CORS = '[gateway.envoy]\nenable=true\ncors_origins=["http://page"]\n'
 VRAM = "/sys/class/drm/card0/device/mem_info_vram_total"
 SWAP = "/usr/local/bin/llama-swap"
@@ -191,6 +204,13 @@ CASES = [
         ),
         Seen(ran={"llama_server --list-devices": Ran(0, "Available devices:\n")}),
         Seen(),
+    ),
+    (
+        gpu.device_order,
+        plan(on=machine(devices=TWO)),
+        Seen(ran={"llama_server --list-devices": Ran(0, LISTED)}),
+        Seen(ran={"llama_server --list-devices": Ran(0, SWAPPED)}),
+        Seen(ran={"llama_server --list-devices": Ran(0, "Available devices:\n")}),
     ),
     (
         gpu.groups,
@@ -404,3 +424,12 @@ def test_a_build_without_code_for_the_gpu_is_found_in_the_log(line):
     (found,) = kernels.code_for_gpu(plan(on=machine(backend="rocm")), seen)
     assert (found.verdict, found.evidence) == ("failed", line)
     assert "-DGPU_TARGETS=gfx1151" in found.fix
+
+
+@pytest.mark.parametrize(("release", "verdict"), [("7.1.1-38\n", "ok"), ("6.4.3\n", "failed")])
+def test_rocm_that_does_not_know_the_gpu_is_found(release, verdict):
+    made = plan(on=machine(backend="rocm", toolkit="7.0"))
+    (found,) = gpu.toolkit(made, Seen(sysfs={gpu.ROCM_RELEASE: release}))
+    assert (found.rule, found.verdict) == ("rocm-release", verdict)
+    (blind,) = gpu.toolkit(made, Seen())
+    assert blind.verdict == "unknown"

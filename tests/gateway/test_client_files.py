@@ -57,7 +57,7 @@ def test_all_six_are_written_and_none_is_installed():
         ('[services]\non_demand = "router"\nrouter = { listen = "[::1]" }', "http://[::1]:8080"),
         ("", "http://127.0.0.1:8080"),
         ('[services]\non_demand = "router"\nrouter = { port = 8181 }', "http://127.0.0.1:8181"),
-        ('[services]\non_demand = "none"', ""),
+        ('[services]\non_demand = "none"', "http://127.0.0.1:9001"),
         ('[targets.clients]\nbase_url = "https://llm.example.org/v1/"', "https://llm.example.org"),
     ],
 )

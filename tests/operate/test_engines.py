@@ -103,6 +103,11 @@ def test_foreground_ends_cleanly(tmp_path):
     stack = Foreground(tmp_path)
     before = json.loads(stack.get(stack.values["swap"], "/running"))
     assert before == {"running": []}
+    stack.until(lambda: "^C here ends" in (tmp_path / "up.log").read_text())
+    told = (tmp_path / "up.log").read_text()
+    url = f"http://127.0.0.1:{stack.values['swap']}/v1"
+    assert f"ready: {url} answers to always, one, gpt-one, two, three" in told
+    assert 'llmgen run always "Say hello"' in told
     stack.llmgen("load", "one")
     done = subprocess.run(
         [*stack.words(), "up", "--foreground", "--if-down"], capture_output=True, check=False

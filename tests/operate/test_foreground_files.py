@@ -10,7 +10,7 @@ from llmgen.errors import InputError
 from llmgen.gateway.secrets import fill, placeholder
 from llmgen.operate import run_folder
 from llmgen.operate.engine import engine
-from llmgen.operate.foreground import _made
+from llmgen.operate.foreground import _environment, _made
 from llmgen.operate.programs import run
 from llmgen.operate.run_folder import alive, only_one
 from llmgen.targets.services import Service
@@ -21,6 +21,18 @@ def test_keys_are_read_back_from_the_file_that_llmgen_fills(tmp_path, key):
     path = tmp_path / "keys.env"
     path.write_text(f'# x="y"\nKEY="{fill(placeholder("a"), {"a": key}, "env")}"\n')
     assert _made(Service("x", "x", (), made_file=PurePosixPath(path))) == {"KEY": key}
+
+
+def test_options_of_the_shell_are_not_the_stack_s(monkeypatch):
+    monkeypatch.setenv("LLAMA_ARG_N_CPU_MOE", "9")
+    monkeypatch.setenv("MTMD_BACKEND_DEVICE", "CUDA1")
+    monkeypatch.setenv("LLAMA_API_KEY", "of something else")
+    monkeypatch.setenv("LLAMA_CACHE", "/cache")
+    found = _environment(Service("x", "x", (), (("LLAMA_ARG_CTX_SIZE", "512"),)))
+    assert {name for name in found if "LLAMA" in name or "MTMD" in name} == {
+        "LLAMA_ARG_CTX_SIZE",
+        "LLAMA_CACHE",
+    }
 
 
 def test_a_lock_that_another_user_made_is_refused(tmp_path, monkeypatch):

@@ -78,12 +78,18 @@ def test_cache_is_in_whole_mebibytes():
 
 
 def test_shares_and_buffers_use_the_servers_words():
-    found = words(
-        tensor_split=(3.0, 0.5), override_tensor=(("exps", "CPU"), ("blk", "gpu0")), n_cpu_moe=4
-    )
+    found = words(tensor_split=(3.0, 0.5), override_tensor=(("exps", "CPU"), ("blk", "gpu0")))
     assert option(found, "--tensor-split") == "3,0.5"
     assert option(found, "--override-tensor") == "exps=CPU,blk=Vulkan0"
-    assert option(found, "--n-cpu-moe") == "4"
+    assert option(words(n_cpu_moe=4), "--n-cpu-moe") == "4"
+
+
+@pytest.mark.parametrize(("count", "layers"), [(2, r"blk\.(0|1)"), (999, "")])
+def test_experts_are_looked_for_after_other_expressions(count, layers):
+    found = words(override_tensor=(("a", "gpu0"),), n_cpu_moe=count)
+    experts = rf"{layers}\.ffn_(up|down|gate|gate_up)_(ch|)exps=CPU"
+    assert option(found, "--override-tensor") == f"a=Vulkan0,{experts}"
+    assert "--n-cpu-moe" not in found
 
 
 def test_draft_is_spelled_as_builds_of_the_range_know_it():

@@ -63,3 +63,16 @@ def test_server_s_names_of_devices_plan_the_same():
     with pytest.raises(PlanError) as caught:
         planned(text.format("CUDA0", '["CUDA1"]'), head=TWO_CARDS)
     assert caught.value.diagnostics[0].code == "models.setting-refused"
+
+
+@pytest.mark.parametrize("name", ["gpu1", "CUDA1"])
+def test_memory_of_other_engines_is_named_alike(name):
+    text = f"""
+[models.tts]
+engine = "command"
+cmd = ["/opt/tts/serve"]
+memory = {{ {name} = "4GiB", host = "1GiB" }}
+"""
+    (placed,) = planned(text, head=TWO_CARDS).placements
+    assert placed.footprint["gpu1"] == 4 * 2**30
+    assert placed.reasons == ()

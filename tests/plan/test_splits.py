@@ -106,6 +106,19 @@ def test_shares_follow_open_values():
     assert sum(placed.settings.tensor_split) == placed.settings.n_gpu_layers
 
 
+def test_reason_is_told_where_llm_toml_says_nothing():
+    def told(keys=""):
+        text = models("a", options=f"ctx_size = 4096\n{keys}")
+        (placed,) = planned(text, head=TWO_CARDS).placements
+        return [item for item in placed.reasons if item.key == "tensor_split"]
+
+    (found,) = told()
+    assert (found.value, "gpu0 and gpu1" in found.why) == ("14, 7", True)
+    assert told("tensor_split = [1, 1]") == told('device = ["gpu0"]') == []
+    (settled,) = told('tensor_split = "auto"')
+    assert settled.why != found.why
+
+
 def test_every_form_of_the_command_has_them():
     text = models("a", "b", options="ctx_size = 4096", b='keep = "always"\ndevice = ["gpu1"]')
     plan = planned(text, head=TWO_CARDS)

@@ -1,9 +1,14 @@
 """The real servers for speech and pictures start as llmgen starts them, and answer."""
 
+import re
+import subprocess
+
 import httpx
 import pytest
 
 import readers
+from llmgen.engines.base import Listen, Served
+from llmgen.engines.registry import ENGINES
 from readers.ports import free_port
 from readers.running import running
 from readers.tiny_whisper import write_model, write_silence
@@ -30,3 +35,34 @@ def test_whisper_hears_a_recording(tmp_path):
     assert said.status_code == 200
     assert "text" in said.json()
     assert elsewhere.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        pytest.param("whisper", "whisper-server", marks=pytest.mark.reader("whisper-server")),
+        pytest.param("stable-diffusion", "sd-server", marks=pytest.mark.reader("sd-server")),
+    ],
+)
+def test_every_option_is_in_the_help_of_the_real_program(name, program):
+    engine = ENGINES[name]
+    words = [str(readers.find(program)), "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    known = set(re.findall(r"(?<![\w-])--[A-Za-z0-9_-]+", done.stdout + done.stderr))
+    keys = {
+        key: True if "bool" in str(field.annotation) else 2
+        for key, field in engine.options.model_fields.items()
+    }
+    served = Served(
+        name="m",
+        names=("m",),
+        role=engine.roles[0],
+        serves=engine.roles,
+        program=program,
+        model="/models/m",
+        keys={**keys, "threads": 2},
+        files={key: f"/models/{key}" for key in engine.files},
+    )
+    flags = {word for word in engine.words(served, Listen("127.0.0.1", "1")) if word[:2] == "--"}
+    assert len(flags) > 4
+    assert flags <= known

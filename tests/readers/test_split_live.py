@@ -14,18 +14,24 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import pytest
 from gguf_writer import write_llama
 from making import config
+from oracle.headers import write_header
 
 import readers
 from llmgen.facts.local import read_model
 from llmgen.plan.place import place
+from llmgen.render.environment import make_render
 from llmgen.resolve import resolve
+from llmgen.targets import llama_server
+from llmgen.verify.comparison import compare, seen_by_program
+from llmgen.verify.program import command, figures
 from readers.ports import free_port
 from readers.running import end, running
 
-pytestmark = pytest.mark.reader("llama-server", "ggml-rpc-server")
+pytestmark = pytest.mark.reader("llama-server", "llama-fit-params", "ggml-rpc-server")
 MIB = 2**20
 # What is free at the start: the server alone would divide by it, 3 to 1.
 FREE_MIB = {"RPC0": 1500, "RPC1": 500}
@@ -215,6 +221,84 @@ def test_second_model_lands_as_planned_beside_the_first(devices, folder, tmp_pat
         with loaded(placed, devices[1], tmp_path / "told.log") as found:
             assert_as_planned(placed, found)
     assert by_free != Counter(planned_layers(placed, SHAPE["layers"]).values())
+
+
+def test_conf_and_preset_say_the_same(devices, folder, tmp_path):
+    told_all = "[models.a]\nmodel = 'first.gguf'\n"
+    text = f'{told_all}extra_args = ["--no-warmup", "--verbosity", "5"]\n'
+    for form in ("conf", "ini"):
+        engine = 'keep = "always"' if form == "conf" else '[services]\non_demand = "router"'
+        plan = planned(f"{text}{engine}\n", folder)
+        (placed,) = plan.placements
+        log = tmp_path / f"{form}.log"
+        with started(form, plan, devices[0], log):
+            assert_as_planned(placed, told(log.read_text("utf-8", "replace"), devices[0]))
+
+
+@contextlib.contextmanager
+def started(form, plan, devices, log):
+    """The server by its .conf, or by the router's INI and a request to load it."""
+    (placed,), library = plan.placements, plan.library
+    own = {"LLAMA_ARG_RPC": devices}
+    if form == "conf":
+        own |= dict(llama_server.environment(placed, library))
+        ready = f"http://127.0.0.1:{placed.port}/health"
+        with running(llama_server.command(placed, library), ready=ready, log=log, env=own):
+            yield
+        return
+    file = log.with_suffix(".ini")
+    file.write_bytes(
+        next(
+            item.content
+            for item in llama_server.artifacts(plan, make_render())
+            if item.path.name == "models.ini"
+        )
+    )
+    url = f"http://127.0.0.1:{free_port()}"
+    words = [
+        readers.find("llama-server"),
+        "--models-preset",
+        file,
+        "--port",
+        url.rpartition(":")[2],
+    ]
+    with running(words, ready=f"{url}/health", log=log, env=own):
+        httpx.post(f"{url}/models/load", json={"model": placed.name}, timeout=30).raise_for_status()
+        wait(f"{url}/health?model={placed.name}", log)
+        yield
+
+
+def wait(url, log):
+    """The model's own server has said where its buffers are."""
+    patience = time.monotonic() + 60
+    while time.monotonic() < patience:
+        if "model loaded" in log.read_text("utf-8", "replace"):
+            return
+        time.sleep(0.1)
+    raise AssertionError(url + log.read_text("utf-8", "replace")[-3000:])
+
+
+def test_fit_params_measures_the_planned_shares(devices, tmp_path):
+    """A published model's header on both cards, beside others on one card each."""
+    write_header(tmp_path / "llama.gguf", "llama-3.1-8b")
+    one = 'model = "llama.gguf"\nctx_size = 16384\n'
+    text = f'[models.a]\n{one}device = ["gpu0"]\n[models.b]\n{one}device = ["gpu1"]\n'
+    plan = planned(f"{text}[models.c]\n{one}", tmp_path, memory=("12GiB", "12GiB"))
+    placed = plan.placement("c")
+    assert placed.settings.tensor_split == (17.0, 16.0)
+    asked = seen_by_program(placed.settings, 2)
+    words = command(readers.find("llama-fit-params"), placed.model.path, asked)
+    done = subprocess.run(
+        [str(word) for word in words],
+        env={"PATH": os.environ["PATH"], "LLAMA_ARG_RPC": devices[0]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = compare(placed.model.facts, placed.settings, plan.library.build, figures(done.stdout))
+    assert [item.device for item in found] == ["host", "gpu0", "gpu1"]
+    for item in found[1:]:
+        assert {*item.differs} <= {"compute"}, (item.device, item.ours, item.theirs)
 
 
 def test_draft_is_where_the_plan_has_it(devices, folder, tmp_path):

@@ -54,3 +54,17 @@ def test_mapped_weights_are_told_on_a_machine_that_would_hold_them_twice():
     assert told('[defaults]\nload_mode = "none"\n' + ONE, head=SPARK) == []
     assert told(ONE + "device = []", head=SPARK) == []
     assert told(ONE) == []
+
+
+def test_from_edition_2_on_a_profile_s_options_are_defaults():
+    lock = {"file:a.gguf": facts("a.gguf")}
+
+    def load_mode(text):
+        (model,) = resolve(config(text, head=""), lock).models
+        return model.settings.load_mode
+
+    second = SPARK.replace("edition = 1", "edition = 2")
+    assert load_mode(SPARK + ONE) == "auto"
+    assert load_mode(second + ONE) == "none"
+    assert load_mode(second + ONE + 'load_mode = "mmap"\n') == "mmap"
+    assert load_mode(second + '[defaults]\nload_mode = "dio"\n' + ONE) == "dio"

@@ -120,6 +120,7 @@ def test_disabled_model_needs_no_facts():
             '[models.a]\nmodel="a.gguf"\nkeep="on_demand"\n[services]\non_demand="none"',
             "models.nobody-loads",
         ),
+        ('[services]\ncors_origin="localhost"\n[llama_cpp]\nbuild=9464', "services.no-cors"),
     ],
 )
 def test_contradiction_is_refused(text, code):

@@ -37,3 +37,16 @@ def test_services_have_the_names_of_the_target_s_service_manager():
     macos = plans.HEAD.replace('"linux"', '"macos"').replace('"vulkan"', '"metal"')
     assert "`llmgen.model-embed`" in page("llama_swap", macos)
     assert "`llmgen-model-embed.service`" in page("llama_swap")
+
+
+def test_without_a_front_each_server_has_its_own_address():
+    text = page("none")
+    assert "`http://127.0.0.1:9001/v1/chat/completions`" in text
+    assert "`http://127.0.0.1:9002/v1/embeddings`" in text
+
+
+def test_aliases_of_external_models_are_listed():
+    far = '[external.far]\nendpoint = "http://10.0.0.9:8000"\naliases = ["huge"]\n'
+    made = plans.plan(MODELS.format(engine="none") + far)
+    (made,) = docs.artifacts(made, make_render())
+    assert "| `huge` | `http://10.0.0.9:8000` | alias of far |" in made.content.decode()

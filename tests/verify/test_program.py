@@ -51,3 +51,20 @@ def test_difference_is_told_by_the_word_and_below_a_mib_it_is_none(small_facts):
     _, device = compare(small_facts, settings, 11434, theirs)
     assert "context" in device.differs
     assert "model" not in device.differs
+
+
+def test_overrides_name_the_program_s_devices_in_the_model_s_order():
+    settings = ServerSettings(
+        devices=("gpu1",), override_tensor=(("a", "gpu1"), ("b", "CPU")), parallel=1
+    )
+    asked = command("fit", "m.gguf", seen_by_program(settings, 1), ("CUDA0", "CUDA1"))
+    # The model's only device is the first that the program finds.
+    assert asked[-4:] == ("-ts", "1", "-ot", "a=CUDA0,b=CPU")
+
+
+def test_figures_are_those_of_the_model_s_own_devices(small_facts):
+    settings = ServerSettings(ctx_size=4096, parallel=1, devices=("gpu1",))
+    theirs = tuple(DeviceMemory(name, 0, 0, 0) for name in ("host", "gpu0", "gpu1"))
+    host, own, other = compare(small_facts, settings, 11434, theirs)
+    assert [item.device for item in (host, own, other)] == ["host", "gpu1", "gpu0"]
+    assert own.ours.context > other.ours.context == 0

@@ -65,6 +65,8 @@ Sleep: TypeAlias = Annotated[Count, Field(ge=1)] | Literal[-1]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
+# The beginning of a name: the whole is judged as a name, too.
+PREFIX = r"^([A-Za-z0-9][A-Za-z0-9._:/-]{0,31})?$"
 _FILE_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENVIRONMENT = rf"^{ENVIRONMENT_NAME.pattern}$"
@@ -100,6 +102,7 @@ MODEL_NAME = re.compile(_NAME)
 # What a text must be like, in words, for whoever wrote another one.
 FORMS: Final = {
     _NAME: "a model name: letters, digits and . _ : / -, without spaces",
+    PREFIX: "the beginning of model names, of at most 32 letters, digits and . _ : / -",
     _FILE_NAME: "lower-case letters, digits and . _ -",
     _ENVIRONMENT: "the name of an environment variable",
     _LINE: "one line without control characters",
@@ -139,6 +142,8 @@ CheckPath: TypeAlias = Annotated[str, Field(pattern=_CHECK)]
 ProxyUrl: TypeAlias = Annotated[str, Field(pattern=_PROXY)]
 ImageName: TypeAlias = Annotated[str, Field(pattern=_IMAGE)]
 DeviceName: TypeAlias = Annotated[str, Field(pattern=_DEVICE)]
+# How much a program says; each has a word or number of its own for it.
+LogLevel = Literal["error", "warn", "info", "debug"]
 
 
 # The error where a secret itself stands instead: its line is shown without it.

@@ -1,6 +1,6 @@
 """[gateway.envoy], [gateway.litellm], [external.NAME]: what clients talk to."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -8,6 +8,7 @@ from llmgen.config.tables.base import (
     Address,
     Count,
     FileName,
+    LogLevel,
     ModelName,
     Origin,
     Port,
@@ -19,6 +20,8 @@ from llmgen.config.tables.base import (
     Url,
 )
 from llmgen.engines.roles import Role
+
+CachedCall = Literal["completion", "embedding", "rerank"]
 
 
 class ApiKey(Table):
@@ -68,8 +71,22 @@ class Envoy(Table):
     """Largest request; absent: from the longest context."""
     access_log: Text | None = None
     """Access log (JSON); absent: standard output."""
+    log_level: LogLevel | None = None
+    """How much Envoy says beside the access log; absent: `info`, as it does by itself."""
     workers: Count = Field(default=1, ge=1)
     """Worker threads; 1 keeps slots and queue exact."""
+
+
+class LiteLLMCache(Table):
+    """[gateway.litellm.cache]: answers given again to the same request, kept in its memory.
+
+    Other stores (Redis, disk) are `litellm_settings.cache_params` of `[gateway.litellm] extra`.
+    """
+
+    ttl: Seconds = 600
+    """How long one is given again."""
+    calls: Annotated[tuple[CachedCall, ...], Field(min_length=1)] = ("completion", "embedding")
+    """Which requests: chats and completions, embeddings, reranks."""
 
 
 class LiteLLM(Table):
@@ -87,6 +104,10 @@ class LiteLLM(Table):
     """Worker processes (about 400 MB each)."""
     request_timeout: Seconds = 3600
     """Longest request."""
+    log_level: LogLevel | None = None
+    """How much LiteLLM says (`LITELLM_LOG`); absent: what it does by itself."""
+    cache: LiteLLMCache | None = None
+    """Answers that are kept and given again to the same request; absent: none."""
     prometheus: bool = False
     """Metrics (needs prometheus_client beside litellm)."""
     memory: Size = 700 * 2**20

@@ -50,7 +50,8 @@ class Hardware(Table):
     unified: bool | None = None
     """Devices and host share one memory."""
     devices: tuple[Device, ...] | None = None
-    """Devices in llama.cpp's order; an empty list is a machine without a usable GPU."""
+    """Devices in the order of `llama-server --list-devices`; with CUDA, servers are told to keep
+    that of `nvidia-smi`. An empty list is a machine without a usable GPU."""
     process_overhead: Size | None = None
     """What the backend takes on each device for each process, beside llama.cpp's buffers."""
     disk_bandwidth: Size | None = None

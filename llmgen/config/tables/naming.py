@@ -1,13 +1,11 @@
 """[naming]: what all names have in common."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llmgen.config.tables.base import Table
+from llmgen.config.tables.base import PREFIX, Table
 
-# The beginning of a name may be all of these; the whole is judged as a name.
-PREFIX: Final = r"^([A-Za-z0-9][A-Za-z0-9._:/-]{0,31})?$"
 Pack = Literal["openai", "anthropic"]
 
 

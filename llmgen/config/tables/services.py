@@ -9,7 +9,9 @@ from llmgen.config.tables.base import (
     Count,
     DeviceName,
     FileName,
+    LogLevel,
     ModelName,
+    Origin,
     Port,
     Reason,
     Seconds,
@@ -31,7 +33,7 @@ class SwapService(Table):
     """First port of the servers that it starts."""
     api_keys: tuple[Secret, ...] = ()
     """Keys that clients need."""
-    log_level: Literal["debug", "info", "warn", "error"] = "info"
+    log_level: LogLevel = "info"
     """Log level."""
     log_to_stdout: Literal["proxy", "upstream", "both", "none"] = "proxy"
     """What goes to the log."""
@@ -75,10 +77,17 @@ class Services(Table):
     """Units of a user or of the system."""
     user: FileName = "llm"
     """User of system units."""
+    users: Literal["one", "each"] = "one"
+    """`"each"`: every system unit has a user of its own (`llm-envoy`, `llm-swap`).
+
+    Its state, keys and caches are no other one's to read; the group of all is `group`, or `user`.
+    """
     group: FileName | None = None
     """Group of system units; absent: the user's own name."""
     groups: tuple[FileName, ...] = ("render", "video")
     """Supplementary groups that open the GPU."""
+    operators: FileName | None = None
+    """Group whose members start, stop and restart the system units without root (a polkit rule)."""
     start_port: Port = 9001
     """First port of always-on servers."""
     memory_max: bool = True
@@ -87,6 +96,12 @@ class Services(Table):
     """Longest stop of a server."""
     api_key: Secret | None = None
     """Key of every llama-server (`LLAMA_API_KEY`); seldom needed on loopback."""
+    cors_origin: Origin | Literal["localhost"] | None = None
+    """The web page that may call llama-server and the router (`http://localhost:3000`), or
+    `localhost`: every page of this machine. Absent: every page; several: [gateway.envoy].
+    """
+    log_level: LogLevel | None = None
+    """How much llama-server and the router say; absent: `info`, as they do by themselves."""
     llama_swap: SwapService = SwapService.model_construct()
     """llama-swap's own settings."""
     router: RouterService = RouterService.model_construct()

@@ -37,6 +37,7 @@ RULES: Final[tuple[Rule, ...]] = (
     gpu.nvidia_driver,
     gpu.toolkit,
     gpu.backend_in_build,
+    gpu.device_order,
     gpu.groups,
     kernels.architecture,
     kernels.code_for_gpu,

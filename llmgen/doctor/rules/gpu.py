@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from llmgen.doctor.model import Finding, Seen, judged, unknown
 from llmgen.doctor.rules.programs import needed
 from llmgen.plan.model import Plan
+from llmgen.units import MIB, show_size
 
-# The CUDA release that first knows a profile's GPU. GB10 is compute capability 12.1:
-# CUDA 13.0 release notes.
-CUDA_SINCE = {"dgx-spark": (13, 0)}
+# Which release of ROCm is installed (ROCm's own file).
+ROCM_RELEASE = "/opt/rocm/.info/version"
 # What `llama-server --list-devices` prefixes a backend's devices with.
 DEVICE_PREFIX = {"cuda": "CUDA", "rocm": "ROCm", "vulkan": "Vulkan", "metal": "Metal"}
 _METAL_ALSO = "MTL"
+# `  CUDA0: NVIDIA GeForce RTX 4090 (24080 MiB, 23686 MiB free)`
+_LISTED = re.compile(r"^ +(\S+): .*\((\d+) MiB, \d+ MiB free\)$", re.MULTILINE)
+_REPORTED = 0.95
 
 
 def nvidia_driver(plan: Plan, seen: Seen) -> Iterator[Finding]:
@@ -40,26 +43,33 @@ def nvidia_driver(plan: Plan, seen: Seen) -> Iterator[Finding]:
 
 
 def toolkit(plan: Plan, seen: Seen) -> Iterator[Finding]:
-    """NVIDIA: the driver's CUDA release knows the GPU."""
+    """The CUDA release of the driver, or the installed ROCm, knows the profile's GPU."""
     machine = plan.library.machine
-    least = CUDA_SINCE.get(machine.profile)
-    if machine.backend != "cuda" or least is None:
+    if not machine.toolkit:
         return
-    expected = f"CUDA {least[0]}.{least[1]} or newer"
-    ran = seen.ran.get("nvidia-smi")
-    match = re.search(r"CUDA Version: (\d+)\.(\d+)", ran.out) if ran else None
-    if match is None:
-        yield unknown("cuda-release", "nvidia-smi", expected, "`nvidia-smi` names no CUDA version")
+    if machine.backend == "cuda":
+        ran = seen.ran.get("nvidia-smi")
+        found = re.search(r"CUDA Version: (\d+\.\d+)", ran.out if ran else "")
+        rule, subject, name, fix = "cuda-release", "nvidia-smi", "CUDA", "update the NVIDIA driver"
+    else:
+        found = re.match(r"(\d+\.\d+)", seen.sysfs.get(ROCM_RELEASE, ""))
+        rule, subject, name, fix = "rocm-release", ROCM_RELEASE, "ROCm", "install a newer ROCm"
+    expected = f"{name} {machine.toolkit} or newer"
+    if found is None:
+        yield unknown(rule, subject, expected, f"`{subject}` names no {name} version")
         return
-    found = (int(match[1]), int(match[2]))
     yield judged(
-        "cuda-release",
-        "nvidia-smi",
+        rule,
+        subject,
         expected,
-        f"CUDA {found[0]}.{found[1]}",
-        ok=found >= least,
-        fix="update the NVIDIA driver",
+        f"{name} {found[1]}",
+        ok=_release(found[1]) >= _release(machine.toolkit),
+        fix=fix,
     )
+
+
+def _release(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
 
 
 def backend_in_build(plan: Plan, seen: Seen) -> Iterator[Finding]:
@@ -82,6 +92,32 @@ def backend_in_build(plan: Plan, seen: Seen) -> Iterator[Finding]:
         "; ".join(listed) or "none: this build runs on the CPU only",
         ok=len(listed) >= len(machine.devices),
         fix=f"install a llama.cpp that is built for {machine.backend}",
+    )
+
+
+def device_order(plan: Plan, seen: Seen) -> Iterator[Finding]:
+    """Each device has the memory under its own name that [hardware] gives it."""
+    machine = plan.library.machine
+    if len(machine.devices) < 2 or machine.unified:
+        return
+    told = ", ".join(f"{item.name} {show_size(item.memory_bytes)}" for item in machine.devices)
+    expected = f"{told} in `llama-server --list-devices`"
+    ran = seen.ran.get("llama_server --list-devices")
+    sizes = {
+        name.casefold(): int(size) * MIB for name, size in _LISTED.findall(ran.out if ran else "")
+    }
+    if ran is None or ran.code != 0 or not sizes:
+        yield unknown("device-order", "llama-server", expected, "`--list-devices` lists no memory")
+        return
+    found = [(item, sizes.get(item.name.casefold(), 0)) for item in machine.devices]
+    yield judged(
+        "device-order",
+        "llama-server",
+        expected,
+        ", ".join(f"{item.name} {show_size(size)}" for item, size in found),
+        # CUDA and Vulkan leave out what the driver keeps: 2 % of an RTX 4090's.
+        ok=all(size >= item.memory_bytes * _REPORTED for item, size in found),
+        fix="[hardware] devices in this order, or the `name` of each",
     )
 
 

@@ -12,6 +12,7 @@ from llmgen.gateway.routes import RouteTable
 from llmgen.gateway.secrets import placeholder
 from llmgen.layout import expand
 from llmgen.plan.model import Plan
+from llmgen.targets.accounts import state_folder
 from llmgen.targets.envoy.clusters import clusters
 from llmgen.targets.envoy.errors import OTHER, ErrorBody, Reply, replies
 
@@ -156,7 +157,8 @@ def _access_log(plan: Plan) -> str:
     if told is None:
         return ""
     layout = plan.library.layout
-    return str(layout.state / expand(told, layout.home, ("gateway", "envoy", "access_log")))
+    state = state_folder(plan.library.config.services, layout, "envoy")
+    return str(state / expand(told, layout.home, ("gateway", "envoy", "access_log")))
 
 
 def _logged_figures() -> tuple[tuple[str, str], ...]:
