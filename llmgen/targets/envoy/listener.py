@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -16,13 +16,8 @@ from llmgen.targets.accounts import state_folder
 from llmgen.targets.envoy.clusters import clusters
 from llmgen.targets.envoy.errors import OTHER, ErrorBody, Reply, replies
 
-# `application/json; charset=utf-8` is not on the filter's own list.
-JSON_TYPES: Final = r"(?i)application/([a-z0-9.+-]+\+)?json *(;.*)?"
-
 # Where token counts and llama-server's timings stand in an answer (OpenAI, Anthropic, Responses).
 _FIGURES: Final = (
-    # llama-server's own, where no usage is told: streams that do not ask for it, /completion.
-    ("timings.predicted_n", "completion_tokens"),
     ("usage.prompt_tokens", "prompt_tokens"),
     ("usage.completion_tokens", "completion_tokens"),
     ("usage.prompt_tokens_details.cached_tokens", "cached_tokens"),
@@ -39,6 +34,8 @@ _FIGURES: Final = (
     ("timings.cache_n", "cache_n"),
 )
 _STREAMED: Final = (
+    # llama-server's own, where no usage is told: streams that do not ask for it.
+    ("timings.predicted_n", "completion_tokens"),
     *_FIGURES,
     ("message.usage.input_tokens", "prompt_tokens"),
     ("message.usage.cache_read_input_tokens", "cached_tokens"),
@@ -102,10 +99,9 @@ class Listener(Struct, frozen=True):
     access_log: str
     replies: tuple[Reply, ...]
     other_error: ErrorBody = OTHER
-    json_types: str = JSON_TYPES
     allowed_headers: str = ALLOWED_HEADERS
     log_fields: tuple[tuple[str, str], ...] = ()
-    figures: tuple[tuple[tuple[dict[str, str], ...], str], ...] = ()
+    figures: str = ""
     streamed_figures: tuple[tuple[tuple[dict[str, str], ...], str], ...] = ()
     stat_tags: tuple[dict[str, str], ...] = ()
     counted: tuple[dict[str, str], ...] = ()
@@ -137,7 +133,7 @@ def listener(plan: Plan, table: RouteTable) -> Listener:
         access_log=_access_log(plan),
         replies=replies(limit),
         log_fields=(*_LOGGED, *_logged_figures()),
-        figures=tuple((_selectors(path), key) for path, key in _FIGURES),
+        figures=_lua(_tree()),
         streamed_figures=tuple((_selectors(path), key) for path, key in _STREAMED),
         stat_tags=(
             {"name": "model", "value_format": "%ROUTE_NAME%"},
@@ -164,6 +160,25 @@ def _access_log(plan: Plan) -> str:
 def _logged_figures() -> tuple[tuple[str, str], ...]:
     keys = dict.fromkeys(key for _, key in _FIGURES)
     return tuple((key, f"%DYNAMIC_METADATA(llm:{key})%") for key in keys)
+
+
+def _tree() -> dict[str, Any]:
+    """The figures by the keys that lead to them."""
+    found: dict[str, Any] = {}
+    for path, name in _FIGURES:
+        *parents, last = path.split(".")
+        branch = found
+        for key in parents:
+            branch = branch.setdefault(key, {})
+        branch[last] = name
+    return found
+
+
+def _lua(tree: dict[str, Any] | str) -> str:
+    """The tree as the script's own table; its keys and names are plain words."""
+    if isinstance(tree, str):
+        return f'"{tree}"'
+    return "{" + ", ".join(f"{key} = {_lua(branch)}" for key, branch in tree.items()) + "}"
 
 
 def _selectors(path: str) -> tuple[dict[str, str], ...]:

@@ -33,7 +33,8 @@ class RouteView(Struct, frozen=True):
     """One route: requests on ``paths`` whose ``metadata`` is one of ``matchers``.
 
     A ``form`` is any request in which no model was found yet: the script looks for one there.
-    ``edit`` is what the script changes in the body of such requests.
+    ``edit`` is what the script changes in the body of such requests; from the answers of a route
+    that ``counts`` it reads the tokens.
     """
 
     label: str
@@ -47,6 +48,7 @@ class RouteView(Struct, frozen=True):
     rewrite: tuple[str, str] | None
     edit: dict[str, str]
     form: bool
+    counts: bool
 
 
 class Answer(Struct, frozen=True):
@@ -59,7 +61,6 @@ class Answer(Struct, frozen=True):
     method: str = ""
     problem: str = ""
     allow: str = ""
-    readable: bool = True
     sorts: bool = False
 
 
@@ -140,6 +141,7 @@ def _route(route: Route) -> RouteView:
         rewrite=route.rewrite,
         edit=_edit(route),
         form=form,
+        counts=route.kind.readable,
     )
 
 
@@ -158,7 +160,6 @@ def _answers(group: Group) -> Iterator[Answer]:
         ErrorBody(_unknown(group.names), INVALID, "model_not_found", "model"),
         kind.paths,
         method="POST",
-        readable=kind.readable,
     )
     if not kind.multipart:
         for error, problem in ((UNREADABLE, "unparsable"), (NAMELESS, "nameless")):
