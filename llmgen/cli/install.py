@@ -47,7 +47,6 @@ def cli(
     from llmgen.operate.install import prepare, refuse_other, refuse_stale
     from llmgen.operate.install import saved as as_file
     from llmgen.operate.site import installed, refuse_elsewhere, site
-    from llmgen.targets.services import services
 
     if output and not manner.dry_run:
         raise click.UsageError("`-o` keeps the plan of a `--dry-run`")
@@ -67,7 +66,7 @@ def cli(
     if output:
         refuse_other(Path(output))
         write_out(output, as_file(prepared))
-    missing = [*missing_programs(here, services(placed))]
+    missing = [*missing_programs(here, placed)]
     if missing and manner.restart and not manner.dry_run:
         noted = "`--no-restart` installs the files all the same"
         raise found.located(InputError([replace(item, notes=(noted,)) for item in missing]))

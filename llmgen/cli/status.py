@@ -65,7 +65,7 @@ def cli(session: Session, *, probe: bool) -> Outcome:
     seen = observe(placed, who, wanted)
     if seen.another is not None:
         # What is there is not this llm.toml's: there is nothing to compare.
-        written = Written(frozenset())
+        written, seen = Written(frozenset()), replace(seen, no_manager=None)
     services, models = [*rows.services(wanted, seen)], [*rows.models(placed, seen)]
     devices = [*rows.devices(placed, seen)]
     differences = [*truth.findings(placed, wanted, written.decided, written.known, seen)]

@@ -60,7 +60,9 @@ def _disk(plan: Plan) -> Iterator[Requirement]:
     }
     if files:
         where, size = str(plan.library.layout.models), show_size(sum(files.values()))
-        yield Requirement("disk", where, f"{size} for {len(files)} files", "`llmgen pull`")
+        is_hub = any(item.model.ref.startswith("hf:") for item in plan.placements)
+        count = f"{len(files)} file{'s' if len(files) != 1 else ''}"
+        yield Requirement("disk", where, f"{size} for {count}", "`llmgen pull`" if is_hub else "")
 
 
 def _accounts(plan: Plan) -> Iterator[Requirement]:

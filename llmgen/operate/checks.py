@@ -16,7 +16,8 @@ from llmgen.errors import Diagnostic, Severity
 from llmgen.operate.programs import run
 from llmgen.operate.site import Site
 from llmgen.operate.units import Unit
-from llmgen.targets.services import Service
+from llmgen.plan.model import Plan
+from llmgen.targets.services import demand, services
 
 # Device nodes that ROCm and Vulkan open, and CUDA's own.
 # Keys of [paths] that name one.
@@ -49,18 +50,21 @@ def without_program(site: Site) -> Iterator[Diagnostic]:
         )
 
 
-def missing_programs(site: Site, wanted: Iterable[Service]) -> Iterator[Diagnostic]:
-    """Programs that the services start and that are not there; they could not run."""
+def missing_programs(site: Site, plan: Plan) -> Iterator[Diagnostic]:
+    """Programs that the services and the engine start and that are not there."""
     if site.is_staged:
         return
     keys = {str(getattr(site.layout, key)): key for key in PROGRAMS}
+    started = [
+        *((item.name, words) for item in services(plan) for words in (item.argv, *item.before)),
+        *((item.name, item.argv) for item in demand(plan)),
+    ]
     users: dict[str, list[str]] = {}
-    for service in wanted:
-        for words in (service.argv, *service.before):
-            if shutil.which(words[0]) is None:
-                users.setdefault(words[0], []).append(service.name)
+    for name, words in started:
+        if words and shutil.which(words[0]) is None:
+            users.setdefault(words[0], []).append(name)
     for program, names in users.items():
-        services = ", ".join(f"`{name}`" for name in dict.fromkeys(names))
+        who = ", ".join(f"`{name}`" for name in dict.fromkeys(names))
         found = shutil.which(Path(program).name)
         key = keys.get(program)
         hint = f"put it there, or say where it is: `{key} = …` in [paths]" if key else "install it"
@@ -68,8 +72,8 @@ def missing_programs(site: Site, wanted: Iterable[Service]) -> Iterator[Diagnost
             hint = f'`{key} = "{found}"` in [paths]'
         yield Diagnostic(
             "operate.no-program",
-            f"there is no program `{program}`, or it may not be run, and {services} "
-            f"{'starts' if len(names) == 1 else 'start'} it",
+            f"there is no program `{program}`, or it may not be run, and {who} "
+            f"{'needs' if len(names) == 1 else 'need'} it",
             ("paths", key) if key else (),
             hint=hint,
         )

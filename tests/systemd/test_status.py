@@ -1,6 +1,7 @@
 """`llmgen status` tells the truth about a real stack, whatever happened to it."""
 
 import json
+import re
 
 import pytest
 from booted import until
@@ -131,6 +132,35 @@ def test_model_running_with_another_command_line(well):
 def test_stopped_unit(well):
     well.must("down", "always")
     assert codes(well) == {"unit-down"}
+
+
+def test_stack_of_another_llm_toml_is_named_and_let_be(well):
+    booted = well.booted
+    booted.must("cp", "-r", well.folder, "/opt/other")
+    well.chat(well.values["swap"], "one")
+    pids = well.pid(MODEL), well.pid(SWAP)
+
+    def asked(*words):
+        done = booted.llmgen(*words, "--json", folder="/opt/other")
+        found = json.loads(done.stdout)
+        return done.returncode, [item["message"] for item in found["diagnostics"]], found["data"]
+
+    for words in (["unload", "--all"], ["load", "two"], ["run", "always", "hi"], ["guard"]):
+        code, messages, _ = asked(*words)
+        assert code == 1
+        assert re.fullmatch(
+            r"port \d+ is held by the stack of \S*stack/llm.toml \(user llm, generation \d+\)",
+            messages[0],
+        )
+    for words in (["down"], ["restart", "swap"], ["logs"], ["disable"], ["uninstall"]):
+        code, messages, _ = asked(*words)
+        assert (code, len(messages)) == (1, 1)
+        assert messages[0].startswith("what is installed is the stack of ")
+    code, messages, data = asked("status")
+    assert (code, data["installed"]) == (1, False)
+    assert {row["state"] for row in data["services"]} == {"absent"}
+    assert (well.pid(MODEL), well.pid(SWAP)) == pids
+    assert well.get(well.values["swap"], "/running")["running"][0]["model"] == "one"
 
 
 def test_nothing_installed(well):
