@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import FileName
@@ -134,7 +135,9 @@ def _hardware(profile: str | None, needs: Devices) -> tuple[dict[str, Any], tupl
     from llmgen.importing.elsewhere import enough, hardware_of
 
     if profile:
-        return enough({"profile": profile}, needs)
+        completed, lacking = _completed(profile)
+        least = replace(needs, count=max(needs.count, 1)) if lacking else needs
+        return enough(completed, least)
     from llmgen.detect.model import hardware, profile_of
     from llmgen.detect.probe import look
 
@@ -146,3 +149,19 @@ def _hardware(profile: str | None, needs: Devices) -> tuple[dict[str, Any], tupl
     if chosen:
         return {"profile": chosen, "memory": f"{found.memory_bytes // 2**20}MiB"}, ()
     return hardware(found), ()
+
+
+def _completed(profile: str) -> tuple[dict[str, Any], bool]:
+    """A profile with what it leaves to each machine: this one's; whether it still has no device."""
+    from llmgen.detect.model import hardware
+    from llmgen.detect.probe import look
+    from llmgen.profiles import profiles
+
+    known = profiles()
+    if profile not in known:
+        raise click.UsageError(f"`{profile}` is no profile; there are {', '.join(sorted(known))}")
+    asked = {"memory", *(["devices"] if known[profile].get("backend") != "cpu" else [])}
+    missing = asked - known[profile].keys()
+    here = hardware(look()) if missing else {}
+    found = {key: here[key] for key in sorted(missing) if here[key]}
+    return {"profile": profile, **found}, "devices" in missing - found.keys()

@@ -14,12 +14,15 @@ from llmgen.importing.model import fault, lost
 from llmgen.importing.settled import settle
 from llmgen.importing.values import ALL_LAYERS_FROM, Unusable, value_of
 from llmgen.option_table import LOAD_MODE_SINCE
-from llmgen.options import REPEATED, refused_extra
+from llmgen.options import REPEATED, refused_extra, spelled
 from llmgen.resolve.extra_args import wrong
 from llmgen.server_help import FALSEY
 
-__all__ = ["ALL_LAYERS_FROM", "keys_of", "words_of"]
+__all__ = ["ALL_LAYERS_FROM", "NO_OPTION", "keys_of", "words_of"]
 
+_NO_OPTION: Final = "no-option"
+# The code of options that no llama-server has.
+NO_OPTION: Final = f"import.{_NO_OPTION}"
 # Options whose value is a secret, and what refers to one instead.
 _SECRETS = {
     "--api-key": '`api_key = { env = "NAME" }` in [services]',
@@ -72,10 +75,13 @@ def _keep(
     """An option without a key: kept as it stands."""
     what = f"`{argument.shown}` of `{name}`"
     words = [argument.spelling, *argument.values]
+    said = wrong(argument.spelling, argument.values)
+    unknown = argument.listed is None and bool(spelled(argument.word))
     if argument.wrong:
         yield fault("bad-value", f"{what} is left out: {argument.wrong}")
-    elif not fork and (said := wrong(argument.spelling, argument.values)):
-        yield fault("no-option", f"{what} is left out: it {said[0]}", said[1])
+    elif said and not (fork and unknown):
+        code = _NO_OPTION if unknown else "bad-value"
+        yield fault(code, f"{what} is left out: it {said[0]}", said[1])
     elif not all(re.fullmatch(TEXT, word) for word in words):
         yield lost(what, "llm.toml holds one line of text for each word")
     elif [*refused_extra(words)]:
@@ -85,6 +91,8 @@ def _keep(
     else:
         extra.pop(argument.flag, None)
         extra[argument.flag] = words
+        if said:
+            yield fault("own-option", f"{what} is kept for a program of its own: it {said[0]}")
 
 
 def _take(name: str, argument: Argument, keys: dict[str, Any]) -> Iterator[Diagnostic]:

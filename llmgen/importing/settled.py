@@ -10,7 +10,7 @@ from llmgen.errors import Diagnostic
 from llmgen.importing.model import SOURCES, fault, lost
 from llmgen.options import experts
 from llmgen.resolve.checks import NO_ROWS_SINCE
-from llmgen.resolve.settings import ALL_LAYERS
+from llmgen.resolve.settings import ALL_LAYERS, is_named
 from llmgen.server_help import BUILD
 
 # What `--parallel -1` becomes (tools/server/server.cpp).
@@ -33,6 +33,14 @@ def settle(name: str, keys: dict[str, Any]) -> Iterator[Diagnostic]:
     if keys.get("split_mode") == "row" and BUILD >= NO_ROWS_SINCE:
         del keys["split_mode"]
         yield lost(f"`--split-mode row` of `{name}`", f"llama-server b{BUILD} splits by layers")
+    if keys.get("jinja") and is_named(keys.get("chat_template", "")):
+        del keys["jinja"]
+        yield fault(
+            "template-with-jinja",
+            f"with `--jinja`, llama-server takes `{keys['chat_template']}` for a template's text: "
+            f"each prompt of `{name}` is that word",
+            "llmgen writes `--no-jinja` beside a built-in template",
+        )
     yield from _source(name, keys)
     yield from _draft(name, keys)
     yield from _judge(name, keys)

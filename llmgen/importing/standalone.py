@@ -89,7 +89,8 @@ def _llama(found: Running, taken: set[str]) -> Iterator[Item]:
     rows = [f"{key}={value}" for key, value in found.variables.items()]
     options = [_outside(word, container) for word in option_words(rows, ())]
     options, more = without_address(found.where, tuple(options))
-    keys, faults = keys_of(found.where, [*options, *words])
+    own = container is None and found.program.startswith(("/", "~"))
+    keys, faults = keys_of(found.where, [*options, *words], fork=own)
     if not SOURCES & keys.keys():
         yield lost(f"{found.where}", "its command names no model")
         return
@@ -107,7 +108,7 @@ def _llama(found: Running, taken: set[str]) -> Iterator[Item]:
         yield Key(place, ("container",), table(container))
         if container.devices is not None and "device" not in keys:
             yield Key(place, ("device",), [f"gpu{number}" for number in container.devices])
-    elif found.program.startswith(("/", "~")):
+    elif own:
         yield Key(place, ("llama_server",), found.program)
     yield from environment(name, rows, ())
 

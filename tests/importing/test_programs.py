@@ -3,6 +3,7 @@
 import pytest
 
 from llmgen.errors import InputError
+from llmgen.importing.accepted import accepted
 from llmgen.importing.command_line import keys_of
 from llmgen.importing.names import with_names
 from llmgen.importing.sniff import from_text
@@ -266,6 +267,7 @@ general_settings: {master_key: sk-local-secret}
         ("--rerank -c 512 --parallel 4", "slot-too-small"),
         ("--embedding -c 8192 -np 4", "batch-below-input"),
         ("--no-mmap", "removed-option"),
+        ("--jinja --chat-template llama3", "template-with-jinja"),
         ("--api-key abc", "secret-in-clear"),
     ],
 )
@@ -287,4 +289,19 @@ def test_options_that_no_build_has_are_named_and_kept_for_a_fork():
     assert keys == {"n_gpu_layers": 20}
     assert [item.message.split("`")[1] for item in faults] == ["-mla 3", "-fmoe", "--warmpu"]
     assert faults[2].hint == "did you mean `--warmup`?"
-    assert keys_of("m", words, fork=True)[0]["extra_args"] == ["-mla", "3", "-fmoe", "--warmpu"]
+    keys, faults = keys_of("m", words, fork=True)
+    assert keys["extra_args"] == ["-mla", "3", "-fmoe", "--warmpu"]
+    assert codes(faults) == ["own-option"] * 3
+
+
+def test_options_of_a_fork_stay_with_its_program():
+    text = """
+models:
+  a: {cmd: /opt/llama/llama-server -m /a.gguf}
+  b: {cmd: /opt/ik_llama/llama-server -m /b.gguf -mla 3 -fmoe}
+"""
+    found = with_names(part(text))
+    assert found.tables["models", "b"]["llama_server"] == "/opt/ik_llama/llama-server"
+    assert found.tables["models", "b"]["extra_args"] == ["-mla", "3", "-fmoe"]
+    kept = accepted(found, {"profile": "cpu"}, home="/h").tables
+    assert kept["models", "b"]["extra_args"] == ["-mla", "3", "-fmoe"]

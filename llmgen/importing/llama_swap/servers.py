@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import PureWindowsPath
 from typing import Any, Final
 
-from llmgen.importing.command_line import keys_of
+from llmgen.importing.command_line import NO_OPTION, keys_of
 from llmgen.importing.containers import Container, outside, run_of
 from llmgen.importing.containers import table as of_container
 from llmgen.importing.llama_swap.command import Command, is_llama_server, split
@@ -54,7 +54,12 @@ def _llama(
     words, told = without_address(name, command.arguments)
     yield from told
     # The command line wins over the environment.
-    keys, faults = keys_of(name, [*option_words(table.get("env"), command.environment), *words])
+    options = [*option_words(table.get("env"), command.environment), *words]
+    keys, faults = keys_of(name, options)
+    if any(item.code == NO_OPTION for item in faults) and _is_absolute(command):
+        # Its own program may have them, as forks do.
+        keys, faults = keys_of(name, options, fork=True)
+        yield Key(place, ("llama_server",), command.program)
     yield from faults
     if not SOURCES & keys.keys():
         # Router mode, or a file that a wrapper names.
@@ -116,6 +121,10 @@ def _outside(word: str, container: Container) -> str:
     return outside(word, container.volumes)
 
 
+def _is_absolute(command: Command) -> bool:
+    return command.program.startswith(("/", "~")) and not command.windows
+
+
 def fixed_port(table: Mapping[str, Any]) -> int:
     """The port on this machine that llama-swap is told; 0 where it chooses one."""
     found = _PROXY.fullmatch(str(table.get("proxy") or ""))
@@ -130,7 +139,7 @@ def _program(name: str, command: Command, usual: str) -> Iterator[Item]:
             f"`{name}` is written for Windows: `{program}`",
             "`llama_server` in [paths], and the model's file below [paths] models",
         )
-    elif program.startswith(("/", "~")):
+    elif _is_absolute(command):
         if program != usual:
             yield Key(("models", name), ("llama_server",), program)
     elif "/" in program:
