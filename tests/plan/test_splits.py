@@ -1,18 +1,22 @@
 """Models on several devices are told their shares, and planned with the same."""
 
 import ctypes
+from random import Random
 
+import drawn
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libraries import SHAPE, TWO_CARDS, models, planned
 from making import config
 from oracle.headers import write_header
+from published import planned as published_stack
 
 from llmgen.budget.model import HOST, ServerSettings
 from llmgen.budget.placement import layer_shares, place_layers
-from llmgen.errors import ConfigError, PlanError
+from llmgen.errors import ConfigError, LlmgenError, PlanError
 from llmgen.facts.local import read_model
+from llmgen.plan import choices
 from llmgen.plan.place import place
 from llmgen.render.environment import make_render
 from llmgen.resolve import resolve
@@ -293,6 +297,24 @@ def test_written_shares_are_the_planned_placement(memory, blocks, offload, share
     if shares is None and placed.settings.tensor_split:
         counts = [(*wanted.layers, wanted.output).count(name) for name in placed.settings.devices]
         assert counts == list(placed.settings.tensor_split)
+
+
+def test_stacks_with_open_values_and_residents_are_told_the_shares_they_are_planned_with():
+    """More of them: the same loop over other seeds."""
+    several = 0
+    for seed in (2, 3, 7, 11, 13):
+        try:
+            plan = published_stack(drawn.drawn(Random(seed), most=2))
+        except LlmgenError:
+            continue
+        names = {item.key: item.name for item in plan.library.machine.devices} | {HOST: "host"}
+        for placed in plan.placements:
+            blocks = choices.blocks(placed.model.facts)
+            wanted = place_layers(blocks, placed.settings)
+            homes = [names[device] for device in (*wanted.layers, wanted.output)]
+            assert server_placement(placed.argv, blocks) == homes, seed
+            several += len({*homes} - {"host"}) > 1
+    assert several
 
 
 @given(st.integers(0, 513), st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=16))
