@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -130,7 +131,13 @@ def _by_program(
     for item, words in lines:
         try:
             done = subprocess.run(  # noqa: S603
-                words, capture_output=True, text=True, errors="replace", check=False
+                words,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                # Devices are numbered by the server's own environment.
+                env={**os.environ, **dict(item.environment)},
+                check=False,
             )
         except OSError as error:
             raise InputError(

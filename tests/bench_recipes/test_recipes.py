@@ -17,6 +17,8 @@ from llmgen.bench.recipes import RECIPES, connections
 from llmgen.cli.bench import KEYS
 from llmgen.cli.boundary import root
 from llmgen.errors import InputError
+from llmgen.facts.lock import write_lock
+from llmgen.facts.lock_model import Entry, Lock
 from llmgen.plan.place import place
 from llmgen.resolve import resolve
 
@@ -166,3 +168,19 @@ def test_real_server_under_load(tmp_path):
 def test_nobody_listens():
     with pytest.raises(InputError):
         chat(f"http://127.0.0.1:{free_port()}/v1", "a", 8, 4)
+
+
+def test_programs_number_devices_as_the_servers_do(tmp_path, monkeypatch):
+    told = TEXT + '[hardware]\nprofile = "nvidia-2x24gb"\n[paths]\nhome = "/home/me"\n'
+    (tmp_path / "llm.toml").write_text(f"edition = 1\n{told}")
+    write_lock(tmp_path / "llm.lock", Lock({"file:a.gguf": Entry(facts("a.gguf"))}))
+    program = tmp_path / "llama-bench"
+    row = json.dumps({"n_prompt": 512, "n_gen": 0, "n_depth": 0, "avg_ts": 1, "order": "ORDER"})
+    program.write_text(f"#!/bin/sh\necho '{row}' | sed \"s/ORDER/$CUDA_DEVICE_ORDER/\"\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    done = CliRunner().invoke(root, ["bench", "a", "--programs", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(done.stdout)["data"]["results"]
+    assert row["llama_bench"]["order"] == "PCI_BUS_ID"
