@@ -40,6 +40,7 @@ def cli(session: Session, model: str, seconds: int | None) -> Outcome:
     lock = read_lock(found)
     placed = plan(_alone(found, model))
     item = _one(placed, model)
+    _refuse_container(item)
     subject = _subject(placed, item, seconds)
     seen = measure(subject, lambda line: click.echo(line, err=True))
     run = _run(seen, subject.words[0], command_digest(item, placed.library))
@@ -77,6 +78,19 @@ def _one(placed: Plan, name: str) -> Placement:
         if name in item.model.names:
             return item
     raise click.UsageError(f"no model is called `{name}`")
+
+
+def _refuse_container(item: Placement) -> None:
+    """Its processes are the runtime's children, not ours: they would be neither seen nor ended."""
+    if item.model.container is not None:
+        raise InputError(
+            Diagnostic(
+                "measure.container",
+                f"`{item.name}` runs in a container, whose processes are its runtime's",
+                ("models", item.name, "container"),
+                hint="measure the program itself, or say what `memory` it takes",
+            )
+        )
 
 
 def _subject(placed: Plan, item: Placement, seconds: int | None) -> Subject:

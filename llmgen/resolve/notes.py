@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Defaults, Draft
 from llmgen.config.tables.models import Model as ModelTable
+from llmgen.engines.memory import ALL
 from llmgen.errors import Diagnostic, KeyPath, Severity
 from llmgen.facts.model import GgufFacts
 from llmgen.library import Model
 from llmgen.profiles import advised_load_mode
+from llmgen.resolve.references import has_checkpoint
 
 
 def notes(config: Config, models: Sequence[Model]) -> Iterator[Diagnostic]:
@@ -27,6 +29,19 @@ def _own(model: Model, table: ModelTable) -> Iterator[Diagnostic]:
     if table.draft is not None and model.draft is not None:
         yield from _layers((*key, "draft"), f"the draft of {name}", table.draft, model.draft)
     yield from _experts(key, name, table, model.facts)
+    yield from _unread(key, name, table, model)
+
+
+def _unread(key: KeyPath, name: str, table: ModelTable, model: Model) -> Iterator[Diagnostic]:
+    """A reservation is planned without knowing what has to fit into it."""
+    if not model.engine.reads_checkpoints or not has_checkpoint(table) or model.served is None:
+        return
+    if model.served.checkpoint is None and model.served.memory != ALL:
+        yield _note(
+            key,
+            f"whether the weights of {name} fit into its reservation is not known",
+            "run `llmgen lock`, which reads the headers of its safetensors",
+        )
 
 
 def _usual(config: Config, models: Sequence[Model]) -> Iterator[Diagnostic]:

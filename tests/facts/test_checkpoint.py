@@ -2,21 +2,25 @@
 
 import json
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from byte_source import Bytes
 from fake_hub import FakeFile, FakeRepo
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors_writer import header, write_checkpoint
 
 from llmgen.errors import InputError
+from llmgen.facts.checkpoint import describe_checkpoint, weight_files
 from llmgen.facts.digest import RunningDigest
 from llmgen.facts.hub import Hub
 from llmgen.facts.lock import Entry, Lock, parse_lock, render_lock
 from llmgen.facts.lock_model import Run
 from llmgen.facts.lock_models import lock_models
 from llmgen.facts.pull import Presence, pull
-from llmgen.facts.safetensors import read_tensors
+from llmgen.facts.safetensors import read_tensors, tensor_bytes
 from llmgen.facts.sources import Sources, resolve_reference
 
 CONFIG = {
@@ -165,6 +169,46 @@ def test_hostile_header_is_refused(name):
     assert said in caught.value.diagnostics[0].message
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+ENTRIES = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "BF16", "F4", "x"]) | JSON,
+        "shape": st.lists(st.integers(-2, 9) | JSON, max_size=3) | JSON,
+        "data_offsets": st.lists(st.integers(-1, 99) | JSON, min_size=1, max_size=3) | JSON,
+    }
+)
+
+
+@given(st.dictionaries(st.text(max_size=3), ENTRIES | JSON, max_size=4), st.binary(max_size=40))
+@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+def test_any_header_is_read_or_refused(document, data):
+    with suppress(InputError):
+        tensors = read_tensors(Bytes(raw(document, data), "m"), RunningDigest())
+        assert sum(tensor_bytes(item.type, item.shape) for item in tensors) == len(data)
+
+
+@given(st.binary(max_size=60))
+@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
+def test_any_bytes_are_read_or_refused(data):
+    with suppress(InputError):
+        read_tensors(Bytes(data, "m"), RunningDigest())
+
+
+@given(JSON, JSON)
+@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
+def test_any_configuration_is_read_or_refused(document, index):
+    with suppress(InputError):
+        describe_checkpoint("m", document, [], [], "")
+    with suppress(InputError):
+        weight_files("m", ["model.safetensors", "config.json"], index)
+
+
 def test_huge_length_reads_nothing_more():
     source = Bytes(struct.pack("<Q", 90_000_000) + bytes(100), "m", size=2**40)
     with pytest.raises(InputError):
@@ -257,6 +301,9 @@ WRONG_LOCKS = {
     "each": lambda lock: lock["models"]["folder:m"]["tensors"][3].__setitem__(4, 0),
     "config": lambda lock: lock["models"]["folder:m"].__setitem__("config", []),
     "revision": lambda lock: lock["models"]["folder:m"].__setitem__("revision", "a" * 40),
+    "file": lambda lock: lock["models"]["folder:m"]["files"][0].__setitem__(0, "n/config.json"),
+    "file below": lambda lock: lock["models"]["folder:m"]["files"][0].__setitem__(0, "m/a/b.json"),
+    "file above": lambda lock: lock["models"]["folder:m"]["files"][0].__setitem__(0, "m/.."),
     "unknown": lambda lock: lock["models"]["folder:m"].__setitem__("vocabulary", 1),
     "run": lambda lock: lock["runs"]["m"].__setitem__("peak_bytes", {"host": -1}),
     "date": lambda lock: lock["runs"]["m"].__setitem__("date", "yesterday"),

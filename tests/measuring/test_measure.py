@@ -130,3 +130,12 @@ def test_unknown_model_is_wrong_use(tmp_path, server):
     measured = Measured(tmp_path, server)
     (told,) = measured.run("measure", "tinny", code=2)["diagnostics"]
     assert "tinny" in told["message"]
+
+
+def test_container_is_refused(tmp_path, server):
+    measured = Measured(tmp_path, server)
+    with (tmp_path / "llm.toml").open("a") as file:
+        file.write('container = { image = "ghcr.io/org/image:1", runtime = "podman" }\n')
+    (told,) = measured.run("measure", "tiny", code=4)["diagnostics"]
+    assert told["code"] == "measure.container"
+    assert "runs" not in json.loads((tmp_path / "llm.lock").read_text())
