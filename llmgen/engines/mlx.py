@@ -7,9 +7,10 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from llmgen.config.tables.base import Count, Text
+from llmgen.config.tables.base import Count, Size, Text
 from llmgen.engines.base import TEXT_PATHS, Engine, Listen, Served, flags
 from llmgen.engines.keys import Claimed, Program
+from llmgen.units import GIB
 
 
 class MlxOptions(Program, Claimed):
@@ -19,14 +20,21 @@ class MlxOptions(Program, Claimed):
     """A folder with a LoRA adapter below [paths] models (`--adapter-path`)."""
     max_tokens: Annotated[Count, Field(ge=1)] | None = None
     """Most tokens of an answer where a request says nothing (`--max-tokens`)."""
+    prompt_cache_bytes: Size | None = None
+    """Most memory of kept prompts (`--prompt-cache-bytes`), within `memory`; absent: 1 GiB, since
+    the server's own cache has no limit."""
 
 
+PROMPT_CACHE: Final = GIB
 _FLAGS: Final = {"adapter_path": "--adapter-path", "max_tokens": "--max-tokens"}
 
 
 def words(served: Served, listen: Listen) -> Iterator[str]:
     """Model, address and its few options."""
     yield from ("--model", served.model, "--host", listen.host, "--port", listen.port)
+    # A bare number is bytes; its own units are decimal.
+    kept = served.get("prompt_cache_bytes", PROMPT_CACHE)
+    yield from ("--prompt-cache-bytes", str(kept))
     yield from flags(served, _FLAGS)
     yield from served.extra_args
 

@@ -8,8 +8,8 @@ from making import HEAD
 from plan_of import planned, rendered
 
 from llmgen.cli.view import view
-from llmgen.doctor.model import Seen
-from llmgen.doctor.rules import programs
+from llmgen.doctor.model import Ran, Seen
+from llmgen.doctor.rules import options, programs
 from llmgen.errors import PlanError
 from llmgen.plan.basis import declared
 from llmgen.plan.proof import proof_document
@@ -116,9 +116,6 @@ def test_doctor_misses_the_runtime_of_a_container():
 
 
 def test_doctor_asks_a_llama_server_of_its_own_for_its_options():
-    from llmgen.doctor.model import Ran  # noqa: PLC0415
-    from llmgen.doctor.rules import options  # noqa: PLC0415
-
     plan = planned(HEAD + CHAT + 'llama_server = "/opt/ik/llama-server"\n')
     assert plan.placement("chat").argv[0] == "/opt/ik/llama-server"
     help_text = "--model FNAME  the model\n"
@@ -126,6 +123,13 @@ def test_doctor_asks_a_llama_server_of_its_own_for_its_options():
     (finding,) = options.known(plan, seen)
     assert "--ctx-size" in finding.observed
     assert "/opt/ik/llama-server" in finding.fix
+
+
+def test_doctor_tells_of_a_router_that_could_schedule_by_memory():
+    plan = planned(HEAD + '[services]\non_demand = "router"\n' + CHAT)
+    for words, told in (("--models-max N", 0), ("--models-memory-margin N", 1)):
+        seen = Seen(ran={"llama_server --help": Ran(0, words)})
+        assert len([*programs.memory_scheduler(plan, seen)]) == told
 
 
 def test_plan_json_is_the_only_file_with_the_engine_of_a_model():

@@ -73,7 +73,9 @@ def programs():
 def tree_of(chosen, folder):
     """The plan and the rendered tree of a config whose models are below ``folder``."""
     models = Path(folder) / "models"
-    known = {ref: read_model(models / ref.removeprefix("file:")) for ref in references(chosen)}
+    # Checkpoints of other engines have facts of another kind, and are planned without.
+    files = (ref for ref in references(chosen) if ref.startswith("file:"))
+    known = {ref: read_model(models / ref.removeprefix("file:")) for ref in files}
     plan = place(resolve(chosen, known))
     render = make_render()
     found = (item for target in TARGETS.values() for item in target.artifacts(plan, render))

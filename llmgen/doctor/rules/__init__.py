@@ -26,6 +26,7 @@ RULES: Final[tuple[Rule, ...]] = (
     programs.present,
     programs.llama_server_build,
     programs.llama_swap_version,
+    programs.memory_scheduler,
     options.known,
     options.hidden,
     files.models,

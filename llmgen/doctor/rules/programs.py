@@ -84,6 +84,30 @@ def llama_server_build(plan: Plan, seen: Seen) -> Iterator[Finding]:
     )
 
 
+# Programs that schedule by memory themselves would know more than a count or a list of sets. None
+# of the tested versions does: the router's option is llama.cpp's open pull request 21231, memory
+# of each model llama-swap's open issue 1004.
+BY_MEMORY = "--models-memory-margin"
+
+
+def memory_scheduler(plan: Plan, seen: Seen) -> Iterator[Finding]:
+    """Router mode: whether the installed server could keep models by memory, not by number."""
+    if plan.library.config.services.on_demand != "router":
+        return
+    ran = seen.ran.get("llama_server --help")
+    if ran is None or ran.code != 0 or BY_MEMORY not in ran.out:
+        return
+    yield judged(
+        "router-by-memory",
+        "llama-server",
+        "models kept by `models_max`, which the plan has proved",
+        f"this build could keep more of them by `{BY_MEMORY}`",
+        ok=True,
+        evidence=BY_MEMORY,
+        fix='`on_demand = "llama_swap"` keeps every set that fits until llmgen writes that option',
+    )
+
+
 def llama_swap_version(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """llama-swap is a version that the configuration was written for."""
     if "llama_swap" not in needed(plan):
