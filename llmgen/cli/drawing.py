@@ -19,6 +19,8 @@ from rich.table import Table
 from llmgen.cli.printable import printable
 
 FIXED_WIDTH, LEAST_WIDTH = 100, 20
+# Rows of a file that are still read, and those of a terminal with what else is told.
+LONG, LEAST_ROWS = 100, 20
 # Between two columns.
 GAP = 2
 # A space at which no line ends, as long as lines are being filled.
@@ -49,6 +51,13 @@ def echo(*parts: RenderableType) -> None:
             console.print(part, soft_wrap=isinstance(part, str))
     for line in drawn.getvalue().splitlines():
         click.echo(printable(line.rstrip()))
+
+
+def screenful() -> int:
+    """Rows of a table that a person still reads: the terminal's, beside a few for the rest."""
+    if not sys.stdout.isatty():
+        return LONG
+    return max(LEAST_ROWS, shutil.get_terminal_size().lines - LEAST_ROWS)
 
 
 def command_lines(words: Sequence[str]) -> str:

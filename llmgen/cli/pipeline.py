@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from llmgen.cli.boundary import Session
+from llmgen.cli.waiting import waiting
 from llmgen.errors import Diagnostic, InputError, LlmgenError
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def plan(found: Read) -> Plan:
     from llmgen.plan.place import place
 
     try:
-        placed: Plan = place(library(found))
+        with waiting(f"planning {len(found.config.models)} models"):
+            placed: Plan = place(library(found))
     except LlmgenError as error:
         raise found.located(error) from None
     return placed

@@ -13,6 +13,10 @@ from llmgen.errors import InputError
 
 if TYPE_CHECKING:
     from llmgen.cli.view import ModelView
+    from llmgen.plan.model import Plan
+
+# Models with open values whose steps are planned, without and with --explain; steps then double.
+PRICED, DOUBLED = (20, 100), 8
 
 
 @command(short_help="the plan: memory pools, models, ports, aliases")
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--requirements", is_flag=True, help="Programs, accounts, memory, disk and ports it needs."
 )
+@click.option("--all", "every", is_flag=True, help="Every model, past a screenful too.")
 @click.option("--model", "model", metavar="NAME", help="One model, with its whole command line.")
 def cli(
     session: Session,
@@ -31,6 +36,7 @@ def cli(
     what_if: tuple[str, ...],
     *,
     explain: bool,
+    every: bool,
     files: bool,
     requirements: bool,
 ) -> Outcome:
@@ -50,7 +56,10 @@ def cli(
         from llmgen.cli.show_lists import show_files, show_requirements
 
         return show_files(session, found, placed) if files else show_requirements(placed)
-    seen = view(placed)
+    from llmgen.plan.price import prices
+
+    steps = prices(placed, most=DOUBLED if explain else 1) if _is_priced(placed, explain) else ()
+    seen = view(placed, steps)
     notes = found.placed(placed.notes)
     code = InputError.exit_code if unknown_models(found, placed) else None
     if model:
@@ -71,7 +80,14 @@ def cli(
         )
     from llmgen.cli.tables import show_plan
 
-    return Outcome(seen, text=lambda: show_plan(seen), diagnostics=notes, exit_code=code)
+    return Outcome(
+        seen, text=lambda: show_plan(seen, whole=every), diagnostics=notes, exit_code=code
+    )
+
+
+def _is_priced(placed: Plan, explain: bool) -> bool:
+    """Steps of open values are planned one by one, so not for a large stack."""
+    return sum(bool(model.open) for model in placed.library.models) <= PRICED[explain]
 
 
 def _one(models: tuple[ModelView, ...], name: str) -> ModelView:

@@ -2,30 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.table import Table
 from rich.text import Text
 
-from llmgen.cli.drawing import command_lines, echo, paragraph, table_of
+from llmgen.cli.drawing import command_lines, echo, paragraph, screenful, table_of
 from llmgen.cli.view import ModelView, PlanView, PoolView
 from llmgen.engines.registry import USUAL
 from llmgen.plan.explain import Explained
+from llmgen.plan.price import Step, nearest
 from llmgen.units import show_count, show_size
 
+# So many models are listed where all would pass a screenful.
+LARGEST: Final = 10
 
-def show_plan(plan: PlanView) -> None:
-    """Pools, models, names, endpoints."""
+
+def show_plan(plan: PlanView, *, whole: bool = True) -> None:
+    """Pools, models, names, endpoints; past a screenful a summary, unless all is asked for."""
     echo(paragraph(title(plan)))
     if plan.override:
         echo(f"OVERRIDDEN: {plan.override}")
-    shown = [pools(plan.pools), models(plan.models), names(plan.models), endpoints(plan)]
+    many = not whole and len(plan.models) > screenful()
+    rows = largest(plan.models) if many else plan.models
+    shown = [pools(plan.pools), models(rows), names(rows), endpoints(plan)]
     for table in shown:
         if table.row_count:
             echo("", table, *([paragraph(LEGEND)] if table is shown[0] else []))
+        if many and table is shown[1]:
+            echo("", kinds(plan.models), *map(paragraph, _others(plan, len(rows))))
     if plan.resting:
         echo("", paragraph(plan.resting))
+    lines = [*_untold(plan), *(step.sentence for step in nearest(plan.steps))]
+    echo(*(["", *(paragraph(line, hang=2) for line in lines)] if lines else []))
+
+
+def _untold(plan: PlanView) -> Iterator[str]:
+    if not plan.complete:
+        yield (
+            "Not every set that fits is told to llama-swap, so a model may be unloaded that could "
+            "have stayed; what is loaded together always fits"
+        )
+
+
+def _others(plan: PlanView, shown: int) -> Iterator[str]:
+    yield (
+        f"{len(plan.models)} models, the {shown} largest above; `llmgen show --all` lists every "
+        "one, `llmgen show --model NAME` tells all of one"
+    )
+
+
+def largest(rows: Sequence[ModelView]) -> list[ModelView]:
+    """The few models that take most."""
+    return sorted(rows, key=lambda row: (-row.total, row.name))[:LARGEST]
+
+
+def kinds(rows: Sequence[ModelView]) -> Table:
+    """How many models there are of each role, and what the largest of them takes."""
+    table = table_of("role", "kept", ">models", ">largest")
+    found: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        found.setdefault((row.role, _kept(row)), []).append(row.total)
+    for (role, kept), sizes in sorted(found.items()):
+        table.add_row(role, kept, str(len(sizes)), show_size(max(sizes)))
+    return table
+
+
+def _kept(row: ModelView) -> str:
+    return "pinned" if row.pinned else row.keep.replace("_", " ")
 
 
 def title(plan: PlanView) -> str:
@@ -35,7 +80,7 @@ def title(plan: PlanView) -> str:
 
 
 def show_explained(plan: PlanView, explained: Explained) -> None:
-    """Pools, then every state with a bar for each pool, and why open values came out so."""
+    """Pools, then every state with a bar for each pool, why open values came out so, and steps."""
     echo(
         title(plan),
         "",
@@ -46,6 +91,30 @@ def show_explained(plan: PlanView, explained: Explained) -> None:
     )
     if plan.resting:
         echo("", paragraph(plan.resting))
+    if plan.steps:
+        echo("", steps(plan.steps), *map(paragraph, _order(plan.steps)))
+
+
+def steps(rows: Sequence[Step]) -> Table:
+    """What a step back of an earlier value would buy a later one."""
+    table = table_of("model", "with", "instead of", "buys", ">from", ">to", ">host reads", "price")
+    for row in rows:
+        read = show_size(row.read_bytes) if row.read_bytes else "-"
+        table.add_row(
+            row.model, f"{row.key} = {row.then}", row.now, row.buys, row.buys_now, row.buys_then,
+            read, row.price,
+        )  # fmt: skip
+    return table
+
+
+def _order(rows: Sequence[Step]) -> Iterator[str]:
+    yield (
+        "host reads: bytes that each token reads more over the bus of host memory; contexts are "
+        "those of one request"
+    )
+    firsts = dict.fromkeys(row.buys for row in rows if row.open)
+    for key in firsts:
+        yield f'`prefer = ["{key}"]` in [plan] settles `{key}` first'
 
 
 def pools(rows: Sequence[PoolView]) -> Table:
@@ -90,13 +159,12 @@ def models(rows: Sequence[ModelView]) -> Table:
     columns = ("model", "role", "kept", "on", ">port", ">context", ">slots", "K/V", ">memory")
     table = table_of(*columns)
     for row in rows:
-        kept = "pinned" if row.pinned else row.keep.replace("_", " ")
         told = [kind for kind in dict.fromkeys(row.basis.values()) if kind != "computed"]
         exact = "" if row.exact or told else "~"
         table.add_row(
             row.name,
             row.role,
-            kept,
+            _kept(row),
             "+".join(row.devices) or "host",
             str(row.port) if row.port else "-",
             show_count(row.n_ctx_seq) if row.n_ctx_seq else "-",

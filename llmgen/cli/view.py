@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -13,6 +13,7 @@ from llmgen.library import Keep
 from llmgen.plan.basis import basis_of, resting
 from llmgen.plan.explain import engine_words
 from llmgen.plan.model import Headroom, Placement, Plan, Pool
+from llmgen.plan.price import Step
 
 
 class Parts(Struct, frozen=True):
@@ -110,16 +111,18 @@ class PlanView(Struct, frozen=True):
     llama_swap: int
     engine: str
     engine_detail: str
+    complete: bool
     override: str
     pools: tuple[PoolView, ...]
     models: tuple[ModelView, ...]
     states: tuple[StateView, ...]
     resting: str
     endpoints: tuple[EndpointView, ...]
+    steps: tuple[Step, ...] = ()
 
 
-def view(plan: Plan) -> PlanView:
-    """The plan as plain values."""
+def view(plan: Plan, steps: Iterable[Step] = ()) -> PlanView:
+    """The plan as plain values, with what steps of open values would buy."""
     library = plan.library
     return PlanView(
         host=library.machine.host,
@@ -130,12 +133,14 @@ def view(plan: Plan) -> PlanView:
         llama_swap=library.swap_version,
         engine=library.config.services.on_demand,
         engine_detail=engine_words(plan.engines.get(library.machine.host)),
+        complete=getattr(plan.engines.get(library.machine.host), "complete", True),
         override=plan.excused,
         pools=tuple(_pool(item, _parts(item, plan.placements)) for item in plan.headroom),
         models=tuple(_model(item, plan.pools) for item in plan.placements),
         states=tuple(StateView(item.models, dict(item.peaks)) for item in plan.states),
         resting=resting(plan),
         endpoints=tuple(_endpoints(plan)),
+        steps=tuple(steps),
     )
 
 

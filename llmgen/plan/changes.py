@@ -164,6 +164,15 @@ def offloads(model: Model, library: Library) -> Iterator[Change]:
         )
 
 
+def host_read(model: Model, settings: ServerSettings) -> int:
+    """Bytes that one token reads from host memory: of layers and of experts that are there."""
+    every = choices.blocks(model.facts) + 1
+    here = every if settings.n_gpu_layers < 0 else settings.n_gpu_layers
+    away = max(0, every - here) if settings.devices else every
+    experts = min(choices.blocks(model.facts), max(settings.n_cpu_moe, away))
+    return _dense(model, away) + _active(model, experts)
+
+
 def _active(model: Model, layers: int) -> int:
     """Bytes of the experts that one token uses in the first layers."""
     header = model.facts.hyperparameters

@@ -9,10 +9,11 @@ from typing import TypeAlias, TypeVar
 from llmgen.config.model import Config
 from llmgen.config.tables.base import Table
 from llmgen.errors import KeyPath
+from llmgen.facts.checkpoint_model import CheckpointFacts
 from llmgen.facts.model import GgufFacts, ModelRef
 from llmgen.library import Library, Model
 from llmgen.resolve import resolve
-from llmgen.resolve.references import file_ref, model_ref, part_ref
+from llmgen.resolve.references import checkpoint_ref, file_ref, model_ref, part_ref
 
 # A key with its new value as TOML; without a value it is taken out.
 Edit: TypeAlias = tuple[KeyPath, str]
@@ -27,8 +28,8 @@ def rewritten(library: Library, edits: Iterable[Edit]) -> Library:
     config = library.config
     for key, text in edits:
         config = _set(config, key, text)
-    measured = {item.ref: item.measured for item in library.models if item.measured}
-    return resolve(config, _facts(library), measured)
+    measured = {item.ref: item.measured for item in library.models if item.ref and item.measured}
+    return resolve(config, _facts(library), measured, library.runs, _checkpoints(library))
 
 
 def _set(table: _Table, key: Sequence[str | int], text: str) -> _Table:
@@ -59,7 +60,16 @@ def _value(value: object) -> object:
 
 
 def _facts(library: Library) -> dict[ModelRef, GgufFacts]:
-    return dict(pair for model in library.models for pair in _own(library.config, model))
+    llama = (model for model in library.models if model.is_llama)
+    return dict(pair for model in llama for pair in _own(library.config, model))
+
+
+def _checkpoints(library: Library) -> dict[ModelRef, CheckpointFacts]:
+    return {
+        checkpoint_ref(library.config.models[model.name]): model.served.checkpoint
+        for model in library.models
+        if model.served is not None and model.served.checkpoint is not None
+    }
 
 
 def _own(config: Config, model: Model) -> Iterator[tuple[ModelRef, GgufFacts]]:

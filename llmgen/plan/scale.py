@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -17,7 +17,8 @@ from llmgen.plan.model import Footprint, Pool
 from llmgen.plan.pools import footprint, pools
 from llmgen.plan.stack import Stack
 
-_Key = tuple[str, str, ServerSettings]
+# What a model takes depends on this, whatever it is called: files, settings, copies.
+_Key = tuple[Hashable, ...]
 
 
 class Scale(Struct, frozen=True):
@@ -31,14 +32,14 @@ class Scale(Struct, frozen=True):
 
     def estimate(self, model: Model, settings: ServerSettings) -> Estimate:
         """Memory of the model's server; PlanError where the server would refuse to start."""
-        key = (model.name, model.ref, settings)
+        key = _key(model, settings)
         if key not in self._estimates:
             self._estimates[key] = self._measure(model, settings)
         return self._estimates[key]
 
     def footprint(self, model: Model, settings: ServerSettings) -> Footprint:
         """Bytes of the model's process on each pool, and of its copies on this host."""
-        key = (model.name, model.ref, settings)
+        key = _key(model, settings)
         if key not in self._footprints:
             one = footprint(
                 self.estimate(model, settings),
@@ -80,6 +81,14 @@ class Scale(Struct, frozen=True):
             return made
         digest = settings_digest(settings, self.library.build)
         return with_measured(made, model.measured.get(digest, {}))
+
+
+def _key(model: Model, settings: ServerSettings) -> _Key:
+    # What another engine claims is its own table's.
+    own = "" if model.served is None else model.name
+    adapters = tuple(item.path for item in model.lora)
+    beside = model.mmproj_path, model.draft_path, adapters
+    return own, model.ref, beside, model.copies, settings
 
 
 def scale(library: Library) -> Scale:

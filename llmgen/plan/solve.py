@@ -86,6 +86,15 @@ def _raise_all(trial: Trial, models: Sequence[Model], key: str, later: Sequence[
     return trial
 
 
+def resettled(space: Gap, settings: ServerSettings, keys: Sequence[str]) -> ServerSettings:
+    """One model's settings with these open values settled anew, in this order."""
+    for place, key in enumerate(keys):
+        if is_open(space.model, key):
+            left = tuple(item for item in keys[place + 1 :] if is_open(space.model, item))
+            settings = _pick(space, settings, key, left)
+    return settings
+
+
 def _ranked(library: Library) -> list[Model]:
     def rank(model: Model) -> tuple[bool, int]:
         return model.keep is Keep.ON_DEMAND and not model.pin, -model.priority

@@ -27,6 +27,7 @@ class Stack(Struct, frozen=True):
     never: tuple[frozenset[str], ...] = ()
     priority: Mapping[str, int] = field(default_factory=dict)
     load_cost: Mapping[str, int] = field(default_factory=dict)
+    _places: dict[str, int] = field(default_factory=dict)
 
     @property
     def kept(self) -> frozenset[str]:
@@ -57,7 +58,7 @@ class Stack(Struct, frozen=True):
 
     def quarrels(self, models: Collection[str]) -> Iterator[tuple[str, ...]]:
         """Members of each ``never`` set that meet in these models, or in what is always on."""
-        present = (*self.always, *self.ordered(models))
+        present = (*self.always, *self.ordered(models)) if self.never else ()
         for group in self.never:
             met = tuple(name for name in present if name in group)
             if len(met) > 1:
@@ -73,4 +74,6 @@ class Stack(Struct, frozen=True):
 
     def ordered(self, models: Collection[str]) -> tuple[str, ...]:
         """The models in llm.toml's order."""
-        return tuple(name for name in self.demand if name in models)
+        if not self._places:
+            self._places.update((name, place) for place, name in enumerate(self.demand))
+        return tuple(sorted({*models} & self.demand.keys(), key=self._places.__getitem__))

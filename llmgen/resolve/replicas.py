@@ -13,6 +13,8 @@ from llmgen.library import Keep, Model
 
 def unplanned(table: ModelTable, config: Config) -> int:
     """How many replicas run here beside the servers of llm.toml."""
+    if not table.replicas:
+        return 0
     services = config.services
     planned = {other.port for other in config.models.values() if other.enable and other.port}
     planned |= {services.llama_swap.port, services.router.port}

@@ -105,3 +105,28 @@ def test_bars_are_coloured_on_a_terminal_that_has_colours(terminal, capsys):
     terminal(100, colour=True)
     tables.show_plan(shown("nvidia-24gb", layers=32, embedding=4096, feed_forward=12288))
     assert "\x1b[34m#" in capsys.readouterr().out
+
+
+def many(count):
+    """A stack of so many small models."""
+    text = TEXT.format(profile="nvidia-2x24gb")
+    text += "".join(f'[models.m{n}]\nmodel = "small.gguf"\n' for n in range(count))
+    made = config(text, head="")
+    return view(place(resolve(made, {"file:small.gguf": facts("small.gguf")})))
+
+
+def test_models_past_a_screenful_are_summed_up(capsys):
+    plan = many(drawing.LONG)
+    tables.show_plan(plan, whole=False)
+    said = capsys.readouterr().out
+    assert f"{drawing.LONG + 1} models, the {tables.LARGEST} largest above" in said
+    assert "`llmgen show --all`" in said
+    assert len(said.splitlines()) < 50
+
+
+def test_every_model_is_listed_where_all_are_asked_for(capsys):
+    tables.show_plan(many(drawing.LONG), whole=True)
+    said = capsys.readouterr().out
+    assert all(f"\nm{number} " in said for number in range(drawing.LONG))
+    tables.show_plan(many(drawing.LONG - 1), whole=False)
+    assert "largest above" not in capsys.readouterr().out
