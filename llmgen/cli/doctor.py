@@ -33,7 +33,10 @@ def cli(session: Session, *, everything: bool) -> Outcome:
 
     source = read(session)
     placed = known_plan(source)
-    findings = (*diagnose(placed, look(placed)), *_held(source, placed))
+    running = [*_running(source, placed)]
+    known = {(item.rule, item.subject) for item in running}
+    looked = diagnose(placed, look(placed))
+    findings = (*(item for item in looked if (item.rule, item.subject) not in known), *running)
     failed = any(finding.verdict.value == "failed" for finding in findings)
     return Outcome(
         {"findings": findings},
@@ -43,12 +46,23 @@ def cli(session: Session, *, everything: bool) -> Outcome:
     )
 
 
-def _held(found: Read, placed: Plan) -> Iterator[Finding]:
-    """Pools of which others hold what the plan counts on, with a change that was planned."""
-    from llmgen.cli.proposal import proposal, short_pools
+def _running(found: Read, placed: Plan) -> Iterator[Finding]:
+    """Ports of another llm.toml's stack, and memory that others hold of what the plan counts on."""
+    from llmgen.cli.asking import asking
+    from llmgen.cli.proposal import proposal, short_of
     from llmgen.doctor.model import judged
+    from llmgen.operate.port_holder import Whose, holder, told
+    from llmgen.operate.stack import expected, observe
 
-    for short in short_pools(found, placed):
+    who = asking(found)
+    wanted = expected(placed, who.site)
+    seen = observe(placed, who, wanted)
+    for item in wanted:
+        held = holder(item.at, seen)
+        if held.whose is Whose.ANOTHER:
+            said, free = told(item.at, held), f"free, or held by {item.service.name}"
+            yield judged("port", str(item.port), free, said.message, ok=False, fix=said.hint)
+    for short in short_of(placed, seen):
         fix = proposal(found, placed, short)
         yield judged("memory-left", short.device, short.expected, short.observed, ok=False, fix=fix)
 

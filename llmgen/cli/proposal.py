@@ -13,16 +13,22 @@ from llmgen.units import MIB, show_count
 
 if TYPE_CHECKING:
     from llmgen.operate.left_by_others import Left
+    from llmgen.operate.observed import Observed
     from llmgen.plan.model import Plan
 
 
 def short_pools(found: Read, placed: Plan) -> tuple[Left, ...]:
     """Pools of which others leave less than the plan's worst state needs."""
-    from llmgen.operate.left_by_others import left_by_others
     from llmgen.operate.stack import expected, observe
 
     who = asking(found)
-    seen = observe(placed, who, expected(placed, who.site))
+    return short_of(placed, observe(placed, who, expected(placed, who.site)))
+
+
+def short_of(placed: Plan, seen: Observed) -> tuple[Left, ...]:
+    """The same from what was looked at already."""
+    from llmgen.operate.left_by_others import left_by_others
+
     return tuple(item for item in left_by_others(placed, seen) if item.missing_bytes > 0)
 
 

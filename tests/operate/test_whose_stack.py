@@ -124,6 +124,11 @@ def test_status_counts_nothing_of_another_stack(two):
     rows = {row["name"]: row for row in found["data"]["models"]}
     assert rows["always"]["state"] == "not running"
     assert running.llmgen("status")["models"][0]["state"] == "ready"
+    rows = beside.llmgen("doctor")["data"]["findings"]
+    port = str(running.values["swap"])
+    (row,) = [row for row in rows if (row["rule"], row["subject"]) == ("port", port)]
+    assert row["verdict"] == "failed"
+    assert "is held by the stack of ../e2e/llm.toml" in row["observed"]
 
 
 COMMANDS = (
