@@ -51,6 +51,32 @@ def test_what_the_ini_cannot_hold_is_refused_where_the_router_runs():
         files(ROUTER + ODD)
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ('"-r", "a", "-r", "b"', "stands twice"),
+        ('"--control-vector-layer-range", "1", "2"', "has 2 values"),
+    ],
+)
+def test_free_words_that_no_preset_holds_are_refused_there(words, why):
+    with pytest.raises(PlanError, match=why):
+        files(f'{ROUTER}[models.a]\nmodel = "a.gguf"\nextra_args = [{words}]\n')
+
+
+def test_samplers_are_letters_in_the_ini_where_a_comment_would_begin():
+    text = '[models.a]\nmodel = "a.gguf"\nsampling = { samplers = ["top_k", "min-p", "temp"] }\n'
+    ini = text_of(files(ROUTER + text)["models.ini"])
+    assert "\nsampler-seq = kmt\n" in ini
+    assert "\nsamplers" not in ini
+
+
+def test_switches_and_repeats_of_free_words_in_the_ini():
+    words = '"--no-warmup", "--keep", "1", "--perf", "--keep", "-1"'
+    text = f'[models.a]\nmodel = "a.gguf"\nextra_args = [{words}]\n'
+    ini = text_of(files(ROUTER + text)["models.ini"])
+    assert "\nno-warmup = true\nkeep = -1\nperf = true\n" in ini
+
+
 def test_what_the_ini_cannot_hold_is_left_out_elsewhere():
     found = files(ODD + '[models.b]\nmodel = "b.gguf"\n')["models.ini"]
     assert "; [a] is left out:" in text_of(found)
