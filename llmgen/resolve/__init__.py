@@ -55,7 +55,7 @@ def resolve(
     noted += _refuse(
         item for model in models for item in (*checks(model, build), *claimed(model, host))
     )
-    noted += tuple(notes(config, [item for item in models if item.is_llama]))
+    noted += tuple(notes(config, models))
     noted += _refuse(shared_file_names(models, config))
     return Library(
         config=config,

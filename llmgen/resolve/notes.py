@@ -17,10 +17,13 @@ from llmgen.resolve.references import has_checkpoint
 
 def notes(config: Config, models: Sequence[Model]) -> Iterator[Diagnostic]:
     """Notes on the joined models; those of [defaults] once."""
-    for model in models:
+    llama = [item for item in models if item.is_llama]
+    for model in llama:
         yield from _own(model, config.models[model.name])
-    yield from _usual(config, models)
-    yield from _load_mode(config, models)
+    yield from _usual(config, llama)
+    yield from _load_mode(config, llama)
+    for model in models:
+        yield from _unread(model, config.models[model.name])
 
 
 def _own(model: Model, table: ModelTable) -> Iterator[Diagnostic]:
@@ -29,17 +32,16 @@ def _own(model: Model, table: ModelTable) -> Iterator[Diagnostic]:
     if table.draft is not None and model.draft is not None:
         yield from _layers((*key, "draft"), f"the draft of {name}", table.draft, model.draft)
     yield from _experts(key, name, table, model.facts)
-    yield from _unread(key, name, table, model)
 
 
-def _unread(key: KeyPath, name: str, table: ModelTable, model: Model) -> Iterator[Diagnostic]:
+def _unread(model: Model, table: ModelTable) -> Iterator[Diagnostic]:
     """A reservation is planned without knowing what has to fit into it."""
     if not model.engine.reads_checkpoints or not has_checkpoint(table) or model.served is None:
         return
     if model.served.checkpoint is None and model.served.memory != ALL:
         yield _note(
-            key,
-            f"whether the weights of {name} fit into its reservation is not known",
+            ("models", model.name),
+            f"whether the weights of `{model.name}` fit into its reservation is not known",
             "run `llmgen lock`, which reads the headers of its safetensors",
         )
 

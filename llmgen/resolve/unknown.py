@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, Severity
 from llmgen.resolve.join import Facts
-from llmgen.resolve.references import references_of
+from llmgen.resolve.references import is_needed, references_of
 
 _GROUPS = ("together", "wish_together", "never_together")
 
@@ -31,7 +31,8 @@ def known_part(config: Config, facts: Facts) -> tuple[Config, tuple[Diagnostic, 
 
 def _unknown(config: Config, facts: Facts) -> Iterator[tuple[str, Diagnostic]]:
     for name, table in config.models.items():
-        missing = sorted(references_of(config, {name}) - facts.keys()) if table.enable else []
+        named = filter(is_needed, references_of(config, {name})) if table.enable else ()
+        missing = sorted({*named} - facts.keys())
         if missing:
             yield (
                 name,

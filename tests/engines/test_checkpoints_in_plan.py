@@ -134,3 +134,14 @@ memory = {{ host = "1GiB" }}
     # Started otherwise, it is another footprint.
     (tmp_path / "llm.toml").write_text(text.replace("threads = 1", "threads = 2"))
     assert [item["code"] for item in run("check")["diagnostics"]] == ["models.memory-missing"]
+
+
+def test_checkpoint_that_is_not_locked_is_noted_and_planned(tmp_path, monkeypatch):
+    stack(tmp_path, monkeypatch, "qwen2.5-7b", keys="max_model_len = 8192")
+    assert run("check")["diagnostics"] == []
+    (tmp_path / "llm.lock").unlink()
+    (told,) = run("check")["diagnostics"]
+    assert told["severity"] == "note"
+    assert "llmgen lock" in told["hint"]
+    (seen,) = run("show")["data"]["models"]
+    assert seen["basis"] == {"gpu0": "reserved", "host": "declared"}

@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -139,3 +140,24 @@ def test_container_is_refused(tmp_path, server):
     (told,) = measured.run("measure", "tiny", code=4)["diagnostics"]
     assert told["code"] == "measure.container"
     assert "runs" not in json.loads((tmp_path / "llm.lock").read_text())
+
+
+def test_children_and_the_first_request_are_counted(tmp_path, server):
+    """Any program: 64 MiB of its own, 32 of a child, 48 more when it is asked."""
+    measured = Measured(tmp_path, server)
+    with (tmp_path / "llm.toml").open("a") as file:
+        words = [sys.executable, str(Path(__file__).with_name("stand_in_server.py")), "${PORT}"]
+        file.write(f"""
+[models.other]
+engine = "command"
+role = "speech"
+cmd = {json.dumps(words)}
+check_endpoint = "/alive"
+environment = {{ LLMGEN_TEST_RUN = "{measured.mark}" }}
+""")
+    assert measured.run("check", code=3)["diagnostics"][0]["code"] == "models.memory-missing"
+    size = measured.run("measure", "other")["data"]["run"]["peak"]["host"]
+    assert 144 * MIB < size < 200 * MIB
+    assert measured.run("check")["diagnostics"] == []
+    # After the fork, the child's copy of 64 MiB is shared until somebody writes: it is counted once.
+    assert list(measured.processes()) == []
