@@ -113,7 +113,7 @@ class Adviser(Struct, frozen=True):
         """A smaller context that a smaller cache type keeps from shrinking as far."""
         for name in suspects:
             for first in changes(self.library.model(name), self.library):
-                if first.kind != RANK[0]:
+                if first.kind != "cache_type_k":
                     continue
                 library = changed(self.library, first)
                 sizes = [item for item in changes(first.model, library) if item.kind == RANK[-1]]

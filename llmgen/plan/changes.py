@@ -21,6 +21,7 @@ CACHE_TYPES = {
 }
 # Kinds of changes, cheapest first.
 RANK = (
+    "tensor_split",
     "cache_type_k",
     "parallel",
     "ubatch_size",
@@ -65,12 +66,24 @@ def changes(model: Model, library: Library) -> Iterator[Change]:
     if not model.is_llama:
         yield from _kept(model, library)
         return
-    for kind in (_types, _slots, _batches, _host, _experts, _quants, _kept, _devices, _contexts):
+    kinds = (_shares, _types, _slots, _batches, _host, _experts, _quants, _kept, _devices)
+    for kind in (*kinds, _contexts):
         yield from kind(model, library)
 
 
 def _changed(model: Model, settings: ServerSettings, still: Open | None = None) -> Model:
     return replace(model, settings=settings, open=still or model.open)
+
+
+def _shares(model: Model, library: Library) -> Iterator[Change]:
+    """Layers where there is room for them, not in proportion to it or as they are written."""
+    del library
+    settings = model.settings
+    if len(settings.devices) > 1 and not model.open.tensor_split and settings.n_gpu_layers:
+        sought = _changed(
+            model, replace(settings, tensor_split=()), replace(model.open, tensor_split=True)
+        )
+        yield Change((("tensor_split", '"auto"'),), sought, "layers go where there is room")
 
 
 def _types(model: Model, library: Library) -> Iterator[Change]:

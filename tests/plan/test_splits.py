@@ -336,3 +336,17 @@ def test_no_layer_is_lost_to_rounding():
                 count - 1, ServerSettings(devices=("gpu0", "gpu1"), tensor_split=shares)
             )
             assert (*found.layers, found.output).count("gpu0") == first
+
+
+@pytest.mark.parametrize("own", ["", "tensor_split = [1, 1]"])
+def test_other_shares_are_the_first_advice_where_they_are_enough(published, own):
+    head = cards("8GiB", "24GiB", reserve="512MiB").replace('overhead = "0"', 'overhead = "400MiB"')
+    text = '[models.e]\nmodel = "qwen3-8b.gguf"\nctx_size = 4096\ndevice = ["gpu0"]\npin = true\n'
+    text += f'[models.a]\nmodel = "gemma-3-27b.gguf"\nctx_size = 8192\n{own}\n'
+    with pytest.raises(PlanError) as caught:
+        stack(published, head, text, "qwen3-8b", "gemma-3-27b")
+    (found,) = caught.value.diagnostics
+    assert found.hint.startswith('`tensor_split = "auto"` for `a` fits')
+    mended = text.replace(own, "") + 'tensor_split = "auto"\n'
+    plan = stack(published, head, mended, "qwen3-8b", "gemma-3-27b")
+    assert sum(plan.placement("a").settings.tensor_split) == 63
