@@ -38,7 +38,10 @@ def beside(keys: Mapping[str, Any], comment: Mapping[str, Any]) -> dict[str, Any
 
 
 def _key(text: str, names: Iterable[str]) -> dict[str, Any]:
-    text = " ".join(text.split())
+    # What llama-swap takes for a macro has no place in a text that it is given.
+    text = " ".join(text.split()).rstrip(":")
+    if not text or "${" in text:
+        return {}
     named = bool(_words(text) & _words(" ".join(names)))
     return {"title" if named and len(text) <= _LONGEST_TITLE else "description": text}
 

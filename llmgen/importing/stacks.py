@@ -30,6 +30,7 @@ _ENVIRONMENT: dict[str, tuple[TablePath, str]] = {
     "LLAMA_SWAP_PORT": (("services", "llama_swap"), "port"),
     "LLAMA_PORT": (("services", "llama_swap"), "port"),
     "LITELLM_PORT": (("gateway", "litellm"), "port"),
+    "MODEL_PREFIX": (("naming",), "prefix"),
     "MODEL_TTL": (("defaults",), "ttl"),
     "MODELS_DIR": (("paths",), "models"),
     "DEFAULT_CTX_SIZE": (("defaults",), "ctx_size"),
@@ -43,7 +44,6 @@ _RENAMED = {"OPENAI_API_BASE": "OPENAI_BASE_URL"}
 # Variables of the stacks that have no key, and why none is needed.
 _NOTHING: Final[Mapping[str, str]] = {
     "BRIDGE_SYNC_INTERVAL": "llmgen writes LiteLLM's models itself: nothing has to be kept in step",
-    "MODEL_PREFIX": "names are what llm.toml says, everywhere: rename the models, or add aliases",
 }
 # Settings of the programs that servers are built with, which are the same for all of them.
 _BACKENDS: Final = ("GGML_", "CUDA_", "HSA_", "HIP_", "ROCR_", "ROCBLAS_", "VK_", "HF_", "OMP_")

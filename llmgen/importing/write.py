@@ -10,8 +10,8 @@ from llmgen.config.editions import EDITIONS
 from llmgen.importing.model import Part, TablePath
 
 _ORDER = (
-    "hardware", "paths", "defaults", "services", "gateway", "targets", "plan", "guard", "models",
-    "external",
+    "naming", "hardware", "paths", "defaults", "services", "gateway", "targets", "plan", "guard",
+    "models", "external",
 )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def together(text):
         settings.get("matrix") if router.get("use") == "matrix" else None
     )
     if matrix:
-        return families(matrix)
+        return families({"vars": {}, "sets": {}, **matrix})
     groups = document.get("groups") or settings.get("groups") or {}
     usual = {"swap": True, "exclusive": True, "persistent": False}
     tables = [

@@ -185,11 +185,10 @@ def test_every_variable_of_an_environment_file_is_a_key_or_named():
     )
     found = part(text)
     assert found.tables["models", "n"] == {"model": "/m/n.gguf", "ctx_size": 4096}
+    assert found.tables["naming",] == {"prefix": "local/"}
     assert found.tables["defaults",] == {"ttl": 600, "environment": {"GGML_CUDA_NO_PINNED": "1"}}
     named = " ".join(told(text))
-    assert all(
-        f"`{key}`" in named for key in ("MODEL_PREFIX", "BRIDGE_SYNC_INTERVAL", "POSTGRES_DB")
-    )
+    assert all(f"`{key}`" in named for key in ("BRIDGE_SYNC_INTERVAL", "POSTGRES_DB"))
 
 
 def test_every_key_of_a_manager_is_a_key_or_named():

@@ -9,7 +9,7 @@ from llmgen.config.edit import key_text
 from llmgen.importing.llama_swap.entries import models
 from llmgen.importing.llama_swap.macros import Macros, expanded, macros_of
 from llmgen.importing.llama_swap.settings import settings
-from llmgen.importing.model import Item, Key, Part, fault, part_of
+from llmgen.importing.model import Item, Key, Part, fault, lost, part_of
 from llmgen.importing.yaml_text import Document
 
 __all__ = ["from_llama_swap", "is_llama_swap", "not_served"]
@@ -65,10 +65,24 @@ def _items(
         for key, inner in value.items()
         if key not in ("models", "macros")
     }
+    yield from _unused(value)
     entries = _named(value.get("models"))
     found = [*models(entries, rest, macros, document, lines), *settings(rest, entries)]
     yield from found
     yield from _memory(found)
+
+
+def _unused(value: Mapping[str, Any]) -> Iterator[Item]:
+    """Macros that nothing uses, which llama-swap takes without a word."""
+    text = str(value)
+    scopes = {"macros": value.get("macros")}
+    for name, table in (value.get("models") or {}).items():
+        if isinstance(table, dict):
+            scopes[f"models.{name}.macros"] = table.get("macros")
+    for scope, table in scopes.items():
+        for name in table if isinstance(table, dict) else ():
+            if f"${{{name}}}" not in text:
+                yield lost(f"`{scope}.{name}`", "nothing uses it")
 
 
 def _memory(found: list[Item]) -> Iterator[Item]:

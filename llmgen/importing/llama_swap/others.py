@@ -12,6 +12,7 @@ from llmgen.importing.llama_swap.macros import MACHINES
 from llmgen.importing.model import Item, Key, fault, lost
 from llmgen.importing.roles import role_of
 
+_PORT: Final = "${PORT}"
 _USUAL = re.compile(r"https?://(?:localhost|127\.0\.0\.1):\$\{PORT\}/?")
 # Options whose value is a secret, whatever the program.
 _SECRET: Final = re.compile(r"--?[\w-]*(?:api[-_]?key|token|secret|password)", re.IGNORECASE)
@@ -28,6 +29,13 @@ def other(name: str, command: Command, table: Mapping[str, Any]) -> Iterator[Ite
     if endpoint := table.get("checkEndpoint"):
         yield Key(place, ("check_endpoint",), str(endpoint))
     proxy = str(table.get("proxy") or "")
+    if _PORT not in " ".join(words) and (not proxy or _PORT in proxy):
+        yield fault(
+            "no-port",
+            f"nothing says where `{name}` listens: llama-swap does not start with it",
+            "write `${PORT}` into `cmd`, or where it listens into `proxy`; it is switched off",
+        )
+        yield Key(place, ("enable",), value=False)
     if proxy and not _USUAL.fullmatch(proxy):
         yield Key(place, ("proxy",), proxy)
     role = role_of(
