@@ -61,11 +61,13 @@ class Reservation(Struct, frozen=True):
         )
 
     def _unfit(self, room: Room, key: str, found: Feasibility) -> Unfit:
+        length = show_count(found.max_model_len)
         message = (
             f"{self.fraction:g} of `{key}` are {show_size(found.budget)}; its weights take "
-            f"{show_size(found.weights)} there, one sequence of "
-            f"{show_count(found.max_model_len)} tokens {show_size(found.sequence)}"
+            f"{show_size(found.weights)} there"
         )
+        if not found.unknown:
+            message += f", one sequence of {length} tokens {show_size(found.sequence)}"
         keys = (self.server.key, self.length_key)
         place = next(((name,) for name in keys if self.served.get(name) is not None), ())
         hint = self._hint(self._other(room, key), found)

@@ -17,7 +17,7 @@ from llmgen.reservation.cache import (
     sglang_sequence,
     vllm_sequence,
 )
-from llmgen.reservation.checkpoint import Settings, longest_trained
+from llmgen.reservation.checkpoint import NotComputedError, Settings, longest_trained
 from llmgen.reservation.weights import weights
 from llmgen.reservation.working import batch, in_flight, sglang_working, vllm_working
 
@@ -30,7 +30,8 @@ class Feasibility(Struct, frozen=True):
 
     ``reserved`` is what nobody else gets, ``budget`` what of it weights and cache may take,
     ``working`` an estimate of what the server needs besides, inside of the budget or beside it.
-    ``longest`` is the longest ``max_model_len`` that fits with it, 0 when none does.
+    ``longest`` is the longest ``max_model_len`` that fits with it, 0 when none does. Of a cache
+    that is not computed ``unknown`` says why; ``sequence`` is 0 then, and only weights are judged.
     """
 
     reserved: int
@@ -41,6 +42,7 @@ class Feasibility(Struct, frozen=True):
     per_token: int
     max_model_len: int
     longest: int
+    unknown: str = ""
 
     @property
     def fits(self) -> bool:
@@ -126,12 +128,16 @@ def examine(
     else:
         reserved = server.reserved(facts, settings, device, at)
     budget = reserved if server.inside else int(device * at)
-    attention = read_attention(facts, settings.tensor_parallel_size)
-    element = cache_bytes(facts, settings)
     loaded = weights(facts, settings).total
     room = budget - loaded - (working if server.inside else 0)
 
     step, _ = batch(settings, device)
+    try:
+        attention = read_attention(facts, settings.tensor_parallel_size)
+        element = cache_bytes(facts, settings)
+    except NotComputedError as error:
+        longest = length if room >= 0 else 0
+        return Feasibility(reserved, budget, loaded, 0, working, 0, length, longest, str(error))
 
     def sequence(tokens: int) -> int:
         return server.sequence(attention, element, tokens, step)
@@ -171,6 +177,9 @@ def change(
         if found.longest >= now.max_model_len:
             return Change(percent / 100, now.max_model_len)
     at = max(highest, 1) / 100
+    if now.unknown:
+        # No length is known to fit where no fraction was found.
+        return None
     longest = examine(server, facts, settings, device, at).longest
     length = longest // _SHORTEST * _SHORTEST
     shorter = replace(settings, max_model_len=length)

@@ -17,7 +17,7 @@ from llmgen.reservation.cache import (
     sglang_sequence,
     vllm_sequence,
 )
-from llmgen.reservation.checkpoint import NotComputedError, Settings
+from llmgen.reservation.checkpoint import NotComputedError, Settings, element_bytes
 from llmgen.reservation.feasibility import RESERVING, change, examine
 from llmgen.reservation.weights import weights
 from llmgen.units import GIB
@@ -403,6 +403,10 @@ UNKNOWN = {
 }
 
 
+def cache_of(found):
+    return read_attention(found, 1), element_bytes(found, "auto")
+
+
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_what_is_not_known_is_said(name):
     changed, said = UNKNOWN[name]
@@ -410,7 +414,23 @@ def test_what_is_not_known_is_said(name):
     kept = {key: value for key, value in (item.config | changed).items() if value is not None}
     found = describe_checkpoint("m", kept, [], [], "")
     with pytest.raises(NotComputedError, match=said):
-        examine(VLLM, found, Settings(), 24 * GIB, 0.9)
+        cache_of(found)
+
+
+def test_weights_are_judged_where_the_cache_is_not_known():
+    """Qwen3-Next and its kin keep states: the weights have to fit all the same."""
+    item = published.BY_NAME["qwen3-30b-a3b-fp8"]
+    kinds = ["linear_attention", "full_attention"] * 24
+    tensors = tuple(StoredTensor(key, *value) for key, value in item.tensors.items())
+    one = [("model.safetensors", tensors)]
+    found = describe_checkpoint("m", item.config | {"layer_types": kinds}, one, [], "")
+    seen = examine(VLLM, found, Settings(), 24 * GIB, 0.9)
+    assert not seen.fits
+    assert "keep a state" in seen.unknown
+    assert change(VLLM, found, Settings(), 24 * GIB, 0.9) is None
+    other = change(VLLM, found, Settings(), 48 * GIB, 0.5)
+    assert other is not None
+    assert examine(VLLM, found, Settings(), 48 * GIB, other.fraction).fits
 
 
 def test_packed_cache_is_not_guessed():
