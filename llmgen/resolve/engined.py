@@ -14,7 +14,7 @@ from llmgen.engines.command import macros, split
 from llmgen.engines.container import Container, container_name
 from llmgen.engines.memory import ALL, HOST, Stated, Unfit
 from llmgen.engines.registry import ENGINES
-from llmgen.errors import Diagnostic
+from llmgen.errors import Diagnostic, Severity
 from llmgen.layout import Layout, expand
 from llmgen.library import Model as Joined
 from llmgen.machine import Machine
@@ -294,6 +294,14 @@ def _loaded(name: str, table: Model, engine: Engine, config: Config) -> Iterator
             f"router mode starts llama-server alone, and `{name}` runs on {engine.name}",
             ("models", name, "engine"),
             hint='`keep = "always"`, or `on_demand = "llama_swap"` in [services]',
+        )
+    if config.services.api_key is not None and not engine.key_variable:
+        yield Diagnostic(
+            "services.key-unasked",
+            f"`{name}` asks nobody for the `api_key` of [services], which {engine.name} cannot",
+            ("models", name, "engine"),
+            hint="it listens on loopback alone; `environment` hands a key to what takes one",
+            severity=Severity.WARNING,
         )
     for key in ("cmd", "cmd_stop") if always else ():
         try:

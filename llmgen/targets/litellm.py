@@ -182,15 +182,14 @@ def variable(name: str) -> str:
 def _rows(
     backend: Backend, name: str, upstream: str, extra_body: dict[str, Any] | None, timeout: int
 ) -> Iterator[Row]:
-    # The openai provider has no rerank (BerriAI/litellm#13793).
-    provider = "hosted_vllm" if backend.role == "rerank" else "openai"
+    provider, below = _provider(backend)
     scheme = "https" if backend.tls else "http"
     for endpoint in backend.endpoints:
         host = in_url(endpoint.host)
         yield Row(
             name=name,
             model=f"{provider}/{upstream}",
-            api_base=f"{scheme}://{host}:{endpoint.port}{backend.prefix}/v1",
+            api_base=f"{scheme}://{host}:{endpoint.port}{below}",
             api_key=f"os.environ/{variable(backend.secret)}" if backend.secret else NO_KEY,
             parallel=backend.slots * WAITING,
             text=backend.role in TEXT,
@@ -199,6 +198,18 @@ def _rows(
             stream_timeout=timeout,
             extra_body=extra_body,
         )
+
+
+def _provider(backend: Backend) -> tuple[str, str]:
+    """LiteLLM's word for the server's way of asking, and where that begins."""
+    if backend.role != "rerank":
+        return "openai", f"{backend.prefix}/v1"
+    if own := backend.moved.get("rerank"):
+        # It writes `documents` as text-embeddings-inference's `texts`, and the answer back.
+        under = f"/upstream/{backend.model}" if backend.engine == "llama_swap" else backend.prefix
+        return "huggingface", under + own
+    # The openai provider has no rerank (BerriAI/litellm#13793).
+    return "hosted_vllm", f"{backend.prefix}/v1"
 
 
 def _info(backend: Backend) -> dict[str, Any]:

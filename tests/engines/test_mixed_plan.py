@@ -4,6 +4,7 @@ import json
 import shlex
 
 import pytest
+import yaml
 from making import HEAD
 from plan_of import planned, rendered
 
@@ -135,3 +136,33 @@ def test_doctor_tells_of_a_router_that_could_schedule_by_memory():
 def test_plan_json_is_the_only_file_with_the_engine_of_a_model():
     text = rendered(planned(HEAD + CHAT + VOICE), "proof")["plan.json"]
     assert json.loads(text)["models"]["voice"]["engine"] == "command"
+
+
+SEARCH = """
+[models.rank]
+engine = "tei"
+role = "rerank"
+hf_repo = "org/rank"
+memory = { host = "1GiB" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("keep", "base"),
+    [("always", "http://127.0.0.1:9001/rerank"), ("on_demand", "/upstream/rank/rerank")],
+)
+def test_litellm_asks_text_embeddings_inference_in_its_own_way(keep, base):
+    text = HEAD + CHAT + SEARCH + f'keep = "{keep}"\n[gateway.litellm]\nenable = true\n'
+    rows = yaml.safe_load(rendered(planned(text), "litellm")["litellm/config.yaml"])["model_list"]
+    (row,) = [item["litellm_params"] for item in rows if item["model_name"] == "rank"]
+    assert row["model"] == "huggingface/rank"
+    assert row["api_base"].endswith(base)
+
+
+def test_a_key_that_an_engine_does_not_ask_for_is_told():
+    text = HEAD + CHAT + VLLM + VOICE + '[services]\napi_key = { env = "KEY" }\n'
+    told = [item.message for item in planned(text).notes if item.code == "services.key-unasked"]
+    assert len(told) == 1
+    assert "`voice`" in told[0]
+    swap = rendered(planned(text), "llama-swap")["llama-swap/config.yaml"]
+    assert '"VLLM_API_KEY=${env.KEY}"' in swap

@@ -200,6 +200,9 @@ def test_envoy_finds_the_model_of_a_recording_in_its_form(stack, name, heard_by)
 def test_envoy_takes_pictures_speech_and_rerank_to_their_servers(stack):
     assert stack.ask(stack.envoy, "painter").json()["stand_in"] == "stand-in-sd-server"
     assert stack.ask(stack.envoy, "voice").json()["stand_in"] == "stand-in-tts"
+    form = {"image": ("a.png", b"PNG"), "model": (None, "painter"), "prompt": (None, "a")}
+    edited = httpx.post(f"{stack.envoy}/v1/images/edits", files=form, timeout=60).json()
+    assert (edited["stand_in"], edited["path"]) == ("stand-in-sd-server", "/v1/images/edits")
     body = {"model": "rank", "query": "a", "texts": ["b"]}
     for path in ("/v1/rerank", "/rerank"):
         answer = httpx.post(f"{stack.envoy}{path}", json=body, timeout=60).json()

@@ -126,7 +126,7 @@ def mixed_plans(part, count):
     random, found = Random(part), 0
     while found < count:
         text, stack, measured = random_text(random)
-        if plannable(stack):
+        if stack.allows(stack.pinned) and plannable(stack):
             found += 1
             config = load([parse("llm.toml", text)])
             yield place(resolve(config, SMALL, runs=runs(config, measured))), stack, random
