@@ -18,19 +18,18 @@ if TYPE_CHECKING:
 @command()
 @click.option(
     "--tool",
-    type=click.Choice(["nft", "ufw"]),
-    default="nft",
-    show_default=True,
-    help="Whose rules.",
+    type=click.Choice(["nft", "ufw", "firewalld", "pf"]),
+    help="Whose rules; absent: nft on Linux, pf on macOS.",
 )
 @click.option("--apply", "action", flag_value="apply", help="Put them in place (needs root).")
 @click.option("--undo", "action", flag_value="undo", help="Take them out again (needs root).")
 @click.option("--status", "action", flag_value="status", help="Whether they are in place.")
-def cli(session: Session, tool: str, action: str | None) -> Outcome:
+def cli(session: Session, tool: str | None, action: str | None) -> Outcome:
     """Print the rules that let other machines reach what llm.toml exposes, and nothing else.
 
     Rules of nft last until the next boot; to keep them, include the printed text in
-    /etc/nftables.conf. ufw keeps its rules itself.
+    /etc/nftables.conf. ufw and firewalld keep their rules themselves. Those of pf are only
+    printed, with the commands that load them and take them out.
     """
     from llmgen.cli.pipeline import known_plan, read, unknown_models
     from llmgen.firewall.ports import ports
@@ -38,13 +37,21 @@ def cli(session: Session, tool: str, action: str | None) -> Outcome:
     source = read(session)
     placed = known_plan(source)
     found = ports(placed)
-    if placed.library.machine.os != "linux":
-        raise source.located(_no_tool(found))
+    system = placed.library.machine.os
+    tool = tool or ("nft" if system == "linux" else "pf")
+    if (tool == "pf") != (system == "macos"):
+        raise source.located(_other_system(tool, system))
     data: dict[str, object] = {"tool": tool, "open": found.open, "closed": found.closed}
+    if tool == "pf":
+        return _pf(action, found, data)
     if tool == "ufw":
         from llmgen.firewall.rules import ufw, ufw_undo
 
-        return _ufw(action, ufw(found), ufw_undo(found), data)
+        return _told(action, ufw(found), ufw_undo(found), data)
+    if tool == "firewalld":
+        from llmgen.firewall.firewalld import firewalld, firewalld_undo
+
+        return _told(action, firewalld(found), firewalld_undo(found), data)
     from llmgen.firewall.apply import load, ruleset
     from llmgen.firewall.rules import applied, nft, nft_undo, others
 
@@ -60,19 +67,27 @@ def cli(session: Session, tool: str, action: str | None) -> Outcome:
     return Outcome(data={**data, "rules": script}, said=f"{action}: done")
 
 
-def _no_tool(found: Ports) -> InputError:
-    exposed = ", ".join(f"{item.port} ({item.service})" for item in found.open)
+def _other_system(tool: str, system: str) -> InputError:
+    own = "`--tool pf`" if system == "macos" else "`--tool nft`, `ufw` or `firewalld`"
     return InputError(
         Diagnostic(
             "firewall.other-system",
-            "rules are those of nftables and ufw, and llm.toml is for macOS",
+            f"llm.toml is for {system}, where nothing reads rules of {tool}",
             ("hardware", "os"),
-            hint=f"pf can let other machines reach {exposed}" if exposed else "nothing is exposed",
+            hint=own,
         )
     )
 
 
-def _ufw(
+def _pf(action: str | None, found: Ports, data: dict[str, object]) -> Outcome:
+    from llmgen.firewall.pf import pf
+
+    if action is not None:
+        raise click.UsageError(f"rules of pf are only printed; their head says how to {action}")
+    return Outcome(data={**data, "rules": pf(found)}, text=pf(found))
+
+
+def _told(
     action: str | None,
     allow: tuple[tuple[str, ...], ...],
     undo: tuple[tuple[str, ...], ...],
@@ -81,7 +96,10 @@ def _ufw(
     from llmgen.firewall.apply import tell
 
     if action == "status":
-        raise click.UsageError("`ufw status` shows its rules; `--status` is for nft")
+        shown = {"ufw": "ufw status", "firewalld": "firewall-cmd --list-rich-rules"}
+        raise click.UsageError(
+            f"`{shown[str(data['tool'])]}` shows its rules; `--status` is for nft"
+        )
     commands = undo if action == "undo" else allow
     text = "\n".join(shlex.join(words) for words in commands)
     if action is None:

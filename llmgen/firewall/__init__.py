@@ -1,1 +1,1 @@
-"""What other machines may reach, as rules of nftables or ufw; applied only when asked."""
+"""What other machines may reach, as rules of a firewall; applied only when asked."""
