@@ -158,6 +158,7 @@ class Library(Struct, frozen=True):
     swap_version: int
     models: tuple[Model, ...]
     external: Mapping[str, External] = field(default_factory=dict)
+    prefix: str = ""
     runs: Mapping[str, Run] = field(default_factory=dict)
     notes: tuple[Diagnostic, ...] = ()
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from llmgen.config.tables.base import PREFIX
+from llmgen.config.variables import VARIABLES
 from llmgen.errors import Diagnostic
 from llmgen.importing.command_line import ALL_LAYERS_FROM, keys_of, words_of
 from llmgen.importing.llama_swap.servers import without_address
@@ -26,20 +28,6 @@ from llmgen.options import is_option_variable
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)$")
 _COMMENT = re.compile(r"\s#")
 # Environment names of the stacks: table, key, and what the text becomes.
-_ENVIRONMENT: dict[str, tuple[TablePath, str]] = {
-    "LLAMA_SWAP_PORT": (("services", "llama_swap"), "port"),
-    "LLAMA_PORT": (("services", "llama_swap"), "port"),
-    "LITELLM_PORT": (("gateway", "litellm"), "port"),
-    "MODEL_PREFIX": (("naming",), "prefix"),
-    "MODEL_TTL": (("defaults",), "ttl"),
-    "MODELS_DIR": (("paths",), "models"),
-    "DEFAULT_CTX_SIZE": (("defaults",), "ctx_size"),
-    "CONTEXT_SIZE": (("defaults",), "ctx_size"),
-    "DEFAULT_PARALLEL": (("defaults",), "parallel"),
-    "GPU_LAYERS": (("defaults",), "n_gpu_layers"),
-    "MEMORY_PRESSURE_THRESHOLD": (("guard",), "threshold"),
-    "PRESSURE_CHECK_INTERVAL": (("guard",), "interval"),
-}
 _RENAMED = {"OPENAI_API_BASE": "OPENAI_BASE_URL"}
 # Variables of the stacks that have no key, and why none is needed.
 _NOTHING: Final[Mapping[str, str]] = {
@@ -161,7 +149,7 @@ def _setting(key: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
 def is_environment(text: str) -> bool:
     """Whether a text has a variable that a known stack or llama-server itself reads."""
     names = {match[1] for line in text.splitlines() if (match := _LINE.match(line))}
-    known = {*_ENVIRONMENT, *_RENAMED, *_NOTHING, "MODEL_FILE"}
+    known = {*VARIABLES, *_RENAMED, *_NOTHING, "MODEL_FILE"}
     return bool(names & known) or any(map(is_option_variable, names))
 
 
@@ -179,8 +167,10 @@ def _environment(pairs: list[tuple[str, str]]) -> Iterator[Item]:
     yield from _options([pair for pair in pairs if is_option_variable(pair[0])])
     others = []
     for name, value in pairs:
-        if name in _ENVIRONMENT:
-            path, key = _ENVIRONMENT[name]
+        if name == "MODEL_PREFIX" and not re.fullmatch(PREFIX, value):
+            yield lost(f"`{name}={value}`", "a prefix is letters, digits and . _ : / -")
+        elif name in VARIABLES:
+            path, key = VARIABLES[name]
             yield Key(path, (key,), _value(key, value))
         elif name == "MODEL_FILE":
             stem = re.sub(r"(-\d{5}-of-\d{5})?\.gguf$", "", PurePosixPath(value).name)
@@ -233,4 +223,4 @@ def _options(pairs: list[tuple[str, str]]) -> Iterator[Item]:
 def _value(key: str, value: str) -> int | str:
     if key == "n_gpu_layers" and value.isdigit() and int(value) >= ALL_LAYERS_FROM:
         return "all"
-    return int(value) if value.isdigit() else value
+    return int(value) if value.isdigit() and key != "prefix" else value

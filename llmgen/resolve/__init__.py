@@ -48,7 +48,7 @@ def resolve(
     missing = [*_missing(config, facts)]
     if missing:
         raise InputError(missing)
-    config = named(config)
+    prefix, config = config.naming.prefix, named(config)
     where = layout(config.paths, config.services.scope)
     join = Join(config, edition, facts, host, where, measured, runs, checkpoints)
     models = tuple(join.model(name, table) for name, table in _enabled(config))
@@ -65,6 +65,7 @@ def resolve(
         swap_version=config.targets.llama_swap.version or edition.swap_version,
         models=with_file_names(models, config),
         external=config.external,
+        prefix=prefix,
         runs=runs,
         notes=noted,
     )

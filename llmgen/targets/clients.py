@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from llmgen.artifacts import Artifact
 from llmgen.config.editions import EDITIONS
+from llmgen.config.variables import VARIABLES
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.gateway.backends import Backend, backends, engine_of
 from llmgen.plan.model import Plan
@@ -71,6 +72,7 @@ class Clients(Struct, frozen=True):
     url: str
     key: str
     models: tuple[ClientModel, ...]
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def continued(self) -> tuple[ClientModel, ...]:
@@ -115,7 +117,7 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     if not url:
         return
     usual = EDITIONS[plan.library.config.edition].client_formats
-    clients = Clients(url, table.api_key_env, tuple(_models(plan)))
+    clients = Clients(url, table.api_key_env, tuple(_models(plan)), tuple(_variables(plan)))
     for name in usual if table.formats is None else table.formats:
         for path, content in _FORMATS[name](clients, render):
             yield Artifact(PurePosixPath(NAME, name, path), content, NAME)
@@ -198,6 +200,28 @@ def _names(plan: Plan, backend: Backend, url: str) -> Iterator[ClientModel]:
         yield ClientModel(
             url, name, title, backend.role, context, output, backend.pictures, backend.tools
         )
+
+
+def _variables(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What scripts around published stacks read from their `.env`: what llm.toml says of it."""
+    config = plan.library.config
+    swap, guard = config.services.on_demand == "llama_swap", config.guard.enable
+    lite = config.gateway.litellm.enable
+    tables: dict[tuple[str, ...], tuple[bool, object]] = {
+        ("services", "llama_swap"): (swap, config.services.llama_swap),
+        ("gateway", "litellm"): (lite, config.gateway.litellm),
+        ("guard",): (guard, config.guard),
+        ("defaults",): (True, config.defaults),
+        ("paths",): (True, config.paths),
+    }
+    for name, (table, key) in VARIABLES.items():
+        if table == ("naming",):
+            value: object = plan.library.prefix
+        else:
+            told, found = tables[table]
+            value = getattr(found, key) if told else None
+        if isinstance(value, int | str):
+            yield name, str(value)
 
 
 def _json(value: object) -> bytes:
@@ -312,7 +336,12 @@ def _open_webui(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]
     yield "open-webui.env", content
 
 
+def _dotenv(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:
+    yield ".env", render("clients/dotenv.j2", variables=clients.variables)
+
+
 _FORMATS = {
+    "dotenv": _dotenv,
     "env": _env,
     "opencode": _opencode,
     "continue": _continue,

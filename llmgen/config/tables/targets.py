@@ -6,6 +6,8 @@ from pydantic import Field
 
 from llmgen.config.tables.base import Count, EnvironmentName, Table, Url
 
+ClientFormat = Literal["env", "opencode", "continue", "aider", "zed", "open_webui", "dotenv"]
+
 
 class Target(Table):
     """[targets.NAME]."""
@@ -31,7 +33,8 @@ class ClientsTarget(Target):
     api_key_env: EnvironmentName = "LLM_API_KEY"
     """Environment variable that holds the client's key."""
     formats: (
-        tuple[Literal["env", "opencode", "continue", "aider", "zed", "open_webui"], ...] | None
+        tuple[Literal["env", "opencode", "continue", "aider", "zed", "open_webui", "dotenv"], ...]
+        | None
     ) = None
     """Which files to write; absent: `env` alone (edition 1: all)."""
 
