@@ -171,9 +171,16 @@ def _expected(item: Any) -> str:  # noqa: ANN401 - pydantic's own dict
             return f"right: {item['msg']}"
 
 
+_EXAMPLES = (
+    ("a size", "`64K`"),
+    ("a duration", "`30m`"),
+    ("a number of single precision", "`0.001`"),
+)
+
+
 def _meaning(error: str) -> str:
     """What a validator of our own expected, from the sentence that it raised."""
-    for word, example in (("a size", "`64K`"), ("a duration", "`30m`")):
+    for word, example in _EXAMPLES:
         if error.endswith(f"is not {word}"):
             return f"{word} like {example}"
     return f"right: {error}"

@@ -137,7 +137,8 @@ def _first(types: str | tuple[str, ...] | None) -> str:
 def _experts(chosen: ServerOptions) -> int:
     if chosen.cpu_moe:
         return ALL_LAYERS
-    return chosen.n_cpu_moe if isinstance(chosen.n_cpu_moe, int) else 0
+    # The server has an expression for each layer that it is told, however many there are.
+    return min(chosen.n_cpu_moe, ALL_LAYERS) if isinstance(chosen.n_cpu_moe, int) else 0
 
 
 def _shares(chosen: ServerOptions) -> tuple[float, ...]:

@@ -3,7 +3,15 @@
 import re
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from llmgen.units import parse_duration, parse_size
 
@@ -29,6 +37,12 @@ def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+def _single_precision(value: float) -> float:
+    if 0 < abs(value) < LEAST_FLOAT32:
+        raise ValueError(f"`{value}` is not a number of single precision")
+    return value
+
+
 _SIZE = r"^\s*\d+(\.\d+)?\s*[kKmMgGtT]?[iI]?[bB]?\s*$"
 _DURATION = r"^\s*\d+\s*(s|m|min|h|d)?\s*$"
 _SIZE_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _SIZE}]}
@@ -48,9 +62,23 @@ SECRET_NAME: Final = re.compile(
 # The servers' own integers have 32 bits, sizes 64.
 INT32, INT64 = 2**31 - 1, 2**63 - 1
 Count: TypeAlias = Annotated[int, Field(le=INT32)]
+# Their numbers have 24 bits and an exponent of 8: with smaller or larger ones the server stops.
+FLOAT32, LEAST_FLOAT32 = 2.0**128 - 2.0**104, 2.0**-126
+SINGLE: Final = AfterValidator(_single_precision)
+Number: TypeAlias = Annotated[float, Field(ge=-FLOAT32, le=FLOAT32), SINGLE]
+NonNegative: TypeAlias = Annotated[float, Field(ge=0, le=FLOAT32), SINGLE]
+Positive: TypeAlias = Annotated[float, Field(gt=0, le=FLOAT32), SINGLE]
+Probability: TypeAlias = Annotated[float, Field(ge=0, le=1), SINGLE]
 # Bytes: 1073741824, "1GiB", "96 GB".
 Size: TypeAlias = Annotated[
     int, Field(ge=0, le=INT64), BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)
+]
+# The same for an option that counts MiB.
+Mebibytes: TypeAlias = Annotated[
+    int,
+    Field(ge=0, le=INT32 * 2**20),
+    BeforeValidator(_size),
+    WithJsonSchema(_SIZE_SCHEMA),
 ]
 # Tokens: 65536, "64K".
 Tokens: TypeAlias = Annotated[

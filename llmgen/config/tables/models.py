@@ -10,12 +10,15 @@ from llmgen.config.tables.base import (
     FileName,
     HostPort,
     Line,
+    Mebibytes,
     ModelName,
+    NonNegative,
+    Number,
     Override,
     Port,
+    Positive,
     Seconds,
     Secret,
-    Size,
     Sleep,
     Table,
     Text,
@@ -29,7 +32,7 @@ from llmgen.engines.roles import Role
 # Roles that generate text.
 GENERATES: Final[tuple[Role, ...]] = ("chat", "completion", "vision")
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
-Share = Annotated[float, Field(ge=0)]
+Share = NonNegative
 # A name that is no engine's is a matter of meaning: it gets a better answer than a list of all.
 EngineName = Annotated[Text, WithJsonSchema({"type": "string", "enum": [*ENGINES]})]
 
@@ -58,7 +61,7 @@ class Lora(Table):
 
     path: Text
     """A GGUF file below [paths] models."""
-    scale: float = 1.0
+    scale: Number = 1.0
     """Its weight."""
 
 
@@ -134,7 +137,7 @@ class ServerOptions(Table):
     """How several devices share a model (`--split-mode`)."""
     main_gpu: Count | None = Field(default=None, ge=0)
     """The device for `split_mode = "none"` (`--main-gpu`)."""
-    cache_ram: Size | None = None
+    cache_ram: Mebibytes | None = None
     """Most host memory of the prompt cache (`--cache-ram`); the server's own default is 8 GiB."""
     ctx_checkpoints: Count | None = Field(default=None, ge=0)
     """Most checkpoints for each slot (`--ctx-checkpoints`), for models with windows or state."""
@@ -164,11 +167,11 @@ class ServerOptions(Table):
     """Most tokens of thought; -1 is unlimited, 0 is off (`--reasoning-budget`)."""
     rope_scaling: Literal["none", "linear", "yarn"] | None = None
     """RoPE scaling (`--rope-scaling`)."""
-    rope_scale: float | None = Field(default=None, gt=0)
+    rope_scale: Positive | None = None
     """Factor of the context (`--rope-scale`)."""
-    rope_freq_base: float | None = Field(default=None, gt=0)
+    rope_freq_base: Positive | None = None
     """RoPE base (`--rope-freq-base`)."""
-    rope_freq_scale: float | None = Field(default=None, gt=0)
+    rope_freq_scale: Positive | None = None
     """RoPE frequency factor (`--rope-freq-scale`)."""
     yarn_orig_ctx: Count | None = Field(default=None, ge=0)
     """Trained context of the original model (`--yarn-orig-ctx`)."""

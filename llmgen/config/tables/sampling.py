@@ -4,10 +4,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from llmgen.config.tables.base import Count, Table, Text
+from llmgen.config.tables.base import (
+    FLOAT32,
+    SINGLE,
+    Count,
+    NonNegative,
+    Positive,
+    Probability,
+    Table,
+    Text,
+)
 
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0, le=1)]
+Penalty = Annotated[float, Field(ge=-2, le=2), SINGLE]
 
 
 class Sampling(Table):
@@ -25,7 +33,7 @@ class Sampling(Table):
     """Nucleus sampling (`--top-p`)."""
     min_p: Probability | None = None
     """Least probability, relative to the best token (`--min-p`)."""
-    top_n_sigma: Annotated[float, Field(ge=-1)] | None = None
+    top_n_sigma: Annotated[float, Field(ge=-1, le=FLOAT32), SINGLE] | None = None
     """Top-n-sigma; -1 is off (`--top-nsigma`)."""
     typical_p: Probability | None = None
     """Locally typical sampling (`--typical`)."""
@@ -35,11 +43,11 @@ class Sampling(Table):
     """XTC (`--xtc-threshold`)."""
     repeat_last_n: Count | None = Field(default=None, ge=0)
     """Tokens that the repeat penalty sees; 0 is off (`--repeat-last-n`)."""
-    repeat_penalty: float | None = Field(default=None, gt=0)
+    repeat_penalty: Positive | None = None
     """Repeat penalty; 1 is off (`--repeat-penalty`)."""
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    presence_penalty: Penalty | None = None
     """Presence penalty (`--presence-penalty`)."""
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Penalty | None = None
     """Frequency penalty (`--frequency-penalty`)."""
     dry_multiplier: NonNegative | None = None
     """DRY; 0 is off (`--dry-multiplier`)."""
