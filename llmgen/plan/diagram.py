@@ -17,8 +17,8 @@ from msgspec import Struct, field
 from llmgen.plan.packing import Packing, Weight, fits, less, most
 
 # A file of so many named sets is still read and solved quickly; more kinds or looks take long (so
-# many looks, a second). Two dozen models on four devices needed up to 335,000.
-NODES, KINDS, LOOKS = 10_000, 300, 500_000
+# many looks, a second). Two dozen models over four devices needed more than 500,000.
+NODES, KINDS, LOOKS = 10_000, 300, 1_500_000
 
 Bounds = tuple[float, ...]
 # From the first bounds on, below the second ones, what can still come is this node.

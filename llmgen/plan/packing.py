@@ -6,7 +6,7 @@ must never meet a limit of one. Models of equal weight are one kind, so only cou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
 from math import comb, prod
 from typing import TypeAlias
@@ -19,6 +19,8 @@ Weight: TypeAlias = tuple[int, ...]
 Counts: TypeAlias = tuple[int, ...]
 # What is left of the limits, the lightest models left out so far, the counts taken so far.
 _Branch: TypeAlias = tuple[Weight, tuple[Weight, ...], Counts]
+# What each model takes of a limit, and the limit.
+_Row: TypeAlias = tuple[Mapping[str, int], int]
 # Comparisons under a few limits before a search gives up: about a quarter of a second.
 PATIENCE = 100_000
 # So many limits more cost as much again.
@@ -60,10 +62,40 @@ def packing(stack: Stack) -> Packing:
     ]
     free = [name for name in stack.demand if name not in stack.pinned]
     binding = [(row, limit) for row, limit in rows if sum(row[name] for name in free) > limit]
+    strict = [*_strictest(binding, [name for name in free if _alone(binding, name)])]
     return packed(
-        {name: tuple(row[name] for row, _ in binding) for name in free},
-        tuple(limit for _, limit in binding),
+        {name: tuple(row[name] for row, _ in strict) for name in free if _alone(binding, name)},
+        tuple(limit for _, limit in strict),
     )
+
+
+def _alone(rows: Sequence[_Row], name: str) -> bool:
+    """Whether a model fits by itself; one that does not is in no set, and decides nothing."""
+    return all(row[name] <= limit for row, limit in rows)
+
+
+def _strictest(rows: Sequence[_Row], names: Sequence[str]) -> Iterator[_Row]:
+    """Rows that no other one implies: models divided over cards alike fill one card first.
+
+    What takes no larger part of one limit than of another keeps the one where it keeps the other.
+    """
+    for place, (row, limit) in enumerate(rows):
+        others = (
+            (other, most)
+            for at, (other, most) in enumerate(rows)
+            if at != place
+            and _implies(other, most, row, limit, names)
+            # Of limits that imply each other the first stays.
+            and (at < place or not _implies(row, limit, other, most, names))
+        )
+        if not any(True for _ in others):
+            yield row, limit
+
+
+def _implies(
+    strict: Mapping[str, int], most: int, row: Mapping[str, int], limit: int, names: Sequence[str]
+) -> bool:
+    return all(row[name] * most <= strict[name] * limit for name in names)
 
 
 def packed(weights: dict[str, Weight], limits: Weight) -> Packing:

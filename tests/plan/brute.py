@@ -182,7 +182,8 @@ def main(count: int, seed: int) -> None:
         if said:
             found += 1
             print(f"{number}: {said}\n{text}")
-    print(f"{count} stacks of seed {seed}: {found} wrong")
+        if number % 50 == 49:
+            print(f"{number + 1} stacks of seed {seed}: {found} wrong", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """Random llm.toml files of published models on random machines, and hints followed by hand.
 
-``python tests/plan/drawn.py COUNT SEED`` checks so many of them by brute force.
+``python tests/plan/drawn.py COUNT SEED`` follows every hint of so many of them.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from random import Random
 
-from published import machine, model
+from published import machine, model, planned
+
+from llmgen.errors import PlanError
 
 CHAT = (
     "qwen3-8b", "phi-4", "gemma-3-12b", "gemma-3-27b", "llama-3.1-8b", "qwen3-14b", "qwen3-32b",
@@ -111,3 +114,50 @@ def ways(found) -> list[str]:
     """Everything that a refusal says to do."""
     told = [found.hint, *(note[6:] for note in found.notes if note.startswith("also: "))]
     return [way for way in told if way.startswith("`")]
+
+
+def findings(text: str):
+    """What is wrong with the plan of an llm.toml."""
+    try:
+        planned(text)
+    except PlanError as refused:
+        return refused.diagnostics
+    return ()
+
+
+def named(found) -> tuple[str, str]:
+    """A finding without its figures."""
+    return found.code, found.message.split(" need")[0]
+
+
+def idle(text: str) -> list[str]:
+    """Hints that do not mend what they are for, or break something else."""
+    refused = findings(text)
+    before, told = {*map(named, refused)}, []
+    for found in refused:
+        for way in ways(found):
+            left = {named(item) for item in findings(followed(text, way))}
+            if not left < before or named(found) in left:
+                told.append(way)
+    return told
+
+
+def main(count: int, seed: int) -> None:
+    refused = hints = bad = 0
+    for number in range(count):
+        text = drawn(Random(seed * 1_000_000 + number))
+        found = findings(text)
+        refused += bool(found)
+        hints += sum(len(ways(item)) for item in found)
+        for way in idle(text):
+            bad += 1
+            print(f"{number}: {way}\n{text}")
+        if number % 50 == 49:
+            print(
+                f"{number + 1} stacks of seed {seed}: {refused} refused, {hints} hints, {bad} idle",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

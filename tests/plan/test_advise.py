@@ -249,23 +249,4 @@ def test_advice_is_planned_with_the_engine_that_is_wanted():
 
 @pytest.mark.parametrize("number", [1, 2, 3, 5, 6, 7])
 def test_every_way_out_of_a_random_refusal_mends_it(number):
-    text = drawn.drawn(Random(number), most=2)
-    refused = findings(text)
-    for found in refused:
-        for way in drawn.ways(found):
-            left = {named(item) for item in findings(drawn.followed(text, way))}
-            assert left < {*map(named, refused)}, (text, way)
-            assert named(found) not in left, (text, way)
-
-
-def findings(text):
-    try:
-        published.planned(text)
-    except PlanError as refused:
-        return refused.diagnostics
-    return ()
-
-
-def named(found):
-    """A finding without its figures."""
-    return found.code, found.message.split(" need")[0]
+    assert drawn.idle(drawn.drawn(Random(number), most=2)) == []
