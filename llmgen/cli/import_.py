@@ -49,7 +49,7 @@ def cli(
     from llmgen.importing.local import with_local
     from llmgen.importing.machine import with_devices
     from llmgen.importing.model import merged
-    from llmgen.importing.names import with_names
+    from llmgen.importing.names import apart, with_names
     from llmgen.importing.sniff import from_text
     from llmgen.importing.write import document
 
@@ -57,7 +57,8 @@ def cli(
     if not files and not ollama:
         raise click.UsageError("name a file to import, or say --ollama")
     parts = [from_text(name, _read(name)) for name in files]
-    named = with_names(with_local(merged([*parts, _store()] if ollama else parts)))
+    every = [*parts, _store()] if ollama else parts
+    named = with_names(with_local(merged(apart(every))))
     found, needs = with_devices(named)
     hardware, told = _hardware(profile, needs)
     part = accepted(found, hardware, home=str(Path.home()))

@@ -15,6 +15,40 @@ _FALLBACKS: Final = ("fallbacks", "context_window_fallbacks")
 Tables = dict[TablePath, dict[str, Any]]
 
 
+def apart(parts: Iterable[Part]) -> Iterator[Part]:
+    """Parts of several files, in which no model has the name of another one before it."""
+    seen: dict[str, Mapping[str, Any]] = {}
+    for part in parts:
+        called: dict[str, str] = {}
+        for path, keys in part.tables.items():
+            if path[0] != "models" or len(path) < 2 or keys.keys() <= _REFERRED:
+                continue
+            name = path[1]
+            if seen.get(name, keys) != keys:
+                called[name] = _free(f"{name}-2", {*seen, *(other[-1] for other in part.tables)})
+            seen[called.get(name, name)] = keys
+        yield _recalled(part, called) if called else part
+
+
+def _recalled(part: Part, called: Mapping[str, str]) -> Part:
+    tables = {
+        (path[0], called.get(path[1], path[1])) if path[0] == "models" else path: keys
+        for path, keys in part.tables.items()
+    }
+    if wishes := tables.get(("plan",), {}).get("wish_together"):
+        new = [[called.get(name, name) for name in group] for group in wishes]
+        tables["plan",] = {**tables["plan",], "wish_together": new}
+    told = (
+        fault(
+            "same-name",
+            f"`{old}` of the next file is called `{new}`: another model has that name",
+            "rename one of them",
+        )
+        for old, new in called.items()
+    )
+    return Part(tables, (*part.faults, *told))
+
+
 def with_names(part: Part) -> Part:
     """The same with every model under a name of its own that clients can send."""
     part = Part(*_whole(part))

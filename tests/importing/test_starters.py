@@ -1,7 +1,12 @@
 """What people start servers with: shell scripts, systemd units, compose files, environment files."""
 
-import pytest
+import json
+import tomllib
 
+import pytest
+from click.testing import CliRunner
+
+from llmgen.cli.import_ import cli
 from llmgen.errors import InputError
 from llmgen.importing.containers import run_of
 from llmgen.importing.sniff import from_text
@@ -202,3 +207,32 @@ def test_every_key_of_a_manager_is_a_key_or_named():
     named = " ".join(told(text))
     keys = ("host: 0.0.0.0", "server.debug", "check_interval", "model_manager.x")
     assert all(f"`{key}`" in named for key in keys)
+
+
+def test_models_of_two_files_with_one_name_stay_two(tmp_path):
+    files = []
+    for number in (1, 2):
+        file = tmp_path / f"{number}.sh"
+        file.write_text(f"llama-server -m /m{number}/a.gguf --port 800{number}\n")
+        files.append(str(file))
+    result = CliRunner().invoke(cli, [*files, "--profile", "nvidia-24gb", "--json"])
+    found = json.loads(result.stdout)
+    models = tomllib.loads(found["data"]["content"])["models"]
+    assert [(name, table["port"]) for name, table in models.items()] == [("a", 8001), ("a-2", 8002)]
+    assert [item["code"] for item in found["diagnostics"]] == ["import.same-name"]
+
+
+def test_a_gateway_row_that_leads_to_an_imported_model_is_its_name(tmp_path):
+    swap, gateway = tmp_path / "swap.yaml", tmp_path / "litellm.yaml"
+    swap.write_text('models: {q: {cmd: "llama-server -m /q.gguf --port ${PORT}"}}')
+    gateway.write_text(
+        "model_list:\n"
+        "  - {model_name: gpt-4o, litellm_params: {model: openai/q, api_base: 'http://127.0.0.1:8080/v1'}}\n"
+        "  - {model_name: q, litellm_params: {model: openai/q, api_base: 'http://127.0.0.1:8080/v1'}}\n"
+    )
+    words = [str(swap), str(gateway), "--profile", "nvidia-24gb", "--json"]
+    found = json.loads(CliRunner().invoke(cli, words).stdout)
+    document = tomllib.loads(found["data"]["content"])
+    assert document["models"] == {"q": {"model": "/q.gguf", "aliases": ["gpt-4o"]}}
+    assert "external" not in document
+    assert document["gateway"]["litellm"]["enable"] is True
