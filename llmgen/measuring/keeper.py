@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -73,6 +74,9 @@ def _end_all(program: int, folder: Path | None, *, is_over: bool) -> None:
         last = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < last and _ended(program) is None:
             time.sleep(_POLL_SECONDS)
+    # Its group first: the only way where there is no /proc.
+    with suppress(OSError):
+        os.killpg(program, signal.SIGKILL)
     while left := _left(folder):
         for process in left:
             _signal(process, signal.SIGKILL)

@@ -8,11 +8,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.errors import Diagnostic, InputError
 from llmgen.measuring.asking import Asked
 from llmgen.measuring.cgroup import peak as cgroup_peak
 from llmgen.measuring.device_use import device_use
-from llmgen.measuring.started import LOOPBACK, Started, ready, started
+from llmgen.measuring.started import LOOPBACK, Started, failed, ready, started
 from llmgen.measuring.watch import Watch
 from llmgen.units import MIB
 from llmgen.web.client import asking
@@ -70,7 +69,7 @@ def measure(subject: Subject, say: Callable[[str], None]) -> Seen:
             idle = watch.wait_idle(_IDLE_SECONDS)
             counted = cgroup_peak(server.cgroup) if server.cgroup is not None else None
         if server.process.poll() is not None:
-            raise _lost(server, subject.name, "ended while it was measured")
+            raise failed(server, subject.name, "ended while it was measured")
     return Seen(
         dict(sorted(watch.peak.items())),
         watch.looks,
@@ -93,17 +92,6 @@ def _ask(server: Started, url: str, ask: Asked, name: str) -> None:
             else:
                 answer = client.post(url + ask.path, json=ask.body)
     except (httpx.HTTPError, LimitError) as error:
-        raise _lost(server, name, f"did not answer `{ask.path}`: {error}") from None
+        raise failed(server, name, f"did not answer `{ask.path}`: {error}") from None
     if answer.status_code != 200:
-        raise _lost(server, name, f"answered `{ask.path}` with {answer.status_code}")
-
-
-def _lost(server: Started, name: str, what: str) -> InputError:
-    return InputError(
-        Diagnostic(
-            "measure.failed",
-            f"the server of `{name}` {what}",
-            notes=server.last_words(),
-            hint="`llmgen show --model NAME` shows its command; try it by hand",
-        )
-    )
+        raise failed(server, name, f"answered `{ask.path}` with {answer.status_code}")

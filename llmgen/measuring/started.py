@@ -88,18 +88,19 @@ def ready(server: Started, url: str, health: str, seconds: float, name: str) -> 
     last = time.monotonic() + seconds
     while time.monotonic() < last:
         if server.process.poll() is not None:
-            raise _failed(server, name, "ended before it was ready")
+            raise failed(server, name, "ended before it was ready", "not-ready")
         with suppress(httpx.HTTPError, LimitError):
             if request(url + health, QUICK, {}).status_code == 200:
                 return
         time.sleep(_POLL_SECONDS)
-    raise _failed(server, name, f"was not ready after {seconds:.0f} s")
+    raise failed(server, name, f"was not ready after {seconds:.0f} s", "not-ready")
 
 
-def _failed(server: Started, name: str, what: str) -> InputError:
+def failed(server: Started, name: str, what: str, code: str = "failed") -> InputError:
+    """What became of a server, with its last words."""
     return InputError(
         Diagnostic(
-            "measure.not-ready",
+            f"measure.{code}",
             f"the server of `{name}` {what}",
             notes=server.last_words(),
             hint="`llmgen show --model NAME` shows its command; try it by hand",
