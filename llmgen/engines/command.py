@@ -44,6 +44,14 @@ def split(text: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(shlex.split(text, comments=False, posix=True))
 
 
+def readable(text: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The same; nothing where there is none, or where quotes are wrong, which is told elsewhere."""
+    try:
+        return split(text or ())
+    except ValueError:
+        return ()
+
+
 def words(served: Served, listen: Listen) -> Iterator[str]:
     """The program's own words, its port and name in their place."""
     return (filled(word, served.name, listen.port) for word in split(served.get("cmd", ())))

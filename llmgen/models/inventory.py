@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Model
-from llmgen.engines.command import split
+from llmgen.engines.command import readable
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import KeyPath
 from llmgen.facts.card import Card, card
@@ -138,7 +138,8 @@ def _others(table: Model) -> Iterator[str]:
     found = (getattr(table, key) for key in ("model", *engine.files))
     yield from (name for name in found if name)
     # A command may name any file of the folder, below it or whole.
-    yield from (word for word in split(table.cmd or ()) if word.endswith(".gguf"))
+    words = (part for word in readable(table.cmd) for part in re.split("[=,]", word))
+    yield from (part for part in words if part.endswith(".gguf"))
 
 
 def _stem(layout: Layout, name: str) -> str:

@@ -44,6 +44,8 @@ def _least_context(tried: Attempt, item: Broken, name: str) -> str:
     budget = tried.stack.budgets[item.pool]
     if used <= budget:
         return ""
+    if not model.is_llama:
+        return f"`{name}` alone takes {show_size(used)} of {item.pool}"
     count = show_count(settings.ctx_size)
     return f"with {count} tokens of context `{name}` still needs {show_size(used)} of {item.pool}"
 

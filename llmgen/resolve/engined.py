@@ -10,7 +10,7 @@ from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Model, ServerOptions
 from llmgen.engines.base import Engine, Served
-from llmgen.engines.command import macros, split
+from llmgen.engines.command import macros, readable, split
 from llmgen.engines.container import Container, container_name
 from llmgen.engines.memory import ALL, HOST, Stated, Unfit
 from llmgen.engines.registry import ENGINES
@@ -304,11 +304,7 @@ def _loaded(name: str, table: Model, engine: Engine, config: Config) -> Iterator
             severity=Severity.WARNING,
         )
     for key in ("cmd", "cmd_stop") if always else ():
-        try:
-            words = split(getattr(table, key) or ())
-        except ValueError:
-            continue
-        for macro in dict.fromkeys(macros(words)):
+        for macro in dict.fromkeys(macros(readable(getattr(table, key)))):
             if macro not in ("PORT", "MODEL_ID"):
                 yield Diagnostic(
                     "models.macro",

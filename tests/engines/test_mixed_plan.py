@@ -9,9 +9,13 @@ from making import HEAD
 from plan_of import planned, rendered
 
 from llmgen.cli.view import view
+from llmgen.config.load import load
+from llmgen.config.source import parse
 from llmgen.doctor.model import Ran, Seen
 from llmgen.doctor.rules import options, programs
 from llmgen.errors import PlanError
+from llmgen.layout import layout
+from llmgen.models.inventory import unneeded
 from llmgen.plan.basis import declared
 from llmgen.plan.proof import proof_document
 from llmgen.targets.services import services
@@ -166,3 +170,24 @@ def test_a_key_that_an_engine_does_not_ask_for_is_told():
     assert "`voice`" in told[0]
     swap = rendered(planned(text), "llama-swap")["llama-swap/config.yaml"]
     assert '"VLLM_API_KEY=${env.KEY}"' in swap
+
+
+def test_a_model_too_large_for_its_card_is_told_without_words_of_context():
+    with pytest.raises(PlanError) as refused:
+        planned(HEAD + CHAT + VOICE.replace("4GiB", "40GiB"))
+    hint = str(refused.value.diagnostics[0].hint)
+    assert "`voice` alone takes 40.0 GiB of gpu0" in hint
+    assert "context" not in hint
+
+
+def test_files_of_other_engines_are_no_garbage():
+    text = HEAD + (
+        '[models.p]\nengine = "stable-diffusion"\ndiffusion_model = "flux.gguf"\n'
+        't5xxl = "sub/t5.gguf"\nmemory = { host = "1GiB" }\n'
+        '[models.c]\nengine = "command"\nmemory = { host = "1GiB" }\n'
+        'cmd = "/x --model /home/llm/models/own.gguf --vae=/home/llm/models/vae.gguf"\n'
+    )
+    config = load([parse("llm.toml", text)])
+    kept = ["flux.gguf", "sub/t5.gguf", "own.gguf", "vae.gguf"]
+    where = layout(config.paths, "user")
+    assert unneeded(config, {}, [*kept, "stray.gguf"], where) == ["stray.gguf"]
