@@ -48,6 +48,7 @@ def observe_ports(asking: Asking, wanted: Sequence[ServicePort]) -> Observed:
         listeners=look.listeners(item.port for item in wanted),
         no_manager=no_manager,
         stack=asking.stack,
+        user=look.this_user(),
         generated=asking.generated,
         another=noted if noted is not None and noted.files != asking.stack else None,
     )

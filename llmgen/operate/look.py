@@ -118,6 +118,11 @@ def _unit_of(pid: int) -> tuple[str, Owner | None]:
     return "", None
 
 
+def this_user() -> str:
+    """Who looks, as processes name their users."""
+    return str(psutil.Process().username())
+
+
 def children(pid: int) -> list[Process]:
     """All processes below one."""
     try:

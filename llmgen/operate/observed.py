@@ -72,8 +72,8 @@ class Observed(Struct, frozen=True):
     ``listeners`` maps a port to the process that has it, None where that is hidden from this user.
     ``no_manager`` says why the service manager, which would know the units, does not answer;
     ``devices`` are in the plan's order, ``device_memory`` is by process, as far as drivers tell.
-    ``stack`` are the llm.toml files that are asked about, ``generated`` where they are rendered to,
-    ``another`` whose the installed units are when they are not theirs.
+    ``stack`` are the llm.toml files that ``user`` asks about, ``generated`` is where they are
+    rendered to, ``another`` whose the installed units are when they are not theirs.
     """
 
     units: Mapping[str, UnitState]
@@ -86,5 +86,6 @@ class Observed(Struct, frozen=True):
     devices: tuple[Gpu, ...] = ()
     device_memory: Mapping[int, int] = field(default_factory=dict)
     stack: tuple[str, ...] = ()
+    user: str = ""
     generated: str = ""
     another: Owner | None = None

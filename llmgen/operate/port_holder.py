@@ -60,8 +60,10 @@ def holder(at: ServicePort, seen: Observed) -> Holder:
     if process is None:
         return Holder(Whose.HIDDEN if _may_be_hidden(at, seen) else Whose.STRANGER)
     if process.foreground:
-        is_own = process.foreground == at.name and process.stack == seen.stack
-        other = None if process.stack == seen.stack else Owner(process.stack)
+        # What another user's program says of itself is not believed: keys are sent there.
+        is_this = process.stack == seen.stack and process.user == seen.user
+        is_own = process.foreground == at.name and is_this
+        other = None if is_this else Owner(process.stack)
         return _told(process, other, is_own=is_own)
     if _is_of_unit(at, process, seen):
         return _told(process, seen.another, is_own=seen.another is None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from llmgen.operate.site import Site
 NOTE = "owner.json"
 # Everybody may know whose stack it is; ledger and generations beside it are private.
 _MODE = 0o644
+# Paths of a few files; a longer one is cut, and then no JSON.
+_LARGEST = 65536
 
 
 class Owner(Struct, frozen=True):
@@ -51,10 +55,19 @@ def installed_owner(site: Site) -> Owner | None:
 def read_owner(path: Path) -> Owner | None:
     """What a note says; None when there is none that can be read."""
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(_small_file(path))
         return Owner(tuple(map(str, document["files"])), int(document["generation"]))
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
+
+
+def _small_file(path: Path) -> bytes:
+    """A plain file's content: the note may be another user's, who could put a pipe there."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        return stream.read(_LARGEST)
 
 
 def note_owner(site: Site, stack: Sequence[str], generation: int) -> None:

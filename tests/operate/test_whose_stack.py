@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from msgspec.structs import replace
 from tiny_stacks import Foreground, write_stack
 
 from llmgen.operate.observed import Observed, Process, UnitState
 from llmgen.operate.port_holder import ServicePort, Whose, holder, told
-from llmgen.operate.stack_owner import Owner
+from llmgen.operate.stack_owner import Owner, read_owner
 
 MINE, THEIRS = ("/a/llm.toml",), ("/b/llm.toml",)
 AT = ServicePort("swap", "llmgen-swap.service", 8080, ("/bin/llama-swap", "-config", "/x.yaml"))
@@ -34,6 +35,7 @@ def foreground(stack, name="swap"):
         (foreground(THEIRS), {}, Whose.ANOTHER),
         (foreground(()), {}, Whose.ANOTHER),
         (foreground(MINE, "router"), {}, Whose.STRANGER),
+        (replace(foreground(MINE), user="mallory"), {"user": "ann"}, Whose.ANOTHER),
         (foreground(THEIRS), {"units": {AT.unit: UP}}, Whose.ANOTHER),
         (Process(10, AT.argv), {"units": {AT.unit: UP}}, Whose.OURS),
         (Process(11, (), (10, 1)), {"units": {AT.unit: UP}}, Whose.OURS),
@@ -73,6 +75,18 @@ def test_stack_is_named_by_file_user_and_generation(tmp_path, monkeypatch):
     assert told(AT, holder(AT, own)).message == (
         "port 8080 is held by the stack of ../e2e/llm.toml (user ann, in the foreground)"
     )
+
+
+def test_note_of_another_user_holds_and_steers_nothing(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "deep").write_text("[" * 60000)
+    (tmp_path / "long").write_text(json.dumps({"files": ["x" * 99999], "generation": 1}))
+    (tmp_path / "odd").write_text('{"files": 3, "generation": "x"}')
+    (tmp_path / "well").write_text('{"files": ["/a/llm.toml"], "generation": 4}')
+    (tmp_path / "link").symlink_to("well")
+    for name in ("pipe", "deep", "long", "odd", "link", "nowhere"):
+        assert read_owner(tmp_path / name) is None
+    assert read_owner(tmp_path / "well") == Owner(MINE, 4)
 
 
 class Beside:
