@@ -11,6 +11,9 @@ from msgspec import Struct
 
 from llmgen.budget.model import HOST, ServerSettings, SettingRefused
 
+# Far above where 32 bits end.
+SMALLEST_SHARE = 1e-6
+
 
 class Placement(Struct, frozen=True):
     """The device of each layer and of the output, which counts as one more layer."""
@@ -82,6 +85,9 @@ def _splits(settings: ServerSettings) -> list[float]:
         message = f"`tensor_split` has {len(shares)} shares for {count} devices"
         hint = "give each device one share that is not negative"
         raise SettingRefused("tensor_split", message, hint)
+    if any(0 < share < SMALLEST_SHARE for share in shares):
+        message = f"`tensor_split` has a share below {SMALLEST_SHARE:f}, which is none in 32 bits"
+        raise SettingRefused("tensor_split", message, "use numbers of layers, or 0 for none")
     if not any(shares):
         shares = (1.0,) * count
     total, sums = 0.0, []

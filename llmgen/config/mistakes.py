@@ -60,8 +60,13 @@ _CALLED = {
 
 
 def diagnostics(error: ValidationError, places: Collection[KeyPath]) -> list[Diagnostic]:
-    """Every mistake once; the failures of a union at one place become one diagnostic."""
+    """Every mistake once; the failures of a union at one place become one diagnostic.
+
+    Where a list's element is wrong, nobody meant the word that might stand in the list's place.
+    """
     rows = [(_key(item["loc"], places), item) for item in error.errors(include_url=False)]
+    around = {key[:length] for key, _ in rows for length in range(len(key))}
+    rows = [(key, item) for key, item in rows if key not in around or not _is_other(item)]
     rows.sort(key=lambda row: [str(part) for part in row[0]])
     return [
         _diagnostic(key, [item for _, item in group])
@@ -137,6 +142,11 @@ def name_of(key: KeyPath) -> str:
     """A key with its table, as sentences begin."""
     name, table = _name(key)
     return f"`{name}`{table}"
+
+
+def _is_other(item: Any) -> bool:  # noqa: ANN401 - pydantic's own dict
+    """Whether it only says that another member of a union does not match either."""
+    return item["type"] == "literal_error" or _is_type(item)
 
 
 def _is_type(item: Any) -> bool:  # noqa: ANN401 - pydantic's own dict

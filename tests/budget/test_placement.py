@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmgen.budget.model import HOST, ServerSettings
+from llmgen.budget.model import HOST, ServerSettings, SettingRefused
 from llmgen.budget.placement import place_layers
 
 PAIR = ("gpu0", "gpu1")
@@ -36,3 +36,11 @@ def test_no_device_means_the_host():
 )
 def test_shares_decide_how_many_layers_come_first(split, first):
     assert placed(9, devices=PAIR, tensor_split=split).layers.count("gpu0") == first
+
+
+@pytest.mark.parametrize("split", [(1e-50, 0.0), (1.0, 1e-40), (1e-7, 1e-7)])
+def test_shares_that_the_server_could_not_read_are_refused(split):
+    with pytest.raises(SettingRefused) as caught:
+        placed(9, devices=PAIR, tensor_split=split)
+    assert caught.value.key == "tensor_split"
+    assert placed(9, devices=PAIR, tensor_split=(1e-6, 1e-6)).layers.count("gpu0") == 5

@@ -12,7 +12,6 @@ from llmgen.config.tables.base import (
     Line,
     Mebibytes,
     ModelName,
-    NonNegative,
     Number,
     Override,
     Port,
@@ -32,7 +31,8 @@ from llmgen.engines.roles import Role
 # Roles that generate text.
 GENERATES: Final[tuple[Role, ...]] = ("chat", "completion", "vision")
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
-Share = NonNegative
+# Sums beyond 32 bits would be no numbers; budget.placement refuses those that are too small.
+Share = Annotated[float, Field(ge=0, le=1_000_000)]
 # A name that is no engine's is a matter of meaning: it gets a better answer than a list of all.
 EngineName = Annotated[Text, WithJsonSchema({"type": "string", "enum": [*ENGINES]})]
 
