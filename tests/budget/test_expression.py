@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from llmgen.budget.expression import Bounded, TooLong, _parser, expression
+from llmgen.budget.expression import Bounded, Known, TooLong, _parser, expression
 
 NAMES = [
     "token_embd.weight", "output.weight", "blk.0.attn_q.weight", "blk.17.ffn_gate_exps.weight",
@@ -34,7 +34,7 @@ def drawn(dice, depth=0):
 
 def test_counted_searches_find_what_re_finds():
     dice = random.Random(18)
-    for _ in range(3000):
+    for _ in range(1000):
         pattern = drawn(dice)
         # One that counts by itself, whatever the expression.
         counted, plain = Bounded(_parser.parse(pattern)), expression(pattern)
@@ -45,7 +45,7 @@ def test_counted_searches_find_what_re_finds():
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(a*)*b", "(a|a)*b", "(a|aa)+$x", "(.*a)*(.*b)*z", ".*.*.*.*.*.*.*.*q", "((a+)+)+b"]
+    "pattern", ["(a*)*b", "(a|a)*b", "(.*a)*(.*b)*z", ".*.*.*.*.*.*.*.*q", "((a+)+)+b"]
 )
 def test_what_never_ends_is_given_up(pattern):
     started = time.process_time()
@@ -68,7 +68,7 @@ def test_what_is_no_expression_is_an_error_of_it(pattern):
 
 @pytest.mark.parametrize(
     "pattern",
-    [r"blk\.(3|4)\.ffn_.*", "exps", r"\.ffn_(up|down|gate|gate_up)_(ch|)exps", ".*ffn.*", r"blk\.\d+\.attn"],
+    [r"blk\.(3|4)\.ffn_.*", "exps", r"\.ffn_(up|down|gate|gate_up)_(ch|)exps", ".*ffn.*", r"blk\.\d+\.attn", ".*blk.*ffn.*exps.*"],
 )  # fmt: skip
 def test_ordinary_expressions_are_res_own(pattern):
-    assert isinstance(expression(pattern), re.Pattern)
+    assert isinstance(expression(pattern), Known)

@@ -306,13 +306,15 @@ def test_variables(files, tmp_path):
             models[name] = {"cmd": command, "env": [f"{variable}={value}"]}
     library, faults = generated(yaml.safe_dump({"models": models}))
     after = {one.name: options(argv(one, one.settings, library)[1:]) for one in library.models}
-    wrong = {}
+    wrong, taken = {}, {False: {}, True: {}}
     for name, (option, variable, value) in asked.items():
         off = variable in option.variables[1:]
         before = {option.first: value if option.takes else not off}
         told = any(f"`{name}`" in message for message in faults)
         if not needs_gpu([value]) and option.first != "--rpc":
-            assert not starts_with(["-m", "x"], {variable: value})
+            taken[off][variable] = value
         if found := difference(option, before, after[name], told):
             wrong[f"{variable}={value}"] = found
     assert not wrong, "\n".join(f"{key}: {what}" for key, what in wrong.items())
+    assert len(taken[False]) > 80
+    assert [starts_with(["-m", "x"], variables) for variables in taken.values()] == ["", ""]
