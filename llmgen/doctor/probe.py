@@ -14,7 +14,7 @@ from llmgen.detect.probe import installers
 from llmgen.doctor.access import Identity, closed_to, closing, identity
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules import secrets
-from llmgen.doctor.rules.files import wanted
+from llmgen.doctor.rules.files import readers, wanted
 from llmgen.doctor.rules.gpu import ROCM_RELEASE
 from llmgen.doctor.rules.heat import MACOS, NVIDIA, SENSORS
 from llmgen.doctor.rules.kernels import KFD_NODES
@@ -24,6 +24,7 @@ from llmgen.doctor.rules.services import listening
 from llmgen.errors import InputError
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.plan.model import Plan
+from llmgen.targets.accounts import group
 from llmgen.targets.names import file_name
 from llmgen.targets.services import services
 from llmgen.web.client import asking
@@ -97,8 +98,11 @@ def _files(plan: Plan) -> Iterator[tuple[str, FileSeen]]:
     services = plan.library.config.services
     # A user's own services run as whoever asks.
     own = services.scope == "user"
-    who = None if own else identity(services.user, services.groups)
+    shared = group(services)
+    groups = (*services.groups, *((shared,) if shared else ()))
+    users = readers(plan)
     for path in wanted(plan):
+        who = None if own else identity(users[path], groups)
         yield path, _file(Path(path), who, own=own)
 
 

@@ -5,6 +5,7 @@ import pytest
 from making import config
 
 from llmgen.config.tables.services import Services
+from llmgen.doctor.rules.files import readers
 from llmgen.machine import machine
 from llmgen.render.environment import make_render
 from llmgen.resolve.meaning import findings
@@ -80,3 +81,14 @@ def test_accounts_of_a_users_own_units_do_nothing(text, keys):
         if item.code == "services.no-effect"
     ]
     assert told == [("services", key) for key in keys]
+
+
+def test_doctor_asks_for_the_user_that_opens_a_file():
+    for text, always, demand in ((ONE, "llm", "llm"), (OWN, "llm-model-embed", "llm-swap")):
+        plan = plans.plan(text)
+        users = readers(plan)
+        kept = {item.name: item.keep for item in plan.placements}
+        assert kept["embed"] == "always" != kept["big"]
+        paths = {item.name: str(item.model.path) for item in plan.placements}
+        assert (users[paths["embed"]], users[paths["big"]]) == (always, demand)
+    assert readers(plans.plan(plans.STACK)) == {}

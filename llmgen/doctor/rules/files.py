@@ -6,7 +6,10 @@ import shlex
 from collections.abc import Iterator
 
 from llmgen.doctor.model import FileSeen, Finding, Seen, judged, unknown
+from llmgen.library import Keep
 from llmgen.plan.model import Plan
+from llmgen.targets import accounts
+from llmgen.targets.names import file_name
 from llmgen.units import show_size
 
 GGUF_MAGIC = (b"GGUF", b"FUGG")
@@ -29,6 +32,21 @@ def wanted(plan: Plan) -> dict[str, int]:
         if template:
             found[str(plan.library.layout.model(template))] = 0
     return found
+
+
+def readers(plan: Plan) -> dict[str, str]:
+    """The system's user that opens each of these files; none where a user's own services do."""
+    services, library = plan.library.config.services, plan.library
+    if services.scope != "system":
+        return {}
+    engine = accounts.user(services, "swap" if services.on_demand == "llama_swap" else "router")
+    found = dict.fromkeys(wanted(plan), engine)
+    for item in plan.placements:
+        if item.keep is Keep.ALWAYS:
+            own = accounts.user(services, f"model-{file_name(item.name)}")
+            names = (file.name for facts in item.model.all_facts for file in facts.files)
+            found |= {str(library.layout.model(name)): own for name in names}
+    return {path: found[path] for path in wanted(plan)}
 
 
 def _sources(plan: Plan) -> dict[str, str]:
@@ -56,9 +74,7 @@ def _fetch(path: str, source: str, *, is_there: bool) -> str:
 
 def models(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """Every file is there with its locked size, begins as GGUF files do, and can be read."""
-    services = plan.library.config.services
-    user = services.user if services.scope == "system" else "$USER"
-    sources = _sources(plan)
+    users, sources = readers(plan), _sources(plan)
     for path, size in wanted(plan).items():
         found = seen.files.get(path)
         expected = f"a file of {show_size(size)}" if size else "a file"
@@ -66,7 +82,7 @@ def models(plan: Plan, seen: Seen) -> Iterator[Finding]:
             yield unknown("model-file", path, expected, "it was not looked at")
         else:
             fetch = _fetch(path, sources.get(path, ""), is_there=found.size_bytes is not None)
-            yield _judge(path, size, expected, found, user, fetch)
+            yield _judge(path, size, expected, found, users.get(path, "$USER"), fetch)
 
 
 def _judge(  # noqa: PLR0917 - one file and all that is known of it
