@@ -138,6 +138,13 @@ CASES = [
         Seen(ran={"llama_swap -version": Ran(0, "version: 0 (abc)")}),
     ),
     (
+        programs.memory_scheduler,
+        plan('[services]\non_demand = "router"\n'),
+        Seen(ran={"llama_server --help": Ran(0, "--models-max N")}),
+        Seen(ran={"llama_server --help": Ran(0, "--models-memory-margin N")}),
+        Seen(ran={"llama_server --help": Ran(None)}),
+    ),
+    (
         options.known,
         plan(argv=("x", "--ctx-size", "1", "--flash-attn", "on")),
         Seen(ran={"llama_server --help": Ran(0, HELP)}),

@@ -130,13 +130,6 @@ def test_doctor_asks_a_llama_server_of_its_own_for_its_options():
     assert "/opt/ik/llama-server" in finding.fix
 
 
-def test_doctor_tells_of_a_router_that_could_schedule_by_memory():
-    plan = planned(HEAD + '[services]\non_demand = "router"\n' + CHAT)
-    for words, told in (("--models-max N", 0), ("--models-memory-margin N", 1)):
-        seen = Seen(ran={"llama_server --help": Ran(0, words)})
-        assert len([*programs.memory_scheduler(plan, seen)]) == told
-
-
 def test_plan_json_is_the_only_file_with_the_engine_of_a_model():
     text = rendered(planned(HEAD + CHAT + VOICE), "proof")["plan.json"]
     assert json.loads(text)["models"]["voice"]["engine"] == "command"

@@ -94,16 +94,19 @@ def memory_scheduler(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """Router mode: whether the installed server could keep models by memory, not by number."""
     if plan.library.config.services.on_demand != "router":
         return
+    expected = (
+        "no way of this build to keep more models than `models_max`, which the plan has proved"
+    )
     ran = seen.ran.get("llama_server --help")
-    if ran is None or ran.code != 0 or BY_MEMORY not in ran.out:
+    if ran is None or ran.code != 0 or not ran.out:
+        yield unknown("router-by-memory", "llama-server", expected, "`--help` could not be read")
         return
     yield judged(
         "router-by-memory",
         "llama-server",
-        "models kept by `models_max`, which the plan has proved",
-        f"this build could keep more of them by `{BY_MEMORY}`",
-        ok=True,
-        evidence=BY_MEMORY,
+        expected,
+        f"it has `{BY_MEMORY}`" if BY_MEMORY in ran.out else "it has none",
+        ok=BY_MEMORY not in ran.out,
         fix='`on_demand = "llama_swap"` keeps every set that fits until llmgen writes that option',
     )
 
