@@ -61,7 +61,9 @@ def cli(
     named = with_names(with_local(merged(apart(every))))
     found, needs = with_devices(named)
     hardware, told = _hardware(profile, needs)
-    part = accepted(found, hardware, home=str(Path.home()))
+    # The programs of a file that is at home here are those that its shell would find.
+    here = found if profile or told else _with_programs(found)
+    part = accepted(here, hardware, home=str(Path.home()))
     notes = [item.hint for item in told]
     text = document(part, hardware, home=str(Path.home()), note="; ".join(notes))
     faults = (*part.faults, *told, *_refused(text))
@@ -72,6 +74,22 @@ def cli(
     return Outcome(
         data, said=f"wrote {output}; then `llmgen lock` and `llmgen check`", diagnostics=faults
     )
+
+
+def _with_programs(part: Part) -> Part:
+    """The part with the places of programs that no file names."""
+    import shutil
+
+    from llmgen.importing.model import Part
+
+    found = {
+        key: place
+        for key, name in (("llama_server", "llama-server"), ("llama_swap", "llama-swap"))
+        if (place := shutil.which(name))
+    }
+    paths = {**found, **part.tables.get(("paths",), {})}
+    tables = {**part.tables, ("paths",): paths} if paths else part.tables
+    return Part(tables, part.faults)
 
 
 def _refused(text: str) -> Iterator[Diagnostic]:

@@ -236,3 +236,16 @@ def test_a_gateway_row_that_leads_to_an_imported_model_is_its_name(tmp_path):
     assert document["models"] == {"q": {"model": "/q.gguf", "aliases": ["gpt-4o"]}}
     assert "external" not in document
     assert document["gateway"]["litellm"]["enable"] is True
+
+
+def test_a_bare_program_is_the_one_that_a_shell_would_find(tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "llama-server"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    text = 'models: {q: {cmd: "llama-server -m /q.gguf --port ${PORT}"}}'
+    for words, place in (([], str(program)), (["--profile", "nvidia-24gb"], None)):
+        result = CliRunner().invoke(cli, ["-", *words, "--json"], input=text)
+        document = tomllib.loads(json.loads(result.stdout)["data"]["content"])
+        assert document["paths"].get("llama_server") == place
