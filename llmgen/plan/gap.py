@@ -72,7 +72,10 @@ def gap(trial: Trial, model: Model, waiting: frozenset[str] = frozenset()) -> Ga
             left[pool] = min(left[pool], budget - beside[pool])
     resident = trial.sums(_kept(trial, absent), settings)
     free = {pool: budget - resident[pool] for pool, budget in budgets.items()}
-    filled = trial.sums(others, settings) if model.open.device else {}
+    filled: Room = {}
+    if model.open.device:
+        written = not (waiting or follow or is_untold(trial.settings[model.name]))
+        filled = trial.filled(model.name) if written else trial.sums(others, settings)
     return Gap(trial, model, left, free, filled, exact=not (kept and follow) or bool(waiting))
 
 

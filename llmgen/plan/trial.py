@@ -11,7 +11,7 @@ from llmgen.budget.model import ServerSettings
 from llmgen.errors import PlanError
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.scale import Scale, stack
-from llmgen.plan.splits import told
+from llmgen.plan.splits import is_untold, told
 
 Settings = dict[str, ServerSettings]
 # The limit of settings with which the server would not start.
@@ -40,6 +40,7 @@ class Trial(Struct, frozen=True):
     weigh: Scale
     required: Required
     settings: Settings = field(default_factory=dict)
+    _whole: dict[str, int] = field(default_factory=dict)
 
     def limit(self, model: Model, settings: ServerSettings) -> Limit | None:
         """What stands against these settings of this model, all others as they are."""
@@ -89,7 +90,25 @@ class Trial(Struct, frozen=True):
 
     def with_settings(self, model: Model, settings: ServerSettings) -> Trial:
         """The same with other settings of one model."""
-        return replace(self, settings={**self.settings, model.name: settings})
+        changed = {**self.settings, model.name: settings}
+        return replace(self, settings=changed, _whole=self._moved(model.name, changed))
+
+    def _moved(self, name: str, changed: Settings) -> dict[str, int]:
+        """The sum of all with one model changed; empty where it is not known."""
+        if not self._whole or is_untold(changed[name]):
+            return {}
+        try:
+            before, after = self.weight(name, self.settings), self.weight(name, changed)
+        except PlanError:
+            return {}
+        return {pool: used - before[pool] + after[pool] for pool, used in self._whole.items()}
+
+    def filled(self, name: str) -> dict[str, int]:
+        """What all others together take of each pool, where all shares are written."""
+        if not self._whole:
+            self._whole.update(self.sums(self.settings, self.settings))
+        own = self.weight(name, self.settings)
+        return {pool: used - own[pool] for pool, used in self._whole.items()}
 
     def told(self) -> Settings:
         """The settings as the servers get them: with the shares that follow from all others."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tempfile
 import tomllib
 from functools import cache
 from pathlib import Path
+
+# For `python tests/plan/brute.py`, which starts in this folder.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from oracle.headers import write_header
 
