@@ -146,7 +146,7 @@ def _read(name: str) -> str:
                 hint="name the configuration file itself",
             )
         )
-    return content.decode("utf-8", "replace")
+    return content.decode("utf-8-sig", "replace")
 
 
 def _hardware(profile: str | None, needs: Devices) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:

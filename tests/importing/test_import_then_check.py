@@ -48,3 +48,14 @@ def test_a_profile_that_is_none_is_wrong_usage(folder):
     result = run("import", "models.ini", "--profile", "nosuch")
     assert result.exit_code == 2
     assert "`nosuch` is no profile" in result.output
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeff[a]\nm = a.gguf\nnp = 2\n", "[a]\r\nm = a.gguf\r\nnp = 2\r\n"]
+)
+def test_files_of_other_systems_are_read(text, folder):
+    Path("models.ini").write_bytes(text.encode())
+    done = run("import", "models.ini", "--profile", "nvidia-24gb")
+    assert "[models.a]\nmodel = " in done.stdout
+    assert "parallel = 2" in done.stdout
+    assert "default" not in done.stdout
