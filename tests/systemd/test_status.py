@@ -64,11 +64,20 @@ def test_another_user_sees_what_runs_and_that_the_files_are_hidden(well):
 
 
 def test_doctor_knows_the_units_processes_by_more_than_their_name(well):
-    booted, old = well.booted, well.values["llama_server"]
-    booted.must("sh", "-c", f"sed 's#{old}#/opt/other#' {well.folder}/llm.toml > /opt/stack/o.toml")
-    words = [*booted.python(), "-m", "llmgen", "-c", "/opt/stack/o.toml", "doctor", "--json"]
-    rows = json.loads(booted.run(*words).stdout)["data"]["findings"]
+    old = well.values["llama_server"]
+    well.edit(old, "/opt/other")
+    rows = well.llmgen("doctor")["data"]["findings"]
+    well.edit("/opt/other", old)
     assert {row["verdict"] for row in rows if row["rule"] == "port"} == {"ok"}
+
+
+def test_doctor_names_the_stack_of_another_llm_toml(well):
+    well.booted.must("cp", f"{well.folder}/llm.toml", f"{well.folder}/o.toml")
+    words = [*well.booted.python(), "-m", "llmgen", "-c", f"{well.folder}/o.toml"]
+    found = json.loads(well.booted.run(*words, "doctor", "--json").stdout)
+    told = [row for row in found["data"]["findings"] if row["rule"] == "port"]
+    assert {row["verdict"] for row in told} == {"failed"}
+    assert all("is held by the stack of " in row["observed"] for row in told)
 
 
 def test_dead_backend(well):
