@@ -30,7 +30,7 @@ _OWN: Final = frozenset(
 
 def is_unit(text: str) -> bool:
     """Whether a text is a systemd service with a command."""
-    return bool(_SECTION.search(text)) and "ExecStart" in text
+    return bool(_SECTION.search(text)) and ("ExecStart" in text or "Image=" in text)
 
 
 def from_unit(text: str) -> Part:
@@ -65,14 +65,43 @@ def _items(directives: list[tuple[str, str]]) -> Iterator[Item]:
                 )
             case _:
                 continue
+    if words := [*_quadlet(directives)]:
+        started = True
+        found = [*standalone(of_command("the unit", words, variables), set())]
+        yield from found
+        yield from _described(found, directives)
     if not started:
         yield lost("the unit", "it has no ExecStart=")
     own = [key for key, _ in directives if key in _OWN]
     if own:
         yield lost(_listed(own), "llmgen writes its units itself")
-    others = [key for key, _ in directives if key not in _OWN | _READ]
+    others = [key for key, _ in directives if key not in _OWN | _READ | {*_CONTAINER}]
     if others:
         yield lost(_listed(others), "llm.toml has no key for it; `systemctl edit` adds it")
+
+
+# Keys of a `.container` file (podman-systemd.unit) as options of `podman run`.
+_CONTAINER: Final = {
+    "AddDevice": "--device", "ContainerName": "--name", "Environment": "--env", "Exec": "",
+    "Image": "", "Network": "--network", "PodmanArgs": "", "PublishPort": "--publish",
+    "ShmSize": "--shm-size", "Volume": "--volume",
+}  # fmt: skip
+
+
+def _quadlet(directives: list[tuple[str, str]]) -> Iterator[str]:
+    """The `podman run` that a `.container` file stands for; nothing for another unit."""
+    told = dict(directives)
+    if "Image" not in told:
+        return
+    yield from ("podman", "run")
+    for key, value in directives:
+        if option := _CONTAINER.get(key):
+            values = shlex.split(value) if key == "Environment" else [value]
+            yield from (word for item in values for word in (option, item.replace("%h", "~")))
+        elif key == "PodmanArgs":
+            yield from shlex.split(value)
+    yield told["Image"]
+    yield from shlex.split(told.get("Exec", ""))
 
 
 def _described(found: list[Item], directives: list[tuple[str, str]]) -> Iterator[Item]:

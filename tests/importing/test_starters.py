@@ -249,3 +249,22 @@ def test_a_bare_program_is_the_one_that_a_shell_would_find(tmp_path, monkeypatch
         result = CliRunner().invoke(cli, ["-", *words, "--json"], input=text)
         document = tomllib.loads(json.loads(result.stdout)["data"]["content"])
         assert document["paths"].get("llama_server") == place
+
+
+def test_container_file_of_podman():
+    text = (
+        "[Unit]\nDescription=Qwen in a box\n[Container]\n"
+        "Image=ghcr.io/ggml-org/llama.cpp:server-cuda\nContainerName=qwen\n"
+        "AddDevice=nvidia.com/gpu=1\nVolume=/srv/models:/models:ro\nPublishPort=127.0.0.1:8099:8080\n"
+        "Environment=LLAMA_ARG_CTX_SIZE=4096\nShmSize=1g\nAutoUpdate=registry\n"
+        "Exec=-m /models/q.gguf --port 8080 --host 0.0.0.0\n[Install]\nWantedBy=default.target\n"
+    )
+    assert model(text, "q") == {
+        "model": "/srv/models/q.gguf", "ctx_size": 4096, "keep": "always", "port": 8099,
+        "device": ["gpu1"], "description": "Qwen in a box",
+        "container": {
+            "image": "ghcr.io/ggml-org/llama.cpp:server-cuda", "runtime": "podman",
+            "args": ["--shm-size=1g"], "port": 8080,
+        },
+    }  # fmt: skip
+    assert any("`AutoUpdate=`" in line for line in told(text))
