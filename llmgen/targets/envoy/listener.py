@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -133,7 +133,7 @@ def listener(plan: Plan, table: RouteTable) -> Listener:
         access_log=_access_log(plan),
         replies=replies(limit),
         log_fields=(*_LOGGED, *_logged_figures()),
-        figures=_lua(_tree()),
+        figures=_figures(),
         streamed_figures=tuple((_selectors(path), key) for path, key in _STREAMED),
         stat_tags=(
             {"name": "model", "value_format": "%ROUTE_NAME%"},
@@ -162,23 +162,17 @@ def _logged_figures() -> tuple[tuple[str, str], ...]:
     return tuple((key, f"%DYNAMIC_METADATA(llm:{key})%") for key in keys)
 
 
-def _tree() -> dict[str, Any]:
-    """The figures by the keys that lead to them."""
-    found: dict[str, Any] = {}
+def _figures() -> str:
+    """The figures as the script's table: object, last key, name; all of them are plain words."""
+    found: dict[str, dict[str, str]] = {}
     for path, name in _FIGURES:
-        *parents, last = path.split(".")
-        branch = found
-        for key in parents:
-            branch = branch.setdefault(key, {})
-        branch[last] = name
-    return found
-
-
-def _lua(tree: dict[str, Any] | str) -> str:
-    """The tree as the script's own table; its keys and names are plain words."""
-    if isinstance(tree, str):
-        return f'"{tree}"'
-    return "{" + ", ".join(f"{key} = {_lua(branch)}" for key, branch in tree.items()) + "}"
+        place, *_, key = path.split(".")
+        found.setdefault(place, {})[key] = name
+    tables = (
+        f"{place} = {{" + ", ".join(f'{key} = "{name}"' for key, name in keys.items()) + "}"
+        for place, keys in found.items()
+    )
+    return "{" + ", ".join(tables) + "}"
 
 
 def _selectors(path: str) -> tuple[dict[str, str], ...]:
