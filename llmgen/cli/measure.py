@@ -155,11 +155,13 @@ def _notes(item: Placement, seen: Seen) -> Iterator[Diagnostic]:
             "measure.not-asked",
             f"nothing is known to ask a model of the role {item.model.role}: "
             "this is what it holds before the first request",
+            hint="send one while it is measured again, or state `memory` in llm.toml",
             severity=Severity.WARNING,
         )
     if not seen.idle:
         yield Diagnostic(
             "measure.not-idle",
             f"`{item.name}` was still busy when the measurement ended",
+            hint="measure it again while the machine has less to do",
             severity=Severity.WARNING,
         )

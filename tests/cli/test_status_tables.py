@@ -19,7 +19,7 @@ def model(name, held):
 def test_tables_fit_eighty_columns_and_unknown_is_a_dash(monkeypatch, capsys):
     monkeypatch.setattr(drawing, "FIXED_WIDTH", 80)
     rows = [model("devstral-small-2-24b", 80 * GIB), model("qwen3-coder", None)]
-    _show([SERVICE], rows, [DeviceStatus("gpu0", None, 81 * GIB, 96 * GIB)])
+    _show([SERVICE], rows, [DeviceStatus("gpu0", None, 81 * GIB, 96 * GIB)], [])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert ["gpu0", "-", "81.0", "GiB", "96.0", "GiB"] in [line.split() for line in lines]
@@ -28,5 +28,5 @@ def test_tables_fit_eighty_columns_and_unknown_is_a_dash(monkeypatch, capsys):
 
 
 def test_machine_without_devices_shows_none(capsys):
-    _show([SERVICE], [model("a", None)], [])
+    _show([SERVICE], [model("a", None)], [], [])
     assert "device memory" not in capsys.readouterr().out

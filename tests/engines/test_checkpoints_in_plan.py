@@ -3,7 +3,7 @@
 import json
 import re
 
-import published
+import published_checkpoints
 import pytest
 import readers
 from click.testing import CliRunner
@@ -34,7 +34,7 @@ def run(*words):
 
 
 def stack(tmp_path, monkeypatch, name, *, engine="vllm", keys=""):
-    item = published.BY_NAME[name]
+    item = published_checkpoints.BY_NAME[name]
     if not (tmp_path / name).exists():
         write_checkpoint(tmp_path / name, item.tensors, item.config)
     text = TEXT.format(folder=tmp_path, name=name, engine=engine, keys=keys)
@@ -46,7 +46,7 @@ def stack(tmp_path, monkeypatch, name, *, engine="vllm", keys=""):
 def test_facts_of_a_folder_are_locked(tmp_path, monkeypatch):
     stack(tmp_path, monkeypatch, "qwen2.5-7b")
     facts = read_lock(tmp_path / "llm.lock").checkpoints["folder:qwen2.5-7b"]
-    assert facts.bytes_stored == published.BY_NAME["qwen2.5-7b"].size
+    assert facts.bytes_stored == published_checkpoints.BY_NAME["qwen2.5-7b"].size
     assert run("lock")["data"]["changed"] is False
 
 

@@ -3,7 +3,7 @@
 from functools import cache
 from math import ceil
 
-import published
+import published_checkpoints
 import pytest
 from safetensors_writer import header, write_checkpoint
 
@@ -27,13 +27,13 @@ VLLM, SGLANG = RESERVING["vllm"], RESERVING["sglang"]
 
 @cache
 def facts(name):
-    item = published.BY_NAME[name]
+    item = published_checkpoints.BY_NAME[name]
     tensors = tuple(StoredTensor(key, *value) for key, value in item.tensors.items())
     return describe_checkpoint(name, item.config, [("model.safetensors", tensors)], [], "")
 
 
 # Every header but those of tens of thousands of tensors is also written to a file and read back.
-@pytest.mark.parametrize("item", published.ALL, ids=lambda item: item.name)
+@pytest.mark.parametrize("item", published_checkpoints.ALL, ids=lambda item: item.name)
 def test_list_of_tensors_has_the_published_bytes(item, tmp_path):
     found = facts(item.name)
     if len(item.tensors) < 20_000:
@@ -77,7 +77,7 @@ def experts(c, parts, count, inner, *, tied=False, head_norms=0):
 
 
 def gpt_oss(parts):
-    c = published.GPT_OSS
+    c = published_checkpoints.GPT_OSS
     hidden, inner, count = 2880, 2880, 32
     mine = ceil(inner / parts)
     attention = gqa(c, parts, biases=1) + hidden + 64 // parts
@@ -94,7 +94,7 @@ def latent_attention(c, parts, query_rank):
 
 
 def deepseek_lite(parts):
-    c = published.DEEPSEEK_LITE
+    c = published_checkpoints.DEEPSEEK_LITE
     hidden = c["hidden_size"]
     dense_layer = 3 * hidden * 10944 // parts
     moe_layer = 3 * hidden * 1408 * 66 // parts + 64 * hidden
@@ -104,7 +104,7 @@ def deepseek_lite(parts):
 
 def deepseek(parts):
     """Blocks of fp8 have a scale of four bytes for 128 x 128; gates and norms stay in bf16."""
-    c = published.DEEPSEEK
+    c = published_checkpoints.DEEPSEEK
     hidden = 7168
 
     def fp8(out, into):
@@ -123,7 +123,9 @@ def deepseek(parts):
 
 
 def gemma3(parts):
-    text = dense(published.GEMMA3["text_config"], parts, tied=True, norms=4, head_norms=256)
+    text = dense(
+        published_checkpoints.GEMMA3["text_config"], parts, tied=True, norms=4, head_norms=256
+    )
     width, inner = 1152, 4304
     layer = 4 * width * width // parts + 3 * width // parts + width  # qkv with biases, output
     layer += 2 * width * inner // parts + inner // parts + width + 4 * width
@@ -132,7 +134,7 @@ def gemma3(parts):
 
 
 def phi3(parts):
-    c = published.PHI3
+    c = published_checkpoints.PHI3
     hidden, inner = 3072, 8192
     layer = 4 * hidden * hidden // parts + 3 * hidden * inner // parts + 2 * hidden
     return 2 * (words(c, parts) + 32 * layer + hidden)
@@ -140,7 +142,7 @@ def phi3(parts):
 
 def packed(parts, *, index):
     """Four bits, a zero point and a scale for 128: of AWQ and GPTQ; GPTQ has an index of groups."""
-    c = published.QWEN25
+    c = published_checkpoints.QWEN25
     hidden, inner = 3584, 18944
 
     def linear(out, into, whole_inputs=True):
@@ -159,7 +161,7 @@ QWEN3_FP8_NORMS = 2 * (2 * 2048 + 256)
 
 
 def qwen3_fp8(parts):
-    c = published.QWEN3_MOE
+    c = published_checkpoints.QWEN3_MOE
 
     def fp8(out, into):
         return out * into + 4 * ceil(out / 128) * ceil(into / 128)
@@ -172,22 +174,26 @@ def qwen3_fp8(parts):
 
 
 EXPECTED = {
-    "llama-3.1-8b": lambda parts: dense(published.LLAMA, parts),
-    "qwen2.5-7b": lambda parts: dense(published.QWEN25, parts, biases=1),
-    "qwen3-8b": lambda parts: dense(published.QWEN3, parts, head_norms=256),
-    "mistral-7b-v0.1": lambda parts: dense(published.MISTRAL, parts),
-    "devstral-small-2507": lambda parts: dense(published.DEVSTRAL, parts),
-    "gemma-2b": lambda parts: dense(published.GEMMA, parts, tied=True),
-    "gemma-2-9b": lambda parts: dense(published.GEMMA2, parts, tied=True, norms=4),
+    "llama-3.1-8b": lambda parts: dense(published_checkpoints.LLAMA, parts),
+    "qwen2.5-7b": lambda parts: dense(published_checkpoints.QWEN25, parts, biases=1),
+    "qwen3-8b": lambda parts: dense(published_checkpoints.QWEN3, parts, head_norms=256),
+    "mistral-7b-v0.1": lambda parts: dense(published_checkpoints.MISTRAL, parts),
+    "devstral-small-2507": lambda parts: dense(published_checkpoints.DEVSTRAL, parts),
+    "gemma-2b": lambda parts: dense(published_checkpoints.GEMMA, parts, tied=True),
+    "gemma-2-9b": lambda parts: dense(published_checkpoints.GEMMA2, parts, tied=True, norms=4),
     "gemma-3-27b": gemma3,
-    "mixtral-8x7b": lambda parts: experts(published.MIXTRAL, parts, 8, 14336),
-    "mixtral-8x22b": lambda parts: experts(published.WIZARD, parts, 8, 16384),
-    "qwen3-30b-a3b": lambda parts: experts(published.QWEN3_MOE, parts, 128, 768, head_norms=256),
+    "mixtral-8x7b": lambda parts: experts(published_checkpoints.MIXTRAL, parts, 8, 14336),
+    "mixtral-8x22b": lambda parts: experts(published_checkpoints.WIZARD, parts, 8, 16384),
+    "qwen3-30b-a3b": lambda parts: experts(
+        published_checkpoints.QWEN3_MOE, parts, 128, 768, head_norms=256
+    ),
     "qwen3-30b-a3b-fp8": qwen3_fp8,
     "gpt-oss-20b": gpt_oss,
     "deepseek-v3": deepseek,
     "deepseek-v2-lite": deepseek_lite,
-    "granite-3.1-1b-a400m": lambda parts: experts(published.GRANITE, parts, 32, 512, tied=True),
+    "granite-3.1-1b-a400m": lambda parts: experts(
+        published_checkpoints.GRANITE, parts, 32, 512, tied=True
+    ),
     "phi-3-mini-4k": phi3,
     "qwen2.5-7b-awq": lambda parts: packed(parts, index=False),
 }
@@ -209,7 +215,7 @@ def test_index_of_gptq_is_whole_where_outputs_are_split(parts):
 
 
 def test_one_device_holds_what_the_index_promises():
-    for item in published.ALL:
+    for item in published_checkpoints.ALL:
         c = item.config.get("text_config", item.config)
         heads = 1 if f"{item.name}" in ("gemma-2b", "gemma-2-9b", "gemma-3-27b") else 2
         padding = heads * (padded(c["vocab_size"]) - c["vocab_size"]) * c["hidden_size"] * 2
@@ -218,7 +224,7 @@ def test_one_device_holds_what_the_index_promises():
 
 
 def test_prediction_head_is_not_loaded():
-    item = published.BY_NAME["deepseek-v3"]
+    item = published_checkpoints.BY_NAME["deepseek-v3"]
     head = sum(
         BITS[kind] * ceil(shape[0]) * (shape[1] if len(shape) > 1 else 1) // 8
         for name, (kind, shape) in item.tensors.items()
@@ -326,7 +332,7 @@ def test_pools_of_sglang_hold_a_share_for_sliding_layers():
 
 def test_indexer_of_sparse_attention_is_counted():
     # DeepSeek V3.2: 128 fp8 elements and a scale of four bytes in each layer; fp8 packs to 656.
-    item = published.BY_NAME["deepseek-v3"]
+    item = published_checkpoints.BY_NAME["deepseek-v3"]
     found = describe_checkpoint("v3.2", item.config | {"index_head_dim": 128}, [], [], "")
     attention = read_attention(found, 8)
     assert bytes_per_token(attention, 2) == 61 * (1152 + 132)
@@ -410,7 +416,7 @@ def cache_of(found):
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_what_is_not_known_is_said(name):
     changed, said = UNKNOWN[name]
-    item = published.BY_NAME["qwen3-8b"]
+    item = published_checkpoints.BY_NAME["qwen3-8b"]
     kept = {key: value for key, value in (item.config | changed).items() if value is not None}
     found = describe_checkpoint("m", kept, [], [], "")
     with pytest.raises(NotComputedError, match=said):
@@ -419,7 +425,7 @@ def test_what_is_not_known_is_said(name):
 
 def test_weights_are_judged_where_the_cache_is_not_known():
     """Qwen3-Next and its kin keep states: the weights have to fit all the same."""
-    item = published.BY_NAME["qwen3-30b-a3b-fp8"]
+    item = published_checkpoints.BY_NAME["qwen3-30b-a3b-fp8"]
     kinds = ["linear_attention", "full_attention"] * 24
     tensors = tuple(StoredTensor(key, *value) for key, value in item.tensors.items())
     one = [("model.safetensors", tensors)]
