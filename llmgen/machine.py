@@ -30,6 +30,7 @@ class MachineDevice(Struct, frozen=True):
     name: str
     memory_bytes: int
     reserve_bytes: int
+    bandwidth_bytes: int = 0
 
 
 class Machine(Struct, frozen=True):
@@ -55,6 +56,7 @@ class Machine(Struct, frozen=True):
     source: str = ""
     architecture: str = ""
     toolkit: str = ""
+    memory_bandwidth_bytes: int = 0
     options: tuple[tuple[str, Any], ...] = ()
 
     def device(self, key: str) -> MachineDevice:
@@ -136,6 +138,7 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
         source=profile.get("source", ""),
         architecture=values["architecture"] or "",
         toolkit=profile.get("toolkit", ""),
+        memory_bandwidth_bytes=values["memory_bandwidth"] or 0,
         options=tuple(profile_options(hardware.profile).items()),
     )
     _refuse_bytes(found)
@@ -175,6 +178,7 @@ def _device(index: int, device: Device, backend: Backend) -> MachineDevice:
         name=device.name or f"{DEVICE_NAMES[backend]}{index}",
         memory_bytes=device.memory,
         reserve_bytes=device.reserve,
+        bandwidth_bytes=device.bandwidth or 0,
     )
 
 

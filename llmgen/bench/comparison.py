@@ -29,11 +29,12 @@ class Pair(Struct, frozen=True):
 
 def compare(before: str, after: str) -> list[Pair]:
     """Pairs of the newest result of each measurement; ValueError names a line that is no result."""
-    first, second = _newest(before), _newest(after)
+    first, second = newest(before), newest(after)
     return [Pair(*key, first.get(key), second.get(key)) for key in dict.fromkeys([*first, *second])]
 
 
-def _newest(text: str) -> dict[Measured, float]:
+def newest(text: str) -> dict[Measured, float]:
+    """The newest result of each measurement in a file; ValueError names a line that is none."""
     found: dict[Measured, float] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():

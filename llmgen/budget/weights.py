@@ -20,6 +20,9 @@ from llmgen.facts.model import TensorGroup
 # ggml pads each tensor in a buffer to 32 bytes on the CPU (TENSOR_ALIGNMENT); CUDA pads to 128,
 # which is at most 96 bytes more for each tensor.
 _ALIGNMENT: Final = 32
+# What weights are, by which they are summed.
+EXPERTS: Final = "experts"
+EMBEDDING: Final = "token embedding"
 _EMBEDDING: Final = "token_embd.weight"
 _OUTPUT: Final = "output.weight"
 
@@ -130,8 +133,8 @@ def is_mapped(settings: ServerSettings) -> bool:
 
 def _kind(group: TensorGroup) -> str:
     if group.layers:
-        return "experts" if is_expert(group) else "layers"
-    return "token embedding" if group.pattern.startswith("token_embd.w") else "output and norms"
+        return EXPERTS if is_expert(group) else "layers"
+    return EMBEDDING if group.pattern.startswith("token_embd.w") else "output and norms"
 
 
 class _Loading(Struct, frozen=True):

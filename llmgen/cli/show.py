@@ -29,6 +29,7 @@ PRICED, DOUBLED = (20, 100), 8
     "--requirements", is_flag=True, help="Programs, accounts, memory, disk and ports it needs."
 )
 @click.option("--all", "every", is_flag=True, help="Every model, past a screenful too.")
+@click.option("--expect", is_flag=True, help="Tokens per second that the memory allows at most.")
 @click.option("--model", "model", metavar="NAME", help="One model, with its whole command line.")
 def cli(
     session: Session,
@@ -39,6 +40,7 @@ def cli(
     every: bool,
     files: bool,
     requirements: bool,
+    expect: bool,
 ) -> Outcome:
     """Show what llm.toml means: how full each memory pool gets, which models run where, and how.
 
@@ -56,6 +58,10 @@ def cli(
         from llmgen.cli.show_lists import show_files, show_requirements
 
         return show_files(session, found, placed) if files else show_requirements(placed)
+    if expect:
+        from llmgen.cli.expectation import show_expected
+
+        return show_expected(found, placed)
     from llmgen.plan.price import prices
 
     steps = prices(placed, most=DOUBLED if explain else 1) if _is_priced(placed, explain) else ()

@@ -51,6 +51,7 @@ NAMES = {"models": "b", "external": "x", "variants": "bv"}
 ELSEWHERE = {
     "hardware.os": "which services `install` starts; all of them are rendered",
     "hardware.architecture": "what `doctor` compares with the GPU",
+    "hardware.memory_bandwidth": "what `show --expect` says",
     "hardware.disk_bandwidth": "load times longer than llama-swap's least",
     "models.b.hf_repo": "where `lock` and `pull` find the file",
     "models.b.hf_file": "where `lock` and `pull` find the file",

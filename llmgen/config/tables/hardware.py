@@ -26,6 +26,8 @@ class Device(Table):
     """Memory of the device; with unified memory, the most that the device may take of it."""
     reserve: Size = 512 * 2**20
     """Memory of this device that models leave alone (desktop, other programs)."""
+    bandwidth: Size | None = None
+    """Bytes that its memory reads in a second, as its maker says; for `show --expect`."""
     name: DeviceName = ""
     """What llama-server calls it (`CUDA0`, `Vulkan1`); empty: the backend's name and its number."""
 
@@ -54,6 +56,8 @@ class Hardware(Table):
     that of `nvidia-smi`. An empty list is a machine without a usable GPU."""
     process_overhead: Size | None = None
     """What the backend takes on each device for each process, beside llama.cpp's buffers."""
+    memory_bandwidth: Size | None = None
+    """Bytes that the host's memory reads in a second; with unified memory the devices', too."""
     disk_bandwidth: Size | None = None
     """Bytes that the disk with the models reads in a second; load times are planned with it."""
     threads: Count | None = Field(default=None, ge=1)
