@@ -76,6 +76,11 @@ def slots(placement: Placement, recipe: Recipe) -> list[int]:
     return sorted({count for count in (*recipe.connections, most) if 0 < count <= max(1, most)})
 
 
+def results(placement: Placement, recipe: Recipe) -> int:
+    """How many results its program prints at least."""
+    return len(slots(placement, recipe)) if recipe.program == "llama-batched-bench" else 1
+
+
 def connections(placement: Placement, recipe: Recipe) -> Iterator[int]:
     """How many HTTP requests at the same time, up to twice the model's slots."""
     return (count for count in recipe.connections if count <= 2 * placement.settings.parallel)

@@ -1,5 +1,4 @@
 import json
-import subprocess
 
 import pytest
 import readers
@@ -14,7 +13,7 @@ from llmgen.bench.command_line import command_line
 from llmgen.bench.comparison import compare, figures
 from llmgen.bench.http import chat, load
 from llmgen.bench.recipes import RECIPES, connections
-from llmgen.cli.bench import KEYS
+from llmgen.cli.bench import _by_program
 from llmgen.cli.boundary import root
 from llmgen.errors import InputError
 from llmgen.facts.lock import write_lock
@@ -97,14 +96,8 @@ flash_attn = "on"
     quick = structs.replace(RECIPES[recipe], prompts=(8,), answers=(2,), repetitions=1)
     folder = readers.find("llama-server").parent
     words = command_line(plan.placements[0], plan.library, quick, str(folder))
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    key = KEYS[quick.program]
-    rows = [
-        {"model": "a", "recipe": recipe, key: json.loads(text)}
-        for text in done.stdout.splitlines()
-        if text.startswith("{")
-    ]
+    ran = _by_program([(plan.placements[0], words)], quick)
+    rows = [{**row, "recipe": recipe} for row in ran]
     measured = {what for row in rows for (_, _, what), speed in figures(row) if speed > 0}
     assert (
         measured
@@ -119,6 +112,26 @@ flash_attn = "on"
             "stress": {"prompt 8 at depth 246", "answer 2 at depth 246"},
         }[recipe]
     )
+
+
+@pytest.mark.parametrize(("complete_at", "fails"), [(2, False), (9, True)])
+def test_lost_results_are_measured_again(tmp_path, complete_at, fails):
+    """A stand-in for llama-batched-bench that loses its last line, as b11434 does at times."""
+    stand_in = tmp_path / "stand-in-batched-bench"
+    stand_in.write_text(
+        f"""#!/bin/sh
+echo run >> {tmp_path}/runs
+echo '{{"pl": 1}}'
+[ $(wc -l < {tmp_path}/runs) -lt {complete_at} ] || echo '{{"pl": 2}}'
+"""
+    )
+    stand_in.chmod(0o755)
+    ran = _by_program([(planned()[0], (str(stand_in),))], RECIPES["batched"])
+    if fails:
+        with pytest.raises(InputError, match="lost results 3 times"):
+            list(ran)
+    else:
+        assert [row["llama_batched_bench"]["pl"] for row in ran] == [1, 2]
 
 
 def result(speed, **more):
