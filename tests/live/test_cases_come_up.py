@@ -47,6 +47,10 @@ def moved(path, folder):
         services[name] = {"port": first}
     services["llama_swap"]["start_port"] = first + 20
     document["gateway"] = {"envoy": {"enable": True, "port": first + 1, "admin_port": first + 2}}
+    # Other engines run in test_mixed_engines; here are the case's llama-servers.
+    document["models"] = {
+        name: table for name, table in document["models"].items() if "engine" not in table
+    }
     for table in (document.get("defaults", {}), *document["models"].values()):
         for key in (*SOURCE, *MACHINE):
             table.pop(key, None)

@@ -24,7 +24,7 @@
         {
           stdenv.hostPlatform.system = system;
           python3Packages =
-            named [ "hatchling" "click" "filelock" "httpx" "huggingface-hub" "jinja2" "msgspec" "platformdirs" "psutil" "pydantic" "pyyaml" "rich" ] empty
+            named [ "hatchling" "click" "filelock" "httpx" "huggingface-hub" "jinja2" "jsonschema" "msgspec" "platformdirs" "psutil" "pydantic" "pyyaml" "rich" ] empty
             // {
               buildPythonApplication =
                 asked:
