@@ -47,9 +47,11 @@ def moved(path, folder):
         services[name] = {"port": first}
     services["llama_swap"]["start_port"] = first + 20
     document["gateway"] = {"envoy": {"enable": True, "port": first + 1, "admin_port": first + 2}}
-    # Other engines run in test_mixed_engines; here are the case's llama-servers.
+    # Other engines run in test_mixed_engines, and no container is here: the case's llama-servers.
     document["models"] = {
-        name: table for name, table in document["models"].items() if "engine" not in table
+        name: table
+        for name, table in document["models"].items()
+        if not {"engine", "container"} & table.keys()
     }
     for table in (document.get("defaults", {}), *document["models"].values()):
         for key in (*SOURCE, *MACHINE):
