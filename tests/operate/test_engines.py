@@ -75,8 +75,12 @@ def test_status_knows_a_loaded_model(stack):
 def test_probe_counts_the_pieces_of_what_is_loaded(stack):
     stack.llmgen("unload", "--all")
     stack.llmgen("load", "one")
-    rows = stack.llmgen("status", "--probe")["probes"]
-    assert {row["model"] for row in rows} == {"always", "one"}
+    # Models of random weights end an answer before its eight tokens at times.
+    for _ in range(5):
+        rows = stack.llmgen("status", "--probe")["probes"]
+        assert {row["model"] for row in rows} == {"always", "one"}
+        if all(row["chunks"] > 1 and row["tokens"] == 8 for row in rows):
+            break
     assert all(row["chunks"] > 1 and row["tokens"] == 8 and not row["error"] for row in rows)
     assert all(0 < row["first_seconds"] < 60 for row in rows)
     loaded = {row["name"] for row in stack.llmgen("status")["models"] if row["state"] != "unloaded"}
