@@ -47,9 +47,9 @@ def cli(session: Session, *, everything: bool) -> Outcome:
 
 
 def _running(found: Read, placed: Plan) -> Iterator[Finding]:
-    """Ports of another llm.toml's stack, and memory that others hold of what the plan counts on."""
+    """Ports of another llm.toml's stack, and memory that was measured otherwise than planned."""
     from llmgen.cli.asking import asking
-    from llmgen.cli.proposal import proposal, short_of
+    from llmgen.cli.proposal import proposals, short_of
     from llmgen.doctor.model import judged
     from llmgen.operate.port_holder import Whose, holder, told
     from llmgen.operate.stack import expected, observe
@@ -62,8 +62,7 @@ def _running(found: Read, placed: Plan) -> Iterator[Finding]:
         if held.whose is Whose.ANOTHER:
             said, free = told(item.at, held), f"free, or held by {item.service.name}"
             yield judged("port", str(item.port), free, said.message, ok=False, fix=said.hint)
-    for short in short_of(placed, seen):
-        fix = proposal(found, placed, short)
+    for short, fix in proposals(placed, short_of(placed, seen)):
         yield judged("memory-left", short.device, short.expected, short.observed, ok=False, fix=fix)
 
 

@@ -54,15 +54,15 @@ def cli(session: Session, gate: str | None, *, dry_run: bool) -> Outcome:
 
 
 def _proposed(found: Read) -> Iterator[Diagnostic]:
-    """What llm.toml could say where other programs leave less than was planned."""
-    from llmgen.cli.proposal import proposal, short_pools
+    """What llm.toml could say where less memory is left than was planned."""
+    from llmgen.cli.proposal import proposals, short_pools
 
     placed = known_plan(found)
-    for short in short_pools(found, placed):
+    for short, hint in proposals(placed, short_pools(found, placed)):
         yield Diagnostic(
             "guard.less-than-planned",
             f"expected {short.expected}; there are {short.observed}",
-            hint=proposal(found, placed, short),
+            hint=hint,
             severity=Severity.WARNING,
         )
 

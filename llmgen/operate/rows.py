@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from llmgen.budget.model import HOST
 from llmgen.library import Keep
 from llmgen.operate.commands import as_wanted, same_command, same_words
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
@@ -120,7 +121,7 @@ def devices(plan: Plan, seen: Observed) -> Iterator[DeviceStatus]:
     states = {row.name: row.state for row in models(plan, seen)}
     running = [item for item in plan.placements if states[item.name] in _HOLDS]
     for index, device in enumerate(plan.library.machine.devices):
-        planned = sum(_planned(plan, item, device.key) for item in running)
+        planned = sum(planned_on(plan, item, device.key) for item in running)
         yield DeviceStatus(
             device=device.key,
             used=seen.devices[index].used if index < len(seen.devices) else None,
@@ -202,14 +203,14 @@ def _row(
         memory=process.memory_bytes if process else 0,
         memory_planned=placement.estimate.on("host"),
         device_memory=seen.device_memory.get(process.pid) if process else None,
-        device_memory_planned=sum(_planned(plan, placement, key) for key in keys),
+        device_memory_planned=sum(planned_on(plan, placement, key) for key in keys),
         command_is_wanted=command_is_wanted,
     )
 
 
-def _planned(plan: Plan, item: Placement, device: str) -> int:
+def planned_on(plan: Plan, item: Placement, device: str) -> int:
     """What the process takes from a device, with what the backend takes for each process."""
     needed = item.estimate.on(device)
-    if not item.model.is_llama:
+    if not item.model.is_llama or device == HOST:
         return needed
     return needed + plan.library.machine.process_overhead_bytes if needed else 0
