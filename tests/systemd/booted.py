@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).parents[2]
 INSIDE = "/run/llmgen-source"
 SYSTEMD = Path("/usr/lib/systemd/systemd")
 CGROUPS = Path("/sys/fs/cgroup")
+# Folders that programs write to and that must stay as they are.
+OVERLAID = ("etc", "var", "home", "opt", "root")
 # Their work would reach the kernel or the devices that are shared with the machine.
 MASKED = (
     "systemd-sysctl.service",
@@ -44,6 +46,7 @@ MASKED = (
 )
 BOOT = r"""
 set -eu
+ip link set lo up
 # systemd uses a v1 controller only where the folder that it runs in exists there too.
 for tree in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup/memory; do
   [ -d $tree ] || continue
@@ -60,7 +63,7 @@ mount --bind "$REPOSITORY" $INSIDE
 # A checkout or a reader below /tmp stays in reach of `bring`.
 mount --bind /tmp /run/outside
 mount -t tmpfs tmpfs /tmp
-for folder in etc var home opt root; do
+for folder in $OVERLAID; do
   mkdir -p /run/over/$folder/up /run/over/$folder/work
   mount -t overlay overlay /$folder \
     -o lowerdir=/$folder,upperdir=/run/over/$folder/up,workdir=/run/over/$folder/work
@@ -89,13 +92,20 @@ def why_not():
 
 
 class Booted:
-    """One running systemd; `run` starts programs in it."""
+    """One running systemd; `run` starts programs in it.
 
-    def __init__(self):
-        self.name = f"llmgen-test-{os.getpid()}"
+    ``overlaid`` are the folders in which nothing that is written stays. With ``alone`` its network
+    is not the machine's.
+    """
+
+    def __init__(self, overlaid=OVERLAID, alone=False):
+        self.name = f"llmgen-test-{os.getpid()}{'-alone' if alone else ''}"
+        self.alone = alone
         environment = {**os.environ, "NAME": self.name, "MASKED": " ".join(MASKED)}
         environment |= {"REPOSITORY": str(REPOSITORY), "INSIDE": INSIDE}
+        environment["OVERLAID"] = " ".join(overlaid)
         isolated = "--pid --mount --uts --ipc --mount-proc --fork --propagation=private"
+        isolated += " --net" if alone else ""
         self.outer = subprocess.Popen(
             ["unshare", *isolated.split(), "sh", "-c", BOOT],
             env=environment,
@@ -127,6 +137,7 @@ class Booted:
     def run(self, *words, user=None, **settings):
         """A program inside, as root or as a user with a session bus."""
         inside = ["nsenter", "-t", str(self.pid), "-m", "-p", "-u", "-i"]
+        inside += ["-n"] if self.alone else []
         if user:
             uid = self.must("id", "-u", user).strip()
             home = [f"HOME=/home/{user}", f"USER={user}", f"XDG_RUNTIME_DIR=/run/user/{uid}"]
