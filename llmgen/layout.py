@@ -18,6 +18,9 @@ CONFIG = ("/etc/llmgen", "~/.config/llmgen")
 STATE = ("/var/lib/llmgen", "~/.local/state/llmgen")
 RUNTIME = ("/run/llmgen", "~/.local/state/llmgen/run")
 UNITS = ("/etc/systemd/system", "~/.config/systemd/user")
+# Where podman's generator looks for units of containers, and the compose file below CONFIG.
+QUADLETS = ("/etc/containers/systemd", "~/.config/containers/systemd")
+COMPOSE = "compose"
 PROGRAMS = PurePosixPath("/usr/local/bin")
 AGENTS = ("/Library/LaunchDaemons", "~/Library/LaunchAgents")
 
@@ -39,6 +42,12 @@ class Layout(Struct, frozen=True):
     litellm: PurePosixPath
     llmgen: PurePosixPath
     engines: Mapping[str, PurePosixPath] = field(default_factory=dict)
+    quadlets: PurePosixPath = PurePosixPath(QUADLETS[0])
+
+    @property
+    def compose(self) -> PurePosixPath:
+        """The folder of the compose file with all that it mounts."""
+        return self.config / COMPOSE
 
     def model(self, name: str) -> PurePosixPath:
         """Absolute path of a model file named in the lock or in llm.toml."""
@@ -82,6 +91,7 @@ def layout(paths: Paths, scope: Scope) -> Layout:
         litellm=at("litellm", paths.litellm),
         llmgen=at("llmgen", paths.llmgen),
         engines={name: at("engines", text) for name, text in paths.engines.items()},
+        quadlets=at("config", QUADLETS[index]),
     )
 
 

@@ -25,13 +25,14 @@ from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError, OwnershipError
 from llmgen.operate.by_cron import begin, end, is_running, leave
 from llmgen.operate.crontab import kept_up
+from llmgen.operate.keepers import affected
 from llmgen.operate.private import forget, forgetting
 from llmgen.operate.programs import must, run
 from llmgen.operate.site import Site
 from llmgen.operate.stack_owner import forget_owner, note_owner
-from llmgen.operate.steps import AGAIN, KEEP_UP, LET_GO, Kind, Step, after, before
+from llmgen.operate.steps import AGAIN, KEEP_UP, LET_GO, Kind, Step, after, before, once
 from llmgen.operate.systemd import Systemd, no_manager
-from llmgen.operate.units import Unit, impact, units
+from llmgen.operate.units import Impact, Unit
 
 PENDING = "pending.json"
 # Twice the time that launchd gives an agent between SIGTERM and SIGKILL (ExitTimeOut, 20 s).
@@ -87,12 +88,11 @@ def prepare(
     ``cron`` is given where it keeps the stack up, and tells whether it does so already.
     """
     decided = decide(site.place, wanted, ways)
-    known = units(wanted.values(), site.folder)
     pending = [] if site.is_staged else _pending(site)
-    found = impact(decided, known, site.folder, pending)
-    lost = tuple(sorted({*pending} - {*known} - {*found.gone}))
-    drains = any(unit.uses(site.layout.llama_swap) for unit in (*found.changed, *found.touched))
-    names = (unit.name for unit in (*found.created, *found.changed, *found.touched))
+    kept = affected(site, wanted, decided, pending)
+    known = {name: unit for item in kept for name, unit in item.known.items()}
+    gone = tuple(name for item in kept for name in item.found.gone)
+    lost = tuple(sorted({*pending} - {*known} - {*gone}))
     return Installation(
         wanted,
         tuple(decided),
@@ -100,17 +100,27 @@ def prepare(
         if site.is_staged
         else (
             *_let_go(known, cron, goes=not wanted),
-            *before(found, site.manager, drain=drains),
+            # Whatever leaves has ended before anything new is there: two stacks have no room.
+            *once(
+                step
+                for item in kept
+                for step in before(item.found, item.manager, drain=_drains(site, item.found))
+            ),
             *forgetting(site, decided),
         ),
         ()
         if site.is_staged
         else (
-            *after(found, site.manager, start=start),
+            *once(step for item in kept for step in after(item.found, item.manager, start=start)),
             *_kept_up(decided, known, cron, goes=not wanted),
         ),
-        (*names, *found.gone, *lost),
+        (*(name for item in kept for name in item.found.names), *gone, *lost),
     )
+
+
+def _drains(site: Site, found: Impact) -> bool:
+    """Whether a llama-swap that goes on reads a file that changes."""
+    return any(unit.uses(site.layout.llama_swap) for unit in (*found.changed, *found.touched))
 
 
 def _let_go(

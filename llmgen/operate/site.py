@@ -46,6 +46,11 @@ class Site(Struct, frozen=True):
         return self.layout.agents if self.os == "macos" else self.layout.units
 
     @property
+    def folders(self) -> tuple[PurePosixPath, ...]:
+        """Every folder with files that start services: the manager's, quadlets', compose's."""
+        return (self.folder, self.layout.quadlets, self.layout.compose)
+
+    @property
     def place(self) -> Place:
         """Where apply writes; symlinked folders are the system's own business there."""
         return Place(self.root, self.state / "ledger.json", 0o600, exact_modes=True, links=True)

@@ -96,7 +96,9 @@ def before(found: Impact, manager: Manager, *, drain: bool) -> Iterator[Step]:
         yield DRAIN
     if found.gone:
         for words in manager.disable(found.gone):
-            yield Step(words, "no longer wanted", privileged=manager.privileged, fails=False)
+            # Containers that may still be there keep new ones from being started.
+            fails = words[1:2] == ("compose",)
+            yield Step(words, "no longer wanted", privileged=manager.privileged, fails=fails)
 
 
 def after(found: Impact, manager: Manager, *, start: bool = True) -> Iterator[Step]:
@@ -121,6 +123,11 @@ def after(found: Impact, manager: Manager, *, start: bool = True) -> Iterator[St
             manager, manager.restart(rewritten, rewritten=True), "their files changed"
         )
     yield from _touched(found, manager)
+
+
+def once(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps without repetitions: two keepers may be the same systemd."""
+    yield from {step.words: step for step in steps}.values()
 
 
 def _touched(found: Impact, manager: Manager) -> Iterator[Step]:

@@ -1,16 +1,17 @@
-"""What a set of installed files means to a service manager: units, and who uses which file."""
+"""What a set of installed files means to who starts them: units, and who uses which file."""
 
 from __future__ import annotations
 
 import plistlib
 import xml.parsers.expat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from msgspec import Struct
 
 from llmgen.apply.changes import Action, Change
 from llmgen.artifacts import Artifact
+from llmgen.operate import compose_file, quadlet_file
 
 _SYSTEMD = (".service", ".socket", ".target", ".timer", ".path", ".slice")
 # Envoy's dry run looks at a file that the running Envoy never reads.
@@ -19,10 +20,12 @@ _ALTERS = (Action.CREATE, Action.UPDATE, Action.DELETE)
 
 
 class Unit(Struct, frozen=True):
-    """A unit or agent: its name for the manager, where its file is, and what the file says.
+    """A unit, agent or service of compose: its manager's name for it, its file, what that says.
 
     ``starts`` says that ``up`` starts it (the rest is started by a timer or by another unit);
-    ``reloads`` that it can take a new configuration without a restart.
+    ``reloads`` that it can take a new configuration without a restart. ``mounts`` are files and
+    folders of the machine that its container sees. ``program`` runs the compose file that it is of,
+    ``siblings`` are all services of that one and ``service`` is its name there.
     """
 
     name: str
@@ -30,9 +33,15 @@ class Unit(Struct, frozen=True):
     text: str
     starts: bool
     reloads: bool = False
+    mounts: tuple[PurePosixPath, ...] = ()
+    program: str = ""
+    service: str = ""
+    siblings: tuple[str, ...] = ()
 
     def uses(self, path: PurePosixPath) -> bool:
         """Whether the unit's file names ``path``, other than to check it before a start."""
+        if any(path.is_relative_to(place) for place in self.mounts):
+            return True
         lines = self.text.splitlines()
         return any(str(path) in line for line in lines if _CHECK not in line)
 
@@ -45,6 +54,11 @@ class Impact(Struct, frozen=True):
     touched: tuple[Unit, ...] = ()
     gone: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The units that are wanted and affected."""
+        return tuple(unit.name for unit in (*self.created, *self.changed, *self.touched))
+
     def __bool__(self) -> bool:
         """Whether any unit is affected."""
         return bool(self.created or self.changed or self.touched or self.gone)
@@ -52,8 +66,8 @@ class Impact(Struct, frozen=True):
 
 def units(artifacts: Iterable[Artifact], folder: PurePosixPath) -> dict[str, Unit]:
     """The units among the artifacts that install into ``folder``, by name, in path order."""
-    found = (_unit(item) for item in artifacts if item.install and item.install.parent == folder)
-    return {unit.name: unit for unit in found if unit is not None}
+    found = (item for item in artifacts if item.install and item.install.parent == folder)
+    return {unit.name: unit for item in found for unit in _units(item)}
 
 
 def impact(
@@ -94,25 +108,57 @@ def _gone(altered: Mapping[PurePosixPath, Action], folder: PurePosixPath) -> tup
 
 
 def is_unit(path: PurePosixPath) -> bool:
-    """Whether a file of this name is a unit or an agent."""
-    return path.suffix in (*_SYSTEMD, ".plist")
+    """Whether a file of this name is a unit, an agent, a quadlet or a compose file."""
+    is_own = path.suffix in (*_SYSTEMD, ".plist") or quadlet_file.is_one(path)
+    return is_own or path.name == compose_file.NAME
 
 
 def unit_name(path: PurePosixPath) -> str:
-    """What the manager calls the file: launchd takes the label, systemd the file's name."""
+    """What the manager calls the file: launchd takes the label, systemd the file's name.
+
+    podman's generator makes a service of each quadlet; a compose file is called by its path.
+    """
+    if path.name == compose_file.NAME:
+        return str(path)
+    if quadlet_file.is_one(path):
+        return quadlet_file.service(path)
     return path.stem if path.suffix == ".plist" else path.name
 
 
-def _unit(artifact: Artifact) -> Unit | None:
+def _units(artifact: Artifact) -> Iterator[Unit]:
     path = artifact.install
     if path is None or not is_unit(path):
-        return None
+        return
     text = artifact.content.decode()
-    if path.suffix == ".plist":
-        return Unit(_label(artifact, path), path, text, starts=True)
+    if path.name == compose_file.NAME:
+        yield from _of_compose(path, text)
+        return
     # A template has no instance to start.
     starts = "\n[Install]\n" in text and "@." not in path.name
-    return Unit(path.name, path, text, starts, reloads="\nExecReload=" in text)
+    reloads = "\nExecReload=" in text
+    if path.suffix == ".plist":
+        yield Unit(_label(artifact, path), path, text, starts=True)
+    elif quadlet_file.is_one(path):
+        mounts = tuple(quadlet_file.mounts(text))
+        yield Unit(unit_name(path), path, text, starts, reloads, mounts)
+    else:
+        yield Unit(path.name, path, text, starts, reloads)
+
+
+def _of_compose(path: PurePosixPath, text: str) -> Iterator[Unit]:
+    file = compose_file.read(path, text)
+    names = tuple(item.name for item in file.services)
+    for item in file.services:
+        yield Unit(
+            item.container,
+            path,
+            item.text,
+            starts=True,
+            mounts=item.mounts,
+            program=file.program,
+            service=item.name,
+            siblings=names,
+        )
 
 
 def _label(artifact: Artifact, path: PurePosixPath) -> str:
