@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from llmgen.errors import Diagnostic, InputError
+from llmgen.operate.programs import own
 from llmgen.operate.server import secret
 from llmgen.operate.tied import tied
 from llmgen.options import is_option_variable
@@ -198,7 +198,7 @@ def _pass_on(process: subprocess.Popen[bytes], service: Service, say: Say) -> No
 
 def _prepare(service: Service, words: Sequence[str], environment: Mapping[str, str]) -> None:
     done = subprocess.run(  # noqa: S603 - words, never a shell line
-        _own(words),
+        own(words),
         env=dict(environment),
         capture_output=True,
         text=True,
@@ -216,13 +216,6 @@ def _prepare(service: Service, words: Sequence[str], environment: Mapping[str, s
                 hint="put right what it says; the same command can be tried alone",
             )
         )
-
-
-def _own(words: Sequence[str]) -> list[str]:
-    """The same words; llmgen itself runs as this very program, wherever it is installed."""
-    if Path(words[0]).name == "llmgen":
-        return [sys.executable, "-m", "llmgen", *words[1:]]
-    return list(words)
 
 
 def _environment(service: Service) -> dict[str, str]:

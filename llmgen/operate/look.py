@@ -11,7 +11,8 @@ from typing import Any
 import psutil
 
 from llmgen.errors import InputError
-from llmgen.operate import launchd, systemd
+from llmgen.operate import containers, launchd, systemd
+from llmgen.operate.compose import Compose
 from llmgen.operate.foreground import MARK as FOREGROUND
 from llmgen.operate.foreground import STACK
 from llmgen.operate.launchd import Launchd
@@ -38,6 +39,9 @@ def unit_states(manager: Manager, names: Sequence[str]) -> dict[str, UnitState]:
         return {name: _systemd(found[name]) for name in names if name in found}
     if isinstance(manager, Launchd):
         return {name: _launchd(manager, name) for name in names}
+    if isinstance(manager, Compose):
+        found_states = containers.states(manager.program, names)
+        return {name: found_states.get(name, ABSENT) for name in names}
     return {}
 
 

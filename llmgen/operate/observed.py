@@ -13,7 +13,10 @@ from llmgen.operate.swap import Loaded
 
 
 class UnitState(Struct, frozen=True):
-    """A unit as its manager describes it; ``pid`` 0: none."""
+    """A unit as its manager describes it; ``pid`` 0: none.
+
+    ``health`` is what the check of its container says (`ok`, `loading`); empty without one.
+    """
 
     is_loaded: bool
     is_active: bool
@@ -24,6 +27,7 @@ class UnitState(Struct, frozen=True):
     memory_bytes: int = 0
     is_outdated: bool = False
     is_enabled: bool = True
+    health: str = ""
 
 
 class Process(Struct, frozen=True):

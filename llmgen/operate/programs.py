@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -15,6 +17,13 @@ from llmgen.operate.systemd import no_manager
 
 # Starting a unit waits until it is up; a server may load for minutes.
 PATIENCE_SECONDS = 900
+# Untranslated and without colours; podman says each time whose compose it starts.
+_PLAIN = {
+    "LC_ALL": "C.UTF-8",
+    "SYSTEMD_COLORS": "0",
+    "PAGER": "",
+    "PODMAN_COMPOSE_WARNING_LOGS": "false",
+}
 
 
 class Finished(Struct, frozen=True):
@@ -34,10 +43,10 @@ def run(
     words: Sequence[str], *, text: str | None = None, seconds: int = PATIENCE_SECONDS
 ) -> Finished:
     """Run a program to its end, in an untranslated locale; 127 when it is not there."""
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0", "PAGER": ""}
+    environment = {**os.environ, **_PLAIN}
     try:
         done = subprocess.run(  # noqa: S603 - words, never a shell line
-            list(words),
+            own(words),
             input=text,
             stdin=subprocess.DEVNULL if text is None else None,
             capture_output=True,
@@ -54,6 +63,13 @@ def run(
     except subprocess.TimeoutExpired:
         return Finished(124, "", f"still running after {seconds} s")
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def own(words: Sequence[str]) -> list[str]:
+    """The same words; llmgen itself runs as this very program, wherever it is installed."""
+    if Path(words[0]).name == "llmgen":
+        return [sys.executable, "-m", "llmgen", *words[1:]]
+    return list(words)
 
 
 def refuse_no_manager(done: Finished) -> None:

@@ -15,6 +15,7 @@ from llmgen.errors import Diagnostic, InputError
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.gateway.secrets import absolute
 from llmgen.layout import layout
+from llmgen.operate import within
 from llmgen.units import MIB
 from llmgen.web import client
 from llmgen.web.limits import QUICK, Limits
@@ -29,10 +30,15 @@ LOG = Limits(10.0, size_bytes=16 * MIB, depth=0)
 
 
 class Endpoint(Struct, frozen=True):
-    """Base URL without a trailing slash, and the key that it wants."""
+    """Base URL without a trailing slash, and the key that it wants.
+
+    ``inside`` are the words that start curl in the container where the URL leads to the server;
+    empty where it does so here.
+    """
 
     url: str
     key: str = ""
+    inside: tuple[str, ...] = ()
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -40,9 +46,9 @@ class Endpoint(Struct, frozen=True):
         return {"Authorization": f"Bearer {self.key}"} if self.key else {}
 
 
-def local(listen: str, port: int, key: str = "") -> Endpoint:
+def local(listen: str, port: int, key: str = "", inside: tuple[str, ...] = ()) -> Endpoint:
     """The endpoint of a server on this machine: a wildcard address is reached by loopback."""
-    return Endpoint(f"http://{in_url(nearest((listen,)))}:{port}", key)
+    return Endpoint(f"http://{in_url(nearest((listen,)))}:{port}", key, inside)
 
 
 def secret(reference: Secret | None, config: Config | None = None) -> str:
@@ -72,6 +78,10 @@ def request(
 
     url = endpoint.url + path
     try:
+        if endpoint.inside:
+            return within.request(
+                endpoint.inside, url, limits, endpoint.headers, method=method, body=body
+            )
         return client.request(url, limits, endpoint.headers, method=method, body=body)
     except httpx.HTTPError as error:
         raise InputError(unreachable(endpoint, error)) from error
@@ -104,6 +114,11 @@ def history(endpoint: Endpoint, path: str) -> str:
 
     pieces: list[str] = []
     url = endpoint.url + path
+    if endpoint.inside:
+        code, text = within.stream(endpoint.inside, url, 3 * QUIET_SECONDS, endpoint.headers)
+        if code not in (0, within.TIMED_OUT):
+            raise InputError(unreachable(endpoint, RuntimeError(f"curl ended with {code}")))
+        return text
     try:
         with (
             client.asking(url, LOG, endpoint.headers, wait_seconds=QUIET_SECONDS) as (asked, _),

@@ -1,0 +1,76 @@
+"""What docker or podman tell of a stack's containers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from llmgen.errors import Diagnostic, InputError
+from llmgen.operate.observed import UnitState
+from llmgen.operate.programs import Finished, run
+
+# The states of a health check in the words of a server's own page (docker and podman).
+_HEALTH: Final = {"healthy": "ok", "starting": "loading", "unhealthy": "unhealthy"}
+
+
+def states(program: str, names: Iterable[str]) -> dict[str, UnitState]:
+    """The state of each container that is there; InputError where the program cannot tell."""
+    wanted = {*names}
+    listed = run((program, "ps", "--all", "--format", "{{.Names}}"), seconds=60)
+    if not listed.ok:
+        raise InputError(silent(program, listed))
+    there = sorted(wanted.intersection(listed.output.split()))
+    if not there:
+        return {}
+    asked = run((program, "inspect", "--type=container", *there), seconds=60)
+    rows = _rows(asked.output)
+    return {str(row.get("Name", "")).lstrip("/"): _state(row) for row in rows}
+
+
+def silent(program: str, done: Finished) -> Diagnostic:
+    """What is said when a program does not tell what it runs."""
+    said = [line for line in done.errors.splitlines() if line.strip()]
+    return Diagnostic(
+        "operate.no-runtime",
+        f"`{program}` does not tell which containers it runs",
+        notes=tuple(said[-2:]),
+        hint=f"install {program}, start its service, or let this user talk to it; `llmgen doctor` "
+        "looks at it",
+    )
+
+
+def _rows(text: str) -> Sequence[Mapping[str, Any]]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def _state(row: Mapping[str, Any]) -> UnitState:
+    state, policy = _part(row, "State"), _part(_part(row, "HostConfig"), "RestartPolicy")
+    # podman before 5 calls it otherwise.
+    checked = _part(state, "Health") or _part(state, "Healthcheck")
+    running = state.get("Status") == "running"
+    code = state.get("ExitCode")
+    ended = "out of memory" if state.get("OOMKilled") else f"exit code {code}" if code else ""
+    return UnitState(
+        is_loaded=True,
+        is_active=running,
+        state="active" if running else str(state.get("Status", "unknown")),
+        result="" if running else ended,
+        restarts=_number(row.get("RestartCount")),
+        pid=_number(state.get("Pid")),
+        is_enabled=policy.get("Name") not in ("", "no"),
+        health=_HEALTH.get(str(checked.get("Status", "")), ""),
+    )
+
+
+def _part(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = row.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
