@@ -6,13 +6,15 @@
 // block that is larger than the build's own struct is harmless.
 //
 //   breakdown LIBS serve HOST:PORT               an RPC device for the others, until killed
-//   breakdown LIBS tensors A M N FILE            what the loader creates for a metadata-only file;
-//                                                offsets of no_alloc, load_mtp and n_gpu_layers
 //   breakdown LIBS measure D O S [HOST:PORT …]   D O S: offsets of devices, tensor_buft_overrides
 //                                                and tensor_split in llama_model_params
 //
-// A line on stdin has six fields between tabs: file, number of devices, tensor split ("1,1"),
-// patterns that stay on the CPU (between spaces), model fields, context fields ("0:4:512,…").
+// A line on stdin has seven fields between tabs: what is asked ("memory"; "graph": with it, the graph
+// that the allocator got; "tensors": what the loader creates for a file that has only metadata), file,
+// number of devices, tensor split ("1,1"), patterns that stay on the CPU (between spaces), model
+// fields, context fields ("0:4:512,…").
+
+#include "graph_recorder.hpp"
 
 #include <dlfcn.h>
 #include <unistd.h>
@@ -114,31 +116,28 @@ static std::vector<void *> connect(int count, char ** endpoints) {
 // The head of ggml_tensor: type, buffer, then the four extents.
 struct TensorHead { int type; void * buffer; int64_t extent[4]; };
 
-static int print_tensors(const char * path, size_t no_alloc_at, size_t mtp_at, size_t layers_at) {
+static std::string tensors(const char * path, const std::string & fields) {
     struct { bool no_alloc; void ** context; } how = {true, nullptr};
     void * metadata = symbol<void * (*)(const char *, decltype(how))>("gguf_init_from_file")(path, how);
-    if (!metadata) { printf("{\"refused\": \"no GGUF\"}\n"); return 1; }
+    if (!metadata) return "{\"refused\": \"no GGUF\"}";
     Params params = symbol<Params (*)()>("llama_model_default_params")();
-    void * no_devices = nullptr;
-    void ** devices = &no_devices;
-    memcpy(params.bytes, &devices, sizeof devices);
-    params.bytes[no_alloc_at] = 1;
-    params.bytes[mtp_at] = 1;
-    memset(params.bytes + layers_at, 0, 4);
+    put(params, fields);
     using Fill = void (*)(void *, void *);
     Fill nothing = [](void *, void *) {};
     void * model = symbol<void * (*)(void *, Fill, void *, Params)>("llama_model_init_from_user")(metadata, nothing, nullptr, params);
-    if (!model) { printf("{\"refused\": %s}\n", quoted(log_text).c_str()); return 1; }
+    symbol<void (*)(void *)>("gguf_free")(metadata);
+    if (!model) return "{\"refused\": " + quoted(log_text) + "}";
     using Map = std::vector<std::pair<std::string, TensorHead *>>;
     const Map & map = *symbol<const Map * (*)(void *)>("_Z29llama_internal_get_tensor_mapB5cxx11PK11llama_model")(model);
-    printf("[");
+    std::ostringstream out;
+    out << "{\"tensors\": [";
     for (size_t i = 0; i < map.size(); ++i) {
-        const int64_t * e = map[i].second->extent;
-        printf("%s[%s, %lld, %lld, %lld, %lld]", i ? ", " : "", quoted(map[i].first).c_str(),
-               (long long) e[0], (long long) e[1], (long long) e[2], (long long) e[3]);
+        out << (i ? ", [" : "[") << quoted(map[i].first);
+        for (int64_t extent : map[i].second->extent) out << ", " << extent;
+        out << "]";
     }
-    printf("]\n");
-    return 0;
+    symbol<void (*)(void *)>("llama_model_free")(model);
+    return out.str() + "]}";
 }
 
 struct Measure {
@@ -187,8 +186,14 @@ struct Measure {
 
     std::string answer(const std::string & line) {
         std::vector<std::string> field = split(line, '\t');
+        const std::string asked = field[0];
+        field.erase(field.begin());
         field.resize(6);
         log_text.clear();
+        if (asked == "tensors") return tensors(field[0].c_str(), no_devices(field[4]));
+        recorder::wanted = asked == "graph";
+        recorder::backends = std::stoi(field[1]) + 1;
+        recorder::text = "null";
         if (!load_model(field)) { loaded.clear(); return "{\"refused\": " + quoted(log_text) + "}"; }
         Params params = symbol<Params (*)()>("llama_context_default_params")();
         put(params, field[5]);
@@ -197,6 +202,12 @@ struct Measure {
         std::string out = report(context);
         symbol<void (*)(void *)>("llama_free")(context);
         return out;
+    }
+
+    // A list of devices that ends at once: RPC devices of this process take no part.
+    std::string no_devices(const std::string & fields) const {
+        static void * end = nullptr;
+        return fields + "," + std::to_string(devices_at) + ":8:" + std::to_string(reinterpret_cast<long long>(&end));
     }
 
     std::string report(void * context) const {
@@ -223,8 +234,9 @@ struct Measure {
             const Bytes & b = sums[(i + sums.size() - 1) % sums.size()];  // host first
             out << (i ? ", [" : "[") << b.model << ", " << b.context << ", " << b.compute << "]";
         }
-        out << "]}";
-        return out.str();
+        out << "]";
+        if (recorder::wanted) out << ", \"graph\": " << recorder::text;
+        return out.str() + "}";
     }
 };
 
@@ -234,9 +246,11 @@ int main(int argc, char ** argv) {
     symbol<void (*)(void (*)(int, const char *, void *), void *)>("llama_log_set")(keep_log, nullptr);
     symbol<void (*)()>("llama_backend_init")();
     if (!strcmp(argv[2], "serve")) return serve(argv[3]);
-    if (!strcmp(argv[2], "tensors")) {
-        return print_tensors(argv[6], std::stoul(argv[3]), std::stoul(argv[4]), std::stoul(argv[5]));
-    }
+    recorder::real = symbol<recorder::Reserve>("ggml_gallocr_reserve_n_size");
+    recorder::op_name = symbol<const char * (*)(int)>("ggml_op_name");
+    recorder::type_name = symbol<const char * (*)(int)>("ggml_type_name");
+    recorder::byte_count = symbol<size_t (*)(const recorder::Tensor *)>("ggml_nbytes");
+    recorder::quote = quoted;
     Measure measure{};
     measure.devices_at = std::stoul(argv[3]);
     measure.overrides_at = std::stoul(argv[4]);

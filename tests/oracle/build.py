@@ -22,7 +22,8 @@ import readers
 HERE = Path(__file__).parent
 CACHE = readers.home()
 NEWER_LIBC = CACHE / "glibc-trixie" / "usr" / "lib" / "x86_64-linux-gnu"
-COMPILE = ("-std=c++17", "-O1", "-Wall")
+# Its own symbols are exported: graph_recorder.hpp stands in the place of one of ggml's functions.
+COMPILE = ("-std=c++17", "-O1", "-Wall", "-rdynamic")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def _newer_loader() -> tuple[str, ...]:
 def program(folder: Path | None = None) -> Path:
     """``breakdown``, compiled when it is older than its source."""
     source, target = HERE / "breakdown.cpp", (folder or CACHE / "oracle") / "breakdown"
-    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+    newest = max(path.stat().st_mtime for path in (source, HERE / "graph_recorder.hpp"))
+    if not target.exists() or target.stat().st_mtime < newest:
         target.parent.mkdir(parents=True, exist_ok=True)
         compiler = os.environ.get("CXX", "c++")
         # Whoever looks meanwhile finds the old program or the whole new one.

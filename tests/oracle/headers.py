@@ -51,7 +51,7 @@ def metadata(shape: Shape) -> dict[str, object]:
     out: dict[str, object] = {"general.architecture": prefix, "general.name": shape.name}
     for key, value in values.items():
         if value is not None:
-            out[f"{prefix}.{key}"] = _typed(value)
+            out[key if key.startswith("xielu.") else f"{prefix}.{key}"] = _typed(value)
     out[f"{prefix}.vocab_size"] = shape.vocabulary
     out["tokenizer.ggml.model"] = "no_vocab"
     if "bert" in prefix:
@@ -76,20 +76,22 @@ def tensors(shape: Shape) -> list[Tensor]:
     layers = int(shape.values["block_count"])  # type: ignore[call-overload]
     return [
         Tensor(name, extents, tensor_type(name, extents, shape.recipe, layers))
-        for name, extents in _expanded(recorded_tensors()[shape.name])
+        for name, extents in ungrouped(recorded_tensors()[shape.name])
     ]
 
 
-def _expanded(groups):
-    outside = [(name, tuple(extents)) for name, extents, ranges in groups if not ranges]
+def ungrouped(groups):
+    """(name, extents, what else its group says …) of every tensor of such groups, layer by layer."""
+    outside = [
+        (name, tuple(extents), *more) for name, extents, ranges, *more in groups if not ranges
+    ]
     inside = [
-        (first, place, name.replace("#", str(layer)), tuple(extents))
-        for place, (name, extents, ranges) in enumerate(groups)
+        (layer, place, name.replace("#", str(layer)), tuple(extents), *more)
+        for place, (name, extents, ranges, *more) in enumerate(groups)
         for start, stop in ranges
         for layer in range(start, stop)
-        for first in [layer]
     ]
-    return outside + [(name, extents) for _, _, name, extents in sorted(inside)]
+    return outside + [item[2:] for item in sorted(inside)]
 
 
 def tensor_type(name: str, extents: tuple[int, ...], recipe: str, layers: int) -> str:

@@ -1,7 +1,9 @@
-"""Fresh points: settings drawn at random that no rule was fitted on, asked of the live program.
+"""Fresh points: shapes and settings drawn at random that no rule was fitted on, asked of the live program.
 
-``python -m oracle.holdout BUILD COUNT SEED`` (from ``tests/``) prints the errors of the totals, and
-the worst points. A rule that is mended afterwards makes its seed a part of the fit: take another.
+``python -m oracle.holdout BUILD COUNT SEED [FILE]`` (from ``tests/``) draws points of every architecture in
+turn, prints the table of ``fresh_table`` and writes them down for ``python -m oracle.fresh_table FILE…``.
+``python -m oracle.holdout published BUILD COUNT SEED`` draws settings alone, for published shapes and fixtures.
+A rule that is mended afterwards makes its seed a part of the fit: take another.
 """
 
 from __future__ import annotations
@@ -9,16 +11,19 @@ from __future__ import annotations
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import SettingRefused
 from llmgen.facts.local import read_model
 from oracle import build as builds
-from oracle import grid
+from oracle import draws, fresh_table, grid
 from oracle.comparison import Pair, differences, error, is_answered, is_published, quantiles, said
-from oracle.grid import Point
+from oracle.draw_files import NotLoadable, draw_file, new_path
+from oracle.grid import Point, Setting
+from oracle.points import Fresh, FreshShape, Points, fresh_shape, write
 from oracle.runner import Oracle
 from oracle.shapes import SHAPES
 
@@ -37,6 +42,8 @@ POOLED: tuple[dict[str, object], ...] = (
 )
 # A quarter of the models are the small ones of every architecture.
 FIXTURES = 0.25
+# Points of each drawn shape: making one costs more than asking.
+OF_ONE_SHAPE = 4
 
 
 def draw(source: random.Random, layers: int) -> dict[str, object]:
@@ -83,8 +90,8 @@ def _place(source: random.Random, layers: int) -> dict[str, object]:
     return chosen
 
 
-def fresh(build: int, count: int, seed: int) -> Iterator[Pair]:
-    """So many draws, refusals included."""
+def published(build: int, count: int, seed: int) -> Iterator[Pair]:
+    """So many draws of settings, refusals included."""
     source, found = random.Random(seed), builds.builds()[build]
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -108,10 +115,63 @@ def fresh(build: int, count: int, seed: int) -> Iterator[Pair]:
                 yield Pair(point, None, refused.message)
 
 
+def fresh(build: int, count: int, seed: int, names: Sequence[str] = ()) -> Points:
+    """So many points of drawn shapes, a few of each shape; every architecture (or ``names``) in turn.
+
+    The draws of an architecture depend on the seed and its name alone.
+    """
+    found = builds.builds()[build]
+    turns = cycle(names or sorted(draws.architectures()))
+    sources = {name: random.Random(f"{seed} {name}") for name in draws.architectures()}
+    shapes: list[FreshShape] = []
+    asked: list[Fresh] = []
+    unknown: set[str] = set()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        # Shapes that no build can run end the program: it starts quicker without devices.
+        Oracle(found) as drawing,
+        Oracle(found, devices=2 if found.has_devices else 0) as oracle,
+    ):
+        while len(asked) < count:
+            name = next(turns)
+            if name in unknown:
+                continue
+            try:
+                shape = fresh_shape(*draw_file(sources[name], drawing, name, Path(folder)))
+            except NotLoadable as refused:
+                print(refused, file=sys.stderr)
+                unknown.add(name)
+                continue
+            path = shape.write(new_path(Path(folder)))
+            shapes.append(shape)
+            for _ in range(OF_ONE_SHAPE):
+                if setting := _asked(sources[name], shape, found):
+                    answer = oracle.ask(path, grid.server_settings(setting))
+                    asked.append(Fresh(len(shapes) - 1, setting, answer))
+    return Points(build, seed, shapes, asked)
+
+
+def _asked(source: random.Random, shape: FreshShape, build: builds.Build) -> Setting | None:
+    drawn = draw(source, int(str(shape.values["block_count"])))
+    if not build.has_devices:
+        drawn |= {"devices": (), "tensor_split": ()}
+    return drawn if grid.is_known(drawn, build.number) else None
+
+
 def main() -> None:
+    """Draw, print and write down, as the command line says."""
+    if sys.argv[1] == "published":
+        print_published(*map(int, sys.argv[2:5]))
+        return
+    points = fresh(*map(int, sys.argv[1:4]))
+    if len(sys.argv) > 4:
+        write(points, Path(sys.argv[4]))
+    fresh_table.show([points])
+
+
+def print_published(build: int, count: int, seed: int) -> None:
     """Print what differs, quantiles of the published models' totals, and the worst points."""
-    build, count, seed = map(int, sys.argv[1:4])
-    drawn = list(fresh(build, count, seed))
+    drawn = list(published(build, count, seed))
     for pair in drawn:
         for difference in differences(pair):
             print(difference)

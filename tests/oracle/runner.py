@@ -60,6 +60,22 @@ class Oracle:
             server.wait()
         self.errors.close()
 
+    def tensors(self, path: Path) -> Answer:
+        """``tensors`` ([name, four extents], …) that the loader makes for a file of metadata alone, or ``refused``."""
+        fields = {"no_alloc": 1, "load_mtp": 1, "n_gpu_layers": 0}
+        return self._answer(
+            "tensors", str(path), "0", "", "", abi.packed(self.model_fields, fields)
+        )
+
+    def refusal(self, path: Path) -> str:
+        """Why the smallest server with this file does not start; empty where it does."""
+        smallest = ServerSettings(ctx_size=256, parallel=1, devices=(), ubatch_size=32)
+        return str(self._measure(path, parameters(smallest)).get("refused", ""))
+
+    def graph(self, path: Path, settings: ServerSettings) -> Answer:
+        """The answer of ``ask`` with ``graph``: what the allocator got (see ``graphs``)."""
+        return self._measure(path, parameters(settings), "graph")
+
     def ask(self, path: Path, settings: ServerSettings) -> Answer:
         """``n_ctx``, ``n_ctx_seq`` and ``memory`` ([model, context, compute], host first), or ``refused``."""
         answer = self._measure(path, parameters(settings))
@@ -71,8 +87,9 @@ class Oracle:
         both = zip(answer["memory"], head["memory"], strict=True)  # type: ignore[call-overload]
         return answer | {"memory": [[a[0], a[1] + b[1], a[2] + b[2]] for a, b in both]}
 
-    def _measure(self, path: Path, wanted: Parameters) -> Answer:
-        fields = (
+    def _measure(self, path: Path, wanted: Parameters, asked: str = "memory") -> Answer:
+        return self._answer(
+            asked,
             str(path),
             str(wanted.devices),
             wanted.tensor_split,
@@ -80,6 +97,8 @@ class Oracle:
             abi.packed(self.model_fields, wanted.model),
             abi.packed(self.context_fields, wanted.context),
         )
+
+    def _answer(self, *fields: str) -> Answer:
         process = self.process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None

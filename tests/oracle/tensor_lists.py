@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import tempfile
 from math import prod
 from pathlib import Path
 
 from gguf_writer import gguf
 
-from oracle import abi, grid
-from oracle.build import builds, program
+from oracle import grid
+from oracle.build import builds
 from oracle.headers import DATA, metadata
+from oracle.runner import Oracle
 from oracle.shapes import ALL_SHAPES, Shape
 
 Listed = list[tuple[str, tuple[int, ...]]]
@@ -42,14 +42,10 @@ BIASED = {
 
 def listed(shape: Shape) -> Listed:
     """The tensors of a published model."""
-    build = builds()[grid.WHOLE]
-    fields = abi.layout(abi.MODEL, build.number)
-    at = [str(fields[name][0]) for name in ("no_alloc", "load_mtp", "n_gpu_layers")]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Oracle(builds()[grid.WHOLE]) as oracle:
         path = Path(folder, "metadata.gguf")
         path.write_bytes(gguf(metadata(shape)))
-        command = [*build.loader, str(program()), str(build.libraries), "tensors", *at, str(path)]
-        found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        found = oracle.tensors(path)["tensors"]
     kept = {name: trimmed(extents) for name, *extents in found if wanted(shape, name)}
     return _fused(list(kept.items())) if shape.fused_qkv else list(kept.items())
 
