@@ -41,6 +41,7 @@ class Layout(Struct, frozen=True):
     envoy: PurePosixPath
     litellm: PurePosixPath
     llmgen: PurePosixPath
+    open_webui: PurePosixPath = PROGRAMS / "open-webui"
     engines: Mapping[str, PurePosixPath] = field(default_factory=dict)
     quadlets: PurePosixPath = PurePosixPath(QUADLETS[0])
 
@@ -90,6 +91,7 @@ def layout(paths: Paths, scope: Scope) -> Layout:
         envoy=at("envoy", paths.envoy),
         litellm=at("litellm", paths.litellm),
         llmgen=at("llmgen", paths.llmgen),
+        open_webui=at("open_webui", paths.open_webui),
         engines={name: at("engines", text) for name, text in paths.engines.items()},
         quadlets=at("config", QUADLETS[index]),
     )

@@ -145,10 +145,26 @@ class Model(Struct, frozen=True):
         return (self.name, *self.aliases, *variants)
 
 
+class Contained(Struct, frozen=True):
+    """The machine around the containers: its ``layout``, and what it lends them.
+
+    ``files`` is the folder with the configuration of each service, ``folders`` are those with model
+    files by their place within, ``images`` the images of models that have one of their own,
+    ``templates`` the files of chat templates.
+    """
+
+    host: Layout
+    files: PurePosixPath
+    folders: Mapping[PurePosixPath, PurePosixPath]
+    images: Mapping[str, Container] = field(default_factory=dict)
+    templates: Mapping[str, PurePosixPath] = field(default_factory=dict)
+
+
 class Library(Struct, frozen=True):
     """Everything that llm.toml says, with nothing left to look up.
 
-    ``runs`` are what `llmgen measure` saw, by the model's name.
+    ``runs`` are what `llmgen measure` saw, by the model's name. Where the services run in
+    containers, ``contained`` is given, and ``layout`` and the models' paths are what they see.
     """
 
     config: Config
@@ -161,6 +177,25 @@ class Library(Struct, frozen=True):
     prefix: str = ""
     runs: Mapping[str, Run] = field(default_factory=dict)
     notes: tuple[Diagnostic, ...] = ()
+    contained: Contained | None = None
+
+    @property
+    def host(self) -> Layout:
+        """Where things are on the machine, whatever the services see of it."""
+        return self.contained.host if self.contained else self.layout
+
+    @property
+    def files(self) -> PurePosixPath:
+        """The folder on the machine with the configuration of each service."""
+        return self.contained.files if self.contained else self.layout.config
+
+    @property
+    def owner(self) -> tuple[int, int] | None:
+        """(UID, GID) of the containers' programs, whose the filled keys are; None without any."""
+        if self.contained is None:
+            return None
+        user, _, group = self.config.containers.user.partition(":")
+        return int(user), int(group)
 
     def spellings(self, names: Iterable[str]) -> tuple[str, ...]:
         """Under which further spellings every program knows these names; none on edition 1."""

@@ -29,7 +29,7 @@ LAYERS = (
         "llmgen.options",
     ),
     ("llmgen.library", "llmgen.gateway.addresses", "llmgen.gateway.exposure"),
-    ("llmgen.resolve",),
+    ("llmgen.resolve", "llmgen.building"),
     ("llmgen.plan",),
     ("llmgen.render", "llmgen.apply"),
     ("llmgen.gateway",),

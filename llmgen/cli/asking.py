@@ -88,13 +88,13 @@ def _is_here(host: str) -> bool:
 
 def refuse_other_servers(found: Read, placed: Plan, chosen: Collection[Placement]) -> None:
     """Refuse where the server of a model is not this stack's."""
+    from llmgen.config.names import service_name
     from llmgen.library import Keep
     from llmgen.operate.asking import require_ours
     from llmgen.operate.stack import expected
-    from llmgen.targets.names import file_name
 
     who = asking(found)
-    names = {f"model-{file_name(item.name)}" if item.keep is Keep.ALWAYS else "" for item in chosen}
+    names = {service_name(item.name) if item.keep is Keep.ALWAYS else "" for item in chosen}
     if "" in names:
         names |= {"swap", "router"}
     wanted = expected(placed, who.site)

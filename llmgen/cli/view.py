@@ -236,6 +236,10 @@ def _endpoints(plan: Plan) -> list[EndpointView]:
     if services.on_demand == "router":
         router = services.router
         found.append(EndpointView("router", _url(router.listen, router.port), enabled=True))
+    page = config.apps.open_webui
+    if page.enable:
+        at = f"http://{in_url(page.listen)}:{page.port}"
+        found.append(EndpointView("open-webui", at, enabled=True))
     return found
 
 

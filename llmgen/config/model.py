@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from llmgen.config.tables.base import Line, ModelName, Table
+from llmgen.config.tables.containers import Apps, Containers
 from llmgen.config.tables.gateway import External, Gateway
 from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
 from llmgen.config.tables.models import Defaults, Model
@@ -38,6 +39,10 @@ class Config(Table):
     """What runs as a service."""
     gateway: Gateway = Gateway.model_construct()
     """What clients talk to."""
+    apps: Apps = Apps.model_construct()
+    """Programs that use the models."""
+    containers: Containers = Containers.model_construct()
+    """Images, and versions of what runs them."""
     plan: PlanTable = PlanTable.model_construct()
     """Wishes about what is in memory together."""
     budget: Budget = Budget.model_construct()

@@ -8,11 +8,22 @@ from typing import Final
 
 _OTHER: Final = re.compile(r"[^A-Za-z0-9._:/-]+")
 _LONGEST: Final = 120
+_NO_FILE: Final = re.compile(r"[^a-z0-9._-]+")
 
 
 def sane(text: str) -> str:
     """The text as a name of llm.toml; empty when nothing of it is left."""
     return _OTHER.sub("-", text).strip("-._:/")[:_LONGEST]
+
+
+def file_name(model: str) -> str:
+    """The model's name as a part of file names: lower case, `-` for everything unusual."""
+    return _NO_FILE.sub("-", model.lower())
+
+
+def service_name(model: str) -> str:
+    """The service of an always-on model: its unit, without ``llmgen-`` and suffix."""
+    return f"model-{file_name(model)}"
 
 
 def small(names: Iterable[str]) -> tuple[str, ...]:

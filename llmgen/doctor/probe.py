@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from stat import S_IMODE
 
+from llmgen.config.names import service_name
 from llmgen.detect.devices import DRM
 from llmgen.detect.probe import installers
 from llmgen.doctor.access import Identity, closed_to, closing, identity
@@ -25,7 +26,6 @@ from llmgen.errors import InputError
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.plan.model import Plan
 from llmgen.targets.accounts import group
-from llmgen.targets.names import file_name
 from llmgen.targets.services import services
 from llmgen.web.client import asking
 from llmgen.web.limits import QUICK
@@ -210,7 +210,7 @@ def _memlock() -> int | None:
 
 def _units(plan: Plan) -> Iterator[tuple[str, str]]:
     """(model or service, unit) of everything that the plan runs."""
-    models = {f"model-{file_name(item.name)}": item.name for item in plan.placements}
+    models = {service_name(item.name): item.name for item in plan.placements}
     for service in services(plan):
         yield models.get(service.name, service.name), f"llmgen-{service.name}.service"
 

@@ -16,6 +16,9 @@ MODELS: Final = "/models"
 _OTHERS: Final = "/mnt"
 # What a path may follow within a word of a command line.
 _BEFORE: Final = r"(?<![^=,:\"])"
+# Device files that each backend opens: the compute interface of AMD's driver, and the render nodes
+# of every vendor but NVIDIA, whose cards have names of their own.
+DEVICE_FILES: Final = {"rocm": ("/dev/kfd", "/dev/dri"), "vulkan": ("/dev/dri",)}
 _ANY: Final = "0.0.0.0"  # noqa: S104 - within the container; it is published on loopback alone
 
 
@@ -93,6 +96,11 @@ def container_name(model: str) -> str:
     return "llmgen-" + re.sub(r"[^A-Za-z0-9_.-]", "-", model)
 
 
+def cdi(number: int) -> str:
+    """The name of an NVIDIA card in the Container Device Interface."""
+    return f"nvidia.com/gpu={number}"
+
+
 def translated(word: str, mounts: Mapping[str, str]) -> str:
     """A word in which paths of the machine are those within the container."""
     for folder, place in mounts.items():
@@ -125,18 +133,14 @@ def _devices(runtime: str, outside: Outside) -> Iterator[str]:
     match outside.backend, runtime:
         case "cuda", "podman":
             for number in outside.devices:
-                yield from ("--device", f"nvidia.com/gpu={number}")
+                yield from ("--device", cdi(number))
         case "cuda", _:
             # Docker reads the value as comma-separated, so the list is quoted within.
             yield from ("--gpus", f'"device={",".join(map(str, outside.devices))}"')
-        case "rocm", _:
-            yield from ("--device", "/dev/kfd", "--device", "/dev/dri")
-            yield from _groups(runtime)
-        case "vulkan", _:
-            yield from ("--device", "/dev/dri")
-            yield from _groups(runtime)
-        case _:
-            return
+        case backend, _:
+            files = DEVICE_FILES.get(backend, ())
+            yield from (word for file in files for word in ("--device", file))
+            yield from _groups(runtime) if files else ()
 
 
 def _groups(runtime: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from llmgen.gateway.addresses import bare, numeric, wildcard
 from llmgen.gateway.exposure import Listener, listeners
 from llmgen.library import Keep
 from llmgen.plan.model import Plan
+from llmgen.targets.containers.published import published
 
 
 class Opening(Struct, frozen=True):
@@ -32,7 +33,8 @@ class Ports(Struct, frozen=True):
 def ports(plan: Plan) -> Ports:
     """The ports of everything that the plan starts."""
     config = plan.library.config
-    found = tuple(dict.fromkeys(_open(config)))
+    native = config.services.runtime == "native"
+    found = tuple(dict.fromkeys(_open(config) if native else _published(plan)))
     numbers = {item.port for item in found}
     return Ports(found, tuple(sorted(set(_inside(plan)) - numbers)))
 
@@ -45,6 +47,13 @@ def _open(config: Config) -> Iterator[Opening]:
             # "::" takes both families where the system maps them (bindv6only=0, the default).
             address = "" if wildcard(item.address) else bare(item.address)
             yield Opening(item.service, address, item.port)
+
+
+def _published(plan: Plan) -> Iterator[Opening]:
+    """In containers only the front of the stack is on the machine at all."""
+    for item in published(plan):
+        if item.exposed:
+            yield Opening(item.service, "" if wildcard(item.address) else item.address, item.port)
 
 
 def _named(item: Listener) -> Diagnostic:

@@ -3,10 +3,40 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from llmgen.library import Library
 
 # Every address of the machine, and the one of them that is always there.
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
+
+LOOPBACK: Final = "127.0.0.1"
+# Every address of a container: the network of the stack is all that reaches them.
+ANY: Final = "0.0.0.0"  # noqa: S104 - within containers
+# A label of a domain name (RFC 1123), which a container's name on its network has to be.
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def listens(library: Library, told: str = LOOPBACK) -> str:
+    """The address that a service of its own listens on; ``told`` is llm.toml's."""
+    return ANY if library.contained else told
+
+
+def at(library: Library, service: str, told: Sequence[str] = (LOOPBACK,)) -> str:
+    """The host under which the other services reach one, which listens on ``told``."""
+    return host_name(service) if library.contained else nearest(told)
+
+
+def host_name(service: str) -> str:
+    """A service's name on the network of the containers; differs for services that differ."""
+    if _LABEL.fullmatch(service):
+        return service
+    plain = re.sub(r"[^a-z0-9]+", "-", service.lower()).strip("-")
+    return f"{plain[:50].rstrip('-')}-{sha256(service.encode()).hexdigest()[:8]}"
 
 
 def bare(address: str) -> str:

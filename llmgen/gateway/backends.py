@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
+from llmgen.config.names import service_name
 from llmgen.config.tables.gateway import External
-from llmgen.gateway.addresses import bare, nearest, numeric
+from llmgen.gateway.addresses import at, bare, numeric
 from llmgen.library import Keep, Library, Model
-from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Placement, Plan
 from llmgen.plan.process import NEVER_ASKED, health, reached, upstream
 
@@ -109,13 +109,15 @@ def engine_endpoint(plan: Plan) -> Endpoint:
     """Where the engine listens, as the gateway reaches it."""
     services = plan.library.config.services
     table = services.llama_swap if services.on_demand == "llama_swap" else services.router
-    return Endpoint(nearest((table.listen,)), table.port)
+    name = "swap" if services.on_demand == "llama_swap" else "router"
+    return Endpoint(at(plan.library, name, (table.listen,)), table.port)
 
 
 def _placed(plan: Plan, placement: Placement) -> Backend:
     model, always = placement.model, placement.keep is Keep.ALWAYS
     engine: Engine = "" if always else engine_of(plan)
-    first = _direct(placement) if always else engine_endpoint(plan)
+    host = at(plan.library, service_name(model.name))
+    first = _direct(placement, host) if always else engine_endpoint(plan)
     slots = placement.settings.parallel
     return Backend(
         name=f"model/{model.name}",
@@ -140,15 +142,15 @@ def _placed(plan: Plan, placement: Placement) -> Backend:
         roles=model.serves,
         paths=model.engine.paths,
         moved=model.engine.moved,
-        prefix=urlsplit(reached(model, placement.port)).path.rstrip("/") if always else "",
+        prefix=urlsplit(reached(model, placement.port, host)).path.rstrip("/") if always else "",
     )
 
 
-def _direct(placement: Placement) -> Endpoint:
+def _direct(placement: Placement, host: str) -> Endpoint:
     """Where an always-on server is reached."""
     if placement.model.is_plain:
-        return Endpoint(LOOPBACK, placement.port)
-    parts = urlsplit(reached(placement.model, placement.port))
+        return Endpoint(host, placement.port)
+    parts = urlsplit(reached(placement.model, placement.port, host))
     return Endpoint(parts.hostname or "", parts.port or 80)
 
 

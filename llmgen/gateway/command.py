@@ -8,6 +8,7 @@ from llmgen.config.tables.gateway import Envoy, LiteLLM
 from llmgen.gateway.addresses import bare
 from llmgen.gateway.secrets import MANIFEST
 from llmgen.layout import Layout
+from llmgen.library import Library
 
 # Without these LiteLLM looks up raw.githubusercontent.com at every start (litellm 1.106.2,
 # watched with an audit hook); PRODUCTION keeps it from reading .env files of its folder.
@@ -44,11 +45,10 @@ def envoy(layout: Layout, table: Envoy) -> tuple[str, ...]:
     )
 
 
-def envoy_before(layout: Layout) -> tuple[tuple[str, ...], ...]:
-    """What must succeed before Envoy starts: the check of the static form, then the keys."""
-    folder = layout.config / "envoy"
+def envoy_checks(layout: Layout) -> tuple[tuple[str, ...], ...]:
+    """What Envoy itself must say first: that the static form is right."""
     check = (str(layout.envoy), "--mode", "validate", "-l", "error", "-c")
-    return ((*check, str(folder / "static.yaml")), keys(layout, "envoy"))
+    return ((*check, str(layout.config / "envoy" / "static.yaml")),)
 
 
 def envoy_stop(layout: Layout) -> tuple[str, ...]:
@@ -56,12 +56,12 @@ def envoy_stop(layout: Layout) -> tuple[str, ...]:
     return ("/bin/sh", str(layout.config / "envoy" / "drain.sh"))
 
 
-def litellm(layout: Layout, table: LiteLLM) -> tuple[str, ...]:
+def litellm(layout: Layout, table: LiteLLM, listen: str) -> tuple[str, ...]:
     """LiteLLM's command line."""
     return (
         str(layout.litellm),
         *("--config", str(layout.config / "litellm" / "config.yaml")),
-        *("--host", bare(table.listen)),
+        *("--host", bare(listen)),
         *("--port", str(table.port)),
         *("--num_workers", str(table.workers)),
     )
@@ -73,16 +73,11 @@ def litellm_environment(table: LiteLLM) -> tuple[tuple[str, str], ...]:
     return (*LITELLM_ENVIRONMENT, *told)
 
 
-def litellm_before(layout: Layout) -> tuple[tuple[str, ...], ...]:
-    """What must succeed before LiteLLM starts."""
-    return (keys(layout, "litellm"),)
-
-
 def litellm_environment_file(layout: Layout) -> str:
     """Where ``llmgen keys`` puts the environment with LiteLLM's secrets."""
     return str(layout.runtime / "litellm" / "keys.env")
 
 
-def keys(layout: Layout, service: str) -> tuple[str, ...]:
+def keys(library: Library, service: str) -> tuple[str, ...]:
     """Fill one service's keys into the runtime folder; on rotation, run it again."""
-    return (str(layout.llmgen), "keys", str(layout.config / service / MANIFEST))
+    return (str(library.host.llmgen), "keys", str(library.files / service / MANIFEST))

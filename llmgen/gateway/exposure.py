@@ -118,6 +118,11 @@ def _listeners(config: Config) -> Iterator[Listener]:
         remedy = f"`api_keys` in [services.{name}]"
         place = ("services", name, "listen")
         yield Listener(name, table.listen, table.port, bool(table.api_keys), place, remedy)
+    page = config.apps.open_webui
+    if page.enable:
+        # Its visitors have accounts.
+        at: KeyPath = ("apps", "open_webui", "listen")
+        yield Listener("open_webui", page.listen, page.port, keyed=True, key=at, remedy="")
 
 
 def _named(item: Listener) -> Diagnostic | None:

@@ -39,7 +39,8 @@ def publish(path: Path) -> tuple[Path, ...]:
     filled = {
         item.name: fill(texts[item.name], values, item.syntax).encode() for item in manifest.files
     }
-    return _write(Path(manifest.into), filled)
+    owner = manifest.owner if os.geteuid() == 0 else None
+    return _write(Path(manifest.into), filled, owner)
 
 
 def read_values(secrets: Mapping[str, Secret]) -> dict[str, str]:
@@ -92,12 +93,14 @@ def _hint(secret: Secret) -> str:
     return f"store it with `systemd-creds` or below /etc/credstore as `{secret.credential}`"
 
 
-def _write(folder: Path, filled: Mapping[str, bytes]) -> tuple[Path, ...]:
+def _write(
+    folder: Path, filled: Mapping[str, bytes], owner: tuple[int, int] | None
+) -> tuple[Path, ...]:
     try:
         make_folder(folder, 0o700)
-        _keep_private(folder)
+        _keep_private(folder, owner)
         changed = [name for name, content in filled.items() if not _same(folder / name, content)]
-        written = tuple(_replace(folder / name, filled[name]) for name in changed)
+        written = tuple(_replace(folder / name, filled[name], owner) for name in changed)
         # What an earlier llm.toml needed holds keys that may have been revoked.
         for path in folder.iterdir():
             if path.name not in filled:
@@ -107,11 +110,15 @@ def _write(folder: Path, filled: Mapping[str, bytes]) -> tuple[Path, ...]:
     return written
 
 
-def _keep_private(folder: Path) -> None:
-    """Nobody else may look into the folder; InputError when it is another user's, or a link."""
+def _keep_private(folder: Path, owner: tuple[int, int] | None) -> None:
+    """Nobody else may look into the folder; InputError when it is another user's, or a link.
+
+    Root gives it to the ``owner``, for whom it fills the files.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        if os.fstat(descriptor).st_uid != os.geteuid():
+        allowed = {os.geteuid(), *(owner[:1] if owner else ())}
+        if os.fstat(descriptor).st_uid not in allowed:
             raise InputError(
                 Diagnostic(
                     "keys.not-private",
@@ -120,6 +127,8 @@ def _keep_private(folder: Path) -> None:
                     "no service of yours made has to go",
                 )
             )
+        if owner is not None:
+            os.fchown(descriptor, *owner)
         os.fchmod(descriptor, 0o700)
     finally:
         os.close(descriptor)
@@ -129,13 +138,15 @@ def _same(path: Path, content: bytes) -> bool:
     return path.exists() and path.read_bytes() == content
 
 
-def _replace(path: Path, content: bytes) -> Path:
+def _replace(path: Path, content: bytes, owner: tuple[int, int] | None) -> Path:
     # mkstemp makes the file 0600 from its first moment.
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
+            if owner is not None:
+                os.fchown(file.fileno(), *owner)
             os.fsync(file.fileno())
         Path(name).replace(path)
     except OSError:

@@ -15,7 +15,7 @@ from llmgen.errors import Diagnostic, InputError
 from llmgen.layout import Layout, expand
 from llmgen.plan.model import Plan
 
-Syntax = Literal["yaml", "env"]
+Syntax = Literal["yaml", "env", "line"]
 # The manifest of a service, beside the files that it fills.
 MANIFEST: Final = "keys.json"
 
@@ -25,7 +25,10 @@ _VALUE = re.compile(r"[\x21-\x7e]+")
 
 
 class Filled(Struct, frozen=True):
-    """A generated file with placeholders, and the syntax between whose quotes they stand."""
+    """A generated file with placeholders, and the syntax between whose quotes they stand.
+
+    In a `line` nothing is quoted: the secret is all of it.
+    """
 
     name: str
     syntax: Syntax
@@ -34,13 +37,15 @@ class Filled(Struct, frozen=True):
 class Manifest(Struct, frozen=True):
     """What ``llmgen keys`` does for one service: which files, in which order, from which secrets.
 
-    ``into`` is the private folder. Values of the ``distinct`` secrets must differ.
+    ``into`` is the private folder. Values of the ``distinct`` secrets must differ. ``owner`` is
+    whose the filled files are when root fills them: (UID, GID).
     """
 
     into: PurePosixPath
     files: tuple[Filled, ...]
     secrets: Mapping[str, Secret]
     distinct: tuple[str, ...] = ()
+    owner: tuple[int, int] | None = None
 
     def content(self) -> bytes:
         """The manifest as a file; references only."""
@@ -51,6 +56,7 @@ class Manifest(Struct, frozen=True):
                 name: secret.model_dump(exclude_none=True) for name, secret in self.secrets.items()
             },
             "distinct": list(self.distinct),
+            **({"owner": list(self.owner)} if self.owner else {}),
         }
         return (json.dumps(document, indent=2) + "\n").encode()
 
@@ -63,6 +69,7 @@ def read_manifest(content: bytes) -> Manifest:
         tuple(Filled(item["name"], item["syntax"]) for item in document["files"]),
         {name: Secret(**item) for name, item in document["secrets"].items()},
         tuple(document["distinct"]),
+        tuple(document["owner"]) if "owner" in document else None,
     )
 
 
@@ -78,6 +85,8 @@ def fill(text: str, values: Mapping[str, str], syntax: Syntax) -> str:
 
 
 def _escape(value: str, syntax: Syntax) -> str:
+    if syntax == "line":
+        return value
     return re.sub(r'(["\\])' if syntax == "yaml" else r'(["\\$`])', r"\\\1", value)
 
 

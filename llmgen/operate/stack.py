@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
+from llmgen.config.names import service_name
 from llmgen.errors import InputError
+from llmgen.gateway.addresses import LOOPBACK
 from llmgen.library import Keep
 from llmgen.operate import look, memory
 from llmgen.operate.asking import Asking, observe_ports, unit_name
@@ -20,10 +22,8 @@ from llmgen.operate.rows import Expected
 from llmgen.operate.server import Endpoint, local, secret
 from llmgen.operate.site import Site
 from llmgen.operate.swap import Loaded
-from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Plan
 from llmgen.plan.process import NEVER_ASKED, health, reached
-from llmgen.targets.names import file_name
 from llmgen.targets.services import Service, services
 
 
@@ -71,8 +71,12 @@ def _expected(plan: Plan, service: Service, unit: str) -> Expected:
         case "litellm":
             at = local(gateway.litellm.listen, gateway.litellm.port)
             return Expected(service, unit, gateway.litellm.port, at.url, "/health/liveliness")
+        case "open-webui":
+            own_page = config.apps.open_webui
+            at = local(own_page.listen, own_page.port)
+            return Expected(service, unit, own_page.port, at.url, "/health")
         case name:
-            item = {f"model-{file_name(item.name)}": item for item in plan.placements}[name]
+            item = {service_name(item.name): item for item in plan.placements}[name]
             url, page = reached(item.model, item.port), health(item.model)
             return Expected(service, unit, item.port, url, page)
 
@@ -81,7 +85,7 @@ def _answers(
     plan: Plan, wanted: Sequence[Expected], loaded: Sequence[Loaded]
 ) -> Iterator[tuple[str, Answer]]:
     key = secret(plan.library.config.services.api_key, plan.library.config)
-    models = {f"model-{file_name(item.name)}": item.name for item in plan.placements}
+    models = {service_name(item.name): item.name for item in plan.placements}
     # llama-swap has asked these itself, and they have no pages of llama-server's.
     others = {item.name for item in plan.placements if not item.model.is_llama}
     for item in wanted:

@@ -7,13 +7,13 @@ from llmgen.engines.base import Served
 from llmgen.engines.memory import Basis, Unfit
 from llmgen.errors import PlanError
 from llmgen.library import Library, Model
-from llmgen.plan.pools import gateway_bytes
+from llmgen.plan.pools import beside_bytes
 from llmgen.resolve.engined import unfit_finding
 
 
 def claimed(model: Model, served: Served, library: Library) -> Estimate:
     """Bytes by device with their basis; PlanError where the engine would not start."""
-    room = library.machine.room(gateway_bytes(library.config.gateway))
+    room = library.machine.room(beside_bytes(library.config.gateway, library.config.apps))
     try:
         found = model.engine.claims(served, room)
     except Unfit as unfit:

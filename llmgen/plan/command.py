@@ -10,14 +10,14 @@ from msgspec import Struct
 
 from llmgen.budget.model import ServerSettings
 from llmgen.config.tables.models import Lora
+from llmgen.gateway.addresses import LOOPBACK, listens
 from llmgen.layout import expand
-from llmgen.library import Library, Model
+from llmgen.library import Keep, Library, Model
 from llmgen.option_table import LOAD_MODE_AUTO_SINCE, LOAD_MODE_SINCE, OPTIONS, Option
 from llmgen.options import BY_FLAG, ORDER, REPEATED, grouped, in_order, sampler_letters
 from llmgen.server_help import by_spelling
 from llmgen.units import MIB, show_number
 
-LOOPBACK: Final = "127.0.0.1"
 _VERBOSITY: Final = {"error": "1", "warn": "2", "info": "3", "debug": "5"}
 
 # A switch or toggle is on or off; every other option has its value as the server reads it.
@@ -40,7 +40,7 @@ def argv(
     model: Model, settings: ServerSettings, library: Library, *, port: int = 0
 ) -> tuple[str, ...]:
     """The whole command of one server; without a port, the engine adds address and port."""
-    found = (*assignments(model, settings, library), *_listen(port))
+    found = (*assignments(model, settings, library), *_listen(model, library, port))
     program = model.program or str(library.layout.llama_server)
     return (program, *words(found), *free_words(model, library))
 
@@ -143,9 +143,11 @@ def _extra_pairs(extra: Sequence[str]) -> Iterator[tuple[str, str]]:
     yield from pairs.values()
 
 
-def _listen(port: int) -> Iterator[Assignment]:
+def _listen(model: Model, library: Library, port: int) -> Iterator[Assignment]:
+    """Within a container of its own a server has to be reached; llama-swap's are beside it."""
     if port:
-        yield Assignment(BY_FLAG["--host"], LOOPBACK)
+        alone = model.keep is Keep.ALWAYS
+        yield Assignment(BY_FLAG["--host"], listens(library) if alone else LOOPBACK)
         yield Assignment(BY_FLAG["--port"], str(port))
 
 

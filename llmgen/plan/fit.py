@@ -12,6 +12,7 @@ from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings, SettingRefused
 from llmgen.budget.placement import layer_shares, offloaded
 from llmgen.config.editions import EDITIONS
+from llmgen.config.tables.containers import Apps
 from llmgen.config.tables.gateway import Gateway
 from llmgen.config.tables.models import GENERATES
 from llmgen.engines.roles import Role
@@ -94,7 +95,7 @@ def fit(
     build: int,
 ) -> Iterator[Cell]:
     """A cell for each choice."""
-    limits = pools(machine, Gateway())
+    limits = pools(machine, Gateway(), Apps())
     for choice in choices:
         yield _cell(models, machine, limits, choice, build)
 

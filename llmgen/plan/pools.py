@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from llmgen.budget.model import HOST, Estimate, ServerSettings
+from llmgen.config.tables.containers import Apps
 from llmgen.config.tables.gateway import Gateway
 from llmgen.machine import Machine
 from llmgen.plan.model import Footprint, Pool
@@ -13,9 +14,9 @@ from llmgen.plan.model import Footprint, Pool
 UNIFIED = "unified"
 
 
-def pools(machine: Machine, gateway: Gateway) -> tuple[Pool, ...]:
-    """Every limit on memory, the host's first; what an enabled gateway takes is reserved."""
-    return tuple(_pools(machine, gateway_bytes(gateway)))
+def pools(machine: Machine, gateway: Gateway, apps: Apps) -> tuple[Pool, ...]:
+    """Every limit on memory, the host's first; what gateways and programs take is reserved."""
+    return tuple(_pools(machine, beside_bytes(gateway, apps)))
 
 
 def _pools(machine: Machine, others: int) -> Iterator[Pool]:
@@ -41,10 +42,11 @@ def _pools(machine: Machine, others: int) -> Iterator[Pool]:
         )
 
 
-def gateway_bytes(gateway: Gateway) -> int:
-    """Host memory of LiteLLM's workers; Envoy's few tens of MiB are in the host's reserve."""
-    litellm = gateway.litellm
-    return litellm.workers * litellm.memory if litellm.enable else 0
+def beside_bytes(gateway: Gateway, apps: Apps) -> int:
+    """Host memory of LiteLLM's workers and Open WebUI; Envoy's tens of MiB are in the reserve."""
+    litellm, page = gateway.litellm, apps.open_webui
+    workers = litellm.workers * litellm.memory if litellm.enable else 0
+    return workers + (page.memory if page.enable else 0)
 
 
 def footprint(

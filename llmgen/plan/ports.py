@@ -38,6 +38,8 @@ def listeners(config: Config) -> Iterator[tuple[str, KeyPath, int]]:
             yield "Envoy's metrics", ("gateway", "envoy", "metrics_port"), envoy.metrics_port
     if litellm.enable:
         yield "LiteLLM", ("gateway", "litellm", "port"), litellm.port
+    if config.apps.open_webui.enable:
+        yield "Open WebUI", ("apps", "open_webui", "port"), config.apps.open_webui.port
     if services.on_demand == "llama_swap":
         yield "llama-swap", ("services", "llama_swap", "port"), services.llama_swap.port
     if services.on_demand == "router":

@@ -8,7 +8,8 @@ from llmgen.budget.model import ServerSettings
 from llmgen.engines.base import Listen
 from llmgen.engines.command import PORT, filled, split
 from llmgen.engines.container import Container, Outside, Wrapped, container_name, listens, wrapped
-from llmgen.library import Library, Model
+from llmgen.gateway import addresses
+from llmgen.library import Keep, Library, Model
 from llmgen.plan import command
 
 NEVER_ASKED: Final = "none"
@@ -22,7 +23,8 @@ def argv(
         return command.argv(model, settings, library, port=port)
     if model.container is not None:
         return _wrapped(model, model.container, settings, library, port).argv
-    words = _words(model, settings, library, *listens(None, told(port)))
+    host = addresses.listens(library) if model.keep is Keep.ALWAYS else addresses.LOOPBACK
+    words = _words(model, settings, library, host, told(port))
     return (model.program, *words) if model.program else words
 
 
@@ -49,10 +51,10 @@ def health(model: Model) -> str:
     return own or model.engine.health
 
 
-def reached(model: Model, port: int) -> str:
-    """The URL of the server."""
+def reached(model: Model, port: int, host: str = addresses.LOOPBACK) -> str:
+    """The URL of the server, for what reaches it under the name or address ``host``."""
     own = model.served.get("proxy") if model.served is not None else None
-    url: str = own or f"http://{command.LOOPBACK}:{PORT}"
+    url: str = own or f"http://{host}:{PORT}"
     return url.replace(PORT, told(port))
 
 

@@ -94,7 +94,8 @@ def _key(model: Model, settings: ServerSettings) -> _Key:
 def scale(library: Library) -> Scale:
     """An empty scale for the library's machine."""
     models = {model.name: model for model in library.models}
-    return Scale(library, pools(library.machine, library.config.gateway), models)
+    config = library.config
+    return Scale(library, pools(library.machine, config.gateway, config.apps), models)
 
 
 def stack(library: Library, footprints: Mapping[str, Footprint], limits: tuple[Pool, ...]) -> Stack:

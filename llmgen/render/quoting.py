@@ -7,6 +7,8 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
+from msgspec import Struct
+
 
 class Unquotable(ValueError):
     """Text that cannot be written in a syntax; the message says which and why."""
@@ -45,6 +47,64 @@ def yaml(value: object) -> str:
             return "[" + ", ".join(yaml(item) for item in value) + "]"
         case _:
             return yaml(str(value))
+
+
+class Variable(Struct, frozen=True):
+    """A value of compose.yaml that stands in its `.env`, with what follows it."""
+
+    name: str
+    rest: str = ""
+
+
+def compose(value: object) -> str:
+    """Write a value of compose.yaml, in which `$` begins the name of a variable."""
+    match value:
+        case Variable():
+            # Compose ends with an error where it is not set.
+            return f'"${{{value.name}:?}}{compose(value.rest)[1:]}'
+        case str():
+            return yaml(value.replace("$", "$$"))
+        case Mapping():
+            pairs = (f"{compose(str(key))}: {compose(item)}" for key, item in value.items())
+            return "{" + ", ".join(pairs) + "}"
+        case bool() | int() | float() | None:
+            return yaml(value)
+        case Iterable():
+            return "[" + ", ".join(compose(item) for item in value) + "]"
+        case _:
+            return compose(str(value))
+
+
+def compose_env(value: object) -> str:
+    """Write a value of compose's `.env`: literal between single quotes, else with escapes."""
+    text = str(value)
+    _one_line(text, "an environment file")
+    if text and _BARE_SHELL.fullmatch(text):
+        return text
+    if "'" not in text and not text.endswith("\\"):
+        return f"'{text}'"
+    return '"' + re.sub(r'([\\"$])', r"\\\1", text) + '"'
+
+
+def quadlet(value: object) -> str:
+    """Write a whole value of a quadlet's key: no specifier, no variable of the unit."""
+    text = str(value)
+    _one_line(text, "a quadlet")
+    return text.replace("%", "%%").replace("$", "$$")
+
+
+def quadlet_word(value: object) -> str:
+    """Write one word of a quadlet's key that takes words (``Environment=``)."""
+    return systemd_argv([str(value)])
+
+
+def quadlet_mount(pairs: Iterable[tuple[str, str]]) -> str:
+    """Write ``Mount=``: pairs of key and value, as CSV."""
+    fields = (f"{key}={value}" for key, value in pairs)
+    quoted = (
+        '"' + item.replace('"', '""') + '"' if re.search(r'[,"]', item) else item for item in fields
+    )
+    return quadlet(",".join(quoted))
 
 
 def _yaml_escape(code: int) -> str:
@@ -199,6 +259,11 @@ def _one_line(text: str, where: str) -> None:
 
 
 FILTERS = {
+    "compose": compose,
+    "compose_env": compose_env,
+    "quadlet": quadlet,
+    "quadlet_mount": quadlet_mount,
+    "quadlet_word": quadlet_word,
     "indented": indented,
     "ini": ini,
     "ini_section": ini_section,

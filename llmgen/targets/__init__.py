@@ -6,6 +6,7 @@ from typing import Final
 
 from llmgen.targets import (
     clients,
+    compose,
     docs,
     envoy,
     launchd,
@@ -24,6 +25,7 @@ TARGETS: Final[dict[str, Target]] = {
     litellm.NAME: litellm,
     systemd.NAME: systemd,
     launchd.NAME: launchd,
+    compose.NAME: compose,
     clients.NAME: clients,
     docs.NAME: docs,
     proof.NAME: proof,

@@ -11,17 +11,18 @@ from msgspec import Struct
 
 from llmgen.artifacts import Artifact
 from llmgen.config.editions import EDITIONS
+from llmgen.config.names import file_name
 from llmgen.config.variables import VARIABLES
-from llmgen.gateway.addresses import in_url, nearest
-from llmgen.gateway.backends import Backend, backends, engine_of
+from llmgen.gateway.addresses import at, in_url
+from llmgen.gateway.backends import Backend, backends, engine_endpoint, engine_of
 from llmgen.plan.model import Plan
+from llmgen.targets import open_webui
 from llmgen.targets.base import Render
-from llmgen.targets.names import file_name
 
 NAME = "clients"
 SUMMARY = "client files: environment, opencode, Continue, aider, Zed, Open WebUI"
 
-TEXT = ("chat", "vision", "completion")
+TEXT = open_webui.TEXT
 
 
 class ClientModel(Struct, frozen=True):
@@ -113,14 +114,19 @@ def in_use(plan: Plan) -> bool:
 
 def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     """One file (aider: two) for each wanted format; none when no address is served."""
-    table, url = plan.library.config.targets.clients, base_url(plan)
-    if not url:
+    table, clients = plan.library.config.targets.clients, clients_of(plan)
+    if clients is None:
         return
     usual = EDITIONS[plan.library.config.edition].client_formats
-    clients = Clients(url, table.api_key_env, tuple(_models(plan)), tuple(_variables(plan)))
     for name in usual if table.formats is None else table.formats:
         for path, content in _FORMATS[name](clients, render):
             yield Artifact(PurePosixPath(NAME, name, path), content, NAME)
+
+
+def clients_of(plan: Plan) -> Clients | None:
+    """What there is for clients; None where nothing serves a model."""
+    key, url = plan.library.config.targets.clients.api_key_env, base_url(plan)
+    return Clients(url, key, tuple(_models(plan)), tuple(_variables(plan))) if url else None
 
 
 def base_url(plan: Plan) -> str:
@@ -128,20 +134,20 @@ def base_url(plan: Plan) -> str:
 
     Where each model has only its own server, the first one's.
     """
-    config = plan.library.config
+    library, config = plan.library, plan.library.config
     envoy, lite = config.gateway.envoy, config.gateway.litellm
-    if config.targets.clients.base_url:
+    # Within the network of the containers the gateway has no other name than its own.
+    if config.targets.clients.base_url and not library.contained:
         return config.targets.clients.base_url.rstrip("/").removesuffix("/v1")
     if envoy.enable:
         scheme = "https" if envoy.tls else "http"
-        return f"{scheme}://{in_url(nearest(envoy.listen))}:{envoy.port}"
+        return f"{scheme}://{in_url(at(library, 'envoy', envoy.listen))}:{envoy.port}"
     if lite.enable:
-        return _local(lite.listen, lite.port)
+        return _url_of(at(library, "litellm", (lite.listen,)), lite.port)
     match engine_of(plan):
-        case "llama_swap":
-            return _local(config.services.llama_swap.listen, config.services.llama_swap.port)
-        case "router":
-            return _local(config.services.router.listen, config.services.router.port)
+        case "llama_swap" | "router":
+            endpoint = engine_endpoint(plan)
+            return _url_of(endpoint.host, endpoint.port)
         case _:
             own = (item for item in backends(plan) if not item.engine)
             return next((_own(item) for item in own), "")
@@ -149,11 +155,11 @@ def base_url(plan: Plan) -> str:
 
 def _own(backend: Backend) -> str:
     """The address of an always-on server itself."""
-    return _local(backend.endpoints[0].host, backend.endpoints[0].port)
+    return _url_of(backend.endpoints[0].host, backend.endpoints[0].port)
 
 
-def _local(listen: str, port: int) -> str:
-    return f"http://{in_url(nearest((listen,)))}:{port}"
+def _url_of(host: str, port: int) -> str:
+    return f"http://{in_url(host)}:{port}"
 
 
 def _models(plan: Plan) -> Iterator[ClientModel]:
@@ -320,20 +326,9 @@ def _zed_models(models: Iterable[ClientModel]) -> Iterator[dict[str, Any]]:
 
 
 def _open_webui(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:
-    text = clients.of(*TEXT)
-    embedding, rerank = clients.of("embedding"), clients.of("rerank")
-    addresses = [*dict.fromkeys(item.openai for item in text)] or [f"{clients.url}/v1"]
-    content = render(
-        "clients/open-webui.env.j2",
-        key=clients.key,
-        addresses=";".join(addresses),
-        keys=";".join([f"${{{clients.key}:-none}}"] * len(addresses)),
-        model=text[0].name if text else "",
-        embedding=embedding[0] if embedding else None,
-        rerank=rerank[0] if rerank else None,
-        rerank_url=f"{rerank[0].openai}/rerank" if rerank else "",
-    )
-    yield "open-webui.env", content
+    key = f"${{{clients.key}:-none}}"
+    found = [(item.name, item.value, item.key(key)) for item in open_webui.settings(clients)]
+    yield "open-webui.env", render("clients/open-webui.env.j2", settings=found)
 
 
 def _dotenv(clients: Clients, render: Render) -> Iterator[tuple[str, bytes]]:

@@ -7,10 +7,9 @@ from pathlib import PurePosixPath
 
 from llmgen.artifacts import Artifact
 from llmgen.facts.card import card, in_words
-from llmgen.gateway.addresses import in_url
+from llmgen.gateway.addresses import LOOPBACK, in_url
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.basis import basis_words, resting
-from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Placement, Plan
 from llmgen.targets.base import Render
 from llmgen.targets.launchd import label

@@ -27,7 +27,8 @@ _RESTART_SECONDS: Final = 10
 
 def in_use(plan: Plan) -> bool:
     """Whether the machine has launchd."""
-    return plan.library.machine.os == "macos"
+    native = plan.library.config.services.runtime == "native"
+    return native and plan.library.machine.os == "macos"
 
 
 def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:

@@ -74,8 +74,9 @@ class Row(Struct, frozen=True):
 
 
 def in_use(plan: Plan) -> bool:
-    """Whether LiteLLM is enabled."""
-    return plan.library.config.gateway.litellm.enable
+    """Whether LiteLLM is enabled; in containers its files lie beside theirs."""
+    config = plan.library.config
+    return config.gateway.litellm.enable and config.services.runtime == "native"
 
 
 def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
@@ -118,9 +119,10 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     )
     variables = [(variable(name), placeholder(name)) for name in secrets]
     manifest = Manifest(
-        into=plan.library.layout.runtime / NAME,
+        into=plan.library.host.runtime / NAME,
         files=(Filled("keys.env", "env"),),
-        secrets={name: absolute(item, plan.library.layout) for name, item in secrets.items()},
+        secrets={name: absolute(item, plan.library.host) for name, item in secrets.items()},
+        owner=plan.library.owner,
     )
     for name, data in (
         ("config.yaml", content),

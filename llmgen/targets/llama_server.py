@@ -8,11 +8,12 @@ from typing import Final
 
 from llmgen.artifacts import Artifact
 from llmgen.config.editions import EDITIONS
+from llmgen.config.names import file_name
 from llmgen.errors import Diagnostic, PlanError
+from llmgen.gateway.addresses import listens
 from llmgen.layout import Layout
 from llmgen.library import Keep, Library
 from llmgen.plan.command import (
-    LOOPBACK,
     NotInPreset,
     assignments,
     free_words,
@@ -23,7 +24,7 @@ from llmgen.plan.model import Placement, Plan
 from llmgen.render.quoting import Unquotable, ini_section
 from llmgen.render.quoting import ini as ini_value
 from llmgen.targets.base import Render
-from llmgen.targets.names import file_name, file_names
+from llmgen.targets.names import file_names
 from llmgen.targets.secrets import plain, secret
 
 NAME = "llama-server"
@@ -35,7 +36,11 @@ _ROUTER_SETS: Final = ("alias", "host", "port")
 
 def in_use(plan: Plan) -> bool:
     """Whether llama-server is started by itself: for always-on models, or in router mode."""
-    routes = plan.library.config.services.on_demand == "router"
+    services = plan.library.config.services
+    # In containers its file lies beside theirs.
+    if services.runtime != "native":
+        return False
+    routes = services.on_demand == "router"
     return any(item.keep is Keep.ALWAYS or routes for item in plan.placements)
 
 
@@ -43,7 +48,9 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     """One .conf for each always-on model, one models.ini for all on-demand ones."""
     file_names(item.name for item in plan.placements)
     for item in plan.placements:
-        if item.keep is Keep.ALWAYS and item.model.is_plain:
+        # A container is told by its words.
+        native = not plan.library.contained
+        if native and item.keep is Keep.ALWAYS and item.model.is_plain:
             yield _conf(item, plan.library, render)
     demand = [
         item for item in plan.placements if item.keep is Keep.ON_DEMAND and item.model.is_plain
@@ -72,7 +79,7 @@ def models_ini_path(layout: Layout) -> PurePosixPath:
 def environment(item: Placement, library: Library) -> tuple[tuple[str, str], ...]:
     """Everything that a .conf sets: the server's options, then the model's own variables."""
     named, _ = variables(assignments(item.model, item.settings, library), library.build)
-    listen = (("LLAMA_ARG_HOST", LOOPBACK), ("LLAMA_ARG_PORT", str(item.port)))
+    listen = (("LLAMA_ARG_HOST", listens(library)), ("LLAMA_ARG_PORT", str(item.port)))
     return (*named, *listen, *plain(item.model.environment))
 
 

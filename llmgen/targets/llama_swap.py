@@ -12,9 +12,9 @@ from llmgen.config.tables.base import Secret
 from llmgen.config.tables.services import Services
 from llmgen.engines.command import PORT, macros
 from llmgen.errors import Diagnostic, PlanError
+from llmgen.gateway.addresses import LOOPBACK
 from llmgen.library import Keep, Library, Model
 from llmgen.options import spelled
-from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Groups, Matrix, Placement, Plan
 from llmgen.plan.process import health, reached, upstream
 from llmgen.targets.base import Render
@@ -51,8 +51,12 @@ _PLACEHOLDER = re.compile(r"\$\{[A-Za-z0-9_.-]+\}")
 
 def in_use(plan: Plan) -> bool:
     """Whether llama-swap loads models."""
-    engine = plan.library.config.services.on_demand
-    return engine == "llama_swap" and any(item.keep is Keep.ON_DEMAND for item in plan.placements)
+    services = plan.library.config.services
+    # In containers its file lies beside theirs.
+    if services.runtime != "native":
+        return False
+    loads = services.on_demand == "llama_swap"
+    return loads and any(item.keep is Keep.ON_DEMAND for item in plan.placements)
 
 
 def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from llmgen.config.names import file_name
 from llmgen.errors import ConfigError, Diagnostic
-
-_OTHERS = re.compile(r"[^a-z0-9._-]+")
-
-
-def file_name(model: str) -> str:
-    """The model's name as a part of file names: lower case, `-` for everything unusual."""
-    return _OTHERS.sub("-", model.lower())
 
 
 def file_names(models: Iterable[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Final
 from llmgen.config.editions import EDITIONS
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.plan.model import Plan
-from llmgen.targets import TARGETS, envoy, litellm, llama_server, llama_swap
+from llmgen.targets import TARGETS, compose, envoy, litellm, llama_server, llama_swap
 from llmgen.targets.base import Target
 
 # What cannot run without its files, and how llm.toml says that it shall not run.
@@ -17,7 +17,10 @@ _RUNS_FROM: Final = {
     llama_server.NAME: '`keep = "on_demand"` for every model, and `on_demand = "llama_swap"`',
     envoy.NAME: "`enable = false` in [gateway.envoy]",
     litellm.NAME: "`enable = false` in [gateway.litellm]",
+    compose.NAME: "another `runtime` in [services]",
 }
+# Targets that came after edition 1, which renders all that it knew.
+LATER: Final = frozenset({compose.NAME})
 
 
 def selected(plan: Plan, asked: Sequence[str] = ()) -> tuple[Target, ...]:
@@ -46,7 +49,9 @@ def _is_on(plan: Plan, name: str, target: Target) -> bool:
     told = _told(plan, name)
     if told is not None:
         return told
-    return EDITIONS[plan.library.config.edition].renders_unused or target.in_use(plan)
+    config = plan.library.config
+    everything = EDITIONS[config.edition].renders_unused and config.services.runtime == "native"
+    return (everything and name not in LATER) or target.in_use(plan)
 
 
 def _needed(plan: Plan) -> Iterator[Diagnostic]:

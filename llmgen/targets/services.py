@@ -8,15 +8,16 @@ from typing import Final
 
 from msgspec import Struct
 
+from llmgen.config.names import service_name
 from llmgen.config.tables.base import Secret
 from llmgen.gateway import command as gateways
-from llmgen.gateway.addresses import bare, in_url, loopback
+from llmgen.gateway.addresses import bare, in_url, listens, loopback
 from llmgen.layout import Layout
 from llmgen.library import Keep, Library
 from llmgen.plan.command import service_words
 from llmgen.plan.model import Placement, Plan
-from llmgen.targets import llama_server, llama_swap, swap_peers
-from llmgen.targets.names import file_name
+from llmgen.targets import llama_server, llama_swap, open_webui, swap_peers
+from llmgen.targets.clients import clients_of
 from llmgen.targets.secrets import carried, of_models, plain, secret, shared_environment
 from llmgen.units import GIB, MIB
 
@@ -30,8 +31,9 @@ class Service(Struct, frozen=True):
     """One long-running program; ``name`` is its unit without ``llmgen-`` and suffix.
 
     ``secrets`` are the variables that the program finds in its environment, each with the place
-    of its value; ``read_before`` are those that the commands of ``before`` look up themselves.
-    ``made_file`` is an environment file that they write. ``memory_bytes`` 0 is no limit.
+    of its value; ``read_before`` are those that the commands of ``keys`` look up themselves.
+    ``made_file`` is an environment file that they write. ``checks`` are the program's own commands
+    that have to succeed before it starts. ``memory_bytes`` 0 is no limit.
     ``locks_memory`` asks for mlock(); ``gate`` is the model whose memory has to be free before.
     ``local`` programs have nothing to say to other machines. ``runtimes`` are the programs that it
     asks for containers, which need more of the machine than it does itself.
@@ -46,7 +48,8 @@ class Service(Struct, frozen=True):
     made_file: PurePosixPath | None = None
     secrets: tuple[tuple[str, Secret], ...] = ()
     read_before: tuple[Secret, ...] = ()
-    before: tuple[tuple[str, ...], ...] = ()
+    checks: tuple[tuple[str, ...], ...] = ()
+    keys: tuple[tuple[str, ...], ...] = ()
     stop: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     start_seconds: int = 90
@@ -59,13 +62,20 @@ class Service(Struct, frozen=True):
     runtimes: tuple[str, ...] = ()
     port: int = 0
 
+    @property
+    def before(self) -> tuple[tuple[str, ...], ...]:
+        """Every command that has to succeed before the start."""
+        return (*self.checks, *self.keys)
+
 
 def services(plan: Plan) -> tuple[Service, ...]:
     """The enabled programs in start order: always-on models, their engine, the gateways."""
     models = tuple(_server(item, plan) for item in plan.placements if item.keep is Keep.ALWAYS)
     engine = tuple(_engine(plan))
     backends = tuple(item.name for item in (*models, *engine))
-    return (*models, *engine, *_gateways(plan.library, backends))
+    fronts = tuple(_gateways(plan.library, backends))
+    behind = tuple(item.name for item in fronts) or backends
+    return (*models, *engine, *fronts, *_page(plan, behind))
 
 
 def guard(layout: Layout, *words: str) -> tuple[str, ...]:
@@ -86,7 +96,7 @@ def _server(item: Placement, plan: Plan) -> Service:
     if not model.is_plain:
         return _other(item, plan, key)
     return Service(
-        name=f"model-{file_name(item.name)}",
+        name=service_name(item.name),
         summary=f"llama-server: {item.model.title}",
         argv=llama_server.command(item, library),
         environment=llama_server.environment(item, library),
@@ -106,7 +116,7 @@ def _other(item: Placement, plan: Plan, key: tuple[tuple[str, Secret], ...]) -> 
     """A server of another engine, or in a container: all that it needs stands in its command."""
     model, table = item.model, plan.library.config.services
     return Service(
-        name=f"model-{file_name(item.name)}",
+        name=service_name(item.name),
         summary=f"{model.engine.name}: {model.title}",
         argv=item.argv,
         environment=plain(model.environment),
@@ -141,7 +151,7 @@ def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
     theirs = (item for _, item in of_models(item.model for item in models))
     config = library.layout.config / llama_swap.NAME / "config.yaml"
     watch = ("-watch-config",) if table.watch_config else ()
-    listen = f"{in_url(table.listen)}:{table.port}"
+    listen = f"{in_url(listens(library, table.listen))}:{table.port}"
     return Service(
         name="swap",
         summary="llama-swap: on-demand models",
@@ -170,7 +180,7 @@ def _router(plan: Plan, models: tuple[Placement, ...]) -> Service:
             str(library.layout.llama_server),
             *("--models-preset", str(llama_server.models_ini_path(library.layout))),
             *("--models-max", str(getattr(engine, "models_max", 1))),
-            *("--host", bare(table.listen), "--port", str(table.port)),
+            *("--host", bare(listens(library, table.listen)), "--port", str(table.port)),
             *(("--sleep-idle-seconds", str(idle)) if idle is not None else ()),
             *service_words(library),
         ),
@@ -239,7 +249,8 @@ def _gateways(library: Library, backends: tuple[str, ...]) -> Iterator[Service]:
             name="envoy",
             summary="Envoy: gateway",
             argv=gateways.envoy(layout, table.envoy),
-            before=gateways.envoy_before(layout),
+            checks=gateways.envoy_checks(layout),
+            keys=(gateways.keys(library, "envoy"),),
             read_before=_gateway_secrets(library),
             stop=gateways.envoy_stop(layout),
             after=backends,
@@ -250,10 +261,10 @@ def _gateways(library: Library, backends: tuple[str, ...]) -> Iterator[Service]:
         yield Service(
             name="litellm",
             summary="LiteLLM: gateway",
-            argv=gateways.litellm(layout, table.litellm),
+            argv=gateways.litellm(layout, table.litellm, listens(library, table.litellm.listen)),
             environment=gateways.litellm_environment(table.litellm),
             made_file=PurePosixPath(gateways.litellm_environment_file(layout)),
-            before=gateways.litellm_before(layout),
+            keys=(gateways.keys(library, "litellm"),),
             read_before=_gateway_secrets(library),
             after=backends,
             memory_bytes=table.litellm.memory * table.litellm.workers * 2
@@ -261,3 +272,34 @@ def _gateways(library: Library, backends: tuple[str, ...]) -> Iterator[Service]:
             else 0,
             port=table.litellm.port,
         )
+
+
+def _page(plan: Plan, behind: tuple[str, ...]) -> Iterator[Service]:
+    """Open WebUI, after what it asks."""
+    library, table = plan.library, plan.library.config.apps.open_webui
+    clients = clients_of(plan)
+    if not table.enable or clients is None:
+        return
+    told = [*open_webui.settings(clients)]
+    key, state = table.api_key, library.layout.state / open_webui.NAME
+    yield Service(
+        name=open_webui.NAME,
+        summary="Open WebUI: chat page",
+        argv=(
+            *(str(library.layout.open_webui), "serve"),
+            *("--host", bare(listens(library, table.listen)), "--port", str(table.port)),
+        ),
+        environment=(
+            *((item.name, item.value) for item in told if not item.keys),
+            *((item.name, item.key(open_webui.NO_KEY)) for item in told if item.keys and not key),
+            ("DATA_DIR", str(state)),
+        ),
+        secrets=(
+            *((item.name, key) for item in told if item.keys and key),
+            *(((open_webui.SECRET_KEY, table.secret_key),) if table.secret_key else ()),
+        ),
+        after=behind,
+        start_seconds=open_webui.START_SECONDS,
+        memory_bytes=_limit(plan, 2 * table.memory),
+        port=table.port,
+    )

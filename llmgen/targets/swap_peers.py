@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from llmgen.config.names import file_name, service_name
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.gateway import External
+from llmgen.gateway.addresses import at
 from llmgen.library import Keep, Library
-from llmgen.plan.command import LOOPBACK
 from llmgen.plan.model import Plan
-from llmgen.targets.names import file_name
 from llmgen.targets.secrets import variable
 
 # Before this version a selector knows no peer by its full name.
@@ -52,7 +52,7 @@ def peers(plan: Plan) -> Iterator[Peer]:
         if item.keep is Keep.ALWAYS:
             yield Peer(
                 file_name(item.name),
-                f"http://{LOOPBACK}:{item.port}",
+                f"http://{at(plan.library, service_name(item.name))}:{item.port}",
                 (*item.model.names, *plan.library.spellings(item.model.names)),
                 own_key,
                 patient=True,

@@ -39,7 +39,15 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     if not found:
         return
     library = plan.library
-    for service in found:
+    match library.config.services.runtime:
+        case "native":
+            units = found
+        case "compose" if not library.config.guard.enable:
+            return
+        case _:
+            # Containers have units of their own, or none; what looks after them is no container.
+            units = ()
+    for service in units:
         yield _artifact(library, f"{unit(service.name)}", _service(service, library, render))
     yield _artifact(library, TARGET, render("systemd/llmgen.target.j2", **_target(library)))
     if (group := library.config.services.operators) and library.layout.scope == "system":

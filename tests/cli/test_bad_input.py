@@ -20,6 +20,10 @@ CODES = {
     "models.setting-refused": 5,
     "models.draft-devices": 5,
     "swap.macro": 5,
+    "containers.no-metal": 5,
+    "containers.on-demand-program": 5,
+    "containers.no-image": 5,
+    "containers.no-program": 5,
 }
 
 

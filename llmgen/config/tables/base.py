@@ -125,6 +125,9 @@ _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REGISTRY = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?"
 _TAG = r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 _IMAGE = rf"^(?:{_REGISTRY}/)?{_PART}(?:/{_PART})*{_TAG}$"
+# Numbers: names would be looked up within each image.
+_OWNER = r"^[0-9]{1,9}:[0-9]{1,9}$"
+_RELEASE = r"^[0-9]{1,2}\.[0-9]{1,2}$"
 
 MODEL_NAME = re.compile(_NAME)
 # What a text must be like, in words, for whoever wrote another one.
@@ -145,6 +148,8 @@ FORMS: Final = {
     _CHECK: "a path like `/health`, or `none`",
     _PROXY: "a URL like `http://127.0.0.1:${PORT}`",
     _IMAGE: "the name of an image like `ghcr.io/ggml-org/llama.cpp:server-cuda`",
+    _OWNER: "a user and a group as numbers, like `1000:1000`",
+    _RELEASE: 'a version like "5.4"',
     _DEVICE: "a device name as `llama-server --list-devices` prints it",
     _SIZE: 'a size like "64K" or "1.5GiB"',
     _DURATION: 'a time like "90s", "5m" or "1h"',
@@ -169,6 +174,8 @@ Word: TypeAlias = Annotated[str, Field(pattern=_WORD)]
 CheckPath: TypeAlias = Annotated[str, Field(pattern=_CHECK)]
 ProxyUrl: TypeAlias = Annotated[str, Field(pattern=_PROXY)]
 ImageName: TypeAlias = Annotated[str, Field(pattern=_IMAGE)]
+Owner: TypeAlias = Annotated[str, Field(pattern=_OWNER)]
+Release: TypeAlias = Annotated[str, Field(pattern=_RELEASE)]
 DeviceName: TypeAlias = Annotated[str, Field(pattern=_DEVICE)]
 # How much a program says; each has a word or number of its own for it.
 LogLevel = Literal["error", "warn", "info", "debug"]

@@ -97,5 +97,7 @@ class Paths(Table):
     """Envoy."""
     litellm: Text = "/usr/local/bin/litellm"
     """LiteLLM's proxy."""
+    open_webui: Text = "/usr/local/bin/open-webui"
+    """Open WebUI, for [apps.open_webui]."""
     llmgen: Text = "/usr/local/bin/llmgen"
     """llmgen itself, for the timer of [guard] and for gateways' keys."""

@@ -73,6 +73,8 @@ class Services(Table):
 
     on_demand: Literal["llama_swap", "router", "none"] = "llama_swap"
     """Who loads models on demand."""
+    runtime: Literal["native", "compose"] = "native"
+    """What the services are: programs of the machine, or containers of one compose file."""
     scope: Literal["user", "system"] = "user"
     """Units of a user or of the system."""
     user: FileName = "llm"

@@ -54,6 +54,8 @@ class Targets(Table):
     """Units (Linux)."""
     launchd: Target = Target.model_construct()
     """Property lists (macOS)."""
+    compose: Target = Target.model_construct()
+    """compose.yaml with all that it mounts; absent: where `runtime = "compose"`."""
     clients: ClientsTarget = ClientsTarget.model_construct()
     """Client files."""
     docs: Target = Target.model_construct()

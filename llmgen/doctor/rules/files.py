@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from llmgen.config.names import service_name
 from llmgen.doctor.model import FileSeen, Finding, Seen, judged, unknown
 from llmgen.library import Keep
 from llmgen.plan.model import Plan
 from llmgen.targets import accounts
-from llmgen.targets.names import file_name
 from llmgen.units import show_size
 
 GGUF_MAGIC = (b"GGUF", b"FUGG")
@@ -43,7 +43,7 @@ def readers(plan: Plan) -> dict[str, str]:
     found = dict.fromkeys(wanted(plan), engine)
     for item in plan.placements:
         if item.keep is Keep.ALWAYS:
-            own = accounts.user(services, f"model-{file_name(item.name)}")
+            own = accounts.user(services, service_name(item.name))
             names = (file.name for facts in item.model.all_facts for file in facts.files)
             found |= {str(library.layout.model(name)): own for name in names}
     return {path: found[path] for path in wanted(plan)}

@@ -19,6 +19,7 @@ def needed(plan: Plan) -> dict[str, str]:
     wanted["llama_swap"] = bool(plan.engines) and config.services.on_demand == "llama_swap"
     wanted["envoy"] = config.gateway.envoy.enable
     wanted["litellm"] = config.gateway.litellm.enable
+    wanted["open_webui"] = config.apps.open_webui.enable
     found = {key: str(getattr(layout, key)) for key, want in wanted.items() if want}
     return found | {item.name: item.argv[0] for item in own(plan)}
 

@@ -9,6 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from llmgen.artifacts import Artifact
+from llmgen.config.names import file_name
+from llmgen.gateway.addresses import listens
 from llmgen.gateway.command import DRAIN_SECONDS
 from llmgen.gateway.routes import RouteTable, routes
 from llmgen.gateway.secrets import (
@@ -25,7 +27,6 @@ from llmgen.targets.base import Render
 from llmgen.targets.envoy.clusters import clusters
 from llmgen.targets.envoy.listener import listener
 from llmgen.targets.envoy.routing import groups, last_answers, listing
-from llmgen.targets.names import file_name
 
 NAME = "envoy"
 SUMMARY = "gateway: one address for every model, by name, path and key"
@@ -70,8 +71,9 @@ class SecretView(Struct, frozen=True):
 
 
 def in_use(plan: Plan) -> bool:
-    """Whether Envoy is enabled."""
-    return plan.library.config.gateway.envoy.enable
+    """Whether Envoy is enabled; in containers its files lie beside theirs."""
+    config = plan.library.config
+    return config.gateway.envoy.enable and config.services.runtime == "native"
 
 
 def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
@@ -110,13 +112,13 @@ def manifest(plan: Plan, table: RouteTable, files: list[str]) -> Manifest:
     wanted = {item.secret for item in table.backends if item.secret}
     served = {name: item for name, item in backend_secrets(plan).items() if name in wanted}
     return Manifest(
-        into=plan.library.layout.runtime / "envoy",
+        into=plan.library.host.runtime / "envoy",
         files=tuple(Filled(name, "yaml") for name in files),
         secrets={
-            name: absolute(item, plan.library.layout)
-            for name, item in {**clients, **served}.items()
+            name: absolute(item, plan.library.host) for name, item in {**clients, **served}.items()
         },
         distinct=tuple(clients),
+        owner=plan.library.owner,
     )
 
 
@@ -127,6 +129,7 @@ def _values(plan: Plan, table: RouteTable) -> dict[str, Any]:
         "files": Files(str(folder)),
         "admin_port": envoy.admin_port,
         "metrics": envoy.metrics_port,
+        "metrics_address": listens(plan.library),
         "heap": HEAP_BYTES,
         "listener": listener(plan, table),
         "groups": groups(table),

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from llmgen.gateway.addresses import listens
 from llmgen.gateway.listing import body_limit
 from llmgen.gateway.routes import RouteTable
 from llmgen.gateway.secrets import placeholder
@@ -118,7 +119,9 @@ def listener(plan: Plan, table: RouteTable) -> Listener:
     limit = body_limit(table.backends, envoy.max_body)
     found = clusters(plan, table.backends)
     return Listener(
-        addresses=tuple(_numeric(item) for item in envoy.listen),
+        addresses=tuple(
+            dict.fromkeys(listens(plan.library, _numeric(item)) for item in envoy.listen)
+        ),
         port=envoy.port,
         body_limit=limit,
         idle=f"{envoy.stream_idle_timeout}s",

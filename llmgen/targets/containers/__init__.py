@@ -1,0 +1,1 @@
+"""The stack's services as containers: what each one sees, may do and is given."""

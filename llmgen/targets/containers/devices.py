@@ -1,0 +1,23 @@
+"""What each vendor's devices need to be opened within a container."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmgen.config.tables.hardware import Backend
+from llmgen.engines.container import DEVICE_FILES, cdi
+from llmgen.targets.containers.model import Devices
+
+
+def devices(backend: Backend, numbers: Sequence[int], groups: Sequence[str]) -> Devices:
+    """The devices of these numbers; nothing where none is used.
+
+    NVIDIA's are given one by one, the others' files all together: their numbers are not those of
+    the files.
+    """
+    if not numbers:
+        return Devices()
+    if backend == "cuda":
+        return Devices(cdi=tuple(map(cdi, numbers)), nvidia=tuple(map(str, numbers)))
+    files = DEVICE_FILES.get(backend, ())
+    return Devices(paths=files, groups=tuple(groups) if files else ())

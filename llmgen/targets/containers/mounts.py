@@ -1,0 +1,87 @@
+"""What of the machine a container sees: model files, its configuration, its keys, its state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from llmgen.layout import expand
+from llmgen.library import Contained, Keep, Library
+from llmgen.plan.model import Placement, Plan
+from llmgen.targets import open_webui
+from llmgen.targets.accounts import state_folder
+from llmgen.targets.containers.inside import files, template
+from llmgen.targets.containers.model import CACHE, SECRETS, Mount
+from llmgen.targets.services import Service
+
+# Which of the folders with configuration a service reads.
+_FOLDERS = {
+    "swap": "llama-swap",
+    "router": "llama-server",
+    "envoy": "envoy",
+    "litellm": "litellm",
+}
+
+
+def mounts(service: Service, model: Placement | None, inner: Plan) -> Iterator[Mount]:
+    """The mounts of a service; only those that are said to be are written to."""
+    library = inner.library
+    around = library.contained
+    if around is None:
+        return
+    folder = _FOLDERS.get(service.name)
+    if folder is not None:
+        yield Mount("files", str(around.files / folder), library.layout.config / folder)
+    if service.keys:
+        kept = f"{service.name}"
+        yield Mount("keys", str(around.host.runtime / kept), library.layout.runtime / kept)
+    if service.secrets:
+        yield Mount("keys", str(around.host.runtime / "secrets" / service.name), SECRETS)
+    yield from _of_models(_models(service, model, inner), library, around)
+    if service.name == "envoy":
+        yield from _of_envoy(library, around)
+    if service.gpu or (model is not None and not model.model.is_llama):
+        yield Mount("volume", "cache", CACHE, writable=True)
+    if service.name == open_webui.NAME:
+        target = library.layout.state / open_webui.NAME
+        yield Mount("volume", open_webui.NAME, target, writable=True)
+
+
+def _models(service: Service, model: Placement | None, inner: Plan) -> tuple[Placement, ...]:
+    if model is not None:
+        return (model,)
+    if service.name not in ("swap", "router"):
+        return ()
+    return tuple(item for item in inner.placements if item.keep is Keep.ON_DEMAND)
+
+
+def _of_models(
+    models: tuple[Placement, ...], library: Library, around: Contained
+) -> Iterator[Mount]:
+    """Folders with model files, and the template files alone."""
+    within = [path for item in models for path in files(item.model, library.layout)]
+    for source, target in around.folders.items():
+        if any(path.is_relative_to(target) for path in within):
+            yield Mount("models", str(source), target)
+    for item in models:
+        if (path := template(item.model, library.layout)) is not None:
+            yield Mount("file", str(around.templates[item.name]), path)
+
+
+def _of_envoy(library: Library, around: Contained) -> Iterator[Mount]:
+    """The certificate's files, and the folder of the access log."""
+    envoy, host = library.config.gateway.envoy, around.host
+    for name in ("cert", "key") if envoy.tls is not None else ():
+        told = expand(getattr(envoy.tls, name), host.home, ("gateway", "envoy", "tls", name))
+        yield Mount("file", str(host.config / told), library.layout.config / told)
+    if envoy.access_log is not None:
+        told = expand(envoy.access_log, host.home, ("gateway", "envoy", "access_log"))
+        services = library.config.services
+        source = state_folder(services, host, "envoy") / told
+        target = state_folder(services, library.layout, "envoy") / told
+        yield Mount("state", str(source.parent), target.parent, writable=True)
+
+
+def own_folder(mount: Mount, files_folder: PurePosixPath) -> str:
+    """The folder's name below the one with all configuration."""
+    return str(PurePosixPath(mount.source).relative_to(files_folder))
