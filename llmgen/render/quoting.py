@@ -93,18 +93,12 @@ def quadlet(value: object) -> str:
     return text.replace("%", "%%").replace("$", "$$")
 
 
-def quadlet_word(value: object) -> str:
-    """Write one word of a quadlet's key that takes words (``Environment=``)."""
-    return systemd_argv([str(value)])
-
-
-def quadlet_mount(pairs: Iterable[tuple[str, str]]) -> str:
-    """Write ``Mount=``: pairs of key and value, as CSV."""
+def csv(pairs: Iterable[tuple[str, str]]) -> str:
+    """Write pairs of key and value as CSV (podman's ``--mount``)."""
     fields = (f"{key}={value}" for key, value in pairs)
-    quoted = (
+    return ",".join(
         '"' + item.replace('"', '""') + '"' if re.search(r'[,"]', item) else item for item in fields
     )
-    return quadlet(",".join(quoted))
 
 
 def _yaml_escape(code: int) -> str:
@@ -262,8 +256,6 @@ FILTERS = {
     "compose": compose,
     "compose_env": compose_env,
     "quadlet": quadlet,
-    "quadlet_mount": quadlet_mount,
-    "quadlet_word": quadlet_word,
     "indented": indented,
     "ini": ini,
     "ini_section": ini_section,

@@ -14,6 +14,7 @@ from llmgen.targets import (
     llama_server,
     llama_swap,
     proof,
+    quadlet,
     systemd,
 )
 from llmgen.targets.base import Target
@@ -26,6 +27,7 @@ TARGETS: Final[dict[str, Target]] = {
     systemd.NAME: systemd,
     launchd.NAME: launchd,
     compose.NAME: compose,
+    quadlet.NAME: quadlet,
     clients.NAME: clients,
     docs.NAME: docs,
     proof.NAME: proof,

@@ -118,6 +118,7 @@ def _document(found: Sequence[Container], library: Library) -> dict[str, Any]:
     driver, options = _LOGS[library.config.containers.program]
     return {
         "project": PROJECT,
+        "program": library.config.containers.program,
         "network": NETWORK,
         "label": {LABEL[0]: LABEL[1]},
         "logging": {"driver": driver, "options": options},
@@ -155,7 +156,7 @@ def _service(item: Container, library: Library, healthy: dict[str, bool]) -> dic
         "tmpfs": [*_tmpfs(item)],
         "mounts": [_mount(one, library) for one in item.mounts if one.target != SECRETS],
         "ports": [*_published(item)],
-        "low_port": 0 < item.port < _FREE_PORT,
+        "low_port": item.is_low,
         "machine": item.asks_machine,
         **_devices(item.devices, podman=podman),
         "memory": _memory(item.memory),
@@ -163,10 +164,6 @@ def _service(item: Container, library: Library, healthy: dict[str, bool]) -> dic
         "after": [(name, "healthy" if healthy[name] else "started") for name in item.after],
         "stop_seconds": item.stop_seconds,
     }
-
-
-# net.ipv4.ip_unprivileged_port_start: only root listens below, and nothing here is root.
-_FREE_PORT: Final = 1024
 
 
 def _user_namespace(item: Container, library: Library) -> str:

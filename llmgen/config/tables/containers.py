@@ -1,6 +1,8 @@
 """[containers], [apps.NAME]: the stack in containers, and programs that use its models."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from llmgen.config.tables.base import (
     Address,
@@ -14,11 +16,23 @@ from llmgen.config.tables.base import (
 )
 
 
+def _least(version: str) -> str:
+    if int(version.partition(".")[0]) < _LEAST_PODMAN:
+        raise ValueError(f"podman {version} has no quadlets that wait until a service answers")
+    return version
+
+
+_LEAST_PODMAN = 5
+
+
 class Containers(Table):
     """[containers]: images, and the versions of what runs them."""
 
     program: Literal["docker", "podman"] = "docker"
     """The program that drives compose (`docker compose`, `podman compose`) and builds images."""
+    podman: Annotated[Release, AfterValidator(_least)] = "5.4"
+    """Version of podman whose quadlets are written; 5.0 is the first whose units wait for a
+    healthy container."""
     compose: Release = "2.26"
     """Version of docker compose whose keys are written."""
     user: Owner = "1000:1000"

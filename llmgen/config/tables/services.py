@@ -73,8 +73,9 @@ class Services(Table):
 
     on_demand: Literal["llama_swap", "router", "none"] = "llama_swap"
     """Who loads models on demand."""
-    runtime: Literal["native", "compose"] = "native"
-    """What the services are: programs of the machine, or containers of one compose file."""
+    runtime: Literal["native", "compose", "quadlet"] = "native"
+    """What the services are: programs of the machine, containers of one compose file, or
+    containers that systemd starts (podman's quadlets)."""
     scope: Literal["user", "system"] = "user"
     """Units of a user or of the system."""
     user: FileName = "llm"

@@ -56,6 +56,8 @@ class Targets(Table):
     """Property lists (macOS)."""
     compose: Target = Target.model_construct()
     """compose.yaml with all that it mounts; absent: where `runtime = "compose"`."""
+    quadlet: Target = Target.model_construct()
+    """Podman's units; absent: where `runtime = "quadlet"`."""
     clients: ClientsTarget = ClientsTarget.model_construct()
     """Client files."""
     docs: Target = Target.model_construct()

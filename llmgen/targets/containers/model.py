@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct
 
 from llmgen.config.tables.base import Secret
+from llmgen.gateway.exposure import FREE_PORT
 from llmgen.gateway.secrets import Manifest
 
 # The project of compose, the network's and every volume's prefix.
@@ -129,6 +130,11 @@ class Container(Struct, frozen=True):
     gate: str = ""
     before_stop: tuple[str, ...] = ()
     runtime_args: tuple[str, ...] = ()
+
+    @property
+    def is_low(self) -> bool:
+        """Whether only root listens on its port, and nothing here is root."""
+        return 0 < self.port < FREE_PORT
 
     @property
     def own_name(self) -> str:

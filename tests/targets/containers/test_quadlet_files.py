@@ -1,0 +1,135 @@
+"""Quadlets of a stack: what podman's generator makes of them, and what systemd says to that."""
+
+import subprocess
+from pathlib import PurePosixPath
+
+import pytest
+import readers
+from targets import plans
+
+from llmgen.render.environment import make_render
+from llmgen.targets import quadlet, systemd
+from llmgen.targets.containers.derive import containers
+from llmgen.targets.selection import selected
+
+RUNTIME = '[services]\nruntime = "quadlet"\n'
+STACK = plans.STACK.replace("[services]\n", RUNTIME)
+PAGE = """
+[apps.open_webui]
+enable = true
+api_key = { credential = "page" }
+secret_key = { file = "page.key" }
+"""
+
+
+def files(text=STACK, head=plans.HEAD):
+    plan = plans.plan(text, head=head)
+    return {item.path.name: item for item in quadlet.artifacts(plan, make_render())}
+
+
+def lines(found, name):
+    return found[name].content.decode().splitlines()
+
+
+def values(found, name, key):
+    return [line.partition("=")[2] for line in lines(found, name) if line.startswith(f"{key}=")]
+
+
+@pytest.mark.reader("quadlet")
+@pytest.mark.parametrize("podman", ["5.0", "5.4"])
+@pytest.mark.parametrize("scope", ["user", "system"])
+def test_the_generator_and_systemd_take_them(scope, podman, tmp_path):
+    """What an older podman is told, a newer one takes as well."""
+    text = STACK.replace("[services]\n", f'[services]\nscope = "{scope}"\n')
+    text += f'[containers]\npodman = "{podman}"\n[guard]\nenable = true\ngate = true\n' + PAGE
+    plan, units, made = plans.plan(text), tmp_path / "units", tmp_path / "made"
+    units.mkdir()
+    made.mkdir()
+    for item in quadlet.artifacts(plan, make_render()):
+        if item.path.parts[1] == scope:
+            (units / item.path.name).write_bytes(item.content)
+    for item in systemd.artifacts(plan, make_render()):
+        (made / item.path.name).write_bytes(item.content)
+    words = [readers.find("quadlet"), "-no-kmsg-log", *(["-user"] if scope == "user" else [])]
+    done = subprocess.run(
+        [*words, made],
+        env={"PATH": "/usr/bin:/bin", "QUADLET_UNIT_DIRS": str(units)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    services = {path.stem for path in made.glob("*.service")}
+    assert {f"llmgen-{item.name}" for item in containers(plan, PurePosixPath("/x"))} <= services
+    complaints = verified(made)
+    assert not complaints
+
+
+def verified(folder):
+    """What systemd-analyze says of the units, but for programs that are not on this machine."""
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *sorted(folder.glob("*.service"))],
+        env={"PATH": "/usr/bin:/bin", "SYSTEMD_UNIT_PATH": f"{folder}:"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [line for line in done.stderr.splitlines() if "is not executable" not in line]
+
+
+def test_a_container_is_locked_in_and_waits_until_it_answers():
+    found = files()
+    for name in (name for name in found if name.endswith(".container")):
+        told = lines(found, name)
+        for line in ("ReadOnly=true", "NoNewPrivileges=true", "DropCapability=all"):
+            assert line in told
+        assert "Notify=healthy" in told
+        assert not [line for line in told if line.startswith("AutoUpdate")]
+
+
+def test_an_older_podman_gets_options_for_the_keys_that_it_lacks():
+    old, new = (files(STACK + f'[containers]\npodman = "{v}"\n') for v in ("5.0", "5.5"))
+    name = "llmgen-swap.container"
+    assert [line for line in lines(new, name) if line.startswith("Memory=")]
+    options = values(old, name, "PodmanArgs")
+    assert any(line.startswith("--memory ") for line in options)
+    assert "--network-alias swap" in options
+    assert "--memory-swap" in " ".join(values(new, name, "PodmanArgs"))
+
+
+def test_only_the_front_is_published():
+    found = files()
+    ports = {name: values(found, name, "PublishPort") for name in found}
+    assert {name: told for name, told in ports.items() if told} == {
+        "llmgen-envoy.container": ["127.0.0.1:4001:4001"]
+    }
+
+
+def test_keys_are_filled_before_and_no_value_is_told():
+    found = files()
+    before = values(found, "llmgen-swap.container", "ExecStartPre")
+    assert before == ["/usr/local/bin/llmgen keys /home/llm/.config/llmgen/secrets/swap/keys.json"]
+    told = values(found, "llmgen-swap.container", "Environment")
+    assert not [line for line in told if line.startswith(("SERVER_KEY", "TOKEN"))]
+
+
+def test_a_users_containers_run_as_that_user():
+    assert values(files(), "llmgen-swap.container", "UserNS") == ["keep-id:uid=1000,gid=1000"]
+    system = files(STACK.replace("[services]\n", '[services]\nscope = "system"\n'))
+    assert values(system, "llmgen-swap.container", "UserNS") == []
+    assert values(system, "llmgen-swap.container", "User") == ["1000"]
+
+
+def test_the_runtime_decides_which_files_are_written_and_where():
+    names = {target.NAME for target in selected(plans.plan(STACK))}
+    assert names == {"quadlet", "systemd", "clients", "docs", "proof"}
+    found = files()
+    places = {str(item.install.parent) for item in found.values()}
+    assert "/home/llm/.config/containers/systemd" in places
+    assert "/home/llm/.config/llmgen/envoy" in places
+
+
+def test_what_is_no_container_stays_a_unit():
+    plan = plans.plan(STACK + "[guard]\nenable = true\n")
+    names = {item.path.name for item in systemd.artifacts(plan, make_render())}
+    assert names == {"llmgen.target", "llmgen-guard.service", "llmgen-guard.timer"}
