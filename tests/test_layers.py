@@ -33,6 +33,7 @@ LAYERS = (
     ("llmgen.plan",),
     ("llmgen.render", "llmgen.apply"),
     ("llmgen.gateway",),
+    ("llmgen.report",),
     ("llmgen.targets", "llmgen.firewall"),
     ("llmgen.detect", "llmgen.importing", "llmgen.models", "llmgen.bench", "llmgen.verify"),
     ("llmgen.doctor", "llmgen.operate"),
@@ -50,6 +51,7 @@ PURE = (
     "layout",
     "resolve",
     "plan",
+    "report",
     "targets",
     "artifacts",
 )

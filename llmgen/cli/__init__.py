@@ -11,6 +11,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "lock": ("llmgen.cli.lock", "read the facts of the models into llm.lock"),
     "pull": ("llmgen.cli.pull", "download what llm.lock names, and check it"),
     "show": ("llmgen.cli.show", "the plan: memory pools, models, ports, aliases"),
+    "report": ("llmgen.cli.report", "the plan as a page to look at"),
     "generate": ("llmgen.cli.generate", "write every configuration below generated/"),
     "diff": ("llmgen.cli.diff", "what generate would change, as a unified diff"),
     "inspect": ("llmgen.cli.inspect", "what GGUF files need under given server options"),
@@ -52,7 +53,7 @@ GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     (
         "See what fits",
         "llmgen show --what-if models.coder.ctx_size=128K",
-        ("check", "show", "inspect", "fit", "verify", "measure"),
+        ("check", "show", "report", "inspect", "fit", "verify", "measure"),
     ),
     (
         "Write and install",

@@ -10,6 +10,7 @@ EXAMPLES: Final = {
     "lock": "llmgen lock coder --update",
     "pull": "llmgen pull coder",
     "show": "llmgen show --what-if models.coder.ctx_size=128K",
+    "report": "llmgen report -o report.html",
     "generate": "llmgen generate --check",
     "diff": "llmgen diff --target envoy",
     "inspect": "llmgen inspect unsloth/Qwen3-8B-GGUF:Q4_K_M --ctx-size 32K --explain",

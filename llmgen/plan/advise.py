@@ -43,13 +43,22 @@ class Advice(Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """The keys to set, as people write them, and the price."""
-        edits = edit_words((*_edits(self.changes), *self.beside))
+        won = [f"{show_size(self.won_bytes)} less"] if self.won_bytes > 0 else []
+        return f"{self.edits} fits ({'; '.join([*won, *self.prices])})"
+
+    @property
+    def edits(self) -> str:
+        """The keys to set alone."""
+        return edit_words((*_edits(self.changes), *self.beside))
+
+    @property
+    def prices(self) -> tuple[str, ...]:
+        """What the changes cost, each once."""
         prices = [*dict.fromkeys(change.price for change in self.changes)]
         if self.apart:
             pairs = ", ".join(f"`{one}` and `{two}`" for one, two in self.apart[:3])
             prices.append(f"{pairs} no longer meet")
-        won = [f"{show_size(self.won_bytes)} less"] if self.won_bytes > 0 else []
-        return f"{edits} fits ({'; '.join([*won, *prices])})"
+        return tuple(prices)
 
 
 def _is_new(item: Advice, found: Sequence[Advice]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, PlanError
@@ -26,19 +27,39 @@ AUTO: tuple[Edit, ...] = ((ROUTER_KEY, '"auto"'),)
 MATRIX: tuple[Edit, ...] = ((("plan", "engine"), '"matrix"'),)
 
 
-def findings(tried: Attempt) -> list[Diagnostic]:
+class Way(Struct, frozen=True):
+    """A way out: the sentence, and its parts where it is a change of llm.toml that was planned."""
+
+    sentence: str
+    edits: str = ""
+    won_bytes: int = 0
+    prices: tuple[str, ...] = ()
+
+
+class Finding(Struct, frozen=True):
+    """What does not hold, as people are told it; ``broken`` where it is a requirement."""
+
+    diagnostic: Diagnostic
+    broken: Broken | None = None
+    ways: tuple[Way, ...] = ()
+
+
+def findings(tried: Attempt) -> list[Finding]:
     """What does not fit, with changes that do: each is planned before it is told."""
-    told = [_limit(tried, item) for item in tried.limits]
-    told += [contradiction(item, tried.stack) for item in tried.broken if item.quarrel]
+    told = [Finding(_limit(tried, item)) for item in tried.limits]
+    told += [
+        Finding(contradiction(item, tried.stack), item) for item in tried.broken if item.quarrel
+    ]
     full = [item for item in tried.broken if not item.quarrel]
-    advice = {item.identity: [*_ways(tried, item)] for item in full[:ADVISED]}
+    advice = {item.identity: tuple(_ways(tried, item)) for item in full[:ADVISED]}
     for item in full:
         # What mends a requirement mends it on every pool, whichever pool led to it.
         same = (advice.get(other.identity) for other in full if other.key == item.key)
-        ways = advice.get(item.identity) or next(filter(None, same), [])
-        found = shortage(item, tried.weigh, tried.stack, tried.settled, ways)
+        ways = advice.get(item.identity) or next(filter(None, same), ())
+        sentences = [way.sentence for way in ways]
+        found = shortage(item, tried.weigh, tried.stack, tried.settled, sentences)
         beyond = (tried.unsearched,) if tried.unsearched else ()
-        told.append(replace(found, notes=(*found.notes, *beyond)))
+        told.append(Finding(replace(found, notes=(*found.notes, *beyond)), item, ways))
     return told
 
 
@@ -62,14 +83,19 @@ def _limit_way(tried: Attempt, item: RouterLimit, edits: tuple[Edit, ...]) -> st
     return f"{edit_words(edits)} fits{f' ({price})' if price else ''}"
 
 
-def _ways(tried: Attempt, item: Broken) -> Iterator[str]:
+def _ways(tried: Attempt, item: Broken) -> Iterator[Way]:
     """Edits that mend a sum; where there is none, what would do instead."""
-    found = [way.sentence for way in _advice(tried, item)]
+    found = [*map(_way, _advice(tried, item))]
     if not found and mends(rewritten_attempt(tried, MATRIX), tried, ("plan", "engine")):
-        found = [way.sentence for way in _advice(tried, item, MATRIX)]
+        found = [*map(_way, _advice(tried, item, MATRIX))]
     if item.key == ROUTER_KEY and mends(rewritten_attempt(tried, AUTO), tried, ROUTER_KEY):
-        found = [f"{edit_words(AUTO)}: as many as always fit", *found]
-    yield from found or elsewhere(tried, item)
+        edits, price = edit_words(AUTO), "as many as always fit"
+        found = [Way(f"{edits}: {price}", edits, prices=(price,)), *found]
+    yield from found or map(Way, elsewhere(tried, item))
+
+
+def _way(advice: Advice) -> Way:
+    return Way(advice.sentence, advice.edits, max(0, advice.won_bytes), advice.prices)
 
 
 def _advice(tried: Attempt, item: Broken, beside: tuple[Edit, ...] = ()) -> list[Advice]:

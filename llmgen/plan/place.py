@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from llmgen.errors import Diagnostic, PlanError, Severity
 from llmgen.library import Library, Model
 from llmgen.plan import process, splits
-from llmgen.plan.attempt import attempt, router_of
+from llmgen.plan.attempt import Attempt, attempt, router_of
 from llmgen.plan.derive import SYMBOLIC_SINCE, groups, matrix
 from llmgen.plan.findings import findings
 from llmgen.plan.model import Engine, Headroom, Placement, Plan, Pool, State
@@ -36,11 +36,15 @@ class Residency(Struct, frozen=True):
 def place(library: Library) -> Plan:
     """The plan; PlanError when it does not fit and llm.toml does not say that it may."""
     tried = attempt(library, scale(library))
-    settled, weigh = tried.settled, tried.weigh
-    found = findings(tried)
-    excuse = library.config.budget.override or ""
-    if found and not excuse:
+    found = [item.diagnostic for item in findings(tried)]
+    if found and not library.config.budget.override:
         raise PlanError(found)
+    return planned(tried, found)
+
+
+def planned(tried: Attempt, found: Sequence[Diagnostic] = ()) -> Plan:
+    """The plan of what was tried, whether it fits or not; ``found`` become its warnings."""
+    library, settled, weigh = tried.library, tried.settled, tried.weigh
     placements = tuple(_placements(library, weigh, settled))
     residency = _residency(library, tried.stack)
     excused = (replace(item, severity=Severity.WARNING) for item in found)
@@ -58,7 +62,7 @@ def place(library: Library) -> Plan:
             *_doubts(placements),
             *unmet(tried.stack, library.config.plan.wish_together, residency.engine),
         ),
-        excused=excuse if found else "",
+        excused=(library.config.budget.override or "") if found else "",
         ports={item.name: item.port for item in placements if item.port},
     )
 

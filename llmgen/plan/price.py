@@ -74,14 +74,14 @@ def prices(plan: Plan, *, most: int = 1) -> Iterator[Step]:
     opened = [model for model in library.models if model.open]
     if not opened:
         return
-    settled = {item.name: _untold(item.model, item.settings) for item in plan.placements}
+    settled = {item.name: untold(item.model, item.settings) for item in plan.placements}
     trial = Trial(library, scale(library), required(library), settled)
     for model in opened:
         yield from _of(trial, model, most)
 
 
-def _untold(model: Model, settings: ServerSettings) -> ServerSettings:
-    """Without shares that follow from what the others leave."""
+def untold(model: Model, settings: ServerSettings) -> ServerSettings:
+    """A model's settings without shares that follow from what the others leave."""
     if model.open.tensor_split or len(settings.devices) != len(model.settings.devices):
         return settings if model.open.tensor_split else replace(settings, tensor_split=())
     return replace(settings, tensor_split=model.settings.tensor_split)

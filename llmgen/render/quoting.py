@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from html import escape
 
 from msgspec import Struct
 
@@ -18,7 +19,15 @@ class Unquotable(ValueError):
 _encode_text = json.JSONEncoder(ensure_ascii=False).encode
 # Characters that PyYAML and yaml.v3 refuse or change even inside double quotes.
 _YAML_ESCAPED = re.compile(r"[^\x00-\x7e]")
+# What is left of controls, noncharacters, halves of pairs, and marks of direction.
+_NOT_IN_HTML = re.compile(
+    r"[\x80-\x9f\ud800-\udfff\ufdd0-\ufdef\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+    "|["
+    + "".join(chr(plane * 0x10000 + low) for plane in range(17) for low in (0xFFFE, 0xFFFF))
+    + "]"
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 _BARE_WORD = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
 # What llama-swap fills in; the group keeps it when a word is split.
 _MACRO = re.compile(r"(\$\{[A-Za-z0-9_.-]+\})")
@@ -218,6 +227,16 @@ def markdown_code(value: object) -> str:
     return f"{fence}{padding}{text}{padding}{fence}"
 
 
+def html(value: object) -> str:
+    """Text of HTML or SVG, between tags or in a quoted attribute.
+
+    What a parser of HTML would not take is replaced, and so is what turns the direction of a line
+    around, which could make one name look like another.
+    """
+    line = _BREAKS.sub(" ", str(value))
+    return escape(_NOT_IN_HTML.sub("\ufffd", line), quote=True)
+
+
 def mermaid(value: object) -> str:
     """Quote a label of a Mermaid diagram."""
     text = one_line(value).replace("&", "&amp;").replace('"', "&quot;")
@@ -231,7 +250,7 @@ def javascript(value: object) -> str:
 
 def one_line(value: object) -> str:
     """Text with every control character and line break as one space."""
-    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", str(value)).strip()
+    return _BREAKS.sub(" ", str(value)).strip()
 
 
 def raw(value: object) -> str:
@@ -255,6 +274,7 @@ def _one_line(text: str, where: str) -> None:
 FILTERS = {
     "compose": compose,
     "compose_env": compose_env,
+    "html": html,
     "quadlet": quadlet,
     "indented": indented,
     "ini": ini,

@@ -15,6 +15,7 @@ from llmgen.targets import (
     llama_swap,
     proof,
     quadlet,
+    report,
     systemd,
 )
 from llmgen.targets.base import Target
@@ -31,4 +32,5 @@ TARGETS: Final[dict[str, Target]] = {
     clients.NAME: clients,
     docs.NAME: docs,
     proof.NAME: proof,
+    report.NAME: report,
 }

@@ -8,7 +8,16 @@ from typing import Final
 from llmgen.config.editions import EDITIONS
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.plan.model import Plan
-from llmgen.targets import TARGETS, compose, envoy, litellm, llama_server, llama_swap, quadlet
+from llmgen.targets import (
+    TARGETS,
+    compose,
+    envoy,
+    litellm,
+    llama_server,
+    llama_swap,
+    quadlet,
+    report,
+)
 from llmgen.targets.base import Target
 
 # What cannot run without its files, and how llm.toml says that it shall not run.
@@ -21,7 +30,7 @@ _RUNS_FROM: Final = {
     quadlet.NAME: "another `runtime` in [services]",
 }
 # Targets that came after edition 1, which renders all that it knew.
-LATER: Final = frozenset({compose.NAME, quadlet.NAME})
+LATER: Final = frozenset({compose.NAME, quadlet.NAME, report.NAME})
 
 
 def selected(plan: Plan, asked: Sequence[str] = ()) -> tuple[Target, ...]:

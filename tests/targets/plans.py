@@ -102,7 +102,9 @@ def plan(text=STACK, *, head=HEAD, engine=None, together=()):
     demand = [item.name for item in placements if item.keep is Keep.ON_DEMAND]
     always = [item.name for item in placements if item.keep is Keep.ALWAYS]
     sets = tuple(together) or tuple((name,) for name in demand)
-    states = tuple(State((*always, *names), {"gpu0": 4 * GIB * len(names)}) for names in sets)
+    states = tuple(
+        State((*always, *names), {"host": 0, "gpu0": 4 * GIB * len(names)}) for names in sets
+    )
     return Plan(
         library=found,
         pools=(host, pool),

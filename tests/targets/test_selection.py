@@ -114,6 +114,12 @@ def test_what_it_does_not_run_from_can_on_the_first_edition_too():
     assert names(ONE + told, plans.HEAD) == {*TARGETS} - {"envoy", "litellm"} - LATER
 
 
+@pytest.mark.parametrize("head", [plans.HEAD, NEW], ids=["edition 1", "edition 2"])
+def test_the_report_is_there_by_choice_alone(head):
+    assert not {"report.html", "memory.svg"} & files(EMBED, head)
+    assert {"report.html", "memory.svg"} <= files(EMBED + "[targets.report]\nenable = true\n", head)
+
+
 def test_the_command_line_wins():
     assert names(ONE, asked=("envoy",)) == {"envoy"}
     assert names(ONE + "[targets.docs]\nenable = false\n", asked=("docs",)) == {"docs"}

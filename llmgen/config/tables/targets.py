@@ -39,6 +39,13 @@ class ClientsTarget(Target):
     """Which files to write; absent: `env` alone (edition 1: all)."""
 
 
+class ReportTarget(Table):
+    """[targets.report]: the plan as a page to look at."""
+
+    enable: bool | None = None
+    """Render it; absent: no (`llmgen report` writes one at any time)."""
+
+
 class Targets(Table):
     """[targets.*]: what is rendered, and what it aims at."""
 
@@ -64,3 +71,5 @@ class Targets(Table):
     """CONFIGURATION.md."""
     proof: Target = Target.model_construct()
     """plan.json."""
+    report: ReportTarget = ReportTarget.model_construct()
+    """report.html and memory.svg, which CONFIGURATION.md then shows."""
