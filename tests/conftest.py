@@ -1,4 +1,7 @@
-"""Readers by marker: a missing one skips its tests and is named in the last lines."""
+"""Readers by marker: a missing one skips its tests and is named in the last lines.
+
+What takes minutes is marked `thorough`: `make test` leaves it out, and says how much that is.
+"""
 
 from collections import Counter
 from pathlib import PurePath
@@ -12,6 +15,9 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 MISSING = "missing reader"
+# Where each test boots a machine or compiles.
+THOROUGH = {"tests/systemd"}
+left_out = pytest.StashKey[int]()
 
 # One boot of systemd and one live stack serve a whole folder: its tests stay in one process.
 SHARING = {"tests/live", "tests/systemd"}
@@ -22,6 +28,26 @@ def pytest_itemcollected(item):
     file = PurePath(item.nodeid.partition("::")[0])
     group = file.parent if str(file.parent) in SHARING else file
     item.add_marker(pytest.mark.xdist_group(str(group)))
+    # Of draws in parts the first one alone is quick.
+    part = item.callspec.params.get("part", 0) if hasattr(item, "callspec") else 0
+    if part or str(file.parent) in THOROUGH:
+        item.add_marker(pytest.mark.thorough)
+
+
+def pytest_deselected(items):
+    """Count what `-m "not thorough"` leaves out; every process of several collects the same."""
+    if not items:
+        return
+    config = items[0].config
+    config.stash[left_out] = sum(item.get_closest_marker("thorough") is not None for item in items)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left out"] = config.stash[left_out]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Take the count of a process of pytest-xdist."""
+    node.config.stash[left_out] = getattr(node, "workeroutput", {}).get("left out", 0)
 
 
 def pytest_runtest_setup(item):
@@ -38,8 +64,12 @@ def pytest_runtest_setup(item):
             pytest.skip(message)
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter, config):
     """Count by the reports, which come from every process; those of set-up have the property too."""
+    if count := config.stash.get(left_out, 0):
+        terminalreporter.write_line(
+            f"thorough: {count} tests left out; `LLMGEN_READERS=required make test` runs all"
+        )
     named = Counter(
         program
         for reports in terminalreporter.stats.values()

@@ -9,6 +9,7 @@ import random
 from functools import partial
 from pathlib import PurePosixPath
 
+import pytest
 from fuse import FUSE, Killed, copied, everything, killed, killed_before, moments, put
 
 from llmgen.apply.write import LEDGER, apply_changes, plan_changes
@@ -74,6 +75,7 @@ def test_killed_twice_at_every_operation(quick_path):
             assert texts(root) == AFTER | FOREIGN, (number, again)
 
 
+@pytest.mark.thorough
 def test_random_histories_converge(quick_path):
     chance, crashes = random.Random(7), 0
     names = ["a", "b", "d/a", "d/b", "e/f/a"]

@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import PurePosixPath
 
+import pytest
 from fuse import copied, everything, killed_before, moments, put
 
 from llmgen.apply.changes import NO_WAYS
@@ -45,6 +46,7 @@ AFTER = {"/etc/a": "new", "/etc/d/e": "3"}
 FOREIGN = {"/etc/b/mine": "x"}
 
 
+@pytest.mark.thorough
 def test_install_killed_twice_converges(quick_path):
     """The first run dies before each of its operations, the second before each of its own."""
     root = quick_path / "root"

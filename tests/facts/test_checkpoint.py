@@ -185,6 +185,7 @@ ENTRIES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.thorough
 @given(st.dictionaries(st.text(max_size=3), ENTRIES | JSON, max_size=4), st.binary(max_size=40))
 @settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 def test_any_header_is_read_or_refused(document, data):
@@ -200,6 +201,7 @@ def test_any_bytes_are_read_or_refused(data):
         read_tensors(Bytes(data, "m"), RunningDigest())
 
 
+@pytest.mark.thorough
 @given(JSON, JSON)
 @settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
 def test_any_configuration_is_read_or_refused(document, index):

@@ -40,6 +40,7 @@ def offline(tmp_path):
     return ask
 
 
+@pytest.mark.thorough
 @pytest.mark.reader(OFFLINE)
 def test_rules_are_taken_by_firewalld_and_taken_out_again(offline):
     for words in firewalld(PORTS)[:-1]:

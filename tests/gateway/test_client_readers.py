@@ -54,6 +54,7 @@ def listed(text):
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("opencode")
 def test_opencode_lists_every_model_with_the_context_of_a_slot(tmp_path):
     document = json.loads(content("opencode.json"))
@@ -65,6 +66,7 @@ def test_opencode_lists_every_model_with_the_context_of_a_slot(tmp_path):
     assert {item["api"]["npm"] for item in found.values()} == {"@ai-sdk/openai-compatible"}
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("opencode")
 def test_opencode_keeps_every_key_that_is_written(tmp_path):
     document = json.loads(content("opencode.json"))
@@ -74,6 +76,7 @@ def test_opencode_keeps_every_key_that_is_written(tmp_path):
     assert {key: told[key] for key in document} == document
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("opencode")
 def test_opencode_refuses_what_is_wrong(tmp_path):
     document = json.loads(content("opencode.json"))
@@ -214,6 +217,7 @@ print(json.dumps({name: litellm.get_model_info(name)["max_input_tokens"] for nam
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("litellm")
 def test_litellm_finds_the_contexts_that_aider_gives_it(tmp_path):
     file = tmp_path / "metadata.json"

@@ -108,6 +108,7 @@ def test_each_mode_is_the_one_its_health_check_needs():
     assert (modes["big"], modes["embed"], modes["rank"]) == ("chat", "embedding", "rerank")
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("litellm")
 def test_every_key_of_the_file_is_one_that_litellm_reads():
     """LiteLLM accepts misspelt keys without a word; its own code says which it has."""

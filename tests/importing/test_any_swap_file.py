@@ -172,6 +172,7 @@ def dump(document):
     return yaml.safe_dump(document, sort_keys=False)
 
 
+@pytest.mark.thorough
 @SLOW
 @given(swap_files(), st.randoms(use_true_random=False))
 def test_each_key_is_in_the_result_or_named(document, random):
@@ -191,6 +192,7 @@ def test_each_key_is_in_the_result_or_named(document, random):
     assert silent == []
 
 
+@pytest.mark.thorough
 @SLOW
 @given(swap_files())
 def test_what_is_written_is_right_and_llama_swap_has_nothing_against_it(document):
