@@ -13,6 +13,7 @@ from llmgen.cli.view import ModelView, PlanView, PoolView
 from llmgen.engines.registry import USUAL
 from llmgen.plan.explain import Explained
 from llmgen.plan.price import Step, nearest
+from llmgen.targets.containers.shares import sentence
 from llmgen.units import show_count, show_size
 
 # So many models are listed where all would pass a screenful.
@@ -26,12 +27,14 @@ def show_plan(plan: PlanView, *, whole: bool = True) -> None:
         echo(f"OVERRIDDEN: {plan.override}")
     many = not whole and len(plan.models) > screenful()
     rows = largest(plan.models) if many else plan.models
-    shown = [pools(plan.pools), models(rows), names(rows), endpoints(plan)]
+    shown = [pools(plan.pools), models(rows), names(rows), endpoints(plan), containers(plan)]
     for table in shown:
         if table.row_count:
             echo("", table, *([paragraph(LEGEND)] if table is shown[0] else []))
         if many and table is shown[1]:
             echo("", kinds(plan.models), *map(paragraph, _others(plan, len(rows))))
+    if told := sentence(plan.containers):
+        echo("", paragraph(told))
     if plan.resting:
         echo("", paragraph(plan.resting))
     lines = [*_untold(plan), *(step.sentence for step in nearest(plan.steps))]
@@ -89,6 +92,8 @@ def show_explained(plan: PlanView, explained: Explained) -> None:
         "",
         *map(paragraph, explained.lines()),
     )
+    if told := sentence(plan.containers):
+        echo("", paragraph(told))
     if plan.resting:
         echo("", paragraph(plan.resting))
     if plan.steps:
@@ -199,6 +204,15 @@ def endpoints(plan: PlanView) -> Table:
         state = "enabled" if row.enabled else "rendered, not enabled"
         engine = f"{state}; {plan.engine_detail}" if row.name in ("llama-swap", "router") else state
         table.add_row(row.name, row.url, engine)
+    return table
+
+
+def containers(plan: PlanView) -> Table:
+    """How much each container may hold, and what of that is no model's."""
+    table = table_of("container", "limit", "temporary", "shared", "files it maps")
+    for row in plan.containers:
+        own = (row.limit, row.tmpfs, row.shm, row.files)
+        table.add_row(row.name, *(show_size(size) if size else "-" for size in own))
     return table
 
 

@@ -8,12 +8,14 @@ from msgspec import Struct
 
 from llmgen.budget.model import DeviceMemory, HostMemory
 from llmgen.facts.card import card, in_words
-from llmgen.gateway.addresses import in_url
+from llmgen.gateway.addresses import host_name, in_url
 from llmgen.library import Keep
 from llmgen.plan.basis import basis_of, resting
 from llmgen.plan.explain import engine_words
 from llmgen.plan.model import Headroom, Placement, Plan, Pool
 from llmgen.plan.price import Step
+from llmgen.targets.containers.published import published
+from llmgen.targets.containers.shares import Share, shares
 
 
 class Parts(Struct, frozen=True):
@@ -119,6 +121,7 @@ class PlanView(Struct, frozen=True):
     resting: str
     endpoints: tuple[EndpointView, ...]
     steps: tuple[Step, ...] = ()
+    containers: tuple[Share, ...] = ()
 
 
 def view(plan: Plan, steps: Iterable[Step] = ()) -> PlanView:
@@ -141,6 +144,7 @@ def view(plan: Plan, steps: Iterable[Step] = ()) -> PlanView:
         resting=resting(plan),
         endpoints=tuple(_endpoints(plan)),
         steps=tuple(steps),
+        containers=shares(plan),
     )
 
 
@@ -223,25 +227,32 @@ def _total(item: Placement, pools: Sequence[Pool]) -> int:
 
 
 def _endpoints(plan: Plan) -> list[EndpointView]:
+    """Every front and engine; in containers what is not published has its name among them."""
     config = plan.library.config
     envoy, litellm, services = config.gateway.envoy, config.gateway.litellm, config.services
-    scheme = "https" if envoy.tls else "http"
+    native = services.runtime == "native"
+    out = {item.service for item in published(plan)}
+
+    def url(service: str, listen: str, port: int, scheme: str = "http") -> str:
+        host = listen if native or service in out else host_name(service)
+        return f"{scheme}://{in_url(host)}:{port}/v1"
+
+    scheme, first = "https" if envoy.tls else "http", envoy.listen[0]
     found = [
-        EndpointView("envoy", _url(envoy.listen[0], envoy.port, scheme), envoy.enable),
-        EndpointView("litellm", _url(litellm.listen, litellm.port), litellm.enable),
+        EndpointView("envoy", url("envoy", first, envoy.port, scheme), envoy.enable),
+        EndpointView("litellm", url("litellm", litellm.listen, litellm.port), litellm.enable),
     ]
     if services.on_demand == "llama_swap":
         swap = services.llama_swap
-        found.append(EndpointView("llama-swap", _url(swap.listen, swap.port), enabled=True))
+        found.append(EndpointView("llama-swap", url("swap", swap.listen, swap.port), enabled=True))
     if services.on_demand == "router":
         router = services.router
-        found.append(EndpointView("router", _url(router.listen, router.port), enabled=True))
+        found.append(
+            EndpointView("router", url("router", router.listen, router.port), enabled=True)
+        )
     page = config.apps.open_webui
     if page.enable:
         at = f"http://{in_url(page.listen)}:{page.port}"
         found.append(EndpointView("open-webui", at, enabled=True))
-    return found
-
-
-def _url(listen: str, port: int, scheme: str = "http") -> str:
-    return f"{scheme}://{in_url(listen)}:{port}/v1"
+    # In containers nothing is rendered that is not there.
+    return [item for item in found if native or item.enabled]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from llmgen.plan.basis import declared
 from llmgen.plan.model import Engine, Groups, Matrix, Placement, Plan, Pool, Router
@@ -12,6 +13,7 @@ from llmgen.plan.model import Engine, Groups, Matrix, Placement, Plan, Pool, Rou
 # Version of this document, and of the rules that the footprints were computed with.
 FORMAT = 1
 FORMULA = 1
+NOTHING: Final[Mapping[str, object]] = {}
 
 
 def proof_document(plan: Plan) -> dict[str, Any]:
@@ -44,9 +46,9 @@ def proof_document(plan: Plan) -> dict[str, Any]:
     }
 
 
-def proof(plan: Plan) -> bytes:
-    """The document as the bytes of plan.json."""
-    text = json.dumps(proof_document(plan), indent=2, ensure_ascii=False)
+def proof(plan: Plan, more: Mapping[str, object] = NOTHING) -> bytes:
+    """The document as the bytes of plan.json; ``more`` is what the way to run it adds."""
+    text = json.dumps({**proof_document(plan), **more}, indent=2, ensure_ascii=False)
     return (text + "\n").encode()
 
 

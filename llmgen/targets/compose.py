@@ -143,7 +143,7 @@ def _service(item: Container, library: Library, healthy: dict[str, bool]) -> dic
         "host": item.host,
         "image": Variable(_image_variable(item.part)),
         # Nobody publishes it: `llmgen build` makes it.
-        "pull": "never" if item.built else "",
+        "pull": "never" if item.is_local else "",
         "profiles": [item.optional] if item.optional else [],
         "entrypoint": [] if item.own_entry else [item.argv[0]],
         "command": item.argv if item.own_entry else item.argv[1:],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from llmgen.artifacts import Artifact
 from llmgen.plan.model import Plan
 from llmgen.plan.proof import proof
 from llmgen.targets.base import Render
+from llmgen.targets.containers.shares import Share, beside, shares
 
 NAME = "proof"
 SUMMARY = "plan.json: pools, footprints and every worst state, in bytes"
@@ -27,7 +28,24 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
         return
     yield Artifact(
         path=PurePosixPath("plan.json"),
-        content=proof(plan),
+        content=proof(plan, dict(_containers(plan))),
         target=NAME,
         install=plan.library.layout.config / "plan.json",
     )
+
+
+def _containers(plan: Plan) -> Iterator[tuple[str, object]]:
+    """What containers change in the plan; nothing where there are none."""
+    if found := shares(plan):
+        yield "containers", {item.name: _share(item) for item in found}
+        yield "containers_beside_bytes", beside(found)
+
+
+def _share(item: Share) -> dict[str, int]:
+    return {
+        "limit_bytes": item.limit,
+        "swap_bytes": item.swap,
+        "tmpfs_bytes": item.tmpfs,
+        "shm_bytes": item.shm,
+        "page_cache_bytes": item.files,
+    }

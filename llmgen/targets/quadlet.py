@@ -83,7 +83,7 @@ def _units(found: Sequence[Container], library: Library) -> Iterator[tuple[str, 
     """(file name, sections) of every unit."""
     for item in found:
         yield f"{item.own_name}.container", [*_container(item, library)]
-    for part, image in {item.part: item.image for item in found if not item.built}.items():
+    for part, image in {item.part: item.image for item in found if not item.is_local}.items():
         if knows(library.config.containers.podman, ".image"):
             seconds = Line("TimeoutStartSec", str(_PULL_SECONDS))
             yield (
@@ -140,10 +140,10 @@ def _known(lines: Iterable[Line], podman: str) -> Iterator[Line]:
 
 def _lines(item: Container, library: Library) -> Iterator[Line]:
     """What podman is told of the container."""
-    pulled = not item.built and knows(library.config.containers.podman, ".image")
+    pulled = not item.is_local and knows(library.config.containers.podman, ".image")
     yield Line("ContainerName", item.own_name)
     yield Line("Image", f"{_image_unit(item.part)}.image" if pulled else item.image)
-    if item.built:
+    if item.is_local:
         yield Line("Pull", "never")
     if item.own_entry:
         yield Line("Exec", item.argv)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -10,7 +9,6 @@ from msgspec.structs import replace
 
 from llmgen.building.image import Image, Part, image_of
 from llmgen.config.names import service_name
-from llmgen.config.tables.base import Secret
 from llmgen.errors import PlanError
 from llmgen.gateway.addresses import ANY, host_name
 from llmgen.gateway.command import keys
@@ -21,8 +19,8 @@ from llmgen.targets import open_webui
 from llmgen.targets.containers import health
 from llmgen.targets.containers.devices import devices
 from llmgen.targets.containers.inside import contained, uses_machine
-from llmgen.targets.containers.model import CACHE, SECRETS, Container, Devices, Memory
-from llmgen.targets.containers.mounts import mounts
+from llmgen.targets.containers.model import CACHE, Container, Devices, Memory
+from llmgen.targets.containers.mounts import mounts, served
 from llmgen.targets.containers.published import published
 from llmgen.targets.containers.refused import refusals
 from llmgen.targets.containers.start import argv
@@ -107,6 +105,7 @@ def _container(service: Service, model: Placement | None, inner: Plan) -> Contai
         asks_machine=uses_machine(inner),
         optional=open_webui.NAME if is_page else "",
         gate=service.gate,
+        models=tuple(item.name for item in served(service, model, inner)),
         before_stop=service.stop,
         runtime_args=_own_args(model, library),
     )
@@ -186,15 +185,3 @@ def _memory(service: Service, model: Placement | None, library: Library) -> Memo
 def _own_args(model: Placement | None, library: Library) -> tuple[str, ...]:
     own = library.contained.images.get(model.name) if library.contained and model else None
     return own.args if own is not None else ()
-
-
-def secrets_of(found: Iterable[Container]) -> Iterator[tuple[str, str, Secret]]:
-    """(service, variable, secret) of everything that is read from a file."""
-    for item in found:
-        for name, secret in item.secrets:
-            yield item.name, name, secret
-
-
-def secret_path(name: str) -> PurePosixPath:
-    """Where a secret is within."""
-    return SECRETS / name

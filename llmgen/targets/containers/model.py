@@ -96,7 +96,8 @@ class Container(Struct, frozen=True):
     ``manifest`` is the one of its secrets, by which ``keys`` fills them. ``user`` "" is the image's
     own. ``optional`` names the profile that switches it on. ``port`` is what it listens on.
     ``capabilities`` are all that it has. ``before_stop`` runs within while it still answers.
-    ``runtime_args`` are options of podman's `run` that llm.toml passes on.
+    ``models`` are those that it serves. ``runtime_args`` are options of podman's `run` that
+    llm.toml passes on.
     """
 
     name: str
@@ -128,8 +129,14 @@ class Container(Struct, frozen=True):
     asks_machine: bool = False
     optional: str = ""
     gate: str = ""
+    models: tuple[str, ...] = ()
     before_stop: tuple[str, ...] = ()
     runtime_args: tuple[str, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody publishes its image."""
+        return self.built or self.image.startswith("localhost/")
 
     @property
     def is_low(self) -> bool:

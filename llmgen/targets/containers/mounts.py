@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from llmgen.layout import expand
 from llmgen.library import Contained, Keep, Library
@@ -37,7 +36,7 @@ def mounts(service: Service, model: Placement | None, inner: Plan) -> Iterator[M
         yield Mount("keys", str(around.host.runtime / kept), library.layout.runtime / kept)
     if service.secrets:
         yield Mount("keys", str(around.host.runtime / "secrets" / service.name), SECRETS)
-    yield from _of_models(_models(service, model, inner), library, around)
+    yield from _of_models(served(service, model, inner), library, around)
     if service.name == "envoy":
         yield from _of_envoy(library, around)
     if service.gpu or (model is not None and not model.model.is_llama):
@@ -47,7 +46,8 @@ def mounts(service: Service, model: Placement | None, inner: Plan) -> Iterator[M
         yield Mount("volume", open_webui.NAME, target, writable=True)
 
 
-def _models(service: Service, model: Placement | None, inner: Plan) -> tuple[Placement, ...]:
+def served(service: Service, model: Placement | None, inner: Plan) -> tuple[Placement, ...]:
+    """The models whose files a service opens."""
     if model is not None:
         return (model,)
     if service.name not in ("swap", "router"):
@@ -80,8 +80,3 @@ def _of_envoy(library: Library, around: Contained) -> Iterator[Mount]:
         source = state_folder(services, host, "envoy") / told
         target = state_folder(services, library.layout, "envoy") / told
         yield Mount("state", str(source.parent), target.parent, writable=True)
-
-
-def own_folder(mount: Mount, files_folder: PurePosixPath) -> str:
-    """The folder's name below the one with all configuration."""
-    return str(PurePosixPath(mount.source).relative_to(files_folder))

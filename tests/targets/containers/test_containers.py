@@ -1,5 +1,6 @@
 """Containers of a plan: what each one is, sees, may do and is given."""
 
+import json
 from pathlib import PurePosixPath
 
 import pytest
@@ -8,9 +9,12 @@ from targets import plans
 from llmgen.errors import PlanError
 from llmgen.gateway.addresses import host_name
 from llmgen.gateway.backends import backends
+from llmgen.render.environment import make_render
+from llmgen.targets import proof
 from llmgen.targets.containers.derive import SHM_BYTES, TMPFS_BYTES, containers
 from llmgen.targets.containers.inside import contained
 from llmgen.targets.containers.published import published
+from llmgen.targets.containers.shares import beside, sentence, shares
 from llmgen.targets.services import services
 
 FILES = PurePosixPath("/home/llm/.config/llmgen/compose")
@@ -161,3 +165,23 @@ llama_server = "/opt/llama-server"
 def test_an_image_of_its_own_is_taken():
     text = EMBED + 'container = { image = "x/y:1" }\n'
     assert of(text)["model-embed"].image == "x/y:1"
+
+
+def test_the_plan_tells_what_containers_may_hold_beside_it():
+    compose = plans.STACK.replace("[services]\n", '[services]\nruntime = "compose"\n')
+    plan = plans.plan(compose)
+    found = shares(plan)
+    assert [item.name for item in found] == [item.name for item in services(plan)]
+    assert beside(found) == len(found) * (TMPFS_BYTES + SHM_BYTES)
+    assert all(item.swap == 0 for item in found)
+    (document,) = proof.artifacts(plan, make_render())
+    told = json.loads(document.content)
+    (swap,) = (item for item in found if item.name == "swap")
+    assert told["containers"]["swap"]["limit_bytes"] == swap.limit
+    assert told["containers_beside_bytes"] == beside(found)
+
+
+def test_a_native_plan_tells_nothing_of_containers():
+    (document,) = proof.artifacts(plans.plan(), make_render())
+    assert "containers" not in json.loads(document.content)
+    assert sentence(shares(plans.plan())) == ""
