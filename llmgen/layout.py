@@ -17,6 +17,7 @@ Scope = Literal["user", "system"]
 CONFIG = ("/etc/llmgen", "~/.config/llmgen")
 STATE = ("/var/lib/llmgen", "~/.local/state/llmgen")
 RUNTIME = ("/run/llmgen", "~/.local/state/llmgen/run")
+PREFIX = ("/usr/local", "~/.local")
 UNITS = ("/etc/systemd/system", "~/.config/systemd/user")
 # Where podman's generator looks for units of containers, and the compose file below CONFIG.
 QUADLETS = ("/etc/containers/systemd", "~/.config/containers/systemd")
@@ -42,6 +43,7 @@ class Layout(Struct, frozen=True):
     litellm: PurePosixPath
     llmgen: PurePosixPath
     open_webui: PurePosixPath = PROGRAMS / "open-webui"
+    prefix: PurePosixPath = PurePosixPath(PREFIX[0])
     engines: Mapping[str, PurePosixPath] = field(default_factory=dict)
     quadlets: PurePosixPath = PurePosixPath(QUADLETS[0])
 
@@ -86,15 +88,23 @@ def layout(paths: Paths, scope: Scope) -> Layout:
         runtime=at("runtime", paths.runtime or RUNTIME[index]),
         units=at("config", UNITS[index]),
         agents=at("config", AGENTS[index]),
-        llama_server=at("llama_server", paths.llama_server),
+        llama_server=at("llama_server", _llama_server(paths)),
         llama_swap=at("llama_swap", paths.llama_swap),
         envoy=at("envoy", paths.envoy),
         litellm=at("litellm", paths.litellm),
         llmgen=at("llmgen", paths.llmgen),
         open_webui=at("open_webui", paths.open_webui),
+        prefix=at("prefix", paths.prefix or PREFIX[index]),
         engines={name: at("engines", text) for name, text in paths.engines.items()},
         quadlets=at("config", QUADLETS[index]),
     )
+
+
+def _llama_server(paths: Paths) -> str:
+    """As told, else where `llmgen build` installs it, else where packages do."""
+    if paths.prefix is None or "llama_server" in paths.model_fields_set:
+        return paths.llama_server
+    return f"{paths.prefix.rstrip('/')}/bin/llama-server"
 
 
 def expand(text: str, home: PurePosixPath | None, key: tuple[str, ...]) -> PurePosixPath:

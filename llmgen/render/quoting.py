@@ -195,6 +195,13 @@ def systemd_text(value: object) -> str:
     return one_line(value).replace("%", "%%").rstrip("\\")
 
 
+def containerfile(value: object) -> str:
+    """Quote the value of ``ARG``, ``ENV`` or ``LABEL``: no variable of the build is expanded."""
+    text = str(value)
+    _one_line(text, "a Containerfile")
+    return '"' + re.sub(r'([\\"$])', r"\\\1", text) + '"'
+
+
 def ini(value: object) -> str:
     """Write a value of llama-server's preset INI, which has no quoting at all."""
     text = str(value)
@@ -212,6 +219,15 @@ def ini_section(value: object) -> str:
     if "]" in text:
         raise Unquotable(f"`{text}` has `]`, which ends a section name in models.ini")
     return text
+
+
+def make(value: object) -> str:
+    """Quote a word of a recipe of make: make itself reads ``$`` alone, its shell the rest."""
+    text = str(value)
+    _one_line(text, "a Makefile")
+    if text and _BARE_WORD.fullmatch(text):
+        return text
+    return "'" + text.replace("'", "'\\''").replace("$", "$$") + "'"
 
 
 def markdown(value: object) -> str:
@@ -276,13 +292,16 @@ FILTERS = {
     "compose_env": compose_env,
     "html": html,
     "quadlet": quadlet,
+    "containerfile": containerfile,
     "indented": indented,
     "ini": ini,
     "ini_section": ini_section,
     "javascript": javascript,
+    "make": make,
     "markdown": markdown,
     "markdown_code": markdown_code,
     "mermaid": mermaid,
+    "one_line": one_line,
     "raw": raw,
     "shell": shell,
     "systemd": systemd,

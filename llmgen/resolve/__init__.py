@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Final, TypeAlias
 
+from llmgen.building import recipe
 from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
 from llmgen.config.tables.models import Model as ModelTable
@@ -44,7 +46,7 @@ def resolve(
     edition = EDITIONS[config.edition]
     build = config.llama_cpp.build or edition.build
     host = machine(config.hardware, config.budget)
-    noted = _refuse(findings(config, host))
+    noted = _refuse(chain(findings(config, host), recipe.findings(config.llama_cpp.recipe)))
     missing = [*_missing(config, facts)]
     if missing:
         raise InputError(missing)

@@ -7,6 +7,7 @@ from typing import Final
 from llmgen.targets import (
     clients,
     compose,
+    containerfile,
     docs,
     envoy,
     launchd,
@@ -29,6 +30,7 @@ TARGETS: Final[dict[str, Target]] = {
     launchd.NAME: launchd,
     compose.NAME: compose,
     quadlet.NAME: quadlet,
+    containerfile.NAME: containerfile,
     clients.NAME: clients,
     docs.NAME: docs,
     proof.NAME: proof,

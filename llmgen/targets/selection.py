@@ -11,6 +11,7 @@ from llmgen.plan.model import Plan
 from llmgen.targets import (
     TARGETS,
     compose,
+    containerfile,
     envoy,
     litellm,
     llama_server,
@@ -30,7 +31,7 @@ _RUNS_FROM: Final = {
     quadlet.NAME: "another `runtime` in [services]",
 }
 # Targets that came after edition 1, which renders all that it knew.
-LATER: Final = frozenset({compose.NAME, quadlet.NAME, report.NAME})
+LATER: Final = frozenset({compose.NAME, quadlet.NAME, containerfile.NAME, report.NAME})
 
 
 def selected(plan: Plan, asked: Sequence[str] = ()) -> tuple[Target, ...]:

@@ -128,6 +128,8 @@ _IMAGE = rf"^(?:{_REGISTRY}/)?{_PART}(?:/{_PART})*{_TAG}$"
 # Numbers: names would be looked up within each image.
 _OWNER = r"^[0-9]{1,9}:[0-9]{1,9}$"
 _RELEASE = r"^[0-9]{1,2}\.[0-9]{1,2}$"
+_SHA256 = r"^(?:sha256:)?[0-9a-f]{64}$"
+_CMAKE = r"^[A-Z][A-Z0-9_]*$"
 
 MODEL_NAME = re.compile(_NAME)
 # What a text must be like, in words, for whoever wrote another one.
@@ -150,6 +152,8 @@ FORMS: Final = {
     _IMAGE: "the name of an image like `ghcr.io/ggml-org/llama.cpp:server-cuda`",
     _OWNER: "a user and a group as numbers, like `1000:1000`",
     _RELEASE: 'a version like "5.4"',
+    _SHA256: "a SHA-256, as `sha256sum` prints it",
+    _CMAKE: "the name of an option of CMake like `GGML_CUDA`",
     _DEVICE: "a device name as `llama-server --list-devices` prints it",
     _SIZE: 'a size like "64K" or "1.5GiB"',
     _DURATION: 'a time like "90s", "5m" or "1h"',
@@ -176,6 +180,8 @@ ProxyUrl: TypeAlias = Annotated[str, Field(pattern=_PROXY)]
 ImageName: TypeAlias = Annotated[str, Field(pattern=_IMAGE)]
 Owner: TypeAlias = Annotated[str, Field(pattern=_OWNER)]
 Release: TypeAlias = Annotated[str, Field(pattern=_RELEASE)]
+Digest: TypeAlias = Annotated[str, Field(pattern=_SHA256)]
+CmakeName: TypeAlias = Annotated[str, Field(pattern=_CMAKE)]
 DeviceName: TypeAlias = Annotated[str, Field(pattern=_DEVICE)]
 # How much a program says; each has a word or number of its own for it.
 LogLevel = Literal["error", "warn", "info", "debug"]

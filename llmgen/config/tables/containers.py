@@ -40,7 +40,8 @@ class Containers(Table):
     to that user."""
     image: ImageName | None = None
     """Image of llama-server (with llama-swap in it, where that loads models); absent: the published
-    one of the backend. A digest (`@sha256:…`) may stand in it, as in the other images."""
+    one of the backend and build; they are pushed once a day, so that not every
+    build has one. A digest (`@sha256:…`) may stand in it, as in the other images."""
     llama_swap_image: ImageName | None = None
     """Image of llama-swap, which starts llama-server in the same container; absent: `image`, or
     the published one."""

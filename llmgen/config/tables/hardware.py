@@ -14,6 +14,7 @@ from llmgen.config.tables.base import (
     Table,
     Text,
 )
+from llmgen.config.tables.recipe import Recipe
 
 OperatingSystem = Literal["linux", "macos"]
 Backend = Literal["cuda", "rocm", "vulkan", "metal", "cpu"]
@@ -71,6 +72,8 @@ class LlamaCpp(Table):
 
     build: Count | None = Field(default=None, ge=1)
     """Build number, as `llama-server --version` prints it; absent: the edition's."""
+    recipe: Recipe = Recipe.model_construct()
+    """How it is compiled, where `llmgen build` does."""
 
 
 class Paths(Table):
@@ -86,8 +89,11 @@ class Paths(Table):
     """Logs and state of the services; absent: /var/lib/llmgen, or ~/.local/state/llmgen."""
     runtime: Text | None = None
     """Private folder for files with secrets; absent: /run/llmgen, or ~/.local/state/llmgen/run."""
+    prefix: Text | None = None
+    """Where `llmgen build` installs llama.cpp (programs in `bin`); absent: /usr/local, or ~/.local
+    (user)."""
     llama_server: Text = "/usr/local/bin/llama-server"
-    """llama-server."""
+    """llama-server; absent where there is a `prefix`: the one in its `bin`."""
     engines: dict[FileName, Text] = Field(default_factory=dict)
     """Programs of other engines: `{ vllm = "/opt/vllm/bin/vllm" }`; absent: the engine's usual
     name in /usr/local/bin."""

@@ -65,6 +65,8 @@ class Targets(Table):
     """compose.yaml with all that it mounts; absent: where `runtime = "compose"`."""
     quadlet: Target = Target.model_construct()
     """Podman's units; absent: where `runtime = "quadlet"`."""
+    containerfile: Target = Target.model_construct()
+    """Containerfile: llama.cpp's image, compiled by the recipe."""
     clients: ClientsTarget = ClientsTarget.model_construct()
     """Client files."""
     docs: Target = Target.model_construct()
