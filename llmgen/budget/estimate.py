@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.adapters import adapter_memory
 from llmgen.budget.additions import addition_parts, with_additions
 from llmgen.budget.architectures import is_judged
-from llmgen.budget.arrivals import refuse_unknown, unknown_warning
+from llmgen.budget.arrivals import unknown_warning
 from llmgen.budget.borrowed import borrows_all, fetched_caches
+from llmgen.budget.buffers import Buffer, compute_buffers
 from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, build_warning
-from llmgen.budget.cache import CacheSettings, Share, context_shares
 from llmgen.budget.compute import (
     device_compute,
     host_only_compute,
@@ -24,51 +23,25 @@ from llmgen.budget.compute import (
     summands,
     visited_compute,
 )
+from llmgen.budget.contexts import Context, contexts
 from llmgen.budget.copies import pipeline_copies
-from llmgen.budget.geometry import Geometry, all_rows, geometry, pooling
 from llmgen.budget.host import host_memory
-from llmgen.budget.hyperparameters import Hyperparameters, hyperparameters
+from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.margin import extra, margin
 from llmgen.budget.model import (
     HOST,
     DeviceMemory,
-    DraftSettings,
     Estimate,
     HostMemory,
     ServerSettings,
 )
-from llmgen.budget.moved import moved_attention
-from llmgen.budget.placement import Placement, place_layers
 from llmgen.budget.projector import projector_memory
-from llmgen.budget.rows import is_quantized
-from llmgen.budget.settings import check_cache_types, flash_attention, keeps_flash
 from llmgen.budget.stages import copied_cache
-from llmgen.budget.weights import Weights, weights
 from llmgen.budget.work import Run, Stage, Work
 from llmgen.facts.model import GgufFacts
 
-Buffers: TypeAlias = dict[str, Stage]
-
-# Drafting types that roll state back, and so keep a row for each drafted token.
-_ROLLS_BACK = ("draft-mtp", "draft-eagle3", "draft-dflash", "draft-dspark")
-_MTP = "draft-mtp"
-
-
-class Context(Struct, frozen=True):
-    """One loaded model with its context, before devices are summed up."""
-
-    model: Hyperparameters
-    counts: Geometry
-    placement: Placement
-    weights: Weights
-    shares: tuple[Share, ...]
-    work: Work
-    # The layers that its graph runs: MTP blocks are only loaded, or they run alone.
-    ran: range
-    # Where attention of a layer runs, if not with its layer.
-    moved: dict[int, str]
-    # Neither the cache nor any tensor is kept away from the devices.
-    pipelined: bool = True
+# What makes each device's compute buffer: a graph that was replayed, or the largest stage.
+Buffers: TypeAlias = dict[str, Stage | Buffer]
 
 
 def estimate(
@@ -79,124 +52,34 @@ def estimate(
     mmproj: GgufFacts | None = None,
     draft: GgufFacts | None = None,
     adapters: tuple[GgufFacts, ...] = (),
+    explained: bool = False,
 ) -> Estimate:
     """What a server of ``build`` allocates for ``facts`` under ``settings``.
 
-    Raises SettingRefused where the server would not start.
+    ``explained`` names the tensors that are alive at the peak of each compute buffer. Raises
+    SettingRefused where the server would not start.
     """
-    contexts = tuple(_contexts(facts, settings, build, draft))
-    main = contexts[0]
-    buffers = tuple(map(_compute, contexts))
+    found = tuple(contexts(facts, settings, build, draft))
+    main = found[0]
+    buffers = tuple(_compute(item, explained=explained) for item in found)
     added = [] if mmproj is None else [projector_memory(mmproj, settings, build)]
     if adapters:
         added += adapter_memory(adapters, main.model, main.placement, settings, main.counts.ubatch)
-    memory = with_additions(added, _summed(contexts, buffers, settings))
+    memory = with_additions(added, _summed(found, buffers, settings))
     more = extra(main.model.name, settings, build)
     return Estimate(
         n_ctx=main.counts.context,
         n_ctx_seq=main.counts.cells,
         exact=is_judged(main.model.name) and OLDEST <= build <= NEWEST,
         memory=memory,
-        host=_host(contexts, settings),
+        host=_host(found, settings),
         margin={
             item.device: margin(item, more, main.weights.copied_expert, copied_cache(main.work))
             + (_pinned(main) if item.device == HOST else 0)
             for item in memory
         },
         warnings=tuple(_warnings(main.model, build)),
-        parts=(*_parts(contexts, buffers, settings), *addition_parts(added)),
-    )
-
-
-def _contexts(
-    facts: GgufFacts, settings: ServerSettings, build: int, draft: GgufFacts | None
-) -> Iterator[Context]:
-    """The main context, then the one that drafts, if any."""
-    drafting = settings.draft or DraftSettings()
-    mtp = drafting.spec_type == _MTP
-    rolled = drafting.n_max if drafting.spec_type in _ROLLS_BACK else 0
-    drafted = drafting.n_max if drafting.spec_type != "none" else 0
-    main = context(facts, settings, build, rollback=rolled, drafted=drafted, nextn=mtp)
-    yield main
-    if draft is not None:
-        yield context(draft, _draft_settings(settings, drafting, main), build)
-    elif mtp:
-        own = replace(
-            settings, cache_type_k=drafting.cache_type_k, cache_type_v=drafting.cache_type_v
-        )
-        none = Weights({}, 0, main.weights.output)
-        yield replace(context(facts, own, build, mtp=True, nextn=True), weights=none)
-
-
-def _draft_settings(
-    settings: ServerSettings, drafting: DraftSettings, main: Context
-) -> ServerSettings:
-    """A draft model's context follows the main one; its cache types and devices are its own.
-
-    The server has one ``--tensor-split``, whose first shares are those of the draft's devices.
-    """
-    devices = drafting.devices or settings.devices
-    return replace(
-        settings,
-        ctx_size=settings.ctx_size or main.model.header.needed("context_length"),
-        cache_type_k=drafting.cache_type_k,
-        cache_type_v=drafting.cache_type_v,
-        n_gpu_layers=drafting.n_gpu_layers,
-        devices=devices,
-        tensor_split=settings.tensor_split[: len(devices)],
-        n_cpu_moe=0,
-        override_tensor=(),
-    )
-
-
-def context(
-    facts: GgufFacts,
-    settings: ServerSettings,
-    build: int = DEFAULT,
-    *,
-    rollback: int = 0,
-    drafted: int = 0,
-    mtp: bool = False,
-    nextn: bool = False,
-) -> Context:
-    """Size one model's context; ``nextn`` loads its MTP blocks, ``mtp`` runs them."""
-    refuse_unknown(facts.architecture, build)
-    model = hyperparameters(facts, build)
-    flash = flash_attention(model, settings)
-    check_cache_types(model, settings.cache_type_k, settings.cache_type_v, flash=flash)
-    counts = geometry(model, settings, drafted=drafted)
-    cache = CacheSettings(
-        type_k=settings.cache_type_k,
-        type_v=settings.cache_type_v,
-        flash=flash,
-        swa_full=settings.swa_full,
-        rollback=rollback,
-        mtp=mtp,
-    )
-    placement = place_layers(model.blocks, settings)
-    placed = (model, facts.tensors, settings, placement)
-    moved = moved_attention(*placed)
-    return Context(
-        model=model,
-        counts=counts,
-        placement=placement,
-        weights=weights(facts.tensors, model, placement, settings, nextn_loaded=nextn),
-        shares=context_shares(model, counts, cache),
-        work=Work(
-            model=model,
-            counts=counts,
-            flash=flash and keeps_flash(model, settings, placement, apart=bool(moved)),
-            sure=settings.flash_attn == "on" or is_quantized(settings.cache_type_v),
-            kv_offload=settings.kv_offload or not settings.devices,
-            type_k=settings.cache_type_k,
-            type_v=settings.cache_type_v,
-            embeds=all_rows(settings),
-            embedding=settings.embedding,
-            pooling=pooling(model, settings),
-        ),
-        ran=range(model.layers if mtp else model.trunk),
-        moved=moved_attention(*placed, scores=True),
-        pipelined=settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe,
+        parts=(*_parts(found, buffers, settings), *addition_parts(added)),
     )
 
 
@@ -226,8 +109,17 @@ def context_on_devices(item: Context, *, kv_offload: bool) -> Counter[str]:
     return held
 
 
-def _compute(item: Context) -> Buffers:
+def _compute(item: Context, *, explained: bool) -> Buffers:
     """The compute buffer of each device, with what makes it as large as it is."""
+    if item.ground is not None:
+        found = compute_buffers(item.ground, explained=explained)
+        if found is not None:
+            return {HOST: found[HOST], **found}
+    return dict(_largest_stages(item))
+
+
+def _largest_stages(item: Context) -> dict[str, Stage]:
+    """The same where there is no recipe: the largest of a few sets of activations."""
     homes = set(map(item.placement.of, item.ran))
     busy = [name for name in item.placement.devices if name in homes]
     # However the layers are split: one device may have them all.
@@ -288,7 +180,7 @@ def _run(item: Context, device: str, *, later: bool, crossed: bool) -> Run:
     )
 
 
-def _with_copies(work: Work, found: Buffers) -> Buffers:
+def _with_copies(work: Work, found: dict[str, Stage]) -> dict[str, Stage]:
     """Several devices that share all layers work on several micro-batches at once."""
     return {
         device: Stage(stage.what, stage.bytes + pipeline_copies(work, position))
@@ -330,5 +222,6 @@ def _parts(
                 text = f"{share.what}: {count} layers x {share.sum}"
                 yield device, text, share.bytes_each * count
         for device, stage in stages.items():
-            for part in summands(item.work, stage):
-                yield device, f"compute: {part.what}", part.bytes
+            parts = stage.parts if isinstance(stage, Buffer) else summands(item.work, stage)
+            for part in parts:
+                yield device, f"compute: {part[0]}", part[1]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from llmgen.budget.builds import DEFAULT
-from llmgen.budget.estimate import context
+from llmgen.budget.contexts import context
 from llmgen.budget.model import HOST, ServerSettings
 from llmgen.budget.weights import EMBEDDING, EXPERTS
 from llmgen.facts.model import GgufFacts

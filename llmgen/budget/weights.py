@@ -137,6 +137,15 @@ def _kind(group: TensorGroup) -> str:
     return EMBEDDING if group.pattern.startswith("token_embd.w") else "output and norms"
 
 
+def outside(name: str, architecture: str, placement: Placement) -> str:
+    """The device of a tensor without a layer, where no option moves it."""
+    if name.startswith(_INPUTS):
+        return HOST
+    if name.startswith(_FIRST) and architecture not in _NORM_AT_END:
+        return placement.layers[0]
+    return placement.output
+
+
 class _Loading(Struct, frozen=True):
     """One run of the loader: where each tensor goes."""
 
@@ -202,9 +211,5 @@ class _Loading(Struct, frozen=True):
             yield HOST
             if self.tied:  # asked for once more as the output matrix
                 yield self.placement.output
-        elif name.startswith(_INPUTS):
-            yield HOST
-        elif name.startswith(_FIRST) and self.name not in _NORM_AT_END:
-            yield self.placement.layers[0]
         else:
-            yield self.placement.output
+            yield outside(name, self.name, self.placement)

@@ -100,7 +100,7 @@ def cli(
     off`. The figures are what the server itself reports: model, context and compute buffers.
     """
     settings = _settings(**options)
-    found = tuple(_inspected(path, settings, llama_cpp_build) for path in models)
+    found = tuple(_inspected(path, settings, llama_cpp_build, explain=explain) for path in models)
     return Outcome(
         {"models": [_shown(item, explain=explain) for item in found]},
         text=lambda: _print(found, explain=explain),
@@ -126,13 +126,14 @@ def _settings(
     )
 
 
-def _inspected(path: str, settings: ServerSettings, build: int) -> Inspected:
+def _inspected(path: str, settings: ServerSettings, build: int, *, explain: bool) -> Inspected:
     try:
         facts = read_facts(path)
     except InputError as error:
         return Inspected(path, error=error.diagnostics[0], exit_code=error.exit_code)
     try:
-        return Inspected(path, facts.architecture, estimate(facts, settings, build))
+        made = estimate(facts, settings, build, explained=explain)
+        return Inspected(path, facts.architecture, made)
     except SettingRefused as refusal:
         found = Diagnostic(
             "inspect.setting-refused",

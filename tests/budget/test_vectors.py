@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from making_facts import VECTORS, published
 
-from llmgen.budget.estimate import Context, context
+from llmgen.budget.contexts import Context, context
 from llmgen.budget.model import ServerSettings
 
 WINDOW = "sliding window"

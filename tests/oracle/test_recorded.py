@@ -7,8 +7,9 @@ from functools import cache
 import pytest
 import readers
 
+from llmgen.budget.buffers import is_described
 from oracle import grid
-from oracle.comparison import Pair, error, is_answered, is_published, pairs, said
+from oracle.comparison import Pair, all_facts, error, is_answered, is_published, pairs, said
 
 FILES = sorted(grid.DATA.glob("answers-b*.json.xz"))
 BUILDS = [int(path.name[len("answers-b") : -len(".json.xz")]) for path in FILES]
@@ -104,3 +105,20 @@ def test_no_case_needs_more_than_estimate_and_margin(build):
         return all(theirs <= with_margin for _, theirs, with_margin in pair.device_totals())
 
     assert wrong(answered(build), fits) == []
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_compute_buffers_that_are_replayed_are_exact_to_the_byte(build):
+    replayed = [pair for pair in answered(build) if is_replayed(pair)]
+    assert wrong(replayed, lambda pair: same(pair, 2)) == []
+
+
+def is_replayed(pair: Pair) -> bool:
+    """Whether there is a graph of the model at this build, and nothing drafts beside it."""
+    architecture = all_facts()[pair.point.model].architecture
+    return pair.point.settings.draft is None and is_described(architecture, pair.point.build)
+
+
+def test_most_points_of_the_newest_source_are_replayed():
+    found = answered(grid.WHOLE)
+    assert sum(map(is_replayed, found)) > 0.4 * len(found)

@@ -1,0 +1,227 @@
+"""The compute buffer of every device: a graph, its schedule, and an arena for each backend.
+
+``llama_context`` reserves the graph of one micro-batch of a prompt with a full cache
+(``graph_reserve``); nothing is estimated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from llmgen.budget.graph.decoder import describe
+from llmgen.budget.graph.recipe import Rope
+from llmgen.budget.graph.recipes import RECIPES
+from llmgen.budget.graph.repeats import Shortened, shortened
+from llmgen.budget.graph.scene import Scene, Setting
+from llmgen.budget.graph.tensor import MARKED, Tensor
+from llmgen.budget.graph.weights import OUTPUT_LAYER, Homes, Matrices, Undescribed
+from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.model import HOST
+from llmgen.budget.overrides import Overrides
+from llmgen.budget.placement import Placement
+from llmgen.budget.schedule.arena import Arena
+from llmgen.budget.schedule.lives import Lives, alive_at_peaks
+from llmgen.budget.schedule.split import COPIES, schedule
+from llmgen.budget.schedule.tape import FULL, WINDOWED, Tape
+from llmgen.budget.weights import outside
+from llmgen.facts.model import TensorGroup
+
+# How many repetitions of a layer are walked at first.
+_FIRST_TRY = 2
+_MOST_RECORDED = 512
+_WHOLE = "the graph of one micro-batch"
+
+
+class Ground(Struct, frozen=True):
+    """What a graph stands on: a model's tensors and where they are."""
+
+    model: Hyperparameters
+    tensors: tuple[TensorGroup, ...]
+    placement: Placement
+    moved: Overrides
+    # The options that ``moved`` was read from.
+    moved_by: tuple[object, ...]
+    setting: Setting
+    # Several devices that share all layers, and nothing kept away from them.
+    pipelined: bool
+
+
+class Buffer(Struct, frozen=True):
+    """One compute buffer; ``parts`` are names and bytes that add up to it."""
+
+    bytes: int
+    parts: tuple[tuple[str, int], ...]
+
+
+def is_described(name: str, build: int) -> bool:
+    """Whether there is a graph for this architecture at this build."""
+    recipe = RECIPES.get(name)
+    return recipe is not None and recipe.since <= build < recipe.until
+
+
+def compute_buffers(ground: Ground, *, explained: bool = False) -> dict[str, Buffer] | None:
+    """A buffer for every device of ``Placement.devices``, then one for the host.
+
+    None if the model lacks a tensor that its graph needs.
+    """
+    names = (*ground.placement.devices, HOST)
+    try:
+        if explained:
+            return dict(zip(names, _explained(ground, names), strict=True))
+        peaks = _peaks(ground, names)
+    except Undescribed:
+        return None
+    return {name: Buffer(peak, ((_WHOLE, peak),)) for name, peak in zip(names, peaks, strict=True)}
+
+
+def _peaks(ground: Ground, names: Sequence[str]) -> list[int]:
+    """The peak of each arena, replayed with as few layers as that takes."""
+    counts, kept = ground.setting.counts, _FIRST_TRY
+    while True:
+        recorded = _recorded(ground, names, kept)
+        arenas = [Arena() for _ in names]
+        states = recorded.tape.replay(arenas, counts.cells, counts.window_cells)
+        if all(states[first] == states[second] for first, second in recorded.equal):
+            return [arena.peak for arena in arenas]
+        kept *= 2
+
+
+class Recorded(Struct, frozen=True):
+    """A tape, and pairs of marks at which the arenas have to be equal; ``of`` is what it is of."""
+
+    tape: Tape
+    equal: tuple[tuple[int, int], ...]
+    of: Ground
+
+
+# Graphs that were made, by all that they depend on.
+_RECORDED: dict[tuple[object, ...], Recorded] = {}
+
+
+def _recorded(ground: Ground, names: Sequence[str], kept: int) -> Recorded:
+    """A tape of ``kept`` repetitions of each layer, remembered for other counts of cells."""
+    setting = ground.setting
+    linear = RECIPES[ground.model.name].linear
+    some = replace(setting.counts, context=0, cells=FULL, window_cells=WINDOWED)
+    if linear:
+        setting = replace(setting, counts=some)
+    key = (kept, setting, ground.pipelined, ground.placement, ground.moved_by, *_identity(ground))
+    found = _RECORDED.get(key)
+    if found is None:
+        few = shortened(layer_kinds(ground), kept)
+        lives, scene = _lives(replace(ground, setting=setting), names, few)
+        marks = {layer: lives.marks[id(scene.ends[layer])] for pair in few.equal for layer in pair}
+        equal = tuple((marks[first], marks[second]) for first, second in few.equal)
+        found = Recorded(lives.tape, equal, ground)
+        if len(_RECORDED) >= _MOST_RECORDED:
+            del _RECORDED[next(iter(_RECORDED))]
+        _RECORDED[key] = found
+    return found
+
+
+def _identity(ground: Ground) -> tuple[object, ...]:
+    """Which model it is: what is remembered keeps these alive."""
+    return id(ground.tensors), id(ground.model.header.values), ground.model.build
+
+
+def _lives(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives, Scene]:
+    scene = _scene(ground, names, few.layers)
+    describe(scene, RECIPES[ground.model.name])
+    for pair in few.equal:
+        for layer in pair:
+            scene.ends[layer].flags |= MARKED
+    plan = schedule(scene.b, len(names) - 1, copies=COPIES if ground.pipelined else 1)
+    lives = Lives()
+    lives.run(plan.leafs, plan.nodes)
+    return lives, scene
+
+
+def _explained(ground: Ground, names: Sequence[str]) -> Iterator[Buffer]:
+    """Buffers with the tensors that are alive at their peak, all layers walked."""
+    every = Shortened(tuple(range(ground.model.trunk)), ())
+    lives, _ = _lives(ground, names, every)
+    sizes = [size.of(0, 0) for size in lives.tape.sizes]
+    arenas = [Arena() for _ in names]
+    lives.tape.replay(arenas, 0, 0)
+    for arena, alive in zip(arenas, alive_at_peaks(lives, sizes, len(names)), strict=True):
+        yield Buffer(arena.peak, tuple(_parts(arena.peak, alive)))
+
+
+def _parts(peak: int, alive: Iterable[tuple[Tensor, int]]) -> Iterator[tuple[str, int]]:
+    """What is alive at the peak, largest first, and the room between."""
+    rest = peak
+    for tensor, size in sorted(alive, key=lambda item: -item[1]):
+        rest -= size
+        yield tensor.said, size
+    yield "between them", rest
+
+
+def layer_kinds(ground: Ground) -> list[Hashable]:
+    """What decides the nodes of each layer and where they run: layers of one kind are alike."""
+    model, placement = ground.model, ground.placement
+    parts: list[Sequence[Hashable]] = [
+        [placement.of(il) for il in range(model.trunk)],
+        model.windows.layers,
+        model.heads,
+        model.kv_heads,
+        model.feed_forward,
+        model.recurrent,
+    ]
+    patterns: dict[str, list[TensorGroup]] = {}
+    for group in ground.tensors:
+        if group.layers:
+            patterns.setdefault(group.pattern, []).append(group)
+    for groups in patterns.values():
+        shapes = {group.shape for group in groups}
+        count = sum(len(group.layers) for group in groups)
+        if len(shapes) == 1 and count >= model.trunk and not ground.moved:
+            continue
+        found: list[Hashable] = [None] * model.layers
+        for group in groups:
+            for il in group.layers:
+                if il < model.layers:
+                    found[il] = (group.shape, ground.moved.of(group, il) if ground.moved else None)
+        parts.append(found)
+    recipe = RECIPES[model.name]
+    deep = model.header.count("n_deepstack_layers")
+    parts.append([il < deep for il in range(model.trunk)])
+    if recipe.rope is Rope.SKIPPED:
+        parts.append([(il + 1) % recipe.skipped == 0 for il in range(model.trunk)])
+    if recipe.rope is Rope.WINDOWED_OR_DENSE:
+        dense = model.header.count("leading_dense_block_count")
+        parts.append([il < dense for il in range(model.trunk)])
+    return [tuple(part[il] for part in parts) for il in range(model.trunk)]
+
+
+def _scene(ground: Ground, names: Sequence[str], layers: Sequence[int]) -> Scene:
+    model, placement = ground.model, ground.placement
+    index = {name: place for place, name in enumerate(names)}
+    homes = [index[placement.of(il)] for il in range(model.layers)]
+    return Scene(
+        model,
+        ground.setting,
+        Matrices(ground.tensors, _homes(ground, index)),
+        layers,
+        homes=homes,
+        host=index[HOST],
+    )
+
+
+def _homes(ground: Ground, index: dict[str, int]) -> Homes:
+    placement, moved, name = ground.placement, ground.moved, ground.model.name
+
+    def home(group: TensorGroup, layer: int) -> int:
+        found = moved.of(group, layer if layer >= 0 else None) if moved else None
+        if found is None:
+            if layer == OUTPUT_LAYER:
+                found = placement.output
+            elif layer >= 0:
+                found = placement.of(layer)
+            else:
+                found = outside(group.pattern, name, placement)
+        return index[found]
+
+    return home

@@ -1,0 +1,163 @@
+"""One context of a server: a model under its settings, or the one that drafts for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from llmgen.budget.arrivals import refuse_unknown
+from llmgen.budget.buffers import Ground, is_described
+from llmgen.budget.builds import DEFAULT
+from llmgen.budget.cache import CacheSettings, Share, context_shares
+from llmgen.budget.geometry import Geometry, all_rows, geometry, pooling
+from llmgen.budget.graph.scene import Setting
+from llmgen.budget.hyperparameters import Hyperparameters, hyperparameters
+from llmgen.budget.model import DraftSettings, ServerSettings
+from llmgen.budget.moved import moved_attention
+from llmgen.budget.overrides import overrides
+from llmgen.budget.placement import Placement, place_layers
+from llmgen.budget.rows import is_quantized
+from llmgen.budget.settings import check_cache_types, flash_attention, keeps_flash
+from llmgen.budget.weights import Weights, weights
+from llmgen.budget.work import Work
+from llmgen.facts.model import GgufFacts
+
+# Drafting types that roll state back, and so keep a row for each drafted token.
+_ROLLS_BACK = ("draft-mtp", "draft-eagle3", "draft-dflash", "draft-dspark")
+_MTP = "draft-mtp"
+
+
+class Context(Struct, frozen=True):
+    """One loaded model with its context, before devices are summed up."""
+
+    model: Hyperparameters
+    counts: Geometry
+    placement: Placement
+    weights: Weights
+    shares: tuple[Share, ...]
+    work: Work
+    # The layers that its graph runs: MTP blocks are only loaded, or they run alone.
+    ran: range
+    # Where attention of a layer runs, if not with its layer.
+    moved: dict[int, str]
+    # Neither the cache nor any tensor is kept away from the devices.
+    pipelined: bool = True
+    # What its graph stands on, if there is a recipe for it.
+    ground: Ground | None = None
+
+
+def contexts(
+    facts: GgufFacts, settings: ServerSettings, build: int, draft: GgufFacts | None
+) -> Iterator[Context]:
+    """The main context, then the one that drafts, if any."""
+    drafting = settings.draft or DraftSettings()
+    mtp = drafting.spec_type == _MTP
+    rolled = drafting.n_max if drafting.spec_type in _ROLLS_BACK else 0
+    drafted = drafting.n_max if drafting.spec_type != "none" else 0
+    main = context(facts, settings, build, rollback=rolled, drafted=drafted, nextn=mtp)
+    yield main
+    if draft is not None:
+        yield context(draft, _draft_settings(settings, drafting, main), build)
+    elif mtp:
+        own = replace(
+            settings, cache_type_k=drafting.cache_type_k, cache_type_v=drafting.cache_type_v
+        )
+        none = Weights({}, 0, main.weights.output)
+        yield replace(context(facts, own, build, mtp=True, nextn=True), weights=none)
+
+
+def _draft_settings(
+    settings: ServerSettings, drafting: DraftSettings, main: Context
+) -> ServerSettings:
+    """A draft model's context follows the main one; its cache types and devices are its own.
+
+    The server has one ``--tensor-split``, whose first shares are those of the draft's devices.
+    """
+    devices = drafting.devices or settings.devices
+    return replace(
+        settings,
+        ctx_size=settings.ctx_size or main.model.header.needed("context_length"),
+        cache_type_k=drafting.cache_type_k,
+        cache_type_v=drafting.cache_type_v,
+        n_gpu_layers=drafting.n_gpu_layers,
+        devices=devices,
+        tensor_split=settings.tensor_split[: len(devices)],
+        n_cpu_moe=0,
+        override_tensor=(),
+    )
+
+
+def context(
+    facts: GgufFacts,
+    settings: ServerSettings,
+    build: int = DEFAULT,
+    *,
+    rollback: int = 0,
+    drafted: int = 0,
+    mtp: bool = False,
+    nextn: bool = False,
+) -> Context:
+    """Size one model's context; ``nextn`` loads its MTP blocks, ``mtp`` runs them."""
+    refuse_unknown(facts.architecture, build)
+    model = hyperparameters(facts, build)
+    flash = flash_attention(model, settings)
+    check_cache_types(model, settings.cache_type_k, settings.cache_type_v, flash=flash)
+    counts = geometry(model, settings, drafted=drafted)
+    cache = CacheSettings(
+        type_k=settings.cache_type_k,
+        type_v=settings.cache_type_v,
+        flash=flash,
+        swa_full=settings.swa_full,
+        rollback=rollback,
+        mtp=mtp,
+    )
+    placement = place_layers(model.blocks, settings)
+    placed = (model, facts.tensors, settings, placement)
+    moved = moved_attention(*placed)
+    keeps = keeps_flash(model, settings, placement, apart=bool(moved))
+    pipelined = settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe
+    several = placement.is_full and len(placement.devices) > 1
+    drafts = mtp or nextn or rollback
+    return Context(
+        model=model,
+        counts=counts,
+        placement=placement,
+        weights=weights(facts.tensors, model, placement, settings, nextn_loaded=nextn),
+        shares=context_shares(model, counts, cache),
+        work=Work(
+            model=model,
+            counts=counts,
+            flash=flash and keeps,
+            sure=settings.flash_attn == "on" or is_quantized(settings.cache_type_v),
+            kv_offload=settings.kv_offload or not settings.devices,
+            type_k=settings.cache_type_k,
+            type_v=settings.cache_type_v,
+            embeds=all_rows(settings),
+            embedding=settings.embedding,
+            pooling=pooling(model, settings),
+        ),
+        ran=range(model.layers if mtp else model.trunk),
+        moved=moved_attention(*placed, scores=True),
+        pipelined=pipelined,
+        ground=None
+        if drafts or not is_described(facts.architecture, build)
+        else Ground(
+            model=model,
+            tensors=facts.tensors,
+            placement=placement,
+            moved=overrides(settings),
+            moved_by=(settings.override_tensor, settings.n_cpu_moe, settings.devices),
+            setting=Setting(
+                counts=counts,
+                flash=flash and keeps,
+                kv_offload=settings.kv_offload or not settings.devices,
+                type_k=settings.cache_type_k,
+                type_v=settings.cache_type_v,
+                embeddings=all_rows(settings),
+                pooling=pooling(model, settings),
+            ),
+            pipelined=pipelined and several,
+        ),
+    )

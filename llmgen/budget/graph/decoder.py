@@ -1,0 +1,229 @@
+"""The graph of a decoder whose layers are attention and a feed-forward, as its recipe says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from llmgen.budget.graph.attention import Batch, Extras, Window, cached_attention, caches
+from llmgen.budget.graph.feedforward import experts, feed_forward
+from llmgen.budget.graph.head import finish
+from llmgen.budget.graph.inputs import (
+    attention_scale,
+    deep_rows,
+    embedded,
+    output_rows,
+    positions,
+)
+from llmgen.budget.graph.linear import biased, linear, norm
+from llmgen.budget.graph.recipe import Beside, Heads, Recipe, Rope, Warmth
+from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.tensor import Tensor
+
+_TEMPERATURE: Final = "attention.temperature_scale"
+
+
+def describe(scene: Scene, recipe: Recipe) -> None:
+    """Fill ``scene.b`` with the whole graph."""
+    Decoder(scene, recipe).run()
+
+
+class Decoder:
+    """One description: the inputs that every layer reads, and the layers."""
+
+    def __init__(self, scene: Scene, recipe: Recipe) -> None:
+        """Make the inputs; only those that are read get into the graph."""
+        self.scene, self.recipe = scene, recipe
+        self.stream = _input(scene, recipe)
+        self.positions = positions(scene, recipe.positions)
+        if recipe.learned and (table := scene.weight("position_embd.weight")):
+            places = scene.call(scene.b.get_rows(table, self.positions), "pos_embd")
+            self.stream = scene.call(scene.b.add(self.stream, places), "inpL")
+        self.warmth = attention_scale(scene)
+        self.caches: Window = caches(scene)
+        self.batch = Batch(scene)
+        self.rows = output_rows(scene)
+
+    def run(self) -> None:
+        """All layers, then the output."""
+        for layer in self.scene.layers:
+            self.stream = self.scene.end(layer, self._layer(layer))
+        finish(self.scene, self.recipe, self.stream, self.rows)
+
+    def _layer(self, layer: int) -> Tensor:
+        scene, recipe, b = self.scene, self.recipe, self.scene.b
+        stream = self.stream
+        source = normed = stream
+        if not recipe.unnormed:
+            source = normed = norm(scene, recipe.norm, "attn_norm", stream, layer)
+            scene.call(normed, "attn_norm", layer)
+            if scene.weight("attn_norm_2.weight", layer):
+                source = norm(scene, recipe.norm, "attn_norm_2", stream, layer)
+        added = self._attention(source, layer)
+        if layer == scene.last and not self.recipe.whole:
+            added, stream = b.get_rows(added, self.rows), b.get_rows(stream, self.rows)
+            if recipe.beside is Beside.ATTENTION_INPUT:
+                normed = b.get_rows(normed, self.rows)
+        if recipe.post[0]:
+            added = norm(scene, recipe.norm, recipe.post[0], added, layer)
+            scene.call(added, "attn_post_norm", layer)
+        if recipe.residual_scaled:
+            added = b.scale(added)
+        result = self._behind(stream, normed, added, layer)
+        scene.call(result, "l_out", layer)
+        if layer < scene.model.header.count("n_deepstack_layers"):
+            result = scene.call(b.add(result, deep_rows(scene)), "deepstack_out", layer)
+        return result
+
+    def _behind(self, stream: Tensor, normed: Tensor, added: Tensor, layer: int) -> Tensor:
+        """The stream behind the feed-forward, which may run beside attention."""
+        scene, recipe, b = self.scene, self.recipe, self.scene.b
+        if recipe.beside is Beside.BEHIND:
+            stream = scene.call(b.add(added, stream), "ffn_inp", layer)
+            normed = self._fed(stream, layer)
+        elif recipe.beside is Beside.STREAM:
+            normed = self._fed(stream, layer)
+        result = self._feed(normed, layer)
+        if recipe.post[1]:
+            result = norm(scene, recipe.norm, recipe.post[1], result, layer)
+        if recipe.residual_scaled:
+            result = b.scale(result)
+        parts = {"stream": stream, "feed": result, "added": added}
+        first, *others = (parts[name] for name in recipe.sum)
+        for other in others:
+            first = b.add(first, other)
+        return first
+
+    def _fed(self, stream: Tensor, layer: int) -> Tensor:
+        name = self.recipe.feed_norm
+        if not name or not self.scene.weight(f"{name}.weight", layer):
+            return stream
+        normed = norm(self.scene, self.recipe.norm, name, stream, layer)
+        return self.scene.call(normed, "ffn_norm", layer)
+
+    def _feed(self, normed: Tensor, layer: int) -> Tensor:
+        """A feed-forward, or experts with shared ones beside them."""
+        scene, recipe, b = self.scene, self.recipe, self.scene.b
+        if not scene.weight("ffn_gate_inp.weight", layer):
+            fed = feed_forward(scene, normed, layer, recipe.kind, scales=recipe.scales)
+            return scene.call(fed, "ffn_out", layer)
+        routed = experts(scene, normed, layer, recipe.experts)
+        if not scene.weight("ffn_up_shexp.weight", layer):
+            return routed
+        gate = None
+        if recipe.shared_gate:
+            open_ = linear(scene, "ffn_gate_inp_shexp", normed, layer)
+            scene.call(open_, "ffn_shexp_gate_inp", layer)
+            gate = scene.call(b.each("DIV", b.unary(open_), open_), "ffn_shexp_gate", layer)
+        shared = feed_forward(scene, normed, layer, recipe.experts.kind, "_shexp")
+        scene.call(shared, "ffn_shexp", layer)
+        if gate is not None:
+            shared = scene.call(b.mul(shared, gate), "ffn_shexp_out", layer)
+        return scene.call(b.add(routed, shared), "ffn_out", layer)
+
+    def _attention(self, normed: Tensor, layer: int) -> Tensor:
+        scene, recipe, b = self.scene, self.recipe, self.scene.b
+        query, keys, values = self._heads(normed, layer)
+        if self._rotates(layer):
+            factors = self._factors(layer) if recipe.factors else None
+            query = b.rope(query, self.positions, factors)
+            keys = b.rope(keys, self.positions, factors)
+            if recipe.heads is Heads.BEHIND:
+                query, keys = b.each("RMS_NORM", query), b.each("RMS_NORM", keys)
+        if recipe.warms is Warmth.UNROTATED and not self._rotates(layer):
+            query = b.mul(query, self.warmth)
+        if recipe.warms is Warmth.BY_HEADER and scene.model.header.values.get(_TEMPERATURE):
+            query = b.mul(query, self.warmth)
+        if recipe.query_scaled:
+            query = b.scale(query)
+        for tensor, name in ((query, "Qcur"), (keys, "Kcur"), (values, "Vcur")):
+            scene.call(tensor, name, layer)
+        sinks = scene.weight("attn_sinks.weight", layer) if recipe.sinks else None
+        extras = Extras(sinks=sinks, caps=recipe.caps)
+        if recipe.cached:
+            cache = self.caches.of(layer)
+            result = cached_attention(scene, cache, query, keys, values, layer, extras=extras)
+        else:
+            result = self.batch.attend(query, keys, values, layer, extras)
+        return biased(scene, "attn_output", result, layer)
+
+    def _heads(self, normed: Tensor, layer: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Q, K and V by heads, normed if the model has weights for that (``build_qkv``)."""
+        scene, recipe, b = self.scene, self.recipe, self.scene.b
+        model, cache = scene.model, self.caches.of(layer)
+        sizes = (
+            ("q", cache.key_head(layer), model.heads[layer]),
+            ("k", cache.key_head(layer), model.kv_heads[layer]),
+            ("v", cache.value_head(layer), model.kv_heads[layer]),
+        )
+        rows = recipe.heads is Heads.ROW
+        if scene.weight("attn_qkv.weight", layer):
+            fused = biased(scene, "attn_qkv", normed, layer)
+            fused = b.each("CLAMP", fused) if recipe.clamped else fused
+            parts = [
+                b.view(fused, (head, count, scene.tokens), (4 * head, fused.nb[1]))
+                for _, head, count in sizes
+            ]
+            if rows:
+                parts = [
+                    b.cont(b.view(fused, (head * count, scene.tokens), (fused.nb[1],)))
+                    for _, head, count in sizes
+                ]
+        else:
+            parts = [biased(scene, f"attn_{name}", normed, layer) for name, _, _ in sizes]
+            if recipe.clamped:
+                parts = [b.each("CLAMP", part) for part in parts]
+            if not rows:
+                parts = self._by_heads(parts, sizes)
+        norms = "attn_q_norm", "attn_k_norm"
+        for place, name in enumerate(norms):
+            if scene.weight(f"{name}.weight", layer):
+                parts[place] = norm(
+                    scene, recipe.head_norm or recipe.norm, name, parts[place], layer
+                )
+        if rows:
+            parts = self._by_heads(parts, sizes)
+        return parts[0], parts[1], parts[2]
+
+    def _by_heads(
+        self, parts: list[Tensor], sizes: tuple[tuple[str, int, int], ...]
+    ) -> list[Tensor]:
+        b, tokens = self.scene.b, self.scene.tokens
+        return [
+            b.reshape(part, head, count, tokens)
+            for part, (_, head, count) in zip(parts, sizes, strict=True)
+        ]
+
+    def _factors(self, layer: int) -> Tensor | None:
+        for name in ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"):
+            if found := self.scene.matrices.each(name, self.scene.homes[layer]):
+                return found
+        return None
+
+    def _rotates(self, layer: int) -> bool:
+        scene, windows = self.scene, self.scene.model.windows
+        match self.recipe.rope:
+            case Rope.NONE:
+                return False
+            case Rope.WINDOWED:
+                return windows.layers[layer]
+            case Rope.WINDOWED_IF_ANY:
+                return not windows.used or windows.layers[layer]
+            case Rope.WINDOWED_OR_DENSE:
+                dense = scene.model.header.count("leading_dense_block_count")
+                return windows.layers[layer] or layer < dense
+            case Rope.SKIPPED:
+                return (layer + 1) % self.recipe.skipped != 0
+            case Rope.EVERY:
+                return True
+
+
+def _input(scene: Scene, recipe: Recipe) -> Tensor:
+    """Embeddings, scaled or normed."""
+    header = recipe.scaled == "header" and bool(scene.model.header.values.get("embedding_scale"))
+    stream = embedded(scene, scaled=header, scaled_rows=recipe.scaled == "rows", mixed=recipe.mixed)
+    if recipe.scaled == "always":
+        stream = scene.call(scene.b.scale(stream), "inp_scaled")
+    if recipe.input_norm:
+        stream = norm(scene, recipe.norm, recipe.input_norm, stream, 0)
+        scene.call(stream, "inp_norm", 0)
+    return stream

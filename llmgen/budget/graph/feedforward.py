@@ -1,0 +1,188 @@
+"""Feed-forward blocks and experts (``build_ffn``, ``build_moe_ffn`` in llama-graph.cpp)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from llmgen.budget.graph.linear import linear
+from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.tensor import Tensor
+
+# How a hidden row is made: gate and up in one operation, one product with both halves, or up alone
+# behind one function or two.
+PARALLEL: Final = "gate beside up"
+HALVES: Final = "both halves"
+ALONE: Final = "up alone"
+SQUARED: Final = "up squared"
+
+_SIGMOID: Final = 2
+
+
+def feed_forward(
+    scene: Scene,
+    of: Tensor,
+    layer: int,
+    kind: str = PARALLEL,
+    suffix: str = "",
+    *,
+    scales: bool = False,
+) -> Tensor:
+    """Up (and gate) and down; biases if the model has them, and scales if it reads those."""
+    b = scene.b
+
+    def part(name: str, source: Tensor) -> Tensor:
+        weight = f"ffn_{name}{suffix}"
+        result = b.mul_mat(scene.needed(f"{weight}.weight", layer), source)
+        scene.call(result, f"ffn_{name}", layer)
+        if bias := scene.weight(f"{weight}.bias", layer):
+            result = scene.call(b.add(result, bias), f"ffn_{name}_b", layer)
+        scale = scene.weight(f"{weight}.scale", layer) if scales else None
+        if scale is not None:
+            result = scene.call(b.mul(result, scale), f"ffn_{name}_s", layer)
+        return result
+
+    up = part("up", of)
+    if kind == PARALLEL:
+        hidden = scene.call(b.glu(part("gate", of), up), "ffn_swiglu", layer)
+    elif kind == HALVES:
+        hidden = scene.call(b.glu(up), "ffn_swiglu", layer)
+    else:
+        hidden = scene.call(b.unary(up), "ffn_act", layer)
+        if kind == SQUARED:
+            hidden = scene.call(b.each("SQR", hidden), "ffn_sqr(relu)", layer)
+    return part("down", hidden)
+
+
+class Experts(Struct, frozen=True):
+    """How experts are chosen and weighed.
+
+    ``score`` is what their probabilities are: ``softmax``, ``sigmoid``, ``none`` (softmax of the
+    weights of the chosen ones), or ``header`` (what it says, ``softmax`` or ``sigmoid``).
+    ``normed`` divides the weights by their sum: True, False, or as the header says (None).
+    ``scaled`` multiplies them by a number if the header has one. ``early`` weighs the input
+    instead of the output. ``scales`` reads a scale of each expert's matrices.
+    """
+
+    score: str = "softmax"
+    normed: bool | None = True
+    scaled: bool = True
+    early: bool = False
+    scales: bool = False
+    kind: str = PARALLEL
+
+
+def experts(scene: Scene, of: Tensor, layer: int, how: Experts) -> Tensor:
+    """The weighted sum of the chosen experts' outputs."""
+    b = scene.b
+    used = scene.model.header.most("expert_used_count")
+    tokens = of.ne[1]
+    chosen, weights = _chosen(scene, of, layer, how, used)
+    b.expand(weights)
+    rows = b.reshape(of, of.ne[0], 1, tokens)
+    if how.early:
+        rows = b.mul(b.repeat(rows, of.ne[0], used, tokens), weights)
+        scene.call(rows, "ffn_moe_weighted", layer)
+    hidden = _hidden(scene, rows, chosen, layer, how)
+    outputs = _each(scene, "down", hidden, chosen, layer, how=how)
+    if not how.early:
+        outputs = scene.call(b.mul(outputs, weights), "ffn_moe_weighted", layer)
+    b.expand(outputs)
+    ne, nb = (of.ne[0], tokens), (outputs.nb[2],)
+    parts = [b.expand(b.view(outputs, ne, nb)) for _ in range(used)]
+    result = parts[0]
+    for part in parts[1:]:
+        result = b.expand(b.add(result, part))
+    return scene.call(b.cont(result) if used == 1 else result, "ffn_moe_out", layer)
+
+
+def _chosen(scene: Scene, of: Tensor, layer: int, how: Experts, used: int) -> tuple[Tensor, Tensor]:
+    """Which experts each token takes, and how much of each."""
+    b, header, tokens = scene.b, scene.model.header, of.ne[1]
+    logits = scene.call(linear(scene, "ffn_gate_inp", of, layer), "ffn_moe_logits", layer)
+    if bias := scene.weight("ffn_gate_inp.bias", layer):
+        logits = scene.call(b.add(logits, bias), "ffn_moe_logits_biased", layer)
+    every, score = logits.ne[0], how.score
+    if score == "header":
+        score = "sigmoid" if header.count("expert_gating_func") == _SIGMOID else "softmax"
+    scores = logits
+    if score != "none":
+        scores = b.softmax(logits) if score == "softmax" else b.unary(logits)
+        scene.call(scores, "ffn_moe_probs", layer)
+    choice = scores
+    if bias := scene.weight("exp_probs_b.bias", layer):
+        choice = scene.call(b.add(scores, bias), "ffn_moe_probs_biased", layer)
+    if how.early:
+        choice = logits
+    choice = _grouped(scene, choice, layer)
+    chosen = b.argsort_top_k(choice, used)
+    scene.call(chosen.sources[0], "ffn_moe_argsort", layer)
+    scene.call(chosen, "ffn_moe_topk", layer)
+    weights = b.get_rows(b.reshape(scores, 1, every, tokens), chosen)
+    scene.call(weights, "ffn_moe_weights", layer)
+    if score == "none":
+        weights = b.softmax(b.reshape(weights, used, tokens))
+        weights = b.reshape(weights, 1, used, tokens)
+    if header.values.get("expert_weights_norm") if how.normed is None else how.normed:
+        weights = b.reshape(weights, used, tokens)
+        total = scene.call(b.sum_rows(weights), "ffn_moe_weights_sum", layer)
+        total = scene.call(b.each("CLAMP", total), "ffn_moe_weights_sum_clamped", layer)
+        weights = scene.call(b.each("DIV", weights, total), "ffn_moe_weights_norm", layer)
+        weights = b.reshape(weights, 1, used, tokens)
+    if how.scaled and header.values.get("expert_weights_scale") not in (None, 0, 0.0, 1, 1.0):
+        weights = scene.call(b.scale(weights), "ffn_moe_weights_scaled", layer)
+    return chosen, weights
+
+
+def _grouped(scene: Scene, choice: Tensor, layer: int) -> Tensor:
+    """Experts of the best groups alone, where the header has groups."""
+    b, header = scene.b, scene.model.header
+    groups = header.count("expert_group_count")
+    if groups <= 1:
+        return choice
+    every, tokens = choice.ne[0], choice.ne[1]
+    each = every // groups
+    by_group = b.reshape(choice, each, groups, tokens)
+    best = b.argsort_top_k(by_group, 2)
+    best = b.get_rows(b.reshape(by_group, 1, each, groups, tokens), best)
+    best = b.sum_rows(b.reshape(best, best.ne[1], best.ne[2], best.ne[3]))
+    best = b.reshape(best, best.ne[1], best.ne[2])
+    kept = b.argsort_top_k(best, header.count("expert_group_used_count"))
+    scene.call(kept, "ffn_moe_group_topk", layer)
+    rows = b.get_rows(by_group, kept)
+    rows = b.set_rows(b.each("FILL", by_group), rows, kept)
+    return scene.call(b.reshape(rows, every, tokens), "ffn_moe_probs_masked", layer)
+
+
+def _hidden(scene: Scene, rows: Tensor, chosen: Tensor, layer: int, how: Experts) -> Tensor:
+    b = scene.b
+    if scene.weight("ffn_gate_up_exps.weight", layer):
+        both = _each(scene, "gate_up", rows, chosen, layer, how=how)
+        ne, nb = (both.ne[0] // 2, *both.ne[1:3]), both.nb[1:3]
+        gate, up = b.view(both, ne, nb), b.view(both, ne, nb)
+        return scene.call(b.glu(gate, up), "ffn_moe_swiglu", layer)
+    up = _each(scene, "up", rows, chosen, layer, how=how)
+    if scene.weight("ffn_gate_exps.weight", layer):
+        gate = _each(scene, "gate", rows, chosen, layer, how=how)
+        return scene.call(b.glu(gate, up), "ffn_moe_swiglu", layer)
+    hidden = b.unary(up)
+    return b.each("SQR", hidden) if how.kind == SQUARED else hidden
+
+
+def _each(
+    scene: Scene, name: str, rows: Tensor, chosen: Tensor, layer: int, *, how: Experts
+) -> Tensor:
+    """A product with the matrices of the chosen experts, scaled and biased if the model is."""
+    b = scene.b
+    result = b.mul_mat_id(scene.needed(f"ffn_{name}_exps.weight", layer), rows, chosen)
+    scene.call(result, f"ffn_moe_{name}", layer)
+    scale = scene.weight(f"ffn_{name}_exps.scale", layer) if how.scales else None
+    if scale is not None:
+        every = scale.ne[0]
+        repeated = b.repeat(b.reshape(scale, 1, every, 1), 1, every, chosen.ne[1], 1)
+        result = b.mul(result, b.get_rows(repeated, chosen))
+    if bias := scene.weight(f"ffn_{name}_exps.bias", layer):
+        result = b.each("ADD_ID", result, bias, chosen)
+        scene.call(result, f"ffn_moe_{name}_biased", layer)
+    return result

@@ -1,0 +1,75 @@
+"""The end of a graph: the last norm, logits, and what embedding servers hand over."""
+
+from __future__ import annotations
+
+from llmgen.budget.graph.linear import norm
+from llmgen.budget.graph.recipe import Recipe
+from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.tensor import Tensor
+
+_POOLED = ("mean", "cls", "last", "rank")
+
+
+def finish(scene: Scene, recipe: Recipe, stream: Tensor, rows: Tensor) -> None:
+    """Norm, logits and pooled rows."""
+    if recipe.whole:
+        scene.give("h_nextn", stream)
+        stream = scene.b.get_rows(stream, rows)
+    result = norm(scene, recipe.norm, recipe.output_norm, stream)
+    scene.give("embd", scene.call(result, "result_norm"))
+    logits(scene, recipe, result)
+    pool(scene)
+
+
+def logits(scene: Scene, recipe: Recipe, of: Tensor) -> None:
+    """A row of the vocabulary for each output."""
+    b = scene.b
+    result = b.mul_mat(scene.matrices.output(), of)
+    if scale := scene.weight("output.scale"):
+        result = b.mul(result, scale)
+    if bias := scene.weight("output.bias"):
+        result = b.add(result, bias)
+    for op in recipe.logits:
+        if op == "SCALE" and not _scales(scene):
+            continue
+        result = b.each("UNARY" if op == "TANH" else op.removeprefix("="), result)
+    scene.give("logits", scene.call(result, "result_output"))
+    b.expand(result)
+
+
+def _scales(scene: Scene) -> bool:
+    return bool(scene.model.header.values.get("logit_scale"))
+
+
+def pool(scene: Scene) -> None:
+    """One row for each slot (``build_pooling``)."""
+    if not scene.setting.embeddings:
+        return
+    b, how, of = scene.b, scene.setting.pooling, scene.results["embd"]
+    if how == "mean":
+        shares = b.input("mean", "f32", scene.tokens, scene.slots)
+        result = b.mul_mat(b.cont(b.transpose(of)), shares)
+    elif how in _POOLED:
+        result = b.get_rows(of, b.input("cls", "i32", scene.slots))
+        if how == "rank":
+            result = _ranked(scene, result)
+    else:
+        result = of
+    b.expand(scene.give("pooled", scene.call(result, "result_embd_pooled")))
+
+
+def _ranked(scene: Scene, of: Tensor) -> Tensor:
+    """The classifier behind a pooled row."""
+    b, result = scene.b, of
+    if weight := scene.weight("cls.weight"):
+        result = b.mul_mat(weight, result)
+        if bias := scene.weight("cls.bias"):
+            result = b.add(result, bias)
+        result = b.unary(result)
+        if scene.weight("cls.norm.weight"):
+            result = norm(scene, "NORM", "cls.norm", result)
+    if weight := scene.weight("cls.output.weight"):
+        result = b.mul_mat(weight, result)
+        if bias := scene.weight("cls.output.bias"):
+            result = b.add(result, bias)
+    return result

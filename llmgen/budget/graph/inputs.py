@@ -1,0 +1,81 @@
+"""What the program writes before a graph runs (``build_inp_*`` in llama-graph.cpp)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from llmgen.budget.builds import Rule
+from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.tensor import Tensor, is_contiguous
+
+_FOUR: Final = 4
+
+
+def embedded(
+    scene: Scene, *, scaled: bool = False, scaled_rows: bool = False, mixed: bool = True
+) -> Tensor:
+    """The rows of the tokens; since batches may be mixed, with inputs for embeddings beside them.
+
+    ``scaled`` multiplies them all, ``scaled_rows`` rows of tokens alone, which an input says.
+    """
+    b, wide = scene.b, input_width(scene)
+    table = scene.needed("token_embd.weight")
+    tokens = b.input("inp_tokens", "i32", scene.tokens)
+    given = b.input("inp_embd", "f32", wide, scene.tokens)
+    stream = b.expand(_rows(scene, table, tokens, wide))
+    b.expand(given)
+    if mixed and scene.follows(Rule.MIXED_BATCH):
+        few = b.input("inp_mixed_tokens", "i32", scene.tokens)
+        slots = b.input("inp_mixed_slots", "i64", scene.tokens)
+        both = b.input("inp_mixed_embd", "f32", wide, scene.tokens)
+        b.expand(b.set_rows(b.dup(both), _rows(scene, table, few, wide), slots))
+    if wide != scene.embedding:
+        scene.wide = stream
+        stream = b.view(stream, (scene.embedding, scene.tokens), (stream.nb[1],))
+    if scaled and wide == scene.embedding:
+        stream = b.scale(_dense(scene, stream))
+    elif scaled or scaled_rows:
+        rows = b.input("inp_scale_rows", "f32", 1, scene.tokens)
+        stream = b.mul(_dense(scene, stream), rows)
+    return b.expand(scene.call(stream, "embd"))
+
+
+def _dense(scene: Scene, of: Tensor) -> Tensor:
+    return of if is_contiguous(of) else scene.b.cont(of)
+
+
+def _rows(scene: Scene, table: Tensor, tokens: Tensor, wide: int) -> Tensor:
+    rows = scene.b.get_rows(table, tokens)
+    return rows if wide == scene.embedding else scene.b.pad(rows, wide - scene.embedding)
+
+
+def input_width(scene: Scene) -> int:
+    """Elements of an input's row: those of later layers may be behind the first ones."""
+    return scene.embedding * (1 + scene.model.header.count("n_deepstack_layers"))
+
+
+def positions(scene: Scene, count: int = 1) -> Tensor:
+    """Where each token is, in ``count`` numbers: four with images (``n_pos_per_embd``).
+
+    0 looks into the header for sections of the rotation (``use_mrope``).
+    """
+    if not count:
+        sections = scene.model.header.listed("rope.dimension_sections")
+        count = _FOUR if len(sections) > 1 and sections[0] and sections[1] else 1
+    return scene.b.input("inp_pos", "i32", scene.tokens * count)
+
+
+def output_rows(scene: Scene) -> Tensor:
+    """Which rows are outputs."""
+    return scene.b.input("out_ids", "i32", scene.outputs)
+
+
+def attention_scale(scene: Scene) -> Tensor:
+    """How much warmer the attention of each token is."""
+    return scene.b.input("inp_attn_scale", "f32", 1, 1, scene.tokens)
+
+
+def deep_rows(scene: Scene) -> Tensor:
+    """Rows of the input that a layer adds to its result; where they start moves no memory."""
+    wide = scene.wide
+    return scene.b.view(wide, (scene.embedding, scene.tokens), (wide.nb[1],))

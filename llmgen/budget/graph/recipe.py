@@ -1,0 +1,99 @@
+"""What differs between the decoders that one description makes (``graph/decoder.py``)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Struct
+
+from llmgen.budget.graph.feedforward import PARALLEL, Experts
+
+
+class Rope(Enum):
+    """Which layers rotate queries and keys by position."""
+
+    EVERY = "every layer"
+    NONE = "no layer"
+    WINDOWED = "layers with a window"
+    WINDOWED_IF_ANY = "layers with a window, or all where none has one"
+    WINDOWED_OR_DENSE = "layers with a window, and the dense ones at the front"
+    SKIPPED = "all but each n-th layer"
+
+
+class Heads(Enum):
+    """Where queries and keys are normed, if the model has weights for it."""
+
+    EACH = "each head"
+    ROW = "all heads of a row"
+    BEHIND = "each head, behind the rotation and without a weight"
+
+
+class Warmth(Enum):
+    """Which layers multiply queries by how far back they look."""
+
+    NONE = "none"
+    UNROTATED = "layers without a rotation"
+    BY_HEADER = "all, if the header has a temperature"
+
+
+class Beside(Enum):
+    """What a feed-forward reads."""
+
+    BEHIND = "the sum of stream and attention"
+    ATTENTION_INPUT = "what attention read"
+    STREAM = "the stream, normed once more"
+
+
+class Recipe(Struct, frozen=True):
+    """One architecture.
+
+    ``norm`` is the operation of its norms. ``scaled`` multiplies embeddings: ``""``, ``always``,
+    ``header`` (if the header has a scale) or ``rows`` (rows of tokens alone). ``learned`` adds
+    learned positions, ``input_norm`` is the tensor of a norm behind them. ``factors`` are read by
+    the rotation. ``unnormed`` attention reads the stream itself. ``query_scaled`` and ``warms``
+    multiply queries, ``caps`` bends scores. ``feed_norm`` is the tensor of the norm in front of the
+    feed-forward, ``post`` those of norms behind attention and feed-forward. ``residual_scaled``
+    multiplies what is added to the stream. ``sum`` is the order in which the stream, attention
+    (``added``) and the feed-forward are added: the first may be overwritten. ``scales`` reads
+    scales of the feed-forward's matrices. ``experts`` says how they are chosen, ``shared_gate``
+    whether shared ones have a gate of their own. ``logits`` are the operations behind the product
+    with the output. ``whole`` marks a last layer that computes every token. ``positions`` are
+    numbers for each token (0: four if the header has sections of the rotation). ``cached``
+    attention reads a cache, other the micro-batch alone. ``linear`` says
+    that sizes grow by the same bytes with each cell. ``since`` and ``until`` are the builds
+    (the last one excluded) whose answers it has met.
+    """
+
+    norm: str = "RMS_NORM"
+    scaled: str = ""
+    learned: bool = False
+    input_norm: str = ""
+    rope: Rope = Rope.EVERY
+    skipped: int = 4
+    factors: bool = False
+    unnormed: bool = False
+    heads: Heads = Heads.EACH
+    head_norm: str = ""
+    clamped: bool = False
+    query_scaled: bool = False
+    warms: Warmth = Warmth.NONE
+    sinks: bool = False
+    caps: int = 0
+    beside: Beside = Beside.BEHIND
+    feed_norm: str = "ffn_norm"
+    post: tuple[str, str] = ("", "")
+    residual_scaled: bool = False
+    kind: str = PARALLEL
+    scales: bool = False
+    experts: Experts = Experts()
+    shared_gate: bool = False
+    output_norm: str = "output_norm"
+    logits: tuple[str, ...] = ()
+    whole: bool = False
+    sum: tuple[str, ...] = ("feed", "stream")
+    positions: int = 1
+    mixed: bool = True
+    cached: bool = True
+    linear: bool = True
+    since: int = 11413
+    until: int = 11548

@@ -1,0 +1,111 @@
+"""One row for each architecture that a decoder of this kind is.
+
+What each row says is read in ``src/models/NAME.cpp`` of b11434.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from llmgen.budget.graph.feedforward import ALONE, HALVES, SQUARED, Experts
+from llmgen.budget.graph.recipe import Beside, Heads, Recipe, Rope, Warmth
+
+_SCALED: Final = Experts(scales=True)
+_LLAMA: Final = Recipe(factors=True, scales=True, experts=_SCALED)
+_PLAIN: Final = Recipe()
+_LAYER_NORM: Final = Recipe(norm="NORM", kind=ALONE)
+_FSA: Final = ("feed", "stream", "added")
+_CAPPED: Final = ("=SCALE", "TANH", "=SCALE")
+_UNNORMED: Final = Experts(normed=False)
+_BY_HEADER: Final = Experts(score="header", normed=None)
+
+RECIPES: Final[dict[str, Recipe]] = {
+    "llama": _LLAMA,
+    "mistral3": Recipe(factors=True, scales=True, experts=_SCALED, warms=Warmth.BY_HEADER),
+    "qwen2": _PLAIN,
+    "qwen2moe": Recipe(experts=_UNNORMED, shared_gate=True),
+    "qwen2vl": Recipe(positions=4),
+    "qwen3": Recipe(scales=True),
+    "qwen3moe": Recipe(experts=_SCALED),
+    "qwen3vl": Recipe(positions=4),
+    "qwen3vlmoe": Recipe(positions=4),
+    "internlm2": _PLAIN,
+    "seed_oss": Recipe(feed_norm="post_attention_norm"),
+    "gemma": Recipe(scaled="always", query_scaled=True),
+    "gemma2": Recipe(
+        scaled="always",
+        query_scaled=True,
+        caps=1,
+        post=("post_attention_norm", "post_ffw_norm"),
+        logits=_CAPPED,
+    ),
+    "gemma3": Recipe(
+        scaled="rows", query_scaled=True, post=("post_attention_norm", "post_ffw_norm")
+    ),
+    "gpt-oss": Recipe(
+        sinks=True,
+        feed_norm="post_attention_norm",
+        experts=Experts(score="none", normed=False),
+        whole=True,
+    ),
+    "phi2": Recipe(
+        norm="NORM",
+        kind=ALONE,
+        query_scaled=True,
+        beside=Beside.ATTENTION_INPUT,
+        sum=("added", "feed", "stream"),
+    ),
+    "phi3": Recipe(factors=True, query_scaled=True, kind=HALVES, sum=("stream", "feed")),
+    "phimoe": Recipe(factors=True, query_scaled=True, kind=HALVES, sum=("stream", "feed")),
+    "glm4": Recipe(kind=HALVES, post=("post_attention_norm", "post_ffw_norm"), positions=0),
+    "glm4moe": Recipe(feed_norm="post_attention_norm", experts=_BY_HEADER, positions=0),
+    "command-r": Recipe(
+        norm="NORM", rope=Rope.EVERY, beside=Beside.ATTENTION_INPUT, sum=_FSA, logits=("SCALE",)
+    ),
+    "cohere2": Recipe(
+        norm="NORM",
+        scales=True,
+        rope=Rope.WINDOWED,
+        factors=True,
+        beside=Beside.ATTENTION_INPUT,
+        sum=_FSA,
+        logits=("SCALE",),
+    ),
+    "exaone": Recipe(factors=True),
+    "exaone4": Recipe(
+        rope=Rope.WINDOWED_IF_ANY,
+        factors=True,
+        unnormed=True,
+        feed_norm="",
+        post=("post_attention_norm", "post_ffw_norm"),
+    ),
+    "olmo2": Recipe(
+        unnormed=True,
+        heads=Heads.ROW,
+        feed_norm="",
+        post=("post_attention_norm", "post_ffw_norm"),
+    ),
+    "olmoe": Recipe(heads=Heads.ROW, experts=_UNNORMED),
+    "starcoder2": _LAYER_NORM,
+    "starcoder": Recipe(norm="NORM", kind=ALONE, rope=Rope.NONE, learned=True),
+    "falcon": Recipe(
+        norm="NORM",
+        kind=ALONE,
+        beside=Beside.ATTENTION_INPUT,
+        sum=("feed", "added", "stream"),
+    ),
+    "bloom": Recipe(norm="NORM", kind=ALONE, rope=Rope.NONE, input_norm="token_embd_norm"),
+    "nemotron": Recipe(norm="NORM", kind=SQUARED),
+    "deepseek": Recipe(factors=True, experts=_UNNORMED),
+    "dots1": Recipe(experts=_BY_HEADER),
+    "minimax-m2": Recipe(heads=Heads.ROW, experts=Experts(score="header")),
+    "smollm3": Recipe(rope=Rope.SKIPPED),
+    "llama4": Recipe(
+        factors=True,
+        rope=Rope.SKIPPED,
+        warms=Warmth.UNROTATED,
+        heads=Heads.BEHIND,
+        experts=Experts(score="sigmoid", normed=False, early=True),
+    ),
+    "apertus": Recipe(factors=True, kind=ALONE),
+}

@@ -1,0 +1,91 @@
+"""What a description reads: one model under one server's settings, and the graph that it fills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from llmgen.budget.builds import Rule
+from llmgen.budget.geometry import Geometry
+from llmgen.budget.graph.builder import Builder
+from llmgen.budget.graph.tensor import OUTPUT, Tensor
+from llmgen.budget.graph.weights import Matrices, Undescribed
+from llmgen.budget.hyperparameters import Hyperparameters
+
+
+class Setting(Struct, frozen=True):
+    """How a context runs: counts, kernels, cache types, and what it is asked for."""
+
+    counts: Geometry
+    flash: bool
+    kv_offload: bool
+    type_k: str
+    type_v: str
+    # Whether the context hands over embeddings, and how it pools them.
+    embeddings: bool
+    pooling: str
+
+
+class Scene:
+    """One graph in the making: ``b`` builds it, the rest is what its nodes depend on."""
+
+    def __init__(
+        self,
+        model: Hyperparameters,
+        setting: Setting,
+        matrices: Matrices,
+        layers: Sequence[int],
+        *,
+        homes: Sequence[int],
+        host: int,
+    ) -> None:
+        """``layers`` are described; ``homes`` has the backend of every layer."""
+        self.b = Builder()
+        self.model, self.setting, self.matrices = model, setting, matrices
+        self.layers, self.homes, self.host = layers, homes, host
+        counts = setting.counts
+        self.tokens, self.outputs = counts.ubatch, counts.outputs
+        self.slots, self.streams = counts.slots, counts.streams
+        self.embedding = model.embedding
+        self.last = model.trunk - 1
+        # The result of each described layer.
+        self.ends: dict[int, Tensor] = {}
+        self.results: dict[str, Tensor] = {}
+        # The input with rows of later layers in it.
+        self.wide: Tensor
+
+    def follows(self, rule: Rule) -> bool:
+        """Whether the build follows a rule."""
+        return rule in self.model.build
+
+    def call(self, tensor: Tensor, name: str, layer: int = -1) -> Tensor:
+        """Name a tensor (``cb``).
+
+        A server ties norms to the device of their layer by that name; a scheduler that only sizes
+        its buffers forgets it again (``ggml_backend_sched_reserve_size`` resets), as here.
+        """
+        tensor.name, tensor.layer = name, layer
+        return tensor
+
+    def weight(self, name: str, layer: int = -1) -> Tensor | None:
+        """A tensor of the model, if it has it."""
+        return self.matrices.get(name, layer)
+
+    def needed(self, name: str, layer: int = -1) -> Tensor:
+        """A tensor without which this graph cannot be."""
+        found = self.matrices.get(name, layer)
+        if found is None:
+            raise Undescribed(name)
+        return found
+
+    def give(self, what: str, tensor: Tensor) -> Tensor:
+        """A result that the program reads, and so nothing takes its place."""
+        self.results[what] = tensor
+        tensor.flags |= OUTPUT
+        return tensor
+
+    def end(self, layer: int, result: Tensor) -> Tensor:
+        """Mark the end of a layer."""
+        self.ends[layer] = result
+        return result

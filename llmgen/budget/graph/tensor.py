@@ -1,0 +1,123 @@
+"""A tensor of a graph: what an operation makes, or what it starts from (``ggml_tensor``)."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+Extents: TypeAlias = tuple[int, int, int, int]
+
+# Flags of a tensor: given by the program, read by it, or a matrix of the model.
+INPUT: Final = 1
+OUTPUT: Final = 2
+WEIGHT: Final = 4
+# Behind this one, the state of the arenas is asked for.
+MARKED: Final = 8
+# No backend yet.
+NOWHERE: Final = -1
+
+# (elements of a block, its bytes) of every type that a tensor of a graph may have.
+KINDS: Final[dict[str, tuple[int, int]]] = {
+    "f32": (1, 4),
+    "f16": (1, 2),
+    "bf16": (1, 2),
+    "i32": (1, 4),
+    "i64": (1, 8),
+    "q8_0": (32, 34),
+    "q5_1": (32, 24),
+    "q5_0": (32, 22),
+    "q4_1": (32, 20),
+    "q4_0": (32, 18),
+    "iq4_nl": (32, 18),
+    "q2_K": (256, 84),
+    "q3_K": (256, 110),
+    "q4_K": (256, 144),
+    "q5_K": (256, 176),
+    "q6_K": (256, 210),
+    "mxfp4": (32, 17),
+}
+
+
+class Tensor:
+    """One tensor.
+
+    ``ne`` are its extents, ``nb`` the bytes between neighbours in each of them; ``root`` is the
+    tensor that a view is of. ``home`` is the backend in whose buffer it lies before the graph
+    starts (weights and caches), or NOWHERE. ``name`` and ``layer`` are what llama.cpp calls it.
+    The rest belongs to the scheduler (``backend``) and to the allocator.
+    """
+
+    __slots__ = (
+        "backend",
+        "bytes",
+        "children",
+        "flags",
+        "home",
+        "kind",
+        "layer",
+        "name",
+        "nb",
+        "ne",
+        "op",
+        "owned",
+        "place",
+        "root",
+        "seen",
+        "sources",
+        "views",
+    )
+
+    def __init__(  # noqa: PLR0917 - as many as a tensor has
+        self,
+        op: str,
+        kind: str,
+        ne: Extents,
+        nb: Extents,
+        sources: tuple[Tensor, ...] = (),
+        root: Tensor | None = None,
+        flags: int = 0,
+        home: int = NOWHERE,
+    ) -> None:
+        """Nothing is computed here: see ``Builder``."""
+        self.op, self.kind, self.ne, self.nb = op, kind, ne, nb
+        self.sources: list[Tensor] = list(sources)
+        self.root, self.flags, self.home = root, flags, home
+        self.name, self.layer = "", -1
+        self.seen = False
+        self.backend = NOWHERE
+        self.bytes = 0
+        self.children = self.views = 0
+        self.owned = False
+        self.place = 0
+
+    @property
+    def said(self) -> str:
+        """Its name as llama.cpp prints it; an operation where it has none."""
+        if not self.name:
+            return f"{self.root.said} ({self.op.lower()})" if self.root else self.op.lower()
+        return self.name if self.layer < 0 else f"{self.name}-{self.layer}"
+
+
+def strides(kind: str, ne: Extents) -> Extents:
+    """Bytes between neighbours of a tensor without gaps."""
+    block, size = KINDS[kind]
+    row = size * (ne[0] // block)
+    plane = row * ne[1]
+    return (size, row, plane, plane * ne[2])
+
+
+def nbytes(kind: str, ne: Extents, nb: Extents) -> int:
+    """From the first byte to behind the last one (``ggml_nbytes``)."""
+    a, b, c, d = ne
+    if not (a and b and c and d):
+        return 0
+    block, size = KINDS[kind]
+    first = (a - 1) * nb[0] + size if block == 1 else a * nb[0] // block
+    return first + (b - 1) * nb[1] + (c - 1) * nb[2] + (d - 1) * nb[3]
+
+
+def is_contiguous(tensor: Tensor) -> bool:
+    """Whether there is no gap between its elements (extents of one do not count)."""
+    expected = strides(tensor.kind, tensor.ne)
+    return all(
+        n == 1 or have == want for n, have, want in zip(tensor.ne, tensor.nb, expected, strict=True)
+    )

@@ -1,0 +1,85 @@
+"""The tensors of a model as a graph finds them: by llama.cpp's names, each on its backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from llmgen.budget.graph.tensor import KINDS, NOWHERE, WEIGHT, Tensor, strides
+from llmgen.facts.model import TensorGroup
+
+# A backend for a group of tensors, and for one of its layers (-1: a tensor outside of the layers).
+Homes = Callable[[TensorGroup, int], int]
+
+_LAYER: Final = "blk.#."
+# The embedding as the output matrix, and the layer that ``homes`` is then asked for.
+TIED: Final = "token_embd.weight as output"
+OUTPUT_LAYER: Final = -2
+
+
+class Undescribed(LookupError):
+    """A graph that no recipe describes: a tensor that it needs is not there."""
+
+
+class Matrices:
+    """Every tensor of one model; ``homes`` says on which backend one is."""
+
+    def __init__(self, groups: tuple[TensorGroup, ...], homes: Homes) -> None:
+        """Find groups by pattern; one pattern has several where types or shapes differ."""
+        self._groups: dict[str, list[TensorGroup]] = {}
+        for group in groups:
+            self._groups.setdefault(group.pattern, []).append(group)
+        self._homes = homes
+        self._made: dict[tuple[str, int], Tensor | None] = {}
+
+    def get(self, name: str, layer: int = NOWHERE) -> Tensor | None:
+        """``attn_q.weight`` of a layer, or a tensor outside of them; None if the model has none."""
+        key = (name, layer)
+        if key not in self._made:
+            self._made[key] = self._make(name, layer)
+        return self._made[key]
+
+    def each(self, name: str, home: int) -> Tensor | None:
+        """A tensor outside of the layers that every device of a layer has: factors of rotations."""
+        key = (name, home)
+        if key not in self._made:
+            found = self.get(name)
+            self._made[key] = again(found, home) if found else None
+        return self._made[key]
+
+    def output(self) -> Tensor:
+        """The output matrix: the embedding once more where the file has none."""
+        found = self.get("output.weight")
+        if found is None:
+            found = self.get(TIED)
+        if found is None:
+            raise Undescribed("output.weight")
+        return found
+
+    def _make(self, name: str, layer: int) -> Tensor | None:
+        pattern = name if layer < 0 else _LAYER + name
+        if name == TIED:
+            found = self.get("token_embd.weight")
+            group = self._groups["token_embd.weight"][0]
+            return again(found, self._homes(group, OUTPUT_LAYER)) if found else None
+        for group in self._groups.get(pattern, ()):
+            if layer < 0 or layer in group.layers:
+                return _held(group, layer, self._homes(group, layer))
+        return None
+
+
+def again(tensor: Tensor, home: int) -> Tensor:
+    """The same tensor once more, on another backend: a tied output."""
+    found = Tensor("NONE", tensor.kind, tensor.ne, tensor.nb, (), None, WEIGHT, home)
+    found.name = tensor.name
+    return found
+
+
+def _held(group: TensorGroup, layer: int, home: int) -> Tensor:
+    wide = (*group.shape, 1, 1, 1, 1)
+    ne = (wide[0], wide[1], wide[2], wide[3])
+    # Its bytes matter only where a weight is copied, which none of these types is.
+    kind = group.type if group.type in KINDS else "f32"
+    found = Tensor("NONE", kind, ne, strides(kind, ne), (), None, WEIGHT, home)
+    found.name, found.bytes = group.pattern.replace("#", str(layer)), group.bytes_each
+    return found

@@ -1,0 +1,115 @@
+"""Splits of a graph, and copies of what they read from other backends (passes 5 and 6).
+
+With several devices that share all layers, each input of a split has four copies, so that the next
+micro-batches can start (``GGML_SCHED_MAX_COPIES``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from llmgen.budget.graph.builder import Builder
+from llmgen.budget.graph.ops import VIEWS
+from llmgen.budget.graph.tensor import INPUT, OUTPUT, WEIGHT, Tensor
+from llmgen.budget.schedule.assign import assign, holder
+
+COPIES: Final = 4
+
+
+class Split(Struct):
+    """Nodes that one backend computes in a row, and what it has to be sent for them."""
+
+    backend: int
+    start: int
+    end: int = 0
+    inputs: list[Tensor] = []
+
+
+class Schedule(Struct):
+    """What the allocator gets: leafs and nodes, copies among them, each with its backend."""
+
+    leafs: list[Tensor]
+    nodes: list[Tensor]
+
+
+def schedule(graph: Builder, host: int, *, copies: int = 1) -> Schedule:
+    """Assign, split and copy; ``copies`` is 4 with pipeline parallelism."""
+    if not host:
+        for tensor in (*graph.leafs, *graph.nodes):
+            tensor.backend = 0
+        return Schedule(graph.leafs, graph.nodes)
+    assign(graph, host)
+    made: dict[tuple[int, int], list[Tensor]] = {}
+    splits = _split(graph.nodes, copies, made)
+    nodes: list[Tensor] = []
+    for split in splits:
+        for source in split.inputs:
+            nodes.append(_kept(source))
+            nodes.append(made[id(source), split.backend][0])
+        nodes += graph.nodes[split.start : split.end]
+    leafs = list(_copied_leafs(graph, splits, made)) if copies > 1 else []
+    return Schedule([*leafs, *graph.leafs], nodes)
+
+
+def _split(
+    nodes: Sequence[Tensor], copies: int, made: dict[tuple[int, int], list[Tensor]]
+) -> list[Split]:
+    first = next((node.backend for node in nodes if node.op not in VIEWS), 0)
+    splits = [split := Split(first, 0)]
+    for index, node in enumerate(nodes):
+        if node.op in VIEWS:
+            continue
+        current = split.backend
+        if node.backend != current or (split.inputs and _reads_far_weight(node, current)):
+            split.end = index
+            current = node.backend
+            splits.append(split := Split(current, index))
+        for place, source in enumerate(node.sources):
+            if source.backend == current or holder(source) == current:
+                continue
+            key = (id(source), current)
+            if key not in made:
+                made[key] = [_copy(source, current, copies) for _ in range(copies)]
+                split.inputs.append(source)
+            node.sources[place] = made[key][0]
+    split.end = len(nodes)
+    return splits
+
+
+def _reads_far_weight(node: Tensor, backend: int) -> bool:
+    """A new split frees the weights that were copied for the one before."""
+    return any(source.flags & WEIGHT and source.home != backend for source in node.sources)
+
+
+def _copy(source: Tensor, backend: int, copies: int) -> Tensor:
+    found = Tensor("NONE", source.kind, source.ne, source.nb)
+    found.backend, found.name, found.layer = backend, source.name or source.said, source.layer
+    if copies > 1:
+        found.flags = INPUT | OUTPUT
+    return found
+
+
+def _kept(source: Tensor) -> Tensor:
+    """A view for nothing but to keep a source until it is copied."""
+    found = Tensor("NONE", source.kind, source.ne, source.nb, (source,), source.root or source)
+    found.backend = source.backend
+    return found
+
+
+def _copied_leafs(
+    graph: Builder, splits: Sequence[Split], made: dict[tuple[int, int], list[Tensor]]
+) -> Iterator[Tensor]:
+    """Inputs of the graph, the program's own first, then those of the splits."""
+    for leaf in graph.leafs:
+        if not leaf.flags & INPUT:
+            continue
+        leaf.flags |= OUTPUT
+        yield leaf
+        for _ in range(COPIES - 1):
+            yield _copy(leaf, leaf.backend, COPIES)
+    for split in splits:
+        for source in split.inputs:
+            yield from made[id(source), split.backend]
