@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "fit": ("llmgen.cli.fit", "which context, cache type and slots fit a machine"),
     "verify": ("llmgen.cli.verify", "compare the plan's memory with llama-fit-params"),
     "measure": ("llmgen.cli.measure", "measure what a model's server holds"),
+    "build": ("llmgen.cli.build", "build llama.cpp: images, or programs for this machine"),
     "install": ("llmgen.cli.install", "put the configurations in place and start what changed"),
     "uninstall": ("llmgen.cli.uninstall", "stop the services and remove what install wrote"),
     "generations": ("llmgen.cli.generations", "list what was installed, and when to go back to"),
@@ -37,6 +38,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "models": ("llmgen.cli.models", "list, scan, add and remove models of llm.toml"),
     "import": ("llmgen.cli.import_", "turn other tools' files into an llm.toml"),
     "bench": ("llmgen.cli.bench", "measure the models of the plan"),
+    "tool": ("llmgen.cli.tool", "run llama-bench and llama.cpp's other tools"),
+    "shell": ("llmgen.cli.shell", "a shell where the programs are"),
     "keys": ("llmgen.cli.keys", "fill the gateways' keys into the private runtime folder"),
     "firewall": ("llmgen.cli.firewall", "the exact rules for what is exposed"),
     "schema": ("llmgen.cli.schema", "the JSON Schema of llm.toml"),
@@ -61,6 +64,7 @@ GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
         (
             "generate",
             "diff",
+            "build",
             "install",
             "uninstall",
             "generations",
@@ -72,7 +76,7 @@ GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     (
         "Run",
         "llmgen up --foreground",
-        ("up", "down", "restart", "enable", "disable", "load", "unload", "run"),
+        ("up", "down", "restart", "enable", "disable", "load", "unload", "run", "tool", "shell"),
     ),
     (
         "Watch",
@@ -84,7 +88,6 @@ GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
 # What people type who know other programs, and the words that do it here.
 KNOWN_AS: Final = {
     "apply": "install",
-    "build": "generate",
     "help": "--help",
     "list": "models list",
     "ls": "models list",

@@ -78,7 +78,7 @@ def wrapped(
         argv=(
             *(runtime, "run", "--rm", "--init", "--name", name),
             *("--publish", f"127.0.0.1:{outside.port}:{container.port or outside.port}"),
-            *_devices(runtime, outside),
+            *opened(runtime, outside),
             *(word for folder, place in mounts.items() for word in _volume(folder, place)),
             *(word for variable in outside.environment for word in ("--env", variable)),
             *engine_args,
@@ -126,7 +126,7 @@ def _volume(folder: str, place: str) -> tuple[str, str]:
     return "--volume", f"{folder}:{place}:ro"
 
 
-def _devices(runtime: str, outside: Outside) -> Iterator[str]:
+def opened(runtime: str, outside: Outside) -> Iterator[str]:
     """What opens the devices of each vendor."""
     if not outside.devices:
         return

@@ -16,6 +16,7 @@ from llmgen.targets import (
     litellm,
     llama_server,
     llama_swap,
+    makefile,
     quadlet,
     report,
 )
@@ -31,7 +32,9 @@ _RUNS_FROM: Final = {
     quadlet.NAME: "another `runtime` in [services]",
 }
 # Targets that came after edition 1, which renders all that it knew.
-LATER: Final = frozenset({compose.NAME, quadlet.NAME, containerfile.NAME, report.NAME})
+LATER: Final = frozenset(
+    {compose.NAME, quadlet.NAME, containerfile.NAME, makefile.NAME, report.NAME}
+)
 
 
 def selected(plan: Plan, asked: Sequence[str] = ()) -> tuple[Target, ...]:

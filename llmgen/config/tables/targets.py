@@ -67,6 +67,8 @@ class Targets(Table):
     """Podman's units; absent: where `runtime = "quadlet"`."""
     containerfile: Target = Target.model_construct()
     """Containerfile: llama.cpp's image, compiled by the recipe."""
+    makefile: Target = Target.model_construct()
+    """Makefile: llmgen's verbs as goals of make; absent: no."""
     clients: ClientsTarget = ClientsTarget.model_construct()
     """Client files."""
     docs: Target = Target.model_construct()
