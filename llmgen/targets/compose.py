@@ -142,6 +142,7 @@ def _service(item: Container, library: Library, healthy: dict[str, bool]) -> dic
         "container": item.own_name,
         "host": item.host,
         "image": Variable(_image_variable(item.part)),
+        "build": _build(item) if item.built else {},
         # Nobody publishes it: `llmgen build` makes it.
         "pull": "never" if item.is_local else "",
         "profiles": [item.optional] if item.optional else [],
@@ -164,6 +165,12 @@ def _service(item: Container, library: Library, healthy: dict[str, bool]) -> dic
         "after": [(name, "healthy" if healthy[name] else "started") for name in item.after],
         "stop_seconds": item.stop_seconds,
     }
+
+
+def _build(item: Container) -> dict[str, str]:
+    """How compose builds it, as `llmgen build` does."""
+    target = "swap" if item.part == "llama_swap" else "server"
+    return {"context": "../containerfile", "dockerfile": "Containerfile", "target": target}
 
 
 def _user_namespace(item: Container, library: Library) -> str:
@@ -197,7 +204,8 @@ def _mount(mount: Mount, library: Library) -> dict[str, Any]:
         "type": "bind",
         "source": source,
         "target": str(mount.target),
-        "read_only": not mount.writable,
+        # Nothing fills the keys again before a restart by compose, so nothing changes them there.
+        "read_only": not mount.writable or mount.kind == "keys",
         # A folder that is not there is an error, and none of root's.
         "bind": {"create_host_path": mount.kind == "state", "selinux": "z"},
     }

@@ -32,8 +32,9 @@ def mounts(service: Service, model: Placement | None, inner: Plan) -> Iterator[M
     if folder is not None:
         yield Mount("files", str(around.files / folder), library.layout.config / folder)
     if service.keys:
-        kept = f"{service.name}"
-        yield Mount("keys", str(around.host.runtime / kept), library.layout.runtime / kept)
+        source, target = (at.runtime / service.name for at in (around.host, library.layout))
+        # Envoy takes its listener out of the folder before it ends.
+        yield Mount("keys", str(source), target, writable=bool(service.stop))
     if service.secrets:
         yield Mount("keys", str(around.host.runtime / "secrets" / service.name), SECRETS)
     yield from _of_models(served(service, model, inner), library, around)

@@ -22,6 +22,10 @@ def service_lines(item: Container, library: Library) -> Iterator[tuple[str, str]
         yield "ExecCondition", systemd_argv(guard(library.host, "--gate", item.gate))
     yield from _secrets((*(one for _, one in item.secrets), *item.read_before), library)
     yield from (("ExecStartPre", systemd_argv(words)) for words in item.keys)
+    if item.before_stop:
+        # podman's own stop comes after it.
+        words = ("/usr/bin/podman", "exec", item.own_name, *item.before_stop)
+        yield "ExecStop", f"-{systemd_argv(words)}"
     loads = item.health.start_seconds if item.health else 0
     yield "TimeoutStartSec", str(max(item.start_seconds, loads) + _SLACK_SECONDS)
     yield "TimeoutStopSec", str(item.stop_seconds + _SLACK_SECONDS)

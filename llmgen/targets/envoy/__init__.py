@@ -95,6 +95,7 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
         folder=values["files"].folder,
         admin_url=f"http://127.0.0.1:{values['admin_port']}",
         seconds=DRAIN_SECONDS,
+        port=values["admin_port"] if plan.library.contained else None,
     )
     yield _artifact(plan, "drain.sh", script, mode=0o755)
 

@@ -132,6 +132,20 @@ def test_only_the_front_is_published_and_the_firewall_opens_just_that():
     assert {(item.address, item.port) for item in published(plan)} == told
 
 
+def test_what_is_built_here_says_how():
+    found = document(files(STACK + "[containers]\nbuild = true\n"))["services"]
+    assert found["swap"]["build"]["target"] == "swap"
+    assert found["model-embed"]["build"]["target"] == "server"
+    assert found["model-embed"]["pull_policy"] == "never"
+    assert "build" not in found["envoy"]
+
+
+def test_no_key_is_written_by_a_container_of_compose():
+    for item in document(files())["services"].values():
+        for mount in item.get("volumes", ()):
+            assert mount["type"] == "volume" or mount["read_only"]
+
+
 def test_the_runtime_decides_which_files_are_written():
     names = {target.NAME for target in selected(plans.plan(STACK))}
     assert names == {"compose", "systemd", "clients", "docs", "proof"}

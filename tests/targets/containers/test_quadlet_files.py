@@ -97,6 +97,15 @@ def test_an_older_podman_gets_options_for_the_keys_that_it_lacks():
     assert "--memory-swap" in " ".join(values(new, name, "PodmanArgs"))
 
 
+def test_envoy_lets_running_answers_finish():
+    (stop,) = values(files(), "llmgen-envoy.container", "ExecStop")
+    script = "/bin/sh /etc/llmgen/envoy/drain.sh"
+    assert stop == f"-/usr/bin/podman exec llmgen-envoy {script}"
+    found = files()["drain.sh"].content.decode()
+    assert "curl -" not in found
+    assert "/dev/tcp/127.0.0.1/9901" in found
+
+
 def test_only_the_front_is_published():
     found = files()
     ports = {name: values(found, name, "PublishPort") for name in found}
