@@ -32,6 +32,7 @@ def service(lines):
     return "name: x\nservices:\n  a:\n    image: x\n" + "".join(f"    {line}\n" for line in lines)
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("docker-compose")
 def test_values_names_and_words_are_read_back(tmp_path):
     texts = hostile(COUNT, 16)
@@ -42,6 +43,7 @@ def test_values_names_and_words_are_read_back(tmp_path):
     assert [found["labels"][f"v{number}"] for number in range(COUNT)] == texts
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("docker-compose")
 def test_values_of_the_environment_file_are_read_back(tmp_path):
     texts = hostile(COUNT, 17, tabs=False)
