@@ -35,7 +35,7 @@ def envoy(layout: Layout, table: Envoy) -> tuple[str, ...]:
         "--disable-hot-restart",
         # Without this a misspelt field of a dynamic file is dropped without a word.
         "--reject-unknown-dynamic-fields",
-        # api_key_auth and sse_to_metadata are marked work in progress and warn at each update.
+        # api_key_auth is marked work in progress and warns at each update.
         *("--component-log-level", "misc:error"),
         *(("--log-level", _ENVOY_LEVELS[table.log_level]) if table.log_level else ()),
         *("--file-flush-interval-msec", "1000"),

@@ -80,7 +80,7 @@ def test_chat_streams_in_pieces_and_the_log_has_its_tokens(stack, chatgpt):
     row = next(json.loads(line) for line in stack.log("envoy").splitlines() if identity in line)
     assert (row["client"], row["model"], row["stream"]) == ("alice", "gpt-4o", True)
     assert row["completion_tokens"] == 12
-    assert row["predicted_per_second"] > 0
+    assert row["timings"]["predicted_per_second"] > 0
 
 
 def test_tokens_of_a_stream_that_tells_no_usage_are_counted(stack, claude):

@@ -17,31 +17,24 @@ from llmgen.targets.accounts import state_folder
 from llmgen.targets.envoy.clusters import clusters
 from llmgen.targets.envoy.errors import OTHER, ErrorBody, Reply, replies
 
-# Where token counts and llama-server's timings stand in an answer (OpenAI, Anthropic, Responses).
-_FIGURES: Final = (
-    ("usage.prompt_tokens", "prompt_tokens"),
-    ("usage.completion_tokens", "completion_tokens"),
-    ("usage.prompt_tokens_details.cached_tokens", "cached_tokens"),
-    ("usage.input_tokens", "prompt_tokens"),
-    ("usage.output_tokens", "completion_tokens"),
-    ("usage.cache_read_input_tokens", "cached_tokens"),
-    ("usage.input_tokens_details.cached_tokens", "cached_tokens"),
-    ("timings.prompt_per_second", "prompt_per_second"),
-    ("timings.predicted_per_second", "predicted_per_second"),
-    ("timings.prompt_n", "prompt_n"),
-    ("timings.predicted_n", "predicted_n"),
-    ("timings.prompt_ms", "prompt_ms"),
-    ("timings.predicted_ms", "predicted_ms"),
-    ("timings.cache_n", "cache_n"),
-)
-_STREAMED: Final = (
-    # llama-server's own, where no usage is told: streams that do not ask for it.
-    ("timings.predicted_n", "completion_tokens"),
-    *_FIGURES,
-    ("message.usage.input_tokens", "prompt_tokens"),
-    ("message.usage.cache_read_input_tokens", "cached_tokens"),
-    ("response.usage.input_tokens", "prompt_tokens"),
-    ("response.usage.output_tokens", "completion_tokens"),
+# Where token counts stand in the `usage` of an answer (OpenAI, Anthropic, Responses), at any depth.
+_USAGE: Final = {
+    "prompt_tokens": "prompt_tokens",
+    "completion_tokens": "completion_tokens",
+    "cached_tokens": "cached_tokens",
+    "input_tokens": "prompt_tokens",
+    "output_tokens": "completion_tokens",
+    "cache_read_input_tokens": "cached_tokens",
+}
+# What is logged of llama-server's `timings`.
+_TIMINGS: Final = (
+    "prompt_per_second",
+    "predicted_per_second",
+    "prompt_n",
+    "predicted_n",
+    "prompt_ms",
+    "predicted_ms",
+    "cache_n",
 )
 # What Prometheus gets a counter of; a stream may tell one without the other.
 _COUNTED: Final = ("prompt_tokens", "completion_tokens")
@@ -102,8 +95,8 @@ class Listener(Struct, frozen=True):
     other_error: ErrorBody = OTHER
     allowed_headers: str = ALLOWED_HEADERS
     log_fields: tuple[tuple[str, str], ...] = ()
-    figures: str = ""
-    streamed_figures: tuple[tuple[tuple[dict[str, str], ...], str], ...] = ()
+    usage: str = ""
+    timings: str = ""
     stat_tags: tuple[dict[str, str], ...] = ()
     counted: tuple[dict[str, str], ...] = ()
 
@@ -136,8 +129,8 @@ def listener(plan: Plan, table: RouteTable) -> Listener:
         access_log=_access_log(plan),
         replies=replies(limit),
         log_fields=(*_LOGGED, *_logged_figures()),
-        figures=_figures(),
-        streamed_figures=tuple((_selectors(path), key) for path, key in _STREAMED),
+        usage=_table(_USAGE),
+        timings=_table({key: key for key in _TIMINGS}),
         stat_tags=(
             {"name": "model", "value_format": "%ROUTE_NAME%"},
             {"name": "client", "value_format": "%REQ(X-LLM-CLIENT)%"},
@@ -161,25 +154,14 @@ def _access_log(plan: Plan) -> str:
 
 
 def _logged_figures() -> tuple[tuple[str, str], ...]:
-    keys = dict.fromkeys(key for _, key in _FIGURES)
+    # One object of all timings: each command of a format costs, above all where there is no value.
+    keys = (*dict.fromkeys(_USAGE.values()), "timings")
     return tuple((key, f"%DYNAMIC_METADATA(llm:{key})%") for key in keys)
 
 
-def _figures() -> str:
-    """The figures as the script's table: object, last key, name; all of them are plain words."""
-    found: dict[str, dict[str, str]] = {}
-    for path, name in _FIGURES:
-        place, *_, key = path.split(".")
-        found.setdefault(place, {})[key] = name
-    tables = (
-        f"{place} = {{" + ", ".join(f'{key} = "{name}"' for key, name in keys.items()) + "}"
-        for place, keys in found.items()
-    )
-    return "{" + ", ".join(tables) + "}"
-
-
-def _selectors(path: str) -> tuple[dict[str, str], ...]:
-    return tuple({"key": part} for part in path.split("."))
+def _table(names: dict[str, str]) -> str:
+    """As the script's list: each key as it stands in a text, then its name; all are plain words."""
+    return "{" + ", ".join(f"'\"{key}\"', '{name}'" for key, name in names.items()) + "}"
 
 
 def _origin(origins: tuple[str, ...]) -> str:
