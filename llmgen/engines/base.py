@@ -98,8 +98,8 @@ class Engine(Struct, frozen=True):
     to; one that ``insists`` answers to the names that it was started with. ``key_variable`` is the
     variable in which it takes [services] api_key. ``start_seconds`` is the least time that a start
     is waited for. ``is_llama`` is planned from GGUF headers, what ``reads_checkpoints`` from
-    those of safetensors. A model without a source is nothing to an engine, unless
-    ``needs_source`` says otherwise.
+    those of safetensors. A model without a source (`model`, `hf_repo`, or a key of
+    ``other_sources``) is nothing to an engine, unless ``needs_source`` says otherwise.
     """
 
     name: str
@@ -121,6 +121,7 @@ class Engine(Struct, frozen=True):
     is_llama: bool = False
     reads_checkpoints: bool = False
     needs_source: bool = True
+    other_sources: tuple[str, ...] = ()
     picks_devices: bool = True
     words: Words = no_words
     claims: Callable[[Served, Room], tuple[Claim, ...]] = stated_claims

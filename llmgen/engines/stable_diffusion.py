@@ -69,6 +69,6 @@ ENGINE: Final = Engine(
     files=tuple(_FILES),
     start_seconds=300,
     container_program="sd-server",
-    needs_source=False,
+    other_sources=("diffusion_model",),
     words=words,
 )

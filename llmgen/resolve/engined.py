@@ -231,19 +231,23 @@ def _container_names(config: Config) -> Iterator[Diagnostic]:
 
 
 def _source(name: str, table: Model, engine: Engine) -> Iterator[Diagnostic]:
-    given = [key for key in ("model", "hf_repo") if getattr(table, key) is not None]
     known = [key for key in ("model", "hf_repo") if key in engine.keys]
-    own = any(getattr(table, key) is not None for key in engine.files)
-    if len(given) > 1 or (not given and (engine.needs_source or (known and not own))):
+    given = [key for key in ("model", "hf_repo") if getattr(table, key) is not None]
+    others = any(getattr(table, key) is not None for key in engine.other_sources)
+    if len(given) > 1 or (engine.needs_source and not given and not others):
         yield Diagnostic(
             "models.source",
-            f"`{name}` needs exactly one of {' and '.join(f'`{key}`' for key in known)}"
-            if len(known) > 1
-            else f"`{name}` needs a `{known[0]}`",
+            f"`{name}` needs {_sources(known, engine.other_sources)}",
             ("models", name, given[1]) if len(given) > 1 else ("models", name),
             hint="`model` is a file or folder below [paths] models"
             + (", `hf_repo` a repository of the Hub" if len(known) > 1 else ""),
         )
+
+
+def _sources(known: Sequence[str], others: Sequence[str]) -> str:
+    if len(known) > 1:
+        return f"exactly one of {' and '.join(f'`{key}`' for key in known)}"
+    return " or ".join(f"a `{key}`" for key in (*known, *others))
 
 
 def _command(name: str, table: Model, engine: Engine) -> Iterator[Diagnostic]:
