@@ -1,10 +1,11 @@
 """The real llama-swap starts one model of each engine, and never more than the plan allows.
 
-llama-server and whisper.cpp's server are real. The others are stand-ins, and say so in their names:
-vLLM and SGLang need a GPU, mlx_lm a Mac, sd-server gigabytes of weights, text-embeddings-inference
-is in no registry.
+llama-server, whisper.cpp's server and, where it is installed, stable-diffusion.cpp's are real. The
+others are stand-ins, and say so in their names: vLLM and SGLang need a GPU, mlx_lm a Mac,
+text-embeddings-inference is in no registry.
 """
 
+import base64
 import json
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import stack as live
 from making import config
 from readers.ports import free_ports
 from readers.residency import free_ranges
+from readers.tiny_flux import ONE_STEP, picture_size, write_parts
 from readers.tiny_whisper import write_model, write_silence
 
 sys.path.append(str(Path(__file__).parents[1] / "plan"))
@@ -71,8 +73,14 @@ program = "{folder}/stand-in-mlx"
 memory = {{ gpu1 = "3GiB", host = "1GiB" }}
 [models.painter]
 engine = "stable-diffusion"
-diffusion_model = "flux.gguf"
-program = "{folder}/stand-in-sd-server"
+diffusion_model = "diffusion_model.safetensors"
+vae = "vae.safetensors"
+clip_l = "clip_l.safetensors"
+threads = 1
+diffusion_fa = true
+offload_to_cpu = true
+extra_args = {one_step}
+program = "{painter}"
 memory = {{ gpu0 = "5GiB", host = "1GiB" }}
 [models.rank]
 engine = "tei"
@@ -89,6 +97,10 @@ memory = {{ gpu1 = "4GiB", host = "1GiB" }}
 HEAD = live.HEAD.replace('backend = "cpu"', 'backend = "cuda"').replace(
     "devices = []", 'devices = [{{ memory = "8GiB" }}, {{ memory = "8GiB" }}]'
 )
+# One grey dot.
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 CHAT = {"messages": [{"role": "user", "content": "a"}], "max_tokens": 1}
 # What is asked of each model, on a path that its engine serves.
 ASKED = {
@@ -96,10 +108,12 @@ ASKED = {
     "big": ("/v1/chat/completions", CHAT),
     "thinker": ("/v1/chat/completions", CHAT),
     "mac": ("/v1/chat/completions", CHAT),
-    "painter": ("/v1/images/generations", {"prompt": "a"}),
+    "painter": ("/v1/images/generations", {"prompt": "a", "size": "64x64"}),
     "voice": ("/v1/audio/speech", {"input": "a"}),
     "ear": ("/v1/audio/transcriptions", None),
 }
+SD_SERVER = readers.find("sd-server")
+REAL = {"chat", "ear", *(["painter"] if SD_SERVER else [])}
 STAND_INS = ("vllm", "sglang", "mlx", "sd-server", "tei", "tts")
 
 
@@ -114,7 +128,14 @@ def stack(tmp_path_factory):
         path.chmod(0o755)
     ports = dict(zip(("swap", "envoy", "admin"), free_ports(3), strict=True))
     ports["first"], ports["always"] = free_ranges(2, 10)
-    text = TEXT.format(folder=folder, whisper=readers.find("whisper-server"), **ports)
+    write_parts(folder / "models")
+    text = TEXT.format(
+        folder=folder,
+        whisper=readers.find("whisper-server"),
+        painter=SD_SERVER or folder / "stand-in-sd-server",
+        one_step=json.dumps(ONE_STEP),
+        **ports,
+    )
     head = HEAD.format(folder=folder, llmgen=live.LLMGEN, **live.programs())
     started = EnginesStack(config(text, head=head), folder)
     started.silence = write_silence(folder / "silence.wav").read_bytes()
@@ -157,8 +178,30 @@ def test_llama_swap_starts_a_model_of_each_engine(stack, model):
     answer = stack.ask(stack.swap, model)
     assert answer.status_code == 200, answer.text
     assert model in stack.running()
-    if model not in ("chat", "ear"):
+    if model not in REAL:
         assert answer.json()["stand_in"].startswith("stand-in-")
+
+
+@pytest.mark.reader("sd-server")
+def test_sd_server_draws_a_picture_for_llama_swap(stack):
+    assert picture_size(stack.ask(stack.swap, "painter")) == (64, 64)
+    own = httpx.get(f"{stack.swap}/upstream/painter/v1/models", timeout=60).json()["data"]
+    assert [item["id"] for item in own] == ["sd-cpp-local"]
+
+
+@pytest.mark.reader("sd-server")
+def test_sd_server_draws_and_edits_a_picture_for_envoy(stack):
+    drawn = stack.ask(stack.envoy, "painter")
+    assert picture_size(drawn) == (64, 64)
+    image = base64.b64decode(drawn.json()["data"][0]["b64_json"])
+    assert picture_size(edit(stack, image)) == (64, 64)
+
+
+def edit(stack, image):
+    """A picture to change, as a form that names its model."""
+    form = {"image": ("a.png", image), "model": (None, "painter"), "prompt": (None, "a")}
+    form["size"] = (None, "64x64")
+    return httpx.post(f"{stack.envoy}/v1/images/edits", files=form, timeout=60)
 
 
 def test_a_program_is_told_the_name_that_it_wants_to_hear(stack):
@@ -197,12 +240,10 @@ def test_envoy_finds_the_model_of_a_recording_in_its_form(stack, name, heard_by)
     assert "text" in answer.json() or heard_by != "whisper"
 
 
-def test_envoy_takes_pictures_speech_and_rerank_to_their_servers(stack):
-    assert stack.ask(stack.envoy, "painter").json()["stand_in"] == "stand-in-sd-server"
+def test_envoy_takes_speech_pictures_and_rerank_to_their_servers(stack):
+    for answer in (stack.ask(stack.envoy, "painter"), edit(stack, PICTURE)):
+        assert "data" in answer.json() or answer.json()["stand_in"] == "stand-in-sd-server"
     assert stack.ask(stack.envoy, "voice").json()["stand_in"] == "stand-in-tts"
-    form = {"image": ("a.png", b"PNG"), "model": (None, "painter"), "prompt": (None, "a")}
-    edited = httpx.post(f"{stack.envoy}/v1/images/edits", files=form, timeout=60).json()
-    assert (edited["stand_in"], edited["path"]) == ("stand-in-sd-server", "/v1/images/edits")
     body = {"model": "rank", "query": "a", "texts": ["b"]}
     for path in ("/v1/rerank", "/rerank"):
         answer = httpx.post(f"{stack.envoy}{path}", json=body, timeout=60).json()

@@ -1,5 +1,6 @@
 """The real servers for speech and pictures start as llmgen starts them, and answer."""
 
+import base64
 import re
 import subprocess
 
@@ -11,6 +12,7 @@ from llmgen.engines.base import Listen, Served
 from llmgen.engines.registry import ENGINES
 from readers.ports import free_port
 from readers.running import running
+from readers.tiny_flux import ONE_STEP, picture_size, write_parts, write_whole
 from readers.tiny_whisper import write_model, write_silence
 
 
@@ -35,6 +37,44 @@ def test_whisper_hears_a_recording(tmp_path):
     assert said.status_code == 200
     assert "text" in said.json()
     assert elsewhere.status_code == 404
+
+
+@pytest.mark.parametrize("form", ["parts", "whole"])
+@pytest.mark.reader("sd-server")
+def test_sd_server_draws_a_picture(tmp_path, form):
+    engine, port = ENGINES["stable-diffusion"], free_port()
+    url = f"http://127.0.0.1:{port}"
+    files = {key: str(path) for key, path in write_parts(tmp_path).items()}
+    whole = str(write_whole(tmp_path / "whole.safetensors"))
+    served = Served(
+        name="painter",
+        names=("painter",),
+        role="image",
+        serves=("image",),
+        program="sd-server",
+        model=whole if form == "whole" else "",
+        keys={"threads": 1, "diffusion_fa": True, "offload_to_cpu": form == "parts"},
+        files=files if form == "parts" else {},
+        extra_args=ONE_STEP,
+    )
+    words = [readers.find("sd-server"), *engine.words(served, Listen("127.0.0.1", str(port)))]
+    with running(words, ready=f"{url}{engine.health}", log=tmp_path / "log"):
+        drawn = httpx.post(
+            f"{url}{engine.paths[0]}",
+            json={"model": "painter", "prompt": "a cat", "size": "64x64"},
+            timeout=60,
+        )
+        image = base64.b64decode(drawn.json()["data"][0]["b64_json"])
+        edited = httpx.post(
+            f"{url}{engine.paths[1]}",
+            files={"image": ("a.png", image), "prompt": (None, "a dog"), "size": (None, "64x64")},
+            timeout=60,
+        )
+    assert picture_size(drawn) == picture_size(edited) == (64, 64)
+    log = (tmp_path / "log").read_text()
+    assert "Version: Flux" in log
+    for path in served.files.values():
+        assert f"from '{path}'" in log
 
 
 @pytest.mark.parametrize(
