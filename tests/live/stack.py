@@ -18,8 +18,8 @@ from llmgen.facts.local import read_model
 from llmgen.plan.place import place
 from llmgen.render.environment import make_render
 from llmgen.resolve import references, resolve
-from llmgen.targets import TARGETS
 from llmgen.targets.launch import launch
+from llmgen.targets.selection import selected
 from llmgen.targets.services import services
 
 LLMGEN = Path(__file__).parents[2] / ".venv" / "bin" / "llmgen"
@@ -78,7 +78,7 @@ def tree_of(chosen, folder):
     known = {ref: read_model(models / ref.removeprefix("file:")) for ref in files}
     plan = place(resolve(chosen, known))
     render = make_render()
-    found = (item for target in TARGETS.values() for item in target.artifacts(plan, render))
+    found = (item for target in selected(plan) for item in target.artifacts(plan, render))
     return plan, Tree(found)
 
 
