@@ -14,7 +14,16 @@ from llmgen.gateway.exposure import exposure, loops, low_ports, unnamed
 from llmgen.machine import Machine
 from llmgen.option_table import CORS_SINCE
 from llmgen.options import is_option_variable, key_of_variable
-from llmgen.resolve import apps, devices, engined, extra_args, litellm_keys, names, passed
+from llmgen.resolve import (
+    apps,
+    contained,
+    devices,
+    engined,
+    extra_args,
+    litellm_keys,
+    names,
+    passed,
+)
 from llmgen.resolve.references import SOURCES, has_source
 
 # Read by ggml-cuda, for HIP too: buffers come from cudaMallocManaged then.
@@ -38,6 +47,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     yield from passed.findings(config)
     yield from litellm_keys.findings(config)
     yield from apps.findings(config)
+    yield from contained.findings(config)
     yield from _unrouted(config)
     yield from _unheard(config)
     yield from _of_the_system(config)

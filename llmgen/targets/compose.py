@@ -207,7 +207,7 @@ def _mount(mount: Mount, library: Library) -> dict[str, Any]:
         # Nothing fills the keys again before a restart by compose, so nothing changes them there.
         "read_only": not mount.writable or mount.kind == "keys",
         # A folder that is not there is an error, and none of root's.
-        "bind": {"create_host_path": mount.kind == "state", "selinux": "z"},
+        "bind": {"create_host_path": False, "selinux": "z"},
     }
 
 

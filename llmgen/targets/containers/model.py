@@ -20,14 +20,14 @@ SECRETS: Final = PurePosixPath("/run/llmgen/secrets")
 # covers, and in every image this one is for everybody.
 CACHE: Final = PurePosixPath("/var/tmp")  # noqa: S108 - a volume, see above
 
-Kind: TypeAlias = Literal["models", "files", "keys", "state", "volume", "file"]
+Kind: TypeAlias = Literal["models", "files", "keys", "volume", "file"]
 
 
 class Mount(Struct, frozen=True):
     """A folder or file of the machine within a container, or with ``volume`` a volume by name.
 
-    ``kind`` says what it is: model files, the service's own configuration, its filled keys, its
-    state, or one file by itself.
+    ``kind`` says what it is: model files, the service's own configuration, its filled keys, or one
+    file by itself.
     """
 
     kind: Kind

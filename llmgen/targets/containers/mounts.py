@@ -1,4 +1,4 @@
-"""What of the machine a container sees: model files, its configuration, its keys, its state."""
+"""What of the machine a container sees: model files, its configuration, its keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from llmgen.layout import expand
 from llmgen.library import Contained, Keep, Library
 from llmgen.plan.model import Placement, Plan
 from llmgen.targets import open_webui
-from llmgen.targets.accounts import state_folder
 from llmgen.targets.containers.inside import files, template
 from llmgen.targets.containers.model import CACHE, SECRETS, Mount
 from llmgen.targets.services import Service
@@ -70,14 +69,8 @@ def _of_models(
 
 
 def _of_envoy(library: Library, around: Contained) -> Iterator[Mount]:
-    """The certificate's files, and the folder of the access log."""
+    """The certificate's files."""
     envoy, host = library.config.gateway.envoy, around.host
     for name in ("cert", "key") if envoy.tls is not None else ():
         told = expand(getattr(envoy.tls, name), host.home, ("gateway", "envoy", "tls", name))
         yield Mount("file", str(host.config / told), library.layout.config / told)
-    if envoy.access_log is not None:
-        told = expand(envoy.access_log, host.home, ("gateway", "envoy", "access_log"))
-        services = library.config.services
-        source = state_folder(services, host, "envoy") / told
-        target = state_folder(services, library.layout, "envoy") / told
-        yield Mount("state", str(source.parent), target.parent, writable=True)

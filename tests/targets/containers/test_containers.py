@@ -64,7 +64,7 @@ def test_only_state_is_written_to():
         assert item.read_only
         writable = {one.kind for one in item.mounts if one.writable}
         # Envoy takes its listener out of the folder of its keys before it ends.
-        assert writable <= {"volume", "state", *(["keys"] if item.name == "envoy" else [])}
+        assert writable <= {"volume", *(["keys"] if item.name == "envoy" else [])}
 
 
 def test_limits_are_the_plans_with_what_containers_add():
