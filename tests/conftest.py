@@ -16,11 +16,11 @@ settings.load_profile("untimed")
 
 MISSING = "missing reader"
 # Where each test boots a machine or compiles.
-THOROUGH = {"tests/systemd"}
+THOROUGH = {"tests/containers", "tests/systemd"}
 left_out = pytest.StashKey[int]()
 
 # One boot of systemd and one live stack serve a whole folder: its tests stay in one process.
-SHARING = {"tests/live", "tests/systemd"}
+SHARING = {"tests/containers", "tests/live", "tests/systemd"}
 
 
 def pytest_itemcollected(item):

@@ -34,6 +34,12 @@ def is_contained(library: Library) -> bool:
     return library.config.services.runtime != "native" or library.config.containers.build
 
 
+def program_of(library: Library) -> str:
+    """What runs the containers: podman has quadlets, and compose either."""
+    config = library.config
+    return "podman" if config.services.runtime == "quadlet" else config.containers.program
+
+
 def words(tool: str, model: Model | None, told: Sequence[str]) -> tuple[str, ...]:
     """What follows the program's name: the model's path where it belongs, then as told."""
     if model is None:
@@ -53,7 +59,7 @@ def in_image(
     library: Library, program: str, words: Sequence[str], caller: Caller
 ) -> tuple[str, ...]:
     """The command in the image: the vendor's devices, models read-only, this folder writable."""
-    runtime = library.config.containers.program
+    runtime = program_of(library)
     mounts = {str(library.layout.models): MODELS}
     return (
         *(runtime, "run", "--rm", "--init", "--interactive"),
@@ -85,7 +91,7 @@ def entered(
 ) -> tuple[str, ...]:
     """A command in the running container of a service; without words, a shell."""
     return (
-        *(library.config.containers.program, "exec", "--interactive"),
+        *(program_of(library), "exec", "--interactive"),
         *(("--tty",) if caller.terminal else ()),
         f"llmgen-{service}",
         *(words or ("/bin/sh",)),
@@ -94,7 +100,7 @@ def entered(
 
 def copied(library: Library, tool: str, folder: str, name: str) -> Iterator[tuple[str, ...]]:
     """The commands that bring a program out of its image: a container that never runs."""
-    runtime = library.config.containers.program
+    runtime = program_of(library)
     image = tools_image(library).reference
     yield (runtime, "create", "--name", name, "--label", "=".join(LABEL), image)
     yield (runtime, "cp", f"{name}:{in_image_program(tool)}", folder)

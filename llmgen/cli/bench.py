@@ -44,7 +44,8 @@ KEYS = {"llama-bench": "llama_bench", "llama-batched-bench": "llama_batched_benc
 @click.option(
     "--programs",
     metavar="DIR",
-    help="Where llama-bench and llama-batched-bench are; absent: beside llama-server.",
+    help="Where llama-bench and llama-batched-bench are; absent: beside llama-server, or in the "
+    "image.",
 )
 @click.option(
     "-o",
@@ -92,6 +93,8 @@ def cli(
     chosen = _chosen(placed, models, what)
     folder = programs or str(placed.library.layout.llama_server.parent)
     lines = [(item, command_line(item, placed.library, what, folder)) for item in chosen]
+    if not programs and placed.library.config.services.runtime != "native":
+        lines = [(item, _in_image(placed, words)) for item, words in lines]
     if dry_run:
         text = "\n".join(shlex.join(words) for _, words in lines)
         return Outcome({"commands": [words for _, words in lines]}, text=text)
@@ -106,6 +109,17 @@ def cli(
         rows.append({"plan": digest(placed), "recipe": recipe, **row})
         _append(path, rows[-1])
     return Outcome({"results": rows, "file": str(path)}, text=_text(rows), said=f"added to {path}")
+
+
+def _in_image(placed: Plan, words: Sequence[str]) -> tuple[str, ...]:
+    """The same command in the image of the stack's tools."""
+    from msgspec.structs import replace
+
+    from llmgen.building.tool import in_image, in_image_program
+    from llmgen.cli.tool import caller
+
+    program = in_image_program(Path(words[0]).name)
+    return in_image(placed.library, program, words[1:], replace(caller(), terminal=False))
 
 
 def _chosen(placed: Plan, names: tuple[str, ...], what: Recipe) -> list[Placement]:

@@ -42,7 +42,7 @@ def cli(
     from msgspec.structs import replace
 
     from llmgen.operate.asking import replacing
-    from llmgen.operate.checks import missing_programs, without_program
+    from llmgen.operate.checks import missing_programs, refuse_containers, without_program
     from llmgen.operate.crontab import is_kept_up, keep_up, without_units
     from llmgen.operate.install import prepare, refuse_other, refuse_stale
     from llmgen.operate.install import saved as as_file
@@ -56,6 +56,7 @@ def cli(
     refuse_elsewhere(here, placed.library.machine.os)
     wanted = installed(wanted_tree(found, placed, session))
     if cron:
+        refuse_containers(here)
         wanted = without_units(wanted, here.folder)
     files = [Path(source.name).absolute() for source in found.sources]
     guard = found.config.guard.interval if found.config.guard.enable else 0

@@ -76,12 +76,15 @@ def _chosen(placed: Plan, model: str | None) -> Placement:
 
 
 def _endpoint(placed: Plan, chosen: Placement) -> Endpoint:
-    """An always-on model's own server, or the engine for the others."""
+    """An always-on model's own server, or the engine for the others; of containers the front."""
     from llmgen.library import Keep
     from llmgen.operate.engine import engine
+    from llmgen.operate.front import front
     from llmgen.operate.server import local, secret
 
     config = placed.library.config
+    if config.services.runtime != "native":
+        return front(placed, chosen)
     if chosen.keep is Keep.ALWAYS:
         return local("127.0.0.1", chosen.port, secret(config.services.api_key, config))
     return engine(config).endpoint

@@ -48,7 +48,7 @@ def cli(session: Session, *, probe: bool) -> Outcome:
     from llmgen.operate.installed import NOTHING
     from llmgen.operate.probe import probes
     from llmgen.operate.probe import remarks as probe_remarks
-    from llmgen.operate.stack import expected, observe
+    from llmgen.operate.stack import as_run, expected, observe
 
     found = read(session)
     placed = known_plan(found)
@@ -62,13 +62,14 @@ def cli(session: Session, *, probe: bool) -> Outcome:
     if unknown:
         # Files of a part of llm.toml are not those of all of it.
         written = replace(written, decided=())
-    seen = observe(placed, who, wanted)
+    run = as_run(placed, here)
+    seen = observe(run, who, wanted)
     if seen.another is not None:
         # What is there is not this llm.toml's: there is nothing to compare.
         written, seen = Written(frozenset()), replace(seen, no_manager=None)
-    services, models = [*rows.services(wanted, seen)], [*rows.models(placed, seen)]
+    services, models = [*rows.services(wanted, seen)], [*rows.models(run, seen)]
     devices = [*rows.devices(placed, seen)]
-    differences = [*truth.findings(placed, wanted, written.decided, written.known, seen)]
+    differences = [*truth.findings(run, wanted, written.decided, written.known, seen)]
     runs = any(row.state != "absent" for row in services)
     if written.hidden is not None:
         differences = [*differences, written.hidden]
@@ -149,7 +150,9 @@ def _show(
     services = table_of("service", "state", "health", ">port", ">process", ">memory")
     for row in rows:
         process = str(row.pid or "-")
-        services.add_row(row.name, row.state, row.health, str(row.port), process, _memory(row))
+        services.add_row(
+            row.name, row.state, row.health, str(row.port or "-"), process, _memory(row)
+        )
     listed = table_of("model", "kept", "state", ">context", ">busy", ">host memory")
     for model in models:
         listed.add_row(

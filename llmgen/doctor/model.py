@@ -62,13 +62,23 @@ class Holder(Struct, frozen=True):
     ours: bool = False
 
 
+class ImageSeen(Struct, frozen=True):
+    """An image of this machine: what it is for, the CUDA in it, and names that hold its digest."""
+
+    architecture: str
+    cuda: str = ""
+    digests: tuple[str, ...] = ()
+
+
 class Seen(Struct, frozen=True):
     """Everything that the probes brought. A key that is absent was not found out.
 
     ``programs`` holds whether each path of [paths] is an executable file, ``tools`` which of
     ``detect.obtain.TOOLS`` there are; ``ran`` what commands
     printed, by a short name (``llama_server --help``); ``ports`` has None for a free port;
-    ``secrets`` the modes of files with keys;
+    ``secrets`` the modes of files with keys; ``images`` has None for one that is not here,
+    ``architecture`` is the machine's as images name it, ``subuids`` how many users of its own a
+    user may give to containers;
     ``sysfs`` texts of files below /sys and /proc; ``logs`` the end of each unit's log.
     """
 
@@ -88,6 +98,9 @@ class Seen(Struct, frozen=True):
     restarts: Mapping[str, int] = field(default_factory=dict)
     logs: Mapping[str, str] = field(default_factory=dict)
     cors: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, ImageSeen | None] = field(default_factory=dict)
+    architecture: str = ""
+    subuids: int | None = None
 
 
 def judged(

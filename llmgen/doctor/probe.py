@@ -12,6 +12,7 @@ from stat import S_IMODE
 from llmgen.config.names import service_name
 from llmgen.detect.devices import DRM
 from llmgen.detect.probe import installers
+from llmgen.doctor import containers
 from llmgen.doctor.access import Identity, closed_to, closing, identity
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules import secrets
@@ -42,12 +43,12 @@ def look(plan: Plan) -> Seen:
     return Seen(
         programs={key: shutil.which(path) is not None for key, path in programs.items()},
         tools=installers(),
-        ran=dict(_commands(plan, programs)),
+        ran={**dict(_commands(plan, programs)), **dict(containers.commands(plan, run))},
         files=dict(_files(plan)),
         secrets=dict(_modes(plan)),
         ports=_ports(plan),
         memory_bytes=psutil.virtual_memory().total,
-        sysfs=dict(_sysfs()),
+        sysfs={**dict(_sysfs()), **dict(containers.sysfs())},
         environment={key: value for key, value in os.environ.items() if key.startswith("LLAMA_")},
         config_files=tuple(_config_files()),
         groups=_groups(),
@@ -56,6 +57,9 @@ def look(plan: Plan) -> Seen:
         restarts=dict(_restarts(plan)),
         logs=dict(_logs(plan)),
         cors=dict(_cors(plan)),
+        images=dict(containers.images(plan, run)),
+        architecture=containers.architecture(),
+        subuids=containers.subuids(),
     )
 
 
@@ -152,6 +156,7 @@ def _ports(plan: Plan) -> dict[int, Holder | None]:
     except (psutil.AccessDenied, OSError):
         return {}
     ours, own = {Path(path).name for path in needed(plan).values()}, {*_main_pids(plan)}
+    ours |= containers.forwarders(plan)
     found: dict[int, Holder | None] = {}
     for port in listening(plan).values():
         if port not in found_open:

@@ -52,7 +52,6 @@ _BESIDE: Final = (
     ("llama-swap", "import the configuration that it mounts, too"),
     ("litellm", "import the configuration that it mounts, too; [gateway.litellm] runs it"),
     ("envoy", "[gateway.envoy] runs it"),
-    ("open-webui", "generated/clients has its settings"),
 )
 
 

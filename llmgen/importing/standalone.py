@@ -16,6 +16,7 @@ from llmgen.importing.llama_swap.command import is_llama_server, name_of
 from llmgen.importing.llama_swap.environment import environment, option_words
 from llmgen.importing.llama_swap.servers import without_address
 from llmgen.importing.model import SOURCES, Item, Key, lost
+from llmgen.importing.open_webui import is_page, page
 from llmgen.importing.roles import role_of
 
 # llama-server's own port, when nobody names one.
@@ -65,9 +66,11 @@ def below(path: str, folder: str) -> str:
 
 
 def serves(found: Running) -> bool:
-    """Whether it is a server of models, as far as its name tells."""
+    """Whether it is a server of models, or the page for them, as far as its name tells."""
     if found.container is not None:
         image = found.container.image
+        if is_page(found.container):
+            return True
         return found.container.is_llama_server or bool(_IMAGES.search(image))
     words = " ".join((found.program, *found.arguments[:3]))
     return is_llama_server(found.program) or bool(_SERVERS.search(words))
@@ -75,6 +78,9 @@ def serves(found: Running) -> bool:
 
 def standalone(found: Running, taken: set[str]) -> Iterator[Item]:
     """[models.NAME] of it; ``taken`` are names of the same file, to which its own is added."""
+    if found.container is not None and is_page(found.container):
+        yield from page(found.where, found.container)
+        return
     llama = found.container.is_llama_server if found.container else is_llama_server(found.program)
     if llama:
         yield from _llama(found, taken)

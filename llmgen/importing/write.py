@@ -11,7 +11,7 @@ from llmgen.importing.model import Part, TablePath
 
 _ORDER = (
     "naming", "hardware", "paths", "defaults", "services", "gateway", "targets", "plan", "guard",
-    "models", "external",
+    "models", "external", "apps", "containers",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, InputError, LlmgenError, Severity
-from llmgen.operate import look
+from llmgen.operate import containers, look
 from llmgen.operate.by_cron import is_by_cron
 from llmgen.operate.engine import engine
 from llmgen.operate.installed import may_be_installed
@@ -25,6 +25,7 @@ from llmgen.operate.port_holder import (
 from llmgen.operate.site import Site
 from llmgen.operate.stack_owner import installed_owner
 from llmgen.targets import launchd, systemd
+from llmgen.targets.containers.model import container_name
 
 
 class Asking(Struct, frozen=True):
@@ -113,16 +114,39 @@ def engine_port(config: Config, site: Site) -> ServicePort:
     own = config.services
     name = "swap" if own.on_demand == "llama_swap" else "router"
     port = own.llama_swap.port if name == "swap" else own.router.port
-    engine(config)
+    if engine(config).endpoint.inside:
+        # It is asked within its container, whoever has that port of the machine.
+        return ServicePort(name, unit_name(site)(name), 0, proxied=True)
     return ServicePort(name, unit_name(site)(name), port)
 
 
 def unit_name(site: Site) -> Callable[[str], str]:
+    """What keeps a service up calls it: a unit, an agent, or with compose its container."""
+    if site.runtime == "compose":
+        return container_name
     return launchd.label if site.os == "macos" else systemd.unit
 
 
 def _units(site: Site, names: Sequence[str]) -> tuple[dict[str, UnitState], Diagnostic | None]:
     try:
-        return look.unit_states(site.manager, names), None
+        return _states(site, names), None
     except InputError as error:
         return {}, error.diagnostics[0]
+
+
+def _states(site: Site, names: Sequence[str]) -> dict[str, UnitState]:
+    if site.runtime == "compose":
+        found = containers.states(site.program, names)
+        return {name: found.get(name, look.ABSENT) for name in names}
+    units = look.unit_states(site.manager, names)
+    if site.runtime == "native":
+        return units
+    # systemd knows podman's process in front of each container, podman the one within.
+    own = {name: name.removesuffix(".service") for name in names}
+    inner = containers.states("podman", own.values())
+    return {
+        name: replace(unit, pid=inner[own[name]].pid, health=inner[own[name]].health)
+        if own[name] in inner
+        else unit
+        for name, unit in units.items()
+    }

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from llmgen.config.tables.services import Services
-from llmgen.errors import Diagnostic, Severity
+from llmgen.errors import Diagnostic, InputError, Severity
 from llmgen.operate.programs import run
 from llmgen.operate.site import Site
 from llmgen.operate.units import Unit
@@ -34,8 +34,23 @@ def remarks(site: Site, services: Services, units: Iterable[Unit]) -> Iterator[D
         yield from _linger()
         yield from _memlock(chosen)
         yield from _devices(site.root)
-    else:
+    elif site.runtime == "native":
+        # Within containers users and groups are the images' own.
         yield from _accounts(services, chosen)
+
+
+def refuse_containers(site: Site) -> None:
+    """InputError where cron should keep up what a program for containers keeps up by itself."""
+    if site.runtime == "native":
+        return
+    raise InputError(
+        Diagnostic(
+            "operate.no-cron-for-containers",
+            "cron starts the programs of this machine, and llm.toml wants containers",
+            ("services", "runtime"),
+            hint='`llmgen install` without `--cron`; or `runtime = "native"` in [services]',
+        )
+    )
 
 
 def without_program(site: Site) -> Iterator[Diagnostic]:
@@ -53,6 +68,9 @@ def without_program(site: Site) -> Iterator[Diagnostic]:
 def missing_programs(site: Site, plan: Plan) -> Iterator[Diagnostic]:
     """Programs that the services and the engine start and that are not there."""
     if site.is_staged:
+        return
+    if site.runtime != "native":
+        yield from _missing_runtime(site)
         return
     keys = {str(getattr(site.layout, key)): key for key in PROGRAMS}
     started = [
@@ -76,6 +94,18 @@ def missing_programs(site: Site, plan: Plan) -> Iterator[Diagnostic]:
             f"{'needs' if len(names) == 1 else 'need'} it",
             ("paths", key) if key else (),
             hint=hint,
+        )
+
+
+def _missing_runtime(site: Site) -> Iterator[Diagnostic]:
+    """The program that runs the containers; everything else is in their images."""
+    program = "podman" if site.runtime == "quadlet" else site.program
+    if shutil.which(program) is None:
+        yield Diagnostic(
+            "operate.no-program",
+            f"there is no program `{program}`, and it runs the containers",
+            ("services", "runtime"),
+            hint=f'install {program}, or `runtime = "native"` in [services]',
         )
 
 

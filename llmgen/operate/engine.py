@@ -11,6 +11,7 @@ from llmgen.errors import Diagnostic, InputError
 from llmgen.operate import router, swap
 from llmgen.operate.server import Endpoint, local, secret
 from llmgen.operate.swap import Loaded
+from llmgen.operate.within import reach
 
 
 class Engine(Struct, frozen=True):
@@ -30,12 +31,12 @@ def engine(config: Config) -> Engine:
         case "llama_swap":
             own = services.llama_swap
             key = secret(own.api_keys[0], config) if own.api_keys else ""
-            at = local(own.listen, own.port, key)
+            at = local(own.listen, own.port, key, reach(config, "swap"))
             return Engine("llama-swap", at, swap.loaded, swap.load, swap.unload)
         case "router":
             front = services.router
             key = secret(front.api_keys[0], config) if front.api_keys else ""
-            at = local(front.listen, front.port, key)
+            at = local(front.listen, front.port, key, reach(config, "router"))
             return Engine("router", at, router.loaded, router.load, router.unload)
         case "none":
             raise InputError(

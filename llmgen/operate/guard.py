@@ -9,13 +9,14 @@ from msgspec import Struct
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, Severity
-from llmgen.operate import look, memory
+from llmgen.operate import containers, look, memory, within
 from llmgen.operate.engine import Engine, engine
 from llmgen.operate.evict import Verdict, first, verdicts
 from llmgen.operate.idle import candidates, read_seen, write_seen
 from llmgen.operate.pressure import Reading
 from llmgen.operate.server import secret
 from llmgen.plan.model import Placement, Plan
+from llmgen.targets.containers.model import container_name
 from llmgen.units import show_size
 
 
@@ -36,11 +37,8 @@ class Check(Struct, frozen=True):
 def check(config: Config, state: Path, *, dry_run: bool) -> Check:
     """Look, and unload one model after another until memory is no longer short."""
     found = engine(config)
-    port = int(found.endpoint.url.rsplit(":", 1)[-1])
-    listening = look.listeners([port])
-    process = listening.get(port)
-    pid = process.pid if process else 0
-    if port not in listening:
+    runs, pid = _engine_process(config, found)
+    if not runs:
         # An engine that does not run has loaded nothing; its timer may look all the same.
         return Check(tuple(memory.readings(config.guard.threshold)), (), ())
     unloaded: list[str] = []
@@ -52,6 +50,18 @@ def check(config: Config, state: Path, *, dry_run: bool) -> Check:
             return Check(seen, tuple(judged), tuple(unloaded), going if dry_run else None)
         found.unload(found.endpoint, going)
         unloaded.append(going)
+
+
+def _engine_process(config: Config, found: Engine) -> tuple[bool, int]:
+    """Whether the engine runs, and its process; 0 where that is hidden."""
+    if found.endpoint.inside:
+        name = container_name("swap" if found.name == "llama-swap" else "router")
+        state = containers.states(within.program(config), [name]).get(name)
+        return state is not None and state.is_active, state.pid if state else 0
+    port = int(found.endpoint.url.rsplit(":", 1)[-1])
+    listening = look.listeners([port])
+    process = listening.get(port)
+    return port in listening, process.pid if process else 0
 
 
 def gate(plan: Plan, placement: Placement) -> list[Diagnostic]:

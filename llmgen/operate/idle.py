@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -38,7 +39,8 @@ def candidates(
     now = time.time()
     listed, remembered = [], {}
     for item in loaded:
-        slots = _slots(Endpoint(item.url, key)) if item.url else None
+        inside = found.endpoint.inside
+        slots = _slots(Endpoint(item.url, key, inside)) if item.url else None
         since: float | None
         if found.name == "llama-swap":
             since = _last_use(found.endpoint, item)
@@ -88,7 +90,7 @@ def _last_use(endpoint: Endpoint, item: Loaded) -> float | None:
         ends = [datetime.fromisoformat(str(row["timestamp"])).timestamp() for row in found]
     except (InputError, ValueError, KeyError, OverflowError):
         return None
-    started = _started(item)
+    started = _contained(item) if endpoint.inside else _started(item)
     known = [*ends, *([started] if started is not None else [])]
     return max(known) if known else None
 
@@ -102,6 +104,15 @@ def _started(item: Loaded) -> float | None:
         return psutil.Process(process.pid).create_time() if process else None
     except psutil.Error:
         return None
+
+
+def _contained(item: Loaded) -> float | None:
+    """The same of a server in a container, whose port is not the machine's: by its command."""
+    words = shlex.split(item.command)
+    for process in psutil.process_iter(["cmdline", "create_time"]):
+        if words and process.info["cmdline"] == words:
+            return float(process.info["create_time"])
+    return None
 
 
 def _unchanged_since(item: Loaded, slots: Slots | None, seen: Seen, now: float) -> float | None:

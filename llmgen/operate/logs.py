@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, InputError
+from llmgen.operate.compose import Compose
 from llmgen.operate.engine import engine
 from llmgen.operate.privilege import hidden_journal
 from llmgen.operate.programs import run
@@ -19,8 +20,12 @@ from llmgen.operate.units import Unit
 
 
 def commands(site: Site, units: Sequence[Unit], wanted: Lines) -> Words:
-    """Ask journalctl for systemd's units, tail for the files of agents."""
+    """Ask compose for its services, journalctl for systemd's units, tail for files of agents."""
     manager = site.manager
+    composed = [unit for unit in units if unit.program]
+    if composed:
+        _refuse_boot(wanted)
+        return Compose(composed[0].program, composed[0].path).logs(composed, wanted)
     if isinstance(manager, Systemd):
         return manager.logs([unit.name for unit in units], wanted)
     refuse_times(wanted)
@@ -35,6 +40,18 @@ def commands(site: Site, units: Sequence[Unit], wanted: Lines) -> Words:
         )
     more = ("-F",) if wanted.follow else ()
     return ("tail", "-n", str(wanted.lines), *more, *files)
+
+
+def _refuse_boot(wanted: Lines) -> None:
+    """InputError for what containers' logs do not know: when the machine started."""
+    if wanted.boot:
+        raise InputError(
+            Diagnostic(
+                "operate.no-journal",
+                "the logs of containers do not say when the machine started",
+                hint="`--since 2h` shows the lines of two hours",
+            )
+        )
 
 
 def refuse_hidden(words: Words) -> None:

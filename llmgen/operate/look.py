@@ -11,8 +11,7 @@ from typing import Any
 import psutil
 
 from llmgen.errors import InputError
-from llmgen.operate import containers, launchd, systemd
-from llmgen.operate.compose import Compose
+from llmgen.operate import launchd, systemd
 from llmgen.operate.foreground import MARK as FOREGROUND
 from llmgen.operate.foreground import STACK
 from llmgen.operate.launchd import Launchd
@@ -39,9 +38,6 @@ def unit_states(manager: Manager, names: Sequence[str]) -> dict[str, UnitState]:
         return {name: _systemd(found[name]) for name in names if name in found}
     if isinstance(manager, Launchd):
         return {name: _launchd(manager, name) for name in names}
-    if isinstance(manager, Compose):
-        found_states = containers.states(manager.program, names)
-        return {name: found_states.get(name, ABSENT) for name in names}
     return {}
 
 

@@ -13,6 +13,7 @@ from llmgen.errors import Diagnostic, InputError, Severity
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.library import Keep
 from llmgen.operate.engine import engine
+from llmgen.operate.front import front
 from llmgen.operate.rows import ModelStatus, ServiceStatus
 from llmgen.operate.server import Endpoint, local, secret
 from llmgen.plan.model import Placement, Plan
@@ -45,10 +46,12 @@ def probes(
 ) -> Iterator[Probe]:
     """Each chat model that is in memory, by its own server or engine, and by the gateway."""
     ready = {row.name for row in models if row.state in ("ready", "loaded")}
-    gateway = _gateway(plan.library.config, services)
+    contained = plan.library.config.services.runtime != "native"
+    # Of containers only the front is published.
+    gateway = None if contained else _gateway(plan.library.config, services)
     for item in plan.placements:
         if item.name in ready and item.model.role in _CHATS:
-            yield _probe(item.name, *_server(plan.library.config, item))
+            yield _probe(item.name, *_server(plan, item))
             if gateway is not None:
                 yield _probe(item.name, "Envoy", gateway)
 
@@ -71,7 +74,10 @@ def remarks(found: Sequence[Probe]) -> Iterator[Diagnostic]:
             )
 
 
-def _server(config: Config, item: Placement) -> tuple[str, Endpoint]:
+def _server(plan: Plan, item: Placement) -> tuple[str, Endpoint]:
+    config = plan.library.config
+    if config.services.runtime != "native":
+        return "what is published", front(plan, item)
     if item.keep is Keep.ALWAYS:
         key = secret(config.services.api_key, config)
         return "its own server", local("127.0.0.1", item.port, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
@@ -40,6 +41,17 @@ def mounts(text: str) -> Iterator[PurePosixPath]:
         source = value.strip('"').split(":", 1)[0]
         if source.startswith("/"):
             yield PurePosixPath(source)
+    for value in _values(text, "Mount"):
+        yield from (PurePosixPath(path) for path in _sources(value) if path.startswith("/"))
+
+
+def _sources(value: str) -> Iterator[str]:
+    """The sources of a mount, which is one line of comma-separated values."""
+    text = value.removeprefix('"').removesuffix('"') if value.startswith('"type=') else value
+    for field in next(csv.reader([text]), []):
+        name, _, source = field.partition("=")
+        if name in ("source", "src"):
+            yield source
 
 
 def _values(text: str, key: str) -> Iterator[str]:

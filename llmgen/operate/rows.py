@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from llmgen.budget.model import HOST
+from llmgen.config.names import service_name
 from llmgen.library import Keep
 from llmgen.operate.commands import as_wanted, same_command, same_words
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
@@ -25,7 +26,8 @@ _HOLDS = ("ready", "loaded", "loading", "starting")
 class Expected(Struct, frozen=True):
     """One service of the plan: its unit, the port it serves, and where it tells its health.
 
-    Cron's stack has no units: ``unit`` is empty then.
+    Cron's stack has no units: ``unit`` is empty then. ``inside`` starts curl in its container,
+    ``published`` says whether the machine's own port leads to it.
     """
 
     service: Service
@@ -33,13 +35,16 @@ class Expected(Struct, frozen=True):
     port: int
     url: str
     health: str = "/health"
+    inside: tuple[str, ...] = ()
+    published: bool = True
 
     @property
     def at(self) -> ServicePort:
         """The service with its port, as who holds it is asked."""
         service = self.service
         proxied = bool(service.runtimes)
-        return ServicePort(service.name, self.unit, self.port, service.argv, proxied=proxied)
+        port = self.port if self.published else 0
+        return ServicePort(service.name, self.unit, port, service.argv, proxied=proxied)
 
 
 class ServiceStatus(Struct, frozen=True):
@@ -96,7 +101,7 @@ def services(expected: Iterable[Expected], seen: Observed) -> Iterator[ServiceSt
             unit=item.unit,
             state=_state(unit, own, seen),
             health=seen.answers.get(item.service.name, Answer("unknown")).health,
-            port=item.port,
+            port=item.port if item.published else 0,
             pid=pid,
             restarts=unit.restarts if unit else 0,
             memory=(unit.memory_bytes if unit else 0) or (process.memory_bytes if process else 0),
@@ -145,7 +150,7 @@ def _state(unit: UnitState | None, own: Process | None, seen: Observed) -> str:
 
 
 def _always(plan: Plan, placement: Placement, seen: Observed) -> ModelStatus:
-    process = seen.listeners.get(placement.port)
+    process = seen.listeners.get(placement.port) or _of_unit(placement, seen)
     answer = seen.answers.get(placement.name, Answer("no answer"))
     names = {"ok": "ready", "loading": "loading"}
     otherwise = "not running" if seen.no_manager is None else UNKNOWN
@@ -176,8 +181,22 @@ def _demand(plan: Plan, placement: Placement, found: Loaded | None, seen: Observ
 
 def _server(placement: Placement, found: Loaded, seen: Observed) -> Process | None:
     port = found.url.rsplit(":", 1)[-1]
-    if port.isdigit():
-        return seen.listeners.get(int(port))
+    listening = seen.listeners.get(int(port)) if port.isdigit() else None
+    if listening is not None or (port.isdigit() and not placement.model.is_llama):
+        return listening
+    # The port may be one within a container.
+    return _by_path(placement, seen)
+
+
+def _of_unit(placement: Placement, seen: Observed) -> Process | None:
+    """The first process of the model's own unit, or of its container."""
+    name = f"llmgen-{service_name(placement.name)}"
+    unit = seen.units.get(name) or seen.units.get(f"{name}.service")
+    return seen.processes.get(unit.pid) if unit else None
+
+
+def _by_path(placement: Placement, seen: Observed) -> Process | None:
+    """The process of the stack that was told to read the model's file."""
     path = str(placement.model.path)
     return next((item for item in seen.processes.values() if path in item.words), None)
 

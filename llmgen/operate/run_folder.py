@@ -111,9 +111,11 @@ def _hold(path: Path, more: int = 0) -> int | None:
 
 
 def moved(config: Config, root: Path) -> Config:
-    """The same llm.toml with everything that is written below ``root``."""
+    """The same llm.toml with everything that is written below ``root``, and no containers."""
     own = {name: str(root / name) for name in ("config", "state", "runtime")}
-    return config.model_copy(update={"paths": config.paths.model_copy(update=own)})
+    services = config.services.model_copy(update={"runtime": "native"})
+    paths = config.paths.model_copy(update=own)
+    return config.model_copy(update={"paths": paths, "services": services})
 
 
 def put(artifacts: Iterable[Artifact], root: Path) -> None:

@@ -27,13 +27,18 @@ SYSTEM_STATE = PurePosixPath("/var/lib/llmgen-install")
 
 
 class Site(Struct, frozen=True):
-    """One installation: ``root`` is ``/``, or a folder that stands for it (staging, images)."""
+    """One installation: ``root`` is ``/``, or a folder that stands for it (staging, images).
+
+    ``runtime`` is what llm.toml wants of the services, ``program`` what runs them in containers.
+    """
 
     layout: Layout
     os: OperatingSystem
     root: Path
     state: Path
     uid: int = 0
+    runtime: str = "native"
+    program: str = ""
 
     @property
     def is_staged(self) -> bool:
@@ -77,6 +82,8 @@ def site(config: Config, root: str | None = None) -> Site:
         root=base,
         state=base / _state(place, staged=bool(root)).relative_to("/"),
         uid=os.getuid(),
+        runtime=config.services.runtime,
+        program=config.containers.program,
     )
 
 

@@ -13,7 +13,7 @@ from llmgen.library import Keep
 from llmgen.operate import look, memory
 from llmgen.operate.asking import Asking, observe_ports, unit_name
 from llmgen.operate.engine import engine
-from llmgen.operate.observed import Answer, Observed, Process
+from llmgen.operate.observed import Answer, Observed, Process, UnitState
 from llmgen.operate.port_holder import (
     holder,
     told,
@@ -22,15 +22,42 @@ from llmgen.operate.rows import Expected
 from llmgen.operate.server import Endpoint, local, secret
 from llmgen.operate.site import Site
 from llmgen.operate.swap import Loaded
+from llmgen.operate.within import reach
 from llmgen.plan.model import Plan
 from llmgen.plan.process import NEVER_ASKED, health, reached
+from llmgen.targets.containers.inside import contained
+from llmgen.targets.containers.published import published
 from llmgen.targets.services import Service, services
 
 
 def expected(plan: Plan, site: Site) -> list[Expected]:
     """Every service of the plan with its unit, its port and its health page."""
-    name = unit_name(site)
-    return [_expected(plan, item, name(item.name)) for item in services(plan)]
+    name, inner = unit_name(site), as_run(plan, site)
+    if site.runtime == "native":
+        return [_expected(inner, item, name(item.name)) for item in services(inner)]
+    reached_here = {item.service for item in published(inner)}
+    return [
+        replace(
+            _expected(inner, replace(item, runtimes=(site.program,)), name(item.name)),
+            inside=reach(plan.library.config, item.name) if _has_curl(item.name, inner) else (),
+            published=item.name in reached_here,
+        )
+        for item in services(inner)
+    ]
+
+
+def as_run(plan: Plan, site: Site) -> Plan:
+    """The plan as the programs see it: in containers paths and addresses are others."""
+    if site.runtime == "native" or plan.library.contained is not None:
+        return plan
+    layout = site.layout
+    return contained(plan, layout.compose if site.runtime == "compose" else layout.config)
+
+
+def _has_curl(service: str, plan: Plan) -> bool:
+    """Whether its image has curl, as those of llama.cpp and llama-swap have."""
+    models = {service_name(item.name): item.model for item in plan.placements}
+    return service in ("swap", "router") or (service in models and models[service].is_llama)
 
 
 def observe(plan: Plan, asking: Asking, wanted: Sequence[Expected]) -> Observed:
@@ -47,7 +74,7 @@ def observe(plan: Plan, asking: Asking, wanted: Sequence[Expected]) -> Observed:
         seen,
         listeners=listeners,
         processes=processes,
-        answers=dict(_answers(plan, ours, loaded or ())),
+        answers=dict(_answers(plan, ours, loaded or (), seen)),
         loaded=loaded,
         engine_health=health,
         devices=gpus,
@@ -82,21 +109,27 @@ def _expected(plan: Plan, service: Service, unit: str) -> Expected:
 
 
 def _answers(
-    plan: Plan, wanted: Sequence[Expected], loaded: Sequence[Loaded]
+    plan: Plan, wanted: Sequence[Expected], loaded: Sequence[Loaded], seen: Observed
 ) -> Iterator[tuple[str, Answer]]:
+    inside = {item.service.name: item.inside for item in wanted}
+    engine_inside = inside.get("swap") or inside.get("router") or ()
+    is_contained = plan.library.config.services.runtime != "native"
     key = secret(plan.library.config.services.api_key, plan.library.config)
     models = {service_name(item.name): item.name for item in plan.placements}
     # llama-swap has asked these itself, and they have no pages of llama-server's.
     others = {item.name for item in plan.placements if not item.model.is_llama}
     for item in wanted:
         model = models.get(item.service.name, "")
-        if item.health == NEVER_ASKED:
+        if is_contained and not item.inside:
+            answer = _told(seen.units.get(item.unit))
+        elif item.health == NEVER_ASKED:
             # Any answer is a sign of life.
-            said = look.ask(Endpoint(item.url, key), "/")
+            said = look.ask(Endpoint(item.url, key, item.inside), "/")
             answer = said if said.health == "no answer" else Answer("ok")
         else:
             llama = bool(model) and plan.placement(model).model.is_llama
-            answer = look.ask(Endpoint(item.url, key), item.health, slots=llama)
+            at = Endpoint(item.url, key, item.inside)
+            answer = look.ask(at, item.health, slots=llama)
         yield item.service.name, answer
         if model:
             yield model, answer
@@ -106,7 +139,15 @@ def _answers(
         if one.model in others:
             yield one.model, Answer("ok")
         else:
-            yield one.model, look.ask(Endpoint(one.url, key), "/health", slots=True)
+            at = Endpoint(one.url, key, engine_inside)
+            yield one.model, look.ask(at, "/health", slots=True)
+
+
+def _told(unit: UnitState | None) -> Answer:
+    """What a container's own check says; without one it only runs or does not."""
+    if unit is None or not unit.is_active:
+        return Answer("no answer")
+    return Answer(unit.health or "ok")
 
 
 def _loaded(

@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
+from llmgen.config.model import Config
 from llmgen.operate.programs import run
+from llmgen.targets.containers.model import container_name
 from llmgen.web.limits import Limits
 
 if TYPE_CHECKING:
@@ -20,6 +22,19 @@ _MARK: Final = "llmgen-status:"
 def curl(program: str, container: str) -> tuple[str, ...]:
     """The words that start curl in a container; what it does stands on its input."""
     return (program, "exec", "--interactive", container, "curl", "--config", "-")
+
+
+def reach(config: Config, service: str) -> tuple[str, ...]:
+    """What reaches a service of the stack that publishes nothing; empty without containers."""
+    if config.services.runtime == "native":
+        return ()
+    return curl(program(config), container_name(service))
+
+
+def program(config: Config) -> str:
+    """What runs the containers: podman starts quadlets, and compose has either."""
+    runtime: str = config.services.runtime
+    return "podman" if runtime == "quadlet" else config.containers.program
 
 
 def request(

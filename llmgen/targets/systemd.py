@@ -159,11 +159,13 @@ def _target(library: Library) -> dict[str, object]:
 
 
 def _guard(library: Library, render: Render) -> bytes:
-    layout = library.layout
+    layout, table = library.layout, library.config.services
     command = guard(layout)
-    service = Service(GUARD, "guard", command)
-    table = library.config.services
-    account = accounts.lines(service, table) if layout.scope == "system" else ()
+    # It asks servers within containers by podman or docker, which are root's, or make namespaces.
+    contained = table.runtime != "native"
+    service = Service(GUARD, "guard", command, runtimes=(table.runtime,) if contained else ())
+    own = layout.scope == "system" and not contained
+    account = accounts.lines(service, table) if own else ()
     return render(
         "systemd/llmgen-guard.service.j2",
         lines=[*account, ("ExecStart", systemd_argv(command))],

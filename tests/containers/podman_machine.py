@@ -9,7 +9,9 @@ from readers.podman import top, write_settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "systemd"))
 
-from booted import OVERLAID, Booted, until
+from booted import OVERLAID, Booted, until, why_not
+
+__all__ = ["PodmanMachine", "why_not"]
 
 PODMAN = """\
 #!/bin/sh

@@ -9,8 +9,9 @@ from msgspec import structs
 from llmgen.budget.model import DeviceMemory, Estimate, ServerSettings
 from llmgen.config.tables.models import ServerOptions
 from llmgen.config.tables.sampling import Sampling
-from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
+from llmgen.doctor.model import FileSeen, Holder, ImageSeen, Ran, Seen
 from llmgen.doctor.rules import (
+    containers,
     files,
     gateways,
     gpu,
@@ -109,7 +110,95 @@ NODE = f"{kernels.KFD_NODES}/1/properties"
 STRIX = Seen(sysfs={NODE: "cpu_cores_count 0\ngfx_target_version 110501\n"})
 SENSOR = "/sys/class/drm/card0/device/hwmon/hwmon3/temp2_"
 
+COMPOSED = """
+[services]
+runtime = "compose"
+scope = "SCOPE"
+[containers]
+program = "podman"
+llama_swap_image = "IMAGE"
+"""
+IMAGE = "registry.example/swap:1"
+DIGEST = "sha256:" + "0" * 64
+USERS_GROUP = containers.DELEGATED.format(uid=1000)
+GETSEBOOL = " ".join(containers.GETSEBOOL)
+CDI = " ".join(containers.CDI)
+BOOT = " ".join(containers.BOOT["podman"])
+OF_CUDA = {IMAGE: ImageSeen("amd64", "13.0.1")}
+
+
+def contained(scope="system", image=IMAGE, program="podman", **changes):
+    """A plan whose llama-swap runs in a container."""
+    text = COMPOSED.replace("SCOPE", scope).replace("IMAGE", image)
+    text = text.replace('"podman"', f'"{program}"')
+    return plan(text, on=machine(**changes))
+
+
 CASES = [
+    (
+        containers.runtime,
+        contained(),
+        Seen(ran={"podman --version": Ran(0, "podman version 5.4.2")}),
+        Seen(ran={"podman --version": Ran(None, err="not there")}),
+        Seen(),
+    ),
+    (
+        containers.compose,
+        contained(),
+        Seen(ran={"podman compose version": Ran(0, "Docker Compose version v5.6.1")}),
+        Seen(ran={"podman compose version": Ran(125, err="looking up compose provider failed")}),
+        Seen(),
+    ),
+    (
+        containers.starts_at_boot,
+        contained(),
+        Seen(ran={BOOT: Ran(0, "enabled\n")}),
+        Seen(ran={BOOT: Ran(1, "disabled\n")}),
+        Seen(),
+    ),
+    (
+        containers.limits,
+        contained("user"),
+        Seen(sysfs={containers.CONTROLLERS: "cpu memory", USERS_GROUP: "cpu memory pids"}),
+        Seen(sysfs={containers.CONTROLLERS: "cpu memory", USERS_GROUP: "pids"}),
+        Seen(),
+    ),
+    (containers.users, contained("user"), Seen(subuids=65536), Seen(subuids=0), Seen()),
+    (
+        containers.nvidia,
+        contained(),
+        Seen(ran={CDI: Ran(0, "nvidia.com/gpu=0\nnvidia.com/gpu=all\n")}),
+        Seen(ran={CDI: Ran(None, err="not there")}),
+        Seen(),
+    ),
+    (
+        containers.selinux,
+        contained(backend="rocm"),
+        Seen(sysfs={containers.SELINUX: "1"}, ran={GETSEBOOL: Ran(0, f"{GETSEBOOL} --> on")}),
+        Seen(sysfs={containers.SELINUX: "1"}, ran={GETSEBOOL: Ran(0, f"{GETSEBOOL} --> off")}),
+        Seen(),
+    ),
+    (
+        containers.images,
+        contained(),
+        Seen(images={IMAGE: ImageSeen("arm64")}, architecture="arm64"),
+        Seen(images={IMAGE: ImageSeen("amd64")}, architecture="arm64"),
+        Seen(),
+    ),
+    (
+        containers.image_cuda,
+        contained(),
+        Seen(ran={"nvidia-smi": Ran(0, "CUDA Version: 13.0 |")}, images=OF_CUDA),
+        Seen(ran={"nvidia-smi": Ran(0, "CUDA Version: 12.8 |")}, images=OF_CUDA),
+        Seen(images=OF_CUDA),
+    ),
+    (
+        containers.pinned,
+        contained(),
+        Seen(images={IMAGE: ImageSeen("amd64")}),
+        Seen(images={IMAGE: ImageSeen("amd64", digests=(f"{IMAGE}@{DIGEST}",))}),
+        None,
+    ),
     (
         programs.present,
         plan(),
@@ -440,3 +529,30 @@ def test_rocm_that_does_not_know_the_gpu_is_found(release, verdict):
     assert (found.rule, found.verdict) == ("rocm-release", verdict)
     (blind,) = gpu.toolkit(made, Seen())
     assert blind.verdict == "unknown"
+
+
+def test_docker_gets_cards_by_its_runtime():
+    ran = "docker info --format json"
+    made = contained(program="docker")
+    for text, verdict in (('{"Runtimes": {"nvidia": {}}}', "ok"), ('{"Runtimes": {}}', "failed")):
+        (only,) = containers.nvidia(made, Seen(ran={ran: Ran(0, text)}))
+        assert only.verdict.value == verdict
+
+
+def test_an_image_by_its_digest_is_pinned_and_one_by_its_tag_is_told_its_own():
+    (only,) = containers.pinned(contained(image=f"{IMAGE}@{DIGEST}"), Seen())
+    assert only.verdict.value == "ok"
+    seen = Seen(images={IMAGE: ImageSeen("amd64", digests=(f"registry.example/swap@{DIGEST}",))})
+    (only,) = containers.pinned(contained(), seen)
+    assert f"{IMAGE}@{DIGEST}" in only.fix
+
+
+def test_nothing_of_a_stack_in_containers_is_looked_for_on_the_machine():
+    assert [*programs.present(contained(), Seen())] == []
+    assert [*options.known(contained(), Seen())] == []
+
+
+def test_a_native_stack_is_asked_nothing_about_containers():
+    seen = Seen(ran={"podman --version": Ran(None)}, sysfs={containers.CONTROLLERS: ""}, subuids=0)
+    rules = (containers.runtime, containers.limits, containers.users, containers.images)
+    assert [found for rule in rules for found in rule(plan(), seen)] == []

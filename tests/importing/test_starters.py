@@ -179,8 +179,30 @@ def test_compose_service_of_llama_server():
         },
     }  # fmt: skip
     named = " ".join(told(COMPOSE))
-    keys = ("restart", "ulimits", "cache:/root/.cache", "webui", "volumes", "x-gpu", "name")
+    keys = ("restart", "ulimits", "cache:/root/.cache", "volumes", "x-gpu", "name")
     assert all(f"`{key}`" in named for key in keys)
+
+
+def test_open_webui_is_an_app_of_the_stack():
+    assert part(COMPOSE).tables["apps", "open_webui"] == {"enable": True}
+    assert "`ghcr.io/open-webui/open-webui:main`" in " ".join(told(COMPOSE))
+
+
+WEBUI = """\
+docker run -d -p 3001:8080 -e OPENAI_API_BASE_URL=http://host:9292/v1 -e WEBUI_SECRET_KEY=t0p-s3cret \\
+  -v /srv/webui:/app/backend/data --restart always ghcr.io/open-webui/open-webui@sha256:DIGEST
+""".replace("DIGEST", "1" * 64)
+
+
+def test_open_webui_of_a_docker_line_keeps_port_and_digest_and_names_the_rest():
+    found = part(WEBUI)
+    assert found.tables["apps", "open_webui"] == {"enable": True, "port": 3001}
+    image = found.tables["containers",]["open_webui_image"]
+    assert image == "ghcr.io/open-webui/open-webui@sha256:" + "1" * 64
+    named = " ".join(told(WEBUI))
+    kept = ("OPENAI_API_BASE_URL", "WEBUI_SECRET_KEY", "/srv/webui")
+    assert all(f"`{key}`" in named for key in kept)
+    assert "t0p-s3cret" not in named
 
 
 def test_every_variable_of_an_environment_file_is_a_key_or_named():

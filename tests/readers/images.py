@@ -40,7 +40,7 @@ USER 10001:10001
 
 def store():
     """The folder of an image store that has the image; it is made when a program has changed."""
-    programs = {place: found for name, place in PROGRAMS.items() if (found := readers.find(name))}
+    programs = {place: found for name, place in PROGRAMS.items() if (found := binary(name))}
     place = readers.home().parent / "image-stores" / _key(programs)
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.with_suffix(".lock").open("w") as lock:
@@ -53,9 +53,13 @@ def store():
     return place / "storage"
 
 
-def has(program):
-    """Whether the image has this program."""
-    return readers.find(program) is not None
+def binary(name):
+    """The reader's program itself: Envoy's is behind a script, which would need its own Python."""
+    found = readers.find(name)
+    if found is None or name != "envoy":
+        return found
+    behind = found.resolve().parents[1].glob("lib/python*/site-packages/envoy/_bin/envoy")
+    return next(behind, found)
 
 
 def _key(programs):

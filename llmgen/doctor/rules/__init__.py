@@ -7,6 +7,7 @@ from typing import Final
 
 from llmgen.doctor.model import Finding, Seen
 from llmgen.doctor.rules import (
+    containers,
     files,
     gateways,
     gpu,
@@ -51,6 +52,16 @@ RULES: Final[tuple[Rule, ...]] = (
     services.slow_load,
     services.no_gpu_layers,
     gateways.cors,
+    containers.runtime,
+    containers.compose,
+    containers.starts_at_boot,
+    containers.limits,
+    containers.users,
+    containers.nvidia,
+    containers.selinux,
+    containers.images,
+    containers.image_cuda,
+    containers.pinned,
 )
 
 

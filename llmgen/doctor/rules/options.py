@@ -17,6 +17,9 @@ def known(plan: Plan, seen: Seen) -> Iterator[Finding]:
 
     A model with a llama-server of its own is held against that program's.
     """
+    if plan.library.config.services.runtime != "native":
+        # Its server is in an image.
+        return
     plain = [item for item in plan.placements if item.model.is_plain]
     for program in dict.fromkeys(item.model.program for item in plain):
         mine = [item for item in plain if item.model.program == program]

@@ -12,8 +12,13 @@ from llmgen.plan.model import Placement, Plan
 
 
 def needed(plan: Plan) -> dict[str, str]:
-    """The programs that this plan starts: key of [paths], or the model's, and path."""
+    """The programs of the machine that this plan starts: key of [paths], or the model's, and path.
+
+    Those of a stack in containers are in its images.
+    """
     config, layout = plan.library.config, plan.library.layout
+    if config.services.runtime != "native":
+        return {}
     usual = any(item.model.is_plain and not item.model.program for item in plan.placements)
     wanted = {"llama_server": usual or config.services.on_demand == "router"}
     wanted["llama_swap"] = bool(plan.engines) and config.services.on_demand == "llama_swap"
@@ -27,6 +32,8 @@ def needed(plan: Plan) -> dict[str, str]:
 def own(plan: Plan) -> Iterator[Placement]:
     """Models whose program is not the llama-server of [paths]: each program once."""
     seen: set[str] = set()
+    if plan.library.config.services.runtime != "native":
+        return
     for item in plan.placements:
         if (item.model.program or not item.model.is_plain) and item.argv[0] not in seen:
             seen.add(item.argv[0])
@@ -93,7 +100,7 @@ BY_MEMORY = "--models-memory-margin"
 
 def memory_scheduler(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """Router mode: whether the installed server could keep models by memory, not by number."""
-    if plan.library.config.services.on_demand != "router":
+    if plan.library.config.services.on_demand != "router" or "llama_server" not in needed(plan):
         return
     expected = (
         "no way of this build to keep more models than `models_max`, which the plan has proved"

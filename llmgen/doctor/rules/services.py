@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from llmgen.doctor.model import Finding, Seen, judged, unknown
 from llmgen.plan.model import Plan
 from llmgen.plan.ports import listeners
+from llmgen.targets.containers.published import published
 from llmgen.units import show_size
 
 # Restarts since boot from which a service is called a loop: systemd's own limit is 5 in 10 s.
@@ -46,7 +47,9 @@ def _may_be_ours(plan: Plan) -> bool:
 
 
 def listening(plan: Plan) -> dict[str, int]:
-    """Every port that an enabled service of the plan listens on, by who it is."""
+    """Every port of the machine that an enabled service of the plan has, by who it is."""
+    if plan.library.config.services.runtime != "native":
+        return {item.service: item.port for item in published(plan)}
     servers = {who: port for who, _, port in listeners(plan.library.config)}
     return {**plan.ports, **servers}
 

@@ -142,3 +142,16 @@ def test_what_is_no_container_stays_a_unit():
     plan = plans.plan(STACK + "[guard]\nenable = true\n")
     names = {item.path.name for item in systemd.artifacts(plan, make_render())}
     assert names == {"llmgen.target", "llmgen-guard.service", "llmgen-guard.timer"}
+
+
+@pytest.mark.parametrize("scope", ["user", "system"])
+def test_the_guards_unit_may_ask_podman(scope):
+    """Namespaces and root are what podman needs; neither is the guard's where nothing is contained."""
+    guarded = f'[services]\nscope = "{scope}"\n'
+    text = STACK.replace("[services]\n", guarded) + "[guard]\nenable = true\n"
+    (unit,) = (
+        item.content.decode()
+        for item in systemd.artifacts(plans.plan(text), make_render())
+        if item.path.name == "llmgen-guard.service"
+    )
+    assert not any(word in unit for word in ("User=", "RestrictNamespaces", "NoNewPrivileges"))

@@ -1,0 +1,27 @@
+"""Where a stack in containers is asked by its clients: what it publishes on the machine."""
+
+from __future__ import annotations
+
+from llmgen.gateway.addresses import in_url, nearest
+from llmgen.library import Keep
+from llmgen.operate.engine import engine
+from llmgen.operate.server import Endpoint, local, secret
+from llmgen.plan.model import Placement, Plan
+
+
+def front(plan: Plan, chosen: Placement) -> Endpoint:
+    """The published endpoint that leads to a model, with the first key of its clients."""
+    config = plan.library.config
+    envoy, litellm, services = config.gateway.envoy, config.gateway.litellm, config.services
+    if envoy.enable:
+        key = secret(envoy.api_keys[0].secret, config) if envoy.api_keys else ""
+        scheme = "https" if envoy.tls else "http"
+        return Endpoint(f"{scheme}://{in_url(nearest(envoy.listen))}:{envoy.port}", key)
+    if litellm.enable:
+        return local(litellm.listen, litellm.port, secret(litellm.master_key, config))
+    loads = any(item.keep is Keep.ON_DEMAND for item in plan.placements)
+    # llama-swap leads to always-on models as well, and theirs are not published then.
+    if chosen.keep is Keep.ON_DEMAND or (loads and services.on_demand == "llama_swap"):
+        found = engine(config).endpoint
+        return Endpoint(found.url, found.key)
+    return local("127.0.0.1", chosen.port, secret(services.api_key, config))

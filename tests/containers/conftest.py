@@ -1,0 +1,29 @@
+import pytest
+import readers
+from contained import Contained
+from podman_machine import PodmanMachine, why_not
+
+NEEDED = ("podman", "docker-compose", "llama-server", "llama-swap", "envoy")
+
+
+@pytest.fixture(scope="session")
+def machine():
+    """One booted systemd with podman for all tests of this folder."""
+    if reason := why_not():
+        pytest.skip(f"no systemd with podman can be booted here: {reason}")
+    missing = [name for name in NEEDED if readers.find(name) is None]
+    if missing:
+        pytest.skip(f"reader `{missing[0]}` is missing")
+    made = PodmanMachine()
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module", params=["compose", "quadlet"])
+def stack(request, machine):
+    """A stack in containers, installed, by either runtime."""
+    made = Contained(machine, request.param)
+    made.must("install")
+    made.answers("gpt-always")
+    yield made
+    made.must("uninstall")
