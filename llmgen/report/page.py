@@ -29,6 +29,8 @@ _NAMES = 6
 _MEMBERS = 12
 # So many routes are shown openly.
 _ROUTES = 60
+# More models than these are laid out only where they are looked at.
+_MANY = 100
 # So many reasons are read at once.
 _FEW = 8
 
@@ -99,6 +101,7 @@ def page(report: Report, render: Render) -> bytes:
         refusals=[_refusal(*row) for row in enumerate(report.refusals, 1)],
         steps=[_step(item) for item in report.steps],
         numbers=[*numbers(report)],
+        many=len(report.models) > _MANY,
         disk=show_size(report.disk_bandwidth_bytes),
     )
 

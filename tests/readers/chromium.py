@@ -122,8 +122,8 @@ def chromium():
     """A browser that ends with the block, with a profile of its own."""
     down, up = os.pipe(), os.pipe()
     program = readers.find("chromium")
-    # The browser reads from 3 and writes to 4.
-    words = ["sh", "-c", f'exec 3<&{down[0]} 4>&{up[1]}; exec "$@"', "sh", program, *OPTIONS]
+    # The browser reads from 3 and writes to 4; sh itself takes no numbers of two digits.
+    words = ["bash", "-c", f'exec 3<&{down[0]} 4>&{up[1]}; exec "$@"', "bash", program, *OPTIONS]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
             [*words, f"--user-data-dir={profile}", "about:blank"],

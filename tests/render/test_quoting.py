@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 
+import html5lib
 import pytest
 import yaml as pyyaml
 from hypothesis import given, settings
@@ -142,3 +143,20 @@ def test_floats_look_alike_to_every_reader(value, text):
     assert quoting.number(value) == text
     assert json.loads(text) == value
     assert pyyaml.safe_load(text) == value
+
+
+@given(TEXT)
+@settings(max_examples=200, deadline=None)
+def test_html_reads_back_by_a_strict_parser(text):
+    quoted = quoting.html(text)
+    parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
+    found = parser.parseFragment(f'<p title="{quoted}">{quoted}</p>').find("p")
+    plain = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text)
+    assert [quoting.html(item or "") for item in (found.text, found.get("title"))] == [quoted] * 2
+    assert len(found.text or "") == len(plain)
+
+
+@pytest.mark.parametrize("text", ["\u202egnp.exe", "a\u200fb", "\ufffe", "\U0001ffff", "\x9b31m"])
+def test_html_has_nothing_that_turns_a_line_around_or_that_is_no_character(text):
+    assert "\ufffd" in quoting.html(text)
+    assert not {*"\u202e\u200f\ufffe\U0001ffff\x9b"} & {*quoting.html(text)}
