@@ -15,7 +15,7 @@ from llmgen.errors import InputError
 @command(short_help="stop the services")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
-    """Stop what `up` started; at the next boot it starts again.
+    """Stop what `up` started; at the next boot it starts again, but for containers of compose.
 
     Only units that llmgen installed are stopped, never programs by their name. What a killed
     `up --foreground` of this user left goes too.

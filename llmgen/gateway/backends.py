@@ -168,8 +168,9 @@ def _variants(placement: Placement, library: Library) -> Iterator[VariantNames]:
 
 def _secret(plan: Plan, engine: Engine, model: Model) -> str:
     services = plan.library.config.services
-    if engine == "llama_swap":
-        return "llama-swap" if services.llama_swap.api_keys else ""
+    # Without keys of its own llama-swap hands on what it is sent, and its servers want theirs.
+    if engine == "llama_swap" and services.llama_swap.api_keys:
+        return "llama-swap"
     if engine == "router" and services.router.api_keys:
         return "router"
     return "llama-server" if services.api_key and model.engine.key_variable else ""

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from llmgen.apply.changes import Action, Change
-from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError
 from llmgen.gateway.secrets import MANIFEST, read_manifest
 from llmgen.operate.site import Site
@@ -17,11 +16,15 @@ _LEAVES = (Action.DELETE, Action.FORGET, Action.UPDATE)
 
 
 def forgetting(site: Site, decided: Iterable[Change]) -> Iterator[Step]:
-    """What removes the folders that no wanted service reads any longer, once these have stopped."""
+    """What removes the folders that no wanted service reads any longer, once these have stopped.
+
+    So do folders that another user's programs will read: services move into containers, or out.
+    """
     manifests = [item for item in decided if item.path.name == MANIFEST]
-    used = {_into(item.artifact) for item in manifests if item.artifact is not None}
+    wanted = [read_manifest(item.artifact.content) for item in manifests if item.artifact]
+    used = {(item.into, item.owner) for item in wanted}
     left = (_filled(site, item.path) for item in manifests if item.action in _LEAVES)
-    for folder in sorted({*left} - used):
+    for folder in sorted({folder for folder, owner in left if (folder, owner) not in used}):
         words = ("rm", "-r", "--", str(folder))
         why = "the keys of a service go with it"
         yield Step(words, why, Kind.FORGET, privileged=site.manager.privileged, fails=False)
@@ -53,13 +56,10 @@ def forget(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _into(artifact: Artifact) -> PurePosixPath:
-    return read_manifest(artifact.content).into
-
-
-def _filled(site: Site, path: PurePosixPath) -> PurePosixPath:
-    """Where the installed manifest filled to; when it is gone or broken, where it would have."""
+def _filled(site: Site, path: PurePosixPath) -> tuple[PurePosixPath, tuple[int, int] | None]:
+    """Where the installed manifest filled to, for whom; when it is broken, where it would have."""
     try:
-        return read_manifest((site.root / path).read_bytes()).into
+        found = read_manifest((site.root / path).read_bytes())
     except (OSError, ValueError, LookupError, TypeError):
-        return site.layout.runtime / path.parent.name
+        return site.layout.runtime / path.parent.name, None
+    return found.into, found.owner

@@ -1,6 +1,6 @@
 import pytest
 import readers
-from contained import Contained
+from contained import FOLDER, Contained, bring_programs
 from podman_machine import PodmanMachine, why_not
 
 NEEDED = ("podman", "docker-compose", "llama-server", "llama-swap", "envoy")
@@ -23,6 +23,20 @@ def machine():
 def stack(request, machine):
     """A stack in containers, installed, by either runtime."""
     made = Contained(machine, request.param)
+    made.must("install")
+    made.answers("gpt-always")
+    yield made
+    made.must("uninstall")
+
+
+@pytest.fixture
+def switched(machine):
+    """A stack that begins as programs of the machine."""
+    bring_programs(machine)
+    made = Contained(machine, "native")
+    # The booted machine hands no credentials to units: it may not mount their folders.
+    made.edit(f'api_key = {{ file = "{FOLDER}/servers.key" }}\n', "")
+    made.edit(f'api_keys = [{{ file = "{FOLDER}/servers.key" }}]\n', "")
     made.must("install")
     made.answers("gpt-always")
     yield made

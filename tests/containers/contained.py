@@ -75,6 +75,12 @@ model = "c.gguf"
 FILES = ("a.gguf", "b.gguf", "c.gguf")
 
 
+def bring_programs(machine):
+    """The readers' programs where the native stack starts them."""
+    for name, folder in (("llama-server", "llama"), ("llama-swap", "swap"), ("envoy", "envoy")):
+        machine.bring(images.binary(name).resolve().parent, f"/opt/{folder}")
+
+
 class Contained:
     """The stack in a booted machine with podman, and the ways to operate and ask it."""
 

@@ -115,3 +115,22 @@ def test_down_leaves_nothing_and_up_brings_it_back(stack):
     assert "llmgen" not in stack.machine.podman("network", "ls", "--format={{.Name}}")
     stack.must("up")
     assert stack.answers("gpt-one") == "one"
+
+
+SAMPLE = "while :; do pgrep -xc llama-server; sleep 0.05; done > /tmp/servers 2>&1"
+
+
+def test_another_runtime_takes_over_with_one_install_and_never_two_servers(switched):
+    machine = switched.machine
+    machine.must("systemd-run", "--unit=sampler", "sh", "-c", SAMPLE)
+    old = "native"
+    for new in ("compose", "quadlet", "native"):
+        switched.edit(f'runtime = "{old}"', f'runtime = "{new}"')
+        switched.must("install")
+        assert switched.answers("gpt-always") == "always"
+        assert bool(machine.containers()) == (new != "native")
+        old = new
+    machine.must("systemctl", "stop", "sampler")
+    counts = [int(text) for text in machine.must("cat", "/tmp/servers").split()]
+    # The always-on server alone; nobody asked for another model.
+    assert {*counts} == {0, 1}

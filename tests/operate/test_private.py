@@ -37,13 +37,13 @@ def site(tmp_path):
     return Site(place, "linux", tmp_path, tmp_path / "state")
 
 
-def manifest(into):
-    content = Manifest(PurePosixPath(into), (), {}).content()
+def manifest(into, owner=None):
+    content = Manifest(PurePosixPath(into), (), {}, owner=owner).content()
     return Artifact(PurePosixPath("envoy/keys.json"), content, "envoy")
 
 
-def install(site, into):
-    (site.root / KEYS).write_bytes(manifest(into).content)
+def install(site, into, owner=None):
+    (site.root / KEYS).write_bytes(manifest(into, owner).content)
 
 
 def folders(site, *changes):
@@ -61,6 +61,15 @@ def test_folder_that_moves_is_forgotten_and_one_that_stays_is_not(site):
     moved = Change(Action.UPDATE, KEYS, manifest("/run/new/envoy"))
     assert folders(site, moved) == ["/run/old/envoy"]
     assert folders(site, Change(Action.UPDATE, KEYS, manifest("/run/old/envoy"))) == []
+
+
+def test_folder_of_another_user_is_forgotten_when_services_move_into_containers_or_out(site):
+    folder, there = "/run/old/envoy", (10001, 10001)
+    for old, new in ((None, there), (there, None), (there, (1, 1))):
+        install(site, folder, old)
+        assert folders(site, Change(Action.UPDATE, KEYS, manifest(folder, new))) == [folder]
+    install(site, folder, there)
+    assert folders(site, Change(Action.UPDATE, KEYS, manifest(folder, there))) == []
 
 
 def test_missing_or_broken_manifest_leaves_the_layouts_own_folder(site):
