@@ -36,7 +36,9 @@ def ports(plan: Plan) -> Ports:
     native = config.services.runtime == "native"
     found = tuple(dict.fromkeys(_open(config) if native else _published(plan)))
     numbers = {item.port for item in found}
-    return Ports(found, tuple(sorted(set(_inside(plan)) - numbers)))
+    # What is not published is on no port of the machine.
+    inside = _inside(plan) if native else (item.port for item in published(plan))
+    return Ports(found, tuple(sorted(set(inside) - numbers)))
 
 
 def _open(config: Config) -> Iterator[Opening]:

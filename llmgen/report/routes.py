@@ -103,18 +103,22 @@ def fronts(plan: Plan) -> Iterator[Door]:
     config = plan.library.config
     gateway, table = config.gateway, config.services
     paths = _paths(plan.placements)
+    native = table.runtime == "native"
+    # Of containers the first front alone is published (targets/containers/published.py).
+    behind_envoy = not native and gateway.envoy.enable
+    behind = not native and (gateway.envoy.enable or gateway.litellm.enable)
     if gateway.envoy.enable:
         scheme = "https" if gateway.envoy.tls else "http"
         for address in gateway.envoy.listen:
             yield _door("Envoy", f"{scheme}://{in_url(address)}:{gateway.envoy.port}", paths)
-    if gateway.litellm.enable:
+    if gateway.litellm.enable and not behind_envoy:
         yield _door(
             "LiteLLM", f"http://{in_url(gateway.litellm.listen)}:{gateway.litellm.port}", paths
         )
-    if table.on_demand == "llama_swap":
+    if table.on_demand == "llama_swap" and not behind:
         swap = table.llama_swap
         yield _door("llama-swap", f"http://{in_url(swap.listen)}:{swap.port}", paths)
-    if table.on_demand == "router":
+    if table.on_demand == "router" and not behind:
         # It knows nothing of always-on servers; to llama-swap they are peers.
         own = _paths(item for item in plan.placements if item.keep is Keep.ON_DEMAND)
         yield _door("Router", f"http://{in_url(table.router.listen)}:{table.router.port}", own)

@@ -36,6 +36,8 @@ SUMMARY = "compose.yaml and .env: the stack in containers of docker or podman"
 MODELS: Final = "LLMGEN_MODELS"
 KEYS: Final = "LLMGEN_KEYS"
 USER: Final = "LLMGEN_USER"
+# Compose would not fill the keys again after it, so it runs without.
+_DRAIN: Final = "drain.sh"
 # How often a loading service is asked.
 _OFTEN_SECONDS: Final = 2
 # So much of what a container says is kept; podman has no number of files.
@@ -69,6 +71,8 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     )
     install = place if in_use(plan) else None
     for item in (*own, *files(contained(plan, place), found, render)):
+        if item.path.name == _DRAIN:
+            continue
         yield placed(item, NAME, PurePosixPath(NAME), install)
 
 

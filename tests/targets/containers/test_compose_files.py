@@ -130,6 +130,7 @@ def test_only_the_front_is_published_and_the_firewall_opens_just_that():
     plan = plans.plan(text)
     assert {(item.address, item.port) for item in ports(plan).open} == {("10.0.0.9", 4001)}
     assert {(item.address, item.port) for item in published(plan)} == told
+    assert ports(plan).closed == ()
 
 
 def test_what_is_built_here_says_how():
