@@ -1,6 +1,6 @@
 """Fresh points: shapes and settings drawn at random that no rule was fitted on, asked of the live program.
 
-``python -m oracle.holdout BUILD COUNT SEED [FILE]`` (from ``tests/``) draws points of every architecture in
+``python -m oracle.holdout BUILD COUNT SEED [FILE [ARCHITECTURE…]]`` (from ``tests/``) draws points of every architecture in
 turn, prints the table of ``fresh_table`` and writes them down for ``python -m oracle.fresh_table FILE…``.
 ``python -m oracle.holdout published BUILD COUNT SEED`` draws settings alone, for published shapes and fixtures.
 A rule that is mended afterwards makes its seed a part of the fit: take another.
@@ -44,6 +44,8 @@ POOLED: tuple[dict[str, object], ...] = (
 FIXTURES = 0.25
 # Points of each drawn shape: making one costs more than asking.
 OF_ONE_SHAPE = 4
+# Shapes between two times that points are written down.
+AT_ONCE = 50
 
 
 def draw(source: random.Random, layers: int) -> dict[str, object]:
@@ -115,10 +117,11 @@ def published(build: int, count: int, seed: int) -> Iterator[Pair]:
                 yield Pair(point, None, refused.message)
 
 
-def fresh(build: int, count: int, seed: int, names: Sequence[str] = ()) -> Points:
+def fresh(build: int, count: int, seed: int, names: Sequence[str] = ()) -> Iterator[Points]:
     """So many points of drawn shapes, a few of each shape; every architecture (or ``names``) in turn.
 
-    The draws of an architecture depend on the seed and its name alone.
+    The draws of an architecture depend on the seed and its name alone. Yields what there is so far
+    every now and then, and all of it at last.
     """
     found = builds.builds()[build]
     turns = cycle(names or sorted(draws.architectures()))
@@ -148,7 +151,9 @@ def fresh(build: int, count: int, seed: int, names: Sequence[str] = ()) -> Point
                 if setting := _asked(sources[name], shape, found):
                     answer = oracle.ask(path, grid.server_settings(setting))
                     asked.append(Fresh(len(shapes) - 1, setting, answer))
-    return Points(build, seed, shapes, asked)
+            if not len(shapes) % AT_ONCE:
+                yield Points(build, seed, shapes, asked)
+    yield Points(build, seed, shapes, asked)
 
 
 def _asked(source: random.Random, shape: FreshShape, build: builds.Build) -> Setting | None:
@@ -163,9 +168,9 @@ def main() -> None:
     if sys.argv[1] == "published":
         print_published(*map(int, sys.argv[2:5]))
         return
-    points = fresh(*map(int, sys.argv[1:4]))
-    if len(sys.argv) > 4:
-        write(points, Path(sys.argv[4]))
+    for points in fresh(*map(int, sys.argv[1:4]), sys.argv[5:]):
+        if len(sys.argv) > 4:
+            write(points, Path(sys.argv[4]))
     fresh_table.show([points])
 
 
