@@ -23,6 +23,7 @@ from llmgen.budget.model import HOST
 from llmgen.budget.overrides import Overrides
 from llmgen.budget.placement import Placement
 from llmgen.budget.schedule.arena import Arena
+from llmgen.budget.schedule.assign import assign
 from llmgen.budget.schedule.lives import Lives, alive_at_peaks
 from llmgen.budget.schedule.split import COPIES, schedule
 from llmgen.budget.schedule.tape import FULL, WINDOWED, Tape
@@ -32,6 +33,8 @@ from llmgen.facts.model import TensorGroup
 # How many repetitions of a layer are walked at first.
 _FIRST_TRY = 2
 _MOST_RECORDED = 512
+# Tokens of each slot in the graphs in which a context looks for fused delta nets.
+_DELTA_PROBES = (1, 16)
 _WHOLE = "the graph of one micro-batch"
 
 
@@ -47,6 +50,8 @@ class Ground(Struct, frozen=True):
     setting: Setting
     # Several devices that share all layers, and nothing kept away from them.
     pipelined: bool
+    # Flash attention stays on only where it runs on the devices of its layers.
+    automatic: bool = False
 
 
 class Buffer(Struct, frozen=True):
@@ -69,12 +74,42 @@ def compute_buffers(ground: Ground, *, explained: bool = False) -> dict[str, Buf
     """
     names = (*ground.placement.devices, HOST)
     try:
+        ground = _resolved(ground, names)
         if explained:
             return dict(zip(names, _explained(ground, names), strict=True))
         peaks = _peaks(ground, names)
     except Undescribed:
         return None
     return {name: Buffer(peak, ((_WHOLE, peak),)) for name, peak in zip(names, peaks, strict=True)}
+
+
+def _resolved(ground: Ground, names: Sequence[str]) -> Ground:
+    """The ground with what a context finds out in first graphs (``resolve_fused_ops``).
+
+    Raises Undescribed where another operation than flash attention is not done at once: the graph
+    of its parts has no recipe.
+    """
+    if ground.automatic and _apart(ground, names, "FLASH_ATTN_EXT", 1):
+        ground = replace(ground, setting=replace(ground.setting, flash=False, rows=True))
+    if any(_apart(ground, names, "GATED_DELTA_NET", each) for each in _DELTA_PROBES):
+        raise Undescribed("GATED_DELTA_NET")
+    return ground
+
+
+def _apart(ground: Ground, names: Sequence[str], op: str, each: int) -> bool:
+    """Whether an operation runs elsewhere than its layer, with ``each`` tokens a slot."""
+    setting, placement = ground.setting, ground.placement
+    simple = setting.kv_offload and placement.is_full and not ground.moved
+    recipe = RECIPES[ground.model.name]
+    if simple or (op == "GATED_DELTA_NET" and "delta" not in recipe.mixer):
+        return False
+    rows = setting.counts.slots * each
+    counts = replace(setting.counts, ubatch=rows, outputs=rows)
+    probe = replace(ground, setting=replace(setting, counts=counts))
+    scene = _scene(probe, names, range(ground.model.trunk))
+    describe(scene, recipe)
+    assign(scene.b, len(names) - 1)
+    return any(node.op == op and node.backend != scene.homes[node.layer] for node in scene.b.nodes)
 
 
 def _peaks(ground: Ground, names: Sequence[str]) -> list[int]:

@@ -119,6 +119,7 @@ def context(
     keeps = keeps_flash(model, settings, placement, apart=bool(moved))
     pipelined = settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe
     several = placement.is_full and len(placement.devices) > 1
+    looked_for = settings.flash_attn == "auto" and not is_quantized(settings.cache_type_v)
     drafts = mtp or nextn or rollback
     return Context(
         model=model,
@@ -151,7 +152,7 @@ def context(
             moved_by=(settings.override_tensor, settings.n_cpu_moe, settings.devices),
             setting=Setting(
                 counts=counts,
-                flash=flash and keeps,
+                flash=flash and (keeps or looked_for),
                 kv_offload=settings.kv_offload or not settings.devices,
                 type_k=settings.cache_type_k,
                 type_v=settings.cache_type_v,
@@ -159,5 +160,6 @@ def context(
                 pooling=pooling(model, settings),
             ),
             pipelined=pipelined and several,
+            automatic=looked_for,
         ),
     )

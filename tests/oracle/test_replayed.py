@@ -12,7 +12,10 @@ from llmgen.budget.model import ServerSettings
 from oracle.comparison import all_facts
 
 SETTINGS = ServerSettings(ctx_size=8192, parallel=2)
-MODELS = ("llama-3.1-8b", "qwen3-30b-a3b", "gemma-3-12b", "gpt-oss-20b")
+MODELS = (
+    *("llama-3.1-8b", "qwen3-30b-a3b", "gemma-3-12b", "gpt-oss-20b"),
+    *("lfm2-1.2b", "qwen3.5-35b-a3b", "nemotron-3-nano-30b"),
+)
 SEVERAL = ({}, {"devices": ("gpu0", "gpu1")}, {"n_cpu_moe": 5}, {"kv_offload": False})
 
 
@@ -46,3 +49,28 @@ def test_a_model_that_lacks_a_tensor_of_its_graph_is_not_replayed():
 
 def test_every_recipe_is_of_an_architecture_that_llama_cpp_has():
     assert set(RECIPES) <= set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "memory"),
+    [
+        # Attention of layers between recurrent ones runs beside its cache on the host: not fused,
+        # V in rows all the same.
+        ("fixture/jamba-dense", {"kv_offload": False}, {"host": 31473728, "gpu0": 8929280}),
+        # A hybrid with windows has no matrices that rotate quantized rows.
+        (
+            "fixture/lfm2-dense",
+            {"ctx_size": 20000, "cache_type_k": "q4_0", "cache_type_v": "q4_0"},
+            {"host": 2902080, "gpu0": 4470848},
+        ),
+    ],
+)
+def test_hybrids_have_the_bytes_of_the_program(model, settings, memory):
+    made = estimate(all_facts()[model], replace(SETTINGS, load_mode="none", **settings), 11434)
+    assert {item.device: item.compute for item in made.memory} == memory
+
+
+def test_embedding_servers_of_lfm2_have_no_logits():
+    settings = replace(SETTINGS, load_mode="none", embedding=True, pooling="last")
+    made = estimate(all_facts()["lfm2-1.2b"], settings, 11434)
+    assert made.memory[1].compute == 71319616  # of the program; logits would be twice that

@@ -31,7 +31,7 @@ class Cache:
         b, tokens = scene.b, scene.tokens
         flash = scene.setting.flash
         self.k_places = b.input("attn_inp_k_idxs", "i64", tokens)
-        each = 1 if flash else self.widest
+        each = self.widest if scene.setting.columns else 1
         self.v_places = b.input("attn_inp_v_idxs", "i64", tokens * each)
         self.mask = b.input(
             "attn_inp_kq_mask",
@@ -46,6 +46,9 @@ class Cache:
 
         Keys take the largest block, values the smallest.
         """
+        hybrid = self.scene.model.windows.used and any(self.scene.model.recurrent)
+        if hybrid:  # build_inp_mem_hybrid_iswa has no rotation
+            return None
         if not is_quantized(kind) or (self.latent and not key):
             return None
         model = self.scene.model
@@ -76,7 +79,7 @@ class Cache:
             scene, key = self.scene, letter == "k"
             model, setting = scene.model, scene.setting
             width = model.key_width(layer) if key else model.value_width(layer)
-            if not key and not setting.flash:
+            if not key and setting.columns:
                 width = self.widest
             home = scene.homes[layer] if setting.kv_offload else scene.host
             self.held[name] = scene.b.held(
@@ -97,7 +100,7 @@ class Cache:
         """Write the rows of V, or each of its elements where V lies in columns."""
         b, cache = self.scene.b, self._rows("v", layer)
         width, tokens = values.ne[0] * values.ne[1], values.ne[2]
-        if self.scene.setting.flash:
+        if not self.scene.setting.columns:
             rows = b.view(values, (width, tokens), (values.nb[2],))
             b.expand(b.set_rows(self._joined(cache), rows, self.v_places))
             return
@@ -128,7 +131,7 @@ class Cache:
         """A view of V by heads, in columns without flash attention."""
         scene, cache = self.scene, self._rows("v", layer)
         head, heads = self.value_head(layer), scene.model.kv_heads[layer]
-        if scene.setting.flash:
+        if not scene.setting.columns:
             size = cache.nb[1] * head // max(1, cache.ne[0])
             ne = (head, heads, self.cells, scene.streams)
             return scene.b.view(cache, ne, (size, cache.nb[1], cache.nb[2]))

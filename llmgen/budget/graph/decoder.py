@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.budget.graph.attention import Batch, Extras, Window, cached_attention, caches
-from llmgen.budget.graph.feedforward import experts, feed_forward
+from llmgen.budget.graph.feedforward import feed_forward, latent_experts
+from llmgen.budget.graph.gated import gated_heads
 from llmgen.budget.graph.head import finish
 from llmgen.budget.graph.inputs import (
     attention_scale,
@@ -15,8 +16,10 @@ from llmgen.budget.graph.inputs import (
     positions,
 )
 from llmgen.budget.graph.linear import biased, linear, norm
-from llmgen.budget.graph.recipe import Beside, Heads, Recipe, Rope, Warmth
+from llmgen.budget.graph.mixers import MIXERS
+from llmgen.budget.graph.recipe import SIGMOID, Beside, Heads, Recipe, Rope, Warmth
 from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.states import States
 from llmgen.budget.graph.tensor import Tensor
 
 _TEMPERATURE: Final = "attention.temperature_scale"
@@ -42,6 +45,7 @@ class Decoder:
         self.caches: Window = caches(scene)
         self.batch = Batch(scene)
         self.rows = output_rows(scene)
+        self.states = States(scene) if any(scene.model.recurrent) else None
 
     def run(self) -> None:
         """All layers, then the output."""
@@ -58,11 +62,15 @@ class Decoder:
             scene.call(normed, "attn_norm", layer)
             if scene.weight("attn_norm_2.weight", layer):
                 source = norm(scene, recipe.norm, "attn_norm_2", stream, layer)
-        added = self._attention(source, layer)
-        if layer == scene.last and not self.recipe.whole:
+        if recipe.normed_first:
+            b.expand(normed)
+        added = self._mixed(source, layer)
+        if layer == scene.last and not (recipe.whole or recipe.rows_last):
             added, stream = b.get_rows(added, self.rows), b.get_rows(stream, self.rows)
             if recipe.beside is Beside.ATTENTION_INPUT:
                 normed = b.get_rows(normed, self.rows)
+        if recipe.alone:
+            return scene.call(b.add(added, stream), "l_out", layer)
         if recipe.post[0]:
             added = norm(scene, recipe.norm, recipe.post[0], added, layer)
             scene.call(added, "attn_post_norm", layer)
@@ -74,11 +82,21 @@ class Decoder:
             result = scene.call(b.add(result, deep_rows(scene)), "deepstack_out", layer)
         return result
 
+    def _mixed(self, source: Tensor, layer: int) -> Tensor:
+        """What a layer does across tokens; where it does one thing alone, perhaps nothing."""
+        scene, recipe = self.scene, self.recipe
+        if self.states is not None and scene.model.recurrent[layer]:
+            return MIXERS[recipe.mixer](scene, self.states, source, layer)
+        if recipe.alone and scene.model.feed_forward[layer]:
+            return self._feed(source, layer)
+        return self._attention(source, layer)
+
     def _behind(self, stream: Tensor, normed: Tensor, added: Tensor, layer: int) -> Tensor:
         """The stream behind the feed-forward, which may run beside attention."""
         scene, recipe, b = self.scene, self.recipe, self.scene.b
         if recipe.beside is Beside.BEHIND:
-            stream = scene.call(b.add(added, stream), "ffn_inp", layer)
+            first, second = (stream, added) if recipe.onto_stream else (added, stream)
+            stream = scene.call(b.add(first, second), "ffn_inp", layer)
             normed = self._fed(stream, layer)
         elif recipe.beside is Beside.STREAM:
             normed = self._fed(stream, layer)
@@ -106,10 +124,16 @@ class Decoder:
         if not scene.weight("ffn_gate_inp.weight", layer):
             fed = feed_forward(scene, normed, layer, recipe.kind, scales=recipe.scales)
             return scene.call(fed, "ffn_out", layer)
-        routed = experts(scene, normed, layer, recipe.experts)
+        routed = latent_experts(scene, normed, layer, recipe.experts)
         if not scene.weight("ffn_up_shexp.weight", layer):
             return routed
         gate = None
+        if recipe.shared_gate == SIGMOID:
+            shared = feed_forward(
+                scene, normed, layer, recipe.experts.kind, "_shexp", scales=recipe.scales
+            )
+            gate = b.unary(linear(scene, "ffn_gate_inp_shexp", normed, layer))
+            return scene.call(b.add(routed, b.mul(shared, gate)), "ffn_out", layer)
         if recipe.shared_gate:
             open_ = linear(scene, "ffn_gate_inp_shexp", normed, layer)
             scene.call(open_, "ffn_shexp_gate_inp", layer)
@@ -122,7 +146,11 @@ class Decoder:
 
     def _attention(self, normed: Tensor, layer: int) -> Tensor:
         scene, recipe, b = self.scene, self.recipe, self.scene.b
-        query, keys, values = self._heads(normed, layer)
+        gate = None
+        if recipe.gated:
+            query, keys, values, gate = gated_heads(scene, normed, layer)
+        else:
+            query, keys, values = self._heads(normed, layer)
         if self._rotates(layer):
             factors = self._factors(layer) if recipe.factors else None
             query = b.rope(query, self.positions, factors)
@@ -144,6 +172,8 @@ class Decoder:
             result = cached_attention(scene, cache, query, keys, values, layer, extras=extras)
         else:
             result = self.batch.attend(query, keys, values, layer, extras)
+        if gate is not None:
+            result = b.mul(result, b.unary(gate))
         return biased(scene, "attn_output", result, layer)
 
     def _heads(self, normed: Tensor, layer: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -213,6 +243,8 @@ class Decoder:
                 return windows.layers[layer] or layer < dense
             case Rope.SKIPPED:
                 return (layer + 1) % self.recipe.skipped != 0
+            case Rope.BY_HEADER:
+                return bool(scene.model.header.values.get("rope.scaling.finetuned", True))
             case Rope.EVERY:
                 return True
 

@@ -73,12 +73,24 @@ class Experts(Struct, frozen=True):
     kind: str = PARALLEL
 
 
-def experts(scene: Scene, of: Tensor, layer: int, how: Experts) -> Tensor:
-    """The weighted sum of the chosen experts' outputs."""
+def latent_experts(scene: Scene, of: Tensor, layer: int, how: Experts) -> Tensor:
+    """Experts that read a shorter row, if the model has a product for it; not so the router."""
+    b = scene.b
+    down, up = (scene.weight(f"ffn_latent_{part}.weight", layer) for part in ("down", "up"))
+    rows = b.mul_mat(down, of) if down else of
+    result = experts(scene, of, layer, how, rows)
+    return b.mul_mat(up, result) if up else result
+
+
+def experts(
+    scene: Scene, router: Tensor, layer: int, how: Experts, of: Tensor | None = None
+) -> Tensor:
+    """The weighted sum of the chosen experts' outputs; ``of``: what they read, or the router's."""
+    of = router if of is None else of
     b = scene.b
     used = scene.model.header.most("expert_used_count")
     tokens = of.ne[1]
-    chosen, weights = _chosen(scene, of, layer, how, used)
+    chosen, weights = _chosen(scene, router, layer, how, used)
     b.expand(weights)
     rows = b.reshape(of, of.ne[0], 1, tokens)
     if how.early:

@@ -16,8 +16,19 @@ def finish(scene: Scene, recipe: Recipe, stream: Tensor, rows: Tensor) -> None:
         scene.give("h_nextn", stream)
         stream = scene.b.get_rows(stream, rows)
     result = norm(scene, recipe.norm, recipe.output_norm, stream)
+    if recipe.rows_last:
+        scene.give("h_nextn", scene.call(result, "h_nextn"))
+        result = scene.b.get_rows(result, rows)
     scene.give("embd", scene.call(result, "result_norm"))
-    logits(scene, recipe, result)
+    if recipe.projected and (weight := scene.weight("cls.output.weight")):
+        b, bias = scene.b, scene.weight("cls.output.bias")
+        shorter = b.mul_mat(weight, result)
+        shorter = b.add(shorter, bias) if bias else shorter
+        b.expand(scene.give("embd", scene.call(shorter, "result_embd_proj")))
+    if recipe.embeds_alone and scene.setting.embeddings:
+        scene.b.expand(result)
+    else:
+        logits(scene, recipe, result)
     pool(scene)
 
 

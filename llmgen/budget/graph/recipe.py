@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from msgspec import Struct
 
@@ -18,6 +19,7 @@ class Rope(Enum):
     WINDOWED_IF_ANY = "layers with a window, or all where none has one"
     WINDOWED_OR_DENSE = "layers with a window, and the dense ones at the front"
     SKIPPED = "all but each n-th layer"
+    BY_HEADER = "every layer if the header says so, else none"
 
 
 class Heads(Enum):
@@ -34,6 +36,10 @@ class Warmth(Enum):
     NONE = "none"
     UNROTATED = "layers without a rotation"
     BY_HEADER = "all, if the header has a temperature"
+
+
+# How the gate of shared experts closes: with a sigmoid alone.
+SIGMOID: Final = "sigmoid"
 
 
 class Beside(Enum):
@@ -61,7 +67,13 @@ class Recipe(Struct, frozen=True):
     numbers for each token (0: four if the header has sections of the rotation). ``cached``
     attention reads a cache, other the micro-batch alone. ``linear`` says
     that sizes grow by the same bytes with each cell. ``since`` and ``until`` are the builds
-    (the last one excluded) whose answers it has met.
+    (the last one excluded) whose answers it has met. ``mixer`` is what layers with state have in
+    the place of attention (``graph/mixers``); layers that do one thing ``alone`` have no
+    feed-forward behind it. ``gated`` attention passes a half of its queries. ``onto_stream`` adds
+    attention to the stream, not the stream to it. ``normed_first`` computes a layer's norm before
+    anything else of it. ``rows_last`` takes the rows of outputs behind the last norm;
+    ``embeds_alone`` has no logits on an embedding server. ``projected``
+    embeddings pass the classifier, if there is one.
     """
 
     norm: str = "RMS_NORM"
@@ -86,7 +98,7 @@ class Recipe(Struct, frozen=True):
     kind: str = PARALLEL
     scales: bool = False
     experts: Experts = Experts()
-    shared_gate: bool = False
+    shared_gate: bool | str = False
     output_norm: str = "output_norm"
     logits: tuple[str, ...] = ()
     whole: bool = False
@@ -94,6 +106,14 @@ class Recipe(Struct, frozen=True):
     positions: int = 1
     mixed: bool = True
     cached: bool = True
+    mixer: str = ""
+    alone: bool = False
+    gated: bool = False
+    onto_stream: bool = False
+    normed_first: bool = False
+    rows_last: bool = False
+    embeds_alone: bool = False
+    projected: bool = False
     linear: bool = True
     since: int = 11413
     until: int = 11548

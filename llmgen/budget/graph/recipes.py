@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import structs
+
 from llmgen.budget.graph.feedforward import ALONE, HALVES, SQUARED, Experts
-from llmgen.budget.graph.recipe import Beside, Heads, Recipe, Rope, Warmth
+from llmgen.budget.graph.recipe import SIGMOID, Beside, Heads, Recipe, Rope, Warmth
 
 _SCALED: Final = Experts(scales=True)
 _LLAMA: Final = Recipe(factors=True, scales=True, experts=_SCALED)
@@ -18,6 +20,34 @@ _FSA: Final = ("feed", "stream", "added")
 _CAPPED: Final = ("=SCALE", "TANH", "=SCALE")
 _UNNORMED: Final = Experts(normed=False)
 _BY_HEADER: Final = Experts(score="header", normed=None)
+
+_NEMOTRON: Final = Recipe(
+    mixer="mamba2",
+    alone=True,
+    rope=Rope.NONE,
+    kind=SQUARED,
+    scales=True,
+    experts=Experts(score="sigmoid", normed=None, kind=SQUARED, scales=True),
+    rows_last=True,
+)
+_LFM2: Final = Recipe(
+    mixer="short convolution",
+    onto_stream=True,
+    sum=("stream", "feed"),
+    experts=Experts(score="header"),
+    output_norm="token_embd_norm",
+    embeds_alone=True,
+)
+_GATED: Final = Recipe(
+    mixer="delta net",
+    gated=True,
+    normed_first=True,
+    feed_norm="post_attention_norm",
+    shared_gate=SIGMOID,
+    scales=True,
+    experts=Experts(scales=True),
+    rows_last=True,
+)
 
 RECIPES: Final[dict[str, Recipe]] = {
     "llama": _LLAMA,
@@ -108,4 +138,29 @@ RECIPES: Final[dict[str, Recipe]] = {
         experts=Experts(score="sigmoid", normed=False, early=True),
     ),
     "apertus": Recipe(factors=True, kind=ALONE),
+    "mamba": Recipe(mixer="mamba", alone=True),
+    "mamba2": Recipe(mixer="mamba2", alone=True),
+    "jamba": Recipe(
+        mixer="mamba",
+        rope=Rope.NONE,
+        experts=_UNNORMED,
+        onto_stream=True,
+        sum=("stream", "feed"),
+    ),
+    "granitehybrid": Recipe(
+        mixer="mamba2",
+        rope=Rope.BY_HEADER,
+        factors=True,
+        scaled="header",
+        residual_scaled=True,
+        logits=("SCALE",),
+    ),
+    "nemotron_h": _NEMOTRON,
+    "nemotron_h_moe": _NEMOTRON,
+    "plamo2": Recipe(mixer="plamo2", kind=HALVES, post=("post_attention_norm", "post_ffw_norm")),
+    "lfm2": _LFM2,
+    "lfm2moe": _LFM2,
+    "qwen3next": structs.replace(_GATED, mixer="paired delta net"),
+    "qwen35": structs.replace(_GATED, positions=4, projected=True),
+    "qwen35moe": structs.replace(_GATED, positions=4),
 }

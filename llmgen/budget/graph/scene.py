@@ -25,6 +25,13 @@ class Setting(Struct, frozen=True):
     # Whether the context hands over embeddings, and how it pools them.
     embeddings: bool
     pooling: str
+    # V lies in rows although attention is not fused: that was found out behind the cache.
+    rows: bool = False
+
+    @property
+    def columns(self) -> bool:
+        """Whether V lies in columns."""
+        return not (self.flash or self.rows)
 
 
 class Scene:

@@ -1,0 +1,21 @@
+"""Attention whose output passes a gate that is a half of its queries (Qwen3-Next, Qwen3.5)."""
+
+from __future__ import annotations
+
+from llmgen.budget.graph.linear import biased, norm
+from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.tensor import Tensor
+
+_F32 = 4
+
+
+def gated_heads(scene: Scene, of: Tensor, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Q, K, V by heads, Q and K normed, and the gate (``build_layer_attn``)."""
+    b, model, tokens = scene.b, scene.model, scene.tokens
+    head, heads, kv = model.key_length, model.heads[layer], model.kv_heads[layer]
+    both, keys, values = (biased(scene, f"attn_{part}", of, layer) for part in ("q", "k", "v"))
+    ne, nb = (head, heads, tokens), (2 * _F32 * head, 2 * _F32 * head * heads)
+    query = norm(scene, "RMS_NORM", "attn_q_norm", b.view(both, ne, nb), layer)
+    keys = norm(scene, "RMS_NORM", "attn_k_norm", b.reshape(keys, head, kv, tokens), layer)
+    gate = b.cont(b.view(both, ne, nb), head * heads, tokens)
+    return query, keys, b.reshape(values, head, kv, tokens), gate

@@ -1,0 +1,63 @@
+"""Recurrent state as a graph sees it: rows of each layer, read for every slot and written back.
+
+``build_rs`` and ``build_rs_inp`` in llama-graph.cpp; a full cache is reserved (``init_full``), so
+every slot has one row, the first one of them is cleared, and none is left over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.tensor import Tensor
+
+# A scan that reads the rows itself: all rows of the layer, and which of them.
+Scan = Callable[[Tensor, Tensor], Tensor]
+
+
+class States:
+    """The rows of all recurrent layers, and which of them the slots have."""
+
+    def __init__(self, scene: Scene) -> None:
+        """Make the input that says where each slot's row is."""
+        self.scene, self.rows = scene, scene.slots
+        b = scene.b
+        self.copied = b.input("rs_s_copy", "i32", self.rows)
+        self.own = b.view(self.copied, (scene.slots,), ())
+        self.rest = b.view(self.copied, (self.rows - 1,), ())
+        self.held: dict[tuple[str, int], Tensor] = {}
+
+    @property
+    def each(self) -> int:
+        """Tokens of each slot."""
+        return self.scene.tokens // self.scene.slots
+
+    def all(self, letter: str, layer: int) -> Tensor:
+        """R or S of a layer: convolution or state."""
+        key = (letter, layer)
+        if key not in self.held:
+            scene, rows = self.scene, self.scene.model.rows
+            width = rows.convolution if letter == "r" else rows.state
+            home = scene.homes[layer] if scene.setting.kv_offload else scene.host
+            name = f"cache_{letter}_l{layer}"
+            self.held[key] = scene.b.held(name, "f32", (width, self.rows, 1, 1), home=home)
+        return self.held[key]
+
+    def load(self, letter: str, layer: int, scan: Scan | None = None) -> Tensor:
+        """The rows of the slots, or what a scan makes of them."""
+        b, cache, slots = self.scene.b, self.all(letter, layer), self.scene.slots
+        width = cache.ne[0]
+        states = b.reshape(cache, width, self.rows)
+        b.expand(b.in_place("SCALE", b.view(states, (width,), ())))
+        gathered = b.get_rows(states, self.rest if scan else self.copied)
+        row = (gathered.nb[1],)
+        result = scan(states, self.own) if scan else b.view(gathered, (width, slots), row)
+        b.expand(result)
+        left = (width, self.rows - slots)
+        b.expand(b.copy(b.view(gathered, left, row), b.view(cache, left, (cache.nb[1],))))
+        return result
+
+    def store(self, letter: str, layer: int, of: Tensor) -> None:
+        """Write rows back."""
+        b, cache = self.scene.b, self.all(letter, layer)
+        b.expand(b.copy(of, b.view(cache, (cache.ne[0], self.scene.slots), (cache.nb[1],))))
