@@ -5,6 +5,7 @@ import pytest
 
 from llmgen.config.tables.base import Secret
 from llmgen.errors import ConfigError, PlanError
+from llmgen.plan.pools import pools
 from llmgen.render.environment import make_render
 from llmgen.targets import systemd
 from llmgen.targets.services import services
@@ -110,3 +111,31 @@ def test_each_engine_gets_an_ipv6_address_in_the_spelling_that_it_reads(address)
     router = 'on_demand = "router"\n[services.router]'
     found = by_name(model.replace("[services]", f"[services]\n{router}"))["router"].argv
     assert found[found.index("--host") + 1] == "::1"
+
+
+PAGE = """
+[apps.open_webui]
+enable = true
+api_key = { env = "PAGE_KEY" }
+secret_key = { file = "page.key" }
+"""
+
+
+def test_open_webui_is_a_service_after_the_gateways():
+    found = {item.name: item for item in services(plans.plan(plans.STACK + PAGE))}
+    page = found["open-webui"]
+    assert page.argv[1:] == ("serve", "--host", "127.0.0.1", "--port", "3000")
+    assert page.after == ("envoy", "litellm")
+    told = dict(page.environment)
+    assert told["OPENAI_API_BASE_URLS"] == "http://127.0.0.1:4001/v1"
+    assert {"OPENAI_API_KEYS", "WEBUI_SECRET_KEY"} <= {name for name, _ in page.secrets}
+    assert not {name for name, _ in page.secrets} & {*told}
+
+
+def test_open_webui_is_counted_beside_the_models():
+    native, more = plans.library(plans.STACK), plans.library(plans.STACK + PAGE)
+    reserve = [
+        pools(item.machine, item.config.gateway, item.config.apps)[0].reserve_bytes
+        for item in (native, more)
+    ]
+    assert reserve[1] - reserve[0] == more.config.apps.open_webui.memory
