@@ -133,7 +133,7 @@ def _unknown(found: Sequence[Diagnostic], *, incomplete: bool) -> int | None:
     from llmgen.errors import Severity
 
     errors = {item.code for item in found if item.severity is Severity.ERROR}
-    unknown = {"operate.no-manager", UNREADABLE}
+    unknown = {"operate.no-manager", "operate.no-runtime", UNREADABLE}
     if errors <= unknown and (errors or incomplete):
         return InputError.exit_code
     return None

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.observed import UnitState
 from llmgen.operate.programs import Finished, run
+from llmgen.operate.steps import Words
 
+# What makes units of quadlets, in the folders of systemd.generator(7).
+GENERATOR: Final = "podman-system-generator"
+GENERATORS: Final = tuple(
+    f"{top}/systemd/system-generators"
+    for top in ("/run", "/etc", "/usr/local/lib", "/usr/lib", "/lib")
+)
 # The states of a health check in the words of a server's own page (docker and podman).
 _HEALTH: Final = {"healthy": "ok", "starting": "loading", "unhealthy": "unhealthy"}
 
@@ -26,6 +34,21 @@ def states(program: str, names: Iterable[str]) -> dict[str, UnitState]:
     asked = run((program, "inspect", "--type=container", *there), seconds=60)
     rows = _rows(asked.output)
     return {str(row.get("Name", "")).lstrip("/"): _state(row) for row in rows}
+
+
+def not_ready(steps: Iterable[Words], *, quadlets: bool) -> Diagnostic | None:
+    """What would keep these commands from starting containers; None when nothing would."""
+    for program in dict.fromkeys(words[0] for words in steps if words[1:2] == ("compose",)):
+        asked = run((program, "info"), seconds=60)
+        if not asked.ok:
+            return silent(program, asked)
+    if quadlets and not any(Path(folder, GENERATOR).exists() for folder in GENERATORS):
+        return Diagnostic(
+            "operate.no-generator",
+            "podman's generator of units is not there, so that systemd would not know them",
+            hint='podman 4.4 or newer brings it; or `runtime = "compose"` in [services]',
+        )
+    return None
 
 
 def silent(program: str, done: Finished) -> Diagnostic:

@@ -24,6 +24,7 @@ from llmgen.apply.write import (
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError, OwnershipError
 from llmgen.operate.by_cron import begin, end, is_running, leave
+from llmgen.operate.containers import not_ready
 from llmgen.operate.crontab import kept_up
 from llmgen.operate.keepers import affected
 from llmgen.operate.private import forget, forgetting
@@ -208,11 +209,15 @@ def _note_whose(site: Site, found: Installation, stack: Sequence[str]) -> None:
 
 
 def unmanaged(site: Site, found: Installation) -> Diagnostic | None:
-    """What is said when nobody would carry out the service manager's steps; None when all is well.
+    """What is said when nobody would carry out the steps; None when all is well.
 
     It is asked before anything is written.
     """
     steps = (*found.first, *found.then)
+    quadlets = site.runtime == "quadlet" and bool(found.wanted) and bool(found.then)
+    said = not_ready([step.words for step in steps], quadlets=quadlets)
+    if said is not None:
+        return replace(said, hint=f"{said.hint}; `--no-restart` changes files only")
     if not isinstance(site.manager, Systemd) or all(step.words[0] != "systemctl" for step in steps):
         return None
     asked = run(site.manager.show(()))

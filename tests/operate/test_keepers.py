@@ -3,6 +3,7 @@
 from pathlib import PurePosixPath
 
 import pytest
+from msgspec import structs
 
 from llmgen.apply.changes import NO_WAYS
 from llmgen.apply.write import apply, decide
@@ -10,8 +11,10 @@ from llmgen.artifacts import Artifact
 from llmgen.config.tables.hardware import Paths
 from llmgen.errors import InputError
 from llmgen.layout import layout
+from llmgen.operate import containers
 from llmgen.operate.compose import Compose
-from llmgen.operate.install import prepare
+from llmgen.operate.install import nothing, perform, prepare
+from llmgen.operate.programs import Finished
 from llmgen.operate.quadlets import Quadlets
 from llmgen.operate.site import Site, installed
 from llmgen.operate.units import units
@@ -136,6 +139,19 @@ def test_what_leaves_has_ended_before_anything_new_starts(here, old, new, first,
     assert before == first
     if then is not None:
         assert after == then
+
+
+def test_nothing_is_written_where_nobody_would_run_the_containers(here, monkeypatch):
+    """A daemon that does not answer, and a podman without a generator."""
+    monkeypatch.setattr(containers, "run", lambda *_, **__: Finished(1, "", "cannot connect"))
+    for wanted, runtime in ((COMPOSED, "compose"), (QUADLETS, "quadlet")):
+        site = structs.replace(here, runtime=runtime)
+        monkeypatch.setattr(containers, "GENERATORS", ())
+        found = prepare(site, tree(here, **wanted), NO_WAYS)
+        with pytest.raises(InputError) as told:
+            perform(site, found, reason="test", drain=nothing)
+        assert told.value.diagnostics[0].code in ("operate.no-runtime", "operate.no-generator")
+        assert not [*here.root.rglob("compose.yaml"), *here.root.rglob("*.container")]
 
 
 def test_another_program_starts_what_the_old_one_has_ended(here):
