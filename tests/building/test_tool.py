@@ -77,3 +77,11 @@ def test_a_shell_in_a_running_service():
     found = library('[containers]\nprogram = "podman"\n')
     line = tool.entered(found, "swap", (), CALLER)
     assert line == ("podman", "exec", "--interactive", "llmgen-swap", "/bin/sh")
+
+
+def test_a_program_comes_out_of_an_image_that_never_runs():
+    found = library('[containers]\nprogram = "podman"\nimage = "x/y:1"\n')
+    create, copy, remove = tool.copied(found, "llama-bench", "/tmp/here", "one")
+    assert create == ("podman", "create", "--name", "one", "--label", "io.llmgen.stack=llmgen", "x/y:1")  # fmt: skip
+    assert copy == ("podman", "cp", "one:/app/llama-bench", "/tmp/here")
+    assert remove == ("podman", "rm", "one")
