@@ -78,9 +78,10 @@ def test_chat_streams_in_pieces_and_the_log_has_its_tokens(stack, chatgpt):
     identity = stream.response.headers["x-request-id"]
     live.until(lambda: identity in stack.log("envoy"), 5)
     row = next(json.loads(line) for line in stack.log("envoy").splitlines() if identity in line)
-    assert (row["client"], row["model"], row["stream"]) == ("alice", "gpt-4o", True)
-    assert row["completion_tokens"] == 12
-    assert row["timings"]["predicted_per_second"] > 0
+    assert row["client"] == "alice"
+    assert (row["llm"]["model"], row["llm"]["stream"]) == ("gpt-4o", True)
+    assert row["llm"]["completion_tokens"] == 12
+    assert row["llm"]["timings"]["predicted_per_second"] > 0
 
 
 def test_tokens_of_a_stream_that_tells_no_usage_are_counted(stack, claude):
@@ -102,7 +103,7 @@ def test_tokens_of_a_stream_that_tells_no_usage_are_counted(stack, claude):
     identity = raw.headers["x-request-id"]
     live.until(lambda: identity in stack.log("envoy"), 5)
     row = next(json.loads(line) for line in stack.log("envoy").splitlines() if identity in line)
-    assert row["cached_tokens"] == raw.parse().usage.cache_read_input_tokens > 0
+    assert row["llm"]["cached_tokens"] == raw.parse().usage.cache_read_input_tokens > 0
 
 
 def test_tools_reach_the_model(chatgpt):

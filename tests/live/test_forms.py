@@ -70,13 +70,18 @@ def servers():
 
 
 @pytest.fixture(scope="module")
-def url(servers, tmp_path_factory):
+def stack(servers, tmp_path_factory):
     ports = dict(zip(("envoy", "admin"), free_ports(2), strict=True))
     ports |= {
         name: server.server_port for name, server in zip(("first", "second"), servers, strict=True)
     }
-    with live.Stack(TEXT.format_map(ports), tmp_path_factory.mktemp("forms")):
-        yield f"http://127.0.0.1:{ports['envoy']}"
+    with live.Stack(TEXT.format_map(ports), tmp_path_factory.mktemp("forms")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def url(stack):
+    return f"http://127.0.0.1:{stack.plan.library.config.gateway.envoy.port}"
 
 
 @pytest.fixture
@@ -117,6 +122,21 @@ def test_a_field_after_the_file_counts_and_none_is_the_default(url, servers, fie
         f"{url}/v1/audio/transcriptions", body + b"--B--\r\n", content_type=kind
     )
     assert (status, json.loads(text)["text"]) == (200, str(servers[port].server_port))
+
+
+@pytest.mark.parametrize("name", [b'x"},"status":200,"a":{"', b"\xff\x1b[0m", b"\0"])
+def test_a_name_in_a_form_stays_in_its_place_of_the_log(stack, url, name):
+    part = b'--B\r\ncontent-disposition: form-data; name="model"\r\n\r\n' + name
+    identity = f"form-{name.hex()}"
+    kind, path = "multipart/form-data; boundary=B", "/v1/audio/transcriptions"
+    status, _, _ = live.post(
+        url + path, part + b"\r\n--B--\r\n", content_type=kind, x_request_id=identity
+    )
+    live.until(lambda: identity in stack.log("envoy"), 10)
+    line = next(line for line in stack.log("envoy").split("\n") if identity in line)
+    row = json.loads(line)
+    assert line.isprintable()
+    assert (row["status"], row["path"], row["llm"].keys()) == (status, path, {"model"})
 
 
 def test_pictures_larger_than_any_request_are_passed_on(client, servers):

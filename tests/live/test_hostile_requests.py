@@ -52,7 +52,7 @@ def test_names_of_models_cannot_leave_their_place(stack, name):
     assert (status, "set-cookie" in headers) == (404, False)
     shown = name.replace("\0", "\ufffd")
     assert f"`{shown}`" in json.loads(text)["error"]["message"]
-    assert logged(stack, mark)["model"] == shown
+    assert logged(stack, mark)["llm"] == {"model": shown}
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ _LOGGED: Final = (
     ("method", "%REQ(:METHOD)%"),
     ("path", "%REQ_WITHOUT_QUERY(:PATH)%"),
     ("route", "%ROUTE_NAME%"),
-    ("model", "%DYNAMIC_METADATA(llm:model)%"),
-    ("stream", "%DYNAMIC_METADATA(llm:stream)%"),
+    # All that the scripts found, as one object: each command of a format costs.
+    ("llm", "%DYNAMIC_METADATA(llm)%"),
     ("backend", "%UPSTREAM_CLUSTER%"),
     ("upstream", "%UPSTREAM_HOST%"),
     ("status", "%RESPONSE_CODE%"),
@@ -128,7 +128,7 @@ def listener(plan: Plan, table: RouteTable) -> Listener:
         checked=tuple(item.name for item in found if item.health),
         access_log=_access_log(plan),
         replies=replies(limit),
-        log_fields=(*_LOGGED, *_logged_figures()),
+        log_fields=_LOGGED,
         usage=_table(_USAGE),
         timings=_table({key: key for key in _TIMINGS}),
         stat_tags=(
@@ -151,12 +151,6 @@ def _access_log(plan: Plan) -> str:
     layout = plan.library.layout
     state = state_folder(plan.library.config.services, layout, "envoy")
     return str(state / expand(told, layout.home, ("gateway", "envoy", "access_log")))
-
-
-def _logged_figures() -> tuple[tuple[str, str], ...]:
-    # One object of all timings: each command of a format costs, above all where there is no value.
-    keys = (*dict.fromkeys(_USAGE.values()), "timings")
-    return tuple((key, f"%DYNAMIC_METADATA(llm:{key})%") for key in keys)
 
 
 def _table(names: dict[str, str]) -> str:
