@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from importlib import import_module
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.graph.decoder import describe
-from llmgen.budget.graph.recipe import Rope
+from llmgen.budget.graph.recipe import Recipe, Rope
 from llmgen.budget.graph.recipes import RECIPES
 from llmgen.budget.graph.repeats import Shortened, shortened
 from llmgen.budget.graph.scene import Scene, Setting
@@ -107,7 +108,7 @@ def _apart(ground: Ground, names: Sequence[str], op: str, each: int) -> bool:
     counts = replace(setting.counts, ubatch=rows, outputs=rows)
     probe = replace(ground, setting=replace(setting, counts=counts))
     scene = _scene(probe, names, range(ground.model.trunk))
-    describe(scene, recipe)
+    _describe(scene, recipe)
     assign(scene.b, len(names) - 1)
     return any(node.op == op and node.backend != scene.homes[node.layer] for node in scene.b.nodes)
 
@@ -164,7 +165,7 @@ def _identity(ground: Ground) -> tuple[object, ...]:
 
 def _lives(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives, Scene]:
     scene = _scene(ground, names, few.layers)
-    describe(scene, RECIPES[ground.model.name])
+    _describe(scene, RECIPES[ground.model.name])
     for pair in few.equal:
         for layer in pair:
             scene.ends[layer].flags |= MARKED
@@ -172,6 +173,14 @@ def _lives(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives,
     lives = Lives()
     lives.run(plan.leafs, plan.nodes)
     return lives, scene
+
+
+def _describe(scene: Scene, recipe: Recipe) -> None:
+    """By the recipe, or by the module of its own that it names: ``describe(scene, recipe)``."""
+    if recipe.special:
+        import_module(f"llmgen.budget.graph.special.{recipe.special}").describe(scene, recipe)
+    else:
+        describe(scene, recipe)
 
 
 def _explained(ground: Ground, names: Sequence[str]) -> Iterator[Buffer]:

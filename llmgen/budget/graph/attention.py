@@ -52,10 +52,15 @@ def cached_attention(  # noqa: PLR0917 - as build_attn_mha
             b.expand(tensor)
     if keys is not None:
         cache.store_keys(keys, layer)
-    if values is not None:
+    if values is not None and not cache.latent:
         cache.store_values(values, layer)
     at = layer if owner is None else owner
-    result = attended(scene, query, cache.keys(at), cache.values(at), cache.mask, layer, extras)
+    stored = cache.keys(at)
+    if cache.latent and values is not None:  # V is the first part of K
+        read = b.view(stored, (values.ne[0], *stored.ne[1:]), stored.nb[1:])
+    else:
+        read = cache.values(at)
+    result = attended(scene, query, stored, read, cache.mask, layer, extras)
     scene.call(result, "kqv_out", layer)
     return rotated(scene, result, cache.v_rotation) if cache.v_rotation else result
 

@@ -38,7 +38,11 @@ class Cache:
             "f16" if flash else "f32",
             *(self.cells, tokens // scene.streams, 1, scene.streams),
         )
-        self.k_rotation = self._rotation("attn_inp_k_rot", scene.setting.type_k, key=True)
+        # Latent rows are not rotated (build_attn_inp_k).
+        rotates = not latent
+        self.k_rotation = (
+            self._rotation("attn_inp_k_rot", scene.setting.type_k, key=True) if rotates else None
+        )
         self.v_rotation = self._rotation("attn_inp_v_rot", scene.setting.type_v, key=False)
 
     def _rotation(self, name: str, kind: str, *, key: bool) -> Tensor | None:

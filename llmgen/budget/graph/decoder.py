@@ -7,7 +7,7 @@ from typing import Final
 from llmgen.budget.graph.attention import Batch, Extras, Window, cached_attention, caches
 from llmgen.budget.graph.feedforward import feed_forward, latent_experts
 from llmgen.budget.graph.gated import gated_heads
-from llmgen.budget.graph.head import finish
+from llmgen.budget.graph.head import ends_whole, finish
 from llmgen.budget.graph.inputs import (
     attention_scale,
     deep_rows,
@@ -23,6 +23,7 @@ from llmgen.budget.graph.states import States
 from llmgen.budget.graph.tensor import Tensor
 
 _TEMPERATURE: Final = "attention.temperature_scale"
+_LAYERS_7B: Final = 32
 
 
 def describe(scene: Scene, recipe: Recipe) -> None:
@@ -37,6 +38,17 @@ class Decoder:
         """Make the inputs; only those that are read get into the graph."""
         self.scene, self.recipe = scene, recipe
         self.stream = _input(scene, recipe)
+        header = scene.model.header.values
+        self.scaled = recipe.residual_scaled == "constant" or (
+            bool(recipe.residual_scaled) and bool(header.get("residual_scale"))
+        )
+        self.clamped = recipe.clamped and bool(header.get("attention.clamp_kqv"))
+        self.beside = recipe.beside
+        self.sum = recipe.sum
+        if recipe.beside is Beside.BY_HEADER:
+            apart = bool(header.get("use_parallel_residual"))
+            self.beside = Beside.STREAM if apart else Beside.BEHIND
+            self.sum = recipe.sum if apart else recipe.sum[:2]
         self.positions = positions(scene, recipe.positions)
         if recipe.learned and (table := scene.weight("position_embd.weight")):
             places = scene.call(scene.b.get_rows(table, self.positions), "pos_embd")
@@ -65,17 +77,16 @@ class Decoder:
         if recipe.normed_first:
             b.expand(normed)
         added = self._mixed(source, layer)
-        if layer == scene.last and not (recipe.whole or recipe.rows_last):
+        if layer == scene.last and not (ends_whole(scene, recipe) or recipe.rows_last):
             added, stream = b.get_rows(added, self.rows), b.get_rows(stream, self.rows)
-            if recipe.beside is Beside.ATTENTION_INPUT:
+            if self.beside is Beside.ATTENTION_INPUT or self._feeds_on_input(layer):
                 normed = b.get_rows(normed, self.rows)
         if recipe.alone:
             return scene.call(b.add(added, stream), "l_out", layer)
         if recipe.post[0]:
             added = norm(scene, recipe.norm, recipe.post[0], added, layer)
             scene.call(added, "attn_post_norm", layer)
-        if recipe.residual_scaled:
-            added = b.scale(added)
+        added = b.scale(added) if self.scaled else added
         result = self._behind(stream, normed, added, layer)
         scene.call(result, "l_out", layer)
         if layer < scene.model.header.count("n_deepstack_layers"):
@@ -94,26 +105,30 @@ class Decoder:
     def _behind(self, stream: Tensor, normed: Tensor, added: Tensor, layer: int) -> Tensor:
         """The stream behind the feed-forward, which may run beside attention."""
         scene, recipe, b = self.scene, self.recipe, self.scene.b
-        if recipe.beside is Beside.BEHIND:
+        if self.beside is Beside.BEHIND:
             first, second = (stream, added) if recipe.onto_stream else (added, stream)
             stream = scene.call(b.add(first, second), "ffn_inp", layer)
-            normed = self._fed(stream, layer)
-        elif recipe.beside is Beside.STREAM:
+            normed = normed if self._feeds_on_input(layer) else self._fed(stream, layer)
+        elif self.beside is Beside.STREAM:
             normed = self._fed(stream, layer)
         result = self._feed(normed, layer)
         if recipe.post[1]:
             result = norm(scene, recipe.norm, recipe.post[1], result, layer)
-        if recipe.residual_scaled:
-            result = b.scale(result)
+        result = b.scale(result) if self.scaled else result
         parts = {"stream": stream, "feed": result, "added": added}
-        first, *others = (parts[name] for name in recipe.sum)
+        first, *others = (parts[name] for name in self.sum)
         for other in others:
             first = b.add(first, other)
         return first
 
+    def _feeds_on_input(self, layer: int) -> bool:
+        """Whether the norm in front of the feed-forward may be missing, and is."""
+        optional = self.recipe.feed_norm_optional
+        return optional and self.scene.weight(f"{self.recipe.feed_norm}.weight", layer) is None
+
     def _fed(self, stream: Tensor, layer: int) -> Tensor:
         name = self.recipe.feed_norm
-        if not name or not self.scene.weight(f"{name}.weight", layer):
+        if not name:
             return stream
         normed = norm(self.scene, self.recipe.norm, name, stream, layer)
         return self.scene.call(normed, "ffn_norm", layer)
@@ -157,6 +172,9 @@ class Decoder:
             keys = b.rope(keys, self.positions, factors)
             if recipe.heads is Heads.BEHIND:
                 query, keys = b.each("RMS_NORM", query), b.each("RMS_NORM", keys)
+        if recipe.heads is Heads.AFTER and scene.weight("attn_q_norm.weight", layer):
+            query = norm(scene, recipe.norm, "attn_q_norm", query, layer)
+            keys = norm(scene, recipe.norm, "attn_k_norm", keys, layer)
         if recipe.warms is Warmth.UNROTATED and not self._rotates(layer):
             query = b.mul(query, self.warmth)
         if recipe.warms is Warmth.BY_HEADER and scene.model.header.values.get(_TEMPERATURE):
@@ -188,7 +206,7 @@ class Decoder:
         rows = recipe.heads is Heads.ROW
         if scene.weight("attn_qkv.weight", layer):
             fused = biased(scene, "attn_qkv", normed, layer)
-            fused = b.each("CLAMP", fused) if recipe.clamped else fused
+            fused = b.each("CLAMP", fused) if self.clamped else fused
             parts = [
                 b.view(fused, (head, count, scene.tokens), (4 * head, fused.nb[1]))
                 for _, head, count in sizes
@@ -200,12 +218,12 @@ class Decoder:
                 ]
         else:
             parts = [biased(scene, f"attn_{name}", normed, layer) for name, _, _ in sizes]
-            if recipe.clamped:
+            if self.clamped:
                 parts = [b.each("CLAMP", part) for part in parts]
             if not rows:
                 parts = self._by_heads(parts, sizes)
         norms = "attn_q_norm", "attn_k_norm"
-        for place, name in enumerate(norms):
+        for place, name in enumerate(norms) if recipe.heads is not Heads.AFTER else ():
             if scene.weight(f"{name}.weight", layer):
                 parts[place] = norm(
                     scene, recipe.head_norm or recipe.norm, name, parts[place], layer
@@ -245,6 +263,8 @@ class Decoder:
                 return (layer + 1) % self.recipe.skipped != 0
             case Rope.BY_HEADER:
                 return bool(scene.model.header.values.get("rope.scaling.finetuned", True))
+            case Rope.IF_32_LAYERS:
+                return scene.model.trunk == _LAYERS_7B
             case Rope.EVERY:
                 return True
 
@@ -252,7 +272,12 @@ class Decoder:
 def _input(scene: Scene, recipe: Recipe) -> Tensor:
     """Embeddings, scaled or normed."""
     header = recipe.scaled == "header" and bool(scene.model.header.values.get("embedding_scale"))
-    stream = embedded(scene, scaled=header, scaled_rows=recipe.scaled == "rows", mixed=recipe.mixed)
+    stream = embedded(
+        scene,
+        scaled=header or recipe.scaled == "constant",
+        scaled_rows=recipe.scaled == "rows",
+        mixed=recipe.mixed,
+    )
     if recipe.scaled == "always":
         stream = scene.call(scene.b.scale(stream), "inp_scaled")
     if recipe.input_norm:

@@ -50,6 +50,8 @@ def feed_forward(
         hidden = scene.call(b.glu(up), "ffn_swiglu", layer)
     else:
         hidden = scene.call(b.unary(up), "ffn_act", layer)
+        if scales_of := scene.weight("ffn.act.scales", layer):
+            hidden = b.each("DIV", hidden, scales_of)
         if kind == SQUARED:
             hidden = scene.call(b.each("SQR", hidden), "ffn_sqr(relu)", layer)
     return part("down", hidden)

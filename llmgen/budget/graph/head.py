@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.linear import norm
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene
@@ -12,7 +13,7 @@ _POOLED = ("mean", "cls", "last", "rank")
 
 def finish(scene: Scene, recipe: Recipe, stream: Tensor, rows: Tensor) -> None:
     """Norm, logits and pooled rows."""
-    if recipe.whole:
+    if ends_whole(scene, recipe):
         scene.give("h_nextn", stream)
         stream = scene.b.get_rows(stream, rows)
     result = norm(scene, recipe.norm, recipe.output_norm, stream)
@@ -27,9 +28,20 @@ def finish(scene: Scene, recipe: Recipe, stream: Tensor, rows: Tensor) -> None:
         b.expand(scene.give("embd", scene.call(shorter, "result_embd_proj")))
     if recipe.embeds_alone and scene.setting.embeddings:
         scene.b.expand(result)
-    else:
+    elif has_logits(scene):
         logits(scene, recipe, result)
     pool(scene)
+
+
+def ends_whole(scene: Scene, recipe: Recipe) -> bool:
+    """Whether the last layer computes every token, and rows of outputs are taken behind it."""
+    return not recipe.mixer and scene.follows(Rule.LAST_LAYER_WHOLE)
+
+
+def has_logits(scene: Scene) -> bool:
+    """Later builds make none of rows that are pooled."""
+    pooled = scene.setting.embeddings and scene.setting.pooling in _POOLED
+    return not (pooled and scene.follows(Rule.POOLED_WITHOUT_LOGITS))
 
 
 def logits(scene: Scene, recipe: Recipe, of: Tensor) -> None:

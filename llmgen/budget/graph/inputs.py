@@ -20,23 +20,29 @@ def embedded(
     """
     b, wide = scene.b, input_width(scene)
     table = scene.needed("token_embd.weight")
-    tokens = b.input("inp_tokens", "i32", scene.tokens)
     given = b.input("inp_embd", "f32", wide, scene.tokens)
-    stream = b.expand(_rows(scene, table, tokens, wide))
+    mixed = mixed and scene.follows(Rule.MIXED_BATCH)
+    names = ("inp_tokens", "inp_mixed_tokens") if mixed else ("inp_tokens",)
+    rows = [b.get_rows(table, b.input(name, "i32", scene.tokens)) for name in names]
+    if scene.follows(Rule.DEEP_ROWS_LEFT):  # later rows are made where the first layers run
+        for found in rows:
+            b.expand(found)
+    stream, *others = (_widened(scene, found, wide) for found in rows)
+    b.expand(stream)
     b.expand(given)
-    if mixed and scene.follows(Rule.MIXED_BATCH):
-        few = b.input("inp_mixed_tokens", "i32", scene.tokens)
+    for other in others:
         slots = b.input("inp_mixed_slots", "i64", scene.tokens)
         both = b.input("inp_mixed_embd", "f32", wide, scene.tokens)
-        b.expand(b.set_rows(b.dup(both), _rows(scene, table, few, wide), slots))
+        b.expand(b.set_rows(b.dup(both), other, slots))
     if wide != scene.embedding:
         scene.wide = stream
         stream = b.view(stream, (scene.embedding, scene.tokens), (stream.nb[1],))
+    scaled = scaled or (scaled_rows and not scene.follows(Rule.MIXED_BATCH))
     if scaled and wide == scene.embedding:
         stream = b.scale(_dense(scene, stream))
     elif scaled or scaled_rows:
-        rows = b.input("inp_scale_rows", "f32", 1, scene.tokens)
-        stream = b.mul(_dense(scene, stream), rows)
+        factors = b.input("inp_scale_rows", "f32", 1, scene.tokens)
+        stream = b.mul(_dense(scene, stream), factors)
     return b.expand(scene.call(stream, "embd"))
 
 
@@ -44,8 +50,7 @@ def _dense(scene: Scene, of: Tensor) -> Tensor:
     return of if is_contiguous(of) else scene.b.cont(of)
 
 
-def _rows(scene: Scene, table: Tensor, tokens: Tensor, wide: int) -> Tensor:
-    rows = scene.b.get_rows(table, tokens)
+def _widened(scene: Scene, rows: Tensor, wide: int) -> Tensor:
     return rows if wide == scene.embedding else scene.b.pad(rows, wide - scene.embedding)
 
 

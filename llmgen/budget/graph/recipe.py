@@ -20,6 +20,7 @@ class Rope(Enum):
     WINDOWED_OR_DENSE = "layers with a window, and the dense ones at the front"
     SKIPPED = "all but each n-th layer"
     BY_HEADER = "every layer if the header says so, else none"
+    IF_32_LAYERS = "all of a model with 32 layers, none of another"
 
 
 class Heads(Enum):
@@ -27,6 +28,7 @@ class Heads(Enum):
 
     EACH = "each head"
     ROW = "all heads of a row"
+    AFTER = "each head, behind the rotation"
     BEHIND = "each head, behind the rotation and without a weight"
 
 
@@ -48,32 +50,34 @@ class Beside(Enum):
     BEHIND = "the sum of stream and attention"
     ATTENTION_INPUT = "what attention read"
     STREAM = "the stream, normed once more"
+    BY_HEADER = "the stream if the header says so, else the sum"
 
 
 class Recipe(Struct, frozen=True):
     """One architecture.
 
     ``norm`` is the operation of its norms. ``scaled`` multiplies embeddings: ``""``, ``always``,
-    ``header`` (if the header has a scale) or ``rows`` (rows of tokens alone). ``learned`` adds
-    learned positions, ``input_norm`` is the tensor of a norm behind them. ``factors`` are read by
-    the rotation. ``unnormed`` attention reads the stream itself. ``query_scaled`` and ``warms``
-    multiply queries, ``caps`` bends scores. ``feed_norm`` is the tensor of the norm in front of the
-    feed-forward, ``post`` those of norms behind attention and feed-forward. ``residual_scaled``
-    multiplies what is added to the stream. ``sum`` is the order in which the stream, attention
-    (``added``) and the feed-forward are added: the first may be overwritten. ``scales`` reads
-    scales of the feed-forward's matrices. ``experts`` says how they are chosen, ``shared_gate``
-    whether shared ones have a gate of their own. ``logits`` are the operations behind the product
-    with the output. ``whole`` marks a last layer that computes every token. ``positions`` are
-    numbers for each token (0: four if the header has sections of the rotation). ``cached``
-    attention reads a cache, other the micro-batch alone. ``linear`` says
-    that sizes grow by the same bytes with each cell. ``since`` and ``until`` are the builds
-    (the last one excluded) whose answers it has met. ``mixer`` is what layers with state have in
-    the place of attention (``graph/mixers``); layers that do one thing ``alone`` have no
-    feed-forward behind it. ``gated`` attention passes a half of its queries. ``onto_stream`` adds
-    attention to the stream, not the stream to it. ``normed_first`` computes a layer's norm before
-    anything else of it. ``rows_last`` takes the rows of outputs behind the last norm;
-    ``embeds_alone`` has no logits on an embedding server. ``projected``
-    embeddings pass the classifier, if there is one.
+    ``constant``, ``header`` (if the header has a scale) or ``rows`` (rows of tokens alone).
+    ``learned`` adds learned positions, ``input_norm`` is the tensor of a norm behind them.
+    ``factors`` are read by the rotation. ``unnormed`` attention reads the stream itself.
+    ``query_scaled`` and ``warms`` multiply queries, ``caps`` bends scores. ``feed_norm`` is the
+    tensor of the norm in front of the feed-forward (where it is optional and missing, that reads
+    what attention read), ``post`` those of norms behind attention and feed-forward.
+    ``residual_scaled`` (``constant`` or ``header``) multiplies what is added to the stream. ``sum``
+    is the order in which the stream, attention (``added``) and the feed-forward are added: the
+    first may be overwritten. ``scales`` reads scales of the feed-forward's matrices. ``experts``
+    says how they are chosen, ``shared_gate`` whether shared ones have a gate of their own.
+    ``logits`` are the operations behind the product with the output. ``positions`` are numbers for
+    each token (0: four if the header has sections of the rotation). ``cached`` attention reads a
+    cache, other the micro-batch alone. ``special`` is the module of ``graph/special`` that
+    describes it, where no row can. ``linear`` says that sizes grow by the same bytes with each
+    cell. ``since`` and ``until`` are the builds (the last one excluded) whose answers it has met.
+    ``mixer`` is what layers with state have in the place of attention (``graph/mixers``); layers
+    that do one thing ``alone`` have no feed-forward behind it. ``gated`` attention passes a half of
+    its queries. ``onto_stream`` adds attention to the stream, not the stream to it.
+    ``normed_first`` computes a layer's norm before anything else of it. ``rows_last`` takes the
+    rows of outputs behind the last norm; ``embeds_alone`` has no logits on an embedding server.
+    ``projected`` embeddings pass the classifier, if there is one.
     """
 
     norm: str = "RMS_NORM"
@@ -93,15 +97,15 @@ class Recipe(Struct, frozen=True):
     caps: int = 0
     beside: Beside = Beside.BEHIND
     feed_norm: str = "ffn_norm"
+    feed_norm_optional: bool = False
     post: tuple[str, str] = ("", "")
-    residual_scaled: bool = False
+    residual_scaled: str = ""
     kind: str = PARALLEL
     scales: bool = False
     experts: Experts = Experts()
     shared_gate: bool | str = False
     output_norm: str = "output_norm"
     logits: tuple[str, ...] = ()
-    whole: bool = False
     sum: tuple[str, ...] = ("feed", "stream")
     positions: int = 1
     mixed: bool = True
@@ -115,5 +119,6 @@ class Recipe(Struct, frozen=True):
     embeds_alone: bool = False
     projected: bool = False
     linear: bool = True
-    since: int = 11413
-    until: int = 11548
+    special: str = ""
+    since: int = 9464
+    until: int = 11740

@@ -1,0 +1,1 @@
+"""Graphs of architectures that no row of a table can say."""
