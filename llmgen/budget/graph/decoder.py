@@ -57,7 +57,7 @@ class Decoder:
         self.caches: Window = caches(scene)
         self.batch = Batch(scene)
         self.rows = output_rows(scene)
-        self.states = States(scene) if any(scene.model.recurrent) else None
+        self.states = States(scene)
 
     def run(self) -> None:
         """All layers, then the output."""
@@ -76,6 +76,8 @@ class Decoder:
                 source = norm(scene, recipe.norm, "attn_norm_2", stream, layer)
         if recipe.normed_first:
             b.expand(normed)
+        if recipe.both:
+            return self._beside(source, layer)
         added = self._mixed(source, layer)
         if layer == scene.last and not (ends_whole(scene, recipe) or recipe.rows_last):
             added, stream = b.get_rows(added, self.rows), b.get_rows(stream, self.rows)
@@ -93,10 +95,25 @@ class Decoder:
             result = scene.call(b.add(result, deep_rows(scene)), "deepstack_out", layer)
         return result
 
+    def _beside(self, source: Tensor, layer: int) -> Tensor:
+        """Attention and a mixer, each with a norm of its own, then the feed-forward."""
+        scene, recipe, b = self.scene, self.recipe, self.scene.b
+        added = self._attention(source, layer)
+        again = norm(scene, recipe.norm, "attn_norm", self.stream, layer)
+        mixed = MIXERS[recipe.mixer](scene, self.states, again, layer)
+        stream = b.add(b.add(added, mixed), self.stream)
+        if layer == scene.last:
+            stream = b.get_rows(stream, self.rows)
+        # The loader calls this norm by a name without a suffix.
+        weight = scene.weight("ffn_norm.weight", layer) or scene.needed("ffn_norm", layer)
+        normed = b.mul(scene.call(b.each(recipe.norm, stream), "norm", layer), weight)
+        result = self._feed(scene.call(normed, "ffn_norm", layer), layer)
+        return scene.call(b.add(result, stream), "l_out", layer)
+
     def _mixed(self, source: Tensor, layer: int) -> Tensor:
         """What a layer does across tokens; where it does one thing alone, perhaps nothing."""
         scene, recipe = self.scene, self.recipe
-        if self.states is not None and scene.model.recurrent[layer]:
+        if scene.model.recurrent[layer]:
             return MIXERS[recipe.mixer](scene, self.states, source, layer)
         if recipe.alone and scene.model.feed_forward[layer]:
             return self._feed(source, layer)
@@ -192,7 +209,7 @@ class Decoder:
             result = self.batch.attend(query, keys, values, layer, extras)
         if gate is not None:
             result = b.mul(result, b.unary(gate))
-        return biased(scene, "attn_output", result, layer)
+        return (linear if recipe.both else biased)(scene, "attn_output", result, layer)
 
     def _heads(self, normed: Tensor, layer: int) -> tuple[Tensor, Tensor, Tensor]:
         """Q, K and V by heads, normed if the model has weights for that (``build_qkv``)."""

@@ -77,7 +77,8 @@ class Recipe(Struct, frozen=True):
     its queries. ``onto_stream`` adds attention to the stream, not the stream to it.
     ``normed_first`` computes a layer's norm before anything else of it. ``rows_last`` takes the
     rows of outputs behind the last norm; ``embeds_alone`` has no logits on an embedding server.
-    ``projected`` embeddings pass the classifier, if there is one.
+    ``projected`` embeddings pass the classifier, if there is one. ``both`` has attention beside the
+    mixer in each layer, without a bias behind it.
     """
 
     norm: str = "RMS_NORM"
@@ -118,6 +119,7 @@ class Recipe(Struct, frozen=True):
     rows_last: bool = False
     embeds_alone: bool = False
     projected: bool = False
+    both: bool = False
     linear: bool = True
     special: str = ""
     since: int = 9464

@@ -181,6 +181,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "apertus": Recipe(factors=True, kind=ALONE),
     "mamba": Recipe(mixer="mamba", alone=True, since=11413, until=11548),
     "mamba2": Recipe(mixer="mamba2", alone=True, since=11413, until=11548),
+    "falcon-h1": Recipe(mixer="mamba2", both=True, since=11413, until=11548),
     "jamba": Recipe(
         mixer="mamba",
         rope=Rope.NONE,
