@@ -36,7 +36,6 @@ def switched(machine):
     made = Contained(machine, "native")
     # The booted machine hands no credentials to units: it may not mount their folders.
     made.edit(f'api_key = {{ file = "{FOLDER}/servers.key" }}\n', "")
-    made.edit(f'api_keys = [{{ file = "{FOLDER}/servers.key" }}]\n', "")
     made.must("install")
     made.answers("gpt-always")
     yield made

@@ -47,7 +47,6 @@ api_key = {{ file = "{FOLDER}/servers.key" }}
 [services.llama_swap]
 port = {SWAP}
 start_port = {SWAP + 1}
-api_keys = [{{ file = "{FOLDER}/servers.key" }}]
 [containers]
 program = "podman"
 user = "10001:10001"
@@ -59,6 +58,9 @@ enable = true
 port = {GATEWAY}
 admin_port = {GATEWAY + 1}
 api_keys = [{{ name = "bench", secret = {{ file = "{FOLDER}/bench.key" }} }}]
+[guard]
+enable = true
+interval = 5
 [defaults]
 ctx_size = 512
 cache_ram = 0

@@ -77,6 +77,13 @@ def test_guard_reads_the_limit_of_llama_swaps_container(stack):
     assert any(f" of {limit} MiB in use" in item["detail"] for item in found["readings"])
 
 
+def test_guards_timer_asks_within_the_container(stack):
+    machine = stack.machine
+    said = ("journalctl", "--unit", "llmgen-guard", "-o", "cat")
+    until(lambda: "memory is" in machine.must(*said), 120)
+    assert machine.show("llmgen-guard.service", "Result") == "success"
+
+
 def test_a_chat_in_the_terminal_and_the_logs_come_by_the_same_names(stack):
     assert stack.must("run", "gpt-one", "a", "--max-tokens", "2")["answer"]
     assert any(
