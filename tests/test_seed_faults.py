@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -302,7 +303,16 @@ def test_004i_no_backend_is_reachable_from_outside(repository):
     for model in yaml.safe_load(found["llama-swap/config.yaml"])["models"].values():
         words = split(model["cmd"])
         assert words[words.index("--host") + 1] == "127.0.0.1"
-    assert not any("0.0.0.0" in text for text in found.values())
+    # A container's own network is not the machine's: there, what is published counts.
+    inside = ("compose/", "quadlet/")
+    assert not any("0.0.0.0" in text for path, text in found.items() if not path.startswith(inside))
+    services = yaml.safe_load(found["compose/compose.yaml"])["services"].values()
+    published = [*chain(*(item.get("ports", ()) for item in services))]
+    quadlets = re.findall(r"^PublishPort=(.*)$", "\n".join(found.values()), re.MULTILINE)
+    assert published
+    assert {port["host_ip"] for port in published} == {"127.0.0.1"}
+    assert quadlets
+    assert all(port.startswith("127.0.0.1:") for port in quadlets)
 
 
 def test_004k_one_setting_is_the_same_in_every_file(plan):
