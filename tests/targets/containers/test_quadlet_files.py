@@ -1,10 +1,9 @@
 """Quadlets of a stack: what podman's generator makes of them, and what systemd says to that."""
 
-import subprocess
 from pathlib import PurePosixPath
 
 import pytest
-import readers
+from containers_judged import generated, verified
 from targets import plans
 
 from llmgen.render.environment import make_render
@@ -42,39 +41,11 @@ def test_the_generator_and_systemd_take_them(scope, podman, tmp_path):
     """What an older podman is told, a newer one takes as well."""
     text = STACK.replace("[services]\n", f'[services]\nscope = "{scope}"\n')
     text += f'[containers]\npodman = "{podman}"\n[guard]\nenable = true\ngate = true\n' + PAGE
-    plan, units, made = plans.plan(text), tmp_path / "units", tmp_path / "made"
-    units.mkdir()
-    made.mkdir()
-    for item in quadlet.artifacts(plan, make_render()):
-        if item.path.parts[1] == scope:
-            (units / item.path.name).write_bytes(item.content)
-    for item in systemd.artifacts(plan, make_render()):
-        (made / item.path.name).write_bytes(item.content)
-    words = [readers.find("quadlet"), "-no-kmsg-log", *(["-user"] if scope == "user" else [])]
-    done = subprocess.run(
-        [*words, made],
-        env={"PATH": "/usr/bin:/bin", "QUADLET_UNIT_DIRS": str(units)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    plan = plans.plan(text)
+    made = generated(plan, tmp_path)
     services = {path.stem for path in made.glob("*.service")}
     assert {f"llmgen-{item.name}" for item in containers(plan, PurePosixPath("/x"))} <= services
-    complaints = verified(made)
-    assert not complaints
-
-
-def verified(folder):
-    """What systemd-analyze says of the units, but for programs that are not on this machine."""
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *sorted(folder.glob("*.service"))],
-        env={"PATH": "/usr/bin:/bin", "SYSTEMD_UNIT_PATH": f"{folder}:"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return [line for line in done.stderr.splitlines() if "is not executable" not in line]
+    assert not verified(made)
 
 
 def test_a_container_is_locked_in_and_waits_until_it_answers():
