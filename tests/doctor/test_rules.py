@@ -539,6 +539,22 @@ def test_docker_gets_cards_by_its_runtime():
         assert only.verdict.value == verdict
 
 
+@pytest.mark.parametrize(
+    ("program", "ran", "then"),
+    [
+        ("docker", {"docker info --format json": Ran(0, "{}")}, "nvidia-ctk runtime configure"),
+        ("podman", {CDI: Ran(None, err="not there")}, "nvidia-ctk cdi generate"),
+    ],
+)
+def test_a_missing_toolkit_is_told_from_its_package_to_the_gpu_in_a_container(program, ran, then):
+    (only,) = containers.nvidia(contained(program=program), Seen(ran=ran))
+    package, configured, seen = (
+        only.fix.index(words)
+        for words in ("nvidia-container-toolkit`", then, "llmgen tool llama-server --list-devices")
+    )
+    assert package < configured < seen
+
+
 def test_an_image_by_its_digest_is_pinned_and_one_by_its_tag_is_told_its_own():
     (only,) = containers.pinned(contained(image=f"{IMAGE}@{DIGEST}"), Seen())
     assert only.verdict.value == "ok"

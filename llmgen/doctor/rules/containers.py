@@ -25,6 +25,14 @@ BOOT: Final = {
     "podman": ("systemctl", "is-enabled", "podman-restart.service"),
     "docker": ("systemctl", "is-enabled", "docker.service"),
 }
+# The package has one name for apt, dnf and zypper; the guide has the repository of each.
+TOOLKIT: Final = (
+    "install the NVIDIA Container Toolkit (`apt-get install nvidia-container-toolkit`, or by dnf "
+    "or zypper, from NVIDIA's repository: "
+    "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html)"
+)
+# Starts the image as the services are started, and names the GPUs that it finds.
+PASSED: Final = "`llmgen tool llama-server --list-devices` then names the GPUs in a container"
 # Before it, podman has no generator of units.
 FIRST_QUADLETS: Final = (4, 4)
 # So many users does a range of /etc/subuid have; images have files of more than one.
@@ -193,8 +201,8 @@ def nvidia(plan: Plan, seen: Seen) -> Iterator[Finding]:
         f"{', '.join(missing)} missing" if missing else "all listed",
         ok=ran.code == 0 and bool(listed) and not missing,
         evidence=(ran.text.splitlines() or [""])[0],
-        fix="install the NVIDIA Container Toolkit; then, and after each new driver, "
-        "`nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`",
+        fix=f"{TOOLKIT}; then, and after each new driver, "
+        f"`nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`; {PASSED}",
     )
 
 
@@ -210,8 +218,8 @@ def _docker_gpu(seen: Seen) -> Finding:
         expected,
         "it does" if known else "it knows neither",
         ok=known,
-        fix="install the NVIDIA Container Toolkit, then "
-        "`nvidia-ctk runtime configure --runtime=docker`, and restart docker",
+        fix=f"{TOOLKIT}, then `nvidia-ctk runtime configure --runtime=docker`, and restart docker; "
+        f"{PASSED}",
     )
 
 
