@@ -12,6 +12,7 @@ from llmgen.facts.lock import read_lock
 from llmgen.plan.place import place
 from llmgen.resolve import resolve
 from llmgen.targets.containers.derive import containers
+from llmgen.units import GIB, MIB
 
 CASES = Path(__file__).parents[2] / "cases"
 # `strix-halo` is the repository's own stack.
@@ -19,9 +20,9 @@ CONTAINED = ("minimal", "router", "samplers", "spark", "strix-halo")
 REFUSED = {"apple-group": "containers.no-metal", "engines": "containers.on-demand-program"}
 
 
-def plan_of(case, runtime, scope):
+def plan_of(case, runtime, scope, more=""):
     chosen = f'[services]\nruntime = "{runtime}"\nscope = "{scope}"\n[paths]\nhome = "/home/ada"\n'
-    sources = (read(str(CASES / case / "llm.toml")), parse("chosen.toml", chosen))
+    sources = (read(str(CASES / case / "llm.toml")), parse("chosen.toml", chosen + more))
     return place(resolve(load(sources), read_lock(CASES / case / "llm.lock").facts))
 
 
@@ -52,6 +53,14 @@ def test_the_generator_and_systemd_take_the_stack(case, scope, tmp_path):
         path.name for path in made.iterdir()
     }
     assert not verified(made)
+
+
+def test_a_check_gives_a_slow_disk_the_time_to_read_every_byte():
+    """Of 59 GiB at 200 MiB a second."""
+    slow = plan_of("spark", "compose", "system", '[hardware]\ndisk_bandwidth = "200MiB"\n')
+    found = {item.name: item for item in containers(slow, PurePosixPath("/x"))}
+    assert found["model-gpt-oss-120b"].health.start_seconds >= 59 * GIB // (200 * MIB)
+    assert found["model-bge-m3"].health.start_seconds == 120
 
 
 @pytest.mark.parametrize("runtime", ["compose", "quadlet"])
