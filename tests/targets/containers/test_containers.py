@@ -113,6 +113,7 @@ def test_a_template_comes_alone():
         ("cuda", ("nvidia.com/gpu=0",), (), ()),
         ("rocm", (), ("/dev/kfd", "/dev/dri"), ("render", "video")),
         ("vulkan", (), ("/dev/dri",), ("render", "video")),
+        ("cpu", (), (), ()),
     ],
 )
 def test_devices_of_each_vendor(backend, cdi, paths, groups):
