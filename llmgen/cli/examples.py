@@ -22,7 +22,7 @@ EXAMPLES: Final = {
     "uninstall": "llmgen uninstall --dry-run",
     "generations": "llmgen generations --prune 10",
     "rollback": "llmgen rollback 3 --dry-run",
-    "up": "llmgen up --foreground",
+    "up": "llmgen up --wait",
     "down": "llmgen down",
     "restart": "llmgen restart swap",
     "enable": "llmgen enable",

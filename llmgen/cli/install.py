@@ -12,12 +12,14 @@ from llmgen.cli.installing import Manner, carry_out, manner, wanted_tree
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
+from llmgen.cli.ready import answering, wait_options
 from llmgen.cli.writing import write_out
 from llmgen.errors import InputError, Severity
 
 
 @command(short_help="put the configurations in place")
 @manner
+@wait_options
 @click.option(
     "-o",
     "--output",
@@ -30,7 +32,13 @@ from llmgen.errors import InputError, Severity
 )
 @click.option("--cron", is_flag=True, help="No service manager: keep the stack up by crontab.")
 def cli(
-    session: Session, *, output: str | None, saved: str | None, cron: bool, manner: Manner
+    session: Session,
+    *,
+    output: str | None,
+    saved: str | None,
+    cron: bool,
+    manner: Manner,
+    wait: int | None,
 ) -> Outcome:
     """Install what `generate` renders for this machine, and start or restart what changed.
 
@@ -50,6 +58,8 @@ def cli(
 
     if output and not manner.dry_run:
         raise click.UsageError("`-o` keeps the plan of a `--dry-run`")
+    if wait is not None and (cron or manner.dry_run or manner.root or not manner.restart):
+        raise click.UsageError("`--wait` is for an install that starts services itself")
     found = read(session)
     placed = plan(found)
     here = site(found.config, manner.root)
@@ -77,6 +87,7 @@ def cli(
     said = [] if here.is_staged else [*replacing(who), *found.placed(warned)]
     if not cron:
         done = carry()
-        return replace(done, diagnostics=(*said, *done.diagnostics))
+        done = replace(done, diagnostics=(*said, *done.diagnostics))
+        return done if wait is None else answering(found, done, wait)
     done = carry(keep=partial(keep_up, here.layout, files, guard))
     return replace(done, diagnostics=(*said, *done.diagnostics, *without_program(here)))

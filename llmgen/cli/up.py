@@ -15,6 +15,7 @@ from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, plan, read, tree
 from llmgen.cli.printable import printable
+from llmgen.cli.ready import answering, wait_options
 
 if TYPE_CHECKING:
     from llmgen.operate.foreground import Say
@@ -35,6 +36,7 @@ CRON = "cron"
     is_flag=True,
     help="With --foreground: do nothing when it is up, or when `down` ended it.",
 )
+@wait_options
 def cli(
     session: Session,
     names: tuple[str, ...],
@@ -42,28 +44,39 @@ def cli(
     foreground: bool,
     installed: bool,
     if_down: bool,
+    wait: int | None,
 ) -> Outcome:
     """Start what `install` put in place; what runs already is let be.
 
     With --foreground the stack runs in this terminal until ^C, from files of its own that go with
     it: nothing has to be installed. What a killed run left is removed by the next one, by `down`
     and by `uninstall`; on Linux its programs end with it, on macOS they stay until then.
+
+    With --wait it comes back when all that it started answers, asked as `status` asks; with 4 when
+    one does not in time, has ended, or ends again and again. ^C ends the waiting, not the stack.
     """
     from llmgen.operate.by_cron import begin, is_by_cron
     from llmgen.operate.installed import chosen, start
     from llmgen.operate.site import site
 
     found = read(session)
+    if foreground and wait is not None:
+        raise click.UsageError("`--foreground` says by itself when the stack is ready")
     if not foreground:
         refuse_other_install(found)
         here = site(found.config)
         if is_by_cron(here):
             said = "started" if begin(here, names) else "it is up already"
-            return Outcome({"started": [CRON]}, said=said)
+            done = Outcome({"started": [CRON]}, said=said)
+            return done if wait is None else answering(found, done, wait)
         units = chosen(here, names)
         start(here, units)
         started = [unit.name for unit in units]
-        return Outcome({"started": started}, said=f"started: {', '.join(started)}")
+        done = Outcome({"started": started}, said=f"started: {', '.join(started)}")
+        if wait is None:
+            return done
+        whole = not names or any(name.endswith(".target") for name in started)
+        return answering(found, done, wait, None if whole else started)
     return _foreground(session, found, names, installed=installed, if_down=if_down)
 
 

@@ -179,6 +179,7 @@ def _systemd(found: Mapping[str, str]) -> UnitState:
         memory_bytes=_number(found.get("MemoryCurrent")),
         is_outdated=found.get("NeedDaemonReload") == "yes",
         is_enabled=found.get("UnitFileState") not in ("disabled", "masked"),
+        exit_code=_number(found.get("ExecMainStatus")),
     )
 
 

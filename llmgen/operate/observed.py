@@ -15,6 +15,7 @@ from llmgen.operate.swap import Loaded
 class UnitState(Struct, frozen=True):
     """A unit as its manager describes it; ``pid`` 0: none.
 
+    ``exit_code`` is the last one of a unit of systemd, or the signal that ended it.
     ``health`` is what the check of its container says (`ok`, `loading`); empty without one.
     """
 
@@ -28,6 +29,7 @@ class UnitState(Struct, frozen=True):
     is_outdated: bool = False
     is_enabled: bool = True
     health: str = ""
+    exit_code: int = 0
 
 
 class Process(Struct, frozen=True):

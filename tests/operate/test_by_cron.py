@@ -115,11 +115,11 @@ def test_a_part_of_the_stack_is_refused_by_name(kept, word):
 
 @pytest.mark.thorough
 def test_up_restart_down_and_uninstall(kept):
-    kept.llmgen("up")
+    assert kept.llmgen("up", "--wait")["data"]["ready"]
     first = kept.pid()
     kept.llmgen("up")
     assert kept.pid() == first
-    kept.until("foreground")
+    assert kept.states() == {"foreground"}
     assert kept.llmgen("logs", "-n", "1")["data"]["lines"]
     kept.llmgen("restart")
     assert kept.pid() not in (0, first)

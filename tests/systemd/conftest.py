@@ -143,8 +143,8 @@ def system(booted, programs, request):
     if _has_envoy(request):
         _put_envoy_before(stack)
         stack.edit("[defaults]", "[guard]\nenable = true\ninterval = 5\n[defaults]")
-    stack.must("install")
-    until(lambda: stack.is_up(stack.values["always"]))
+    assert stack.must("install", "--wait")["ready"]
+    assert stack.is_up(stack.values["always"])
     yield stack
     stack.llmgen("uninstall")
 

@@ -65,14 +65,33 @@ def test_killed_server_comes_back(system):
     assert int(system.booted.show(MODEL, "NRestarts")) == 1
 
 
+def test_up_names_a_server_that_ends_again_and_again(system):
+    drop = system.booted.path(f"/run/systemd/system/{MODEL}.d/x.conf")
+    drop.parent.mkdir(parents=True)
+    drop.write_text("[Service]\nExecStart=\nExecStart=/bin/sh -c 'exit 7'\n")
+    system.booted.must("systemctl", "daemon-reload")
+    system.must("down", "always")
+    found = system.llmgen("up", "always", "--wait")
+    drop.unlink()
+    drop.parent.rmdir()
+    system.booted.must("systemctl", "daemon-reload")
+    (told,) = found["diagnostics"]
+    assert (found["exit_code"], told["code"]) == (4, "operate.not-ready")
+    assert "it exited with code 7" in told["message"]
+    assert told["hint"].startswith("`llmgen logs model-always`")
+    assert system.must("logs", "model-always")["lines"]
+    assert system.must("up", "always", "--wait")["ready"]
+
+
 def test_units_stop_in_time(system):
     system.must("down")
     for unit in (MODEL, SWAP):
         assert system.booted.show(unit, "ActiveState") == "inactive"
         # A stop that needed SIGKILL is a `timeout`.
         assert system.booted.show(unit, "Result") == "success"
-    system.must("up")
-    until(lambda: system.is_up(system.values["swap"]))
+    assert system.must("up", "--wait")["ready"]
+    assert system.is_up(system.values["swap"])
+    assert system.is_up(system.values["always"])
 
 
 def test_memory_limit_is_the_plans_and_is_kept(system):
