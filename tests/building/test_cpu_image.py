@@ -29,6 +29,7 @@ RECIPE = '[llama_cpp.recipe]\noptions = { GGML_CPU_ALL_VARIANTS = "OFF" }\n'
 LONG = "it compiles llama.cpp: LLMGEN_READERS=required does so once, and keeps the image"
 
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.reader("podman", "debootstrap"),
     pytest.mark.skipif(bool(why_not()), reason=f"podman: {why_not()}"),
 ]

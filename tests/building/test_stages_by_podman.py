@@ -23,6 +23,7 @@ from llmgen.render.environment import make_render
 from llmgen.targets import containerfile
 
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.reader("podman"),
     pytest.mark.skipif(bool(why_not()), reason=f"podman: {why_not()}"),
 ]

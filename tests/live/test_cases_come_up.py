@@ -15,7 +15,7 @@ from readers.ports import free_ports
 
 from llmgen.config.model import Config
 
-pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("envoy")]
+pytestmark = [pytest.mark.thorough, pytest.mark.reader("llama-server"), pytest.mark.reader("envoy")]
 
 ROOT = Path(__file__).parents[2]
 CASES = sorted(ROOT.glob("tests/cases/*/llm.toml"))

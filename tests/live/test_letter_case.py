@@ -7,6 +7,7 @@ import stack as live
 from readers.ports import free_ports
 
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.reader("llama-server"),
     pytest.mark.reader("llama-swap"),
     pytest.mark.reader("envoy"),

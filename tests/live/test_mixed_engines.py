@@ -25,6 +25,7 @@ sys.path.append(str(Path(__file__).parents[1] / "plan"))
 from simulator import MatrixSwap
 
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.reader("llama-swap"),
     pytest.mark.reader("llama-server"),
     pytest.mark.reader("whisper-server"),

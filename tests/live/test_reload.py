@@ -9,7 +9,7 @@ import pytest
 import stack as live
 from shared_stack import ALICE, FIRST, make, text_of
 
-pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("envoy")]
+pytestmark = [pytest.mark.thorough, pytest.mark.reader("llama-server"), pytest.mark.reader("envoy")]
 
 HELLO = [{"role": "user", "content": "hello"}]
 

@@ -6,7 +6,7 @@ import pytest
 import stack as live
 from readers.ports import free_ports
 
-pytestmark = pytest.mark.reader("llama-server")
+pytestmark = [pytest.mark.thorough, pytest.mark.reader("llama-server")]
 
 TEXT = """
 [services]

@@ -12,7 +12,7 @@ import pytest
 from llmgen.facts.lock import read_lock
 from measuring.conftest import Counted, Measured
 
-pytestmark = pytest.mark.reader("llama-server")
+pytestmark = [pytest.mark.thorough, pytest.mark.reader("llama-server")]
 MIB = 2**20
 
 

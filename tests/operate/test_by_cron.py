@@ -13,7 +13,11 @@ from tiny_stacks import write_stack
 
 from llmgen.operate.run_folder import holder, only_one
 
-pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap")]
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.reader("llama-server"),
+    pytest.mark.reader("llama-swap"),
+]
 # A table of one user in a file: what crontab(1) does with `-l`, `-r` and `-`.
 CRONTAB = """\
 #!/bin/sh
@@ -113,7 +117,6 @@ def test_a_part_of_the_stack_is_refused_by_name(kept, word):
     assert [item["code"] for item in found["diagnostics"]] == ["operate.whole-stack"]
 
 
-@pytest.mark.thorough
 def test_up_restart_down_and_uninstall(kept):
     assert kept.llmgen("up", "--wait")["data"]["ready"]
     first = kept.pid()
@@ -135,7 +138,6 @@ def test_up_restart_down_and_uninstall(kept):
     assert not Path(kept.values["state"], "cron.log").exists()
 
 
-@pytest.mark.thorough
 def test_install_of_a_change_restarts_what_runs(kept):
     kept.llmgen("up")
     first = kept.pid()
@@ -147,7 +149,6 @@ def test_install_of_a_change_restarts_what_runs(kept):
     assert kept.pid() not in (0, first)
 
 
-@pytest.mark.thorough
 def test_units_take_over_from_cron(kept):
     (kept.folder / "bin/systemctl").write_text("#!/bin/sh\nexit 0\n")
     (kept.folder / "bin/systemctl").chmod(0o755)
