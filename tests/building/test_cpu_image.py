@@ -84,7 +84,7 @@ def test_every_program_is_there_and_tells_its_version(image):
 def test_the_server_is_of_the_build_that_was_asked_for(image):
     podman, tag = image
     done = podman.run("podman", "run", "--rm", "--network", "none", tag, "--version")
-    assert "version: 11434" in done.stdout + done.stderr
+    assert "build 11434" in done.stdout + done.stderr
 
 
 def test_nobody_s_user_labels_and_health_check(image):
