@@ -33,7 +33,7 @@ from llmgen.render.environment import make_render
 from llmgen.resolve import references, resolve
 from llmgen.resolve.meaning import findings
 from llmgen.resolve.swap_keys import _schema
-from llmgen.targets import TARGETS
+from llmgen.targets.selection import selected
 
 CORPUS = Path(__file__).with_name("corpus")
 FILES = sorted(path.name for path in CORPUS.iterdir())
@@ -84,7 +84,7 @@ def generated(name):
     """The tree of a file of the corpus, as text by path; and the plan."""
     plan = place(library(with_memory(*imported(name))))
     render = make_render()
-    artifacts = [item for target in TARGETS.values() for item in target.artifacts(plan, render)]
+    artifacts = [item for target in selected(plan) for item in target.artifacts(plan, render)]
     return {str(item.path): item.content.decode() for item in artifacts}, plan
 
 
