@@ -18,6 +18,8 @@ from llmgen.errors import Diagnostic, InputError
 # Done and expected bytes; 0 is not known.
 ToldBytes: TypeAlias = Callable[[int, int], None]
 _CHUNK: Final = 1 << 20
+# llama.cpp's source is some 30 MiB, packed.
+_MOST_BYTES: Final = 1 << 30
 # What no other tree has at these places.
 _MARKS: Final = ("CMakeLists.txt", "ggml/CMakeLists.txt", "tools/server")
 _CONNECT_SECONDS: Final = 30
@@ -163,6 +165,14 @@ def _downloaded(url: str, digest: str, cache: Path, watch: ToldBytes) -> Path:
             for piece in answer.iter_bytes(_CHUNK):
                 file.write(piece)
                 done += len(piece)
+                if done > _MOST_BYTES:
+                    raise InputError(
+                        Diagnostic(
+                            "build.too-large",
+                            f"`{url}` sends more than {_MOST_BYTES >> 20} MiB",
+                            hint="`--source` takes an archive or a folder that is here already",
+                        )
+                    )
                 watch(done, size)
     except httpx.HTTPError as error:
         raise InputError(

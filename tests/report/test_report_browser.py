@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import readers
-import stacks
+import report_stacks as stacks
 from readers.chromium import chromium
 
 from llmgen.render.environment import make_render

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-import stacks
+import report_stacks as stacks
 from plan.simulator import GroupSwap, MatrixSwap
 from syrupy.extensions.json import JSONSnapshotExtension
 

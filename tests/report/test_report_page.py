@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import html5lib
 import pytest
-import stacks
+import report_stacks as stacks
 
 from llmgen.render.environment import make_render
 from llmgen.report.page import page
