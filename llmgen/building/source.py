@@ -14,15 +14,15 @@ from msgspec import Struct
 
 from llmgen.apply.failure import cannot_write
 from llmgen.errors import Diagnostic, InputError
+from llmgen.web.client import asking
+from llmgen.web.limits import SOURCE
 
 # Done and expected bytes; 0 is not known.
 ToldBytes: TypeAlias = Callable[[int, int], None]
 _CHUNK: Final = 1 << 20
-# llama.cpp's source is some 30 MiB, packed.
-_MOST_BYTES: Final = 1 << 30
 # What no other tree has at these places.
 _MARKS: Final = ("CMakeLists.txt", "ggml/CMakeLists.txt", "tools/server")
-_CONNECT_SECONDS: Final = 30
+_HERE: Final = "`--source` takes an archive or a folder that is here already"
 
 
 class Source(Struct, frozen=True):
@@ -157,29 +157,22 @@ def _downloaded(url: str, digest: str, cache: Path, watch: ToldBytes) -> Path:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with (
-            httpx.stream("GET", url, follow_redirects=True, timeout=_CONNECT_SECONDS) as answer,
+            asking(url, SOURCE, {}, outside=True, hint=_HERE) as (client, _),
+            client.stream("GET", url) as answer,
             part.open("wb") as file,
         ):
             answer.raise_for_status()
             size, done = int(answer.headers.get("content-length", 0)), 0
-            for piece in answer.iter_bytes(_CHUNK):
+            for piece in answer.iter_raw(_CHUNK):
                 file.write(piece)
                 done += len(piece)
-                if done > _MOST_BYTES:
-                    raise InputError(
-                        Diagnostic(
-                            "build.too-large",
-                            f"`{url}` sends more than {_MOST_BYTES >> 20} MiB",
-                            hint="`--source` takes an archive or a folder that is here already",
-                        )
-                    )
                 watch(done, size)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise InputError(
             Diagnostic(
                 "build.no-download",
                 f"`{url}` cannot be downloaded: {str(error) or type(error).__name__}",
-                hint="`--source` takes an archive or a folder that is here already",
+                hint=_HERE,
             )
         ) from error
     except OSError as error:

@@ -26,23 +26,26 @@ def asking(
     *,
     wait_seconds: float | None = None,
     verify: bool = True,
+    outside: bool = False,
+    hint: str = HINT,
 ) -> Iterator[tuple[httpx.Client, Watch]]:
     """A client for one request to ``url`` and its watch; what passes a limit is a LimitError.
 
     ``wait_seconds`` is how long a read may wait, when that is less than the whole answer may take;
-    ``verify`` False asks a server with whatever certificate.
+    ``verify`` False asks a server with whatever certificate. ``outside`` is for servers that are
+    not the stack's: proxies and certificates are those of the environment.
     """
     import httpx  # noqa: PLC0415 - costs more than most commands take
 
     waits = httpx.Timeout(limits.wait_seconds, read=wait_seconds or limits.wait_seconds)
     with (
-        Watch(url, limits, HINT) as watch,
+        Watch(url, limits, hint) as watch,
         httpx.Client(
             headers=dict(headers),
             timeout=waits,
-            trust_env=False,
+            trust_env=outside,
             follow_redirects=True,
-            verify=_trust() if verify else False,
+            verify=verify and (outside or _trust()),
             event_hooks={name: [*hooks] for name, hooks in HOOKS.items()},
         ) as client,
     ):

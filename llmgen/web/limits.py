@@ -56,6 +56,8 @@ HUB: Final = Limits(60.0)
 HEAD: Final = Limits(120.0, depth=0)
 # A download of gigabytes: a bad line is let be, a server that only drips is not.
 DOWNLOAD: Final = Limits(60.0, size_bytes=0, depth=0, pace_bytes=256 * KIB)
+# An archive of a program's source; llama.cpp's is some 30 MiB.
+SOURCE: Final = Limits(60.0, size_bytes=1024 * MIB, depth=0, pace_bytes=256 * KIB)
 
 
 class LimitError(InputError):

@@ -152,23 +152,23 @@ def test_second_install_restarts_nothing(system):
 
 def test_only_what_changed_restarts_and_rollback_brings_it_back(system):
     others, model = [system.pid(unit) for unit in (SWAP, ENVOY)], system.pid(MODEL)
-    system.edit('model = "a.gguf"\n', 'model = "a.gguf"\nctx_size = 1024\n')
+    # So much context that the unit's limit, which is in whole MiB, is another one, too.
+    system.edit('model = "a.gguf"\n', 'model = "a.gguf"\nctx_size = 4096\n')
     planned = [step["command"] for step in system.must("install", "--dry-run")["steps"]]
-    # The unit itself changes only where its limit does, which is in whole MiB.
-    assert {words[-1] for words in planned} - {"daemon-reload"} == {MODEL}
+    assert {words[-1] for words in planned} == {"daemon-reload", MODEL}
     system.must("install")
     until(lambda: system.is_up(system.values["always"]))
     assert [system.pid(unit) for unit in (SWAP, ENVOY)] == others
     assert system.pid(MODEL) != model
     props = system.get(system.values["always"], "/props")
-    assert props["default_generation_settings"]["n_ctx"] == 1024
+    assert props["default_generation_settings"]["n_ctx"] == 4096
     system.must("rollback")
     until(lambda: system.is_up(system.values["always"]))
     props = system.get(system.values["always"], "/props")
     assert props["default_generation_settings"]["n_ctx"] == 512
     reasons = [row["reason"] for row in system.must("generations")["generations"]]
     assert [reason.split(" to ")[0] for reason in reasons[-2:]] == ["install", "rollback"]
-    system.edit('model = "a.gguf"\nctx_size = 1024\n', 'model = "a.gguf"\n')
+    system.edit('model = "a.gguf"\nctx_size = 4096\n', 'model = "a.gguf"\n')
 
 
 def test_llama_swap_is_emptied_before_its_file_changes(system):

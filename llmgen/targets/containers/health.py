@@ -14,7 +14,8 @@ from llmgen.targets.services import Service
 _QUICK_SECONDS = 30
 _LITELLM_SECONDS = 120
 _PYTHON = (
-    "import urllib.request as r; r.urlopen('http://{host}:{port}/health/liveliness', timeout=4)"
+    "import http.client as c; r = c.HTTPConnection('{host}', {port}, timeout=4); "
+    "r.request('GET', '/health/liveliness'); exit(r.getresponse().status != 200)"
 )
 # Envoy's image has no curl; its page says one word.
 _BASH = (
