@@ -1,6 +1,7 @@
 """The Makefile by the real make: goals, commands, hostile titles."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -32,13 +33,19 @@ def made(folder, text=STACK):
     return folder / "Makefile"
 
 
+def ran(*words):
+    """What make prints; without the switches of a make that runs these tests."""
+    own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}  # fmt: skip
+    line = ["make", "--no-print-directory", *words]
+    return subprocess.run(line, capture_output=True, text=True, check=True, env=own).stdout
+
+
 def make(file, *words):
     """What make would do, or does, without llmgen: a stand-in tells its words."""
     stand_in = file.with_name("llmgen")
     stand_in.write_text('#!/bin/sh\nprintf "%s\\0" "$@"\n')
     stand_in.chmod(0o755)
-    line = ["make", "--no-print-directory", "--silent", "-f", file, f"LLMGEN={stand_in}", *words]
-    return subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    return ran("--silent", "-f", file, f"LLMGEN={stand_in}", *words)
 
 
 def words(file, *goals):
@@ -89,8 +96,7 @@ def test_the_size_of_two_models_is_no_goal(tmp_path):
 
 def test_clean_takes_only_what_carries_the_label(tmp_path):
     file = made(tmp_path)
-    done = subprocess.run(["make", "-n", "-f", file, "clean"], capture_output=True, text=True, check=True)  # fmt: skip
-    first, *prunes = done.stdout.splitlines()
+    first, *prunes = ran("-n", "-f", file, "clean").splitlines()
     assert first == "llmgen uninstall"
     assert [line.split()[1] for line in prunes] == ["container", "volume", "image"]
     assert all(line.endswith(" --filter label=io.llmgen.stack=llmgen") for line in prunes)
