@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "enable": ("llmgen.cli.enable", "start services with the machine"),
     "disable": ("llmgen.cli.disable", "start services only by hand"),
     "status": ("llmgen.cli.status", "wanted, written, running: what is different"),
+    "open": ("llmgen.cli.open_", "the pages of the stack, in a browser"),
     "logs": ("llmgen.cli.logs", "what the services said"),
     "load": ("llmgen.cli.load", "load an on-demand model"),
     "unload": ("llmgen.cli.unload", "unload on-demand models"),
@@ -81,7 +82,7 @@ GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     (
         "Watch",
         "llmgen status && llmgen doctor",
-        ("status", "logs", "guard", "doctor", "bench"),
+        ("status", "open", "logs", "guard", "doctor", "bench"),
     ),
     ("Shell", 'eval "$(llmgen completion bash)"', ("completion",)),
 )

@@ -28,6 +28,7 @@ def show_plan(plan: PlanView, *, whole: bool = True) -> None:
     many = not whole and len(plan.models) > screenful()
     rows = largest(plan.models) if many else plan.models
     shown = [pools(plan.pools), models(rows), names(rows), endpoints(plan), containers(plan)]
+    shown += [] if many else [pages(plan)]
     for table in shown:
         if table.row_count:
             echo("", table, *([paragraph(LEGEND)] if table is shown[0] else []))
@@ -120,6 +121,14 @@ def _order(rows: Sequence[Step]) -> Iterator[str]:
     firsts = dict.fromkeys(row.buys for row in rows if row.open)
     for key in firsts:
         yield f'`prefer = ["{key}"]` in [plan] settles `{key}` first'
+
+
+def pages(plan: PlanView) -> Table:
+    """What a browser shows of the stack while it runs; `llmgen open` opens it."""
+    table = table_of("page", "url", "shows")
+    for row in plan.pages[:LARGEST]:
+        table.add_row(row.name, row.url, row.shows)
+    return table
 
 
 def pools(rows: Sequence[PoolView]) -> Table:

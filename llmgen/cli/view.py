@@ -10,6 +10,7 @@ from llmgen.budget.model import DeviceMemory, HostMemory
 from llmgen.facts.card import card, in_words
 from llmgen.gateway.addresses import host_name, in_url
 from llmgen.library import Keep
+from llmgen.operate.pages import pages
 from llmgen.plan.basis import basis_of, resting
 from llmgen.plan.explain import engine_words
 from llmgen.plan.model import Headroom, Placement, Plan, Pool
@@ -102,6 +103,14 @@ class EndpointView(Struct, frozen=True):
     enabled: bool
 
 
+class PageView(Struct, frozen=True):
+    """A page for a browser, while its program runs."""
+
+    name: str
+    url: str
+    shows: str
+
+
 class PlanView(Struct, frozen=True):
     """Everything that ``show`` says."""
 
@@ -122,6 +131,7 @@ class PlanView(Struct, frozen=True):
     endpoints: tuple[EndpointView, ...]
     steps: tuple[Step, ...] = ()
     containers: tuple[Share, ...] = ()
+    pages: tuple[PageView, ...] = ()
 
 
 def view(plan: Plan, steps: Iterable[Step] = ()) -> PlanView:
@@ -145,6 +155,7 @@ def view(plan: Plan, steps: Iterable[Step] = ()) -> PlanView:
         endpoints=tuple(_endpoints(plan)),
         steps=tuple(steps),
         containers=shares(plan),
+        pages=tuple(PageView(item.name, item.url, item.shows) for item in pages(plan)),
     )
 
 
