@@ -37,6 +37,7 @@ LAYERS = (
     ("llmgen.report",),
     ("llmgen.targets", "llmgen.firewall"),
     ("llmgen.detect", "llmgen.importing", "llmgen.models", "llmgen.bench", "llmgen.verify"),
+    ("llmgen.sync",),
     ("llmgen.doctor", "llmgen.operate", "llmgen.building"),
     ("llmgen.measuring",),
     ("llmgen.cli",),

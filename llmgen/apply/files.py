@@ -101,14 +101,14 @@ def sync_folder(path: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for one writer; a second one waits.
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the folder for one writer; a second one waits, or gets a BlockingIOError.
 
     The lock is on the folder itself, so no lock file is left in it.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(descriptor)

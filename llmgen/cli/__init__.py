@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "guard": ("llmgen.cli.guard", "unload idle models when memory runs short"),
     "doctor": ("llmgen.cli.doctor", "compare this machine with the plan; change nothing"),
     "models": ("llmgen.cli.models", "list, scan, add and remove models of llm.toml"),
+    "sync": ("llmgen.cli.sync", "let llm.toml follow the models that are here"),
     "import": ("llmgen.cli.import_", "turn other tools' files into an llm.toml"),
     "bench": ("llmgen.cli.bench", "measure the models of the plan"),
     "tool": ("llmgen.cli.tool", "run llama-bench and llama.cpp's other tools"),
@@ -52,7 +53,7 @@ GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     (
         "Describe the machine and its models",
         "llmgen init && llmgen models add unsloth/Qwen3-8B-GGUF:Q4_K_M",
-        ("init", "import", "models", "lock", "pull", "schema"),
+        ("init", "import", "models", "sync", "lock", "pull", "schema"),
     ),
     (
         "See what fits",

@@ -36,6 +36,7 @@ EXAMPLES: Final = {
     "guard": "llmgen guard --dry-run",
     "doctor": "llmgen doctor --all",
     "models": "llmgen models add unsloth/Qwen3-8B-GGUF:Q4_K_M --ctx-size max",
+    "sync": "llmgen sync --dry-run",
     "import": "llmgen import config.yaml -o llm.toml",
     "bench": "llmgen bench coder --dry-run",
     "tool": "llmgen tool --model coder llama-bench -p 512",

@@ -8,7 +8,7 @@ import click
 
 from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.installing import Manner, carry_out, manner, wanted_tree
+from llmgen.cli.installing import Manner, carry_out, manner, prepared_for, wanted_tree
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
@@ -50,11 +50,11 @@ def cli(
     from msgspec.structs import replace
 
     from llmgen.operate.asking import replacing
-    from llmgen.operate.checks import missing_programs, refuse_containers, without_program
-    from llmgen.operate.crontab import is_kept_up, keep_up, without_units
-    from llmgen.operate.install import prepare, refuse_other, refuse_stale
+    from llmgen.operate.checks import missing_programs, without_program
+    from llmgen.operate.install import refuse_other, refuse_stale
     from llmgen.operate.install import saved as as_file
-    from llmgen.operate.site import installed, refuse_elsewhere, site
+    from llmgen.operate.site import refuse_elsewhere, site
+    from llmgen.operate.sync_timer import refuse_open_files
 
     if output and not manner.dry_run:
         raise click.UsageError("`-o` keeps the plan of a `--dry-run`")
@@ -64,14 +64,10 @@ def cli(
     placed = plan(found)
     here = site(found.config, manner.root)
     refuse_elsewhere(here, placed.library.machine.os)
-    wanted = installed(wanted_tree(found, placed, session))
-    if cron:
-        refuse_containers(here)
-        wanted = without_units(wanted, here.folder)
-    files = [Path(source.name).absolute() for source in found.sources]
-    guard = found.config.guard.interval if found.config.guard.enable else 0
-    kept = partial(is_kept_up, here.layout, files, guard) if cron else None
-    prepared = prepare(here, wanted, manner.ways, cron=kept)
+    if found.config.sync is not None and found.config.sync.interval and not here.is_staged:
+        refuse_open_files(here, [Path(source.name) for source in found.sources])
+    tree = wanted_tree(found, placed, session)
+    prepared, keep = prepared_for(found, here, tree, manner.ways, cron=cron)
     if saved:
         refuse_stale(prepared, Path(saved))
     if output:
@@ -85,9 +81,9 @@ def cli(
     carry = partial(carry_out, found, here, prepared, manner, "install", stack=who.stack)
     warned = [replace(item, severity=Severity.WARNING) for item in missing]
     said = [] if here.is_staged else [*replacing(who), *found.placed(warned)]
-    if not cron:
+    if keep is None:
         done = carry()
         done = replace(done, diagnostics=(*said, *done.diagnostics))
         return done if wait is None else answering(found, done, wait)
-    done = carry(keep=partial(keep_up, here.layout, files, guard))
+    done = carry(keep=keep)
     return replace(done, diagnostics=(*said, *done.diagnostics, *without_program(here)))

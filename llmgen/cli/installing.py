@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -86,16 +86,52 @@ def below(name: str, root: str | None) -> PurePosixPath:
     return PurePosixPath(found)
 
 
-def wanted_tree(found: Read, placed: Plan, session: Session) -> list[Artifact]:
-    """Everything that install puts in place: what is rendered, and what llmgen reads there."""
+def wanted_tree(
+    found: Read, placed: Plan, session: Session, lock: bytes | None = None
+) -> list[Artifact]:
+    """Everything that install puts in place: what is rendered, and what llmgen reads there.
+
+    ``lock`` is what llm.lock will say, where it does not yet.
+    """
     from llmgen.cli.pipeline import LOCK, tree
     from llmgen.operate.kept import kept
+    from llmgen.operate.sync_timer import timer
+    from llmgen.render.environment import make_render
 
     rendered = [*tree(found, placed, session)]
+    if found.config.sync is not None:
+        render = make_render([Path(session.templates)] if session.templates else [])
+        rendered += timer(placed, _configs(found), render)
     if not (found.config.guard.enable or found.config.guard.gate):
         return rendered
-    lock = (found.folder / LOCK).read_bytes()
-    return [*rendered, *kept(found.sources, lock, placed.library.layout)]
+    read = (found.folder / LOCK).read_bytes() if lock is None else lock
+    return [*rendered, *kept(found.sources, read, placed.library.layout)]
+
+
+def prepared_for(
+    found: Read, here: Site, tree: Iterable[Artifact], ways: Ways, *, cron: bool
+) -> tuple[Installation, Callable[[], None] | None]:
+    """The installation of a tree; with ``cron`` also what writes the lines that keep it up."""
+    from llmgen.operate.checks import refuse_containers
+    from llmgen.operate.crontab import Timed, is_kept_up, keep_up, without_units
+    from llmgen.operate.install import prepare
+    from llmgen.operate.site import installed
+    from llmgen.operate.sync_timer import is_of_timer, stores_told
+
+    wanted = installed(item for item in tree if not (here.is_staged and is_of_timer(item)))
+    if not cron:
+        return prepare(here, wanted, ways), None
+    refuse_containers(here)
+    guard = found.config.guard.interval if found.config.guard.enable else 0
+    sync = found.config.sync.interval if found.config.sync else None
+    timed = Timed(guard, sync or 0, stores_told())
+    is_kept = functools.partial(is_kept_up, here.layout, _configs(found), timed)
+    prepared = prepare(here, without_units(wanted, here.folder), ways, cron=is_kept)
+    return prepared, functools.partial(keep_up, here.layout, _configs(found), timed)
+
+
+def _configs(found: Read) -> list[Path]:
+    return [Path(source.name).absolute() for source in found.sources]
 
 
 def carry_out(

@@ -15,6 +15,7 @@ from llmgen.cli.model_files import gc, models_folder, verify
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, Read, read
 from llmgen.cli.references import source_keys
+from llmgen.cli.writing import edit_config
 from llmgen.errors import ConfigError, Diagnostic, InputError, Severity
 from llmgen.facts.card import in_words
 from llmgen.units import show_count, show_parameters, show_size
@@ -121,7 +122,7 @@ def _add(session: Session, reference: str, *, name: str | None, **keys: Any) -> 
     keys["role"] = keys["role"] or _role(found, source)
     table = {**source, **{key: value for key, value in keys.items() if value}}
     text = append_table(found.sources[0].text, ("models", chosen), table)
-    _write(found, text)
+    edit_config(found, text)
     return Outcome(
         {"name": chosen, "table": table},
         said=f"added [models.{chosen}]; now `llmgen lock`",
@@ -202,36 +203,35 @@ def _rm(session: Session, names: tuple[str, ...], *, match: str | None) -> Outco
             ) from None
     if not chosen:
         raise click.UsageError("no model is named" if not match else f"no model matches `{match}`")
-    _write(found, text)
+    edit_config(found, text)
     return Outcome(
-        {"removed": chosen}, said=f"removed {', '.join(chosen)}; files stay (`models gc`)"
+        {"removed": chosen},
+        said=f"removed {', '.join(chosen)}; files stay (`models gc`)",
+        diagnostics=tuple(_coming_again(found, chosen)),
     )
+
+
+def _coming_again(found: Read, names: Iterable[str]) -> Iterator[Diagnostic]:
+    """What the next sync would add again."""
+    from llmgen.sync.marks import marked
+
+    own = marked(found.sources[0]) if found.config.sync is not None else {}
+    for name in names:
+        if name in own:
+            keys = own[name].keys
+            file = keys.get("ollama") or Path(str(keys.get("model") or keys.get("lm_studio"))).name
+            yield Diagnostic(
+                "models.of-sync",
+                f"`{name}` was added by `llmgen sync`, which adds it again while its file is there",
+                hint=f'`exclude = ["{file}"]` in [sync] keeps it out',
+                severity=Severity.NOTE,
+            )
 
 
 def _lock(found: Read) -> Lock:
     from llmgen.facts.lock import read_lock
 
     return read_lock(found.folder / LOCK)
-
-
-def _write(found: Read, text: str) -> None:
-    """Replace the first llm.toml, after the new text has been read as one."""
-    from llmgen.apply.failure import cannot_write
-    from llmgen.apply.files import remove_file, temporary, write_file
-    from llmgen.config.load import load
-    from llmgen.config.source import parse
-
-    first, *others = found.sources
-    if first.name.startswith("<"):
-        raise click.UsageError("standard input cannot be edited; name a file with -c")
-    load((parse(first.name, text), *others))
-    # A link to the file of somebody's dotfiles stays one.
-    path = Path(first.name).resolve()
-    try:
-        remove_file(temporary(path))
-        write_file(path, text.encode(), path.stat().st_mode & 0o777)
-    except OSError as error:
-        raise InputError(cannot_write(path, error, "models.unwritable")) from error
 
 
 def _cards(rows: list[Listed]) -> Iterator[str]:

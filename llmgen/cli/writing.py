@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from llmgen.errors import Diagnostic, InputError, OwnershipError
 
 if TYPE_CHECKING:
     from llmgen.apply.changes import Change
+    from llmgen.cli.pipeline import Read
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 _WORDS = {"create": "written", "update": "updated", "delete": "deleted", "adopt": "adopted"}
@@ -65,6 +67,31 @@ def _whole(name: str) -> Iterator[None]:
         if Path(name).is_file():
             Path(name).unlink()
         raise
+
+
+def edit_config(found: Read, text: str) -> None:
+    """Replace the first llm.toml, after the new text has been read as one.
+
+    A link to the file of somebody's dotfiles stays one, and the file stays its owner's.
+    """
+    from llmgen.apply.failure import cannot_write
+    from llmgen.apply.files import remove_file, temporary, write_file
+    from llmgen.config.load import load
+    from llmgen.config.source import parse
+
+    first, *others = found.sources
+    if first.name.startswith("<"):
+        raise click.UsageError("standard input cannot be edited; name a file with -c")
+    load((parse(first.name, text), *others))
+    path = Path(first.name).resolve()
+    try:
+        seen = path.stat()
+        remove_file(temporary(path))
+        write_file(path, text.encode(), seen.st_mode & 0o777)
+        if os.geteuid() == 0:
+            os.chown(path, seen.st_uid, seen.st_gid)
+    except OSError as error:
+        raise InputError(cannot_write(path, error, "models.unwritable")) from error
 
 
 def write_out(name: str, content: bytes) -> None:

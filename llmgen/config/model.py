@@ -11,6 +11,7 @@ from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
 from llmgen.config.tables.models import Defaults, Model
 from llmgen.config.tables.naming import Naming
 from llmgen.config.tables.services import Budget, Guard, PlanTable, Services
+from llmgen.config.tables.sync import Sync
 from llmgen.config.tables.targets import Targets
 
 
@@ -49,5 +50,7 @@ class Config(Table):
     """How strict the plan is."""
     guard: Guard = Guard.model_construct()
     """Last resort under memory pressure."""
+    sync: Sync | None = None
+    """What `llmgen sync` adds and takes out; absent: it does nothing."""
     targets: Targets = Targets.model_construct()
     """What the targets aim at."""

@@ -34,7 +34,7 @@ def differences(
         if before.get(key) != after.get(key):
             yield f"{words} {_shown(before.get(key))} → {_shown(after.get(key))}"
     if old.size_bytes != new.size_bytes:
-        yield f"size {show_size(old.size_bytes)} → {show_size(new.size_bytes)}"
+        yield f"size {_sizes(old.size_bytes, new.size_bytes)}"
     if isinstance(old, GgufFacts) and isinstance(new, GgufFacts):
         yield from _of_files(old, new)
 
@@ -52,6 +52,12 @@ def _of_files(old: GgufFacts, new: GgufFacts) -> Iterator[str]:
     # A lock of an older llmgen does not say which template it was.
     elif before is not None and before != after:
         yield "another chat template"
+
+
+def _sizes(old: int, new: int) -> str:
+    """Two sizes, in bytes where they are the same to a person."""
+    one, other = show_size(old), show_size(new)
+    return f"{one} → {other}" if one != other else f"{old} → {new} bytes"
 
 
 def _shown(value: HeaderValue | None) -> str:

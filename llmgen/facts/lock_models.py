@@ -52,12 +52,14 @@ def lock_models(
     only: Collection[ModelRef] | None = None,
     watch: Callable[[ModelRef], None] | None = None,
     keys: Mapping[ModelRef, KeyPath] | None = None,
+    known: Mapping[ModelRef, Entry] | None = None,
 ) -> LockResult:
     """Read the facts of every reference; one that fails does not keep the others from it.
 
     A locked model of the Hub keeps its commit; when its files have changed upstream, that is
     refused unless ``update``. A locked model that cannot be reached now is kept, with a note; one
-    that is not among ``only`` is kept unread. ``watch`` is told of each reference that is read.
+    that is not among ``only`` is kept unread. ``watch`` is told of each reference that is read;
+    ``known`` are entries that have just been read.
     """
     keys = keys or {}
     away = _NO_FILE if update else _NO_FILE | _NO_HUB
@@ -73,7 +75,8 @@ def lock_models(
         if watch is not None:
             watch(ref)
         try:
-            entries[ref] = _entry(ref, sources, old, update=update)
+            new = (known or {}).get(ref)
+            entries[ref] = _entry(ref, sources, old, new, update=update)
         except InputError as error:
             found = [replace(item, key=keys.get(ref, ())) for item in error.diagnostics]
             lost = old is None or any(item.code not in away for item in found)
@@ -91,10 +94,12 @@ def lock_models(
     return LockResult(Lock(entries, lock.runs), steps, tuple(notes), tuple(failed))
 
 
-def _entry(ref: ModelRef, sources: Sources, old: Entry | None, *, update: bool) -> Entry:
+def _entry(
+    ref: ModelRef, sources: Sources, old: Entry | None, known: Entry | None, *, update: bool
+) -> Entry:
     if old is not None and old.revision and not update:
         return _pinned(ref, sources, old)
-    new = resolve_reference(ref, sources)
+    new = known or resolve_reference(ref, sources)
     same = old is not None and old.facts == new.facts
     return replace(new, measured=old.measured) if old is not None and same else new
 

@@ -101,14 +101,19 @@ def name_for(file: str, taken: Iterable[str] = ()) -> str:
 
 def users_of(config: Config, name: str) -> list[KeyPath]:
     """The keys outside the model's own table that use one of its names."""
-    own = {claim for claim, key in claims(config) if key[1] == name}
+    own = {name, *(claim for claim, key in claims(config) if key[1] == name)}
     found: list[KeyPath] = []
     for other, table in config.models.items():
         for key in ("fallbacks", "context_window_fallbacks"):
             for index, wanted in enumerate(getattr(table, key)):
                 if other != name and wanted in own:
                     found.append(("models", other, key, index))
-    for wish in ("together", "never_together"):
+    for front, external in config.external.items():
+        for key in ("fallbacks", "context_window_fallbacks"):
+            for index, wanted in enumerate(getattr(external, key)):
+                if wanted in own:
+                    found.append(("external", front, key, index))
+    for wish in ("together", "wish_together", "never_together"):
         for row, group in enumerate(getattr(config.plan, wish)):
             found += [("plan", wish, row, at) for at, wanted in enumerate(group) if wanted in own]
     return found
@@ -125,12 +130,12 @@ def unneeded(
     for table in config.models.values():
         wanted |= {lora.path for lora in table.lora}
     for table in config.models.values():
-        wanted |= {*_others(table)}
+        wanted |= {*other_files(table)}
     stems = {_stem(layout, name) for name in wanted}
     return sorted(name for name in on_disk if _stem(layout, name) not in stems)
 
 
-def _others(table: Model) -> Iterator[str]:
+def other_files(table: Model) -> Iterator[str]:
     """Files that other engines than llama-server open."""
     engine = ENGINES.get(table.engine, USUAL)
     if engine.is_llama:

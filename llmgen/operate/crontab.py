@@ -6,18 +6,35 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from msgspec import Struct
+
 from llmgen.apply.files import make_folder
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError
 from llmgen.layout import Layout
 from llmgen.operate.programs import run
 from llmgen.operate.steps import Words
+from llmgen.operate.sync_timer import sync_words
 
 BEGIN = "# llmgen: begin (written by `llmgen install --cron`, removed by `llmgen uninstall`)"
 END = "# llmgen: end"
 # Started again when it is not there: `--if-down` ends at once when it is.
 LOG = "cron.log"
 EVERY = ("@reboot", "*/5 * * * *")
+
+
+class Timed(Struct, frozen=True):
+    """What else cron runs: seconds between the checks of [guard] and the runs of [sync].
+
+    0 is never; ``stores`` are the variables that say where ``sync`` looks.
+    """
+
+    guard: int = 0
+    sync: int = 0
+    stores: tuple[tuple[str, str], ...] = ()
+
+
+NOTHING_TIMED = Timed()
 
 
 def with_block(
@@ -104,33 +121,45 @@ def write_crontab(text: str) -> None:
         )
 
 
-def keep_up(place: Layout, configs: Sequence[Path], guard: int = 0) -> None:
-    """Write the block that starts the stack at boot and again when it is gone.
-
-    ``guard``: seconds between the checks of [guard], which cron counts in minutes; 0 for none.
-    """
-    text, wanted = _both(place, configs, guard)
+def keep_up(place: Layout, configs: Sequence[Path], timed: Timed = NOTHING_TIMED) -> None:
+    """Write the block that starts the stack at boot and again when it is gone."""
+    text, wanted = _both(place, configs, timed)
     make_folder(Path(place.state))
     if wanted != text:
         write_crontab(wanted)
 
 
-def is_kept_up(place: Layout, configs: Sequence[Path], guard: int = 0) -> bool:
+def is_kept_up(place: Layout, configs: Sequence[Path], timed: Timed = NOTHING_TIMED) -> bool:
     """Whether the crontab has that block already."""
-    text, wanted = _both(place, configs, guard)
+    text, wanted = _both(place, configs, timed)
     return text == wanted
 
 
-def _both(place: Layout, configs: Sequence[Path], guard: int) -> tuple[str, str]:
+def _both(place: Layout, configs: Sequence[Path], timed: Timed) -> tuple[str, str]:
     """The crontab now, and with the block."""
     named = [word for path in configs for word in ("-c", str(path))]
     own = (str(place.llmgen), *named)
     _refuse_line_ends(own)
-    minutes = min(max(1, guard // 60), 59)
-    checks = [(f"*/{minutes} * * * *", (*own, "guard"))] if guard else []
+    minutes = min(max(1, timed.guard // 60), 59)
+    more: list[tuple[str, Words]] = []
+    if timed.guard:
+        more.append((f"*/{minutes} * * * *", (*own, "guard")))
+    if timed.sync:
+        words = sync_words(str(place.llmgen), configs, timed.stores)
+        _refuse_line_ends(words)
+        more.append((_when(timed.sync), words))
     text = read_crontab()
-    words = (*own, "up", "--foreground", "--if-down")
-    return text, with_block(text, words, place.state / LOG, checks)
+    return text, with_block(
+        text, (*own, "up", "--foreground", "--if-down"), place.state / LOG, more
+    )
+
+
+def _when(seconds: int) -> str:
+    """The nearest of what five fields can say: every so many minutes or hours, or once a day."""
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"*/{minutes} * * * *"
+    return f"0 */{minutes // 60} * * *" if minutes < 24 * 60 else "0 4 * * *"
 
 
 def _refuse_line_ends(words: Sequence[str]) -> None:

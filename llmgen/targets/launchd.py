@@ -21,7 +21,7 @@ NAME = "launchd"
 SUMMARY = "property lists for servers, engine and gateways on macOS"
 
 # launchd starts jobs with /usr/bin:/bin:/usr/sbin:/sbin alone; Homebrew's folders come first.
-_PATH: Final = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+PATH: Final = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 _RESTART_SECONDS: Final = 10
 
 
@@ -72,7 +72,7 @@ def _job(service: Service, library: Library) -> dict[str, Any]:
     return {
         **(account if library.layout.scope == "system" else {}),
         "ProgramArguments": [*_command(service, library)],
-        "EnvironmentVariables": {"PATH": _PATH, **dict(service.environment)},
+        "EnvironmentVariables": {"PATH": PATH, **dict(service.environment)},
         "WorkingDirectory": "/",
         "StandardOutPath": str(logs / f"{service.name}.log"),
         "StandardErrorPath": str(logs / f"{service.name}.log"),

@@ -74,6 +74,22 @@ ELSEWHERE = {
     "budget.override": "what is said when memory is short",
     "guard.threshold": "what `llmgen guard` does when it runs",
     "guard.min_idle": "what `llmgen guard` does when it runs",
+    **{
+        f"sync.{key}": "what `llmgen sync` does (tests/sync)"
+        for key in (
+            "stores",
+            "folders",
+            "include",
+            "exclude",
+            "roles",
+            "prefix",
+            "options",
+            "remove",
+            "settle",
+            "install",
+        )
+    },
+    "sync.interval": "a timer of where llm.toml stands, which `install` alone writes",
 }
 ROWS = Path(__file__).with_name("every_key.txt").read_text("utf-8").splitlines()
 

@@ -7,6 +7,7 @@ from making import config
 
 from llmgen.errors import InputError
 from llmgen.layout import layout
+from llmgen.operate import crontab
 from llmgen.operate.crontab import (
     BEGIN,
     END,
@@ -77,3 +78,20 @@ def test_path_with_a_line_end_adds_no_line_of_its_own():
     with pytest.raises(InputError) as caught:
         keep_up(place, [Path("/tmp/x\n* * * * * sh evil/llm.toml")])
     assert caught.value.diagnostics[0].code == "operate.line-end"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "when"),
+    [(60, "*/1 * * * *"), (3599, "*/59 * * * *"), (7200, "0 */2 * * *"), (86400, "0 4 * * *")],
+)
+def test_sync_has_a_line_of_its_own(seconds, when, monkeypatch):
+    written = []
+    monkeypatch.setattr(crontab, "read_crontab", str)
+    monkeypatch.setattr(crontab, "write_crontab", written.append)
+    monkeypatch.setattr(crontab, "make_folder", lambda _: None)
+    timed = crontab.Timed(sync=seconds, stores=(("OLLAMA_MODELS", "/srv/my models"),))
+    place = layout(config().paths, "user")
+    keep_up(place, [Path("/srv/llm.toml")], timed)
+    (line,) = (item for item in written[0].splitlines() if " sync " in item)
+    words = f"/usr/bin/env 'OLLAMA_MODELS=/srv/my models' {place.llmgen} -c /srv/llm.toml sync"
+    assert line.startswith(f"{when} {words} >>")

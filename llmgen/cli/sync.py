@@ -1,0 +1,125 @@
+"""``llmgen sync``: llm.toml follows the models that are on this machine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from llmgen.cli.boundary import Session, command
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.pipeline import read
+from llmgen.cli.syncing import Synced, alone, generated, synced, write
+from llmgen.errors import Diagnostic, PlanError, Severity
+
+if TYPE_CHECKING:
+    from llmgen.apply.changes import Change
+    from llmgen.sync.reporting import Row
+
+
+@command(short_help="let llm.toml follow the models that are here")
+@click.option("--dry-run", is_flag=True, help="Say what would change; change nothing.")
+def cli(session: Session, *, dry_run: bool) -> Outcome:
+    """Add the models of this machine to llm.toml as its [sync] says, and take gone ones out.
+
+    Then llm.lock, generated/ and what is installed follow, where something changed. Only tables
+    that sync wrote are changed or removed; one that you edit is yours. A file that is still being
+    written is left for next time, and a model that does not fit is left out and named (exit 5).
+    """
+    from llmgen.cli.sync_install import following
+
+    found = read(session)
+    if found.sources[0].name.startswith("<"):
+        raise click.UsageError("standard input cannot be edited; name a file with -c")
+    with alone(found):
+        done = synced(found)
+        decided, root = generated(session, done)
+        follow = following(session, done)
+        if not dry_run:
+            write(done, decided, root)
+        installed = follow(dry_run)
+    return _outcome(done, decided, installed, dry_run=dry_run)
+
+
+def _outcome(
+    done: Synced, decided: Sequence[Change], installed: Outcome, *, dry_run: bool
+) -> Outcome:
+    from llmgen.cli.writing import counts
+    from llmgen.cli.writing import rows as files
+    from llmgen.sync.reporting import rows
+
+    told = rows(
+        done.mine,
+        done.decision,
+        done.looked,
+        tables=done.tables,
+        refused=done.refused,
+        before=done.before.entries,
+        now=done.lock.entries,
+    )
+    data = {
+        "models": told,
+        "llm_toml": {"path": done.found.sources[0].name, "changed": _is_other(done)},
+        "lock_changed": done.lock != done.before,
+        "generated": files(decided),
+        "installed": installed.data,
+        "dry_run": dry_run,
+    }
+    text = "".join(f"{line}\n" for line in _lines(told)) + str(installed.text)
+    said = _said(done, told, dry_run=dry_run)
+    if files(decided) and not dry_run:
+        said += f"\ngenerated/: {counts(decided)}"
+    return Outcome(
+        data,
+        text=text,
+        said="\n".join(filter(None, (said, installed.said))),
+        diagnostics=(*_refused(done), *installed.diagnostics),
+        exit_code=PlanError.exit_code if done.refused else None,
+    )
+
+
+def _is_other(done: Synced) -> bool:
+    return done.text != done.found.sources[0].text
+
+
+def _lines(told: Sequence[Row]) -> Iterator[str]:
+    from llmgen.sync.reporting import STATES
+
+    widest = max((len(STATES[row.state]) for row in told), default=0)
+    longest = max((len(row.name) for row in told), default=0)
+    for row in told:
+        details = ", ".join(row.details)
+        yield f"{STATES[row.state]:{widest}}  {row.name:{longest}}  {details}".rstrip()
+
+
+def _said(done: Synced, told: Sequence[Row], *, dry_run: bool) -> str:
+    from llmgen.sync.reporting import STATES
+
+    counts = Counter(row.state for row in told)
+    found = [f"{counts[state]} {words}" for state, words in STATES.items() if counts[state]]
+    own = len(done.tables)
+    models = f"{own} {'model' if own == 1 else 'models'} of sync in `{done.found.sources[0].name}`"
+    if not found and not _is_other(done):
+        return f"{models}; nothing changed"
+    return f"{models}: {', '.join(found) or 'written anew'}{' (dry run)' if dry_run else ''}"
+
+
+def _refused(done: Synced) -> Iterator[Diagnostic]:
+    """Why models are left out, and what would let them in or silence them."""
+    for name, error in done.refused.items():
+        first = error.diagnostics[0]
+        label = next(
+            item.label for item in done.looked.candidates if item.ref == done.decision.refs[name]
+        )
+        yield Diagnostic(
+            "sync.no-room",
+            f"`{name}` is left out: {first.message}",
+            ("sync",),
+            done.found.located(PlanError(Diagnostic("", "", ("sync",)))).diagnostics[0].location,
+            hint=f'`exclude = ["{label}"]` in [sync] leaves it out for good; with keys for it in '
+            f'[sync.options."{label}"] it may fit',
+            notes=(f"of its plan: {first.hint}",) if first.hint else (),
+            severity=Severity.ERROR,
+        )

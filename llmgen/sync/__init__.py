@@ -1,0 +1,1 @@
+"""``llmgen sync``: which models of the stores belong in llm.toml, and which tables are its."""
