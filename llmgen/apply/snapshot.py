@@ -23,7 +23,8 @@ class Place(Struct, frozen=True):
 
     In a git checkout only the executable bit of a mode survives, so ``exact_modes`` is off there;
     ``links`` allows symlinked folders on the way (``/etc`` on macOS, a dotfiles folder).
-    ``durable`` writes outlive a power cut; what llm.toml can make again need not.
+    ``durable`` writes outlive a power cut; what llm.toml can make again need not. ``prunes``:
+    folders that are empty once their files have gone go as well.
     """
 
     root: Path
@@ -32,6 +33,7 @@ class Place(Struct, frozen=True):
     exact_modes: bool = False
     links: bool = False
     durable: bool = True
+    prunes: bool = True
 
     @property
     def journal(self) -> Path:

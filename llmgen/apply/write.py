@@ -230,7 +230,8 @@ def _delete(place: Place, change: Change) -> None:
     if change.backup:
         files.set_aside(path)
     files.remove_file(path, durable=place.durable)
-    files.prune_folders(path.parent, place.root)
+    if place.prunes:
+        files.prune_folders(path.parent, place.root)
 
 
 def refuse_unwritable(place: Place, decided: Sequence[Change], hint: str = "") -> None:

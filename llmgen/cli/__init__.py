@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "shell": ("llmgen.cli.shell", "a shell where the programs are"),
     "keys": ("llmgen.cli.keys", "fill the gateways' keys into the private runtime folder"),
     "firewall": ("llmgen.cli.firewall", "the exact rules for what is exposed"),
+    "host": ("llmgen.cli.host", "settings of the machine itself: kernel, devices, limits"),
     "schema": ("llmgen.cli.schema", "the JSON Schema of llm.toml"),
     "completion": ("llmgen.cli.completion", "shell completion for bash, zsh or fish"),
 }
@@ -73,6 +74,7 @@ GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
             "rollback",
             "keys",
             "firewall",
+            "host",
         ),
     ),
     (

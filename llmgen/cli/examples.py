@@ -43,6 +43,7 @@ EXAMPLES: Final = {
     "shell": "llmgen shell --dry-run",
     "keys": "llmgen keys",
     "firewall": "llmgen firewall --tool nft",
+    "host": "llmgen host --install --dry-run",
     "schema": "llmgen schema models.coder.ctx_size",
     "completion": "llmgen completion bash",
 }

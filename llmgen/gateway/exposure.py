@@ -50,7 +50,7 @@ def low_ports(config: Config) -> Iterator[Diagnostic]:
     """A warning for each port that a user's own service may not listen on."""
     if config.services.scope == "system":
         return
-    for who, port, key in _own_ports(config):
+    for who, port, key in own_ports(config):
         if port < FREE_PORT:
             yield Diagnostic(
                 "gateway.low-port",
@@ -61,7 +61,7 @@ def low_ports(config: Config) -> Iterator[Diagnostic]:
             )
 
 
-def _own_ports(config: Config) -> Iterator[tuple[str, int, KeyPath]]:
+def own_ports(config: Config) -> Iterator[tuple[str, int, KeyPath]]:
     """Who listens, on which port, and the key that says so."""
     for item in {item.service: item for item in listeners(config)}.values():
         yield item.service, item.port, (*item.key[: item.key.index("listen")], "port")

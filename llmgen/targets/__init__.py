@@ -10,6 +10,7 @@ from llmgen.targets import (
     containerfile,
     docs,
     envoy,
+    host,
     launchd,
     litellm,
     llama_server,
@@ -37,4 +38,5 @@ TARGETS: Final[dict[str, Target]] = {
     docs.NAME: docs,
     proof.NAME: proof,
     report.NAME: report,
+    host.NAME: host,
 }

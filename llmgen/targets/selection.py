@@ -13,6 +13,7 @@ from llmgen.targets import (
     compose,
     containerfile,
     envoy,
+    host,
     litellm,
     llama_server,
     llama_swap,
@@ -33,7 +34,7 @@ _RUNS_FROM: Final = {
 }
 # Targets that came after edition 1, which renders all that it knew.
 LATER: Final = frozenset(
-    {compose.NAME, quadlet.NAME, containerfile.NAME, makefile.NAME, report.NAME}
+    {compose.NAME, quadlet.NAME, containerfile.NAME, makefile.NAME, report.NAME, host.NAME}
 )
 
 

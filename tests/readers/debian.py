@@ -40,7 +40,9 @@ def debs(folder, wanted, patchelf):
         # A static program has none.
         asked = [patchelf, "--print-interpreter", program]
         if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
-            words = ["--set-interpreter", loader, "--force-rpath", "--set-rpath", libraries]
+            # systemd has a folder of its own for what its programs share.
+            paths = f"{libraries}:{libraries / 'systemd'}"
+            words = ["--set-interpreter", loader, "--force-rpath", "--set-rpath", paths]
             subprocess.run([patchelf, *words, program], check=True)
             whole(program, loader)
         (folder / "bin" / program.name).symlink_to(program)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from llmgen.config.tables.base import Count, EnvironmentName, Table, Url
+from llmgen.config.tables.base import Count, EnvironmentName, Release, Table, Url
 
 ClientFormat = Literal["env", "opencode", "continue", "aider", "zed", "open_webui", "dotenv"]
 
@@ -46,6 +46,19 @@ class ReportTarget(Table):
     """Render it; absent: no (`llmgen report` writes one at any time)."""
 
 
+class HostTarget(Table):
+    """[targets.host]: settings of the machine itself, which `llmgen host` prints and installs."""
+
+    enable: bool | None = None
+    """Render them below `host/` too; absent: no (`llmgen host` has them at any time)."""
+    kernel: Release | None = None
+    """Linux that the machine boots (`"6.1"`): before 6.5 GTT needs `amdgpu.gttsize` as well."""
+    huge_pages: Literal["always", "madvise", "never"] | None = None
+    """Transparent huge pages; absent: as the system has them."""
+    firewall: bool = False
+    """Load the rules of `llmgen firewall` at every boot: nftables, on macOS pf."""
+
+
 class Targets(Table):
     """[targets.*]: what is rendered, and what it aims at."""
 
@@ -77,3 +90,5 @@ class Targets(Table):
     """plan.json."""
     report: ReportTarget = ReportTarget.model_construct()
     """report.html and memory.svg, which CONFIGURATION.md then shows."""
+    host: HostTarget = HostTarget.model_construct()
+    """Settings of the machine itself."""

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from llmgen.detect.devices import TOTAL
 from llmgen.doctor.model import Finding, Seen, judged, unknown
 from llmgen.plan.model import Plan
+from llmgen.targets.host.memory import (
+    gtt_pages,
+    is_within_default,
+    most_on_a_device,
+    wired_mebibytes,
+)
 from llmgen.units import GIB, MIB, show_size
 
 VRAM, GTT = TOTAL.format(region="vram"), TOTAL.format(region="gtt")
 TTM_PAGES = "/sys/module/ttm/parameters/pages_limit"
-# ttm.pages_limit counts pages of 4 KiB.
-PAGES_PER_GIB = 262144
 # The kernel keeps a part of what is installed: firmware, its own image, the crash area.
 KERNEL_SHARE = 0.06
 
@@ -46,13 +50,12 @@ def amd_split(plan: Plan, seen: Seen) -> Iterator[Finding]:
     machine = plan.library.machine
     if machine.os != "linux" or machine.backend not in ("rocm", "vulkan") or not machine.devices:
         return
-    wanted = max(device.memory_bytes for device in machine.devices)
+    wanted = most_on_a_device(machine)
     expected = f"carve-out or GTT of at least {show_size(wanted)}"
     vram, gtt = _most(seen, VRAM), _most(seen, GTT)
     if vram is None and gtt is None:
         yield unknown("gpu-memory", "amdgpu", expected, f"no {VRAM} below /sys/class/drm")
         return
-    pages = wanted // GIB * PAGES_PER_GIB
     yield judged(
         "gpu-memory",
         "amdgpu",
@@ -61,7 +64,8 @@ def amd_split(plan: Plan, seen: Seen) -> Iterator[Finding]:
         # A driver reports a little less than the firmware's round number.
         ok=max(vram or 0, gtt or 0) >= wanted * 0.98,
         evidence=f"{TTM_PAGES} = {seen.sysfs.get(TTM_PAGES, 'not readable').strip()}",
-        fix=f"kernel argument `ttm.pages_limit={pages}`, or a larger carve-out in the firmware",
+        fix=f"kernel argument `ttm.pages_limit={gtt_pages(machine)}` (`llmgen host` has it as a "
+        "file), or a larger carve-out in the firmware",
     )
 
 
@@ -76,7 +80,7 @@ def wired_limit(plan: Plan, seen: Seen) -> Iterator[Finding]:
     machine = plan.library.machine
     if machine.backend != "metal" or not machine.devices:
         return
-    wanted = machine.devices[0].memory_bytes
+    wanted = most_on_a_device(machine)
     ran = seen.ran.get("sysctl iogpu.wired_limit_mb")
     expected = f"a GPU working set of at least {show_size(wanted)}"
     text = ran.out.strip() if ran and ran.code == 0 else ""
@@ -84,15 +88,18 @@ def wired_limit(plan: Plan, seen: Seen) -> Iterator[Finding]:
         yield unknown("wired-limit", machine.host, expected, "`sysctl iogpu.wired_limit_mb` failed")
         return
     limit = int(text) * MIB
+    fix = (
+        f"`sudo sysctl iogpu.wired_limit_mb={wired_mebibytes(machine)}` until the next boot; "
+        "`llmgen host` has it for every boot"
+    )
     if limit == 0:
-        share = wanted / machine.memory_bytes
         yield judged(
             "wired-limit",
             machine.host,
             expected,
             "the system's default",
-            ok=share <= (2 / 3 if machine.memory_bytes <= 36 * GIB else 0.75) + 0.005,
-            fix=f"`sudo sysctl iogpu.wired_limit_mb={wanted // MIB}`",
+            ok=is_within_default(machine),
+            fix=fix,
         )
         return
     yield judged(
@@ -101,5 +108,5 @@ def wired_limit(plan: Plan, seen: Seen) -> Iterator[Finding]:
         expected,
         show_size(limit),
         ok=limit >= wanted,
-        fix=f"`sudo sysctl iogpu.wired_limit_mb={wanted // MIB}`",
+        fix=fix,
     )

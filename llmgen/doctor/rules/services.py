@@ -9,6 +9,7 @@ from llmgen.doctor.model import Finding, Seen, judged, unknown
 from llmgen.plan.model import Plan
 from llmgen.plan.ports import listeners
 from llmgen.targets.containers.published import published
+from llmgen.targets.host.memory import locked_bytes
 from llmgen.units import show_size
 
 # Restarts since boot from which a service is called a loop: systemd's own limit is 5 in 10 s.
@@ -56,10 +57,9 @@ def listening(plan: Plan) -> dict[str, int]:
 
 def memlock(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """Locked weights fit the user's memlock limit (system units set it themselves)."""
-    locking = [item for item in plan.placements if "mlock" in item.settings.load_mode]
-    if not locking or plan.library.config.services.scope == "system":
+    most = locked_bytes(plan)
+    if not most or plan.library.config.services.scope == "system":
         return
-    most = max(item.model.facts.size_bytes for item in locking)
     expected = f"a memlock limit of at least {show_size(most)}"
     if seen.memlock_bytes is None:
         yield unknown("memlock", "memlock", expected, "the limit could not be read")
@@ -71,7 +71,8 @@ def memlock(plan: Plan, seen: Seen) -> Iterator[Finding]:
         expected,
         "unlimited" if unlimited else show_size(seen.memlock_bytes),
         ok=unlimited or seen.memlock_bytes >= most,
-        fix="add `* - memlock unlimited` to /etc/security/limits.conf and log in again",
+        fix="`sudo llmgen host --install` raises it; or add `* - memlock unlimited` to "
+        "/etc/security/limits.conf, and log in again",
     )
 
 
