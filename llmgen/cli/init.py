@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,27 +14,49 @@ from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import CONFIG
 from llmgen.cli.writing import create_file
 
+if TYPE_CHECKING:
+    from llmgen.detect.model import Found
+
 
 @command(reads_config=False, short_help="write a commented llm.toml")
 @click.option("--profile", metavar="NAME", help="A built-in profile instead of what is detected.")
 @click.option(
+    "--example",
+    metavar="NAME",
+    is_flag=False,
+    flag_value="",
+    help="A whole stack to begin with; without NAME, list them.",
+)
+@click.option(
     "-o", "--output", type=FileName(), metavar="FILE", default=CONFIG, help="`-` prints it."
 )
-def cli(session: Session, profile: str | None, output: str) -> Outcome:
+def cli(session: Session, profile: str | None, example: str | None, output: str) -> Outcome:
     """Write a commented llm.toml for the machine that this runs on.
 
     Memory, GPUs, llama-server's build and llama-swap's version are detected, and told, with the
     model files that are here and the programs that are not. The JSON Schema by which editors
     complete the file is written beside it. Nothing else is changed, and no file is overwritten.
+
+    With --example, it is a whole stack for the machine that its first lines name, with this user's
+    home and this machine's programs.
     """
-    from llmgen.config.schema import schema_text
-    from llmgen.detect.model import SCHEMA, document
-    from llmgen.detect.probe import installers, look
-    from llmgen.detect.summary import summary
+    from llmgen.detect.model import document
+    from llmgen.detect.probe import look
 
     del session
+    if example is not None:
+        return _example(example, output, profile)
     seen = look()
-    text = document(seen, _known(profile))
+    return _written(output, document(seen, _known(profile)), seen)
+
+
+def _written(output: str, text: str, seen: Found, note: str = "") -> Outcome:
+    """The file and its schema, and what is told of the machine; `-` prints the text alone."""
+    from llmgen.config.schema import schema_text
+    from llmgen.detect.model import SCHEMA
+    from llmgen.detect.probe import installers
+    from llmgen.detect.summary import summary
+
     if output == "-":
         return Outcome({"path": None, "content": text}, text=text)
     create_file(output, text)
@@ -43,9 +66,46 @@ def cli(session: Session, profile: str | None, output: str) -> Outcome:
         create_file(str(schema), schema_text())
         wrote.append(f"{schema} for editors")
     models = _models()
-    told = summary(seen, installers(), models)
+    told = note or summary(seen, installers(), models)
     data = {"path": output, "content": text, "schema": str(schema), "models": models}
     return Outcome(data, said=f"wrote {', and '.join(wrote)}\n{told}")
+
+
+def _example(name: str, output: str, profile: str | None) -> Outcome:
+    """An example for this user, or the list of them."""
+    from llmgen.detect.examples import example_for, examples
+    from llmgen.detect.probe import look
+
+    if profile is not None:
+        raise click.UsageError("an example is for its own machine; `--profile` goes without it")
+    known = examples()
+    if not name:
+        rows = [
+            {"name": item.name, "for": item.profile, "what": item.summary}
+            for item in known.values()
+        ]
+        return Outcome(
+            {"examples": rows},
+            text=lambda: _list(rows),
+            said="`llmgen init --example NAME` writes one",
+        )
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        hint = f"; did you mean `{near[0]}`?" if near else ""
+        raise click.UsageError(f"no example `{name}`{hint}; there are {', '.join(known)}")
+    seen = look()
+    chosen = known[name]
+    note = f"a stack for `{chosen.profile}`; next: read it, then `llmgen lock` and `llmgen show`"
+    return _written(output, example_for(chosen, seen), seen, note)
+
+
+def _list(rows: list[dict[str, str]]) -> None:
+    from llmgen.cli.drawing import echo, table_of
+
+    table = table_of("example", "for", "what it is")
+    for row in rows:
+        table.add_row(*row.values())
+    echo(table)
 
 
 def _models() -> list[str]:
