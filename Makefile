@@ -23,8 +23,9 @@ help:
 generate: $(VENV)/.llmgen
 	$(VENV)/bin/llmgen generate
 
+# Thousands of processes run llmgen: compiled once, even where Python is told to keep nothing.
 test: $(VENV)/.llmgen-dev
-	$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup $(QUICK)
+	PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup $(QUICK)
 
 readers: $(VENV)/.llmgen-dev
 	$(VENV)/bin/python tests/readers/install.py

@@ -1,11 +1,13 @@
-"""Real clients against the real stack: Envoy, llama-swap or the router, llama-server."""
+"""Real clients against the real stack: Envoy, llama-swap or the router, llama-server.
+
+Their packages are imported where they are used: pytest reads this file in every process.
+"""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 
-import anthropic
 import httpx
-import openai
 import pytest
 import stack as live
 from shared_stack import ALICE, BOB
@@ -43,12 +45,16 @@ TOOLS = [
 
 @pytest.fixture(scope="module")
 def chatgpt(stack):
+    openai = import_module("openai")
+
     with openai.OpenAI(base_url=f"{stack.url}/v1", api_key=ALICE, max_retries=0) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def claude(stack):
+    anthropic = import_module("anthropic")
+
     with anthropic.Anthropic(base_url=stack.url, api_key=BOB, max_retries=0) as client:
         yield client
 
@@ -171,6 +177,8 @@ def test_messages_of_anthropic(claude):
 
 
 def test_both_list_every_name_with_the_context_of_one_request(chatgpt, claude):
+    openai = import_module("openai")
+
     listed = {item.id: item.context_length for item in chatgpt.models.list()}
     assert listed["gpt-4o"] == listed["coder"] == 2048
     # Two slots share 4096 tokens.
@@ -212,6 +220,9 @@ def test_paths_work_with_and_without_a_model(stack, path, body):
 
 
 def test_unknown_models_are_refused_with_the_known_names(chatgpt, claude):
+    anthropic = import_module("anthropic")
+    openai = import_module("openai")
+
     with pytest.raises(openai.NotFoundError) as refused:
         chatgpt.chat.completions.create(model='x"%y', messages=HELLO)
     assert refused.value.code == "model_not_found"

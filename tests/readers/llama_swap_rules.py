@@ -7,10 +7,9 @@ checks, and those that it does not check although the file would not work.
 import json
 import re
 from collections import Counter
-from importlib import resources
+from importlib import import_module, resources
 
 import yaml
-from jsonschema import Draft7Validator
 
 SCHEMA = json.loads(
     resources.files("llmgen").joinpath("data/llama-swap.schema.json").read_text("utf-8")
@@ -22,9 +21,11 @@ IDENTIFIER = re.compile(r"[a-zA-Z0-9.-]{1,32}")
 
 def problems(text):
     """Sentences about everything that is wrong; none: llama-swap does what the file says."""
+    validator = import_module("jsonschema").Draft7Validator(SCHEMA)  # half a second of formats
+
     document = yaml.safe_load(text)
     # Its own `$schema` address is not one that jsonschema knows, so the draft is named here.
-    schema = [error.message for error in Draft7Validator(SCHEMA).iter_errors(document)]
+    schema = [error.message for error in validator.iter_errors(document)]
     return [
         *schema,
         *_keys(yaml.compose(text)),
