@@ -14,7 +14,8 @@ def find(program: str) -> Path | None:
     if "folder" in pin:
         for path in sorted(home().glob(f"{pin['folder']}/{pin['where']}/{program}")):
             return path
-    found = shutil.which(program)
+    # An ordinary user's PATH is without the folders of root's programs.
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
     return Path(found) if found else None
 
 
