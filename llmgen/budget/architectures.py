@@ -109,7 +109,12 @@ class Architecture(Struct, frozen=True):
     @property
     def has_cache(self) -> bool:
         """Whether a context of it holds anything."""
-        return self.cached and self.family not in _CACHELESS
+        return self.cached and not self.sees_batch
+
+    @property
+    def sees_batch(self) -> bool:
+        """Whether attention sees the tokens of the micro-batch alone."""
+        return self.family in _CACHELESS
 
 
 _CACHELESS: Final = frozenset({Family.ENCODER, Family.DIFFUSION, Family.VOCODER, Family.PROJECTOR})
@@ -125,8 +130,7 @@ deci openelm phi3 minicpm3 plm t5 t5encoder graniteswitch hrm_text eagle3 nanbei
 """  # phi3 ignores its window; minicpm3 and plm cache full heads; deci may have empty rows
 
 _ENCODERS: Final = """
-bert modern-bert nomic-bert nomic-bert-moe neo-bert jina-bert-v2 jina-bert-v3 eurobert
-gemma-embedding
+bert nomic-bert nomic-bert-moe neo-bert jina-bert-v2 jina-bert-v3 eurobert
 """
 
 _MLA: Final = Architecture(mla=True)
@@ -157,6 +161,8 @@ _LISTED: Final = Architecture(window=Window(switch=Switch.ALWAYS, array=True))
 ARCHITECTURES: Final[dict[str, Architecture]] = {
     **dict.fromkeys(_PLAIN.split(), Architecture()),
     **dict.fromkeys(_ENCODERS.split(), Architecture(Family.ENCODER)),
+    "modern-bert": Architecture(Family.ENCODER, Window(3, dense_first=True)),
+    "gemma-embedding": Architecture(Family.ENCODER, Window(6, switch=Switch.ALWAYS)),
     **dict.fromkeys(("dream", "llada", "llada-moe", "rnd1"), Architecture(Family.DIFFUSION)),
     "wavtokenizer-dec": Architecture(Family.VOCODER),
     "clip": Architecture(Family.PROJECTOR),

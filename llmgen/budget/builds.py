@@ -38,8 +38,9 @@ class Rule(Enum):
     LAYER_INPUTS_TWICE = "per-layer inputs are alive twice"
     POOLED_WITHOUT_LOGITS = "no logits for tokens that are pooled"
     ENCODER_MASK_PADDED = "masks of encoders are padded as those of caches"
+    ONE_SLOT_RESERVED = "a graph for one slot is reserved, too"
     LAST_LAYER_WHOLE = "the last layer computes every token"
-    ENCODER_STREAM = "one more residual stream in encoders"
+    POSITIONS_FIRST = "positions of encoders are looked up before tokens"
 
 
 class Step(Struct, frozen=True):
@@ -62,6 +63,7 @@ _LFM: Final = ("lfm2", "lfm2moe")
 _WHOLE_LAST: Final = ("mamba", "nemotron_h", "nemotron_h_moe", "gemma3n")
 _QWEN_WHOLE_LAST: Final = ("qwen35", "qwen35moe")
 _ONCE_WHOLE_LAST: Final = ("gemma4", "qwen3next")
+_LINEAR: Final = ("kimi-linear", "minimax-01")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
 
 # "a…b" in a source: the program of build a still followed the old rule, that of b the new one.
@@ -84,6 +86,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.LAST_LAYER_WHOLE, 11327, 11548, _ONCE_WHOLE_LAST, "9464…11327, 11434…11548"),
     Step(Rule.LAST_LAYER_WHOLE, 10236, 11548, ("gpt-oss",), "10152…10236, 11434…11548"),
     Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
+    Step(Rule.ONE_SLOT_RESERVED, 10952, _EVER, _LINEAR, "10715…10952, TAG_RESERVE_DIAG_DECAY"),
     Step(Rule.UNFUSED_INDEXER, 0, 10069, ("deepseek32",), "9756…10069"),
     Step(Rule.EMBEDS_WITHOUT_LOGITS, 9838, _EVER, _LFM, "9756…9838"),
     Step(Rule.LOGITS_BEHIND_EXPERTS, 0, 9554, ("granitehybrid",), "9464…9554"),
@@ -91,7 +94,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.LAYER_INPUTS_TWICE, 11548, _EVER, ("gemma4",), "11434…11548"),
     Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
     Step(Rule.ENCODER_MASK_PADDED, 11739, _EVER, (), "11548…11739"),
-    Step(Rule.ENCODER_STREAM, 11739, _EVER, ("bert",), "11548…11739"),
+    Step(Rule.POSITIONS_FIRST, 11739, _EVER, ("bert",), "11548…11739"),
 )
 
 

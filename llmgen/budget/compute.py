@@ -14,7 +14,7 @@ from llmgen.budget.architectures import Family
 from llmgen.budget.behind import behind
 from llmgen.budget.borrowed import below_logits
 from llmgen.budget.builds import Rule
-from llmgen.budget.graphs import OUTPUT_STREAMS, PARALLEL, UNGATED_ENCODERS
+from llmgen.budget.graphs import OUTPUT_STREAMS, PARALLEL
 from llmgen.budget.logits import has_logits, is_pooled, logits
 from llmgen.budget.rows import F32
 from llmgen.budget.stages import attended, feed_forward, kept, stages
@@ -93,20 +93,13 @@ def host_only_compute(work: Work, *, output: bool = True) -> Stage:
         beside += (6 if left else -6 if work.mixed else 2) * work.stream
     if work.model.rules.family is Family.RECURRENT and work.mixed:
         beside += 2 * work.stream
-    if work.model.name == "gemma-embedding" and not work.mixed:
-        beside -= work.query + work.model.key_width(0) * work.column  # the embedding is there
     if Rule.LAYER_INPUTS_TWICE in work.model.build and work.layer_inputs:
         beside -= work.layer_inputs + work.stream  # no device has a second copy
-    late = Rule.ENCODER_STREAM in work.model.build
-    if work.model.name in UNGATED_ENCODERS and work.mixed and not late:
-        beside += 2 * work.stream + work.column
     return Stage(found.what, found.bytes + beside)
 
 
 def output_compute(work: Work) -> Stage:
     """The buffer of a device that holds nothing but the output."""
-    if work.model.rules.family is Family.ENCODER:
-        return Stage("nothing", 0)
     whole = Rule.LAST_LAYER_WHOLE in work.model.build
     streams = _handed_over(work, whole=whole)
     if not streams and not work.layer_inputs:
@@ -138,7 +131,7 @@ def host_compute(work: Work) -> int:
     if work.mixed and work.pads_rows:  # what is padded elsewhere is a stream here
         rows -= work.input_stream - work.stream
     twice = Rule.LAYER_INPUTS_TWICE in work.model.build
-    if work.model.name in UNGATED_ENCODERS or (work.layer_inputs and work.mixed and not twice):
+    if work.layer_inputs and work.mixed and not twice:
         rows += work.stream
     if work.layer_inputs:
         inputs += (2 if work.mixed else 1) * work.column

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from llmgen.budget.aborts import refuse_aborts
 from llmgen.budget.arrivals import refuse_unknown
 from llmgen.budget.buffers import Ground, is_described
 from llmgen.budget.builds import DEFAULT
@@ -105,6 +106,7 @@ def context(
     flash = flash_attention(model, settings)
     check_cache_types(model, settings.cache_type_k, settings.cache_type_v, flash=flash)
     counts = geometry(model, settings, drafted=drafted)
+    refuse_aborts(model, settings, counts)
     cache = CacheSettings(
         type_k=settings.cache_type_k,
         type_v=settings.cache_type_v,

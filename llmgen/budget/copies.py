@@ -42,8 +42,6 @@ def pipeline_copies(work: Work, position: int) -> int:
         query = work.stream
     family = COPIED_STREAMS.get(work.model.rules.family, (11, 6))
     streams = COPIED_BY_NAME.get(work.model.name, family)[position > 0]
-    if Rule.ENCODER_STREAM in work.model.build:
-        streams += 6 if position == 0 else -3
     if work.model.name in ROTATED_CROSSING and is_quantized(work.type_k):
         streams += 4
     if work.input_stream > work.stream:

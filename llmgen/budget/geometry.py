@@ -26,7 +26,10 @@ _NEVER_CAUSAL: Final = ("gemma-embedding", "dream", "llada", "llada-moe", "rnd1"
 
 
 class Geometry(Struct, frozen=True):
-    """``cells`` of each of ``streams`` full caches, ``window_cells`` of the windowed ones."""
+    """``cells`` of each of ``streams`` full caches, ``window_cells`` of the windowed ones.
+
+    ``ubatch`` are the ``tokens`` of a micro-batch, rounded up to as many for each slot.
+    """
 
     context: int
     cells: int
@@ -36,6 +39,7 @@ class Geometry(Struct, frozen=True):
     batch: int
     ubatch: int
     outputs: int
+    tokens: int = 0
 
     @property
     def unified(self) -> bool:
@@ -57,6 +61,7 @@ def geometry(model: Hyperparameters, settings: ServerSettings, *, drafted: int =
         cells = padded(context // slots, _UNIT)
         context = cells * slots
     rows = ubatch if every_row else slots * (1 + drafted)
+    tokens = min(ubatch, context)
     return Geometry(
         context=context,
         cells=cells,
@@ -65,8 +70,9 @@ def geometry(model: Hyperparameters, settings: ServerSettings, *, drafted: int =
         streams=1 if unified else slots,
         batch=batch,
         # The worst-case graph has as many tokens for each slot (graph_reserve).
-        ubatch=padded(min(ubatch, context), slots),
-        outputs=min(rows, ubatch),
+        ubatch=padded(tokens, slots),
+        outputs=min(rows, tokens),
+        tokens=tokens,
     )
 
 

@@ -9,11 +9,8 @@ from typing import Final
 
 from llmgen.budget.architectures import Family
 
-# Feed-forward blocks without a gate, normed at their end.
-UNGATED_ENCODERS: Final = ("bert",)
 # Q, K and V of these come from one product.
 FUSED: Final = ("phi3",)
-FUSED_ENCODERS: Final = ("nomic-bert", "nomic-bert-moe", "modern-bert", "neo-bert")
 # Streams more than when everything is offloaded, where it is not one less.
 PARTIAL_EXPERTS: Final = {"qwen3moe": 2, "gpt-oss": 1, "minimax-m2": 9}
 UNGATED_EXPERTS: Final = ("nemotron_h_moe",)
@@ -29,8 +26,6 @@ ALTERNATING: Final = ("smollm3", "lfm2", "cohere2")
 POST_NORMED: Final = ("olmo2",)
 # One layer of so many has no positions, so its query is not copied for them.
 UNROTATED_EVERY: Final[dict[str, int]] = {"smollm3": 4}
-# Encoders with windowed and full layers.
-TWO_MASKS: Final = ("gemma-embedding", "modern-bert")
 # Latent attention without an indexer of its cells.
 LATENT: Final = "deepseek2"
 # Four positions for each token (M-RoPE).
@@ -53,11 +48,8 @@ OUTPUT_STREAMS: Final[dict[str, int]] = {
     "gemma4": 1,
 }
 # Residual streams that the copies keep alive, on the first device and on later ones.
-COPIED_STREAMS: Final = {Family.ENCODER: (11, 3), Family.RECURRENT: (21, 24)}
+COPIED_STREAMS: Final = {Family.RECURRENT: (21, 24)}
 COPIED_BY_NAME: Final = {
-    "bert": (8, 4),
-    "nomic-bert": (11, 1),
-    "gemma-embedding": (11, 6),
     "olmo2": (11, 2),  # no norm before its blocks, which would cross to the next device, too
 }
 # With a quantized cache, which is rotated, rows of these cross to each device once more.
@@ -65,9 +57,6 @@ ROTATED_CROSSING: Final = ("lfm2",)
 # Before batches could mix tokens and embeddings: four copies of one input, or of two.
 OLDER_COPIED_STREAMS: Final = (4, 8)
 OLDER_COPIED_BY_NAME: Final = {
-    "bert": (8, 4),
-    "nomic-bert": (4, 3),
-    "gemma-embedding": (3, 7),
     "mamba": (12, 24),
     "olmo2": (4, 4),
 }

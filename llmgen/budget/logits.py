@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmgen.budget.architectures import Family
 from llmgen.budget.builds import Rule
 from llmgen.budget.graphs import FUSED, NARROW, PARALLEL, UNGATED_EXPERTS
 from llmgen.budget.hosted import shared_expert
@@ -24,10 +23,8 @@ def is_pooled(work: Work) -> bool:
 
 
 def has_logits(work: Work) -> bool:
-    """Encoders, and some embedding servers, have no logits in their graph."""
+    """Some embedding servers have no logits in their graph."""
     build = work.model.build
-    if work.model.rules.family is Family.ENCODER:
-        return False
     pooled = Rule.POOLED_WITHOUT_LOGITS in build and work.pooling in _POOLED
     return not (pooled and work.embeds) and not (
         work.embedding and Rule.EMBEDS_WITHOUT_LOGITS in build

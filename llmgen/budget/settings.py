@@ -62,7 +62,7 @@ def check_cache_types(
     if _needs_equal_types(model) and type_k != type_v:
         message = f"`{model.name}` needs the same type for K and V, not {type_k} and {type_v}"
         raise SettingRefused(f"{prefix}v", message, f'use `{prefix}v = "{type_k}"`')
-    if model.rules.has_cache:
+    if flash or model.rules.has_cache:
         _check_blocks(model, type_k, type_v, flash=flash, prefix=prefix)
 
 
@@ -82,7 +82,7 @@ def _needs_equal_types(model: Hyperparameters) -> bool:
 def _check_blocks(
     model: Hyperparameters, type_k: str, type_v: str, *, flash: bool, prefix: str
 ) -> None:
-    """A block must divide each head; without flash attention, each row."""
+    """A block must divide each head; without flash attention, each row of a cache."""
     for key, cache_type, lengths, width in (
         ("k", type_k, (model.key_length, model.key_length_window), model.key_width),
         ("v", type_v, (model.value_length, model.value_length_window), model.value_width),

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from llmgen.budget.architectures import Family, Recurrent, State
 from llmgen.budget.builds import Rule
-from llmgen.budget.encoders import encoder_rows, last_of_encoder
 from llmgen.budget.graphs import (
     FUSED,
     GATED_DELTA,
@@ -16,7 +15,6 @@ from llmgen.budget.graphs import (
     OTHER_SIDE,
     PARALLEL,
     SHORT_SCAN,
-    UNGATED_ENCODERS,
     UNGATED_EXPERTS,
 )
 from llmgen.budget.hosted import hosted_experts
@@ -33,10 +31,6 @@ def stages(work: Work, run: Run) -> Iterator[Stage]:
         return
     if (run.partial or not work.kv_offload) and (only := _replayed(work, run)):
         yield only
-        return
-    lone = run.partial and work.model.rules.family is Family.ENCODER and not work.whole(run)
-    if lone and work.flash and work.model.name != "gemma-embedding":
-        yield Stage("last encoder layer", last_of_encoder(work) - input_rows(work))
         return
     own = run.layers or range(work.model.layers)
     attends = any(map(work.model.attends, own)) or _attends_for_host(work, run)
@@ -161,9 +155,7 @@ def front(work: Work, run: Run) -> int:
         streams += work.stream
     if Rule.DEEP_ROWS_LEFT in work.model.build:
         deep = 5 * work.stream
-    if work.model.name in UNGATED_ENCODERS:
-        streams = (5 if Rule.ENCODER_STREAM in work.model.build else 2) * work.stream
-    elif work.model.name in PARALLEL:
+    if work.model.name in PARALLEL:
         streams += work.stream
     if work.input_stream == work.stream or run.partial:
         deep = 0  # rows of later layers are read where the first layers run
@@ -179,9 +171,7 @@ def _olderfront(work: Work) -> int:
         return 3 * work.stream
     if model.rules.family is Family.RECURRENT:
         return 4 * work.stream
-    if model.name == "gemma-embedding":  # K waits beside the query
-        return 2 * work.stream + work.query + model.key_width(0) * work.column
-    if model.name in NARROW or model.rules.family is Family.ENCODER:
+    if model.name in NARROW:
         return 2 * work.stream
     if model.name in GATED_DELTA:
         return 3 * work.stream
@@ -253,8 +243,7 @@ def feed_forward(work: Work, base: int, run: Run) -> Iterator[Stage]:
     used = model.header.most("expert_used_count")
     dense = max(model.feed_forward, default=0)
     if dense and (not used or _has_dense_layers(model)):
-        copies = 1 if model.name in UNGATED_ENCODERS else 3
-        yield Stage("feed-forward", base + copies * dense * column)
+        yield Stage("feed-forward", base + 3 * dense * column)
     if used:
         hidden = used * (model.header.most("expert_feed_forward_length") or dense)
         output = used * model.embedding
@@ -327,7 +316,7 @@ def _cast_cache(work: Work) -> int:
 def _unfused(work: Work, run: Run, heads: int) -> int:
     """Scores of every head for the whole cache, and the rows beside them."""
     model, counts = work.model, work.counts
-    cells = counts.ubatch if model.rules.family is Family.ENCODER else counts.cells
+    cells = counts.ubatch if model.rules.sees_batch else counts.cells
     if run.layers and all(model.windows.layers[il] for il in run.layers):
         cells = min(cells, counts.window_cells)
     scores = cells * heads * work.column if work.mask else 0
@@ -336,8 +325,6 @@ def _unfused(work: Work, run: Run, heads: int) -> int:
         rows = heads * (model.header.count("attention.key_length_mla") + model.key_length + latent)
         return scores + rows * work.column
     query = work.query
-    if model.rules.family is Family.ENCODER:
-        return scores + encoder_rows(work)
     if query > work.stream:
         query += query * (2 if model.name in GATED_DELTA else 1)
     if model.name in PARALLEL:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from llmgen.budget.architectures import Family, State
 from llmgen.budget.builds import Rule
 from llmgen.budget.geometry import Geometry
-from llmgen.budget.graphs import FOUR_POSITIONS, HOSTED_ATTENTION, TWO_MASKS
+from llmgen.budget.graphs import FOUR_POSITIONS, HOSTED_ATTENTION
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.rows import F32, is_quantized, padded
 
@@ -94,11 +94,9 @@ class Work(Struct, frozen=True):
     def mask(self) -> int:
         """The attention masks: one row of cells for each token, full and windowed."""
         counts = self.counts
-        if self.model.rules.family is Family.ENCODER:
-            masks = 2 if self.model.name in TWO_MASKS else 1
-            late = Rule.ENCODER_MASK_PADDED in self.model.build
-            cells = padded(counts.ubatch, 256) if late else counts.ubatch
-            return masks * cells * counts.ubatch * (2 if self.flash else 4)
+        if self.model.rules.sees_batch:
+            cells = counts.ubatch * (2 if self.model.windows.used else 1)
+            return cells * counts.ubatch * (2 if self.flash else 4)
         cells = (counts.cells if self._has_full_layer() else 0) + counts.window_cells
         return cells * counts.ubatch * (2 if self.flash else 4)
 
@@ -188,7 +186,7 @@ def input_rows(work: Work) -> int:
     columns -= 0 if work.mixed else 3
     if model.rules.has_cache and model.rules.family is not Family.RECURRENT:
         columns += _cache_indices(work) * (2 if model.windows.used else 1)
-    elif model.rules.family is Family.ENCODER:
+    elif model.rules.sees_batch:
         columns = 2
     return columns * work.column + padded(F32 * work.counts.outputs, 32) + _rotations(work)
 

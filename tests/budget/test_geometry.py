@@ -45,7 +45,7 @@ def test_batch_is_cut_to_the_context_before_it_is_padded():
 
 
 def test_context_does_not_cut_the_batch_of_a_model_that_is_never_causal():
-    values = {**llama().hyperparameters, "attention.causal": True}
+    values = {**llama().hyperparameters, "attention.causal": True, "attention.sliding_window": 512}
     found = counts(facts("gemma-embedding", values), ctx_size=100, parallel=1)
     assert (found.batch, found.ubatch) == (2048, 256)
 
@@ -66,3 +66,9 @@ def test_impossible_count_is_refused(key, value):
     with pytest.raises(SettingRefused) as refused:
         counts(llama(), **{key: value})
     assert refused.value.key == key
+
+
+def test_outputs_of_an_embedding_server_are_no_more_than_its_context():
+    values = {**llama().hyperparameters, "attention.causal": False, "context_length": 512}
+    found = counts(facts("bert", values), parallel=1, embedding=True, batch_size=8192, ubatch_size=8192)  # fmt: skip
+    assert (found.ubatch, found.outputs) == (512, 512)

@@ -4,9 +4,10 @@ import pytest
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.margin import HOST_CACHE
+from llmgen.budget.model import SettingRefused
 from llmgen.units import MIB
-from oracle import grid
-from oracle.comparison import all_facts
+from oracle import grid, points
+from oracle.comparison import all_facts, said
 
 Q8 = {"cache_type_k": "q8_0", "cache_type_v": "q8_0"}
 NEAR = {"kv_offload": False}
@@ -144,3 +145,17 @@ def test_layers_that_borrow_a_cache_follow_their_query():
     setting = NEAR | {"ctx_size": 16384, "override_tensor": (("output", "CPU"),)}
     made = estimate(all_facts()["gemma-4-e4b"], grid.server_settings(setting), 11739)
     assert made.memory[1].compute > 462430208  # of the program
+
+
+EMBEDDERS = list(points.read(grid.DATA / "embedders-b11434.json.xz").asked())
+
+
+@pytest.mark.parametrize(("facts", "point"), EMBEDDERS, ids=[said(point) for _, point in EMBEDDERS])
+def test_published_embedders_have_the_bytes_of_the_program(facts, point):
+    if "refused" in point.answer:
+        with pytest.raises(SettingRefused):
+            estimate(facts, point.settings, point.build)
+        return
+    made = estimate(facts, point.settings, point.build)
+    found = [[item.model, item.context, item.compute] for item in made.memory]
+    assert found == point.answer["memory"]

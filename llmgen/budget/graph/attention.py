@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.cache import Cache
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor, is_contiguous
+from llmgen.budget.rows import padded
 
 
 class Extras(Struct, frozen=True):
@@ -25,6 +27,8 @@ class Extras(Struct, frozen=True):
 
 
 _PLAIN = Extras()
+# Tokens of a micro-batch are padded to so many, as cells of a cache are.
+_CELLS = 256
 
 
 def cached_attention(  # noqa: PLR0917 - as build_attn_mha
@@ -165,7 +169,9 @@ class Batch:
     def __init__(self, scene: Scene) -> None:
         """Masks for layers with and without a window (``build_attn_inp_no_cache``)."""
         kind = "f16" if scene.setting.flash else "f32"
-        ne = (scene.tokens, scene.tokens)
+        self.padded = scene.follows(Rule.ENCODER_MASK_PADDED)
+        cells = padded(scene.tokens, _CELLS) if self.padded else scene.tokens
+        ne = (cells, scene.tokens)
         self.scene = scene
         self.mask = scene.b.input("self_kq_mask", kind, *ne)
         self.windowed = scene.b.input("", kind, *ne) if scene.model.windows.used else None
@@ -176,6 +182,9 @@ class Batch:
         """Expand Q, K and V, and attend."""
         for tensor in (query, keys, values):
             self.scene.b.expand(tensor)
+        if self.padded:
+            more = self.mask.ne[0] - self.scene.tokens
+            keys, values = (self.scene.b.pad(rows, 0, 0, more) for rows in (keys, values))
         near = self.windowed is not None and self.scene.model.windows.layers[layer]
         mask = self.windowed if near and self.windowed else self.mask
         result = attended(self.scene, query, keys, values, mask, layer, extras)

@@ -37,7 +37,6 @@ class Decoder:
     def __init__(self, scene: Scene, recipe: Recipe) -> None:
         """Make the inputs; only those that are read get into the graph."""
         self.scene, self.recipe = scene, recipe
-        self.stream = _input(scene, recipe)
         header = scene.model.header.values
         self.scaled = recipe.residual_scaled == "constant" or (
             bool(recipe.residual_scaled) and bool(header.get("residual_scale"))
@@ -50,14 +49,20 @@ class Decoder:
             self.beside = Beside.STREAM if apart else Beside.BEHIND
             self.sum = recipe.sum if apart else recipe.sum[:2]
         self.positions = positions(scene, recipe.positions)
-        if recipe.learned and (table := scene.weight("position_embd.weight")):
-            places = scene.call(scene.b.get_rows(table, self.positions), "pos_embd")
-            self.stream = scene.call(scene.b.add(self.stream, places), "inpL")
+        self.stream = self._start()
         self.warmth = attention_scale(scene)
         self.caches: Window = caches(scene)
         self.batch = Batch(scene)
         self.rows = output_rows(scene)
         self.states = States(scene)
+
+    def _start(self) -> Tensor:
+        """The input with learned positions, if there are any."""
+        scene, stream = self.scene, embeddings(self.scene, self.recipe)
+        if self.recipe.learned and (table := scene.weight("position_embd.weight")):
+            places = scene.call(scene.b.get_rows(table, self.positions), "pos_embd")
+            stream = scene.call(scene.b.add(stream, places), "inpL")
+        return stream
 
     def run(self) -> None:
         """All layers, then the output."""
@@ -69,7 +74,7 @@ class Decoder:
         scene, recipe, b = self.scene, self.recipe, self.scene.b
         stream = self.stream
         source = normed = stream
-        if not recipe.unnormed:
+        if not self._unnormed(layer):
             source = normed = norm(scene, recipe.norm, "attn_norm", stream, layer)
             scene.call(normed, "attn_norm", layer)
             if scene.weight("attn_norm_2.weight", layer):
@@ -94,6 +99,11 @@ class Decoder:
         if layer < scene.model.header.count("n_deepstack_layers"):
             result = scene.call(b.add(result, deep_rows(scene)), "deepstack_out", layer)
         return result
+
+    def _unnormed(self, layer: int) -> bool:
+        """Whether attention reads the stream itself."""
+        lacks = self.recipe.norm_optional and not self.scene.weight("attn_norm.weight", layer)
+        return self.recipe.unnormed or lacks
 
     def _beside(self, source: Tensor, layer: int) -> Tensor:
         """Attention and a mixer, each with a norm of its own, then the feed-forward."""
@@ -154,7 +164,8 @@ class Decoder:
         """A feed-forward, or experts with shared ones beside them."""
         scene, recipe, b = self.scene, self.recipe, self.scene.b
         if not scene.weight("ffn_gate_inp.weight", layer):
-            fed = feed_forward(scene, normed, layer, recipe.kind, scales=recipe.scales)
+            scales, biases = recipe.scales, recipe.feed_biases
+            fed = feed_forward(scene, normed, layer, recipe.kind, scales=scales, biases=biases)
             return scene.call(fed, "ffn_out", layer)
         routed = latent_experts(scene, normed, layer, recipe.experts)
         if not scene.weight("ffn_up_shexp.weight", layer):
@@ -286,7 +297,7 @@ class Decoder:
                 return True
 
 
-def _input(scene: Scene, recipe: Recipe) -> Tensor:
+def embeddings(scene: Scene, recipe: Recipe) -> Tensor:
     """Embeddings, scaled or normed."""
     header = recipe.scaled == "header" and bool(scene.model.header.values.get("embedding_scale"))
     stream = embedded(
@@ -298,6 +309,6 @@ def _input(scene: Scene, recipe: Recipe) -> Tensor:
     if recipe.scaled == "always":
         stream = scene.call(scene.b.scale(stream), "inp_scaled")
     if recipe.input_norm:
-        stream = norm(scene, recipe.norm, recipe.input_norm, stream, 0)
+        stream = norm(scene, recipe.norm, recipe.input_norm, stream, 0, of_layer=False)
         scene.call(stream, "inp_norm", 0)
     return stream

@@ -11,11 +11,12 @@ from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
 
 # How a hidden row is made: gate and up in one operation, one product with both halves, or up alone
-# behind one function or two.
+# behind one function or two; or one of the first three, as the matrices are.
 PARALLEL: Final = "gate beside up"
 HALVES: Final = "both halves"
 ALONE: Final = "up alone"
 SQUARED: Final = "up squared"
+BY_WEIGHTS: Final = "as the matrices are: a gate, up with both halves, or up alone"
 
 _SIGMOID: Final = 2
 
@@ -28,21 +29,24 @@ def feed_forward(
     suffix: str = "",
     *,
     scales: bool = False,
+    biases: bool = True,
 ) -> Tensor:
-    """Up (and gate) and down; biases if the model has them, and scales if it reads those."""
+    """Up (and gate) and down; biases and scales if the model has them and reads those."""
     b = scene.b
 
     def part(name: str, source: Tensor) -> Tensor:
         weight = f"ffn_{name}{suffix}"
         result = b.mul_mat(scene.needed(f"{weight}.weight", layer), source)
         scene.call(result, f"ffn_{name}", layer)
-        if bias := scene.weight(f"{weight}.bias", layer):
+        bias = scene.weight(f"{weight}.bias", layer) if biases else None
+        if bias is not None:
             result = scene.call(b.add(result, bias), f"ffn_{name}_b", layer)
         scale = scene.weight(f"{weight}.scale", layer) if scales else None
         if scale is not None:
             result = scene.call(b.mul(result, scale), f"ffn_{name}_s", layer)
         return result
 
+    kind = _found_kind(scene, layer) if kind == BY_WEIGHTS else kind
     up = part("up", of)
     if kind == PARALLEL:
         hidden = scene.call(b.glu(part("gate", of), up), "ffn_swiglu", layer)
@@ -55,6 +59,13 @@ def feed_forward(
         if kind == SQUARED:
             hidden = scene.call(b.each("SQR", hidden), "ffn_sqr(relu)", layer)
     return part("down", hidden)
+
+
+def _found_kind(scene: Scene, layer: int) -> str:
+    if scene.weight("ffn_gate.weight", layer):
+        return PARALLEL
+    up, down = (scene.needed(f"ffn_{name}.weight", layer) for name in ("up", "down"))
+    return ALONE if up.ne[1] == down.ne[0] else HALVES
 
 
 class Experts(Struct, frozen=True):

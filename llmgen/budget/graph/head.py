@@ -7,8 +7,11 @@ from llmgen.budget.graph.linear import norm
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
+from llmgen.budget.header import Header
 
 _POOLED = ("mean", "cls", "last", "rank")
+# llama_pooling_type in a header.
+_MEAN = 1
 
 
 def finish(scene: Scene, recipe: Recipe, stream: Tensor, rows: Tensor) -> None:
@@ -16,21 +19,21 @@ def finish(scene: Scene, recipe: Recipe, stream: Tensor, rows: Tensor) -> None:
     if ends_whole(scene, recipe):
         scene.give("h_nextn", stream)
         stream = scene.b.get_rows(stream, rows)
-    result = norm(scene, recipe.norm, recipe.output_norm, stream)
+    result = norm(scene, recipe.norm, recipe.output_norm, stream) if recipe.output_norm else stream
     if recipe.rows_last:
         scene.give("h_nextn", scene.call(result, "h_nextn"))
         result = scene.b.get_rows(result, rows)
-    scene.give("embd", scene.call(result, "result_norm"))
+    scene.give("embd", scene.call(result, "result_norm" if recipe.output_norm else "result_embd"))
     if recipe.projected and (weight := scene.weight("cls.output.weight")):
         b, bias = scene.b, scene.weight("cls.output.bias")
         shorter = b.mul_mat(weight, result)
         shorter = b.add(shorter, bias) if bias else shorter
         b.expand(scene.give("embd", scene.call(shorter, "result_embd_proj")))
-    if recipe.embeds_alone and scene.setting.embeddings:
+    if recipe.embeddings or (recipe.embeds_alone and scene.setting.embeddings):
         scene.b.expand(result)
     elif has_logits(scene):
         logits(scene, recipe, result)
-    pool(scene)
+    pool(scene, recipe)
 
 
 def ends_whole(scene: Scene, recipe: Recipe) -> bool:
@@ -64,21 +67,42 @@ def _scales(scene: Scene) -> bool:
     return bool(scene.model.header.values.get("logit_scale"))
 
 
-def pool(scene: Scene) -> None:
-    """One row for each slot (``build_pooling``)."""
+def pool(scene: Scene, recipe: Recipe) -> None:
+    """One row for each slot (``build_pooling``), and what is projected from it."""
     if not scene.setting.embeddings:
         return
     b, how, of = scene.b, scene.setting.pooling, scene.results["embd"]
-    if how == "mean":
+    if pools_mean(scene.model.header, recipe, how):
         shares = b.input("mean", "f32", scene.tokens, scene.slots)
         result = b.mul_mat(b.cont(b.transpose(of)), shares)
     elif how in _POOLED:
         result = b.get_rows(of, b.input("cls", "i32", scene.slots))
-        if how == "rank":
-            result = _ranked(scene, result)
     else:
         result = of
-    b.expand(scene.give("pooled", scene.call(result, "result_embd_pooled")))
+    if how == "rank":
+        result = _ranked(scene, result)
+    b.expand(scene.call(result, "result_embd_pooled"))
+    scene.give("pooled", _dense(scene, result))
+
+
+def pools_mean(header: Header, recipe: Recipe, how: str) -> bool:
+    """Whether a slot's row is the mean of its tokens; a classifier may read that, too."""
+    if how != "rank":
+        return how == "mean"
+    classified = header.values.get("classifier.pooling_type")
+    return recipe.ranks_mean if classified is None else classified == _MEAN
+
+
+def _dense(scene: Scene, of: Tensor) -> Tensor:
+    """The products that some converted files have behind pooling (``build_dense_out``)."""
+    b, result = scene.b, of
+    if weight := scene.weight("dense_2.weight"):
+        result = b.mul_mat(weight, result)
+    if bias := scene.weight("dense_2.bias"):
+        result = b.add(result, bias)
+    if weight := scene.weight("dense_3.weight"):
+        result = b.mul_mat(weight, result)
+    return b.expand(scene.call(result, "result_embd_pooled"))
 
 
 def _ranked(scene: Scene, of: Tensor) -> Tensor:

@@ -20,10 +20,16 @@ def biased(scene: Scene, name: str, of: Tensor, layer: int = -1) -> Tensor:
     return scene.b.add(result, bias) if bias else result
 
 
-def norm(scene: Scene, op: str, name: str, of: Tensor, layer: int = -1) -> Tensor:
-    """``op`` is RMS_NORM or NORM; weight and bias come behind it if the model has them."""
-    weight = scene.weight(f"{name}.weight", layer) if name else None
-    bias = scene.weight(f"{name}.bias", layer) if name else None
+def norm(
+    scene: Scene, op: str, name: str, of: Tensor, layer: int = -1, *, of_layer: bool = True
+) -> Tensor:
+    """``op`` is RMS_NORM or NORM; weight and bias come behind it if the model has them.
+
+    Those of the input are no tensors ``of_layer``, but called by the first one.
+    """
+    own = layer if of_layer else -1
+    weight = scene.weight(f"{name}.weight", own) if name else None
+    bias = scene.weight(f"{name}.bias", own) if name else None
     result = scene.b.each(op, of)
     if weight or bias:
         scene.call(result, "norm", layer)

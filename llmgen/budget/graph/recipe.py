@@ -78,7 +78,10 @@ class Recipe(Struct, frozen=True):
     ``normed_first`` computes a layer's norm before anything else of it. ``rows_last`` takes the
     rows of outputs behind the last norm; ``embeds_alone`` has no logits on an embedding server.
     ``projected`` embeddings pass the classifier, if there is one. ``both`` has attention beside the
-    mixer in each layer, without a bias behind it.
+    mixer in each layer, without a bias behind it. Encoders have ``embeddings`` for their only
+    result; ``ranks_mean`` is how they pool for a classifier if the header does not say. Where
+    ``norm_optional`` norms are missing, attention reads the stream itself. ``feed_biases`` of the
+    feed-forward are read, if there are any.
     """
 
     norm: str = "RMS_NORM"
@@ -120,7 +123,11 @@ class Recipe(Struct, frozen=True):
     embeds_alone: bool = False
     projected: bool = False
     both: bool = False
+    embeddings: bool = False
+    ranks_mean: bool = False
+    norm_optional: bool = False
+    feed_biases: bool = True
     linear: bool = True
     special: str = ""
     since: int = 9464
-    until: int = 11740
+    until: int = 10**9

@@ -9,7 +9,14 @@ from typing import Final
 
 from msgspec import structs
 
-from llmgen.budget.graph.feedforward import ALONE, HALVES, SQUARED, Experts
+from llmgen.budget.graph.feedforward import (
+    ALONE,
+    BY_WEIGHTS,
+    HALVES,
+    PARALLEL,
+    SQUARED,
+    Experts,
+)
 from llmgen.budget.graph.recipe import SIGMOID, Beside, Heads, Recipe, Rope, Warmth
 
 _SCALED: Final = Experts(scales=True)
@@ -54,6 +61,13 @@ _GATED: Final = Recipe(
     since=11413,
     until=11548,
 )
+
+# Norms behind attention and feed-forward, and no cache.
+_ENCODER: Final = Recipe(
+    special="encoder", norm="NORM", kind=ALONE, output_norm="", cached=False, embeddings=True
+)
+_NO_CACHE: Final = Recipe(cached=False)
+_NO_LOGITS: Final = Recipe(cached=False, embeddings=True)
 
 RECIPES: Final[dict[str, Recipe]] = {
     "llama": _LLAMA,
@@ -215,4 +229,30 @@ RECIPES: Final[dict[str, Recipe]] = {
     "qwen3next": structs.replace(_GATED, mixer="paired delta net"),
     "qwen35": structs.replace(_GATED, positions=4, projected=True),
     "qwen35moe": structs.replace(_GATED, positions=4),
+    "bert": structs.replace(_ENCODER, rope=Rope.NONE, learned=True),
+    "nomic-bert": structs.replace(_ENCODER, kind=PARALLEL, feed_biases=False),
+    "nomic-bert-moe": structs.replace(_ENCODER, experts=_UNNORMED),
+    "jina-bert-v2": structs.replace(_ENCODER, rope=Rope.NONE, kind=BY_WEIGHTS),
+    "jina-bert-v3": _ENCODER,
+    "modern-bert": structs.replace(
+        _NO_LOGITS,
+        norm="NORM",
+        input_norm="token_embd_norm",
+        norm_optional=True,
+        kind=HALVES,
+        ranks_mean=True,
+    ),
+    "neo-bert": structs.replace(_NO_LOGITS, kind=HALVES, output_norm="enc.output_norm"),
+    "eurobert": _NO_LOGITS,
+    "gemma-embedding": structs.replace(
+        _NO_LOGITS,
+        scaled="rows",
+        query_scaled=True,
+        post=("post_attention_norm", "post_ffw_norm"),
+    ),
+    "llama-embed": structs.replace(_LLAMA, cached=False, embeddings=True),
+    "dream": _NO_CACHE,
+    "llada": structs.replace(_NO_CACHE, feed_biases=False),
+    "llada-moe": structs.replace(_NO_CACHE, experts=_UNNORMED),
+    "rnd1": _NO_CACHE,
 }

@@ -1,0 +1,40 @@
+"""Settings at which the program dies of an assertion of its own, while it reserves its graph."""
+
+from __future__ import annotations
+
+from llmgen.budget.builds import Rule
+from llmgen.budget.geometry import Geometry, all_rows, pooling
+from llmgen.budget.graph.head import pools_mean
+from llmgen.budget.graph.recipe import Recipe
+from llmgen.budget.graph.recipes import RECIPES
+from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.model import ServerSettings, SettingRefused
+
+
+def refuse_aborts(model: Hyperparameters, settings: ServerSettings, counts: Geometry) -> None:
+    """Refuse slots that do not share a micro-batch evenly, where a graph cannot be made of it.
+
+    ``graph_reserve`` rounds tokens up to as many for each slot, and nothing else: products with
+    means of each slot's tokens then do not fit to the outputs (``ggml_can_mul_mat``), nor a graph
+    for one slot to a cache of several (``ggml_can_repeat``).
+    """
+    if not counts.tokens % counts.slots:
+        return
+    recipe = RECIPES.get(model.name, Recipe())
+    if all_rows(settings) and pools_mean(model.header, recipe, pooling(model, settings)):
+        why = "mean pooling"
+    elif Rule.ONE_SLOT_RESERVED in model.build and not counts.unified and _adds(model):
+        why = f"`{model.name}`"
+    else:
+        return
+    message = (
+        f"{why} needs slots that share a micro-batch evenly: the server ends if "
+        f"{counts.tokens} tokens are for {counts.slots} slots"
+    )
+    most = max(each for each in range(1, counts.slots) if not counts.tokens % each)
+    raise SettingRefused("parallel", message, f"use `parallel = {most}`")
+
+
+def _adds(model: Hyperparameters) -> bool:
+    """Whether attention of any layer is added to its stream token by token: the last one picks."""
+    return any(map(model.attends, range(model.trunk - 1)))
