@@ -9,7 +9,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 # What boots a machine or draws thousands runs where every reader has to be there, as in .ci/run.
 QUICK := $(if $(filter required,$(LLMGEN_READERS)),,-m "not thorough")
 
-.PHONY: help generate test readers lint schema lock clean
+.PHONY: help generate test readers lint schema lock pins release clean
 
 help:
 	@echo "make generate  write every configuration of llm.toml below generated/"
@@ -18,6 +18,8 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make schema    write the JSON Schema that the package ships"
 	@echo "make lock      write llm.lock anew from header-only files of public model shapes"
+	@echo "make pins      pin anew what releases are made of (pylock.toml)"
+	@echo "make release   build every package below dist/, with checksums; TAG=vVERSION checks the tag, ONLY=PART builds one"
 	@echo "make clean     remove .venv and caches"
 
 generate: $(VENV)/.llmgen
@@ -44,6 +46,13 @@ lock: $(VENV)/.llmgen-dev
 	$(VENV)/bin/llmgen lock --models $(VENV)/headers
 	rm -rf $(VENV)/headers
 
+pins: $(VENV)/.llmgen-release
+	$(VENV)/bin/uv pip compile --quiet --universal --upgrade --format pylock.toml --custom-compile-command "make pins" \
+		--output-file pylock.toml pyproject.toml
+
+release: $(VENV)/.llmgen-release
+	$(VENV)/bin/python tools/release $(if $(TAG),--tag $(TAG)) $(if $(ONLY),--only $(ONLY))
+
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
 
@@ -54,6 +63,10 @@ $(VENV)/.llmgen: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.llmgen-dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --editable '.[dev]'
+	@touch $(VENV)/.llmgen $(VENV)/.llmgen-release $@
+
+$(VENV)/.llmgen-release: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --editable '.[release]'
 	@touch $(VENV)/.llmgen $@
 
 $(VENV)/bin/python:

@@ -18,7 +18,9 @@
         default = llmgen;
         llmgen = pkgs.python3Packages.buildPythonApplication {
           pname = "llmgen";
-          version = (builtins.fromTOML (builtins.readFile ./pyproject.toml)).project.version;
+          version = builtins.head (
+            builtins.match ".*__version__ = \"([^\"]+)\".*" (builtins.readFile ./llmgen/__init__.py)
+          );
           pyproject = true;
           src = self;
           build-system = [ pkgs.python3Packages.hatchling ];

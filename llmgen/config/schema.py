@@ -18,6 +18,8 @@ from llmgen.config.model import Config
 from llmgen.profiles import profiles
 
 FILE: Final = "llm.schema.json"
+# Where editors find it; SchemaStore's catalog names the same address.
+ADDRESS: Final = "https://raw.githubusercontent.com/llmgen/llmgen/main/llmgen/data/llm.schema.json"
 REFRESH: Final = "python -m llmgen schema > llmgen/data/llm.schema.json"
 # Tables whose absent keys take the edition's defaults.
 _OPTIONS = ("Defaults", "Model")
@@ -39,6 +41,8 @@ def schema() -> dict[str, Any]:
     definitions = tamed.pop("$defs")
     return {
         "$schema": "http://json-schema.org/draft-04/schema#",
+        # Draft 4's word for what later drafts call `$id`.
+        "id": ADDRESS,
         "title": "llm.toml",
         **tamed,
         "definitions": definitions,

@@ -35,9 +35,17 @@ def home() -> Path:
 
 def installable(program: str) -> bool:
     """Whether `make readers` knows where to get it."""
-    return not {"package", "apt", "npm", "wheel", "wheels", "sources", "build", "debs"}.isdisjoint(
-        pin_of(program)
-    )
+    return not {
+        "package",
+        "apt",
+        "npm",
+        "wheel",
+        "wheels",
+        "sources",
+        "build",
+        "debs",
+        "lock",
+    }.isdisjoint(pin_of(program))
 
 
 def required() -> bool:

@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import readers
 from readers.debian import debs
 
+PINNED = Path(__file__).parents[2] / "tools" / "release" / "python.py"
+
 
 def main(only):
     """Install every reader of pins.toml, or the named ones; say what had to be left out.
@@ -151,7 +153,26 @@ def npm(folder, package, _):
     subprocess.run([*words, "--prefix", folder, name], check=True)
 
 
+def lock(folder, _, __):
+    """The wheels of pylock.toml for this platform, and last the list that names them."""
+    folder.mkdir(parents=True)
+    listed = subprocess.run(
+        [sys.executable, PINNED],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    with tempfile.TemporaryDirectory() as place:
+        wanted = Path(place) / "requirements.txt"
+        wanted.write_text(listed, "utf-8")
+        words = [sys.executable, "-m", "pip", "--quiet", "download", "--no-deps"]
+        how = ["--only-binary", ":all:", "--require-hashes", "--requirement", wanted]
+        subprocess.run([*words, *how, "--dest", folder], check=True)
+        shutil.copy(wanted, folder)
+
+
 WAYS = {
+    "lock": lock,
     "wheel": wheel,
     "wheels": wheels,
     "sources": sources,

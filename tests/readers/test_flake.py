@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import llmgen
 import readers
 
 ROOT = Path(__file__).parents[2]
@@ -68,13 +69,13 @@ def test_every_output_evaluates_for_every_system(nix):
         assert set(shown["packages"][system]) == {"default", "llmgen"}
 
 
-def test_the_package_has_pyprojects_version_and_dependencies(nix):
+def test_the_package_has_llmgens_version_and_pyprojects_dependencies(nix):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     wanted = {re.split(r"[\[<>=! ]", name)[0].lower() for name in project["dependencies"]}
     package = ".#packages.x86_64-linux.default"
     asked = json.loads(nix("eval", "--json", f"{package}.dependencies"))
     assert {name.replace("_", "-") for name in wanted} == set(asked)
-    assert json.loads(nix("eval", "--json", f"{package}.version")) == project["version"]
+    assert json.loads(nix("eval", "--json", f"{package}.version")) == llmgen.__version__
 
 
 def test_nix_run_is_llmgen_with_its_arguments(nix):

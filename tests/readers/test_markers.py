@@ -55,5 +55,5 @@ def test_every_pin_says_where_its_programs_come_from(name):
     if "package" in pin:
         assert {"folder", "where"} <= set(pin)
         assert "==" in pin["package"][0]
-    if not {"wheel", "wheels", "npm", "sources", "build"}.isdisjoint(pin):
+    if not {"wheel", "wheels", "npm", "sources", "build", "lock"}.isdisjoint(pin):
         assert pin["optional"]
