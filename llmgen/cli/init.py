@@ -28,9 +28,14 @@ if TYPE_CHECKING:
     help="A whole stack to begin with; without NAME, list them.",
 )
 @click.option(
+    "--interactive", is_flag=True, help="Ask which models, what for and for whom; on a terminal."
+)
+@click.option(
     "-o", "--output", type=FileName(), metavar="FILE", default=CONFIG, help="`-` prints it."
 )
-def cli(session: Session, profile: str | None, example: str | None, output: str) -> Outcome:
+def cli(
+    session: Session, profile: str | None, example: str | None, output: str, *, interactive: bool
+) -> Outcome:
     """Write a commented llm.toml for the machine that this runs on.
 
     Memory, GPUs, llama-server's build and llama-swap's version are detected, and told, with the
@@ -43,11 +48,31 @@ def cli(session: Session, profile: str | None, example: str | None, output: str)
     from llmgen.detect.model import document
     from llmgen.detect.probe import look
 
-    del session
+    if interactive and example is not None:
+        raise click.UsageError("`--example` answers every question; leave `--interactive` out")
     if example is not None:
         return _example(example, output, profile)
-    seen = look()
-    return _written(output, document(seen, _known(profile)), seen)
+    text = document(seen := look(), _known(profile))
+    return _asked(session, output, text, seen) if interactive else _written(output, text, seen)
+
+
+def _asked(session: Session, output: str, text: str, seen: Found) -> Outcome:
+    """The same with the tables of a person's answers."""
+    from llmgen.cli.interview import interview, refuse_no_terminal
+    from llmgen.cli.writing import refuse_there
+    from llmgen.config.load import load
+    from llmgen.config.source import parse
+    from llmgen.detect.interview import with_answers
+    from llmgen.detect.probe import installers
+    from llmgen.detect.summary import machine
+
+    refuse_no_terminal(json=session.json)
+    # Before the first question, not after the last.
+    refuse_there(output)
+    tables, left = interview()
+    whole = with_answers(text, tables)
+    load([parse(output, whole)])
+    return _written(output, whole, seen, "\n".join((*machine(seen, installers()), left)))
 
 
 def _written(output: str, text: str, seen: Found, note: str = "") -> Outcome:

@@ -39,6 +39,22 @@ def ways_out(function: Decorated) -> Decorated:
     return function
 
 
+def refuse_there(name: str) -> None:
+    """OwnershipError when a file is there that `create_file` would not replace."""
+    if name != "-" and os.path.lexists(name):
+        raise _there(name)
+
+
+def _there(name: str) -> OwnershipError:
+    return OwnershipError(
+        Diagnostic(
+            "write.exists",
+            f"`{name}` is already there",
+            hint="`-o FILE` names another file, `-o -` prints it",
+        )
+    )
+
+
 def create_file(name: str, text: str) -> None:
     """Write a new file; OwnershipError when it is there, InputError when it cannot be written."""
     try:
@@ -46,13 +62,7 @@ def create_file(name: str, text: str) -> None:
             stream.write(text)
             stream.flush()
     except FileExistsError:
-        raise OwnershipError(
-            Diagnostic(
-                "write.exists",
-                f"`{name}` is already there",
-                hint="`-o FILE` names another file, `-o -` prints it",
-            )
-        ) from None
+        raise _there(name) from None
     except OSError as error:
         raise unwritable(name, error) from error
 

@@ -17,7 +17,13 @@ _TOLD: Final = 3
 
 def summary(found: Found, tools: Collection[str], models: Sequence[str]) -> str:
     """Lines for standard error; ``models`` are references of the files that a scan found."""
-    return "\n".join((*_machine(found), *_programs(found, tools), *_models(models)))
+    return "\n".join((*machine(found, tools), *_models(models)))
+
+
+def machine(found: Found, tools: Collection[str]) -> Iterator[str]:
+    """The machine and its programs, with how to get those that are missing."""
+    yield from _machine(found)
+    yield from _programs(found, tools)
 
 
 def _machine(found: Found) -> Iterator[str]:

@@ -107,9 +107,10 @@ def _keys(
 ) -> Mapping[str, Any]:
     role = {} if item.role == "chat" else {"role": item.role}
     names = (item.label, PurePosixPath(item.label).name, name)
+    roles = {item.role, made_for(item.facts)}
     found: dict[str, Any] = {}
     for pattern, keys in options.items():
-        if pattern == item.role or _matches((pattern,), names):
+        if pattern in roles or _matches((pattern,), names):
             found |= keys
     return {**item.source, **role, **found}
 

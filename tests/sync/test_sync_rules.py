@@ -79,5 +79,5 @@ def test_role_is_the_headers_and_may_be_left_out():
 def test_model_with_a_projector_sees():
     one = candidate("a.gguf")
     seeing = Candidate(one.ref, one.label, {**one.source, "mmproj": "p.gguf"}, one.facts)
-    (found,) = take(Sync(roles=("chat",)), {}, [seeing], ())
-    assert found.keys["role"] == "vision"
+    (found,) = take(Sync(roles=("chat",)), {"chat": {"ttl": 5}}, [seeing], ())
+    assert (found.keys["role"], found.keys["ttl"]) == ("vision", 5)
