@@ -75,7 +75,7 @@ def _outcome(
         data,
         text=text,
         said="\n".join(filter(None, (said, installed.said))),
-        diagnostics=(*_refused(done), *installed.diagnostics),
+        diagnostics=(*done.found.placed([*_refused(done)]), *installed.diagnostics),
         exit_code=PlanError.exit_code if done.refused else None,
     )
 
@@ -117,7 +117,6 @@ def _refused(done: Synced) -> Iterator[Diagnostic]:
             "sync.no-room",
             f"`{name}` is left out: {first.message}",
             ("sync",),
-            done.found.located(PlanError(Diagnostic("", "", ("sync",)))).diagnostics[0].location,
             hint=f'`exclude = ["{label}"]` in [sync] leaves it out for good; with keys for it in '
             f'[sync.options."{label}"] it may fit',
             notes=(f"of its plan: {first.hint}",) if first.hint else (),
