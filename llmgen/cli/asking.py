@@ -58,20 +58,27 @@ def drain_own(found: Read) -> None:
         drain(found.config)
 
 
-def refuse_other_url(found: Read, placed: Plan, url: str) -> None:
-    """Refuse an address here that is another stack's: its figures are not this plan's."""
+def key_of_url(found: Read, placed: Plan, url: str) -> str:
+    """The key of this stack's own service at an address here; empty for any other.
+
+    An address here that is another stack's is refused: its figures are not this plan's.
+    """
     from urllib.parse import urlsplit
 
-    from llmgen.operate.asking import require_no_other
+    from llmgen.operate.asking import is_ours, require_no_other
+    from llmgen.operate.front import key_at
     from llmgen.operate.port_holder import ServicePort
     from llmgen.operate.stack import expected
 
     parts = urlsplit(url)
     if not _is_here(parts.hostname or ""):
-        return
+        return ""
     who, port = asking(found), parts.port or (443 if parts.scheme == "https" else 80)
-    known = {item.port: item.at for item in expected(placed, who.site)}
-    require_no_other(who, known.get(port, ServicePort("", "", port)))
+    reached = (item for item in expected(placed, who.site) if item.published or not item.inside)
+    known = {item.port: item.at for item in reached}
+    at = known.get(port, ServicePort("", "", port))
+    require_no_other(who, at)
+    return key_at(found.config, at.name) if port in known and is_ours(who, at) else ""
 
 
 def _is_here(host: str) -> bool:

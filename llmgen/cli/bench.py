@@ -15,7 +15,7 @@ import click
 from llmgen.bench.command_line import command_line
 from llmgen.bench.comparison import Pair, compare, figures
 from llmgen.bench.recipes import RECIPES, Recipe, connections, results
-from llmgen.cli.asking import refuse_other_url
+from llmgen.cli.asking import key_of_url
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import FileName
 from llmgen.cli.others import refuse_others
@@ -98,9 +98,8 @@ def cli(
     if dry_run:
         text = "\n".join(shlex.join(words) for _, words in lines)
         return Outcome({"commands": [words for _, words in lines]}, text=text)
-    if http:
-        refuse_other_url(found, placed, http)
-    measure = _over_http(chosen, what, http) if http else _by_program(lines, what)
+    key = key_of_url(found, placed, http) if http else ""
+    measure = _over_http(chosen, what, http, key) if http else _by_program(lines, what)
     path = Path(output) if output else found.folder / RESULTS
     # Before hours of measuring; and each result is kept when it is there, whatever comes after.
     refuse_unwritable([path])
@@ -193,7 +192,9 @@ def _results(item: Placement, words: Sequence[str], what: Recipe) -> list[dict[s
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def _over_http(chosen: list[Placement], what: Recipe, url: str) -> Iterator[dict[str, Any]]:
+def _over_http(
+    chosen: list[Placement], what: Recipe, url: str, key: str
+) -> Iterator[dict[str, Any]]:
     from llmgen.bench.http import load
 
     for item in chosen:
@@ -204,6 +205,7 @@ def _over_http(chosen: list[Placement], what: Recipe, url: str) -> Iterator[dict
                 prompt_tokens=what.prompts[0],
                 answer_tokens=what.answers[0],
                 connections=count,
+                key=key,
             )
             yield {
                 "model": item.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from llmgen.cli.asking import drain_own
 from llmgen.cli.options import FileName
-from llmgen.cli.outcome import Outcome
+from llmgen.cli.outcome import Outcome, plain
 from llmgen.cli.writing import counts, rows, ways_out
 
 if TYPE_CHECKING:
@@ -156,7 +156,8 @@ def carry_out(
     data = {
         "root": str(here.root),
         "changes": rows(prepared.changes),
-        "steps": [{"command": list(step.words), "why": step.why} for step in steps],
+        "steps": [*_rows(prepared)],
+        "switch": plain(prepared.switch) if prepared.switch else None,
         "privileged": bool(here.layout.scope == "system" and not here.is_staged),
     }
     remarks = _remarks(found, here, prepared)
@@ -180,19 +181,34 @@ def carry_out(
     return Outcome({**data, "generation": number}, text=left, said=said, diagnostics=remarks)
 
 
+def _rows(prepared: Installation) -> Iterator[dict[str, Any]]:
+    """The commands in order, and whether each is run before or after the files change."""
+    for when, steps in (("before", prepared.first), ("after", prepared.then)):
+        for step in steps:
+            yield {"command": list(step.words), "why": step.why, "when": when}
+
+
 def _remarks(found: Read, here: Site, prepared: Installation) -> tuple[Diagnostic, ...]:
-    from llmgen.operate.checks import remarks
+    from llmgen.operate.checks import remarks, switching
     from llmgen.operate.units import units
 
     known = units(prepared.wanted.values(), here.folder).values()
-    return tuple(remarks(here, found.config.services, known)) if known else ()
+    said = remarks(here, found.config.services, known) if known else ()
+    return (*switching(prepared.switch), *said)
 
 
 def _planned(here: Site, prepared: Installation) -> str:
-    """The plan as text: files with their action, then the commands in order."""
-    lines = [f"{row['action']:8} {here.root / row['path']}" for row in rows(prepared.changes)]
-    lines += [f"run      {_line(step)}  # {step.why}" for step in (*prepared.first, *prepared.then)]
+    """The plan as text, in order: what runs first, files with their action, what runs then."""
+    lines = [
+        *(_run(step) for step in prepared.first),
+        *(f"{row['action']:8} {here.root / row['path']}" for row in rows(prepared.changes)),
+        *(_run(step) for step in prepared.then),
+    ]
     return "".join(f"{line}\n" for line in lines) or "nothing to do\n"
+
+
+def _run(step: Step) -> str:
+    return f"run      {_line(step)}  # {step.why}"
 
 
 def _line(step: Step) -> str:

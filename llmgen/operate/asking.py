@@ -67,6 +67,11 @@ def require_no_other(asking: Asking, at: ServicePort) -> None:
         raise LlmgenError(told(at, found))
 
 
+def is_ours(asking: Asking, at: ServicePort) -> bool:
+    """Whether this stack has a port, so that its keys may be sent there."""
+    return holder(at, observe_ports(asking, [at])).may_be_asked
+
+
 def require_free(asking: Asking, wanted: Sequence[ServicePort]) -> None:
     """Refuse to start services on ports that something has, be it this stack's."""
     seen = observe_ports(asking, wanted)

@@ -10,9 +10,11 @@ import resource
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from llmgen.config.tables.services import Services
 from llmgen.errors import Diagnostic, InputError, Severity
+from llmgen.operate.keepers import Switch
 from llmgen.operate.programs import run
 from llmgen.operate.site import Site
 from llmgen.operate.units import Unit
@@ -37,6 +39,25 @@ def remarks(site: Site, services: Services, units: Iterable[Unit]) -> Iterator[D
     elif site.runtime == "native":
         # Within containers users and groups are the images' own.
         yield from _accounts(services, chosen)
+
+
+_RUN_IN: Final = {
+    "native": "programs of this machine",
+    "compose": "containers of compose",
+    "quadlet": "containers of quadlets",
+}
+
+
+def switching(found: Switch | None) -> Iterator[Diagnostic]:
+    """What an install says that moves the services to another runtime."""
+    if found is not None:
+        yield Diagnostic(
+            "operate.switches-runtime",
+            f"the services move from {_RUN_IN[found.old]} to {_RUN_IN[found.new]}: what runs ends "
+            "before anything new starts, so that memory never holds both",
+            hint="`llmgen rollback` goes back the same way",
+            severity=Severity.NOTE,
+        )
 
 
 def refuse_containers(site: Site) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import Final
 
 from msgspec import Struct
 
 from llmgen.operate.steps import Lines, Words
 from llmgen.operate.units import Unit
+from llmgen.targets.containers.model import WITH_MACHINE
+
+# Docker's daemon starts what had failed when it went, so there nothing but `no` is by hand.
+BY_HAND: Final = {"docker": "no", "podman": "on-failure"}
 
 
 class Compose(Struct, frozen=True):
@@ -46,12 +51,12 @@ class Compose(Struct, frozen=True):
             yield self.words("down", "--remove-orphans")
 
     def by_itself(self, chosen: Sequence[Unit]) -> Iterator[Words]:
-        """Start the containers with the daemon again."""
-        yield (self.program, "update", "--restart=unless-stopped", *_containers(chosen))
+        """Start the containers with the machine again."""
+        yield from self._policy(WITH_MACHINE.get(self.program, "always"), chosen)
 
     def by_hand(self, chosen: Sequence[Unit]) -> Iterator[Words]:
-        """No longer start the containers with the daemon; those that run go on."""
-        yield (self.program, "update", "--restart=no", *_containers(chosen))
+        """No longer start the containers with the machine; those that run go on."""
+        yield from self._policy(BY_HAND.get(self.program, "no"), chosen)
 
     def start(self, chosen: Sequence[Unit]) -> Iterator[Words]:
         """Create what is not there, and start it once what it depends on is healthy."""
@@ -88,6 +93,11 @@ class Compose(Struct, frozen=True):
         for manifest in self.manifests:
             yield ("llmgen", "keys", str(manifest))
 
+    def _policy(self, name: str, chosen: Sequence[Unit]) -> Iterator[Words]:
+        """Each container by itself: podman's `update` takes one."""
+        for unit in chosen:
+            yield (self.program, "update", f"--restart={name}", unit.name)
+
     def show(self, names: Sequence[str]) -> Words:
         """Ask for the states of containers, whatever compose knows of them."""
         return inspect(self.program, names)
@@ -104,10 +114,6 @@ class Compose(Struct, frozen=True):
 def inspect(program: str, names: Sequence[str]) -> Words:
     """The words that print containers as a JSON list."""
     return (program, "inspect", "--type=container", *names)
-
-
-def _containers(chosen: Sequence[Unit]) -> Iterator[str]:
-    return (unit.name for unit in chosen)
 
 
 def _some(chosen: Sequence[Unit]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.observed import UnitState
 from llmgen.operate.programs import Finished, run
 from llmgen.operate.steps import Words
+from llmgen.targets.containers.model import WITH_MACHINE
 
 # What makes units of quadlets, in the folders of systemd.generator(7).
 GENERATOR: Final = "podman-system-generator"
@@ -85,7 +86,7 @@ def _state(row: Mapping[str, Any]) -> UnitState:
         result="" if running else ended,
         restarts=_number(row.get("RestartCount")),
         pid=_number(state.get("Pid")),
-        is_enabled=policy.get("Name") not in ("", "no"),
+        is_enabled=policy.get("Name") in WITH_MACHINE.values(),
         health=_HEALTH.get(str(checked.get("Status", "")), ""),
     )
 

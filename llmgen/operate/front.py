@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from llmgen.config.model import Config
+from llmgen.config.tables.base import Secret
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.library import Keep
 from llmgen.operate.engine import engine
@@ -25,3 +27,24 @@ def front(plan: Plan, chosen: Placement) -> Endpoint:
         found = engine(config).endpoint
         return Endpoint(found.url, found.key)
     return local("127.0.0.1", chosen.port, secret(services.api_key, config))
+
+
+def key_at(config: Config, service: str) -> str:
+    """The key that a service of the stack takes from its clients; empty for none."""
+    gateway, own = config.gateway, config.services
+    known: list[Secret | None]
+    match service:
+        case "envoy":
+            known = [item.secret for item in gateway.envoy.api_keys]
+        case "litellm":
+            known = [gateway.litellm.master_key]
+        case "open-webui":
+            known = []
+        # Without keys of its own llama-swap hands on what its servers ask for.
+        case "swap":
+            known = [*own.llama_swap.api_keys, own.api_key]
+        case "router":
+            known = [*own.router.api_keys, own.api_key]
+        case _:
+            known = [own.api_key]
+    return secret(known[0], config) if known else ""

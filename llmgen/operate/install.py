@@ -26,7 +26,7 @@ from llmgen.errors import Diagnostic, InputError, OwnershipError
 from llmgen.operate.by_cron import begin, end, is_running, leave
 from llmgen.operate.containers import not_ready
 from llmgen.operate.crontab import kept_up
-from llmgen.operate.keepers import affected
+from llmgen.operate.keepers import Switch, affected, switch
 from llmgen.operate.private import forget, forgetting
 from llmgen.operate.programs import must, run
 from llmgen.operate.site import Site
@@ -62,13 +62,17 @@ class Doing(Struct, frozen=True):
 
 
 class Installation(Struct, frozen=True):
-    """What an install will do, in order: ``first``, then ``changes``, then ``then``."""
+    """What an install will do, in order: ``first``, then ``changes``, then ``then``.
+
+    ``switch`` says that all services move to another runtime by it.
+    """
 
     wanted: Mapping[PurePosixPath, Artifact]
     changes: tuple[Change, ...]
     first: tuple[Step, ...]
     then: tuple[Step, ...]
     affected: tuple[str, ...]
+    switch: Switch | None = None
 
     @property
     def is_done(self) -> bool:
@@ -116,6 +120,7 @@ def prepare(
             *_kept_up(decided, known, cron, goes=not wanted),
         ),
         (*(name for item in kept for name in item.found.names), *gone, *lost),
+        None if site.is_staged else switch(site, wanted, decided),
     )
 
 

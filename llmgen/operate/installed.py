@@ -11,6 +11,7 @@ from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError
 from llmgen.gateway.secrets import MANIFEST
 from llmgen.operate.compose import Compose
+from llmgen.operate.containers import states
 from llmgen.operate.keepers import grouped
 from llmgen.operate.launchd import Launchd
 from llmgen.operate.programs import must, run
@@ -115,8 +116,21 @@ def restart(site: Site, wanted: Sequence[Unit]) -> None:
     """Restart units, however often that was done before."""
     for manager, own in _grouped(site, wanted):
         _forget(manager, own)
+        alone = _left_by_hand(manager, own)
         for command in manager.restart(own, rewritten=False):
             must(command)
+        if alone:
+            # A container that is made anew has what the file says.
+            for command in manager.by_hand(alone):
+                must(command)
+
+
+def _left_by_hand(manager: Manager, wanted: Sequence[Unit]) -> list[Unit]:
+    """The containers of compose that `disable` left to be started by hand."""
+    if not isinstance(manager, Compose):
+        return []
+    seen = states(manager.program, [unit.name for unit in wanted])
+    return [unit for unit in wanted if unit.name in seen and not seen[unit.name].is_enabled]
 
 
 def autostart(site: Site, wanted: Sequence[Unit]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 
-from llmgen.apply.changes import Change
+from llmgen.apply.changes import Action, Change
 from llmgen.artifacts import Artifact
 from llmgen.gateway.secrets import MANIFEST
 from llmgen.operate import compose_file, quadlet_file
@@ -16,6 +16,7 @@ from llmgen.operate.quadlets import Quadlets
 from llmgen.operate.site import Site
 from llmgen.operate.steps import Manager
 from llmgen.operate.units import Impact, Unit, impact, units
+from llmgen.targets import launchd, systemd
 
 
 class Keeper(Struct, frozen=True):
@@ -23,6 +24,13 @@ class Keeper(Struct, frozen=True):
 
     folder: PurePosixPath
     manager: Manager
+
+
+class Switch(Struct, frozen=True):
+    """The services go on in another runtime; what they ran in before ends first."""
+
+    old: str
+    new: str
 
 
 class Kept(Struct, frozen=True):
@@ -52,6 +60,30 @@ def affected(
         kept.append(Kept(old, {}, Impact(gone=(str(old.file),))))
         kept.append(Kept(keeper.manager, known, Impact(created=tuple(known.values()))))
     return kept
+
+
+def switch(
+    site: Site, wanted: Mapping[PurePosixPath, Artifact], decided: Sequence[Change]
+) -> Switch | None:
+    """Which runtime takes over from which; None where none does."""
+    gone = (PurePosixPath("/", item.path) for item in decided if item.action is Action.DELETE)
+    old = _runtime(site, gone)
+    new = _runtime(site, (item.install for item in wanted.values() if item.install))
+    return Switch(old, new) if old and new and old != new else None
+
+
+def _runtime(site: Site, paths: Iterable[PurePosixPath]) -> str:
+    """What these files run the services in; empty when none of them runs one."""
+    # The guard is the machine's own in every runtime.
+    places = {
+        path.parent
+        for path in paths
+        if path.suffix in (".service", ".plist", ".container") or path.name == compose_file.NAME
+        if path.name not in (systemd.unit(systemd.GUARD), f"{launchd.label(systemd.GUARD)}.plist")
+    }
+    layout = site.layout
+    runtimes = {layout.compose: "compose", layout.quadlets: "quadlet", site.folder: "native"}
+    return next((name for place, name in runtimes.items() if place in places), "")
 
 
 def keepers(site: Site, artifacts: Iterable[Artifact]) -> Iterator[Keeper]:

@@ -21,6 +21,7 @@ from llmgen.targets.containers.model import (
     NETWORK,
     PROJECT,
     SECRETS,
+    WITH_MACHINE,
     Container,
     Devices,
     Health,
@@ -126,6 +127,7 @@ def _document(found: Sequence[Container], library: Library) -> dict[str, Any]:
         "network": NETWORK,
         "label": {LABEL[0]: LABEL[1]},
         "logging": {"driver": driver, "options": options},
+        "restart": WITH_MACHINE[library.config.containers.program],
         "services": [_service(item, library, healthy) for item in found],
         "volumes": [*dict.fromkeys(volumes)],
         "secrets": [

@@ -5,6 +5,7 @@ each command of each backend's file runs, and what an image is like in the end.
 """
 
 import json
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -64,11 +65,11 @@ def podman(tmp_path_factory):
         made.end()
 
 
-def context(folder, backend):
+def context(folder, backend, more=""):
     head = plans.HEAD.replace('backend = "vulkan"', f'backend = "{backend}"')
     if backend == "cpu":
         head = head.replace('devices = [{ memory = "24GiB" }]', "devices = []")
-    for item in containerfile.artifacts(plans.plan(head=head), make_render()):
+    for item in containerfile.artifacts(plans.plan(plans.STACK + more, head=head), make_render()):
         path = folder.joinpath(*item.path.parts[1:])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(item.content)
@@ -84,10 +85,12 @@ def context(folder, backend):
     return folder
 
 
-def build(podman, folder, stage, tag):
+def build(podman, folder, stage, tag, environ=None):
     words = ("--build-arg", f"BUILD_IMAGE={BASE}", "--build-arg", f"RUNTIME_IMAGE={BASE}")
     more = ("--build-arg", f"ENVOY_IMAGE={BASE}", "--network", "none", "--format", "docker")
-    return podman.run("podman", "build", *more, *words, "--target", stage, "--tag", tag, folder)
+    return podman.run(
+        "podman", "build", *more, *words, "--target", stage, "--tag", tag, folder, environ=environ
+    )
 
 
 @pytest.mark.parametrize("backend", ["cpu", "cuda", "rocm", "vulkan"])
@@ -116,6 +119,34 @@ def test_llama_swap_is_added_and_runs_first(podman, tmp_path):
     (found,) = json.loads(podman.must("podman", "image", "inspect", tag))
     assert found["Config"]["Entrypoint"] == ["/app/llama-swap"]
     assert found["Config"]["User"] == "10001:10001"
+
+
+KEYS = {"HF_TOKEN": "hf-planted-1618033", "SERVER_KEY": "sk-planted-2236067"}
+SECRETS = """
+[apps.open_webui]
+enable = true
+secret_key = { env = "HF_TOKEN" }
+api_key = { env = "SERVER_KEY" }
+"""
+
+
+def test_no_key_of_whoever_builds_is_in_a_layer_of_the_image(podman, tmp_path):
+    """Keys stand in llm.toml as names, and in the environment of the build as they are."""
+    folder, tag = context(tmp_path / "context", "cpu", SECRETS), "localhost/keyless:test"
+    done = build(podman, folder, "swap", tag, environ=KEYS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    podman.must("podman", "image", "save", "--output", tmp_path / "image.tar", tag)
+    with tarfile.open(tmp_path / "image.tar") as image:
+        layers = [name for name in image.getnames() if name.endswith(".tar")]
+    (found,) = json.loads(podman.must("podman", "image", "inspect", tag))
+    assert len(layers) >= len(found["RootFS"]["Layers"]) > 1
+    # Layers are tars as they are, in which files stand byte for byte: what is in one is found.
+    assert holds(tmp_path / "image.tar", "version: 11434 (stand-in)")
+    assert not any(holds(tmp_path / "image.tar", key) for key in KEYS.values())
+
+
+def holds(file, text):
+    return not subprocess.run(["grep", "--quiet", "--text", "--fixed-strings", text, file], check=False).returncode  # fmt: skip
 
 
 def test_a_source_with_another_digest_ends_the_build(podman, tmp_path):

@@ -19,9 +19,9 @@ def machine():
     made.end()
 
 
-@pytest.fixture(scope="module", params=["compose", "quadlet"])
+@pytest.fixture(scope="session", params=["compose", "quadlet"])
 def stack(request, machine):
-    """A stack in containers, installed, by either runtime."""
+    """A stack in containers, installed, by either runtime, for the tests of all modules."""
     made = Contained(machine, request.param)
     made.must("install")
     made.answers("gpt-always")
@@ -31,9 +31,10 @@ def stack(request, machine):
 
 @pytest.fixture
 def switched(machine):
-    """A stack that begins as programs of the machine."""
+    """A stack that begins as programs of the machine; that of the other tests is gone."""
     bring_programs(machine)
     made = Contained(machine, "native")
+    made.must("uninstall")
     # The booted machine hands no credentials to units: it may not mount their folders.
     made.edit(f'api_key = {{ file = "{FOLDER}/servers.key" }}\n', "")
     made.must("install")

@@ -1,6 +1,7 @@
 """A small stack for containers: an always-on model, two that llama-swap loads, Envoy with a key."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -60,7 +61,7 @@ admin_port = {GATEWAY + 1}
 api_keys = [{{ name = "bench", secret = {{ file = "{FOLDER}/bench.key" }} }}]
 [guard]
 enable = true
-interval = 5
+interval = 20
 [defaults]
 ctx_size = 512
 cache_ram = 0
@@ -71,6 +72,7 @@ aliases = ["gpt-always"]
 [models.one]
 model = "b.gguf"
 aliases = ["gpt-one"]
+ctx_size = 2048
 [models.two]
 model = "c.gguf"
 """
@@ -87,7 +89,7 @@ class Contained:
     """The stack in a booted machine with podman, and the ways to operate and ask it."""
 
     def __init__(self, machine, runtime):
-        self.machine, self.outside = machine, machine.path(FOLDER)
+        self.machine, self.runtime, self.outside = machine, runtime, machine.path(FOLDER)
         self.outside.mkdir(parents=True, exist_ok=True)
         for seed, name in enumerate(FILES):
             write_llama(self.outside / "models" / name, seed=seed)
@@ -109,9 +111,20 @@ class Contained:
         assert old in text
         path.write_text(text.replace(old, new))
 
+    def move(self, runtime):
+        """Say in llm.toml that the services run in another runtime."""
+        path = self.outside / "llm.toml"
+        line = re.compile(r'^runtime = "(native|compose|quadlet)"$', re.MULTILINE)
+        path.write_text(line.sub(f'runtime = "{runtime}"', path.read_text()))
+
+    def proof(self):
+        """The installed plan.json."""
+        return json.loads(self.machine.path("/etc/llmgen/plan.json").read_text())
+
     def llmgen(self, *words):
         """A command's document."""
-        done = self.machine.llmgen(*words, "--json", folder=FOLDER)
+        # In front of the rest: `tool` hands on what stands behind its tool's name.
+        done = self.machine.llmgen(words[0], "--json", *words[1:], folder=FOLDER)
         try:
             return json.loads(done.stdout)
         except ValueError:

@@ -12,6 +12,7 @@ from llmgen.config.tables.hardware import Paths
 from llmgen.errors import InputError
 from llmgen.layout import layout
 from llmgen.operate import containers
+from llmgen.operate.checks import switching
 from llmgen.operate.compose import Compose
 from llmgen.operate.install import nothing, perform, prepare
 from llmgen.operate.programs import Finished
@@ -61,6 +62,7 @@ def tree(here, **files):
     place = here.layout
     places = {
         "unit": place.units / "llmgen-swap.service",
+        "guard": place.units / "llmgen-guard.service",
         "container": place.quadlets / "llmgen-swap.container",
         "network": place.quadlets / "llmgen.network",
         "compose": place.compose / "compose.yaml",
@@ -193,6 +195,45 @@ def test_a_part_of_a_compose_file_is_named_and_all_of_it_is_not(here):
     manager = Compose("podman", PurePosixPath(FILE))
     assert [*manager.stop([swap])] == [("podman", "compose", "--file", FILE, "stop", "swap")]
     assert [*manager.stop([swap, envoy])] == [tuple(DOWN.split())]
+
+
+@pytest.mark.parametrize(
+    ("program", "with_machine", "alone"),
+    [("docker", "unless-stopped", "no"), ("podman", "always", "on-failure")],
+)
+def test_each_container_of_compose_gets_the_policy_of_its_program(
+    here, program, with_machine, alone
+):
+    """One by one: podman's `update` takes one container."""
+    found = units(tree(here, **COMPOSED).values(), here.layout.compose).values()
+    manager = Compose(program, PurePosixPath(FILE))
+    for way, policy in ((manager.by_itself, with_machine), (manager.by_hand, alone)):
+        assert [*way([*found])] == [
+            (program, "update", f"--restart={policy}", name)
+            for name in ("llmgen-swap", "llmgen-envoy")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ({}, COMPOSED, None),
+        (COMPOSED, {}, None),
+        (COMPOSED, {"compose": COMPOSE.format(program="docker")}, None),
+        ({"unit": SERVICE}, COMPOSED, ("native", "compose")),
+        (COMPOSED, QUADLETS, ("compose", "quadlet")),
+        (QUADLETS, {"unit": SERVICE}, ("quadlet", "native")),
+        # The guard is a unit of the machine in every runtime, and no runtime by itself.
+        ({"guard": SERVICE, **COMPOSED}, COMPOSED, None),
+        ({"guard": SERVICE, **COMPOSED}, {"unit": SERVICE}, ("compose", "native")),
+    ],
+)
+def test_a_switch_of_runtime_is_told(here, old, new, told):
+    put(here, tree(here, **old))
+    found = prepare(here, tree(here, **new), NO_WAYS).switch
+    assert (found and (found.old, found.new)) == told
+    said = [*switching(found)]
+    assert [item.code for item in said] == ["operate.switches-runtime"] * bool(told)
 
 
 def test_one_quadlet_cannot_be_left_to_be_started_by_hand(here):

@@ -19,6 +19,8 @@ PROGRAMS = {
     "llama-server": "app/llama-server",
     "llama-gguf-split": "app/llama-gguf-split",
     "llama-fit-params": "app/llama-fit-params",
+    "llama-bench": "app/llama-bench",
+    "llama-batched-bench": "app/llama-batched-bench",
     "llama-swap": "app/llama-swap",
     "envoy": "usr/local/bin/envoy",
 }

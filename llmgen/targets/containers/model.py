@@ -14,6 +14,9 @@ from llmgen.gateway.secrets import Manifest
 # The project of compose, the network's and every volume's prefix.
 PROJECT: Final = "llmgen"
 NETWORK: Final = "llmgen"
+# Compose's restart policy of what starts with the machine. podman-restart.service starts `always`
+# alone before podman 5.8; of docker `unless-stopped` stays down once it was stopped by hand.
+WITH_MACHINE: Final[dict[str, str]] = {"docker": "unless-stopped", "podman": "always"}
 # Where the secrets of a service are files.
 SECRETS: Final = PurePosixPath("/run/llmgen/secrets")
 # Where drivers keep what they compiled. A new volume takes over the rights of the folder that it

@@ -51,6 +51,15 @@ def test_docker_compose_takes_it(program, scope, tmp_path):
     assert composed(plans.plan(text), tmp_path) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("program", "policy"), [("docker", "unless-stopped"), ("podman", "always")]
+)
+def test_services_start_with_the_machine_as_their_program_does_it(program, policy):
+    """podman-restart.service of podman 5.4 starts containers with `always` alone."""
+    found = document(files(STACK + f'[containers]\nprogram = "{program}"\n'))
+    assert {item["restart"] for item in found["services"].values()} == {policy}
+
+
 def test_every_variable_is_asked_for_and_every_one_that_is_asked_for_is_there():
     found = files(STACK + PAGE + 'api_key = { env = "K" }\n')
     text = found["compose/compose.yaml"].content.decode().partition("\nservices:")[2]
