@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "enable": ("llmgen.cli.enable", "start services with the machine"),
     "disable": ("llmgen.cli.disable", "start services only by hand"),
     "status": ("llmgen.cli.status", "wanted, written, running: what is different"),
+    "top": ("llmgen.cli.top", "the running stack, live in this terminal"),
     "open": ("llmgen.cli.open_", "the pages of the stack, in a browser"),
     "logs": ("llmgen.cli.logs", "what the services said"),
     "load": ("llmgen.cli.load", "load an on-demand model"),
@@ -85,7 +86,7 @@ GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     (
         "Watch",
         "llmgen status && llmgen doctor",
-        ("status", "open", "logs", "guard", "doctor", "bench"),
+        ("status", "top", "open", "logs", "guard", "doctor", "bench"),
     ),
     ("Shell", 'eval "$(llmgen completion bash)"', ("completion",)),
 )

@@ -179,9 +179,9 @@ def _show(
         sys.stdout.flush()
     except BrokenPipeError:
         # `llmgen show | head` has read enough. click would make a 1 of it, which means "no" here.
-        _discard_output()
+        discard_output()
     except OSError as error:
-        _discard_output()
+        discard_output()
         message = f"standard output cannot be written: {error.strerror}"
         found = Diagnostic("write.unwritable", message, hint="make room, or write elsewhere")
         click.echo(frames([found], short=session.short), err=True, nl=False)
@@ -189,7 +189,8 @@ def _show(
     return code
 
 
-def _discard_output() -> None:
+def discard_output() -> None:
+    """Let what is still written to standard output go nowhere: its reader has read enough."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -32,16 +32,16 @@ def echo(*parts: RenderableType) -> None:
 
     A table whose figures need more is printed as records: a line for each figure.
     """
-    width = _width()
+    cells = width()
     drawn = StringIO()
     console = Console(
         file=drawn,
-        width=max(width, 1) if sys.stdout.isatty() else max(width, *map(_least, _tables(parts)), 0),
+        width=max(cells, 1) if sys.stdout.isatty() else max(cells, *map(_least, _tables(parts)), 0),
         highlight=False,
         emoji=False,
         markup=False,
-        force_terminal=_coloured(),
-        color_system="standard" if _coloured() else None,
+        force_terminal=coloured(),
+        color_system="standard" if coloured() else None,
     )
     for part in parts:
         if isinstance(part, Table) and _least(part) > console.width:
@@ -80,7 +80,7 @@ def paragraph(text: str, *, hang: int = 0) -> str:
     start = len(text) - len(text.lstrip())
     return textwrap.fill(
         text[start:],
-        max(_width(), hang + LEAST_WIDTH),
+        max(width(), hang + LEAST_WIDTH),
         initial_indent=text[:start],
         subsequent_indent=" " * (hang or start),
         break_long_words=False,
@@ -110,20 +110,22 @@ def _folded(words: Sequence[str], joint: str) -> str:
     lines = [""]
     for word in words:
         longer = f"{lines[-1]} {word}" if lines[-1] else word
-        if lines[-1] and len(longer) + len(joint) > _width():
+        if lines[-1] and len(longer) + len(joint) > width():
             lines.append(word)
         else:
             lines[-1] = longer
     return joint.join(lines)
 
 
-def _width() -> int:
+def width() -> int:
+    """Cells of a line: the terminal's, or what a reader of a file likes."""
     if not sys.stdout.isatty():
         return FIXED_WIDTH
     return max(shutil.get_terminal_size().columns, LEAST_WIDTH)
 
 
-def _coloured() -> bool:
+def coloured() -> bool:
+    """Whether colours are wanted, by option, environment and terminal."""
     context = click.get_current_context(silent=True)
     wish = context.color if context else None
     if wish is None:

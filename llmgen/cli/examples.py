@@ -28,6 +28,7 @@ EXAMPLES: Final = {
     "enable": "llmgen enable",
     "disable": "llmgen disable swap",
     "status": "llmgen status --json",
+    "top": "llmgen top --json --count 5",
     "open": "llmgen open llama-swap",
     "logs": "llmgen logs swap --since today",
     "load": "llmgen load coder",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from llmgen.cli.asking import refuse_other_engine, refuse_other_install
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import read
+from llmgen.cli.pipeline import Read, read
+
+if TYPE_CHECKING:
+    from llmgen.operate.steps import Lines, Words
 
 
 @command(short_help="what the services said")
@@ -36,12 +41,9 @@ def cli(
 
     With --since or --boot all lines from then on, unless -n says how many.
     """
-    from llmgen.operate.by_cron import is_by_cron, log_of
-    from llmgen.operate.installed import chosen
-    from llmgen.operate.logs import commands, of_model, refuse_hidden, refuse_times
+    from llmgen.operate.logs import of_model
     from llmgen.operate.programs import follow as watch
     from llmgen.operate.programs import must
-    from llmgen.operate.site import site
     from llmgen.operate.steps import Lines
 
     found = read(session)
@@ -52,16 +54,35 @@ def cli(
             raise click.UsageError("llama-swap does not say when a line of a model was written")
         text = of_model(config, model, lines or 100)
         return Outcome({"lines": text.splitlines()}, text=text)
-    refuse_other_install(found)
-    here = site(config)
     wanted = Lines(lines or ("all" if since or boot else 100), follow, since, boot)
+    words = _words(found, names, wanted)
+    if follow and not session.json:
+        return Outcome(exit_code=watch(words))
+    text = must(words)
+    return Outcome({"lines": text.splitlines()}, text=text)
+
+
+def service_lines(found: Read, names: tuple[str, ...], lines: int) -> list[str]:
+    """The last lines of services."""
+    from llmgen.operate.programs import must
+    from llmgen.operate.steps import Lines
+
+    return must(_words(found, names, Lines(lines, False, "", False))).splitlines()
+
+
+def _words(found: Read, names: tuple[str, ...], wanted: Lines) -> Words:
+    """The command that shows them."""
+    from llmgen.operate.by_cron import is_by_cron, log_of
+    from llmgen.operate.installed import chosen
+    from llmgen.operate.logs import commands, refuse_hidden, refuse_times
+    from llmgen.operate.site import site
+
+    refuse_other_install(found)
+    here = site(found.config)
     if is_by_cron(here):
         refuse_times(wanted)
         words = log_of(here, names, wanted)
     else:
         words = commands(here, chosen(here, names), wanted)
     refuse_hidden(words)
-    if follow and not session.json:
-        return Outcome(exit_code=watch(words))
-    text = must(words)
-    return Outcome({"lines": text.splitlines()}, text=text)
+    return words

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
-from msgspec import Struct
 
 from llmgen.apply.failure import UNREADABLE
 from llmgen.cli.asking import asking
@@ -22,12 +21,13 @@ from llmgen.units import show_size
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from llmgen.apply.changes import Change
+    from llmgen.artifacts import Artifact
     from llmgen.cli.pipeline import Read
     from llmgen.errors import Diagnostic
+    from llmgen.operate.asking import Asking
     from llmgen.operate.probe import Probe
     from llmgen.operate.rows import DeviceStatus, ModelStatus, ServiceStatus
-    from llmgen.operate.site import Site
+    from llmgen.operate.standing import Written
     from llmgen.plan.model import Plan
 
 
@@ -42,90 +42,53 @@ def cli(session: Session, *, probe: bool) -> Outcome:
     Exits with 0 when all three agree and every service answers, with 1 when something differs, with
     4 when no service manager answers that would know, or this user may not see what is installed.
     """
-    from msgspec.structs import replace
-
-    from llmgen.operate import rows, truth
-    from llmgen.operate.installed import NOTHING
+    from llmgen.operate import truth
     from llmgen.operate.probe import probes
     from llmgen.operate.probe import remarks as probe_remarks
-    from llmgen.operate.stack import as_run, expected, observe
+    from llmgen.operate.standing import standing
 
     found = read(session)
     placed = known_plan(found)
     who = asking(found)
-    here = who.site
-    written = _written(session, found, placed, here)
-    wanted = expected(placed, here)
-    if written.by_cron:
-        wanted = [replace(item, unit="") for item in wanted]
     unknown = unknown_models(found, placed)
-    if unknown:
-        # Files of a part of llm.toml are not those of all of it.
-        written = replace(written, decided=())
-    run = as_run(placed, here)
-    seen = observe(run, who, wanted)
-    if seen.another is not None:
-        # What is there is not this llm.toml's: there is nothing to compare.
-        written, seen = Written(frozenset()), replace(seen, no_manager=None)
-    services, models = [*rows.services(wanted, seen)], [*rows.models(run, seen)]
-    devices = [*rows.devices(placed, seen)]
-    differences = [*truth.findings(run, wanted, written.decided, written.known, seen)]
-    runs = any(row.state != "absent" for row in services)
-    if written.hidden is not None:
-        differences = [*differences, written.hidden]
-    elif not written.known and not runs and seen.another is None:
-        differences = [NOTHING, *differences]
-    probed = [*probes(placed, models, services)] if probe else []
-    differences = [*differences, *probe_remarks(probed)]
+    seen = standing(placed, who, compared(rendered(session, found, placed), who, unknown))
+    probed = [*probes(placed, seen.models, seen.services)] if probe else []
+    differences = [*seen.differences, *probe_remarks(probed)]
+    installed = bool(seen.written.known) if seen.written.hidden is None else None
     data = {
-        "installed": bool(written.known) if written.hidden is None else None,
-        "services": services,
-        "models": models,
-        "devices": devices,
-        "engine": seen.engine_health,
+        "installed": installed,
+        "services": seen.services,
+        "models": seen.models,
+        "devices": seen.devices,
+        "engine": seen.seen.engine_health,
         **({"probes": probed} if probe else {}),
     }
     return Outcome(
         data,
-        text=partial(_show, services, models, devices, probed),
+        text=partial(_show, seen.services, seen.models, seen.devices, probed),
         ok=truth.is_well(differences),
         diagnostics=(*unknown, *differences),
         exit_code=_unknown(differences, incomplete=bool(unknown)),
     )
 
 
-class Written(Struct, frozen=True):
-    """Installed files beside the wanted ones; ``hidden``: why this user may not see them."""
-
-    known: frozenset[PurePosixPath]
-    decided: tuple[Change, ...] = ()
-    by_cron: bool = False
-    hidden: Diagnostic | None = None
-
-
-def _written(session: Session, found: Read, placed: Plan, here: Site) -> Written:
-    from msgspec.structs import replace
-
-    from llmgen.apply.changes import NO_WAYS
-    from llmgen.operate.by_cron import is_by_cron
-    from llmgen.operate.crontab import without_units
-    from llmgen.operate.install import prepare
-    from llmgen.operate.installed import written
-    from llmgen.operate.privilege import as_root
+def rendered(session: Session, found: Read, placed: Plan) -> Mapping[PurePosixPath, Artifact]:
+    """What llm.toml renders to now, where it is installed."""
     from llmgen.operate.site import installed
 
-    rendered = installed(wanted_tree(found, placed, session))
-    try:
-        known, by_cron = written(here), is_by_cron(here)
-    except InputError as error:
-        if error.diagnostics[0].code != UNREADABLE:
-            raise
-        # The units, ports and answers of the system's services are everybody's to see.
-        hint = f"{as_root('llmgen status')} compares the files, too"
-        return Written(frozenset(rendered), hidden=replace(error.diagnostics[0], hint=hint))
-    if by_cron:
-        rendered = without_units(rendered, here.folder)
-    return Written(known, prepare(here, rendered, NO_WAYS).changes, by_cron)
+    return installed(wanted_tree(found, placed, session))
+
+
+def compared(
+    files: Mapping[PurePosixPath, Artifact], who: Asking, unknown: Sequence[Diagnostic]
+) -> Written:
+    """The installed files beside those; files of a part of llm.toml are not those of all of it."""
+    from msgspec.structs import replace
+
+    from llmgen.operate.standing import written_beside
+
+    found = written_beside(files, who.site)
+    return replace(found, decided=()) if unknown else found
 
 
 def _unknown(found: Sequence[Diagnostic], *, incomplete: bool) -> int | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, Severity
@@ -14,7 +15,7 @@ from llmgen.operate.engine import Engine, engine
 from llmgen.operate.evict import Verdict, first, verdicts
 from llmgen.operate.idle import candidates, read_seen, write_seen
 from llmgen.operate.pressure import Reading
-from llmgen.operate.server import secret
+from llmgen.operate.server import GUARD, secret
 from llmgen.plan.model import Placement, Plan
 from llmgen.targets.containers.model import container_name
 from llmgen.units import show_size
@@ -48,7 +49,7 @@ def check(config: Config, state: Path, *, dry_run: bool) -> Check:
         going = first(judged) if any(item.is_short for item in seen) else None
         if going is None or dry_run or going in unloaded:
             return Check(seen, tuple(judged), tuple(unloaded), going if dry_run else None)
-        found.unload(found.endpoint, going)
+        found.unload(replace(found.endpoint, agent=GUARD), going)
         unloaded.append(going)
 
 

@@ -6,9 +6,7 @@ import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
-from urllib.parse import quote
 
 import psutil
 from msgspec import Struct
@@ -16,9 +14,10 @@ from msgspec import Struct
 from llmgen.apply import files
 from llmgen.errors import InputError
 from llmgen.operate import look
+from llmgen.operate.activity import Finished, finished
 from llmgen.operate.engine import Engine
 from llmgen.operate.evict import Candidate
-from llmgen.operate.server import Endpoint, answer, rows
+from llmgen.operate.server import Endpoint, answer
 from llmgen.operate.swap import Loaded
 
 # What the router's servers had done at the last look: model -> (marks of its slots, since when).
@@ -82,17 +81,18 @@ def _slots(endpoint: Endpoint) -> Slots | None:
     return Slots(any(row.get("is_processing") for row in known), json.dumps(marks))
 
 
-def _last_use(endpoint: Endpoint, item: Loaded) -> float | None:
+def last_use(endpoint: Endpoint, item: Loaded, found: Sequence[Finished]) -> float | None:
     """When llama-swap saw the model's last request end, or when its server was started."""
-    try:
-        path = f"/api/metrics/activity?model={quote(item.model)}&limit=100"
-        found = rows(endpoint, path, "data")
-        ends = [datetime.fromisoformat(str(row["timestamp"])).timestamp() for row in found]
-    except (InputError, ValueError, KeyError, OverflowError):
-        return None
     started = _contained(item) if endpoint.inside else _started(item)
-    known = [*ends, *([started] if started is not None else [])]
+    known = [*(one.ended for one in found), *([started] if started is not None else [])]
     return max(known) if known else None
+
+
+def _last_use(endpoint: Endpoint, item: Loaded) -> float | None:
+    try:
+        return last_use(endpoint, item, finished(endpoint, item.model))
+    except InputError:
+        return None
 
 
 def _started(item: Loaded) -> float | None:

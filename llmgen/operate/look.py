@@ -15,7 +15,7 @@ from llmgen.operate import launchd, systemd
 from llmgen.operate.foreground import MARK as FOREGROUND
 from llmgen.operate.foreground import STACK
 from llmgen.operate.launchd import Launchd
-from llmgen.operate.observed import Answer, Process, UnitState
+from llmgen.operate.observed import Answer, Process, SlotWork, UnitState
 from llmgen.operate.programs import refuse_no_manager, run
 from llmgen.operate.server import Endpoint, request
 from llmgen.operate.site import state_of
@@ -153,15 +153,35 @@ def ask(endpoint: Endpoint, path: str, *, slots: bool = False) -> Answer:
 def _props(endpoint: Endpoint) -> Answer:
     try:
         props = request(endpoint, "GET", "/props").json()
+        if not isinstance(props, dict) or props.get("is_sleeping"):
+            # To be asked about its slots would wake it.
+            return Answer("ok")
         slots = request(endpoint, "GET", "/slots").json()
     except (InputError, ValueError):
         return Answer("ok")
-    if not isinstance(props, dict) or not isinstance(slots, list):
+    if not isinstance(slots, list):
         return Answer("ok")
     settings = props.get("default_generation_settings")
     context = settings.get("n_ctx") if isinstance(settings, dict) else 0
-    busy = sum(bool(slot.get("is_processing")) for slot in slots if isinstance(slot, dict))
-    return Answer("ok", _count(context), _count(props.get("total_slots")), busy)
+    known = [slot for slot in slots if isinstance(slot, dict)]
+    busy = sum(bool(slot.get("is_processing")) for slot in known)
+    return Answer(
+        "ok",
+        _count(context),
+        _count(props.get("total_slots")),
+        busy,
+        work=tuple(map(_work, known)),
+        has_metrics=props.get("endpoint_metrics") is True,
+    )
+
+
+def _work(slot: Mapping[str, Any]) -> SlotWork:
+    match slot.get("next_token"):
+        case [{"n_decoded": int() as tokens}, *_] | {"n_decoded": int() as tokens}:
+            done = tokens
+        case _:
+            done = 0
+    return SlotWork(_count(slot.get("id")), _count(slot.get("id_task")), done)
 
 
 def _count(value: object) -> int:

@@ -30,8 +30,7 @@ _KINDS = (
 
 def readings(threshold: int, pid: int = 0) -> Iterator[Reading]:
     """Everything that this machine tells about memory; ``pid`` is the engine's."""
-    host = psutil.virtual_memory()
-    yield of_usage("host", host.total - host.available, host.total, threshold)
+    yield of_usage("host", host_used(), psutil.virtual_memory().total, threshold)
     if pid:
         yield from cgroup(pid, threshold)
     if found := _psi("host", Path("/proc/pressure/memory")):
@@ -39,6 +38,12 @@ def readings(threshold: int, pid: int = 0) -> Iterator[Reading]:
     level = run(("sysctl", "-n", "kern.memorystatus_vm_pressure_level"), seconds=10)
     if level.ok and level.output.strip().isdigit():
         yield of_mac(int(level.output))
+
+
+def host_used() -> int:
+    """Bytes of the machine's memory that no program could have now."""
+    host = psutil.virtual_memory()
+    return int(host.total - host.available)
 
 
 def cgroup(pid: int, threshold: int) -> Iterator[Reading]:

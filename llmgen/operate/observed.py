@@ -63,13 +63,26 @@ class Process(Struct, frozen=True):
         return self.words[0].rsplit("/", 1)[-1] if self.words else f"process {self.pid}"
 
 
+class SlotWork(Struct, frozen=True):
+    """What one slot works at, or did last: ``tokens`` it has generated for that ``task``."""
+
+    slot: int
+    task: int
+    tokens: int
+
+
 class Answer(Struct, frozen=True):
-    """What a server answers: ``health`` is `ok`, `loading` or a reason; the rest from /props."""
+    """What a server answers: ``health`` is `ok`, `loading` or a reason; the rest from /props.
+
+    ``work`` is of all slots, ``has_metrics`` says whether it counts for Prometheus.
+    """
 
     health: str
     n_ctx: int = 0
     slots: int = 0
     busy: int = 0
+    work: tuple[SlotWork, ...] = ()
+    has_metrics: bool = False
 
 
 class Observed(Struct, frozen=True):
@@ -78,6 +91,7 @@ class Observed(Struct, frozen=True):
     ``listeners`` maps a port to the process that has it, None where that is hidden from this user.
     ``no_manager`` says why the service manager, which would know the units, does not answer;
     ``devices`` are in the plan's order, ``device_memory`` is by process, as far as drivers tell.
+    ``host_used`` is what all programs hold of the machine's memory.
     ``stack`` are the llm.toml files that ``user`` asks about, ``generated`` is where they are
     rendered to, ``another`` whose the installed units are when they are not theirs.
     """
@@ -95,3 +109,4 @@ class Observed(Struct, frozen=True):
     user: str = ""
     generated: str = ""
     another: Owner | None = None
+    host_used: int | None = None

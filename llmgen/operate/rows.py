@@ -14,13 +14,13 @@ from llmgen.operate.commands import as_wanted, same_command, same_words
 from llmgen.operate.observed import Answer, Observed, Process, UnitState
 from llmgen.operate.port_holder import ServicePort, Whose, holder
 from llmgen.operate.swap import Loaded
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.model import Placement, Plan, Pool
 from llmgen.targets.services import Service
 
 UNKNOWN = "unknown"
 _SILENT = Answer("")
 # llama-swap's and the router's states in which a process has its memory or is taking it.
-_HOLDS = ("ready", "loaded", "loading", "starting")
+HOLDS = ("ready", "loaded", "loading", "starting")
 
 
 class Expected(Struct, frozen=True):
@@ -90,6 +90,21 @@ class DeviceStatus(Struct, frozen=True):
     capacity: int
 
 
+class PoolStatus(Struct, frozen=True):
+    """One limit on memory, in bytes: what the plan gives to the models that run now, and what is.
+
+    ``held`` is what the stack's own processes have, ``used`` what all programs have together; None
+    where nobody tells. ``budget`` is what models may use of ``capacity``.
+    """
+
+    pool: str
+    planned: int | None
+    held: int | None
+    used: int | None
+    budget: int
+    capacity: int
+
+
 def services(expected: Iterable[Expected], seen: Observed) -> Iterator[ServiceStatus]:
     """The rows of the services."""
     for item in expected:
@@ -124,7 +139,7 @@ def models(plan: Plan, seen: Observed) -> Iterator[ModelStatus]:
 def devices(plan: Plan, seen: Observed) -> Iterator[DeviceStatus]:
     """The rows of the devices; nothing is planned for sure while a model's state is unknown."""
     states = {row.name: row.state for row in models(plan, seen)}
-    running = [item for item in plan.placements if states[item.name] in _HOLDS]
+    running = [item for item in plan.placements if states[item.name] in HOLDS]
     for index, device in enumerate(plan.library.machine.devices):
         planned = sum(planned_on(plan, item, device.key) for item in running)
         yield DeviceStatus(
@@ -133,6 +148,47 @@ def devices(plan: Plan, seen: Observed) -> Iterator[DeviceStatus]:
             planned=None if UNKNOWN in states.values() else planned,
             capacity=device.memory_bytes,
         )
+
+
+def pools(plan: Plan, seen: Observed) -> Iterator[PoolStatus]:
+    """The rows of the pools of this machine; of a model whose state is unknown nothing is sure."""
+    states = {row.name: row.state for row in models(plan, seen)}
+    running = [item for item in plan.placements if states[item.name] in HOLDS]
+    for pool in plan.pools:
+        if pool.host != plan.library.machine.host:
+            continue
+        planned = sum(item.footprint.get(pool.name, 0) for item in running)
+        yield PoolStatus(
+            pool=pool.name,
+            planned=None if UNKNOWN in states.values() else planned,
+            held=_held(plan, pool, seen),
+            used=_used(plan, pool, seen),
+            budget=pool.budget_bytes,
+            capacity=pool.capacity_bytes,
+        )
+
+
+def _held(plan: Plan, pool: Pool, seen: Observed) -> int | None:
+    """What the stack's processes have in it; drivers tell a process's sum over all devices."""
+    devices = [device.key for device in plan.library.machine.devices]
+    on_devices = [view for view in pool.views if view != HOST]
+    host = sum(item.memory_bytes for item in seen.processes.values()) if HOST in pool.views else 0
+    if not on_devices:
+        return host
+    if not seen.device_memory or {*on_devices} != {*devices}:
+        return None
+    return host + sum(seen.device_memory.values())
+
+
+def _used(plan: Plan, pool: Pool, seen: Observed) -> int | None:
+    """What everybody has in it: of unified memory the host's figure counts both."""
+    if HOST in pool.views:
+        return seen.host_used
+    keys = [device.key for device in plan.library.machine.devices]
+    seen_by_key = dict(zip(keys, seen.devices, strict=False))
+    sizes = [seen_by_key[view].used if view in seen_by_key else None for view in pool.views]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
 
 
 def owner(item: Expected, seen: Observed) -> Process | None:

@@ -29,8 +29,12 @@ QUIET_SECONDS = 0.7
 LOG = Limits(10.0, size_bytes=16 * MIB, depth=0)
 
 
+# Who asks, as a server's log names it.
+AGENT, GUARD = "llmgen", "llmgen guard"
+
+
 class Endpoint(Struct, frozen=True):
-    """Base URL without a trailing slash, and the key that it wants.
+    """Base URL without a trailing slash, the key that it wants, and who asks.
 
     ``inside`` are the words that start curl in the container where the URL leads to the server;
     empty where it does so here.
@@ -39,11 +43,13 @@ class Endpoint(Struct, frozen=True):
     url: str
     key: str = ""
     inside: tuple[str, ...] = ()
+    agent: str = AGENT
 
     @property
     def headers(self) -> Mapping[str, str]:
         """What every request carries."""
-        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        own = {"User-Agent": self.agent}
+        return {"Authorization": f"Bearer {self.key}", **own} if self.key else own
 
 
 def local(listen: str, port: int, key: str = "", inside: tuple[str, ...] = ()) -> Endpoint:

@@ -79,6 +79,7 @@ def observe(plan: Plan, asking: Asking, wanted: Sequence[Expected]) -> Observed:
         engine_health=health,
         devices=gpus,
         device_memory=memory.by_process(processes, gpus),
+        host_used=memory.host_used(),
     )
 
 

@@ -20,13 +20,17 @@ _HERE = re.compile(r"http://(127\.0\.0\.1|localhost):[0-9]{1,5}")
 
 
 class Loaded(Struct, frozen=True):
-    """One model that an engine has in memory; ``command`` is what it was started with."""
+    """One model that an engine has in memory; ``command`` is what it was started with.
+
+    ``ttl`` are the idle seconds after which it goes; 0: it stays.
+    """
 
     model: str
     state: str
     command: str = ""
     words: tuple[str, ...] = ()
     url: str = ""
+    ttl: int = 0
 
 
 def loaded(endpoint: Endpoint) -> list[Loaded]:
@@ -94,4 +98,5 @@ def _loaded(item: Mapping[str, object]) -> Loaded:
         str(item.get("cmd", "")),
         # The servers' key goes there.
         url=url if _HERE.fullmatch(url) else "",
+        ttl=ttl if isinstance(ttl := item.get("ttl"), int) else 0,
     )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from llmgen.errors import Diagnostic, InputError
 from llmgen.web.client import HINT, asking
 from llmgen.web.depth import depth
-from llmgen.web.limits import CHAT, EVENT_BYTES, QUICK, Limit, LimitError, Limits
+from llmgen.web.limits import CHAT, QUICK, Limit, LimitError, Limits
+from llmgen.web.lines import lines
 
 if TYPE_CHECKING:
     import httpx
@@ -52,7 +53,7 @@ def completion(
 
 def _events(url: str, pieces: Iterator[bytes], limits: Limits) -> Iterator[Event]:
     first, choices, is_whole = b"", 0, False
-    for line in _lines(url, pieces, limits):
+    for line in lines(url, pieces, limits):
         first = first if len(first) >= SHOWN else first + line + b" "
         text = line.strip()
         if text.removeprefix(b"data:").strip() == b"[DONE]":
@@ -92,25 +93,6 @@ def _event(url: str, line: bytes) -> Event | None:
     if told is not None and not isinstance(told, list):
         raise NoCompletion(url, "sends `choices` that are no list", value)
     return event
-
-
-def _lines(url: str, pieces: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
-    """Lines of an event stream; a line without an end is not kept for long."""
-    kept = bytearray()
-    for piece in pieces:
-        *whole, rest = piece.split(b"\n")
-        for line in whole:
-            yield bytes(kept + line)
-            kept.clear()
-        kept += rest
-        if len(kept) > EVENT_BYTES:
-            raise LimitError(url, Limit.SIZE, _line_limits(limits), HINT)
-    if kept:
-        yield bytes(kept)
-
-
-def _line_limits(limits: Limits) -> Limits:
-    return Limits(limits.seconds, size_bytes=EVENT_BYTES)
 
 
 def _first(got: httpx.Response, watch: Watch) -> bytes:

@@ -1,0 +1,1 @@
+"""The running stack, watched: collected, drawn, and told what to do."""
