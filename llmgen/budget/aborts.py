@@ -12,15 +12,21 @@ from llmgen.budget.model import ServerSettings, SettingRefused
 
 
 def refuse_aborts(model: Hyperparameters, settings: ServerSettings, counts: Geometry) -> None:
-    """Refuse slots that do not share a micro-batch evenly, where a graph cannot be made of it.
+    """Refuse slots that a graph cannot be made of.
 
+    A bias of relative positions is for one cache of all slots (``ggml_can_repeat``).
     ``graph_reserve`` rounds tokens up to as many for each slot, and nothing else: products with
     means of each slot's tokens then do not fit to the outputs (``ggml_can_mul_mat``), nor a graph
     for one slot to a cache of several (``ggml_can_repeat``).
     """
+    recipe = RECIPES.get(model.name, Recipe())
+    if recipe.special == "relative" and recipe.cached and counts.streams > 1:
+        message = (
+            f"`{model.name}` has biases for one cache: the server ends if each slot has its own"
+        )
+        raise SettingRefused("kv_unified", message, "use `kv_unified = true`, or `parallel = 1`")
     if not counts.tokens % counts.slots:
         return
-    recipe = RECIPES.get(model.name, Recipe())
     if all_rows(settings) and pools_mean(model.header, recipe, pooling(model, settings)):
         why = "mean pooling"
     elif Rule.ONE_SLOT_RESERVED in model.build and not counts.unified and _adds(model):

@@ -102,6 +102,8 @@ class Architecture(Struct, frozen=True):
     mtp: bool = False
     # Flash attention is switched off, whatever the options say.
     never_flash: bool = False
+    # Has an encoder, so a context has an output for each token (llama_model_has_encoder).
+    encoder: bool = False
     # Owns a cache of its own.
     cached: bool = True
     known: bool = True
@@ -126,7 +128,7 @@ starcoder2 xverse command-r dbrx olmo olmoe arctic deepseek deepseek2-ocr chatgl
 bitnet jais jais2 nemotron exaone granite granitemoe chameleon bailingmoe bailingmoe2 dots1 arcee
 ernie4_5 ernie4_5-moe hunyuan-moe hunyuan-dense hunyuan_vl hy_v3 smollm3 seed_oss grovemoe apertus
 minimax-m2 cogvlm pangu-embedded mistral3 paddleocr llama-embed maincoder talkie qwen3tts pockettts
-deci openelm phi3 minicpm3 plm t5 t5encoder graniteswitch hrm_text eagle3 nanbeige
+deci openelm phi3 minicpm3 plm graniteswitch hrm_text eagle3 nanbeige
 """  # phi3 ignores its window; minicpm3 and plm cache full heads; deci may have empty rows
 
 _ENCODERS: Final = """
@@ -164,6 +166,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "modern-bert": Architecture(Family.ENCODER, Window(3, dense_first=True)),
     "gemma-embedding": Architecture(Family.ENCODER, Window(6, switch=Switch.ALWAYS)),
     **dict.fromkeys(("dream", "llada", "llada-moe", "rnd1"), Architecture(Family.DIFFUSION)),
+    **dict.fromkeys(("t5", "t5encoder"), Architecture(encoder=True)),
     "wavtokenizer-dec": Architecture(Family.VOCODER),
     "clip": Architecture(Family.PROJECTOR),
     "grok": Architecture(never_flash=True),
@@ -245,8 +248,6 @@ UNJUDGED: Final = frozenset(
         "graniteswitch",
         "plm",
         "rwkv6qwen2",
-        "t5",
-        "t5encoder",
         "wavtokenizer-dec",
     }
 )

@@ -116,6 +116,8 @@ def _apart(ground: Ground, names: Sequence[str], op: str, each: int) -> bool:
 def _peaks(ground: Ground, names: Sequence[str]) -> list[int]:
     """The peak of each arena, replayed with as few layers as that takes."""
     counts, kept = ground.setting.counts, _FIRST_TRY
+    if ground.pipelined and RECIPES[ground.model.name].own_inputs:
+        kept = ground.model.trunk  # copies for all layers are alive from the start
     while True:
         recorded = _recorded(ground, names, kept)
         arenas = [Arena() for _ in names]

@@ -54,7 +54,7 @@ def geometry(model: Hyperparameters, settings: ServerSettings, *, drafted: int =
     if raw <= 0:
         message = "`context_length` is 0 in the header: no context was trained"
         raise SettingRefused("ctx_size", message, "say how much: `ctx_size = 4096`")
-    every_row = all_rows(settings)
+    every_row = all_rows(settings) or model.rules.encoder
     batch, ubatch = _batches(model, settings, raw)
     context = cells = padded(raw, _UNIT)
     if not unified:

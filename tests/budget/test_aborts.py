@@ -1,6 +1,7 @@
 """Settings that end the program by an assertion of its own; each was seen to, each hint to help."""
 
 import pytest
+from making_facts import facts, llama
 from oracle.comparison import all_facts
 
 from llmgen.budget.contexts import context
@@ -30,6 +31,16 @@ def test_slots_that_do_not_share_a_micro_batch_evenly_are_refused(model, setting
     assert refused.value.key == "parallel"
     assert hint in refused.value.hint
     made(model, **settings | {"parallel": int(hint.split()[-1].strip("`"))})
+
+
+def test_slots_of_t5_share_one_cache():
+    values = {**llama().hyperparameters, "attention.relative_buckets_count": 32}
+    model = facts("t5", values)
+    with pytest.raises(SettingRefused) as refused:
+        context(model, ServerSettings(parallel=2))
+    assert refused.value.hint == "use `kv_unified = true`, or `parallel = 1`"
+    assert context(model, ServerSettings(parallel=2, kv_unified=True)).counts.slots == 2
+    assert context(model, ServerSettings(parallel=1)).counts.slots == 1
 
 
 @pytest.mark.parametrize(

@@ -159,3 +159,22 @@ def test_published_embedders_have_the_bytes_of_the_program(facts, point):
     made = estimate(facts, point.settings, point.build)
     found = [[item.model, item.context, item.compute] for item in made.memory]
     assert found == point.answer["memory"]
+
+
+ENCODERS = sorted(grid.DATA.glob("encoders-b*.json.xz"))
+
+
+@pytest.mark.parametrize("path", ENCODERS, ids=[path.name for path in ENCODERS])
+def test_drawn_encoders_are_those_of_the_program_to_the_byte(path):
+    wrong = []
+    for facts, point in points.read(path).asked():
+        try:
+            made = estimate(facts, point.settings, point.build)
+        except SettingRefused:
+            found = None
+        else:
+            found = [[item.model, item.context, item.compute] for item in made.memory]
+        if found != point.answer.get("memory"):
+            wrong.append(said(point))
+    assert len(ENCODERS) == 2
+    assert wrong == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.budget.builds import Rule
 from llmgen.budget.graph.cache import Cache
@@ -185,6 +186,8 @@ class Batch:
         if self.padded:
             more = self.mask.ne[0] - self.scene.tokens
             keys, values = (self.scene.b.pad(rows, 0, 0, more) for rows in (keys, values))
+            if extras.bias is not None:
+                extras = replace(extras, bias=self.scene.b.pad(extras.bias, more))
         near = self.windowed is not None and self.scene.model.windows.layers[layer]
         mask = self.windowed if near and self.windowed else self.mask
         result = attended(self.scene, query, keys, values, mask, layer, extras)

@@ -81,7 +81,7 @@ class Recipe(Struct, frozen=True):
     mixer in each layer, without a bias behind it. Encoders have ``embeddings`` for their only
     result; ``ranks_mean`` is how they pool for a classifier if the header does not say. Where
     ``norm_optional`` norms are missing, attention reads the stream itself. ``feed_biases`` of the
-    feed-forward are read, if there are any.
+    feed-forward are read, if there are any. Each layer may have views of inputs, ``own_inputs``.
     """
 
     norm: str = "RMS_NORM"
@@ -127,6 +127,7 @@ class Recipe(Struct, frozen=True):
     ranks_mean: bool = False
     norm_optional: bool = False
     feed_biases: bool = True
+    own_inputs: bool = False
     linear: bool = True
     special: str = ""
     since: int = 9464

@@ -67,6 +67,7 @@ _ENCODER: Final = Recipe(
     special="encoder", norm="NORM", kind=ALONE, output_norm="", cached=False, embeddings=True
 )
 _NO_CACHE: Final = Recipe(cached=False)
+_T5: Final = Recipe(special="relative", rope=Rope.NONE, kind=BY_WEIGHTS, own_inputs=True)
 _NO_LOGITS: Final = Recipe(cached=False, embeddings=True)
 
 RECIPES: Final[dict[str, Recipe]] = {
@@ -250,6 +251,8 @@ RECIPES: Final[dict[str, Recipe]] = {
         query_scaled=True,
         post=("post_attention_norm", "post_ffw_norm"),
     ),
+    "t5": structs.replace(_T5, output_norm="dec.output_norm"),
+    "t5encoder": structs.replace(_T5, output_norm="enc.output_norm", cached=False, embeddings=True),
     "llama-embed": structs.replace(_LLAMA, cached=False, embeddings=True),
     "dream": _NO_CACHE,
     "llada": structs.replace(_NO_CACHE, feed_biases=False),

@@ -31,6 +31,8 @@ class Matrices:
             self._groups.setdefault(group.pattern, []).append(group)
         self._homes = homes
         self._made: dict[tuple[str, int], Tensor | None] = {}
+        # Which of two stacks of layers is meant: ``enc.`` or ``dec.``; most models have one.
+        self.stack = ""
 
     def get(self, name: str, layer: int = NOWHERE) -> Tensor | None:
         """``attn_q.weight`` of a layer, or a tensor outside of them; None if the model has none."""
@@ -57,7 +59,7 @@ class Matrices:
         return found
 
     def _make(self, name: str, layer: int) -> Tensor | None:
-        pattern = name if layer < 0 else _LAYER + name
+        pattern = name if layer < 0 else self.stack + _LAYER + name
         if name == TIED:
             found = self.get("token_embd.weight")
             group = self._groups["token_embd.weight"][0]
