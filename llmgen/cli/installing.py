@@ -95,13 +95,15 @@ def wanted_tree(
     """
     from llmgen.cli.pipeline import LOCK, tree
     from llmgen.operate.kept import kept
+    from llmgen.operate.metrics_timer import metrics_timer
     from llmgen.operate.sync_timer import timer
     from llmgen.render.environment import make_render
 
     rendered = [*tree(found, placed, session)]
+    render = make_render([Path(session.templates)] if session.templates else [])
     if found.config.sync is not None:
-        render = make_render([Path(session.templates)] if session.templates else [])
         rendered += timer(placed, _configs(found), render)
+    rendered += metrics_timer(placed, _configs(found), render)
     if not (found.config.guard.enable or found.config.guard.gate):
         return rendered
     read = (found.folder / LOCK).read_bytes() if lock is None else lock
@@ -115,10 +117,13 @@ def prepared_for(
     from llmgen.operate.checks import refuse_containers
     from llmgen.operate.crontab import Timed, is_kept_up, keep_up, without_units
     from llmgen.operate.install import prepare
+    from llmgen.operate.metrics_timer import is_of_metrics
     from llmgen.operate.site import installed
     from llmgen.operate.sync_timer import is_of_timer, stores_told
 
-    wanted = installed(item for item in tree if not (here.is_staged and is_of_timer(item)))
+    # Below another root they would look for llm.toml where it is here.
+    left_out = (is_of_timer, is_of_metrics) if here.is_staged else ()
+    wanted = installed(item for item in tree if not any(is_one(item) for is_one in left_out))
     if not cron:
         return prepare(here, wanted, ways), None
     refuse_containers(here)

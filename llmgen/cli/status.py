@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +13,7 @@ from llmgen.apply.failure import UNREADABLE
 from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import wanted_tree
+from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import known_plan, read, unknown_models
 from llmgen.errors import InputError
@@ -27,17 +28,28 @@ if TYPE_CHECKING:
     from llmgen.operate.asking import Asking
     from llmgen.operate.probe import Probe
     from llmgen.operate.rows import DeviceStatus, ModelStatus, ServiceStatus
-    from llmgen.operate.standing import Written
+    from llmgen.operate.standing import Standing, Written
     from llmgen.plan.model import Plan
 
 
 @command(short_help="wanted, written, running: what is different")
 @click.option("--probe", is_flag=True, help="Ask each loaded chat model for a few tokens.")
-def cli(session: Session, *, probe: bool) -> Outcome:
+@click.option("--prometheus", is_flag=True, help="As figures in Prometheus' text format.")
+@click.option(
+    "-o",
+    "--output",
+    type=FileName(),
+    metavar="FILE",
+    help="With --prometheus: into this file (`llmgen.prom`), whole or not at all.",
+)
+def cli(session: Session, *, probe: bool, prometheus: bool, output: str | None) -> Outcome:
     """Compare llm.toml with the installed files and with what runs.
 
     `--probe` streams a few tokens from each chat model that is in memory, by its own server and by
     the gateway, and counts the pieces in which they come; it loads nothing.
+
+    `--prometheus` prints services, models, pools and differences for the collector `textfile` of
+    node_exporter (`-o FILE` in its folder), and exits with 0 whatever it found.
 
     Exits with 0 when all three agree and every service answers, with 1 when something differs, with
     4 when no service manager answers that would know, or this user may not see what is installed.
@@ -47,11 +59,15 @@ def cli(session: Session, *, probe: bool) -> Outcome:
     from llmgen.operate.probe import remarks as probe_remarks
     from llmgen.operate.standing import standing
 
+    if output and not prometheus:
+        raise click.UsageError("`-o` is for `--prometheus`")
     found = read(session)
     placed = known_plan(found)
     who = asking(found)
     unknown = unknown_models(found, placed)
     seen = standing(placed, who, compared(rendered(session, found, placed), who, unknown))
+    if prometheus:
+        return _figures(found, placed, seen, output)
     probed = [*probes(placed, seen.models, seen.services)] if probe else []
     differences = [*seen.differences, *probe_remarks(probed)]
     installed = bool(seen.written.known) if seen.written.hidden is None else None
@@ -70,6 +86,48 @@ def cli(session: Session, *, probe: bool) -> Outcome:
         diagnostics=(*unknown, *differences),
         exit_code=_unknown(differences, incomplete=bool(unknown)),
     )
+
+
+def _figures(found: Read, placed: Plan, seen: Standing, output: str | None) -> Outcome:
+    """The same for Prometheus; a file is replaced whole, since it may be read at any time."""
+    import time
+
+    import psutil
+
+    from llmgen.layout import layout
+    from llmgen.operate.exposition import Found, exposition
+    from llmgen.operate.unloads import unloads
+    from llmgen.targets.accounts import state_folder
+
+    services = found.config.services
+    state = state_folder(services, layout(found.config.paths, services.scope), "guard")
+    memory = psutil.virtual_memory()
+    told = Found(
+        seen.services,
+        seen.models,
+        seen.devices,
+        seen.differences,
+        memory.total - memory.available,
+        unloads(Path(state)),
+        time.time(),
+    )
+    text = exposition(placed, told)
+    if output is None:
+        return Outcome({"text": text}, text=text)
+    _replace(Path(output), text.encode())
+    return Outcome({"path": output, "text": text}, said=f"wrote {output}")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    from llmgen.apply import files
+    from llmgen.cli.writing import unwritable
+
+    try:
+        files.remove_file(files.temporary(path), durable=False)
+        # Whoever reads it is another user.
+        files.write_file(path, content, 0o644, durable=False)
+    except OSError as error:
+        raise unwritable(str(path), error) from error
 
 
 def rendered(session: Session, found: Read, placed: Plan) -> Mapping[PurePosixPath, Artifact]:

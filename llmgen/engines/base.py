@@ -99,7 +99,9 @@ class Engine(Struct, frozen=True):
     variable in which it takes [services] api_key. ``start_seconds`` is the least time that a start
     is waited for. ``is_llama`` is planned from GGUF headers, what ``reads_checkpoints`` from
     those of safetensors. A model without a source (`model`, `hf_repo`, or a key of
-    ``other_sources``) is nothing to an engine, unless ``needs_source`` says otherwise.
+    ``other_sources``) is nothing to an engine, unless ``needs_source`` says otherwise. One that
+    ``has_metrics`` tells Prometheus of itself at `/metrics`, without being asked to and without a
+    key.
     """
 
     name: str
@@ -129,6 +131,7 @@ class Engine(Struct, frozen=True):
     context: Callable[[Served], int] = told_context
     slots: Callable[[Served], int] = told_slots
     calls_tools: Callable[[Served], bool] = never
+    has_metrics: bool = False
 
 
 def flags(served: Served, table: Mapping[str, str]) -> Iterator[str]:

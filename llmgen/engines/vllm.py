@@ -156,4 +156,6 @@ ENGINE: Final = Engine(
     context=context,
     slots=slots,
     calls_tools=calls_tools,
+    # Keys are asked for below /v1 alone.
+    has_metrics=True,
 )

@@ -16,6 +16,7 @@ from llmgen.operate.evict import Verdict, first, verdicts
 from llmgen.operate.idle import candidates, read_seen, write_seen
 from llmgen.operate.pressure import Reading
 from llmgen.operate.server import GUARD, secret
+from llmgen.operate.unloads import add_unloads
 from llmgen.plan.model import Placement, Plan
 from llmgen.targets.containers.model import container_name
 from llmgen.units import show_size
@@ -50,6 +51,7 @@ def check(config: Config, state: Path, *, dry_run: bool) -> Check:
         if going is None or dry_run or going in unloaded:
             return Check(seen, tuple(judged), tuple(unloaded), going if dry_run else None)
         found.unload(replace(found.endpoint, agent=GUARD), going)
+        add_unloads(state, 1)
         unloaded.append(going)
 
 

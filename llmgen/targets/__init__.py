@@ -16,6 +16,7 @@ from llmgen.targets import (
     llama_server,
     llama_swap,
     makefile,
+    prometheus,
     proof,
     quadlet,
     report,
@@ -39,4 +40,5 @@ TARGETS: Final[dict[str, Target]] = {
     proof.NAME: proof,
     report.NAME: report,
     host.NAME: host,
+    prometheus.NAME: prometheus,
 }

@@ -18,6 +18,7 @@ from llmgen.targets import (
     llama_server,
     llama_swap,
     makefile,
+    prometheus,
     quadlet,
     report,
 )
@@ -34,7 +35,15 @@ _RUNS_FROM: Final = {
 }
 # Targets that came after edition 1, which renders all that it knew.
 LATER: Final = frozenset(
-    {compose.NAME, quadlet.NAME, containerfile.NAME, makefile.NAME, report.NAME, host.NAME}
+    {
+        compose.NAME,
+        quadlet.NAME,
+        containerfile.NAME,
+        makefile.NAME,
+        report.NAME,
+        host.NAME,
+        prometheus.NAME,
+    }
 )
 
 

@@ -4,7 +4,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from llmgen.config.tables.base import Count, EnvironmentName, Release, Table, Url
+from llmgen.config.tables.base import (
+    Count,
+    EnvironmentName,
+    HostPort,
+    Release,
+    Seconds,
+    Table,
+    Text,
+    Url,
+)
 
 ClientFormat = Literal["env", "opencode", "continue", "aider", "zed", "open_webui", "dotenv"]
 
@@ -59,6 +68,25 @@ class HostTarget(Table):
     """Load the rules of `llmgen firewall` at every boot: nftables, on macOS pf."""
 
 
+class PrometheusTarget(Table):
+    """[targets.prometheus]: the stack as Prometheus and Grafana see it."""
+
+    enable: bool | None = None
+    """Render scrape configuration, alert rules and dashboard; absent: no."""
+    interval: Seconds = Field(default=15, ge=1, le=60)
+    """Time between two looks of Prometheus."""
+    node_exporter: HostPort | None = None
+    """node_exporter of this machine (`127.0.0.1:9100`), asked as well."""
+    gpu_exporter: HostPort | None = None
+    """An exporter of the devices (dcgm-exporter: `127.0.0.1:9400`), asked as well."""
+    textfiles: Text | None = None
+    """Folder of node_exporter's collector `textfile`: a timer writes `llmgen status --prometheus`
+    there every minute; absent: no timer."""
+    keys: Text | None = None
+    """Folder of its own for the keys that Prometheus needs, which `llmgen keys` fills; absent:
+    `prometheus` in the folder of [paths] runtime."""
+
+
 class Targets(Table):
     """[targets.*]: what is rendered, and what it aims at."""
 
@@ -92,3 +120,5 @@ class Targets(Table):
     """report.html and memory.svg, which CONFIGURATION.md then shows."""
     host: HostTarget = HostTarget.model_construct()
     """Settings of the machine itself."""
+    prometheus: PrometheusTarget = PrometheusTarget.model_construct()
+    """Prometheus and Grafana."""
