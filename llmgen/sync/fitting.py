@@ -17,16 +17,26 @@ def fitting(
     """The names that fit, the earlier ones first, and what was said against each of the others.
 
     Raises what is said against the ``needed`` ones alone: then nothing that sync does would help.
-    One that does not fit costs as many plans as the list can be halved.
+    Without those that the plan names it is tried first; where that does not do, one that does not
+    fit costs as many plans as the list can be halved.
     """
     rest = [name for name in wanted if name not in needed]
-    if (refusal([*needed, *rest])) is None:
+    if (error := refusal([*needed, *rest])) is None:
         return (*needed, *rest), {}
-    if (error := refusal(needed)) is not None:
-        raise error
+    if (own := refusal(needed)) is not None:
+        raise own
+    blamed = _blamed(error, rest)
+    others = [name for name in rest if name not in blamed]
     taken, refused = [*needed], dict[str, LlmgenError]()
-    _add(rest, taken, refused, refusal)
+    for names in (others, *([name] for name in blamed)):
+        _add(names, taken, refused, refusal)
     return tuple(taken), refused
+
+
+def _blamed(error: LlmgenError, names: Sequence[str]) -> list[str]:
+    """The names that a refusal is about."""
+    named = {item.key[:2] for item in error.diagnostics}
+    return [name for name in names if ("models", name) in named]
 
 
 def _add(

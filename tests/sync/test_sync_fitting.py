@@ -17,6 +17,20 @@ def test_earlier_names_come_first_and_the_others_are_refused_with_the_reason():
     assert {name: str(error) for name, error in refused.items()} == {"b": "12", "d": "25"}
 
 
+def test_what_a_refusal_names_is_tried_last_and_by_itself():
+    asked = []
+
+    def blaming(names):
+        asked.append(names)
+        large = [Diagnostic("x", name, ("models", name)) for name in names if SIZES[name] > 8]
+        return PlanError(large) if large else None
+
+    taken, refused = fitting([], "abcde", blaming)
+    assert taken == ("a", "c", "e")
+    assert {name: str(error) for name, error in refused.items()} == {"b": "b", "d": "d"}
+    assert asked == [[*"abcde"], [], [*"ace"], [*"aceb"], [*"aced"]]
+
+
 def test_what_is_needed_is_never_left_out():
     assert fitting(["b"], "abcde", refusal)[0] == ("b", "e")
     with pytest.raises(PlanError):

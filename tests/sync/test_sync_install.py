@@ -75,6 +75,19 @@ def test_sync_leaves_its_own_timer_to_install(managed, tmp_path):
 
 
 @LINUX
+def test_status_finds_no_drift_and_uninstall_takes_the_timer_away(managed):
+    managed.run("sync")
+    managed.run("install")
+    said = [item["message"] for item in managed.run("status", code=1)["diagnostics"]]
+    assert [text for text in said if "sync" in text] == []
+    managed.edit("interval = 3600", "interval = 7200")
+    said = [item["message"] for item in managed.run("status", code=1)["diagnostics"]]
+    assert any("llmgen-sync.timer" in text for text in said)
+    managed.run("uninstall")
+    assert not (units(managed) / "llmgen-sync.timer").exists()
+
+
+@LINUX
 def test_timer_runs_sync_on_this_llm_toml_and_these_stores(managed, monkeypatch):
     monkeypatch.setenv("OLLAMA_MODELS", str(managed.ollama))
     managed.run("sync")

@@ -1,5 +1,7 @@
 """User units that llmgen installed, under a real user manager, as a user without privileges."""
 
+import shutil
+
 import pytest
 from booted import until
 
@@ -46,6 +48,26 @@ def test_keys_are_in_a_private_folder_of_the_user_alone(personal):
     assert personal.booted.must("stat", "-c", "%a %U", folder) == "700 someone\n"
     places = ("/home/someone", "/var/log", "/run/log")
     assert personal.holding_the_key(*places) == {f"{folder}/rds.yaml"}
+
+
+def test_timer_of_sync_serves_a_file_that_has_come(personal):
+    booted, service = personal.booted, "llmgen-sync.service"
+    personal.edit("[services]\n", "[sync]\nsettle = 0\ninterval = 60\n[services]\n")
+    booted.must("chown", "-R", "someone", personal.folder)
+    personal.must("install")
+    assert booted.show("llmgen-sync.timer", "ActiveState", "someone") == "active"
+    before = personal.pid("llmgen-swap.service")
+    model = next(personal.outside.rglob("*.gguf"))
+    shutil.copy(model, model.with_name("fresh.gguf"))
+    booted.must("systemctl", "--user", "start", service, user="someone")
+    assert booted.show(service, "Result", "someone") == "success"
+    assert "[models.fresh]" in (personal.outside / "llm.toml").read_text()
+    until(lambda: personal.chat(personal.values["swap"], "fresh"))
+    assert personal.pid("llmgen-swap.service") == before
+    model.with_name("fresh.gguf").unlink()
+    booted.must("systemctl", "--user", "start", service, user="someone")
+    assert "[models.fresh]" not in (personal.outside / "llm.toml").read_text()
+    until(lambda: personal.chat(personal.values["swap"], "one"))
 
 
 def test_uninstall_leaves_the_user_nothing(personal):
