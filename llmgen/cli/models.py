@@ -214,6 +214,7 @@ def _rm(session: Session, names: tuple[str, ...], *, match: str | None) -> Outco
 def _coming_again(found: Read, names: Iterable[str]) -> Iterator[Diagnostic]:
     """What the next sync would add again."""
     from llmgen.sync.marks import marked
+    from llmgen.sync.rules import pattern_of
 
     own = marked(found.sources[0]) if found.config.sync is not None else {}
     for name in names:
@@ -223,7 +224,7 @@ def _coming_again(found: Read, names: Iterable[str]) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 "models.of-sync",
                 f"`{name}` was added by `llmgen sync`, which adds it again while its file is there",
-                hint=f'`exclude = ["{file}"]` in [sync] keeps it out',
+                hint=f"`exclude = {pattern_of(file)}` in [sync] keeps it out",
                 severity=Severity.NOTE,
             )
 

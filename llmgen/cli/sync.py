@@ -90,7 +90,8 @@ def _lines(told: Sequence[Row]) -> Iterator[str]:
     widest = max((len(STATES[row.state]) for row in told), default=0)
     longest = max((len(row.name) for row in told), default=0)
     for row in told:
-        details = ", ".join(row.details)
+        words = (*row.details, row.ref) if row.state == "added" else row.details
+        details = ", ".join(words)
         yield f"{STATES[row.state]:{widest}}  {row.name:{longest}}  {details}".rstrip()
 
 
@@ -101,24 +102,25 @@ def _said(done: Synced, told: Sequence[Row], *, dry_run: bool) -> str:
     found = [f"{counts[state]} {words}" for state, words in STATES.items() if counts[state]]
     own = len(done.tables)
     models = f"{own} {'model' if own == 1 else 'models'} of sync in `{done.found.sources[0].name}`"
-    if not found and not _is_other(done):
+    if not found and not _is_other(done) and done.lock == done.before:
         return f"{models}; nothing changed"
-    return f"{models}: {', '.join(found) or 'written anew'}{' (dry run)' if dry_run else ''}"
+    anew = "their tables in another order" if _is_other(done) else "llm.lock read anew"
+    return f"{models}: {', '.join(found) or anew}{' (dry run)' if dry_run else ''}"
 
 
 def _refused(done: Synced) -> Iterator[Diagnostic]:
     """Why models are left out, and what would let them in or silence them."""
+    from llmgen.sync.rules import pattern_of
+
     for name, error in done.refused.items():
-        first = error.diagnostics[0]
-        label = next(
-            item.label for item in done.looked.candidates if item.ref == done.decision.refs[name]
-        )
+        first, ref = error.diagnostics[0], done.decision.refs[name]
+        pattern = pattern_of(next(item.label for item in done.looked.candidates if item.ref == ref))
         yield Diagnostic(
             "sync.no-room",
             f"`{name}` is left out: {first.message}",
             ("sync",),
-            hint=f'`exclude = ["{label}"]` in [sync] leaves it out for good; with keys for it in '
-            f'[sync.options."{label}"] it may fit',
+            hint=f"`exclude = {pattern}` in [sync] leaves it out for good; with keys for it in "
+            f"[sync.options.{pattern[1:-1]}] it may fit",
             notes=(f"of its plan: {first.hint}",) if first.hint else (),
             severity=Severity.ERROR,
         )

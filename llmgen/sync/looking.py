@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from llmgen.budget.architectures import Family, architecture
+from llmgen.config.tables.base import TEXT
 from llmgen.config.tables.sync import Sync
 from llmgen.errors import InputError
 from llmgen.facts.model import GgufFacts, ModelRef
@@ -20,6 +22,8 @@ from llmgen.sync.rules import Candidate, is_wanted
 # Kinds of GGUF files that are a part of a model, or nothing that answers (`general.type`).
 _PARTS = frozenset({"adapter", "imatrix", "mmproj"})
 _NO_MODEL = frozenset({Family.PROJECTOR, Family.VOCODER})
+# Half of a surrogate pair stands for a byte that is no UTF-8.
+_NAME = re.compile(TEXT.replace("[^", r"[^\ud800-\udfff"))
 # aria2 gives a file its whole size at once, and has this beside it until it is complete.
 _UNFINISHED = ".aria2"
 
@@ -163,6 +167,8 @@ def _read(item: _Seen, rules: Sync, sources: Sources, now: float) -> GgufFacts |
     def left(why: str) -> Left:
         return Left(item.found.ref, label, why)
 
+    if not _NAME.fullmatch(str(path)):
+        return left("its name cannot stand in llm.toml")
     if os.path.lexists(f"{path}{_UNFINISHED}"):
         return left("its download is not finished")
     # A time to come is that of another clock: of such files only changes tell.

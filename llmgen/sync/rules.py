@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from msgspec import Struct
 
+from llmgen.config.edit import value_text
 from llmgen.config.names import file_name, sane
 from llmgen.config.tables.sync import SYNC_ROLES, Sync
 from llmgen.facts.model import GgufFacts, ModelRef
@@ -53,6 +55,11 @@ def is_wanted(rules: Sync, label: str) -> bool:
     base = base_name(label)
     names = (label, PurePosixPath(label).name, base, rules.prefix + base)
     return _matches(rules.include, names) and not _matches(rules.exclude, names)
+
+
+def pattern_of(label: str) -> str:
+    """The list with the one pattern that takes in, or leaves out, what a store calls ``label``."""
+    return value_text([escape(label)])
 
 
 def take(

@@ -281,3 +281,16 @@ def test_split_model_waits_for_all_of_its_parts(machine):
     assert {*machine.sync()} == {("left", "big-00001-of-00002.gguf")}
     parts[1].write_bytes(whole)
     assert machine.sync() == {("added", "big"): ["chat"]}
+
+
+def test_names_that_nobody_would_choose(machine):
+    machine.write(machine.models / "a[1] 'q' \"q\" é.gguf")
+    machine.write(machine.models / "two\nlines.gguf", context=8192)
+    bytes_alone = os.fsencode(machine.models) + b"/\xff.gguf"
+    os.rename(machine.write(machine.models / "x.gguf", context=2048), bytes_alone)
+    told = machine.sync()
+    assert [key[0] for key in told] == ["added", "left", "left"]
+    assert told["added", "a-1-q-q"] == ["chat"]
+    (note,) = machine.run("models", "rm", "a-1-q-q")["diagnostics"]
+    machine.edit("[sync]", f"[sync]\n{note['hint'].split('`')[1]}")
+    assert {state for state, _ in machine.sync()} == {"left"}
