@@ -8,7 +8,14 @@ import click
 
 from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.installing import Manner, carry_out, manner, prepared_for, wanted_tree
+from llmgen.cli.installing import (
+    Manner,
+    carry_out,
+    manner,
+    prepared_for,
+    timer_notes,
+    wanted_tree,
+)
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
@@ -54,7 +61,6 @@ def cli(
     from llmgen.operate.install import refuse_other, refuse_stale
     from llmgen.operate.install import saved as as_file
     from llmgen.operate.site import refuse_elsewhere, site
-    from llmgen.operate.sync_timer import refuse_open_files
 
     if output and not manner.dry_run:
         raise click.UsageError("`-o` keeps the plan of a `--dry-run`")
@@ -64,8 +70,7 @@ def cli(
     placed = plan(found)
     here = site(found.config, manner.root)
     refuse_elsewhere(here, placed.library.machine.os)
-    if found.config.sync is not None and found.config.sync.interval and not here.is_staged:
-        refuse_open_files(here, [Path(source.name) for source in found.sources])
+    of_timer = timer_notes(found, here)
     tree = wanted_tree(found, placed, session)
     prepared, keep = prepared_for(found, here, tree, manner.ways, cron=cron)
     if saved:
@@ -80,7 +85,7 @@ def cli(
     who = asking(found)
     carry = partial(carry_out, found, here, prepared, manner, "install", stack=who.stack)
     warned = [replace(item, severity=Severity.WARNING) for item in missing]
-    said = [] if here.is_staged else [*replacing(who), *found.placed(warned)]
+    said = [*of_timer] if here.is_staged else [*replacing(who), *found.placed(warned)]
     if keep is None:
         done = carry()
         done = replace(done, diagnostics=(*said, *done.diagnostics))

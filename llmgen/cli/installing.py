@@ -135,6 +135,22 @@ def prepared_for(
     return prepared, functools.partial(keep_up, here.layout, _configs(found), timed)
 
 
+def timer_notes(found: Read, here: Site) -> tuple[Diagnostic, ...]:
+    """What is said of the timer of [sync]; InputError when it may not be."""
+    from llmgen.errors import InputError
+    from llmgen.operate.sync_timer import NOT_STAGED, refuse_open_files
+
+    if found.config.sync is None or found.config.sync.interval is None:
+        return ()
+    if here.is_staged:
+        return found.placed([NOT_STAGED])
+    try:
+        refuse_open_files(here, _configs(found))
+    except InputError as error:
+        raise found.located(error) from None
+    return ()
+
+
 def _configs(found: Read) -> list[Path]:
     return [Path(source.name).absolute() for source in found.sources]
 

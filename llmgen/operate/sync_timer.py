@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from llmgen.artifacts import Artifact
-from llmgen.errors import Diagnostic, InputError
+from llmgen.errors import Diagnostic, InputError, Severity
 from llmgen.operate.installed import written
 from llmgen.operate.site import Site
 from llmgen.operate.steps import Words
@@ -22,6 +22,13 @@ from llmgen.targets.base import Render
 
 TARGET: Final = "install"
 SERVICE, TIMER, AGENT = "llmgen-sync.service", "llmgen-sync.timer", "llmgen.sync.plist"
+NOT_STAGED: Final = Diagnostic(
+    "operate.no-timer",
+    "the timer of [sync] is not among these files: it runs where llm.toml stands",
+    ("sync", "interval"),
+    hint="`llmgen install` without `--root`, on that machine, writes it",
+    severity=Severity.NOTE,
+)
 # Where programs keep their models, as `facts.stores` reads it.
 _VARIABLES: Final = ("OLLAMA_MODELS", "LLAMA_CACHE", "HF_HOME", "HF_HUB_CACHE")
 

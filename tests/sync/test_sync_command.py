@@ -1,5 +1,6 @@
 """`llmgen sync` as a person meets it: what it says, and what it leaves alone."""
 
+import json
 import os
 import tomllib
 
@@ -294,3 +295,50 @@ def test_names_that_nobody_would_choose(machine):
     (note,) = machine.run("models", "rm", "a-1-q-q")["diagnostics"]
     machine.edit("[sync]", f"[sync]\n{note['hint'].split('`')[1]}")
     assert {state for state, _ in machine.sync()} == {"left"}
+
+
+def test_store_of_ollama_with_other_kinds_and_other_registries(machine):
+    machine.pull("qwen3:8b")
+    blob = json.loads(machine.manifest("qwen3:8b").read_text())
+    hub = machine.ollama / "manifests/hf.co/org/Repo-GGUF/Q4_K_M"
+    hub.parent.mkdir(parents=True)
+    machine.pull("other:1b", context=2048)
+    machine.manifest("other:1b").rename(hub)
+    (machine.ollama / "manifests/registry.ollama.ai/.DS_Store").write_bytes(b"x")
+    blob["layers"][0]["mediaType"] = "application/vnd.ollama.image.tensor"
+    for name, text in (("remote:cloud", '{"layers": []}'), ("tensors:1b", json.dumps(blob))):
+        machine.manifest(name).parent.mkdir(parents=True, exist_ok=True)
+        machine.manifest(name).write_text(text)
+    (machine.ollama / "blobs/sha256-x-partial").write_bytes(b"GGUF")
+    machine.sync()
+    assert models(machine) == {
+        "hf.co/org/Repo-GGUF:Q4_K_M": {"ollama": "hf.co/org/Repo-GGUF:Q4_K_M", "ctx_size": "1K"},
+        "qwen3:8b": {"ollama": "qwen3:8b", "ctx_size": "1K"},
+    }
+    hub.unlink()
+    assert {*machine.sync()} == {("removed", "hf.co/org/Repo-GGUF:Q4_K_M")}
+
+
+def test_keys_of_a_second_file_make_a_model_a_persons(machine):
+    machine.write(machine.models / "a.gguf")
+    more = machine.folder / "more.toml"
+    more.write_text("")
+    machine.run("-c", str(more), "sync")
+    more.write_text("[models.a]\nttl = 5\n")
+    (row,) = machine.run("-c", str(more), "sync")["data"]["models"]
+    assert (row["state"], row["name"]) == ("yours", "a")
+    (machine.models / "a.gguf").unlink()
+    assert machine.run("-c", str(more), "sync")["data"]["models"] == []
+
+
+def test_prefix_of_all_names_and_a_model_that_does_not_fit(machine):
+    machine.edit("[sync]", '[naming]\nprefix = "x/"\n\n[sync]\nprefix = "own-"')
+    machine.write(machine.models / "huge.gguf", "huge")
+    machine.write(machine.models / "a.gguf")
+    machine.write(machine.models / "z.gguf", context=8192)
+    machine.run("sync", code=5)
+    assert {*models(machine)} == {"own-a", "own-z"}
+    machine.edit("[sync]", '[plan]\nwish_together = [["own-a", "own-z"]]\n\n[sync]')
+    (machine.models / "a.gguf").unlink()
+    found = machine.run("sync", code=5)["data"]["models"]
+    assert ("kept", "own-a") in {(row["state"], row["name"]) for row in found}

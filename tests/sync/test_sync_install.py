@@ -160,3 +160,21 @@ def test_on_a_mac_it_is_an_agent(machine):
     files = machine.run("show", "--files")["data"]["files"]
     (agent,) = (row for row in files if "sync" in row["path"])
     assert agent["installed"] == f"{machine.home}/Library/LaunchAgents/llmgen.sync.plist"
+
+
+@LINUX
+def test_timer_of_the_system_is_for_files_of_root_alone(managed):
+    managed.edit("[sync]", '[services]\nscope = "system"\n\n[sync]')
+    managed.toml.chmod(0o666)
+    managed.run("lock")
+    found = managed.run("install", "--dry-run", code=4)
+    assert found["diagnostics"][0]["code"] == "operate.not-roots"
+    assert found["diagnostics"][0]["location"]["line"] > 1
+
+
+@LINUX
+def test_files_for_another_machine_have_no_timer_and_it_is_said(managed, tmp_path):
+    managed.run("sync")
+    found = managed.run("install", "--root", str(tmp_path / "root"))
+    assert [item["code"] for item in found["diagnostics"]] == ["operate.no-timer"]
+    assert [*tmp_path.joinpath("root").rglob("*llmgen-sync*")] == []
