@@ -16,8 +16,10 @@ import readers
 ROOT = Path(__file__).parents[2]
 STAND_IN = Path(__file__).parent / "data" / "nixpkgs"
 SYSTEMS = {"x86_64-linux", "aarch64-linux", "aarch64-darwin"}
-SERVERS = {"llama-swap", "envoy", "litellm", "download"}
-APPS = {"default", "show", "generate", "install", "up", *SERVERS}
+SERVERS = {"llama-swap", "envoy", "litellm", "webui"}
+VERBS = {"show", "generate", "install", "up", "build", "download", "generate-configs", "firewall"}
+APPS = {"default", *VERBS, *SERVERS}
+MODULES = {"nixosModules", "homeModules", "darwinModules"}
 
 pytestmark = pytest.mark.reader("nix")
 
@@ -61,9 +63,11 @@ def nix(tmp_path_factory):
 
 def test_every_output_evaluates_for_every_system(nix):
     shown = json.loads(nix("flake", "show", "--json"))
-    assert {name: set(found) for name, found in shown.items()} == dict.fromkeys(
-        ("apps", "checks", "devShells", "packages"), SYSTEMS
-    )
+    outputs = {name: set(found) for name, found in shown.items() if found != {"type": "unknown"}}
+    whole = {key: {"default"} for key in ("nixosModules", "overlays")}
+    of_systems = dict.fromkeys(("apps", "checks", "devShells", "packages"), SYSTEMS)
+    assert outputs == {**of_systems, **whole}
+    assert set(shown) >= MODULES
     for system in SYSTEMS:
         assert set(shown["apps"][system]) == APPS
         assert set(shown["packages"][system]) == {"default", "llmgen"}
@@ -83,3 +87,10 @@ def test_nix_run_is_llmgen_with_its_arguments(nix):
     plan = json.loads(nix("run", ".", arguments=["show", "--json"]))
     assert json.loads(nix("run", ".#show", arguments=["--json"])) == plan
     nix("run", ".#generate", arguments=["--check"])
+
+
+def test_apps_with_words_take_the_first_without_one(nix):
+    plan = json.loads(nix("run", ".#show", arguments=["--json"]))
+    assert json.loads(nix("run", ".#generate-configs", arguments=["show", "--json"])) == plan
+    nix("run", ".#generate-configs", arguments=["generate", "--check"])
+    assert "tcp dport { 4001" in nix("run", ".#firewall", arguments=["show", "--tool", "nft"])

@@ -13,7 +13,9 @@
       packages =
         system:
         let
-          made = name: more: lines: derivation ({ inherit name system; builder = "/bin/sh"; args = [ "-euc" lines ]; } // more);
+          # The shell is the last to end: nix kills what still runs when the log's pipe is closed, and a
+          # program that the shell became closes it before it ends.
+          made = name: more: lines: derivation ({ inherit name system; builder = "/bin/sh"; args = [ "-euc" "${lines}\n:" ]; } // more);
           empty = name: made name { } "mkdir -p $out/bin";
           script = name: text: more: made name ({ inherit text; PATH = "/usr/bin:/bin"; } // more) ''
             mkdir -p $out/bin
@@ -23,6 +25,7 @@
         in
         {
           stdenv.hostPlatform.system = system;
+          callPackage = file: _: import file (builtins.intersectAttrs (builtins.functionArgs (import file)) (packages system // { inherit lib; }));
           python3Packages =
             named [ "hatchling" "click" "filelock" "httpx" "huggingface-hub" "jinja2" "jsonschema" "msgspec" "platformdirs" "psutil" "pydantic" "pyyaml" "rich" ] empty
             // {
@@ -37,10 +40,16 @@
           runCommand = name: _: text: made name { inherit text; } "";
           mkShell = _: empty "shell";
         }
-        // named [ "python3" "gnumake" "ruff" "llama-swap" "llama-cpp" "envoy-bin" "litellm" ] empty;
+        // named [ "python3" "gnumake" "ruff" "llama-swap" "llama-cpp" "envoy-bin" "litellm" "open-webui" ] empty;
+      lib = {
+        genAttrs = named;
+        inherit (builtins) head;
+        concatMapStrings = make: list: builtins.concatStringsSep "" (map make list);
+        licenses.mit = "MIT";
+      };
     in
     {
-      lib.genAttrs = named;
+      inherit lib;
       legacyPackages = named systems packages;
     };
 }
