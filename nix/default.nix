@@ -17,6 +17,31 @@ let
       imports = [ file ];
       services.llmgen.package = lib.mkDefault (own pkgs);
     };
+
+  # The units of a NixOS machine with this repository's stack, where nixpkgs is more than its library.
+  nixos =
+    pkgs:
+    if !(nixpkgs.lib ? nixosSystem && pkgs.stdenv.hostPlatform.isLinux) then
+      { }
+    else
+      let
+        machine = nixpkgs.lib.nixosSystem {
+          modules = [
+            self.nixosModules.default
+            {
+              nixpkgs.hostPlatform = pkgs.stdenv.hostPlatform.system;
+              services.llmgen = {
+                enable = true;
+                settings = builtins.fromTOML (builtins.readFile ../llm.toml);
+                lockFile = ../llm.lock;
+              };
+            }
+          ];
+        };
+      in
+      {
+        nixos = machine.config.environment.etc."systemd/system".source;
+      };
 in
 {
   packages = forEach (pkgs: rec {
@@ -52,11 +77,15 @@ in
     };
   });
 
-  checks = forEach (pkgs: {
-    current = pkgs.runCommand "llmgen-generated-is-current" { } ''
-      cp -r ${self} stack
-      ${own pkgs}/bin/llmgen -c stack/llm.toml generate --check
-      touch $out
-    '';
-  });
+  checks = forEach (
+    pkgs:
+    {
+      current = pkgs.runCommand "llmgen-generated-is-current" { } ''
+        cp -r ${self} stack
+        ${own pkgs}/bin/llmgen -c stack/llm.toml generate --check
+        touch $out
+      '';
+    }
+    // nixos pkgs
+  );
 }
