@@ -19,6 +19,8 @@ GENERATORS: Final = tuple(
     f"{top}/systemd/system-generators"
     for top in ("/run", "/etc", "/usr/local/lib", "/usr/lib", "/lib")
 )
+# The label of a container that a unit starts, and so its target: podman's generator sets it.
+_OF_UNIT: Final = "PODMAN_SYSTEMD_UNIT"
 # The states of a health check in the words of a server's own page (docker and podman).
 _HEALTH: Final = {"healthy": "ok", "starting": "loading", "unhealthy": "unhealthy"}
 
@@ -74,6 +76,7 @@ def _rows(text: str) -> Sequence[Mapping[str, Any]]:
 
 def _state(row: Mapping[str, Any]) -> UnitState:
     state, policy = _part(row, "State"), _part(_part(row, "HostConfig"), "RestartPolicy")
+    labels = _part(_part(row, "Config"), "Labels")
     # podman before 5 calls it otherwise.
     checked = _part(state, "Health") or _part(state, "Healthcheck")
     running = state.get("Status") == "running"
@@ -86,7 +89,7 @@ def _state(row: Mapping[str, Any]) -> UnitState:
         result="" if running else ended,
         restarts=_number(row.get("RestartCount")),
         pid=_number(state.get("Pid")),
-        is_enabled=policy.get("Name") in WITH_MACHINE.values(),
+        is_enabled=policy.get("Name") in WITH_MACHINE.values() or _OF_UNIT in labels,
         health=_HEALTH.get(str(checked.get("Status", "")), ""),
     )
 

@@ -48,6 +48,10 @@ def one_quadlet(stack):
     # Systemd itself starts it with the target, which is what the hint names.
     wanted = stack.machine.must("systemctl", "show", "--value", "-pWants", "llmgen.target")
     assert {f"{name}.service" for name in NAMES} <= {*wanted.split()}
+    # It has no policy, and yet nothing is said of it: podman labels what a unit starts.
+    label = '{{index .Config.Labels "PODMAN_SYSTEMD_UNIT"}}'
+    told = stack.machine.podman("inspect", f"--format={label}", "llmgen-swap")
+    assert told.strip() == "llmgen-swap.service"
     stack.must("disable", "llmgen.target")
     assert enabled(stack, "llmgen.target") == "disabled"
     stack.must("enable", "llmgen.target")

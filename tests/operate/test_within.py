@@ -109,6 +109,24 @@ def test_docker_and_podman_tell_the_same_of_containers(monkeypatch):
     assert (envoy.state, envoy.result, envoy.is_enabled) == ("exited", "out of memory", False)
 
 
+@pytest.mark.parametrize(
+    ("policy", "labels", "starts"),
+    [
+        ("always", {}, True),
+        ("unless-stopped", {}, True),
+        ("on-failure", {}, False),
+        ("no", {}, False),
+        # A quadlet's: podman knows no policy of it, systemd starts it.
+        ("no", {"PODMAN_SYSTEMD_UNIT": "llmgen-swap.service"}, True),
+    ],
+)
+def test_what_starts_with_the_machine(policy, labels, starts, monkeypatch):
+    row = {**RUNNING, "HostConfig": {"RestartPolicy": {"Name": policy}}, "Config": {"Labels": labels}}  # fmt: skip
+    answers = iter([Finished(0, "llmgen-swap\n", ""), Finished(0, json.dumps([row]), "")])
+    monkeypatch.setattr(containers, "run", lambda *_, **__: next(answers))
+    assert containers.states("podman", ["llmgen-swap"])["llmgen-swap"].is_enabled is starts
+
+
 def test_a_program_that_does_not_answer_is_no_empty_list(monkeypatch):
     monkeypatch.setattr(containers, "run", lambda *_, **__: Finished(1, "", "Cannot connect"))
     with pytest.raises(InputError, match="does not tell"):
