@@ -13,6 +13,7 @@ _COMES: Final = ("starting", "loading")
 
 NOT_TOLD: Final = "its engine does not say why"
 ENDED: Final = "its server ended by itself"
+RESTARTED: Final = "its server was started again"
 
 
 class Departure(Struct, frozen=True):

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
+from llmgen.config.names import service_name
 from llmgen.errors import InputError
 from llmgen.library import Keep
 from llmgen.operate import rows
 from llmgen.operate.activity import Finished, finished
 from llmgen.operate.asking import Asking
-from llmgen.operate.departures import Departure, departed
+from llmgen.operate.departures import RESTARTED, Departure, departed
 from llmgen.operate.engine import Engine, engine
 from llmgen.operate.idle import last_use
 from llmgen.operate.observed import Observed
 from llmgen.operate.queue import deferred
 from llmgen.operate.rows import ModelStatus
 from llmgen.operate.server import Endpoint, secret
-from llmgen.operate.stack import as_run
+from llmgen.operate.stack import as_run, expected
 from llmgen.operate.standing import Standing, Written, standing
 from llmgen.operate.swap import Loaded
 from llmgen.plan.model import Placement, Plan
-from llmgen.plan.process import reached
 from llmgen.top.feed import Feed
 from llmgen.top.model import LiveModel, Moment
 from llmgen.top.rates import Works, rate, works
@@ -39,11 +39,13 @@ class Collector:
         self._placed, self._run = placed, as_run(placed, asking.site)
         self._asking, self._written = asking, written
         self._compared, self._compared_at = Written(), -DRIFT_SECONDS
+        self._expected = {item.service.name: item for item in expected(placed, asking.site)}
         self._engine = _engine(placed)
         self._feed = _feed(self._engine)
         self._number, self._at = 0, 0.0
         self._works: Works = {}
         self._states: dict[str, str] = {}
+        self._pids: dict[str, int] = {}
         self._departures: dict[str, Departure] = {}
         self._finished: dict[str, list[Finished]] = {}
         self._counted = -1
@@ -91,7 +93,17 @@ class Collector:
             if item.at is not None or item.model not in self._departures:
                 self._note(item)
         self._states = states
+        self._note_restarts(found, always, at)
         self._refresh_finished(found.seen, news.finished if news is not None else None)
+
+    def _note_restarts(self, found: Standing, always: Collection[str], at: float) -> None:
+        """A server that fell and came back between two looks has another process."""
+        pids = {row.name: row.pid for row in found.services if row.pid}
+        for name in always:
+            before, now = (known.get(service_name(name), 0) for known in (self._pids, pids))
+            if before and now and before != now:
+                self._note(Departure(name, RESTARTED, at))
+        self._pids = {**self._pids, **pids}
 
     def _note(self, item: Departure) -> None:
         """Keep it as the last one."""
@@ -149,7 +161,7 @@ class Collector:
             row,
             placement.model.pin,
             answer.health if answer else "",
-            queue=self._queue(row, placement, loaded, seen, asked),
+            queue=self._queue(row, loaded, seen, asked),
             tokens_per_second=rate(self._works.get(row.name, ()), work, seconds),
             last_tokens_per_second=next(
                 (item.tokens_per_second for item in requests if item.tokens_per_second), None
@@ -165,7 +177,6 @@ class Collector:
     def _queue(
         self,
         row: ModelStatus,
-        placement: Placement,
         loaded: Loaded | None,
         seen: Observed,
         asked: Mapping[str, int] | None,
@@ -176,11 +187,16 @@ class Collector:
         answer = seen.answers.get(row.name)
         if answer is None or not answer.has_metrics:
             return None
-        config = self._run.library.config
-        own = loaded.url if loaded else reached(placement.model, placement.port)
-        inside = self._engine.endpoint.inside if self._engine and loaded else ()
-        key = secret(config.services.api_key, config)
-        return deferred(Endpoint(own, key, inside)) if own else None
+        at = self._endpoint(row, loaded)
+        return deferred(at) if at is not None and at.url else None
+
+    def _endpoint(self, row: ModelStatus, loaded: Loaded | None) -> Endpoint | None:
+        """Where the model's own server was asked by this look."""
+        key = secret(self._run.library.config.services.api_key, self._run.library.config)
+        if loaded is not None:
+            return Endpoint(loaded.url, key, self._engine.endpoint.inside if self._engine else ())
+        own = self._expected.get(service_name(row.name))
+        return None if own is None else Endpoint(own.url, key, own.inside)
 
     def _ttl_left(
         self, row: ModelStatus, loaded: Loaded | None, requests: list[Finished]

@@ -11,6 +11,7 @@ from rich.text import Text
 from llmgen.errors import Severity
 from llmgen.operate.departures import SERVES
 from llmgen.operate.rows import HOLDS, PoolStatus, ServiceStatus
+from llmgen.targets.services import PROCESS_SLACK
 from llmgen.top import figures
 from llmgen.top.columns import Column, table
 from llmgen.top.model import LiveModel, Moment
@@ -67,12 +68,16 @@ def ordered(moment: Moment) -> list[LiveModel]:
     return sorted(moment.models, key=lambda item: item.row.state not in (*HOLDS, *SERVES))
 
 
+def _in_memory(moment: Moment) -> int:
+    return sum(item.row.state in (*HOLDS, *SERVES) for item in moment.models)
+
+
 def _spaced(lines: list[Text], height: int) -> list[Text]:
     return [Text(), *lines] if lines and height >= _AIRY else lines
 
 
 def _head(moment: Moment) -> Text:
-    held = sum(item.row.state in (*HOLDS, *SERVES) for item in moment.models)
+    held = _in_memory(moment)
     line = Text()
     line.append(moment.host or "llmgen top", style="bold")
     if moment.engine_name:
@@ -86,8 +91,11 @@ def _head(moment: Moment) -> Text:
 
 def _pools(moment: Moment, width: int) -> list[Text]:
     def over(row: PoolStatus) -> str:
-        held, planned = row.held, row.planned
-        return "bold red" if held is not None and planned is not None and held > planned else ""
+        if row.held is None or row.planned is None:
+            return ""
+        # Gateways and engine are no models, and each process may have its slack.
+        slack = PROCESS_SLACK * (len(moment.services) + _in_memory(moment))
+        return "bold red" if row.held > row.planned + slack else ""
 
     columns: tuple[Column[PoolStatus], ...] = (
         Column("pool", lambda row: row.pool),
@@ -187,7 +195,8 @@ def _news(moment: Moment, height: int) -> list[Text]:
     last = moment.last_departure
     if last is not None:
         lines.append(Text(f"left memory: {last.name}: {figures.departure(last)}"))
-    wrong = [item for item in moment.findings if item.severity is not Severity.NOTE]
+    told = (item for item in moment.findings if item.severity is not Severity.NOTE)
+    wrong = sorted(told, key=lambda item: item.severity is not Severity.ERROR)
     rows = wrong[: 6 if height >= _TALL else 1]
     for item in rows:
         colour = "red" if item.severity is Severity.ERROR else "yellow"

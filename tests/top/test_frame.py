@@ -101,7 +101,7 @@ def test_a_server_that_is_ready_and_does_not_answer_is_neither():
 
 
 def test_memory_beyond_the_plan_is_marked():
-    over = replace(TWO.pools[0], held=9 * 2**30)
+    over = replace(TWO.pools[0], held=20 * 2**30)
     lines = frame(replace(TWO, pools=(over,)), Shown(), 200, 50)
     (line,) = [line for line in lines if line.plain.startswith("host")]
     assert any("red" in str(span.style) for span in line.spans)

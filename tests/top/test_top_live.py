@@ -26,7 +26,9 @@ LAST = "up/down choose   l load   u unload   o logs   q quit"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    found = Foreground(tmp_path_factory.mktemp("top"), changed=SMALL)
+    # Memory is always short by this measure; nobody looks but the test that does.
+    short = "[guard]\nthreshold = 1\nmin_idle = 0\n"
+    found = Foreground(tmp_path_factory.mktemp("top"), changed=SMALL, extra=short)
     yield found
     found.end()
 
@@ -136,6 +138,15 @@ def test_what_makes_room_is_told(stack):
         found.until(lambda text: "left memory: three: made room for four, earlier" in text)
 
 
+def test_the_guard_is_named(stack):
+    stack.llmgen("load", "two")
+    with top(stack, 160, 40) as found:
+        found.until(lambda text: row(text, "two")[1:2] == ["ready"])
+        assert stack.llmgen("guard")["unloaded"] == ["two"]
+        why = "memory was short: `llmgen guard` unloaded it"
+        found.until(lambda text: f"left memory: two: {why}" in text)
+
+
 def test_work_speed_and_queue_are_seen(stack):
     requests = [threading.Thread(target=ask, args=(stack, "gpt-one", 1500)) for _ in range(3)]
     for request in requests:
@@ -203,11 +214,12 @@ def test_servers_die_under_it(stack):
         found.until(lambda text: row(text, "two")[1:2] == ["ready"])
         kill(stack, "two")
         found.until(lambda text: "left memory: two: its server ended by itself" in text)
-        kill(stack, "always")
+        services = {item["name"]: item["pid"] for item in stack.llmgen("status")["services"]}
+        os.kill(services["model-always"], signal.SIGKILL)
         # It comes back after a second; that it was away is told.
-        found.until(lambda text: "left memory: always: its server ended by itself" in text)
+        found.until(lambda text: "left memory: always: its server" in text)
         found.until(lambda text: row(text, "always")[1:2] == ["ready"])
-        kill(stack, stack.values["llama_swap"])
+        os.kill(services["swap"], signal.SIGKILL)
         found.until(lambda text: "llama-swap does not answer" in text)
         found.until(lambda text: "llama-swap ok" in text)
         assert "Traceback" not in found.text
@@ -238,8 +250,8 @@ def test_beside_the_router(tmp_path):
             found.press("\x1b[Bl")
             found.until(lambda text: row(text, "one")[1:2] == ["loaded"])
             ask(stack, "two")
-            text = found.until(lambda text: "left memory: one: made room for two" in text)
-            assert row(text, "two")[1:2] == ["loaded"]
+            found.until(lambda text: "left memory: one: made room for two" in text)
+            found.until(lambda text: row(text, "two")[1:2] == ["loaded"])
             kill(stack, "two")
             found.until(lambda text: "left memory: two:" in text)
             assert "Traceback" not in found.text
