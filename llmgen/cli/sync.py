@@ -56,6 +56,7 @@ def _outcome(
         done.looked,
         tables=done.tables,
         refused=done.refused,
+        failed=done.result.failed,
         before=done.before.entries,
         now=done.lock.entries,
     )
@@ -67,6 +68,8 @@ def _outcome(
         "installed": installed.data,
         "dry_run": dry_run,
     }
+    # Which files are others now is among the rows.
+    notes = [item for item in done.result.notes if item.code != "lock.changed"]
     text = "".join(f"{line}\n" for line in _lines(told)) + str(installed.text)
     said = _said(done, told, dry_run=dry_run)
     if files(decided) and not dry_run:
@@ -75,7 +78,7 @@ def _outcome(
         data,
         text=text,
         said="\n".join(filter(None, (said, installed.said))),
-        diagnostics=(*done.found.placed([*_refused(done)]), *installed.diagnostics),
+        diagnostics=(*done.found.placed([*_refused(done), *notes]), *installed.diagnostics),
         exit_code=PlanError.exit_code if done.refused else None,
     )
 

@@ -51,6 +51,6 @@ class Config(Table):
     guard: Guard = Guard.model_construct()
     """Last resort under memory pressure."""
     sync: Sync | None = None
-    """What `llmgen sync` adds and takes out; absent: it does nothing."""
+    """What `llmgen sync` adds and takes out; absent, it refuses to guess."""
     targets: Targets = Targets.model_construct()
     """What the targets aim at."""

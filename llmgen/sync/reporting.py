@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from llmgen.errors import LlmgenError
+from llmgen.errors import Diagnostic, LlmgenError
 from llmgen.facts.difference import differences
 from llmgen.facts.lock_model import Entry
 from llmgen.facts.model import ModelRef
@@ -43,15 +43,20 @@ def rows(
     *,
     tables: Mapping[str, Mapping[str, Any]],
     refused: Mapping[str, LlmgenError],
+    failed: Sequence[Diagnostic],
     before: Mapping[ModelRef, Entry],
     now: Mapping[ModelRef, Entry],
 ) -> list[Row]:
-    """Everything that is worth telling, by what became of it, then by name."""
+    """Everything that is worth telling, by what became of it, then by name.
+
+    ``failed`` are a person's files that could not be read now, of which the lock says what it said.
+    """
     found = [
         *_tables(mine, decision, tables, before, now),
         *_gone(mine, decision, tables, looked),
         *_others(mine, decision, before, now),
         *_left(decision, looked),
+        *(Row("left", str(item.key[1]), "", (item.message,)) for item in failed if item.key),
         *(Row("refused", name, decision.refs[name], (_said(refused[name]),)) for name in refused),
         *(Row("kept", item.name, item.ref, (item.why,)) for item in decision.kept),
         *(Row("yours", name, "", ("edited: sync lets it be from now on",)) for name in mine.edited),

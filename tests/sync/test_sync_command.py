@@ -342,3 +342,18 @@ def test_prefix_of_all_names_and_a_model_that_does_not_fit(machine):
     (machine.models / "a.gguf").unlink()
     found = machine.run("sync", code=5)["data"]["models"]
     assert ("kept", "own-a") in {(row["state"], row["name"]) for row in found}
+
+
+def test_another_file_of_a_persons_model_is_told_too(machine):
+    machine.write(machine.models / "own.gguf")
+    machine.edit("[sync]", '[models.mine]\nmodel = "own.gguf"\n\n[sync]')
+    machine.sync()
+    machine.write(machine.models / "own.gguf", context=8192)
+    (told,) = machine.sync().items()
+    assert told[0] == ("changed", "mine")
+    assert told[1][0] == "trained context 4096 → 8192"
+    machine.half(machine.models / "own.gguf", context=2048)
+    assert {*machine.sync()} == {("left", "mine")}
+    (machine.models / "own.gguf").unlink()
+    (note,) = machine.run("sync")["diagnostics"]
+    assert note["message"].endswith("what llm.lock says is kept")
