@@ -245,7 +245,6 @@ UNJUDGED: Final = frozenset(
         "eagle3",
         "gemma4-assistant",
         "gptj",
-        "graniteswitch",
         "plm",
         "rwkv6qwen2",
         "wavtokenizer-dec",

@@ -184,12 +184,13 @@ def _reshaped(found: Hyperparameters) -> Hyperparameters:
 
 
 def _with_router(found: Hyperparameters) -> Hyperparameters:
-    """One more layer with one head, behind the trunk, that routes."""
+    """One more layer with one head, behind the trunk, that routes; it is placed as others are."""
     trunk = found.trunk
     spread = replace(found.windows, layers=(*found.windows.layers[:trunk], False))
     return replace(
         found,
         layers=trunk + 1,
+        blocks=trunk + 1,
         owners=trunk + 1,
         nextn=1,
         heads=(*found.heads[:trunk], 1),

@@ -84,7 +84,8 @@ class Decoder:
         if recipe.both:
             return self._beside(source, layer)
         added = self._mixed(source, layer)
-        if layer == scene.last and not (ends_whole(scene, recipe) or recipe.rows_last):
+        late = ends_whole(scene, recipe) or recipe.rows_last or not recipe.picks
+        if layer == scene.last and not late:
             added, stream = b.get_rows(added, self.rows), b.get_rows(stream, self.rows)
             if self.beside is Beside.ATTENTION_INPUT or self._feeds_on_input(layer):
                 normed = b.get_rows(normed, self.rows)

@@ -82,6 +82,7 @@ class Recipe(Struct, frozen=True):
     result; ``ranks_mean`` is how they pool for a classifier if the header does not say. Where
     ``norm_optional`` norms are missing, attention reads the stream itself. ``feed_biases`` of the
     feed-forward are read, if there are any. Each layer may have views of inputs, ``own_inputs``.
+    Where nothing ``picks`` the rows of outputs, every token has logits.
     """
 
     norm: str = "RMS_NORM"
@@ -128,6 +129,7 @@ class Recipe(Struct, frozen=True):
     norm_optional: bool = False
     feed_biases: bool = True
     own_inputs: bool = False
+    picks: bool = True
     linear: bool = True
     special: str = ""
     since: int = 9464
