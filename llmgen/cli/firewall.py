@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 def cli(session: Session, tool: str | None, action: str | None) -> Outcome:
     """Print the rules that let other machines reach what llm.toml exposes, and nothing else.
 
-    Rules of nft last until the next boot; to keep them, include the printed text in
-    /etc/nftables.conf. ufw and firewalld keep their rules themselves. Those of pf are only
-    printed, with the commands that load them and take them out.
+    Rules of nft last until the next boot; `firewall = true` in [targets.host] and
+    `llmgen host --install` load them at every one. ufw and firewalld keep their rules themselves.
+    Those of pf are printed, with the commands that load them and take them out, or loaded at every
+    boot in the same way.
     """
     from llmgen.cli.pipeline import known_plan, read, unknown_models
     from llmgen.firewall.ports import ports

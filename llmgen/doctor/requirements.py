@@ -12,6 +12,14 @@ from llmgen.detect.obtain import obtain
 from llmgen.doctor.rules.programs import needed
 from llmgen.doctor.rules.services import listening
 from llmgen.plan.model import Plan
+from llmgen.targets.host.memory import (
+    gtt_pages,
+    has_gtt,
+    is_within_default,
+    locked_bytes,
+    most_on_a_device,
+    wired_mebibytes,
+)
 from llmgen.units import show_size
 
 # Where programs answer with their version, from which editions know them.
@@ -34,6 +42,7 @@ def requirements(plan: Plan, tools: Collection[str]) -> Iterator[Requirement]:
     yield from _memory(plan)
     yield from _disk(plan)
     yield from _accounts(plan)
+    yield from _settings(plan)
     yield from _secrets(plan)
     for name, port in listening(plan).items():
         yield Requirement("port", str(port), f"free for {name}")
@@ -73,6 +82,21 @@ def _accounts(plan: Plan) -> Iterator[Requirement]:
     yield Requirement("account", table.user, "runs the services", how)
     for name in table.groups if machine.devices else ():
         yield Requirement("group", name, "opens the devices", f"`sudo groupadd --system {name}`")
+
+
+def _settings(plan: Plan) -> Iterator[Requirement]:
+    """What `llmgen host` tells the machine, where its own default would not do."""
+    library, machine = plan.library, plan.library.machine
+    how = "`sudo llmgen host --install`"
+    if has_gtt(machine):
+        size = show_size(most_on_a_device(machine))
+        yield Requirement("setting", "ttm.pages_limit", f"{gtt_pages(machine)}: GTT {size}", how)
+    if machine.backend == "metal" and machine.devices and not is_within_default(machine):
+        wanted = f"at least {wired_mebibytes(machine)}"
+        yield Requirement("setting", "iogpu.wired_limit_mb", wanted, how)
+    locked = locked_bytes(plan)
+    if locked and library.config.services.scope == "user" and machine.os == "linux":
+        yield Requirement("setting", "memlock", f"at least {show_size(locked)}", how)
 
 
 def _secrets(plan: Plan) -> Iterator[Requirement]:

@@ -70,7 +70,7 @@ class Draft(Source):
 
     spec_type: Literal["draft-simple", "draft-mtp", "draft-eagle3", "draft-dflash"] = "draft-simple"
     """How drafts are made (`--spec-type`)."""
-    spec_draft_n_max: Count = Field(default=3, ge=1, le=64)
+    spec_draft_n_max: Annotated[Count, Field(ge=1, le=64)] = 3
     """Tokens drafted at a time (`--spec-draft-n-max`)."""
     spec_draft_n_min: Count | None = Field(default=None, ge=0)
     """Fewest tokens worth a draft (`--spec-draft-n-min`)."""
@@ -232,7 +232,7 @@ class Model(Source, ServerOptions, EngineKeys):
     """An on-demand model that is never evicted."""
     preload: bool = False
     """Loaded when the service starts."""
-    priority: Count = Field(default=0, ge=-100, le=100)
+    priority: Annotated[Count, Field(ge=-100, le=100)] = 0
     """Who is planned first, and who is served first from the queue."""
     ttl: Seconds | None = None
     """Idle time after which it is unloaded; 0: never."""

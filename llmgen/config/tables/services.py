@@ -145,11 +145,11 @@ class Guard(Table):
 
     enable: bool = False
     """Generate the timer."""
-    threshold: Count = Field(default=90, ge=1, le=100)
+    threshold: Annotated[Count, Field(ge=1, le=100)] = 90
     """Per cent of memory in use from which models are unloaded."""
     min_idle: Seconds = 60
     """Least idle time of a model that may be unloaded."""
-    interval: Seconds = Field(default=30, ge=5)
+    interval: Annotated[Seconds, Field(ge=5)] = 30
     """Time between two checks."""
     gate: bool = False
     """Refuse to start a model while others hold its memory (ExecCondition=)."""

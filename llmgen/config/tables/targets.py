@@ -1,6 +1,6 @@
 """[targets.*]: which files are wanted, versions aimed at, and formats of client files."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -73,7 +73,7 @@ class PrometheusTarget(Table):
 
     enable: bool | None = None
     """Render scrape configuration, alert rules and dashboard; absent: no."""
-    interval: Seconds = Field(default=15, ge=1, le=60)
+    interval: Annotated[Seconds, Field(ge=1, le=60)] = 15
     """Time between two looks of Prometheus."""
     node_exporter: HostPort | None = None
     """node_exporter of this machine (`127.0.0.1:9100`), asked as well."""

@@ -60,8 +60,8 @@ CASES = {
         {'llmgen_service_up{host="box",service="swap"}': "1+0x60"},
     ),
     "LlmgenDrift": (
-        {'llmgen_differences{host="box",code="operate.edited-file"}': "1+0x60"},
-        {'llmgen_differences{host="box",code="operate.edited-file"}': "1+0x5 _x60"},
+        {'llmgen_differences{host="box",code="status.edited-file"}': "1+0x60"},
+        {'llmgen_differences{host="box",code="status.edited-file"}': "1+0x5 _x60"},
     ),
     "LlmgenModelAbovePlan": (
         {
