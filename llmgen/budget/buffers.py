@@ -12,11 +12,13 @@ from importlib import import_module
 from msgspec import Struct
 from msgspec.structs import replace
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.decoder import describe
 from llmgen.budget.graph.recipe import Recipe, Rope
 from llmgen.budget.graph.recipes import RECIPES
 from llmgen.budget.graph.repeats import Shortened, shortened
 from llmgen.budget.graph.scene import Scene, Setting
+from llmgen.budget.graph.shared import owner
 from llmgen.budget.graph.tensor import MARKED, Tensor
 from llmgen.budget.graph.weights import OUTPUT_LAYER, Homes, Matrices, Undescribed
 from llmgen.budget.hyperparameters import Hyperparameters
@@ -26,7 +28,7 @@ from llmgen.budget.placement import Placement
 from llmgen.budget.schedule.arena import Arena
 from llmgen.budget.schedule.assign import assign
 from llmgen.budget.schedule.lives import Lives, alive_at_peaks
-from llmgen.budget.schedule.split import COPIES, schedule
+from llmgen.budget.schedule.split import COPIES, MOST_INPUTS, schedule
 from llmgen.budget.schedule.tape import FULL, WINDOWED, Tape
 from llmgen.budget.weights import outside
 from llmgen.facts.model import TensorGroup
@@ -171,7 +173,9 @@ def _lives(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives,
     for pair in few.equal:
         for layer in pair:
             scene.ends[layer].flags |= MARKED
-    plan = schedule(scene.b, len(names) - 1, copies=COPIES if ground.pipelined else 1)
+    bounded = scene.follows(Rule.SPLIT_INPUTS_BOUNDED)
+    copies, most = COPIES if ground.pipelined else 1, MOST_INPUTS if bounded else 0
+    plan = schedule(scene.b, len(names) - 1, copies=copies, most=most)
     lives = Lives()
     lives.run(plan.leafs, plan.nodes)
     return lives, scene
@@ -215,6 +219,7 @@ def layer_kinds(ground: Ground) -> list[Hashable]:
         model.kv_heads,
         model.feed_forward,
         model.recurrent,
+        model.indexed,
     ]
     patterns: dict[str, list[TensorGroup]] = {}
     for group in ground.tensors:
@@ -232,6 +237,8 @@ def layer_kinds(ground: Ground) -> list[Hashable]:
                     found[il] = (group.shape, ground.moved.of(group, il) if ground.moved else None)
         parts.append(found)
     recipe = RECIPES[model.name]
+    if recipe.every:
+        return list(range(model.trunk))
     deep = model.header.count("n_deepstack_layers")
     parts.append([il < deep for il in range(model.trunk)])
     if recipe.rope is Rope.SKIPPED:
@@ -239,7 +246,20 @@ def layer_kinds(ground: Ground) -> list[Hashable]:
     if recipe.rope is Rope.WINDOWED_OR_DENSE:
         dense = model.header.count("leading_dense_block_count")
         parts.append([il < dense for il in range(model.trunk)])
+    parts += ([il < recipe.sparse for il in range(model.trunk)], list(_borrowed(ground)))
     return [tuple(part[il] for part in parts) for il in range(model.trunk)]
+
+
+def _borrowed(ground: Ground) -> Iterator[Hashable]:
+    """Whose cache each layer reads, and which one it is if that has to be copied.
+
+    With pipeline copies those of all layers have their place from the start, so none is left out.
+    """
+    model, placement = ground.model, ground.placement
+    for il in range(model.trunk):
+        at = owner(model, il)
+        far = ground.pipelined and placement.of(at) != placement.of(il)
+        yield at < il, il if far else None
 
 
 def _scene(ground: Ground, names: Sequence[str], layers: Sequence[int]) -> Scene:

@@ -35,7 +35,7 @@ class Rule(Enum):
     EMBEDS_WITHOUT_LOGITS = "no logits in embedding servers"
     LOGITS_BEHIND_EXPERTS = "logits of embedding servers lie behind the experts"
     DEEP_ROWS_LEFT = "rows of later layers stay on the host"
-    LAYER_INPUTS_TWICE = "per-layer inputs are alive twice"
+    LAYER_ROWS_FIRST = "rows of the tokens for each layer are looked up in front of the stream"
     POOLED_WITHOUT_LOGITS = "no logits for tokens that are pooled"
     ENCODER_MASK_PADDED = "masks of encoders are padded as those of caches"
     ONE_SLOT_RESERVED = "a graph for one slot is reserved, too"
@@ -91,7 +91,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.EMBEDS_WITHOUT_LOGITS, 9838, _EVER, _LFM, "9756…9838"),
     Step(Rule.LOGITS_BEHIND_EXPERTS, 0, 9554, ("granitehybrid",), "9464…9554"),
     Step(Rule.DEEP_ROWS_LEFT, 11548, _EVER, _DEEP, "11434…11548"),
-    Step(Rule.LAYER_INPUTS_TWICE, 11548, _EVER, ("gemma4",), "11434…11548"),
+    Step(Rule.LAYER_ROWS_FIRST, 11548, _EVER, ("gemma4",), "11434…11548"),
     Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
     Step(Rule.ENCODER_MASK_PADDED, 11739, _EVER, (), "11548…11739"),
     Step(Rule.POSITIONS_FIRST, 11739, _EVER, ("bert",), "11548…11739"),

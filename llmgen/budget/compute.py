@@ -93,7 +93,7 @@ def host_only_compute(work: Work, *, output: bool = True) -> Stage:
         beside += (6 if left else -6 if work.mixed else 2) * work.stream
     if work.model.rules.family is Family.RECURRENT and work.mixed:
         beside += 2 * work.stream
-    if Rule.LAYER_INPUTS_TWICE in work.model.build and work.layer_inputs:
+    if Rule.LAYER_ROWS_FIRST in work.model.build and work.layer_inputs:
         beside -= work.layer_inputs + work.stream  # no device has a second copy
     return Stage(found.what, found.bytes + beside)
 
@@ -130,7 +130,7 @@ def host_compute(work: Work) -> int:
     rows = (3 if work.mixed else 1) * work.input_stream + work.stream
     if work.mixed and work.pads_rows:  # what is padded elsewhere is a stream here
         rows -= work.input_stream - work.stream
-    twice = Rule.LAYER_INPUTS_TWICE in work.model.build
+    twice = Rule.LAYER_ROWS_FIRST in work.model.build
     if work.layer_inputs and work.mixed and not twice:
         rows += work.stream
     if work.layer_inputs:

@@ -48,7 +48,7 @@ def below_logits(work: Work, run: Run, base: int, block: int) -> int:
     if work.model.name in PARALLEL:
         return base - work.stream
     if work.layer_inputs:  # those of the last layer are spent
-        twice = Rule.LAYER_INPUTS_TWICE in work.model.build
+        twice = Rule.LAYER_ROWS_FIRST in work.model.build
         return base - (work.layer_inputs if twice else work.stream)
     deep = work.input_stream > work.stream and not run.partial
     return base + (9 * work.stream if deep else 0)

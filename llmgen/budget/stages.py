@@ -159,7 +159,7 @@ def front(work: Work, run: Run) -> int:
         streams += work.stream
     if work.input_stream == work.stream or run.partial:
         deep = 0  # rows of later layers are read where the first layers run
-    if Rule.LAYER_INPUTS_TWICE in work.model.build and work.layer_inputs:
+    if Rule.LAYER_ROWS_FIRST in work.model.build and work.layer_inputs:
         streams += work.layer_inputs + work.stream
     return streams + work.layer_inputs + deep
 

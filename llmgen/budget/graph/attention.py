@@ -17,14 +17,15 @@ from llmgen.budget.rows import padded
 class Extras(Struct, frozen=True):
     """What only some attention has.
 
-    ``sinks`` and a ``bias`` of the scores, a matrix that makes values of latent ones, and how often
-    scores are capped.
+    ``sinks`` and a ``bias`` of the scores, a matrix that makes values of latent ones, how often
+    scores are capped, and a ``mask`` in the place of the cache's.
     """
 
     sinks: Tensor | None = None
     bias: Tensor | None = None
     decompress: Tensor | None = None
     caps: int = 0
+    mask: Tensor | None = None
 
 
 _PLAIN = Extras()
@@ -65,7 +66,7 @@ def cached_attention(  # noqa: PLR0917 - as build_attn_mha
         read = b.view(stored, (values.ne[0], *stored.ne[1:]), stored.nb[1:])
     else:
         read = cache.values(at)
-    result = attended(scene, query, stored, read, cache.mask, layer, extras)
+    result = attended(scene, query, stored, read, extras.mask or cache.mask, layer, extras)
     scene.call(result, "kqv_out", layer)
     return rotated(scene, result, cache.v_rotation) if cache.v_rotation else result
 

@@ -95,15 +95,25 @@ def latent_experts(scene: Scene, of: Tensor, layer: int, how: Experts) -> Tensor
     return b.mul_mat(up, result) if up else result
 
 
-def experts(
-    scene: Scene, router: Tensor, layer: int, how: Experts, of: Tensor | None = None
+def experts(  # noqa: PLR0917 - as build_moe_ffn
+    scene: Scene,
+    router: Tensor,
+    layer: int,
+    how: Experts,
+    of: Tensor | None = None,
+    logits: Tensor | None = None,
 ) -> Tensor:
-    """The weighted sum of the chosen experts' outputs; ``of``: what they read, or the router's."""
+    """The weighted sum of the chosen experts' outputs; ``of``: what they read, or the router's.
+
+    ``logits`` are there where the router reads something else than its experts, in its own way.
+    """
     of = router if of is None else of
     b = scene.b
     used = scene.model.header.most("expert_used_count")
     tokens = of.ne[1]
-    chosen, weights = _chosen(scene, router, layer, how, used)
+    if logits is None:
+        logits = linear(scene, "ffn_gate_inp", router, layer)
+    chosen, weights = _chosen(scene, logits, layer, how, used)
     b.expand(weights)
     rows = b.reshape(of, of.ne[0], 1, tokens)
     if how.early:
@@ -122,10 +132,12 @@ def experts(
     return scene.call(b.cont(result) if used == 1 else result, "ffn_moe_out", layer)
 
 
-def _chosen(scene: Scene, of: Tensor, layer: int, how: Experts, used: int) -> tuple[Tensor, Tensor]:
+def _chosen(
+    scene: Scene, logits: Tensor, layer: int, how: Experts, used: int
+) -> tuple[Tensor, Tensor]:
     """Which experts each token takes, and how much of each."""
-    b, header, tokens = scene.b, scene.model.header, of.ne[1]
-    logits = scene.call(linear(scene, "ffn_gate_inp", of, layer), "ffn_moe_logits", layer)
+    b, header, tokens = scene.b, scene.model.header, logits.ne[1]
+    scene.call(logits, "ffn_moe_logits", layer)
     if bias := scene.weight("ffn_gate_inp.bias", layer):
         logits = scene.call(b.add(logits, bias), "ffn_moe_logits_biased", layer)
     every, score = logits.ne[0], how.score

@@ -23,6 +23,11 @@ def finish(scene: Scene, recipe: Recipe, stream: Tensor, rows: Tensor) -> None:
     if recipe.rows_last:
         scene.give("h_nextn", scene.call(result, "h_nextn"))
         result = scene.b.get_rows(result, rows)
+    conclude(scene, recipe, result)
+
+
+def conclude(scene: Scene, recipe: Recipe, result: Tensor) -> None:
+    """Logits and pooled rows of what the last norm made."""
     scene.give("embd", scene.call(result, "result_norm" if recipe.output_norm else "result_embd"))
     if recipe.projected and (weight := scene.weight("cls.output.weight")):
         b, bias = scene.b, scene.weight("cls.output.bias")

@@ -43,7 +43,9 @@ def embedded(
     elif scaled or scaled_rows:
         factors = b.input("inp_scale_rows", "f32", 1, scene.tokens)
         stream = b.mul(_dense(scene, stream), factors)
-    return b.expand(scene.call(stream, "embd"))
+    scene.call(stream, "embd")
+    # Before, models scaled by themselves what was expanded already.
+    return b.expand(stream) if scene.follows(Rule.MIXED_BATCH) else stream
 
 
 def _dense(scene: Scene, of: Tensor) -> Tensor:

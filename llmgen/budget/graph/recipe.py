@@ -83,6 +83,8 @@ class Recipe(Struct, frozen=True):
     ``norm_optional`` norms are missing, attention reads the stream itself. ``feed_biases`` of the
     feed-forward are read, if there are any. Each layer may have views of inputs, ``own_inputs``.
     Where nothing ``picks`` the rows of outputs, every token has logits.
+    ``sparse`` layers at the front have a gate that keeps its largest elements. ``every`` layer is
+    walked: each has leafs of its own, which have their places from the start.
     """
 
     norm: str = "RMS_NORM"
@@ -130,6 +132,8 @@ class Recipe(Struct, frozen=True):
     feed_biases: bool = True
     own_inputs: bool = False
     picks: bool = True
+    sparse: int = 0
+    every: bool = False
     linear: bool = True
     special: str = ""
     since: int = 9464

@@ -61,6 +61,9 @@ _GATED: Final = Recipe(
     since=11413,
     until=11548,
 )
+_INDEXED: Final = Recipe(
+    special="indexed", experts=_BY_HEADER, linear=False, every=True, since=10715
+)
 
 # Norms behind attention and feed-forward, and no cache.
 _ENCODER: Final = Recipe(
@@ -92,6 +95,10 @@ RECIPES: Final[dict[str, Recipe]] = {
     ),
     "gemma3": Recipe(
         scaled="rows", query_scaled=True, post=("post_attention_norm", "post_ffw_norm")
+    ),
+    "gemma3n": Recipe(special="gemma3n", scaled="rows", sparse=10, logits=_CAPPED),
+    "gemma4": Recipe(
+        special="gemma4", scaled="rows", factors=True, experts=_SCALED, logits=_CAPPED
     ),
     "gpt-oss": Recipe(
         sinks=True,
@@ -193,6 +200,8 @@ RECIPES: Final[dict[str, Recipe]] = {
     "stablelm": Recipe(norm="NORM", feed_norm_optional=True),
     "deepseek2": Recipe(special="latent", experts=_BY_HEADER),
     "mistral4": Recipe(special="latent", experts=_BY_HEADER),
+    "deepseek32": _INDEXED,
+    "glm-dsa": _INDEXED,
     "apertus": Recipe(factors=True, kind=ALONE),
     "mamba": Recipe(mixer="mamba", alone=True, since=11413, until=11548),
     "mamba2": Recipe(mixer="mamba2", alone=True, since=11413, until=11548),

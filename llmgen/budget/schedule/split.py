@@ -17,6 +17,8 @@ from llmgen.budget.graph.tensor import INPUT, OUTPUT, WEIGHT, Tensor
 from llmgen.budget.schedule.assign import assign, holder
 
 COPIES: Final = 4
+# How many inputs a split had at most, before its list grew.
+MOST_INPUTS: Final = 30
 
 
 class Split(Struct):
@@ -35,15 +37,18 @@ class Schedule(Struct):
     nodes: list[Tensor]
 
 
-def schedule(graph: Builder, host: int, *, copies: int = 1) -> Schedule:
-    """Assign, split and copy; ``copies`` is 4 with pipeline parallelism."""
+def schedule(graph: Builder, host: int, *, copies: int = 1, most: int = 0) -> Schedule:
+    """Assign, split and copy; ``copies`` is 4 with pipeline parallelism.
+
+    ``most`` is how many inputs a split may have (``GGML_SCHED_MAX_SPLIT_INPUTS``), 0 any number.
+    """
     if not host:
         for tensor in (*graph.leafs, *graph.nodes):
             tensor.backend = 0
         return Schedule(graph.leafs, graph.nodes)
     assign(graph, host)
     made: dict[tuple[int, int], list[Tensor]] = {}
-    splits = _split(graph.nodes, copies, made)
+    splits = _split(graph.nodes, copies, made, most)
     nodes: list[Tensor] = []
     for split in splits:
         for source in split.inputs:
@@ -55,7 +60,7 @@ def schedule(graph: Builder, host: int, *, copies: int = 1) -> Schedule:
 
 
 def _split(
-    nodes: Sequence[Tensor], copies: int, made: dict[tuple[int, int], list[Tensor]]
+    nodes: Sequence[Tensor], copies: int, made: dict[tuple[int, int], list[Tensor]], most: int
 ) -> list[Split]:
     first = next((node.backend for node in nodes if node.op not in VIEWS), 0)
     splits = [split := Split(first, 0)]
@@ -63,7 +68,12 @@ def _split(
         if node.op in VIEWS:
             continue
         current = split.backend
-        if node.backend != current or (split.inputs and _reads_far_weight(node, current)):
+        inputs = len(split.inputs)
+        if (
+            node.backend != current
+            or (inputs and _reads_far_weight(node, current))
+            or (inputs == most > 0 and any(_copied(node, current, made)))
+        ):
             split.end = index
             current = node.backend
             splits.append(split := Split(current, index))
@@ -82,6 +92,15 @@ def _split(
 def _reads_far_weight(node: Tensor, backend: int) -> bool:
     """A new split frees the weights that were copied for the one before."""
     return any(source.flags & WEIGHT and source.home != backend for source in node.sources)
+
+
+def _copied(
+    node: Tensor, backend: int, made: dict[tuple[int, int], list[Tensor]]
+) -> Iterator[bool]:
+    """Whether each source would have to be copied first."""
+    for source in node.sources:
+        far = source.backend != backend and holder(source) != backend
+        yield far and (id(source), backend) not in made
 
 
 def _copy(source: Tensor, backend: int, copies: int) -> Tensor:

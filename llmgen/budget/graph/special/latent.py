@@ -53,7 +53,8 @@ class Latent(Decoder):
         query, latent, keys = self._joined(inner, query_placed, latent, placed)
         if header.values.get(_TEMPERATURE):
             query = b.mul(query, self.warmth)
-        extras = Extras(decompress=scene.needed("attn_v_b.weight", layer))
+        decompress = scene.needed("attn_v_b.weight", layer)
+        extras = Extras(decompress=decompress, mask=self._mask())
         cache = self.cache
         result = cached_attention(scene, cache, query, keys, latent, layer, extras=extras)
         return linear(scene, "attn_output", result, layer)
@@ -65,6 +66,10 @@ class Latent(Decoder):
         query = b.concat(inner, query_placed, 0)
         latent = b.reshape(latent, self.rank, 1, self.scene.tokens)
         return query, latent, b.concat(latent, placed, 0)
+
+    def _mask(self) -> Tensor | None:
+        """A mask in the place of the cache's own."""
+        return None
 
     def _query(self, normed: Tensor, layer: int) -> Tensor:
         scene = self.scene

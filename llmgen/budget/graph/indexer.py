@@ -1,0 +1,83 @@
+"""Lightning indexers: short keys of every token, and which of them a query reads (DeepSeek 3.2).
+
+``llama_kv_cache_dsa`` and ``build_attn`` of ``llm_graph_input_attn_k_dsa``.
+"""
+
+from __future__ import annotations
+
+from llmgen.budget.graph.linear import norm
+from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.tensor import Tensor
+
+# The smallest block that keys are rotated in (llama-kv-cache.cpp).
+_ROTATED = 64
+
+
+class IndexerKeys:
+    """A cache of one short key for each token, with a mask and a rotation of its own."""
+
+    def __init__(self, scene: Scene) -> None:
+        """Make its inputs; the mask is as the fused operation wants it."""
+        b, counts = scene.b, scene.setting.counts
+        self.scene, self.cells = scene, counts.cells
+        self.width = scene.model.indexer_width
+        self.places = b.input("attn_inp_k_idxs", "i64", scene.tokens)
+        each = scene.tokens // scene.streams
+        self.mask = b.input("attn_inp_kq_mask", "f16", self.cells, each, 1, scene.streams)
+        block = _ROTATED
+        while self.width % (2 * block) == 0:
+            block *= 2
+        self.rotation = b.input("attn_inp_k_rot", "f32", block, block)
+
+    def _through(self, keys: Tensor, layer: int) -> Tensor:
+        """Store the keys of a micro-batch, and read those of all tokens."""
+        scene, b = self.scene, self.scene.b
+        home = scene.homes[layer] if scene.setting.kv_offload else scene.host
+        ne = (self.width, self.cells, scene.streams, 1)
+        cache = b.held(f"cache_k_l{layer}", scene.setting.type_k, ne, home=home)
+        to = cache if scene.streams == 1 else b.reshape(cache, ne[0], ne[1] * ne[2])
+        b.expand(b.set_rows(to, b.view(keys, (ne[0], scene.tokens), (keys.nb[2],)), self.places))
+        row = cache.nb[1]
+        return b.view(cache, (ne[0], 1, *ne[1:3]), (row, row, cache.nb[2]))
+
+    def choose(self, query: Tensor, of: Tensor, positions: Tensor, layer: int) -> Tensor:
+        """Which tokens every token reads: the best of all scores; ``query`` is its latent one."""
+        scene, b, header = self.scene, self.scene.b, self.scene.model.header
+        heads, tokens = header.count("attention.indexer.head_count"), scene.tokens
+        queries = b.mul_mat(scene.needed("indexer.attn_q_b.weight", layer), query)
+        queries = b.rope(b.reshape(queries, self.width, heads, tokens), positions)
+        keys = b.mul_mat(scene.needed("indexer.attn_k.weight", layer), of)
+        keys = norm(scene, "NORM", "indexer.k_norm", keys, layer)
+        keys = b.rope(b.reshape(keys, self.width, 1, tokens), positions)
+        queries = scene.call(b.mul_mat(self.rotation, queries), "indexer_q", layer)
+        keys = scene.call(b.mul_mat(self.rotation, keys), "indexer_k", layer)
+        stored = self._through(keys, layer)
+        shares = b.mul_mat(scene.needed("indexer.proj.weight", layer), of)
+        streams = stored.ne[3]
+        each = tokens // streams
+        ne, nb = (self.width, heads, each, streams), queries.nb
+        queries = b.view(queries, ne, (nb[1], nb[2], nb[3] // streams))
+        ne, nb = (heads, each, 1, streams), shares.nb
+        shares = b.scale(b.view(shares, ne, (nb[1], nb[2] // streams, nb[3] // streams)))
+        scene.call(shares, "indexer_weights", layer)
+        extents = (self.cells, each, 1, streams)
+        scores = b.made("LIGHTNING_INDEXER", "f32", extents, queries, stored, shares, self.mask)
+        scene.call(scores, "indexer_score", layer)
+        count = min(self.cells, header.count("attention.indexer.top_k"))
+        best = b.made("TOP_K", "i32", (count, *extents[1:]), scores)
+        return scene.call(b.cont(best), "top_k", layer)
+
+
+def unmasked(scene: Scene, mask: Tensor, best: Tensor) -> Tensor:
+    """A mask that hides all but the chosen tokens."""
+    b = scene.b
+    every = b.each("FILL", mask)
+    ne, nb = every.ne, every.nb
+    every = b.view(every, (1, ne[0], ne[1], ne[3]), nb[:3])
+    extents = (best.ne[0], best.ne[1], best.ne[3], 1)
+    places = b.view(best, extents, (best.nb[1], best.nb[2], best.ne[3] * best.nb[3]))
+    zeros = b.each("FILL", b.made("NONE", "f32", (1, *extents[:3])))
+    shown = b.set_rows(every, zeros, places)
+    ne, nb = shown.ne, shown.nb
+    shown = b.view(shown, (ne[1], ne[2], 1, ne[3]), (nb[2], nb[3], nb[3]))
+    return b.add(shown, mask)
