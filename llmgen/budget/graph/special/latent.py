@@ -49,8 +49,11 @@ class Latent(Decoder):
         query_placed = b.rope(query_placed, self.positions)
         query_plain = b.permute(query_plain, 0, 2, 1, 3)
         inner = b.mul_mat(scene.needed("attn_k_b.weight", layer), query_plain)
+        scene.call(inner, "q_nope_absorbed", layer)
         inner = b.permute(inner, 0, 2, 1, 3)
         query, latent, keys = self._joined(inner, query_placed, latent, placed)
+        scene.call(query, "Qcur", layer)
+        scene.call(keys, "Kcur", layer)
         if header.values.get(_TEMPERATURE):
             query = b.mul(query, self.warmth)
         decompress = scene.needed("attn_v_b.weight", layer)
