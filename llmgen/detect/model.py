@@ -94,6 +94,8 @@ def document(found: Found, profile: str = "") -> str:
             '# aliases = ["gpt-4o"]',
             "#",
             "# Then: llmgen lock, llmgen show, llmgen pull, llmgen install.",
+            "#",
+            "# Or all that this machine has, as models come and go: `[sync]`, then llmgen sync.",
             "",
         ]
     )
