@@ -9,14 +9,16 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 # What boots a machine or draws thousands runs where every reader has to be there, as in .ci/run.
 QUICK := $(if $(filter required,$(LLMGEN_READERS)),,-m "not thorough")
 
-.PHONY: help generate test readers lint schema lock pins release clean
+.PHONY: help generate test readers docs reference lint schema lock pins release clean
 
 help:
 	@echo "make generate  write every configuration of llm.toml below generated/"
 	@echo "make test      run the quick tests with the server programs that are there; LLMGEN_READERS=required: all"
 	@echo "make readers   install the server programs that a registry has, for the tests"
+	@echo "make docs      build docs/ into docs/_build, every warning an error"
 	@echo "make lint      ruff and mypy"
 	@echo "make schema    write the JSON Schema that the package ships"
+	@echo "make reference write docs/reference and the manual pages from help, schema and tables"
 	@echo "make lock      write llm.lock anew from header-only files of public model shapes"
 	@echo "make pins      pin anew what releases are made of (pylock.toml)"
 	@echo "make release   build every package below dist/, with checksums; TAG=vVERSION checks the tag, ONLY=PART builds one"
@@ -32,6 +34,9 @@ test: $(VENV)/.llmgen-dev
 readers: $(VENV)/.llmgen-dev
 	$(VENV)/bin/python tests/readers/install.py
 
+docs: $(VENV)/.llmgen-docs
+	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --quiet -b dirhtml docs docs/_build
+
 lint: $(VENV)/.llmgen-dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -39,6 +44,10 @@ lint: $(VENV)/.llmgen-dev
 
 schema: $(VENV)/.llmgen
 	$(VENV)/bin/llmgen schema > llmgen/data/llm.schema.json
+
+reference: $(VENV)/.llmgen
+	$(VENV)/bin/python tools/write_reference.py
+	$(VENV)/bin/python tools/write_man_pages.py
 
 lock: $(VENV)/.llmgen-dev
 	rm -rf $(VENV)/headers
@@ -54,7 +63,7 @@ release: $(VENV)/.llmgen-release
 	$(VENV)/bin/python tools/release $(if $(TAG),--tag $(TAG)) $(if $(ONLY),--only $(ONLY))
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) docs/_build .mypy_cache .pytest_cache .ruff_cache
 
 # What pyproject.toml asks for, installed again when it changes.
 $(VENV)/.llmgen: pyproject.toml | $(VENV)/bin/python
@@ -67,6 +76,10 @@ $(VENV)/.llmgen-dev: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.llmgen-release: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --editable '.[release]'
+	@touch $(VENV)/.llmgen $@
+
+$(VENV)/.llmgen-docs: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --editable '.[docs]'
 	@touch $(VENV)/.llmgen $@
 
 $(VENV)/bin/python:
