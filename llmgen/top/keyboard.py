@@ -52,13 +52,14 @@ class Keyboard:
         except termios.error:
             return
 
-    def keys(self) -> list[str]:
-        """What was pressed, once the descriptor can be read; `q` when the terminal is gone."""
-        try:
-            read = os.read(self.descriptor, 1024)
-        except OSError:
-            read = b""
-        return split(read) if read else ["q"]
+
+def pressed(descriptor: int) -> list[str]:
+    """The keys that came, once the terminal can be read; `q` when it is gone."""
+    try:
+        read = os.read(descriptor, 1024)
+    except OSError:
+        read = b""
+    return split(read) if read else ["q"]
 
 
 def split(read: bytes) -> list[str]:

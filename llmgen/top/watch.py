@@ -17,7 +17,7 @@ from rich.live import Live
 from llmgen.errors import LlmgenError
 from llmgen.top.acting import Acting, said
 from llmgen.top.collect import Collector
-from llmgen.top.keyboard import Keyboard
+from llmgen.top.keyboard import Keyboard, pressed
 from llmgen.top.screen import Screen
 
 _ENDS: Final = (signal.SIGTERM, signal.SIGHUP)
@@ -73,8 +73,7 @@ class Watching:
         if self._ended_by or self._bug is not None:
             return False
         if self._keys is not None and self._keys in ready:
-            keys = Keyboard(self._keys).keys()
-            return all(self._screen.press(key) for key in keys)
+            return all(self._screen.press(key) for key in pressed(self._keys))
         return True
 
     def _look(self, interval: float) -> None:

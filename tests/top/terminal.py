@@ -43,7 +43,8 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(20)
-        os.close(self.master)
+        if self.master is not None:
+            self.hang_up()
         os.close(self.other)
 
     def _size(self, columns, rows):
@@ -95,6 +96,11 @@ class Terminal:
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
         return self.end()
+
+    def hang_up(self):
+        """Close the window."""
+        os.close(self.master)
+        self.master = None
 
     def colours(self):
         """Colours of the letters on the screen."""

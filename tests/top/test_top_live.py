@@ -208,6 +208,13 @@ def test_terminal_is_whole_after_a_signal(stack):
         assert termios.tcgetattr(found.master) == found.before
 
 
+def test_it_ends_with_its_terminal(stack):
+    with top(stack) as found:
+        found.until(lambda text: row(text, "always"))
+        found.hang_up()
+        assert found.process.wait(30) == 128 + signal.SIGHUP
+
+
 def test_servers_die_under_it(stack):
     stack.llmgen("load", "two")
     with top(stack, 160, 40) as found:
