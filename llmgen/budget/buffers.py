@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.builds import Rule
+from llmgen.budget.geometry import Geometry
 from llmgen.budget.graph.decoder import describe
 from llmgen.budget.graph.recipe import Recipe, Rope
 from llmgen.budget.graph.recipes import RECIPES
@@ -28,6 +29,7 @@ from llmgen.budget.placement import Placement
 from llmgen.budget.schedule.arena import Arena
 from llmgen.budget.schedule.assign import assign
 from llmgen.budget.schedule.lives import Lives, alive_at_peaks
+from llmgen.budget.schedule.pieces import Piece, piece
 from llmgen.budget.schedule.split import COPIES, MOST_INPUTS, schedule
 from llmgen.budget.schedule.tape import FULL, WINDOWED, Tape
 from llmgen.budget.weights import outside
@@ -122,19 +124,34 @@ def _peaks(ground: Ground, names: Sequence[str]) -> list[int]:
         kept = ground.model.trunk  # copies for all layers are alive from the start
     while True:
         recorded = _recorded(ground, names, kept)
-        arenas = [Arena() for _ in names]
-        states = recorded.tape.replay(arenas, counts.cells, counts.window_cells)
-        if all(states[first] == states[second] for first, second in recorded.equal):
-            return [arena.peak for arena in arenas]
+        found = _piece(recorded, len(names), counts)
+        if found.settled:
+            return [constant + each * counts.cells for constant, each in found.peaks]
         kept *= 2
 
 
+def _piece(recorded: Recorded, count: int, counts: Geometry) -> Piece:
+    """The peaks for a range of cells, replayed once."""
+    cells = counts.cells
+    known = recorded.pieces.setdefault(counts.window_cells, [])
+    for found in known:
+        if found.first <= cells <= found.last:
+            return found
+    made = piece(recorded.tape, count, cells, counts.window_cells, recorded.equal)
+    known.append(made)
+    return made
+
+
 class Recorded(Struct, frozen=True):
-    """A tape, and pairs of marks at which the arenas have to be equal; ``of`` is what it is of."""
+    """A tape, and pairs of marks at which the arenas have to be equal; ``of`` is what it is of.
+
+    ``pieces`` are what was replayed of it, by the cells of windows.
+    """
 
     tape: Tape
     equal: tuple[tuple[int, int], ...]
     of: Ground
+    pieces: dict[int, list[Piece]]
 
 
 # Graphs that were made, by all that they depend on.
@@ -144,7 +161,9 @@ _RECORDED: dict[tuple[object, ...], Recorded] = {}
 def _recorded(ground: Ground, names: Sequence[str], kept: int) -> Recorded:
     """A tape of ``kept`` repetitions of each layer, remembered for other counts of cells."""
     setting = ground.setting
-    linear = RECIPES[ground.model.name].linear
+    recipe = RECIPES[ground.model.name]
+    fewest = ground.model.header.count(recipe.linear_from) if recipe.linear_from else 0
+    linear = recipe.linear and setting.counts.cells >= fewest
     some = replace(setting.counts, context=0, cells=FULL, window_cells=WINDOWED)
     if linear:
         setting = replace(setting, counts=some)
@@ -155,7 +174,7 @@ def _recorded(ground: Ground, names: Sequence[str], kept: int) -> Recorded:
         lives, scene = _lives(replace(ground, setting=setting), names, few)
         marks = {layer: lives.marks[id(scene.ends[layer])] for pair in few.equal for layer in pair}
         equal = tuple((marks[first], marks[second]) for first, second in few.equal)
-        found = Recorded(lives.tape, equal, ground)
+        found = Recorded(lives.tape, equal, ground, {})
         if len(_RECORDED) >= _MOST_RECORDED:
             del _RECORDED[next(iter(_RECORDED))]
         _RECORDED[key] = found

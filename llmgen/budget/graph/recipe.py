@@ -71,7 +71,8 @@ class Recipe(Struct, frozen=True):
     each token (0: four if the header has sections of the rotation). ``cached`` attention reads a
     cache, other the micro-batch alone. ``special`` is the module of ``graph/special`` that
     describes it, where no row can. ``linear`` says that sizes grow by the same bytes with each
-    cell. ``since`` and ``until`` are the builds (the last one excluded) whose answers it has met.
+    cell, ``linear_from`` as many as the header says. ``since`` and ``until`` are the
+    builds (the last one excluded) whose answers it has met.
     ``mixer`` is what layers with state have in the place of attention (``graph/mixers``); layers
     that do one thing ``alone`` have no feed-forward behind it. ``gated`` attention passes a half of
     its queries. ``onto_stream`` adds attention to the stream, not the stream to it.
@@ -135,6 +136,7 @@ class Recipe(Struct, frozen=True):
     sparse: int = 0
     every: bool = False
     linear: bool = True
+    linear_from: str = ""
     special: str = ""
     since: int = 9464
     until: int = 10**9

@@ -62,7 +62,11 @@ _GATED: Final = Recipe(
     until=11548,
 )
 _INDEXED: Final = Recipe(
-    special="indexed", experts=_BY_HEADER, linear=False, every=True, since=10715
+    special="indexed",
+    experts=_BY_HEADER,
+    every=True,
+    linear_from="attention.indexer.top_k",
+    since=10715,
 )
 
 # Norms behind attention and feed-forward, and no cache.

@@ -1,0 +1,162 @@
+"""Peaks as functions of the cells: what a tape does is the same for a whole range of them.
+
+Sizes are numbers and numbers for each cell, and so are the places of an arena. Whatever is compared
+there has the same outcome for all counts of cells between two bounds, and within them a peak is
+linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from llmgen.budget.schedule.tape import Tape
+
+# Cells come in blocks of 256, so that what each of them adds is aligned.
+ALIGNMENT: Final = 32
+_ENDLESS: Final = 2**62
+
+# Bytes at the cells that are asked for, and bytes for each cell more.
+Sloped: TypeAlias = tuple[int, int]
+Hole: TypeAlias = tuple[int, int, int, int]
+
+
+class Piece(Struct, frozen=True):
+    """Peaks from ``first`` to ``last`` cells: a constant and bytes for each cell.
+
+    ``settled`` says that the arenas were equal where they have to be.
+    """
+
+    first: int
+    last: int
+    peaks: tuple[Sloped, ...]
+    settled: bool
+
+
+class Range:
+    """Counts of cells for which all comparisons so far have the same outcome."""
+
+    __slots__ = ("first", "here", "last")
+
+    def __init__(self, here: int) -> None:
+        """All that there are."""
+        self.here, self.first, self.last = here, 0, _ENDLESS
+
+    def keep(self, more: int, slope: int) -> None:
+        """Stay where ``more``, which is not negative here, is not negative."""
+        if slope < 0:
+            self.last = min(self.last, self.here + more // -slope)
+        elif slope > 0:
+            self.first = max(self.first, self.here - more // slope)
+
+
+class SlopedArena:
+    """``Arena`` (best fit) whose places move with the cells; it narrows the range."""
+
+    __slots__ = ("holes", "peak", "range")
+
+    def __init__(self, within: Range) -> None:
+        """Everything is one hole: start, room, and how much of each is there for a cell."""
+        self.range, self.peak = within, (0, 0)
+        self.holes: list[Hole] = [(0, _ENDLESS, 0, 0)]
+
+    def take(self, size: int, slope: int) -> Sloped:
+        """The smallest hole that is large enough, the last of equal ones."""
+        holes, keep = self.holes, self.range.keep
+        found = len(holes) - 1
+        best, best_slope = _ENDLESS, 0
+        for index in range(found):
+            _, room, _, room_slope = holes[index]
+            if size > room:
+                if room_slope != slope:
+                    keep(size - room - 1, slope - room_slope)
+                continue
+            if room_slope != slope:
+                keep(room - size, room_slope - slope)
+            if room > best:
+                if best_slope != room_slope:
+                    keep(room - best - 1, room_slope - best_slope)
+                continue
+            if best != _ENDLESS and best_slope != room_slope:
+                keep(best - room, best_slope - room_slope)
+            best, best_slope, found = room, room_slope, index
+        start, room, start_slope, room_slope = holes[found]
+        if room == size:
+            if room_slope != slope:
+                keep(0, 1)
+                keep(0, -1)
+            del holes[found]
+        else:
+            keep(room - size - 1, room_slope - slope)
+            holes[found] = (start + size, room - size, start_slope + slope, room_slope - slope)
+        self._reach(start + size, start_slope + slope)
+        return start, start_slope
+
+    def _reach(self, end: int, slope: int) -> None:
+        peak, peak_slope = self.peak
+        if end > peak:
+            self.range.keep(end - peak - 1, slope - peak_slope)
+            self.peak = (end, slope)
+        else:
+            self.range.keep(peak - end, peak_slope - slope)
+
+    def give(self, start: int, start_slope: int, size: int, slope: int) -> None:
+        """Make a hole, one with those that it touches; what touches does so in the whole range."""
+        holes, end = self.holes, start + size
+        for index, (at, room, at_slope, room_slope) in enumerate(holes):
+            if at + room == start:
+                if index + 1 < len(holes) and holes[index + 1][0] == end:
+                    size, slope = size + holes[index + 1][1], slope + holes[index + 1][3]
+                    del holes[index + 1]
+                holes[index] = (at, room + size, at_slope, room_slope + slope)
+                return
+            if at == end:
+                holes[index] = (start, size + room, start_slope, slope + room_slope)
+                return
+            if at > end:
+                holes.insert(index, (start, size, start_slope, slope))
+                return
+        holes.append((start, size, start_slope, slope))
+
+
+def piece(
+    tape: Tape,
+    count: int,
+    cells: int,
+    window_cells: int,
+    equal: Collection[tuple[int, int]],
+) -> Piece:
+    """Replay a tape over ``count`` arenas; ``equal`` are pairs of marks."""
+    within = Range(cells)
+    arenas = [SlopedArena(within) for _ in range(count)]
+    sizes = _sizes(tape, cells, window_cells)
+    homes = [arenas[backend] for backend in tape.backends]
+    places: list[Sloped] = [(0, 0)] * len(sizes)
+    states: dict[int, list[list[Hole]]] = {}
+    for event in tape.events:
+        slot = event >> 1
+        if event < 0:
+            states[-1 - event] = [arena.holes[:] for arena in arenas]
+        elif event & 1:
+            homes[slot].give(*places[slot], *sizes[slot])
+        else:
+            places[slot] = homes[slot].take(*sizes[slot])
+    settled = all(states[one] == states[other] for one, other in equal)
+    peaks = tuple((peak - slope * cells, slope) for peak, slope in (a.peak for a in arenas))
+    return Piece(within.first, within.last, peaks, settled)
+
+
+def _sizes(tape: Tape, cells: int, window_cells: int) -> list[Sloped]:
+    """Aligned bytes at so many cells, and for each one more; tensors share their sizes."""
+    known: dict[int, Sloped] = {}
+    found = []
+    for size in tape.sizes:
+        number = known.get(id(size))
+        if number is None:
+            constant = size.constant + size.windowed * window_cells
+            aligned = constant + -constant % ALIGNMENT + size.full * cells
+            number = known[id(size)] = (aligned, size.full)
+        found.append(number)
+    return found
