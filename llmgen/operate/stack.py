@@ -68,7 +68,10 @@ def observe(plan: Plan, asking: Asking, wanted: Sequence[Expected]) -> Observed:
     listeners = {**look.listeners(map(_port, loaded or ())), **seen.listeners}
     units = {} if seen.another else seen.units
     own = {unit.pid for unit in units.values() if unit.pid}
-    processes = {item.pid: item for item in _processes(own, listeners.values())}
+    # What another stack, or a stranger, has on a port of this one is none of its processes.
+    foreign = {item.port for item in wanted} - {item.port for item in ours}
+    held = [process for port, process in listeners.items() if port not in foreign]
+    processes = {item.pid: item for item in _processes(own, held)}
     gpus = memory.devices() if plan.library.machine.devices else ()
     return replace(
         seen,

@@ -11,7 +11,7 @@ from rich.text import Text
 
 GAP: Final = 2
 # A first column is not narrower than this while another one can leave.
-_LEAST: Final = 12
+_LEAST: Final = 20
 Row = TypeVar("Row")
 
 

@@ -62,7 +62,8 @@ class Screen:
     def lines(self, width: int, height: int) -> list[Text]:
         """The screen at this size."""
         if self.moment is None:
-            return [Text("looking at the stack ...")][:height]
+            said = self.note or "looking at the stack ..."
+            return [printable_line(Text(said), width)][:height]
         if self._log is not None:
             return self._log_lines(width, height)
         shown = Shown(self._chosen, self.note, KEYS)

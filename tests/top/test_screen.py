@@ -42,7 +42,10 @@ def text(screen, width=80, height=24):
 
 
 def test_before_the_first_look_nothing_is_claimed(acting):
-    assert text(Screen(acting, lambda work: work())) == ["looking at the stack ..."]
+    screen = Screen(acting, lambda work: work())
+    assert text(screen) == ["looking at the stack ..."]
+    screen.note = "the ledger cannot be read"
+    assert text(screen) == ["the ledger cannot be read"]
 
 
 def test_the_first_model_in_memory_is_chosen_and_keys_move(screen):

@@ -241,6 +241,8 @@ def test_another_stack_is_neither_shown_nor_touched(stack, tmp_path):
     with Terminal([stack.words()[0], *words[1:]], 160, 40) as found:
         text = found.until(lambda text: "is held by the stack of" in text)
         assert row(text, "two")[1:2] == ["unloaded"]
+        # Nothing that is held is this stack's.
+        assert row(text, "host")[2:6] == ["0", "B", "0", "B"]
         found.press("\x1b[B\x1b[Bu")
         found.until(lambda text: "is held by the stack of" in text.splitlines()[-2])
         found.press("l")
