@@ -39,6 +39,6 @@ def test_what_it_copies_is_there_and_may_be_seen_by_the_build():
 def test_a_wheel_needs_no_more_than_that():
     project = tomllib.loads(REPOSITORY.joinpath("pyproject.toml").read_text("utf-8"))
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
-    needed = {*wheel["packages"], *wheel["force-include"], project["project"]["readme"], *project["project"]["license-files"]}  # fmt: skip
+    needed = {*wheel["packages"], *wheel["force-include"], *wheel["shared-data"], project["project"]["readme"], *project["project"]["license-files"]}  # fmt: skip
     copied = {name for item in commands("COPY") if not item.flags for name in item.value[:-1]}
     assert needed <= copied

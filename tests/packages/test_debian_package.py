@@ -61,6 +61,7 @@ def test_the_package_is_llmgen_with_its_completions(built):
         assert name in said.stdout
     subprocess.run(["dpkg-deb", "--extract", deb, built / "root"], check=True)
     assert (built / "root/usr/share/bash-completion/completions/llmgen").stat().st_size
+    assert (built / "root/usr/share/man/man1/llmgen-fit.1.gz").stat().st_size
     done = subprocess.run(
         [sys.executable, "-m", "llmgen", "--version"],
         cwd=built,
