@@ -34,6 +34,7 @@ class Rule(Enum):
     UNFUSED_INDEXER = "scores of each indexer head"
     EMBEDS_WITHOUT_LOGITS = "no logits in embedding servers"
     LOGITS_BEHIND_EXPERTS = "logits of embedding servers lie behind the experts"
+    ROWS_FIRST = "rows of tokens come before other inputs"
     DEEP_ROWS_LEFT = "rows of later layers stay on the host"
     LAYER_ROWS_FIRST = "rows of the tokens for each layer are looked up in front of the stream"
     POOLED_WITHOUT_LOGITS = "no logits for tokens that are pooled"
@@ -90,6 +91,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.UNFUSED_INDEXER, 0, 10069, ("deepseek32",), "9756…10069"),
     Step(Rule.EMBEDS_WITHOUT_LOGITS, 9838, _EVER, _LFM, "9756…9838"),
     Step(Rule.LOGITS_BEHIND_EXPERTS, 0, 9554, ("granitehybrid",), "9464…9554"),
+    Step(Rule.ROWS_FIRST, 11548, _EVER, (), "11434…11548"),
     Step(Rule.DEEP_ROWS_LEFT, 11548, _EVER, _DEEP, "11434…11548"),
     Step(Rule.LAYER_ROWS_FIRST, 11548, _EVER, ("gemma4",), "11434…11548"),
     Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),

@@ -24,7 +24,7 @@ def embedded(
     mixed = mixed and scene.follows(Rule.MIXED_BATCH)
     names = ("inp_tokens", "inp_mixed_tokens") if mixed else ("inp_tokens",)
     rows = [b.get_rows(table, b.input(name, "i32", scene.tokens)) for name in names]
-    if scene.follows(Rule.DEEP_ROWS_LEFT):  # later rows are made where the first layers run
+    if scene.follows(Rule.ROWS_FIRST):
         for found in rows:
             b.expand(found)
     stream, *others = (_widened(scene, found, wide) for found in rows)

@@ -243,6 +243,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "qwen3next": structs.replace(_GATED, mixer="paired delta net"),
     "qwen35": structs.replace(_GATED, positions=4, projected=True),
     "qwen35moe": structs.replace(_GATED, positions=4),
+    "minimax-01": Recipe(special="lightning"),
     "cogvlm": Recipe(mixed=False, picks=False),
     "graniteswitch": Recipe(
         special="switch",
