@@ -26,6 +26,7 @@ from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import HOST
 from llmgen.budget.overrides import Overrides
 from llmgen.budget.placement import Placement
+from llmgen.budget.remembered import Remembered
 from llmgen.budget.schedule.arena import Arena
 from llmgen.budget.schedule.assign import assign
 from llmgen.budget.schedule.lives import Lives, alive_at_peaks
@@ -108,26 +109,52 @@ def _apart(ground: Ground, names: Sequence[str], op: str, each: int) -> bool:
     recipe = RECIPES[ground.model.name]
     if simple or (op == "GATED_DELTA_NET" and "delta" not in recipe.mixer):
         return False
+    key = (op, each, *_key(_of_any_cells(ground)))
+    return _APART.get(key, ground, lambda: _runs_apart(ground, names, op, each))
+
+
+def _runs_apart(ground: Ground, names: Sequence[str], op: str, each: int) -> bool:
+    setting = ground.setting
     rows = setting.counts.slots * each
     counts = replace(setting.counts, ubatch=rows, outputs=rows)
     probe = replace(ground, setting=replace(setting, counts=counts))
     scene = _scene(probe, names, range(ground.model.trunk))
-    _describe(scene, recipe)
+    _describe(scene, RECIPES[ground.model.name])
     assign(scene.b, len(names) - 1)
     return any(node.op == op and node.backend != scene.homes[node.layer] for node in scene.b.nodes)
 
 
+class Recorded(Struct, frozen=True):
+    """A tape, and pairs of marks at which the arenas have to be equal.
+
+    ``pieces`` are what was replayed of it, by the cells of windows.
+    """
+
+    tape: Tape
+    equal: tuple[tuple[int, int], ...]
+    pieces: dict[int, list[Piece]]
+
+
+# Graphs that were made, where operations ran, and how many repetitions sufficed.
+_RECORDED: Remembered[Recorded] = Remembered(_MOST_RECORDED)
+_APART: Remembered[bool] = Remembered(_MOST_RECORDED)
+_SUFFICED: Remembered[list[int]] = Remembered(_MOST_RECORDED)
+
+
 def _peaks(ground: Ground, names: Sequence[str]) -> list[int]:
     """The peak of each arena, replayed with as few layers as that takes."""
-    counts, kept = ground.setting.counts, _FIRST_TRY
+    counts, first = ground.setting.counts, _FIRST_TRY
     if ground.pipelined and RECIPES[ground.model.name].own_inputs:
-        kept = ground.model.trunk  # copies for all layers are alive from the start
+        first = ground.model.trunk  # copies for all layers are alive from the start
+    some = _of_any_cells(ground)
+    key = _key(some)
+    kept = _SUFFICED.get((first, *key), ground, lambda: [first])
     while True:
-        recorded = _recorded(ground, names, kept)
+        recorded = _recorded(some, names, kept[0], key)
         found = _piece(recorded, len(names), counts)
         if found.settled:
             return [constant + each * counts.cells for constant, each in found.peaks]
-        kept *= 2
+        kept[0] *= 2
 
 
 def _piece(recorded: Recorded, count: int, counts: Geometry) -> Piece:
@@ -142,48 +169,35 @@ def _piece(recorded: Recorded, count: int, counts: Geometry) -> Piece:
     return made
 
 
-class Recorded(Struct, frozen=True):
-    """A tape, and pairs of marks at which the arenas have to be equal; ``of`` is what it is of.
-
-    ``pieces`` are what was replayed of it, by the cells of windows.
-    """
-
-    tape: Tape
-    equal: tuple[tuple[int, int], ...]
-    of: Ground
-    pieces: dict[int, list[Piece]]
-
-
-# Graphs that were made, by all that they depend on.
-_RECORDED: dict[tuple[object, ...], Recorded] = {}
-
-
-def _recorded(ground: Ground, names: Sequence[str], kept: int) -> Recorded:
-    """A tape of ``kept`` repetitions of each layer, remembered for other counts of cells."""
-    setting = ground.setting
-    recipe = RECIPES[ground.model.name]
+def _of_any_cells(ground: Ground) -> Ground:
+    """The ground with caches of so many cells that each size tells how it grows with them."""
+    recipe, setting = RECIPES[ground.model.name], ground.setting
     fewest = ground.model.header.count(recipe.linear_from) if recipe.linear_from else 0
-    linear = recipe.linear and setting.counts.cells >= fewest
+    if not recipe.linear or setting.counts.cells < fewest:
+        return ground
     some = replace(setting.counts, context=0, cells=FULL, window_cells=WINDOWED)
-    if linear:
-        setting = replace(setting, counts=some)
-    key = (kept, setting, ground.pipelined, ground.placement, ground.moved_by, *_identity(ground))
-    found = _RECORDED.get(key)
-    if found is None:
+    return replace(ground, setting=replace(setting, counts=some))
+
+
+def _recorded(
+    ground: Ground, names: Sequence[str], kept: int, key: tuple[Hashable, ...]
+) -> Recorded:
+    """A tape of ``kept`` repetitions of each layer."""
+
+    def made() -> Recorded:
         few = shortened(layer_kinds(ground), kept)
-        lives, scene = _lives(replace(ground, setting=setting), names, few)
+        lives, scene = _lives(ground, names, few)
         marks = {layer: lives.marks[id(scene.ends[layer])] for pair in few.equal for layer in pair}
         equal = tuple((marks[first], marks[second]) for first, second in few.equal)
-        found = Recorded(lives.tape, equal, ground, {})
-        if len(_RECORDED) >= _MOST_RECORDED:
-            del _RECORDED[next(iter(_RECORDED))]
-        _RECORDED[key] = found
-    return found
+        return Recorded(lives.tape, equal, {})
+
+    return _RECORDED.get((kept, *key), ground, made)
 
 
-def _identity(ground: Ground) -> tuple[object, ...]:
-    """Which model it is: what is remembered keeps these alive."""
-    return id(ground.tensors), id(ground.model.header.values), ground.model.build
+def _key(ground: Ground) -> tuple[Hashable, ...]:
+    """All that a graph depends on; what is remembered by it keeps the model alive."""
+    place = (ground.setting, ground.pipelined, ground.placement, ground.moved_by)
+    return *place, id(ground.tensors), id(ground.model.header.values), ground.model.build
 
 
 def _lives(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives, Scene]:

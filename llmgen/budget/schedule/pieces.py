@@ -128,24 +128,26 @@ def piece(
     window_cells: int,
     equal: Collection[tuple[int, int]],
 ) -> Piece:
-    """Replay a tape over ``count`` arenas; ``equal`` are pairs of marks."""
+    """Replay a tape over ``count`` arenas; ``equal`` are pairs of marks, at which it may end."""
     within = Range(cells)
     arenas = [SlopedArena(within) for _ in range(count)]
     sizes = _sizes(tape, cells, window_cells)
     homes = [arenas[backend] for backend in tape.backends]
     places: list[Sloped] = [(0, 0)] * len(sizes)
     states: dict[int, list[list[Hole]]] = {}
+    former = {late: early for early, late in equal}
     for event in tape.events:
         slot = event >> 1
         if event < 0:
-            states[-1 - event] = [arena.holes[:] for arena in arenas]
+            state = states[-1 - event] = [arena.holes[:] for arena in arenas]
+            if state != states.get(former.get(-1 - event, -1), state):
+                return Piece(within.first, within.last, (), settled=False)
         elif event & 1:
             homes[slot].give(*places[slot], *sizes[slot])
         else:
             places[slot] = homes[slot].take(*sizes[slot])
-    settled = all(states[one] == states[other] for one, other in equal)
     peaks = tuple((peak - slope * cells, slope) for peak, slope in (a.peak for a in arenas))
-    return Piece(within.first, within.last, peaks, settled)
+    return Piece(within.first, within.last, peaks, settled=True)
 
 
 def _sizes(tape: Tape, cells: int, window_cells: int) -> list[Sloped]:
