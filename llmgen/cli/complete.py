@@ -82,6 +82,13 @@ def profiles(ctx: click.Context) -> list[str]:
     return list(known())
 
 
+def pages(ctx: click.Context) -> list[str]:
+    """Pages that programs of a stack may have."""
+    from llmgen.operate.pages import FRONTS
+
+    return [*FRONTS, "report", *models(ctx)]
+
+
 # Parameter (of a command, or of all of them): what is offered for it.
 OFFERS: Final[dict[str, Offered | Files]] = {
     "targets": Offered(targets),
@@ -89,6 +96,7 @@ OFFERS: Final[dict[str, Offered | Files]] = {
     "model": Offered(models),
     "models": Offered(models),
     "load.names": Offered(models),
+    "open.names": Offered(pages),
     "unload.names": Offered(models),
     "models rm.names": Offered(models),
     "inspect.models": Files(),

@@ -22,6 +22,9 @@ from llmgen.web.limits import QUICK, Limits
 # A page is no JSON, and its first file alone is read.
 _PAGE: Final = Limits(QUICK.seconds, size_bytes=16 * MIB, depth=0)
 
+# Names of pages beside those of models, whichever of them a stack has.
+FRONTS: Final = ("llama-swap", "router", "open-webui", "envoy", "litellm")
+
 
 class WebPage(Struct, frozen=True):
     """One page: ``service`` has ``port`` of this machine, ``path`` is the page's own there.

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from tiny_stacks import Foreground, write_stack
 
 from llmgen.cli.boundary import root
+from llmgen.operate.pages import FRONTS
 
 ALL = """
 [apps.open_webui]
@@ -45,6 +46,11 @@ def test_every_program_with_a_page_has_one(tmp_path):
         "litellm": "http://127.0.0.1:4000/",
         "always": "http://127.0.0.1:9001/",
     }
+
+
+def test_a_shell_offers_every_page(tmp_path):
+    names = {*pages_of(tmp_path, ALL), *pages_of(tmp_path, ALL, on_demand="router")}
+    assert names - {"always"} == {*FRONTS}
 
 
 def test_litellms_own_page_needs_its_database(tmp_path):

@@ -20,6 +20,7 @@ SMALL = [
     ('memory = "16GiB"', 'memory = "1150MiB"'),
     ('model = "a.gguf"', 'model = "a.gguf"\nmetrics = true'),
     ('aliases = ["gpt-one"]', 'aliases = ["gpt-one"]\nttl = 600\nctx_size = 8192'),
+    ('model = "d.gguf"', 'model = "d.gguf"\nttl = 3'),
 ]
 LAST = "up/down choose   l load   u unload   o logs   q quit"
 
@@ -127,15 +128,22 @@ def test_what_makes_room_is_told(stack):
     stack.llmgen("unload", "--all")
     with top(stack, 160, 40) as found:
         found.until(lambda text: row(text, "two"))
-        ask(stack, "three")
-        found.until(lambda text: row(text, "three")[1:2] == ["ready"])
         ask(stack, "four")
-        text = found.until(lambda text: row(text, "four")[1:2] == ["ready"])
-        text = found.until(lambda text: "left memory: three: made room for four" in text)
-        assert "made room for four" in " ".join(row(text, "three"))
+        found.until(lambda text: row(text, "four")[1:2] == ["ready"])
+        ask(stack, "two")
+        found.until(lambda text: row(text, "two")[1:2] == ["ready"])
+        text = found.until(lambda text: "left memory: four: made room for two" in text)
+        assert "made room for two" in " ".join(row(text, "four"))
     # Another one that begins later reads it in what llama-swap remembers.
     with top(stack, 160, 40) as found:
-        found.until(lambda text: "left memory: three: made room for four, earlier" in text)
+        found.until(lambda text: "left memory: four: made room for two, earlier" in text)
+
+
+def test_a_model_that_nobody_asks_for_goes_by_its_ttl(stack):
+    with top(stack, 160, 40) as found:
+        found.until(lambda text: row(text, "three"))
+        ask(stack, "three")
+        found.until(lambda text: "left memory: three: nobody asked for it for 3 s" in text)
 
 
 def test_the_guard_is_named(stack):
