@@ -12,7 +12,7 @@ from llmgen.plan.model import Plan
 from llmgen.targets.base import Render
 from llmgen.targets.prometheus.dashboard import dashboard
 from llmgen.targets.prometheus.rules import groups
-from llmgen.targets.prometheus.scrape import Job, jobs, key_file, keys
+from llmgen.targets.prometheus.scrape import Job, jobs, key_file, keys, quiet
 
 NAME = "prometheus"
 SUMMARY = "scrape configuration, alert rules and a Grafana dashboard; only where it is switched on"
@@ -29,7 +29,14 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
         return
     found, folder = [*jobs(plan)], key_folder(plan)
     asked = [(job, folder / key_file(job.key) if job.key else None) for job in found]
-    values = {"jobs": asked, "interval": plan.library.config.targets.prometheus.interval}
+    mute = ", ".join(quiet(plan))
+    values = {
+        "jobs": asked,
+        "interval": plan.library.config.targets.prometheus.interval,
+        "quiet": f"`metrics = true` in llm.toml lets these be asked as well: {mute}"
+        if mute
+        else "",
+    }
     for name in ("prometheus.yml", "llmgen.scrape.yml"):
         yield _artifact(name, render(f"prometheus/{name}.j2", **values))
     yield _artifact("llmgen.rules.yml", render("prometheus/rules.yml.j2", groups=groups(plan)))

@@ -39,6 +39,15 @@ def jobs(plan: Plan) -> Iterator[Job]:
     yield from _exporters(plan)
 
 
+def quiet(plan: Plan) -> tuple[str, ...]:
+    """Always-on models of llama-server whose metrics are off."""
+    return tuple(
+        item.name
+        for item in plan.placements
+        if item.keep is Keep.ALWAYS and item.model.is_llama and not item.model.options.metrics
+    )
+
+
 def keys(plan: Plan) -> Mapping[str, Secret]:
     """The secrets that jobs name."""
     master = plan.library.config.gateway.litellm.master_key

@@ -71,6 +71,12 @@ def test_everything_that_has_metrics_is_asked():
     }
 
 
+def test_who_could_tell_and_was_not_told_to_is_named():
+    text = files()["llmgen.scrape.yml"]
+    assert "\n# `metrics = true` in llm.toml lets these be asked as well: quiet\n" in text
+    assert "metrics = true" not in files("[models.a]\nmodel = 'a.gguf'\n")["llmgen.scrape.yml"]
+
+
 def test_on_demand_models_are_never_asked():
     found = asked("[models.big]\nmodel = 'big.gguf'\nmetrics = true\n")
     assert {*found} == {"llmgen-swap"}
