@@ -30,7 +30,7 @@ def shown(profile, **shape):
 
 
 def test_narrow_terminal_keeps_figures_and_names_whole(monkeypatch, capsys):
-    monkeypatch.setattr(drawing, "_width", lambda: 60)
+    monkeypatch.setattr(drawing, "width", lambda: 60)
     tables.show_plan(shown("nvidia-2x24gb"))
     lines = capsys.readouterr().out.splitlines()
     (small,) = (line for line in lines if line.startswith("small"))
@@ -39,13 +39,13 @@ def test_narrow_terminal_keeps_figures_and_names_whole(monkeypatch, capsys):
 
 
 def test_every_table_of_a_plan_fits_eighty_columns(monkeypatch, capsys):
-    monkeypatch.setattr(drawing, "_width", lambda: 80)
+    monkeypatch.setattr(drawing, "width", lambda: 80)
     tables.show_plan(shown("nvidia-2x24gb"))
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_narrow_table_keeps_its_heads_whole(monkeypatch, capsys):
-    monkeypatch.setattr(drawing, "_width", lambda: 80)
+    monkeypatch.setattr(drawing, "width", lambda: 80)
     found = drawing.table_of(">context", *[">q4_0\nx4"] * 9)
     found.add_row("1M", *["-126.4"] * 9)
     drawing.echo(found)
@@ -67,7 +67,7 @@ def terminal(monkeypatch):
 
     def of(width, *, colour=False):
         monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-        monkeypatch.setattr(drawing, "_width", lambda: width)
+        monkeypatch.setattr(drawing, "width", lambda: width)
         monkeypatch.setattr(drawing, "_coloured", lambda: colour)
 
     return of
