@@ -68,7 +68,7 @@ def terminal(monkeypatch):
     def of(width, *, colour=False):
         monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
         monkeypatch.setattr(drawing, "width", lambda: width)
-        monkeypatch.setattr(drawing, "_coloured", lambda: colour)
+        monkeypatch.setattr(drawing, "coloured", lambda: colour)
 
     return of
 
