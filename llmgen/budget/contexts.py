@@ -19,6 +19,7 @@ from llmgen.budget.model import DraftSettings, ServerSettings
 from llmgen.budget.moved import moved_attention
 from llmgen.budget.overrides import overrides
 from llmgen.budget.placement import Placement, place_layers
+from llmgen.budget.remembered import Remembered
 from llmgen.budget.rows import is_quantized
 from llmgen.budget.settings import check_cache_types, flash_attention, keeps_flash
 from llmgen.budget.weights import Weights, weights
@@ -47,6 +48,29 @@ class Context(Struct, frozen=True):
     pipelined: bool = True
     # What its graph stands on, if there is a recipe for it.
     ground: Ground | None = None
+
+
+# A planner asks for one model under many settings.
+_MODELS: Remembered[Hyperparameters] = Remembered(256)
+_PLACEMENTS: Remembered[Placement] = Remembered(256)
+_WEIGHTS: Remembered[Weights] = Remembered(256)
+
+
+def _loaded(
+    facts: GgufFacts,
+    build: int,
+    model: Hyperparameters,
+    placement: Placement,
+    settings: ServerSettings,
+    *,
+    nextn: bool,
+) -> Weights:
+    """The model's weights; neither the context nor its caches change them."""
+    moved = (settings.override_tensor, settings.n_cpu_moe, settings.devices, settings.load_mode)
+    key = (id(facts), build, placement, nextn, *moved)
+    return _WEIGHTS.get(
+        key, facts, lambda: weights(facts.tensors, model, placement, settings, nextn_loaded=nextn)
+    )
 
 
 def contexts(
@@ -102,7 +126,7 @@ def context(
 ) -> Context:
     """Size one model's context; ``nextn`` loads its MTP blocks, ``mtp`` runs them."""
     refuse_unknown(facts.architecture, build)
-    model = hyperparameters(facts, build)
+    model = _MODELS.get((id(facts), build), facts, lambda: hyperparameters(facts, build))
     flash = flash_attention(model, settings)
     check_cache_types(model, settings.cache_type_k, settings.cache_type_v, flash=flash)
     counts = geometry(model, settings, drafted=drafted)
@@ -115,7 +139,8 @@ def context(
         rollback=rollback,
         mtp=mtp,
     )
-    placement = place_layers(model.blocks, settings)
+    split = (model.blocks, settings.devices, settings.n_gpu_layers, settings.tensor_split)
+    placement = _PLACEMENTS.get(split, None, lambda: place_layers(model.blocks, settings))
     placed = (model, facts.tensors, settings, placement)
     moved = moved_attention(*placed)
     keeps = keeps_flash(model, settings, placement, apart=bool(moved))
@@ -127,7 +152,7 @@ def context(
         model=model,
         counts=counts,
         placement=placement,
-        weights=weights(facts.tensors, model, placement, settings, nextn_loaded=nextn),
+        weights=_loaded(facts, build, model, placement, settings, nextn=nextn),
         shares=context_shares(model, counts, cache),
         work=Work(
             model=model,
