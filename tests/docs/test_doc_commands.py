@@ -22,7 +22,7 @@ def every_page():
             yield pytest.param(page, marks=marks)
 
 
-@pytest.mark.parametrize("page", every_page())
+@pytest.mark.parametrize("page", [*every_page()])
 def test_every_command_of_a_page_prints_what_it_says(page, tmp_path):
     with prepared(STAGES.get(page, Stage()), tmp_path) as terminal:
         for block in blocks(page):
