@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from llmgen.budget.architectures import Family
 from llmgen.budget.graphs import ALTERNATING, FUSED, OTHER_SIDE, PARALLEL, PARTIAL_EXPERTS
-from llmgen.budget.stages import front, kept
+from llmgen.budget.stages import front
 from llmgen.budget.work import Run, Work
-
-# Gemma 3n cuts off the gates of its first layers, beside the gates (src/models/gemma3n.cpp).
-SPARSE_LAYERS: Final = 10
 
 
 def behind(work: Work, run: Run, what: str) -> int:
@@ -50,9 +45,7 @@ def _streams(work: Work, run: Run) -> int:
         streams += work.stream
     if model.name in ALTERNATING and len(whole) > 1 and not model.recurrent[run.layers[0]]:
         streams += work.stream
-    if model.name == "gemma3n":
-        streams += _predicted(work, run)
-    elif model.name == "gemma4" and whole and not run.crossed:
+    if model.name == "gemma4" and whole and not run.crossed:
         streams += max(map(work.query_width, run.layers)) * work.column
     # Of per-layer inputs only those of its own layers come to a device.
     return streams + work.layer_inputs * len(run.layers) // max(1, model.layers)
@@ -62,13 +55,3 @@ def _unread_mask(work: Work, run: Run) -> int:
     """The mask of layers without a window, where all of the device's have one."""
     marks = work.model.windows.layers
     return work.full_mask if all(marks[il] for il in run.layers) else 0
-
-
-def _predicted(work: Work, run: Run) -> int:
-    """Gemma 3n: four predictions, the norm, the laurel branch, and as much in altup's place."""
-    owning = run.layers[0] < work.model.owners
-    streams = (7 if owning else 8) * work.stream - kept(work)
-    if run.layers[0] < SPARSE_LAYERS:
-        return streams
-    return streams - max(work.model.feed_forward) * work.column
-    return streams

@@ -64,7 +64,7 @@ def _copied(work: Work, placement: Placement, layer: int) -> int:
 
 def _largest_split(work: Work, own: Sequence[int], sizes: Mapping[int, int]) -> int:
     """The caches of the split that copies most, without per-layer inputs of the others."""
-    splits, inputs = [0], _OTHER_INPUTS + (2 if work.model.name == "gemma3n" else 0)
+    splits, inputs = [0], _OTHER_INPUTS
     absent = 0
     for layer in own:
         if inputs >= _SPLIT_INPUTS:
@@ -95,13 +95,6 @@ def _reused(work: Work, own: Sequence[int], sizes: Mapping[int, int]) -> int:
     """What a block finds room for where the copies of the layers before it were."""
     stream, gate = work.stream, max(work.model.feed_forward) * work.column
     first = sizes.get(own[0], 0)
-    if work.model.name == "gemma3n":
-        # The predictions go where the first layer's was, a gate where that of the second was.
-        if first >= 4 * stream:
-            return 5 * stream
-        if len(own) > 1 and sizes.get(own[1], 0) >= gate:
-            return (5 if first >= stream else 3) * stream
-        return stream if first else 0
     rows = work.query + stream
     if first >= rows:
         return rows + min((first - rows) // gate, 2) * gate

@@ -106,8 +106,7 @@ def output_compute(work: Work) -> Stage:
         from llmgen.budget.later import replayed_output  # as for replayed stages
 
         return Stage("logits", replayed_output(work))
-    merged = work.model.name == "gemma3n"  # its streams are, before logits are there
-    if whole and work.embeds and has_logits(work) and not merged:
+    if whole and work.embeds and has_logits(work):
         return Stage("logits", streams + logits(work))
     rows = F32 * work.counts.outputs * (work.model.vocabulary + work.model.embedding)
     beside = work.model.name == "gemma4"  # whose one stream is no room for the logits
@@ -118,8 +117,6 @@ def _handed_over(work: Work, *, whole: bool) -> int:
     """Streams of every token that the last layer hands over to the output."""
     name = work.model.name
     streams = OUTPUT_STREAMS.get(name, 0) * work.stream
-    if name == "gemma3n":
-        return streams + work.layer_inputs
     return streams if whole or (name in PARALLEL and not work.embeds) else 0
 
 

@@ -47,9 +47,7 @@ def pipeline_copies(work: Work, position: int) -> int:
     if work.input_stream > work.stream:
         left = Rule.DEEP_ROWS_LEFT in work.model.build
         streams += (12 if left else 57) if position == 0 else (-5 if left else -16)
-    if work.model.name == "gemma3n":
-        query += 10 * work.layer_inputs
-    elif work.layer_inputs:
+    if work.layer_inputs:
         query += 3 * work.stream + (work.layer_inputs if position == 0 else 0)
     return copies + streams * work.stream + query
 

@@ -36,7 +36,6 @@ FOUR_POSITIONS: Final = (
 # Streams on a device that has nothing but the output: their last layer hands over every token.
 OUTPUT_STREAMS: Final[dict[str, int]] = {
     "gpt-oss": 6,
-    "gemma3n": 10,
     "mamba": 2,
     "command-r": 1,
     "cohere2": 1,

@@ -41,8 +41,6 @@ def below_logits(work: Work, run: Run, base: int, block: int) -> int:
     """What is alive beside the logits, or below them; ``block`` is the largest feed-forward."""
     if not work.mixed:
         return _older(work, run, block) if work.embeds else work.stream
-    if work.model.name == "gemma3n":  # whose streams are merged by then
-        return work.stream
     if work.embeds and run.partial:
         return _behind(work, base)
     if work.model.name in PARALLEL:

@@ -227,10 +227,6 @@ def _hole(work: Work, run: Run, what: str, fetched: int) -> int:
     With inputs for embeddings, the block's own stream takes a part of it before the gate does.
     """
     gate = max(work.model.feed_forward, default=0) * work.column
-    borrows = not run.layers or run.layers[-1] >= work.model.owners
-    if work.model.name == "gemma3n" and fetched and not run.partial and borrows:
-        # Caches of its borrowing layers come last, where no sparse layer has a third of the gate.
-        return work.stream - gate
     beside = work.stream if work.mixed and not run.partial else 0
     split = work.model.name in FUSED and run.partial  # gate and up are one
     if what == "feed-forward" and gate + beside <= fetched and not split:
@@ -372,8 +368,6 @@ def kept(work: Work) -> int:
     """What stays alive through all stages."""
     if work.decay:
         return work.decay
-    if work.model.name == "gemma3n":
-        return 5 * work.stream  # altup keeps several residual streams
     if Rule.UNFUSED_INDEXER in work.model.build:
         heads = work.model.header.count("attention.indexer.head_count")
         return (2 * heads * work.counts.cells + _indexer_scores(work)) * work.column

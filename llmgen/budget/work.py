@@ -133,9 +133,8 @@ class Work(Struct, frozen=True):
 
     @property
     def layer_inputs(self) -> int:
-        """Per-layer embeddings of Gemma 3n and 4, all layers at once."""
-        default = 256 if self.model.name == "gemma3n" else 0
-        width = self.model.header.count("embedding_length_per_layer_input") or default
+        """Per-layer embeddings of Gemma 4, all layers at once."""
+        width = self.model.header.count("embedding_length_per_layer_input")
         return width * self.model.layers * self.column
 
     @property
