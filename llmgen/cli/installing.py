@@ -117,7 +117,7 @@ def prepared_for(
     from llmgen.operate.checks import refuse_containers
     from llmgen.operate.crontab import Timed, is_kept_up, keep_up, without_units
     from llmgen.operate.install import prepare
-    from llmgen.operate.metrics_timer import is_of_metrics
+    from llmgen.operate.metrics_timer import is_of_metrics, textfile
     from llmgen.operate.site import installed
     from llmgen.operate.sync_timer import is_of_timer, stores_told
 
@@ -129,7 +129,8 @@ def prepared_for(
     refuse_containers(here)
     guard = found.config.guard.interval if found.config.guard.enable else 0
     sync = found.config.sync.interval if found.config.sync else None
-    timed = Timed(guard, sync or 0, stores_told())
+    figures = textfile(found.config, here.layout)
+    timed = Timed(guard, sync or 0, stores_told(), str(figures) if figures else "")
     is_kept = functools.partial(is_kept_up, here.layout, _configs(found), timed)
     prepared = prepare(here, without_units(wanted, here.folder), ways, cron=is_kept)
     return prepared, functools.partial(keep_up, here.layout, _configs(found), timed)

@@ -12,6 +12,7 @@ from llmgen.apply.files import make_folder
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError
 from llmgen.layout import Layout
+from llmgen.operate.metrics_timer import metrics_words
 from llmgen.operate.programs import run
 from llmgen.operate.steps import Words
 from llmgen.operate.sync_timer import sync_words
@@ -26,12 +27,14 @@ EVERY = ("@reboot", "*/5 * * * *")
 class Timed(Struct, frozen=True):
     """What else cron runs: seconds between the checks of [guard] and the runs of [sync].
 
-    0 is never; ``stores`` are the variables that say where ``sync`` looks.
+    0 is never; ``stores`` are the variables that say where ``sync`` looks. ``figures`` is the file
+    that `status --prometheus` is written to, empty: none.
     """
 
     guard: int = 0
     sync: int = 0
     stores: tuple[tuple[str, str], ...] = ()
+    figures: str = ""
 
 
 NOTHING_TIMED = Timed()
@@ -144,6 +147,10 @@ def _both(place: Layout, configs: Sequence[Path], timed: Timed) -> tuple[str, st
     more: list[tuple[str, Words]] = []
     if timed.guard:
         more.append((f"*/{minutes} * * * *", (*own, "guard")))
+    if timed.figures:
+        told = metrics_words(str(place.llmgen), configs, PurePosixPath(timed.figures))
+        _refuse_line_ends(told)
+        more.append(("* * * * *", told))
     if timed.sync:
         words = sync_words(str(place.llmgen), configs, timed.stores)
         _refuse_line_ends(words)

@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from llmgen.artifacts import Artifact
-from llmgen.layout import expand
+from llmgen.config.model import Config
+from llmgen.layout import Layout, expand
 from llmgen.operate.steps import Words
 from llmgen.plan.model import Plan
 from llmgen.render.quoting import systemd as quoted
@@ -36,13 +37,12 @@ _SYSTEM: Final = (
 )
 
 
-def textfile(plan: Plan) -> PurePosixPath | None:
+def textfile(config: Config, layout: Layout) -> PurePosixPath | None:
     """The file that node_exporter reads; None where llm.toml names no folder."""
-    told = plan.library.config.targets.prometheus.textfiles
+    told = config.targets.prometheus.textfiles
     if told is None:
         return None
-    home = plan.library.layout.home
-    return expand(told, home, ("targets", "prometheus", "textfiles")) / FILE
+    return expand(told, layout.home, ("targets", "prometheus", "textfiles")) / FILE
 
 
 def metrics_words(program: str, configs: Sequence[Path], file: PurePosixPath) -> Words:
@@ -53,7 +53,8 @@ def metrics_words(program: str, configs: Sequence[Path], file: PurePosixPath) ->
 
 def metrics_timer(plan: Plan, configs: Sequence[Path], render: Render) -> Iterator[Artifact]:
     """The files of the timer; nothing where llm.toml names no folder."""
-    layout, file = plan.library.layout, textfile(plan)
+    layout = plan.library.layout
+    file = textfile(plan.library.config, layout)
     if file is None:
         return
     words = metrics_words(str(layout.llmgen), configs, file)

@@ -95,3 +95,15 @@ def test_sync_has_a_line_of_its_own(seconds, when, monkeypatch):
     (line,) = (item for item in written[0].splitlines() if " sync " in item)
     words = f"/usr/bin/env 'OLLAMA_MODELS=/srv/my models' {place.llmgen} -c /srv/llm.toml sync"
     assert line.startswith(f"{when} {words} >>")
+
+
+def test_figures_for_prometheus_have_a_line_of_their_own(monkeypatch):
+    written = []
+    monkeypatch.setattr(crontab, "read_crontab", str)
+    monkeypatch.setattr(crontab, "write_crontab", written.append)
+    monkeypatch.setattr(crontab, "make_folder", lambda _: None)
+    place = layout(config().paths, "user")
+    keep_up(place, [Path("/srv/llm.toml")], crontab.Timed(figures="/var/lib/node/llmgen.prom"))
+    (line,) = (item for item in written[0].splitlines() if " status " in item)
+    words = f"{place.llmgen} -c /srv/llm.toml status --prometheus -o /var/lib/node/llmgen.prom"
+    assert line.startswith(f"* * * * * {words} >>")
