@@ -243,6 +243,8 @@ RECIPES: Final[dict[str, Recipe]] = {
     "qwen3next": structs.replace(_GATED, mixer="paired delta net"),
     "qwen35": structs.replace(_GATED, positions=4, projected=True),
     "qwen35moe": structs.replace(_GATED, positions=4),
+    "chatglm": Recipe(kind=HALVES),
+    "jais": Recipe(norm="NORM", rope=Rope.NONE),
     "minimax-01": Recipe(special="lightning"),
     "cogvlm": Recipe(mixed=False, picks=False),
     "graniteswitch": Recipe(
