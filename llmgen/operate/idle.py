@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import psutil
 from msgspec import Struct
@@ -29,6 +30,9 @@ class Slots(Struct, frozen=True):
 
     is_busy: bool
     marks: str
+
+
+ASLEEP: Final = Slots(False, "asleep")
 
 
 def candidates(
@@ -72,6 +76,8 @@ def write_seen(path: Path, seen: Seen) -> None:
 
 
 def _slots(endpoint: Endpoint) -> Slots | None:
+    if look.is_asleep(endpoint):
+        return ASLEEP
     try:
         found = answer(endpoint, "/slots")
     except InputError:

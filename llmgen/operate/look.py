@@ -153,8 +153,7 @@ def ask(endpoint: Endpoint, path: str, *, slots: bool = False) -> Answer:
 def _props(endpoint: Endpoint) -> Answer:
     try:
         props = request(endpoint, "GET", "/props").json()
-        if not isinstance(props, dict) or props.get("is_sleeping"):
-            # To be asked about its slots would wake it.
+        if not isinstance(props, dict) or _sleeps(props):
             return Answer("ok")
         slots = request(endpoint, "GET", "/slots").json()
     except (InputError, ValueError):
@@ -173,6 +172,19 @@ def _props(endpoint: Endpoint) -> Answer:
         work=tuple(map(_work, known)),
         has_metrics=props.get("endpoint_metrics") is True,
     )
+
+
+def is_asleep(endpoint: Endpoint) -> bool:
+    """Whether a llama-server sleeps; to be asked about its slots would wake it."""
+    try:
+        props = request(endpoint, "GET", "/props").json()
+    except (InputError, ValueError):
+        return False
+    return isinstance(props, dict) and _sleeps(props)
+
+
+def _sleeps(props: Mapping[str, Any]) -> bool:
+    return props.get("is_sleeping") is True
 
 
 def _work(slot: Mapping[str, Any]) -> SlotWork:

@@ -23,14 +23,16 @@ ODD += [
 
 
 @contextmanager
-def answering(document):
-    """A program that answers every request with one JSON document."""
+def answering(document, asked=None):
+    """A program that answers every request with one JSON document, and keeps what was asked."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *args):
             pass
 
         def do_GET(self):
+            if asked is not None:
+                asked.append(self.path)
             self.send_response(200)
             self.end_headers()
             self.wfile.write(json.dumps(document).encode())
@@ -55,6 +57,14 @@ def test_odd_answers_are_no_bug(document):
         assert look.ask(endpoint, "/health", slots=True).health == "ok"
         idle._slots(endpoint)
         assert idle._last_use(endpoint, swap.Loaded("a", "ready")) is None
+
+
+def test_a_sleeping_server_is_not_woken_to_see_whether_it_is_idle():
+    asked = []
+    with answering({"is_sleeping": True}, asked) as endpoint:
+        assert idle._slots(endpoint) == idle.ASLEEP
+        assert look.ask(endpoint, "/health", slots=True).health == "ok"
+    assert "/slots" not in asked
 
 
 @pytest.mark.parametrize(
