@@ -9,6 +9,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 NAME: Final = "compose.yaml"
+# What compose puts in place of `${...}`; it reads the file by itself.
+VALUES: Final = ".env"
 # Compose leaves such keys alone; the targets write which program the file is for.
 PROGRAM_KEY: Final = "x-llmgen"
 _USUAL: Final = "docker"

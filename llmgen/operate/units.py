@@ -47,7 +47,10 @@ class Unit(Struct, frozen=True):
 
 
 class Impact(Struct, frozen=True):
-    """Units by what the changes mean to them; a unit is in one group only."""
+    """Units by what the changes mean to them; a unit is in one group only.
+
+    But for compose's: a service may be changed, and touched by another file as well.
+    """
 
     created: tuple[Unit, ...] = ()
     changed: tuple[Unit, ...] = ()
@@ -78,7 +81,7 @@ def impact(
 ) -> Impact:
     """Sort the units by what the changes do to them; ``pending`` ones count as changed."""
     altered = {PurePosixPath("/", item.path): item.action for item in decided if _alters(item)}
-    own = {unit.name: altered.get(unit.path) for unit in known.values()}
+    own = {unit.name: _own(unit, altered) for unit in known.values()}
     dropped = {path.parent.name.removesuffix(".d") for path in altered if path.suffix == ".conf"}
     created = [unit for unit in known.values() if own[unit.name] is Action.CREATE]
     changed = [
@@ -90,9 +93,19 @@ def impact(
     touched = [
         unit
         for unit in known.values()
-        if unit not in created and unit not in changed and any(map(unit.uses, altered))
+        # Compose sees that its own file changed, and not that one did which a service mounts.
+        if unit not in created and (unit not in changed or unit.program)
+        if any(map(unit.uses, altered))
     ]
     return Impact(tuple(created), tuple(changed), tuple(touched), _gone(altered, folder))
+
+
+def _own(unit: Unit, altered: Mapping[PurePosixPath, Action]) -> Action | None:
+    """What happens to the unit's own file; of compose's, to the values beside it as well."""
+    found = altered.get(unit.path)
+    if found is None and unit.program and unit.path.with_name(compose_file.VALUES) in altered:
+        return Action.UPDATE
+    return found
 
 
 def _alters(change: Change) -> bool:

@@ -63,7 +63,6 @@ def context(stack):
 
 def test_rollback_brings_the_generation_before_back_and_it_answers(stack):
     old, new = 'aliases = ["gpt-always"]', 'aliases = ["gpt-later"]\nctx_size = 1024'
-    swap = identities(stack)["llmgen-swap"]
     stack.edit(old, new)
     try:
         stack.must("install", "--wait")
@@ -80,5 +79,3 @@ def test_rollback_brings_the_generation_before_back_and_it_answers(stack):
     assert context(stack) == 512
     assert stack.must("install", "--dry-run")["steps"] == []
     assert {*counts} == {0, 1}
-    # What did not change went on.
-    assert identities(stack)["llmgen-swap"] == swap

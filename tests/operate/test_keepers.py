@@ -67,6 +67,7 @@ def tree(here, **files):
         "network": place.quadlets / "llmgen.network",
         "compose": place.compose / "compose.yaml",
         "keys": place.compose / "envoy" / "keys.json",
+        "values": place.compose / ".env",
         "config": place.compose / "llama-swap" / "config.yaml",
     }
     return installed(
@@ -173,6 +174,22 @@ def test_only_the_service_that_mounts_a_changed_file_is_made_anew(here):
     found = prepare(here, tree(here, config="a: 2\n", **COMPOSED), NO_WAYS)
     made = f"podman compose --file {FILE} up --detach --force-recreate --no-deps swap"
     assert steps(found) == ([], [made])
+
+
+def test_a_changed_compose_file_does_not_hide_that_a_service_mounts_a_changed_one(here):
+    """Compose compares its own file alone, and would leave llama-swap with the old one."""
+    put(here, tree(here, config="a: 1\n", **COMPOSED))
+    changed = COMPOSED["compose"].replace("image: y", "image: z")
+    found = prepare(here, tree(here, config="a: 2\n", compose=changed), NO_WAYS)
+    made = f"podman compose --file {FILE} up --detach --force-recreate --no-deps swap"
+    assert steps(found) == ([], [UP, made])
+
+
+def test_values_beside_the_compose_file_are_part_of_it(here):
+    """An image and a folder stand there alone."""
+    put(here, tree(here, values="A_IMAGE=a\n", **COMPOSED))
+    found = prepare(here, tree(here, values="A_IMAGE=b\n", **COMPOSED), NO_WAYS)
+    assert steps(found) == ([], [UP])
 
 
 def test_a_container_restarts_when_a_file_in_its_folder_changes(here):
