@@ -63,7 +63,6 @@ _DEEP: Final = ("qwen3vl", "qwen3vlmoe")
 _LFM: Final = ("lfm2", "lfm2moe")
 _WHOLE_LAST: Final = ("mamba", "nemotron_h", "nemotron_h_moe", "gemma3n")
 _QWEN_WHOLE_LAST: Final = ("qwen35", "qwen35moe")
-_ONCE_WHOLE_LAST: Final = ("gemma4", "qwen3next")
 _LINEAR: Final = ("kimi-linear", "minimax-01")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
 
@@ -84,7 +83,8 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.SPLIT_INPUTS_BOUNDED, 0, 11327, (), "9464…11327"),
     Step(Rule.LAST_LAYER_WHOLE, 0, _EVER, _WHOLE_LAST, "9464"),
     Step(Rule.LAST_LAYER_WHOLE, 0, 11548, _QWEN_WHOLE_LAST, "11434…11548"),
-    Step(Rule.LAST_LAYER_WHOLE, 11327, 11548, _ONCE_WHOLE_LAST, "9464…11327, 11434…11548"),
+    Step(Rule.LAST_LAYER_WHOLE, 11327, 11548, ("qwen3next",), "9464…11327, 11434…11548"),
+    Step(Rule.LAST_LAYER_WHOLE, 9554, 11548, ("gemma4",), "9464…9554, 11434…11548"),
     Step(Rule.LAST_LAYER_WHOLE, 10236, 11548, ("gpt-oss",), "10152…10236, 11434…11548"),
     Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
     Step(Rule.ONE_SLOT_RESERVED, 10952, _EVER, _LINEAR, "10715…10952, TAG_RESERVE_DIAG_DECAY"),
