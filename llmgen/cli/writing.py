@@ -122,10 +122,10 @@ def unwritable(name: str, error: OSError) -> InputError:
 
 
 def known_targets(names: Iterable[str]) -> tuple[str, ...]:
-    """The same names; a usage error for a target that does not exist."""
+    """The names, also as [targets] spells them; a usage error for a target that does not exist."""
     from llmgen.targets import TARGETS
 
-    chosen = tuple(names)
+    chosen = tuple(name.replace("_", "-") for name in names)
     for name in chosen:
         if name not in TARGETS:
             raise click.UsageError(f"no target `{name}`; targets are {', '.join(TARGETS)}")

@@ -31,7 +31,10 @@ _COMMENT = re.compile(r"\s#")
 _RENAMED = {"OPENAI_API_BASE": "OPENAI_BASE_URL"}
 # Variables of the stacks that have no key, and why none is needed.
 _NOTHING: Final[Mapping[str, str]] = {
-    "BRIDGE_SYNC_INTERVAL": "llmgen writes LiteLLM's models itself: nothing has to be kept in step",
+    "BRIDGE_SYNC_INTERVAL": (
+        "LiteLLM's models are always those of llm.toml; "
+        "`[sync] interval` is how often that follows the stores"
+    ),
 }
 # Settings of the programs that servers are built with, which are the same for all of them.
 _BACKENDS: Final = ("GGML_", "CUDA_", "HSA_", "HIP_", "ROCR_", "ROCBLAS_", "VK_", "HF_", "OMP_")
