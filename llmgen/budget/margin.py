@@ -51,6 +51,7 @@ WIDER: Final = (
     Wider("glm5-next", _EVER, Extra(10, 404 * MIB)),  # 402 beside none, one layer on a device
     Wider("arwkv7", _EVER, Extra(125, 48 * MIB)),  # 89 beside 74
     Wider("rwkv7", _EVER, Extra(125, 48 * MIB)),  # the same mixer
+    Wider("minimax-m3", _EVER, Extra(125, 92 * MIB)),  # 617 beside 432, two devices
     Wider("talkie", _EVER, Extra(13, 92 * MIB)),  # 212 beside 986, two devices
     Wider("chameleon", _EVER, Extra(32, 92 * MIB)),  # 393 beside 1,296, embeddings
 )
