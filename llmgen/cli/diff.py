@@ -24,7 +24,7 @@ def cli(session: Session, output: str | None, targets: tuple[str, ...]) -> Outco
     from llmgen.apply.difference import difference
     from llmgen.apply.write import plan_changes
 
-    known_targets(targets)
+    targets = known_targets(targets)
     found = read(session)
     placed = plan(found)
     root = Path(output) if output else found.folder / OUTPUT

@@ -47,7 +47,7 @@ def cli(
     """
     from llmgen.apply.write import apply_changes, plan_changes
 
-    known_targets(targets)
+    targets = known_targets(targets)
     found = read(session)
     placed = plan(found)
     wanted = tree(found, placed, session, targets)
