@@ -1,14 +1,15 @@
 import pytest
 import readers
-from contained import FOLDER, Contained, bring_programs
-from podman_machine import PodmanMachine, why_not
+
+from containers.contained import FOLDER, Contained, bring_programs
+from containers.podman_machine import PodmanMachine, why_not
 
 NEEDED = ("podman", "docker-compose", "llama-server", "llama-swap", "envoy")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def machine():
-    """One booted systemd with podman for all tests of this folder."""
+    """One booted systemd with podman for the tests of this folder; its health checks cost, so no longer."""
     if reason := why_not():
         pytest.skip(f"no systemd with podman can be booted here: {reason}")
     missing = [name for name in NEEDED if readers.find(name) is None]
@@ -19,7 +20,7 @@ def machine():
     made.end()
 
 
-@pytest.fixture(scope="session", params=["compose", "quadlet"])
+@pytest.fixture(scope="package", params=["compose", "quadlet"])
 def stack(request, machine):
     """A stack in containers, installed, by either runtime, for the tests of all modules."""
     made = Contained(machine, request.param)

@@ -4,7 +4,8 @@ import json
 
 import pytest
 from booted import until
-from contained import GATEWAY
+
+from containers.contained import GATEWAY
 
 pytestmark = [pytest.mark.reader(name) for name in ("podman", "docker-compose", "llama-swap")]
 

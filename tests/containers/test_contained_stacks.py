@@ -4,8 +4,9 @@ import re
 
 import pytest
 from booted import until
-from contained import FOLDER, GATEWAY, KEY, SERVERS_KEY
 from readers import images
+
+from containers.contained import FOLDER, GATEWAY, KEY, SERVERS_KEY
 
 NAMES = ["llmgen-envoy", "llmgen-model-always", "llmgen-swap"]
 MIB = 2**20
