@@ -127,7 +127,8 @@ def _replace(path: Path, content: bytes) -> None:
         # Whoever reads it is another user.
         files.write_file(path, content, 0o644, durable=False)
     except OSError as error:
-        raise unwritable(str(path), error) from error
+        # Not the file beside it that is written first.
+        raise unwritable(str(path), OSError(error.errno, error.strerror)) from error
 
 
 def rendered(session: Session, found: Read, placed: Plan) -> Mapping[PurePosixPath, Artifact]:

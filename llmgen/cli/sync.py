@@ -11,7 +11,7 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
-from llmgen.cli.syncing import Synced, alone, generated, synced, write
+from llmgen.cli.syncing import Synced, alone, generated, rules_of, synced, write
 from llmgen.errors import Diagnostic, PlanError, Severity
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def _outcome(
     }
     # Which files are others now is among the rows.
     notes = [item for item in done.result.notes if item.code != "lock.changed"]
+    told_at = [*_refused(done), *_absent(done), *notes]
     text = "".join(f"{line}\n" for line in _lines(told)) + str(installed.text)
     said = _said(done, told, dry_run=dry_run)
     if files(decided) and not dry_run:
@@ -78,7 +79,7 @@ def _outcome(
         data,
         text=text,
         said="\n".join(filter(None, (said, installed.said))),
-        diagnostics=(*done.found.placed([*_refused(done), *notes]), *installed.diagnostics),
+        diagnostics=(*done.found.placed(told_at), *installed.diagnostics),
         exit_code=PlanError.exit_code if done.refused else None,
     )
 
@@ -109,6 +110,23 @@ def _said(done: Synced, told: Sequence[Row], *, dry_run: bool) -> str:
         return f"{models}; nothing changed"
     anew = "their tables in another order" if _is_other(done) else "llm.lock read anew"
     return f"{models}: {', '.join(found) or anew}{' (dry run)' if dry_run else ''}"
+
+
+def _absent(done: Synced) -> Iterator[Diagnostic]:
+    """Folders of [sync] that are none here: another disk's, or misspelt."""
+    from llmgen.cli.lock import sources
+    from llmgen.facts.sources import local_path
+
+    places = sources(done.found, None)
+    for number, name in enumerate(rules_of(done.found).folders):
+        if not local_path(name, places).is_dir():
+            yield Diagnostic(
+                "sync.no-folder",
+                f"there is no folder `{name}`; the models that came from it stay",
+                ("sync", "folders", number),
+                hint="mount it, or write another one",
+                severity=Severity.WARNING,
+            )
 
 
 def _refused(done: Synced) -> Iterator[Diagnostic]:

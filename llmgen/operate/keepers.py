@@ -97,12 +97,6 @@ def keepers(site: Site, artifacts: Iterable[Artifact]) -> Iterator[Keeper]:
         yield Keeper(layout.compose, compose)
 
 
-def manager_of(site: Site, unit: Unit, artifacts: Iterable[Artifact]) -> Manager:
-    """Who starts a unit."""
-    found = {keeper.folder: keeper.manager for keeper in keepers(site, artifacts)}
-    return found[unit.path.parent]
-
-
 def grouped(
     site: Site, chosen: Sequence[Unit], artifacts: Iterable[Artifact]
 ) -> Iterator[tuple[Manager, list[Unit]]]:

@@ -357,3 +357,10 @@ def test_another_file_of_a_persons_model_is_told_too(machine):
     (machine.models / "own.gguf").unlink()
     (note,) = machine.run("sync")["diagnostics"]
     assert note["message"].endswith("what llm.lock says is kept")
+
+
+def test_a_folder_that_is_none_is_told_at_its_place(machine):
+    machine.edit('folders = ["~/disk"]', 'folders = ["~/disk", "~/nowhere"]')
+    (told,) = machine.run("sync")["diagnostics"]
+    assert (told["code"], told["key"]) == ("sync.no-folder", ["sync", "folders", 1])
+    assert "`~/nowhere`" in told["message"]
