@@ -34,6 +34,7 @@ LAYERS = (
     ("llmgen.plan",),
     ("llmgen.render", "llmgen.apply"),
     ("llmgen.gateway",),
+    ("llmgen.fleet",),
     ("llmgen.report",),
     ("llmgen.targets", "llmgen.firewall"),
     ("llmgen.detect", "llmgen.importing", "llmgen.models", "llmgen.bench", "llmgen.verify"),

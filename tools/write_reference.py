@@ -16,6 +16,7 @@ from llmgen.cli import GROUPS
 from llmgen.cli.boundary import root
 from llmgen.config.reference import ANY, Place, look_up
 from llmgen.config.schema import schema
+from llmgen.config.tables.hosts import LAID_OVER
 from llmgen.option_table import LATEST, OPTIONS, Option
 from llmgen.profiles import profiles
 from llmgen.units import GIB
@@ -78,8 +79,9 @@ def _keys(document: Mapping[str, object], path: tuple[str, ...]) -> Iterator[str
     yield from _table(("key", "takes", "for"), map(_key, plain))
     for item in place.keys:
         below = (*path, item.path.rpartition(".")[2])
-        # A table in a table of itself would have no end.
-        if below.count(below[-1]) == 1 and look_up(document, below).keys:
+        # A table in a table of itself would have no end; a host's tables are those of the file.
+        again = path == ("hosts", ANY) and below[-1] in (*LAID_OVER, "models")
+        if not again and below.count(below[-1]) == 1 and look_up(document, below).keys:
             yield from _keys(document, below)
 
 

@@ -26,6 +26,8 @@ BUG, INTERRUPTED = 70, 130
 COMPLETE = "_LLMGEN_COMPLETE"
 JSON_HELP = "One JSON document on standard output."
 FILE_HELP = "llm.toml; a second one overlays the first."
+HOST_HELP = "This host of [hosts]; several times for several."
+HOST_VARIABLE = "LLMGEN_HOST"
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -33,6 +35,7 @@ class Session(Struct):
     """What the global options say; commands find it as the click context's object."""
 
     config: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     json: bool = False
     short: bool = False
     templates: str | None = None
@@ -143,19 +146,34 @@ def command(
 
     def wrap(function: Callable[..., Outcome]) -> click.Command:
         @functools.wraps(function)
-        def call(json: bool, config: tuple[str, ...] = (), **options: Any) -> None:  # noqa: ANN401
+        def call(
+            json: bool,
+            config: tuple[str, ...] = (),
+            hosts: tuple[str, ...] = (),
+            **options: Any,  # noqa: ANN401
+        ) -> None:
             ctx = click.get_current_context()
             session = ctx.find_object(Session) or Session()
             session.config = config or session.config
+            session.hosts = hosts
             session.json = session.json or json
             session.command = ctx.command_path.partition(" ")[2]
             ctx.exit(_present(session, functools.partial(function, session, **options)))
 
         call = click.option("--json", "json", is_flag=True, help=JSON_HELP)(call)
         if reads_config:
-            call = click.option("-c", "--config", multiple=True, metavar="FILE", help=FILE_HELP)(
-                call
-            )
+            for option in (
+                click.option(
+                    "--host",
+                    "hosts",
+                    multiple=True,
+                    metavar="NAME",
+                    envvar=HOST_VARIABLE,
+                    help=HOST_HELP,
+                ),
+                click.option("-c", "--config", multiple=True, metavar="FILE", help=FILE_HELP),
+            ):
+                call = option(call)
         made: click.Command = click.command(**settings)(call)
         return made
 

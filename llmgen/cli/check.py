@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import plan, read, tree
+from llmgen.cli.pipeline import Read, plan, read_whole, tree
 
 
 @command(short_help="validate and plan llm.toml")
@@ -14,10 +14,29 @@ def cli(session: Session) -> Outcome:
     Whatever `generate` would refuse is refused here. Prints nothing when all is well; warnings and
     errors go to standard error.
     """
-    found = read(session)
+    found = read_whole(session)
+    if found.config.hosts:
+        return _of_hosts(found, session)
     placed = plan(found)
     tree(found, placed, session)
     return Outcome(
         {"models": len(placed.placements), "states": len(placed.states)},
         diagnostics=found.placed(placed.notes),
+    )
+
+
+def _of_hosts(found: Read, session: Session) -> Outcome:
+    from llmgen.cli.hosts import chosen, fleet_of, notes, tree_of
+
+    hosts, fleet = chosen(found, session), fleet_of(found)
+    tree_of(found, fleet, session, hosts)
+    plans = {name: fleet.members[name].plan for name in hosts}
+    return Outcome(
+        {
+            "hosts": {
+                name: {"models": len(plan.placements), "states": len(plan.states)}
+                for name, plan in plans.items()
+            }
+        },
+        diagnostics=notes(found, fleet, hosts),
     )

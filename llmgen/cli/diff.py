@@ -9,7 +9,8 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import OUTPUT, plan, read, tree
+from llmgen.cli.pipeline import OUTPUT, read_whole
+from llmgen.cli.rendering import rendered
 from llmgen.cli.writing import known_targets, rows
 
 
@@ -25,10 +26,10 @@ def cli(session: Session, output: str | None, targets: tuple[str, ...]) -> Outco
     from llmgen.apply.write import plan_changes
 
     targets = known_targets(targets)
-    found = read(session)
-    placed = plan(found)
+    found = read_whole(session)
+    wanted, notes, owners = rendered(found, session, targets)
     root = Path(output) if output else found.folder / OUTPUT
-    decided = plan_changes(tree(found, placed, session, targets), root, only_targets=targets)
+    decided = plan_changes(wanted, root, only_targets=owners)
     text = difference(decided, root)
     changes = rows(decided)
     return Outcome(
@@ -36,5 +37,5 @@ def cli(session: Session, output: str | None, targets: tuple[str, ...]) -> Outco
         text=text,
         said="" if changes else f"{root} is what llm.toml says",
         ok=not changes,
-        diagnostics=found.placed(placed.notes),
+        diagnostics=notes,
     )

@@ -11,7 +11,8 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import OUTPUT, plan, read, tree
+from llmgen.cli.pipeline import OUTPUT, read_whole
+from llmgen.cli.rendering import rendered
 from llmgen.cli.writing import counts, known_targets, rows, ways_out
 
 if TYPE_CHECKING:
@@ -43,20 +44,19 @@ def cli(
     """Write every configuration below generated/, beside llm.toml.
 
     Only files that llmgen wrote, unchanged since, are replaced or deleted; anything else in the
-    way is listed and nothing is written.
+    way is listed and nothing is written. With [hosts] each host has a folder of its own, with an
+    llm.toml of that host alone.
     """
     from llmgen.apply.write import apply_changes, plan_changes
 
     targets = known_targets(targets)
-    found = read(session)
-    placed = plan(found)
-    wanted = tree(found, placed, session, targets)
-    notes = found.placed(placed.notes)
+    found = read_whole(session)
+    wanted, notes, owners = rendered(found, session, targets)
     if output == "-":
         return _print(wanted, notes)
     root = Path(output) if output else found.folder / OUTPUT
     decided = plan_changes(
-        wanted, root, adopt=adopt, overwrite=overwrite, backup=backup, only_targets=targets
+        wanted, root, adopt=adopt, overwrite=overwrite, backup=backup, only_targets=owners
     )
     data = {"output": str(root), "changes": rows(decided)}
     if check:

@@ -13,7 +13,7 @@ import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import LOCK, Read, read
+from llmgen.cli.pipeline import LOCK, Read, read_whole
 from llmgen.cli.printable import printable
 from llmgen.errors import InputError
 
@@ -46,7 +46,7 @@ def cli(
     from llmgen.facts.lock_models import lock_models
     from llmgen.resolve.references import references
 
-    found = read(session)
+    found = read_whole(session)
     path = found.folder / LOCK
     keys = references(found.config)
     old = read_settled(path)

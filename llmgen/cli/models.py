@@ -13,7 +13,7 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.model_files import gc, models_folder, verify
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import LOCK, Read, read
+from llmgen.cli.pipeline import LOCK, Read, read, read_whole
 from llmgen.cli.references import source_keys
 from llmgen.cli.writing import edit_config
 from llmgen.errors import ConfigError, Diagnostic, InputError, Severity
@@ -40,7 +40,7 @@ def _list(session: Session, pattern: str, *, names: bool, cards: bool) -> Outcom
     """
     from llmgen.models.inventory import listed
 
-    found = read(session)
+    found = read_whole(session)
     rows = [
         item
         for item in listed(found.config, _lock(found).facts)
@@ -111,7 +111,7 @@ def _add(session: Session, reference: str, *, name: str | None, **keys: Any) -> 
     from llmgen.models.inventory import name_for
     from llmgen.resolve.names import claims
 
-    found = read(session)
+    found = read_whole(session)
     source, title = source_keys(reference)
     diagnostics: tuple[Diagnostic, ...] = ()
     if "model" in source:
@@ -183,7 +183,7 @@ def _rm(session: Session, names: tuple[str, ...], *, match: str | None) -> Outco
     from llmgen.config.edit import remove_table
     from llmgen.models.inventory import users_of
 
-    found = read(session)
+    found = read_whole(session)
     chosen = [*names, *(item for item in found.config.models if match and fnmatchcase(item, match))]
     text = found.sources[0].text
     for name in dict.fromkeys(chosen):

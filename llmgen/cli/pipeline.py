@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llmgen.config.model import Config
     from llmgen.config.source import Source
     from llmgen.facts.lock import Lock
+    from llmgen.fleet.model import Member
     from llmgen.library import Library
     from llmgen.plan.model import Plan
 
@@ -25,16 +26,25 @@ CONFIG, LOCK, OUTPUT = "llm.toml", "llm.lock", "generated"
 
 
 class Read(Struct, frozen=True):
-    """llm.toml as read: its sources, the typed config, and the folder that it stands in."""
+    """llm.toml as read: its sources, the typed config, and the folder that it stands in.
+
+    Of one host of several it is that host's own view, and ``member`` says which.
+    """
 
     sources: tuple[Source, ...]
     config: Config
     folder: Path
+    member: Member | None = None
 
     def located(self, error: LlmgenError) -> LlmgenError:
-        """The same error with places in llm.toml."""
-        from llmgen.config.load import located
+        """The same error with places in llm.toml, and with the host of several."""
+        from llmgen.config.load import located, merged
 
+        if self.member is not None:
+            from llmgen.fleet.origin import told_of
+
+            whole, name = merged(self.sources), self.member.name
+            error = type(error)([told_of(item, name, whole) for item in error.diagnostics])
         return located(error, self.sources)
 
     def placed(self, found: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
@@ -43,7 +53,17 @@ class Read(Struct, frozen=True):
 
 
 def read(session: Session) -> Read:
-    """Read and type every file named by ``-c`` or $LLMGEN_CONFIG, else the nearest llm.toml."""
+    """What the command is about: llm.toml, or of several hosts the one that ``--host`` names."""
+    from llmgen.cli.hosts import only_host
+
+    return only_host(read_whole(session), session)
+
+
+def read_whole(session: Session) -> Read:
+    """Read and type every file named by ``-c`` or $LLMGEN_CONFIG, else the nearest llm.toml.
+
+    For commands that are about the models wherever they are, or about all hosts.
+    """
     from llmgen.config.load import load
     from llmgen.config.source import read as read_source
 

@@ -26,27 +26,58 @@ _UNUSUAL: Final = re.compile(r"Infinity|NaN|\d{19}")
 
 
 def load(sources: Sequence[Source]) -> Config:
-    """The typed config of llm.toml and the files laid over it; ConfigError with every mistake."""
-    document: dict[str, Any] = {}
-    for source in sources:
-        document = overlay(document, source.document)
+    """The typed config of llm.toml and the files laid over it; ConfigError with every mistake.
+
+    With [hosts] it is the whole file, with the first of them for its machine; ``llmgen.fleet``
+    makes the config of each one.
+    """
+    document = merged(sources)
     try:
-        refuse_other_versions(document)
-        _refuse_other_editions(document)
-        text = json.dumps(document)
-        if PLACEHOLDER in text:
-            _refuse_placeholders(document)
-        look_for_none()
-        config = Config.model_validate_json(text)
-        _refuse_endless(document, text)
+        return validated(_with_hardware(document))
     except ValidationError as error:
         from llmgen.config.mistakes import diagnostics  # noqa: PLC0415 - only for mistakes
 
         places = {key for source in sources for key in source.spans}
-        raise located(ConfigError(diagnostics(error, places)), sources) from None
+        found = diagnostics(error, places)
+        # What is wrong with the hardware of the first host is told at that host.
+        told = [item for item in found if item.key or "hosts" not in document]
+        raise located(ConfigError(told or found), sources) from None
     except ConfigError as error:
         raise located(error, sources) from None
+
+
+def merged(sources: Sequence[Source]) -> dict[str, Any]:
+    """One document of all files, the later ones laid over the earlier ones."""
+    document: dict[str, Any] = {}
+    for source in sources:
+        document = overlay(document, source.document)
+    return document
+
+
+def validated(document: dict[str, Any]) -> Config:
+    """The typed config of a document; ConfigError, or ValidationError for wrong types and keys."""
+    refuse_other_versions(document)
+    _refuse_other_editions(document)
+    text = json.dumps(document)
+    if PLACEHOLDER in text:
+        _refuse_placeholders(document)
+    look_for_none()
+    config = Config.model_validate_json(text)
+    _refuse_endless(document, text)
     return config
+
+
+def _with_hardware(document: dict[str, Any]) -> dict[str, Any]:
+    """Where there are [hosts], each has hardware: what no host has is no missing key."""
+    hosts = document.get("hosts")
+    first = next(iter(hosts.values()), None) if isinstance(hosts, dict) else None
+    if not isinstance(first, dict):
+        return document
+    own = first.get("hardware", {})
+    common = document.get("hardware", {})
+    if not isinstance(own, dict) or not isinstance(common, dict):
+        return document
+    return {**document, "hardware": overlay(common, own)}
 
 
 def _refuse_other_editions(document: dict[str, Any]) -> None:

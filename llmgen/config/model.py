@@ -4,10 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from llmgen.config.tables.base import Line, ModelName, Table
+from llmgen.config.tables.base import FileName, Line, ModelName, Table
 from llmgen.config.tables.containers import Apps, Containers
 from llmgen.config.tables.gateway import External, Gateway
 from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
+from llmgen.config.tables.hosts import Host
 from llmgen.config.tables.models import Defaults, Model
 from llmgen.config.tables.naming import Naming
 from llmgen.config.tables.services import Budget, Guard, PlanTable, Services
@@ -25,7 +26,10 @@ class Config(Table):
     llama_cpp: LlamaCpp = LlamaCpp.model_construct()
     """The llama.cpp build aimed at."""
     hardware: Hardware
-    """The machine: a `profile`, or `os`, `backend`, `memory` and `devices`."""
+    """The machine: a `profile`, or `os`, `backend`, `memory` and `devices`. With [hosts], what
+    they have in common."""
+    hosts: dict[FileName, Host] = Field(default_factory=dict)
+    """Several machines: each is planned by itself, and all names are known everywhere."""
     paths: Paths = Paths.model_construct()
     """Folders and programs."""
     defaults: Defaults = Defaults.model_construct()

@@ -30,6 +30,9 @@ def schema() -> dict[str, Any]:
     """The schema as a document."""
     made, usual = Config.model_json_schema(mode="validation"), EDITIONS[max(EDITIONS)].told()
     made["$defs"]["Hardware"]["properties"]["profile"]["enum"] = sorted(profiles())
+    # With [hosts] each of them has its own.
+    made["required"].remove("hardware")
+    made["anyOf"] = [{"required": ["hardware"]}, {"required": ["hosts"]}]
     for name, table in {"": Config, **_tables(Config)}.items():
         keys = (made["$defs"][name] if name else made)["properties"]
         for key, text in documentation(table).items():

@@ -76,6 +76,7 @@ class Backend(Struct, frozen=True):
     authority: str = ""
     pictures: bool = False
     tools: bool = True
+    knows_aliases: bool = False
     roles: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     moved: Mapping[str, str] = field(default_factory=dict)
@@ -190,6 +191,7 @@ def _external(name: str, item: External, library: Library) -> Backend:
         aliases=item.aliases,
         spellings=library.spellings((name, *item.aliases)),
         upstream=item.upstream_model or "",
+        knows_aliases=item.knows_aliases,
         secret=f"external.{name}" if item.api_key else "",
         tls=tls,
         prefix=parts.path.rstrip("/").removesuffix("/v1"),

@@ -121,7 +121,7 @@ def _named(kind: Kind, backend: Backend) -> Iterator[Route]:
     own, aliases = (backend.model,), (*backend.aliases, *backend.spellings)
     if backend.upstream:
         yield Route(kind, label, backend, (*own, *aliases), edit=Edit(model=backend.upstream))
-    elif backend.engine in ("router", "external") and aliases:
+    elif backend.engine in ("router", "external") and aliases and not backend.knows_aliases:
         yield Route(kind, label, backend, own)
         yield Route(kind, label, backend, aliases, edit=Edit(model=backend.model))
     else:

@@ -21,9 +21,8 @@ def front(plan: Plan, chosen: Placement) -> Endpoint:
         return Endpoint(f"{scheme}://{in_url(nearest(envoy.listen))}:{envoy.port}", key)
     if litellm.enable:
         return local(litellm.listen, litellm.port, secret(litellm.master_key, config))
-    loads = any(item.keep is Keep.ON_DEMAND for item in plan.placements)
     # llama-swap leads to always-on models as well, and theirs are not published then.
-    if chosen.keep is Keep.ON_DEMAND or (loads and services.on_demand == "llama_swap"):
+    if chosen.keep is Keep.ON_DEMAND or plan.loader == "llama_swap":
         found = engine(config).endpoint
         return Endpoint(found.url, found.key)
     return local("127.0.0.1", chosen.port, secret(services.api_key, config))

@@ -64,12 +64,11 @@ def _pages(plan: Plan) -> Iterator[WebPage]:
     if chat.enable:
         at = _at(chat.listen, chat.port)
         yield WebPage("open-webui", "open-webui", at, chat.port, "/", "chats, in Open WebUI")
-    loads = any(item.keep is Keep.ON_DEMAND for item in plan.placements)
-    if loads and services.on_demand == "llama_swap":
+    if plan.loader == "llama_swap":
         swap = services.llama_swap
         at, shows = _at(swap.listen, swap.port), "models, activity and logs, by llama-swap"
         yield WebPage("llama-swap", "swap", at, swap.port, "/ui/", shows)
-    if loads and services.on_demand == "router":
+    if plan.loader == "router":
         router = services.router
         at, shows = _at(router.listen, router.port), "chats with any model, by llama-server"
         yield WebPage("router", "router", at, router.port, "/", shows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct, field
 
@@ -148,6 +148,21 @@ class Plan(Struct, frozen=True):
     notes: tuple[Diagnostic, ...] = ()
     excused: str = ""
     ports: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def loader(self) -> Literal["llama_swap", "router", ""]:
+        """Which engine runs beside the always-on servers; "" where nothing is for it to do."""
+        from llmgen.library import Keep  # noqa: PLC0415 - the library imports much
+
+        services = self.library.config.services
+        loads = any(item.keep is Keep.ON_DEMAND for item in self.placements)
+        match services.on_demand:
+            case "llama_swap" if loads or services.llama_swap.always:
+                return "llama_swap"
+            case "router" if loads:
+                return "router"
+            case _:
+                return ""
 
     def placement(self, name: str) -> Placement:
         """The placement of one model, by its name in llm.toml."""

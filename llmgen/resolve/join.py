@@ -67,7 +67,7 @@ class Join(Struct, frozen=True):
             "notes": table.notes,
             "scores": table.scores,
             "role": table.role,
-            "host": table.host or self.config.hardware.host,
+            "host": self.config.hardware.host,
             "keep": self._keep(table),
             "pin": table.pin,
             "preload": table.preload,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
 from llmgen.config.tables.base import SECRET_NAME, Secret
+from llmgen.config.tables.hosts import AUTO
 from llmgen.config.tables.models import GENERATES, Model, Source
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import Diagnostic, Severity
@@ -148,8 +149,10 @@ def _unrouted(config: Config) -> Iterator[Diagnostic]:
 
 def _has_swap(config: Config) -> bool:
     """Whether llama-swap runs, which knows models of other servers as its peers."""
+    if config.services.on_demand != "llama_swap":
+        return False
     usual = EDITIONS[config.edition].keep
-    return config.services.on_demand == "llama_swap" and any(
+    return config.services.llama_swap.always or any(
         table.enable and (table.keep or usual[table.role]) == "on_demand"
         for table in config.models.values()
     )
@@ -288,13 +291,15 @@ def _options(name: str, table: Model) -> Iterator[Diagnostic]:
 
 
 def _services(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
-    if table.host is not None and table.host != config.hardware.host:
-        yield Diagnostic(
-            "models.no-host",
-            f"`{name}` is on host `{table.host}`, [hardware] describes `{config.hardware.host}`",
-            ("models", name, "host"),
-            hint="one llm.toml plans one machine for now; overlay a second file with `-c`",
-        )
+    told = (table.host,) if isinstance(table.host, str) else table.host or ()
+    for host in told:
+        if host not in (config.hardware.host, AUTO):
+            yield Diagnostic(
+                "models.no-host",
+                f"`{name}` is on host `{host}`, [hardware] describes `{config.hardware.host}`",
+                ("models", name, "host"),
+                hint=f"[hosts.{host}] with its hardware beside those of the other machines",
+            )
     if table.keep == "on_demand" and config.services.on_demand == "none":
         yield Diagnostic(
             "models.nobody-loads",

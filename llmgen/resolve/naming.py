@@ -105,8 +105,9 @@ def _external(
     own: Mapping[str, str],
     packs: Mapping[str, tuple[str, ...]],
 ) -> External:
-    # Its server knows nothing of the prefix.
-    told = table.upstream_model or (name if own[name] != name else None)
+    # Its server knows nothing of the prefix, but for the one that knows all of its names.
+    bare = name if own[name] != name and not table.knows_aliases else None
+    told = table.upstream_model or bare
     return _with(table, own, packs.get(name, ())).model_copy(update={"upstream_model": told})
 
 

@@ -55,14 +55,13 @@ def in_use(plan: Plan) -> bool:
     # In containers its file lies beside theirs.
     if services.runtime != "native":
         return False
-    loads = services.on_demand == "llama_swap"
-    return loads and any(item.keep is Keep.ON_DEMAND for item in plan.placements)
+    return plan.loader == "llama_swap"
 
 
 def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
-    """One config.yaml when there is any on-demand model."""
+    """One config.yaml when there is anything for it to do, or any on-demand model to look at."""
     models = [item for item in plan.placements if item.keep is Keep.ON_DEMAND]
-    if not models:
+    if not models and plan.loader != "llama_swap":
         return
     library, services = plan.library, plan.library.config.services
     table, engine = services.llama_swap, plan.engines.get(library.machine.host)
@@ -97,10 +96,10 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
 def load_seconds(library: Library, models: Iterable[Placement]) -> int:
     """Longest load to wait for, from the largest model's files and the disk's speed."""
     models = [*models]
-    largest = max(file_bytes(item.model) for item in models)
+    largest = max((file_bytes(item.model) for item in models), default=0)
     speed = library.machine.disk_bandwidth_bytes
     seconds = _SLOWER * largest // speed if speed else 0
-    least = max(item.model.engine.start_seconds for item in models)
+    least = max((item.model.engine.start_seconds for item in models), default=0)
     return max(_LEAST_SECONDS, least, -(-seconds // _STEP) * _STEP)
 
 

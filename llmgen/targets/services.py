@@ -133,15 +133,12 @@ def _other(item: Placement, plan: Plan, key: tuple[tuple[str, Secret], ...]) -> 
 
 
 def _engine(plan: Plan) -> Iterator[Service]:
-    models = demand(plan)
-    if not models:
-        return
-    match plan.library.config.services.on_demand:
+    match plan.loader:
         case "llama_swap":
-            yield _swap(plan, models)
+            yield _swap(plan, demand(plan))
         case "router":
-            yield _router(plan, models)
-        case "none":
+            yield _router(plan, demand(plan))
+        case "":
             return
 
 
@@ -221,7 +218,7 @@ def _engine_limit(plan: Plan, models: tuple[Placement, ...]) -> int:
     host = {item.name: _host(item) + PROCESS_SLACK for item in models}
     states = [[name for name in state.models if name in host] for state in plan.states]
     sums = [sum(host[name] for name in names) for names in states]
-    return _limit(plan, max([*sums, *host.values()]) + SWAP_SLACK)
+    return _limit(plan, max([*sums, *host.values()], default=0) + SWAP_SLACK)
 
 
 def _gateway_secrets(library: Library) -> tuple[Secret, ...]:

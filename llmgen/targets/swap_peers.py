@@ -61,7 +61,8 @@ def peers(plan: Plan) -> Iterator[Peer]:
     for name, table in external(plan.library).items():
         own = table.upstream_model or name
         # A peer takes no other name than its own: further ones are selectors.
-        names = (own,) if full else (own, *_others(name, table, plan.library))
+        one = full and not table.knows_aliases
+        names = (own,) if one else (own, *_others(name, table, plan.library))
         key = _reference(table.api_key)
         yield Peer(_id(name), table.endpoint, names, key, more=table.llama_swap)
 
@@ -76,7 +77,8 @@ def selectors(library: Library) -> dict[str, Any]:
     for name, table in tables.items():
         own = table.upstream_model or name
         target = own if names[own] == 1 else f"{_id(name)}/{own}"
-        for other in (name, *_others(name, table, library)):
+        known = () if table.knows_aliases else _others(name, table, library)
+        for other in (name, *known):
             if other != target:
                 found[other] = {"strategy": "pin", "targets": [target]}
     return found

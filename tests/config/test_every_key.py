@@ -68,6 +68,8 @@ ELSEWHERE = {
     "apps.open_webui.secret_key.env": "Open WebUI is not started without: other ways to say it",
     "apps.open_webui.secret_key.file": "Open WebUI is not started without",
     "apps.open_webui.secret_key.credential": "Open WebUI is not started without",
+    "hosts": "several machines, each with its own tree (tests/fleet)",
+    "models.b.hosts": "on how many of several machines it is (tests/fleet)",
     "plan.together": "what is preferred when memory is short",
     "plan.wish_together": "what is preferred when memory is short",
     "plan.prefer": "what gives way when memory is short",

@@ -137,6 +137,8 @@ class External(Table):
     """What it does."""
     aliases: tuple[ModelName, ...] = ()
     """Other names for it."""
+    knows_aliases: bool = False
+    """The server knows all of its names: each is handed over as the client wrote it."""
     upstream_model: Text | None = None
     """The name that it insists on."""
     api_key: Secret | None = None

@@ -219,8 +219,11 @@ class Model(Source, ServerOptions, EngineKeys):
     """More for people: what it is good at, where it came from."""
     scores: dict[Line, float] = Field(default_factory=dict)
     """Results of benchmarks for people (`{ "SWE-bench" = 72.5 }`)."""
-    host: FileName | None = None
-    """The machine that serves it; absent: the one in [hardware]."""
+    host: FileName | Annotated[tuple[FileName, ...], Field(min_length=1)] | None = None
+    """The machine of [hosts] that serves it, or several: the first, with the others to spare;
+    `"auto"` (or absent, where there are several): the one where it fits best."""
+    hosts: Annotated[Count, Field(ge=1, le=64)] = 1
+    """On how many machines it is, where `host` leaves that to the planner."""
     aliases: tuple[ModelName, ...] = ()
     """Other names for it, unique in the whole file."""
     default: bool = False

@@ -31,6 +31,9 @@ class SwapService(Table):
     """Port of llama-swap itself."""
     start_port: Port = 10001
     """First port of the servers that it starts."""
+    always: bool = False
+    """It runs even where no model is loaded on demand: one address for the always-on servers, and
+    for the models of other servers."""
     api_keys: tuple[Secret, ...] = ()
     """Keys that clients need."""
     log_level: LogLevel = "info"

@@ -37,12 +37,11 @@ def _front(plan: Plan) -> Iterator[Published]:
     if litellm.enable:
         yield _port("litellm", litellm.listen, litellm.port)
         return
-    loads = any(item.keep is Keep.ON_DEMAND for item in plan.placements)
-    if loads and services.on_demand == "llama_swap":
+    if plan.loader == "llama_swap":
         yield _port("swap", services.llama_swap.listen, services.llama_swap.port)
         # It leads to always-on models as well.
         return
-    if loads and services.on_demand == "router":
+    if plan.loader == "router":
         yield _port("router", services.router.listen, services.router.port)
     for item in plan.placements:
         if item.keep is Keep.ALWAYS:

@@ -97,11 +97,9 @@ def _is_published(plan: Plan, service: str, port: int) -> bool:
 
 
 def _engine(plan: Plan) -> Iterator[Job]:
-    table = plan.library.config.services
-    loads = any(item.keep is Keep.ON_DEMAND for item in plan.placements)
-    if table.on_demand != "llama_swap" or not loads:
+    if plan.loader != "llama_swap":
         return
-    swap = table.llama_swap
+    swap = plan.library.config.services.llama_swap
     if _is_published(plan, "swap", swap.port):
         address = f"{in_url(nearest((swap.listen,)))}:{swap.port}"
         key = "llama-swap" if swap.api_keys else ""

@@ -1,0 +1,40 @@
+"""What the other hosts talk to on a host: its one address for all of its models."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from llmgen.config.model import Config
+from llmgen.gateway.addresses import in_url
+
+Kind = Literal["envoy", "litellm", "llama_swap", "router", ""]
+
+
+class Door(Struct, frozen=True):
+    """A listener of a host; "" is none, where every server stands for itself on loopback."""
+
+    kind: Kind
+    port: int = 0
+    tls: bool = False
+
+    def url(self, address: str) -> str:
+        """How another host writes it."""
+        return f"{'https' if self.tls else 'http'}://{in_url(address)}:{self.port}"
+
+
+def door(config: Config) -> Door:
+    """The door of a host with this ``config``: its gateway, else what loads its models."""
+    gateway, services = config.gateway, config.services
+    if gateway.envoy.enable:
+        return Door("envoy", gateway.envoy.port, gateway.envoy.tls is not None)
+    if gateway.litellm.enable:
+        return Door("litellm", gateway.litellm.port)
+    match services.on_demand:
+        case "llama_swap":
+            return Door("llama_swap", services.llama_swap.port)
+        case "router":
+            return Door("router", services.router.port)
+        case "none":
+            return Door("")

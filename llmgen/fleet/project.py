@@ -1,0 +1,150 @@
+"""One host's view of the whole llm.toml: the document of an ordinary one-host llm.toml.
+
+What is its own is laid over what all have in common; models of other hosts become [external]
+ones behind the doors of their hosts. So a host is planned, rendered and installed as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from llmgen.config.load import overlay
+from llmgen.config.tables.hosts import LAID_OVER
+from llmgen.fleet.door import Door
+from llmgen.gateway.addresses import LOOPBACK
+
+Document = dict[str, Any]
+# Who serves a model, the first before the others.
+Seats = Mapping[str, tuple[str, ...]]
+
+# Keys that say where a model is; on its host there is nothing left to say.
+_WHERE: Final = ("host", "hosts")
+# Name of the key in Envoy's list that the other hosts have.
+FLEET: Final = "hosts"
+_SETS: Final = ("together", "wish_together", "never_together")
+
+
+class Elsewhere(Struct, frozen=True):
+    """A model on another host, as this one reaches it."""
+
+    url: str
+    names: tuple[str, ...]
+    role: str
+    key: Mapping[str, str] | None = None
+    slots: int = 0
+    ctx_size: int = 0
+    fallbacks: tuple[str, ...] = ()
+    context_window_fallbacks: tuple[str, ...] = ()
+
+
+def own(document: Document, host: str) -> Document:
+    """The tables of a host over those of the whole file, with every model still in it."""
+    mine = document["hosts"][host]
+    found = {key: value for key, value in document.items() if key != "hosts"}
+    for table in LAID_OVER:
+        if table in mine:
+            found[table] = overlay(found.get(table, {}), mine[table])
+    found["hardware"] = {**found.get("hardware", {}), "host": host}
+    models = overlay(found.get("models", {}), mine.get("models", {}))
+    found["models"] = {name: _here(table) for name, table in models.items()}
+    return found
+
+
+def _here(table: Mapping[str, Any]) -> Document:
+    return {key: value for key, value in table.items() if key not in _WHERE}
+
+
+def project(
+    document: Document,
+    host: str,
+    seats: Seats,
+    elsewhere: Mapping[str, Elsewhere],
+    door: Door | None,
+) -> Document:
+    """The one-host document of ``host``; with a ``door`` the other hosts come in by it."""
+    found = own(document, host)
+    models = found["models"]
+    mine = {name: table for name, table in models.items() if host in seats.get(name, ())}
+    # Tables that serve nothing keep their names: nobody else may have them.
+    off = {name: table for name, table in models.items() if name not in seats}
+    found["models"] = {name: models[name] for name in models if name in mine or name in off}
+    outside = {name: _external(item) for name, item in elsewhere.items() if name not in mine}
+    if outside:
+        found["external"] = {**found.get("external", {}), **outside}
+    if "plan" in found:
+        found["plan"] = _wishes(found["plan"], {*mine})
+    if door is not None:
+        _open(found, document["hosts"][host], door)
+    return found
+
+
+def _external(item: Elsewhere) -> Document:
+    told: Document = {"endpoint": item.url, "role": item.role, "knows_aliases": True}
+    if len(item.names) > 1:
+        told["aliases"] = [*item.names[1:]]
+    if item.key is not None:
+        told["api_key"] = dict(item.key)
+    if item.slots:
+        told["slots"] = item.slots
+    if item.ctx_size:
+        told["ctx_size"] = item.ctx_size
+    for key in ("fallbacks", "context_window_fallbacks"):
+        if names := getattr(item, key):
+            told[key] = [*names]
+    return told
+
+
+def _wishes(plan: Mapping[str, Any], mine: set[str]) -> Document:
+    """Sets of models are about one memory: what of them is on this host, if that is still a set."""
+    found = dict(plan)
+    for key in _SETS:
+        if key in found:
+            kept = [[name for name in row if name in mine] for row in found[key]]
+            found[key] = [row for row in kept if len(row) > 1]
+    return found
+
+
+def _open(found: Document, host: Mapping[str, Any], door: Door) -> None:
+    """The door listens on the host's address, and asks for the host's key."""
+    address, key = host.get("address", LOOPBACK), host.get("key")
+    match door.kind:
+        case "envoy":
+            table = _table(found, "gateway", "envoy")
+            _listen(table, "listen", [*dict.fromkeys([LOOPBACK, address])])
+            if key is not None:
+                named = {"name": FLEET, "secret": key}
+                table["api_keys"] = [*table.get("api_keys", ()), named]
+        case "litellm":
+            table = _table(found, "gateway", "litellm")
+            _listen(table, "listen", address)
+            if key is not None:
+                table.setdefault("master_key", key)
+        case "llama_swap" | "router":
+            table = _table(found, "services", door.kind)
+            _listen(table, "listen", address)
+            if key is not None:
+                table["api_keys"] = _with(table.get("api_keys", ()), key)
+            if door.kind == "llama_swap":
+                table["always"] = True
+        case "":
+            return
+
+
+def _table(found: Document, *path: str) -> Document:
+    """A table of the document that may be changed: the ones above it are copied, too."""
+    at = found
+    for name in path:
+        at[name] = dict(at.get(name, {}))
+        at = at[name]
+    return at
+
+
+def _listen(table: Document, key: str, value: object) -> None:
+    table.setdefault(key, value)
+
+
+def _with(keys: Sequence[object], key: object) -> list[object]:
+    return [*keys] if key in keys else [*keys, key]
