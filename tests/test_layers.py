@@ -39,7 +39,7 @@ LAYERS = (
     ("llmgen.targets", "llmgen.firewall"),
     ("llmgen.detect", "llmgen.importing", "llmgen.models", "llmgen.bench", "llmgen.verify"),
     ("llmgen.sync",),
-    ("llmgen.doctor", "llmgen.operate", "llmgen.building"),
+    ("llmgen.doctor", "llmgen.operate", "llmgen.building", "llmgen.remote"),
     ("llmgen.measuring", "llmgen.top"),
     ("llmgen.cli",),
     ("llmgen.__main__",),
