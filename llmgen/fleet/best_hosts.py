@@ -1,0 +1,211 @@
+"""The best placement in the documented order, and whether it is proved to be that.
+
+First the fewest bytes that cannot be in memory at once (in steps of ``grain``), then the first in
+llm.toml's order: each model as early in its list as some placement of the others allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from llmgen.fleet.first_fit import first_fit
+from llmgen.fleet.known_fits import AskedEnough, KnownFits, places
+from llmgen.fleet.levels import NEVER, Wanted, levels
+from llmgen.fleet.needs import HostBudget, ModelNeeds
+from llmgen.fleet.search import Search, SearchedEnough, Steps
+
+# Bytes over are closed in on by halves so many times before every better placement is looked for.
+_HALVES = 12
+# More hosts that have a choice are not searched.
+_LEVELS = 64
+
+
+class Filled(Struct, frozen=True):
+    """For each host the bits of its models, and how many bytes cannot be in memory at once."""
+
+    over: int
+    models: tuple[int, ...]
+
+
+class Best(Struct):
+    """A search for one list of models; ``proved`` is false when something was not looked at."""
+
+    hosts: Sequence[HostBudget]
+    needs: Sequence[ModelNeeds]
+    known: KnownFits
+    steps: Steps
+    grain: int = 1
+    proved: bool = True
+
+    def placed(self, wanted: Sequence[Wanted]) -> Filled | None:
+        """The best placement, if there is one: of what shares no host each for itself."""
+        return self._together(wanted, self._best)
+
+    def possible(self, wanted: Sequence[Wanted]) -> bool:
+        """Whether there is a placement; what was not proved to have none has none."""
+        return self._together(wanted, self._any) is not None
+
+    def _together(
+        self,
+        wanted: Sequence[Wanted],
+        solve: Callable[[Sequence[Wanted]], Filled | None],
+    ) -> Filled | None:
+        fixed = [Wanted(item.must) for item in wanted]
+        try:
+            models = [_must(wanted, host) for host in range(len(self.hosts))]
+            if not all(self.known.fits(*item) for item in enumerate(models)):
+                return None
+            for part in parts(wanted):
+                own = [item if n in part else fixed[n] for n, item in enumerate(wanted)]
+                found = solve(own)
+                if found is None:
+                    return None
+                models = [one | other for one, other in zip(models, found.models, strict=True)]
+        except (SearchedEnough, AskedEnough):
+            self.proved = False
+            return None
+        return self._filled(models)
+
+    def _any(self, wanted: Sequence[Wanted]) -> Filled | None:
+        found = first_fit(self.hosts, self.needs, self.known, wanted)
+        return self._filled(found) if found is not None else self._within(wanted, NEVER // 4)
+
+    def _best(self, wanted: Sequence[Wanted]) -> Filled | None:
+        found = self._any(wanted)
+        if found is not None:
+            self._ask_of_all(wanted)
+            for better in (self._fewest, self._first):
+                for filled in better(wanted, found):
+                    found = filled
+        return found
+
+    def _ask_of_all(self, wanted: Sequence[Wanted]) -> None:
+        """Whether hosts hold all that they may have: what is known of that spares much."""
+        for host in {host for item in wanted if item.copies for host in item.may}:
+            every = sum(
+                1 << place for place, item in enumerate(wanted) if host in (*item.must, *item.may)
+            )
+            try:
+                self.known.fits(host, every)
+            except AskedEnough:
+                return
+
+    def _fewest(self, wanted: Sequence[Wanted], found: Filled) -> Iterator[Filled]:
+        """Better and better ones."""
+        halves = 0
+        try:
+            search = self._search(wanted)
+            least = search.levels.over + search.levels.least_over(0, search.levels.every)
+            while least // self.grain < found.over // self.grain:
+                middle = self._middle(least, found.over, halves)
+
+                better = search.found(middle)
+                halves += 1
+                if better is None:
+                    least = middle + 1
+                else:
+                    found = self._made(search, wanted, better)
+                    yield found
+        except (SearchedEnough, AskedEnough):
+            self.proved = False
+
+    def _middle(self, least: int, over: int, halves: int) -> int:
+        """The next limit: at first what cannot be less, which often can be, then halves."""
+        most = over // self.grain * self.grain - 1
+        if not halves:
+            return min(least // self.grain * self.grain + self.grain - 1, most)
+        return most if halves > _HALVES else (least + most) // 2
+
+    def _first(self, wanted: Sequence[Wanted], found: Filled) -> Iterator[Filled]:
+        """Each model as early in its list as can be, without more bytes over."""
+        if len({host for item in wanted if item.copies for host in item.may}) > _LEVELS:
+            return
+        now, limit = list(wanted), (found.over // self.grain + 1) * self.grain - 1
+        for model in range(len(now)):
+            for host in wanted[model].may:
+                item = now[model]
+                if not item.copies:
+                    break
+                there = Wanted(
+                    (*item.must, host), tuple(n for n in item.may if n != host), item.copies - 1
+                )
+                if item.copies == 1:
+                    there = Wanted(there.must)
+                without = Wanted(item.must, tuple(n for n in item.may if n != host), item.copies)
+                if found.models[host] >> model & 1:
+                    now[model] = there
+                    continue
+                tried = [*now]
+                tried[model] = there
+                better = self._decided(tried, limit)
+                now[model] = there if better is not None else without
+                if better is not None:
+                    found = better
+                    yield found
+
+    def _decided(self, wanted: Sequence[Wanted], limit: int) -> Filled | None:
+        # One hard question leaves steps for the next.
+        own = Steps(max(1, self.steps.left // 4))
+        before = own.left
+        try:
+            return self._within(wanted, limit, own)
+        except (SearchedEnough, AskedEnough):
+            self.proved = False
+            return None
+        finally:
+            self.steps.left -= before - max(0, own.left)
+
+    def _within(
+        self, wanted: Sequence[Wanted], limit: int, steps: Steps | None = None
+    ) -> Filled | None:
+        search = self._search(wanted, steps)
+        found = search.found(limit)
+        return None if found is None else self._made(search, wanted, found)
+
+    def _search(self, wanted: Sequence[Wanted], steps: Steps | None = None) -> Search:
+        steps = steps or self.steps
+        may = [item.may for item in wanted if item.copies]
+        # Tables of sums are made first: what they cost counts as steps.
+        steps.left -= 4 * sum(map(len, may))
+        if steps.left < 0 or len({host for hosts in may for host in hosts}) > _LEVELS:
+            raise SearchedEnough
+        return Search(self.known, levels(self.hosts, self.needs, wanted), steps)
+
+    def _made(
+        self, search: Search, wanted: Sequence[Wanted], found: tuple[int, tuple[int, ...]]
+    ) -> Filled:
+        models = [_must(wanted, host) for host in range(len(self.hosts))]
+        for level, given in zip(search.levels.levels, found[1], strict=True):
+            models[level.host] |= given
+        return Filled(found[0], tuple(models))
+
+    def _filled(self, models: Sequence[int]) -> Filled:
+        return Filled(over(self.hosts, self.needs, models), tuple(models))
+
+
+def parts(wanted: Sequence[Wanted]) -> list[set[int]]:
+    """Models that have a choice, by the hosts that they share with each other."""
+    found = list[tuple[set[int], set[int]]]()
+    for place, item in enumerate(wanted):
+        if item.copies:
+            models, hosts = {place}, {*item.may}
+            for other in [other for other in found if other[1] & hosts]:
+                found.remove(other)
+                models, hosts = models | other[0], hosts | other[1]
+            found.append((models, hosts))
+    return [models for models, _ in found]
+
+
+def over(hosts: Sequence[HostBudget], needs: Sequence[ModelNeeds], models: Iterable[int]) -> int:
+    """Bytes that cannot be in memory at once."""
+    sums = (
+        sum(needs[place].demand[host.name] for place in places(held))
+        for host, held in zip(hosts, models, strict=True)
+    )
+    return sum(max(0, taken - host.budget) for host, taken in zip(hosts, sums, strict=True))
+
+
+def _must(wanted: Sequence[Wanted], host: int) -> int:
+    return sum(1 << place for place, item in enumerate(wanted) if host in item.must)

@@ -1,0 +1,356 @@
+"""The hosts in the order in which a search fills them, and sums of what is left for later ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TypeAlias
+
+from msgspec import Struct, field
+
+from llmgen.fleet.needs import HostBudget, ModelNeeds
+
+# More than any sum of bytes: what cannot be at all.
+NEVER = 1 << 80
+# Sums by level, model and number of copies that are left.
+_Table: TypeAlias = list[list[list[int]]]
+# Bit of the model, of its last copy that is left, bytes here, bytes that later hosts are spared,
+# the same two of what it holds at all times, whether it does, whether a later host takes it anyway.
+Item: TypeAlias = tuple[int, int, int, int, int, int, bool, bool]
+
+
+class Wanted(Struct, frozen=True):
+    """Where a model must be, and of which other hosts so many more must have it."""
+
+    must: tuple[int, ...]
+    may: tuple[int, ...] = ()
+    copies: int = 0
+
+
+class Level(Struct, frozen=True):
+    """One host: what it has beside the models that it must have, and which others it can have.
+
+    ``floor`` is what is left of the budget at all times, ``beside`` the most that one of its models
+    on demand adds to that. Levels up to ``last_equal`` can change places.
+    """
+
+    host: int
+    alike: str
+    budget: int
+    floor: int
+    beside: int
+    base: int
+    # (place in the order of models, bytes here, least bytes here)
+    models: tuple[tuple[int, int, int], ...]
+    last_equal: int
+
+
+class Copies(Struct, frozen=True):
+    """One model of a search: its copies are ``width`` bits from ``shift`` on, lowest ones left."""
+
+    bit: int
+    shift: int
+    width: int
+    always: bool
+    last: int
+
+
+class Choice(Struct, frozen=True):
+    """What one host must have of what is left, and what else it can have.
+
+    ``sums`` are bytes of what it must have, ``need`` and ``need_held`` what later hosts must be
+    spared at least; ``tails`` are the items and sums of those from each place on.
+    """
+
+    models: int
+    units: int
+    need: int
+    need_held: int
+    sums: tuple[int, int, int, int, int]
+    tails: tuple[list[Item], list[int], list[int], list[int]]
+
+
+class Levels(Struct, frozen=True):
+    """Every host that still has a choice, and tables of what the models take from each on.
+
+    ``over`` are bytes that what must be there is over the budgets anyway, ``closed`` the hosts
+    without a choice and their models.
+    """
+
+    levels: tuple[Level, ...]
+    models: tuple[Copies, ...]
+    over: int
+    closed: tuple[tuple[int, int], ...]
+    cost: _Table
+    alone: _Table
+    held: _Table
+    budgets: list[int]
+    floors: list[int]
+    counted: bool
+    by_least: tuple[int, ...] = ()
+    by_cost: tuple[int, ...] = ()
+    least: tuple[int, ...] = ()
+    counts: dict[tuple[int, int, int], int] = field(default_factory=dict)
+
+    @property
+    def every(self) -> int:
+        """All copies of all models."""
+        return sum(((1 << item.width) - 1) << item.shift for item in self.models)
+
+    def left(self, units: int) -> list[int]:
+        """How many copies of each model are left."""
+        return [
+            (units >> item.shift & ((1 << item.width) - 1)).bit_length() for item in self.models
+        ]
+
+    def least_over(self, at: int, units: int) -> int:
+        """Bytes that are over at least, when what is left has only the hosts from a level on."""
+        left = self.left(units)
+        cost, alone, held = self.cost[at], self.alone[at], self.held[at]
+        over = apart = floor = 0
+        for place, copies in enumerate(left):
+            if copies:
+                over += cost[place][copies]
+                apart += alone[place][copies]
+                floor += held[place][copies]
+        if over >= NEVER or floor > self.floors[at] or (self.counted and self._crowded(at, left)):
+            return NEVER
+        return max(over - self.budgets[at], apart, self._lumps(at, left))
+
+    def _crowded(self, at: int, left: Sequence[int]) -> bool:
+        """Whether there are more large models than places for them, of what is held always."""
+        number = 0
+        for place in self.by_least:
+            if left[place]:
+                number += left[place]
+                if number > self.places(at, self.least[place]):
+                    return True
+        return False
+
+    def places(self, at: int, size: int) -> int:
+        """How many of a size the hosts from a level on hold at all times."""
+        key = (at, size, -1)
+        found = self.counts.get(key)
+        if found is None:
+            found = sum(level.floor // size for level in self.levels[at:] if level.floor > 0)
+            self.counts[key] = found
+        return found
+
+    def _lumps(self, at: int, left: Sequence[int]) -> int:
+        """Bytes over because models are whole: so many of at least this size, and so few places."""
+        number = over = 0
+        size = NEVER
+        for place in self.by_cost:
+            if left[place]:
+                number += left[place]
+                size = min(size, self.cost[at][place][1])
+                key = (at, size, number)
+                found = self.counts.get(key)
+                if found is None:
+                    found = self.counts[key] = self._over_by_count(at, size, number)
+                over = max(over, found)
+        return over
+
+    def _over_by_count(self, at: int, size: int, number: int) -> int:
+        if not size:
+            return 0
+        budgets = [level.budget for level in self.levels[at:]]
+        extra = number - sum(budget // size for budget in budgets)
+        if extra <= 0:
+            return 0
+        steps = sorted(size - budget % size for budget in budgets)
+        return sum(steps[:extra]) + size * max(0, extra - len(steps))
+
+    def choice(
+        self, at: int, units: int, limit: int, spare: frozenset[int] = frozenset()
+    ) -> Choice | None:
+        """What a host must and can have; None where that is too much at once."""
+        level, left = self.levels[at], self.left(units)
+        cost, held = self.cost[at + 1], self.held[at + 1]
+        need, need_held = -self.budgets[at + 1] - limit, -self.floors[at + 1]
+        here = {place: (demand, least) for place, demand, least in level.models}
+        models = taken_units = taken = kept = 0
+        beside, items, first = level.beside, list[Item](), True
+        for place, copies in enumerate(left):
+            if not copies:
+                continue
+            known = self.models[place]
+            if place not in here:
+                need += cost[place][copies]
+                need_held += held[place][copies]
+                continue
+            demand, least = here[place]
+            unit = 1 << (known.shift + copies - 1)
+            # Of hosts that are equal the first has the largest of what they must share.
+            shared = first and at < level.last_equal and known.last <= level.last_equal
+            first = first and not shared
+            if shared or cost[place][copies] >= NEVER:
+                models, taken_units, taken = models | known.bit, taken_units | unit, taken + demand
+                kept += least if known.always else 0
+                beside = beside if known.always else max(beside, least)
+                need += cost[place][copies - 1]
+                need_held += held[place][copies - 1]
+                continue
+            more = cost[place][copies] - cost[place][copies - 1]
+            least_more = held[place][copies] - held[place][copies - 1]
+            need += cost[place][copies]
+            need_held += held[place][copies]
+            items.append(
+                (known.bit, unit, demand, more, least, least_more, known.always, place in spare)
+            )
+        if need >= NEVER // 2 or kept + beside > level.floor:
+            return None
+        return Choice(
+            models, taken_units, need, need_held, (taken, 0, kept, 0, beside), _tails(items)
+        )
+
+
+def _tails(items: list[Item]) -> tuple[list[Item], list[int], list[int], list[int]]:
+    size, gain, held = [0], [0], [0]
+    for item in reversed(items):
+        size.append(size[-1] + item[2])
+        gain.append(gain[-1] + max(0, item[3]))
+        held.append(held[-1] + item[5])
+    return items, size[::-1], gain[::-1], held[::-1]
+
+
+def levels(
+    hosts: Sequence[HostBudget], needs: Sequence[ModelNeeds], wanted: Sequence[Wanted]
+) -> Levels:
+    """The hosts that have a choice, the smallest choice first, equal ones together."""
+    names = [host.name for host in hosts]
+    free = [place for place, item in enumerate(wanted) if item.copies]
+    # Large models first: what cannot be is seen early.
+    free.sort(key=lambda place: -max(needs[place].demand[names[at]] for at in wanted[place].may))
+    must, may = _by_host(len(hosts), wanted)
+    order = {place: at for at, place in enumerate(free)}
+    found = [
+        _level(at, host, needs, must[at], [(order[place], place) for place in may[at]])
+        for at, host in enumerate(hosts)
+    ]
+    over = sum(max(0, -level.budget) for level in found)
+    with_choice = sorted(
+        (level for level in found if level.models),
+        key=lambda level: (len(level.models), level.budget, _equal(level), level.host),
+    )
+    last = {_equal(level): at for at, level in enumerate(with_choice)}
+    ordered = tuple(_at_level(level, last[_equal(level)]) for level in with_choice)
+    closed = tuple((level.host, level.base) for level in found if not level.models)
+    return _tables(ordered, (over, closed), needs, wanted, free)
+
+
+def _by_host(hosts: int, wanted: Sequence[Wanted]) -> tuple[list[list[int]], list[list[int]]]:
+    """For each host the models that must be there, and those that may."""
+    must, may = [list[int]() for _ in range(hosts)], [list[int]() for _ in range(hosts)]
+    for place, item in enumerate(wanted):
+        for at in item.must:
+            must[at].append(place)
+        for at in item.may if item.copies else ():
+            may[at].append(place)
+    return must, may
+
+
+def _level(
+    at: int,
+    host: HostBudget,
+    needs: Sequence[ModelNeeds],
+    must: Sequence[int],
+    may: Sequence[tuple[int, int]],
+) -> Level:
+    name = host.name
+    least = {place: needs[place].least.get(name, 0) for place in must}
+    return Level(
+        at,
+        host.alike,
+        host.budget - sum(needs[place].demand[name] for place in must),
+        host.budget - sum(least[place] for place in must if needs[place].always),
+        max((least[place] for place in must if not needs[place].always), default=0),
+        sum(1 << place for place in must),
+        tuple(
+            sorted(
+                (order, needs[place].demand[name], needs[place].least.get(name, 0))
+                for order, place in may
+            )
+        ),
+        0,
+    )
+
+
+def _equal(level: Level) -> tuple[object, ...]:
+    return (level.alike, level.budget, level.floor, level.beside, level.base, level.models)
+
+
+def _at_level(level: Level, last_equal: int) -> Level:
+    return Level(
+        level.host,
+        level.alike,
+        max(0, level.budget),
+        level.floor,
+        level.beside,
+        level.base,
+        level.models,
+        last_equal,
+    )
+
+
+def _tables(
+    ordered: tuple[Level, ...],
+    fixed: tuple[int, tuple[tuple[int, int], ...]],
+    needs: Sequence[ModelNeeds],
+    wanted: Sequence[Wanted],
+    free: Sequence[int],
+) -> Levels:
+    cost, alone, held = _suffixes(ordered, needs, wanted, free)
+    shift, models = 0, list[Copies]()
+    last = {order: at for at, level in enumerate(ordered) for order, _, _ in level.models}
+    for order, place in enumerate(free):
+        copies = wanted[place].copies
+        models.append(Copies(1 << place, shift, copies, needs[place].always, last[order]))
+        shift += copies
+    least = tuple(held[0][order][1] for order in range(len(free)))
+    return Levels(
+        ordered,
+        tuple(models),
+        *fixed,
+        cost,
+        alone,
+        held,
+        [sum(level.budget for level in ordered[at:]) for at in range(len(ordered) + 1)],
+        [sum(max(0, level.floor) for level in ordered[at:]) for at in range(len(ordered) + 1)],
+        any(least),
+        tuple(sorted((n for n in range(len(free)) if least[n]), key=lambda n: -least[n])),
+        tuple(sorted(range(len(free)), key=lambda n: -cost[0][n][1])),
+        least,
+    )
+
+
+def _suffixes(
+    ordered: tuple[Level, ...],
+    needs: Sequence[ModelNeeds],
+    wanted: Sequence[Wanted],
+    free: Sequence[int],
+) -> tuple[_Table, _Table, _Table]:
+    """For the hosts from each level on: bytes of the cheapest copies, what is over alone, held."""
+    rows = [([*range(0)], [*range(0)], [*range(0)]) for _ in free]
+    tables: tuple[_Table, _Table, _Table] = ([], [], [])
+    sums = [
+        tuple(_sums(row, wanted[place].copies) for row in rows[order])
+        for order, place in enumerate(free)
+    ]
+    for at in range(len(ordered), -1, -1):
+        for order, demand, least in ordered[at].models if at < len(ordered) else ():
+            place = free[order]
+            alone = max(0, demand - ordered[at].budget)
+            values = (demand, alone, least if needs[place].always else 0)
+            for row, value in zip(rows[order], values, strict=True):
+                row.append(value)
+            sums[order] = tuple(_sums(row, wanted[place].copies) for row in rows[order])
+        for which, table in enumerate(tables):
+            table.insert(0, [found[which] for found in sums])
+    return tables
+
+
+def _sums(values: list[int], copies: int) -> list[int]:
+    """Sums of the 0, 1, 2 … smallest."""
+    smallest = sorted(values)[:copies] + [NEVER] * (copies - len(values))
+    return [0, *accumulate(smallest)]

@@ -1,0 +1,75 @@
+"""Which hosts have each model: the best placement of all of them, or who has none and why.
+
+The best is, in this order: every model is placed; the fewest bytes that cannot be in memory at
+once (what a host's models take together over its budget, summed over the hosts); the first when
+models are taken in llm.toml's order, each on the earliest host of its list. It is exact for 8 hosts
+and 24 models. Where a search is given up, after a count of steps and never a time, the best so far
+stands and ``proved`` is false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from llmgen.fleet.best_hosts import Best, Filled
+from llmgen.fleet.known_fits import KnownFits
+from llmgen.fleet.levels import Wanted
+from llmgen.fleet.needs import Choosing, HostBudget, ModelNeeds
+from llmgen.fleet.no_host import NoHost, no_hosts
+from llmgen.fleet.search import Steps
+
+# How many steps a search takes, and how many questions it asks the planner.
+STEPS, CALLS = 1_500_000, 1_000
+
+
+class Placed(Struct, frozen=True):
+    """The hosts of each model in the order of its list.
+
+    ``over`` are the bytes that cannot be in memory at once.
+    """
+
+    hosts: Mapping[str, tuple[str, ...]]
+    over: int = 0
+    proved: bool = True
+
+
+class Refused(Struct, frozen=True):
+    """No placement has every model; not proved, where not every one was tried."""
+
+    missing: tuple[NoHost, ...]
+    proved: bool = True
+
+
+def place(
+    choosing: Choosing, grain: int = 1, steps: int = STEPS, calls: int = CALLS
+) -> Placed | Refused:
+    """The best placement, or the models that have no host."""
+    hosts, needs = choosing.hosts, choosing.needs
+    known = KnownFits(choosing.oracle, hosts, [item.name for item in needs], calls)
+    best = Best(hosts, needs, known, Steps(steps), grain)
+    wanted = [_wanted(hosts, item) for item in needs]
+    impossible = any(len(item.must) + item.copies == 0 for item in wanted)
+    found = None if impossible else best.placed(wanted)
+    if found is None:
+        return Refused(tuple(no_hosts(best, wanted)), best.proved)
+    return Placed(
+        {item.name: tuple(_named(hosts, found, at, item)) for at, item in enumerate(needs)},
+        found.over,
+        best.proved,
+    )
+
+
+def _wanted(hosts: Sequence[HostBudget], item: ModelNeeds) -> Wanted:
+    """Where a model must and may be; nowhere when too few of its hosts can have it."""
+    places = {host.name: at for at, host in enumerate(hosts)}
+    can = tuple(places[name] for name in item.possible)
+    if len(can) < item.copies:
+        return Wanted(())
+    return Wanted(can) if len(can) == item.copies else Wanted((), can, item.copies)
+
+
+def _named(hosts: Sequence[HostBudget], found: Filled, at: int, item: ModelNeeds) -> Iterator[str]:
+    on = {host.name for host, models in zip(hosts, found.models, strict=True) if models >> at & 1}
+    return (name for name in item.hosts if name in on)

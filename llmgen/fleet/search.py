@@ -1,0 +1,162 @@
+"""Every way to fill the hosts one after the other: the one that overfills them by fewest bytes.
+
+What a host is given lies in a window: not more than may be over, and not less than the hosts after
+it can take of the rest. A state (which copies are left at which host) that led nowhere is not
+entered twice, so hosts that are equal cost no more than one order of them. The planner is asked of
+whole fillings only, and what it refuses is made as small as can be before the search goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from msgspec import Struct, field
+
+from llmgen.fleet.known_fits import KnownFits
+from llmgen.fleet.levels import Choice, Level, Levels
+
+# (level from which to go on, or one of these)
+_NOTHING, _FOUND = -1, -2
+# What is left after a level's filling, the models that it gives the host, bytes over.
+_Filling: TypeAlias = tuple[int, int, int]
+
+
+class SearchedEnough(Exception):
+    """More steps than are taken."""
+
+
+class Steps(Struct):
+    """How many steps a search still takes: a count and no clock, so that it ends alike anywhere."""
+
+    left: int
+
+
+class Search(Struct):
+    """A search over some levels; ``failed`` has the states that lead nowhere, and how much over."""
+
+    known: KnownFits
+    levels: Levels
+    steps: Steps
+    failed: dict[tuple[int, int], int] = field(default_factory=dict)
+    given: list[int] = field(default_factory=list)
+    over: list[int] = field(default_factory=list)
+    # For each level the models that a later one can have as well, whatever else is there.
+    spare: list[frozenset[int]] = field(default_factory=list)
+
+    def found(self, limit: int) -> tuple[int, tuple[int, ...]] | None:
+        """Bytes over and each level's models, at most ``limit`` over; None where nothing is."""
+        size = len(self.levels.levels)
+        self.given, self.over = [0] * size, [0] * size
+        limit -= self.levels.over
+        self.spare = self.spare or self._spare()
+        if not all(self.known.fits(*item) for item in self.levels.closed):
+            return None
+        if limit < 0 or self._entered(0, self.levels.every, limit) != _FOUND:
+            return None
+        return self.levels.over + sum(self.over), tuple(self.given)
+
+    def _spare(self) -> list[frozenset[int]]:
+        """Who need not be on a level that is full: a later one takes all that there is.
+
+        Of a model with one copy that takes no more there.
+        """
+        free, found = dict[int, int](), list[frozenset[int]]()
+        for level in reversed(self.levels.levels):
+            found.append(
+                frozenset(
+                    place for place, here, _ in level.models if free.get(place, here + 1) <= here
+                )
+            )
+            every = sum(self.levels.models[place].bit for place, _, _ in level.models)
+            if self.known.surely(level.host, level.base | every):
+                for place, here, _ in level.models:
+                    if self.levels.models[place].width == 1:
+                        free[place] = min(here, free.get(place, here))
+        return found[::-1]
+
+    def _entered(self, at: int, left: int, limit: int) -> int:
+        if at == len(self.levels.levels):
+            return self._asked()
+        if self.failed.get((at, left), -1) >= limit or self.levels.least_over(at, left) > limit:
+            return _NOTHING
+        for rest, models, over in self._fillings(at, left, limit):
+            self.given[at], self.over[at] = models, over
+            answer = self._entered(at + 1, rest, limit - over)
+            if answer == _FOUND or _NOTHING < answer < at:
+                return answer
+        self.failed[at, left] = limit
+        return _NOTHING
+
+    def _asked(self) -> int:
+        """Whether the planner takes what the hosts were given; else the level that must change."""
+        for at, level in enumerate(self.levels.levels):
+            models = self.given[at] | level.base
+            if not self.known.fits(level.host, models):
+                self.known.learn(level.host, models)
+                return at
+        return _FOUND
+
+    def _fillings(self, at: int, left: int, limit: int) -> Iterator[_Filling]:
+        """What this host can be given: largest first, what fits its bytes before what does not."""
+        level = self.levels.levels[at]
+        choice = self.levels.choice(at, left, limit, self.spare[at])
+        if choice is None or not self._compatible(level, choice.models | level.base):
+            return
+        yield from self._band(level, left, limit, choice, within=True)
+        if limit:
+            yield from self._band(level, left, limit, choice, within=False)
+
+    def _compatible(self, level: Level, models: int) -> bool:
+        return not self.known.clash(level.host, models)
+
+    def _band(
+        self, level: Level, left: int, limit: int, choice: Choice, *, within: bool
+    ) -> Iterator[_Filling]:
+        items, rest_size, rest_gain, rest_held = choice.tails
+        clashes = self.known.clashes.setdefault(level.alike, [])
+        known, size = len(clashes), len(items)
+        budget, floor = level.budget, level.floor
+        most = budget if within else budget + limit
+        steps = self.steps
+        stack = [(0, choice.models | level.base, left & ~choice.units, *choice.sums)]
+        while stack:
+            place, models, after, taken, gain, held, held_gain, beside = stack.pop()
+            steps.left -= 1
+            if steps.left < 0:
+                raise SearchedEnough
+            over = taken - budget if taken > budget else 0
+            if (
+                gain + rest_gain[place] < choice.need + over
+                or held_gain + rest_held[place] < choice.need_held
+                or taken > most
+                or (not within and taken + rest_size[place] <= budget)
+                or held + beside > floor
+            ):
+                continue
+            if place == size:
+                yield after, models & ~level.base, over
+                if len(clashes) > known:
+                    known = len(clashes)
+                    stack = [item for item in stack if self._compatible(level, item[1])]
+                continue
+            bit, unit, demand, more, least, least_more, always, spare = items[place]
+            stack.append((place + 1, models, after, taken, gain, held, held_gain, beside))
+            # On a host that is full a model only takes what a later one has as well.
+            if spare and taken >= budget:
+                continue
+            joined = models | bit
+            if any(joined & found == found for found in clashes if found & bit):
+                continue
+            stack.append(
+                (
+                    place + 1,
+                    joined,
+                    after & ~unit,
+                    taken + demand,
+                    gain + more,
+                    held + least if always else held,
+                    held_gain + least_more,
+                    beside if always or least <= beside else least,
+                )
+            )
