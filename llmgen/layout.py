@@ -43,6 +43,7 @@ class Layout(Struct, frozen=True):
     litellm: PurePosixPath
     llmgen: PurePosixPath
     open_webui: PurePosixPath = PROGRAMS / "open-webui"
+    rpc_server: PurePosixPath = PROGRAMS / "ggml-rpc-server"
     prefix: PurePosixPath = PurePosixPath(PREFIX[0])
     engines: Mapping[str, PurePosixPath] = field(default_factory=dict)
     quadlets: PurePosixPath = PurePosixPath(QUADLETS[0])
@@ -94,6 +95,7 @@ def layout(paths: Paths, scope: Scope) -> Layout:
         litellm=at("litellm", paths.litellm),
         llmgen=at("llmgen", paths.llmgen),
         open_webui=at("open_webui", paths.open_webui),
+        rpc_server=at("rpc_server", paths.rpc_server or _beside(_llama_server(paths))),
         prefix=at("prefix", paths.prefix or PREFIX[index]),
         engines={name: at("engines", text) for name, text in paths.engines.items()},
         quadlets=at("config", QUADLETS[index]),
@@ -105,6 +107,11 @@ def _llama_server(paths: Paths) -> str:
     if paths.prefix is None or "llama_server" in paths.model_fields_set:
         return paths.llama_server
     return f"{paths.prefix.rstrip('/')}/bin/llama-server"
+
+
+def _beside(llama_server: str) -> str:
+    """One build makes both, and both ends of RPC have to be one build."""
+    return str(PurePosixPath(llama_server).with_name("ggml-rpc-server"))
 
 
 def expand(text: str, home: PurePosixPath | None, key: tuple[str, ...]) -> PurePosixPath:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from llmgen.budget.model import HOST
 from llmgen.budget.overhead import backend_overhead
 from llmgen.config.model import Config
 from llmgen.config.tables.hardware import Backend, Device, Hardware, OperatingSystem
+from llmgen.config.tables.rpc import Rpc
 from llmgen.config.tables.services import Budget
 from llmgen.engines.memory import Room
 from llmgen.errors import ConfigError, Diagnostic
@@ -24,13 +25,18 @@ ASSUMED_DISK_BYTES: Final = 2 * GIB
 
 
 class MachineDevice(Struct, frozen=True):
-    """A device that holds layers: ``gpu0`` in plans, ``name`` for llama-server's ``--device``."""
+    """A device that holds layers: ``gpu0`` in plans, ``name`` for llama-server's ``--device``.
+
+    One of another machine is ``rpc:LENDER/gpu0``, and called by each server after its own list.
+    """
 
     key: str
     name: str
     memory_bytes: int
     reserve_bytes: int
     bandwidth_bytes: int = 0
+    lender: str = ""
+    overhead_bytes: int = 0
 
 
 class Machine(Struct, frozen=True):
@@ -38,7 +44,8 @@ class Machine(Struct, frozen=True):
 
     With ``unified`` memory the devices' ``memory_bytes`` are ceilings within ``memory_bytes``.
     ``source`` says where the profile's facts come from, ``toolkit`` the CUDA or ROCm release that
-    first knows its GPU, ``options`` what every model of it should have.
+    first knows its GPU, ``options`` what every model of it should have. ``borrowed`` are devices of
+    other machines, for models that name them.
     """
 
     host: str
@@ -58,17 +65,18 @@ class Machine(Struct, frozen=True):
     toolkit: str = ""
     memory_bandwidth_bytes: int = 0
     options: tuple[tuple[str, Any], ...] = ()
+    borrowed: tuple[MachineDevice, ...] = ()
 
     def device(self, key: str) -> MachineDevice:
         """The device ``gpu0``, ``gpu1`` …; KeyError when there is none."""
-        return {item.key: item for item in self.devices}[key]
+        return {item.key: item for item in (*self.devices, *self.borrowed)}[key]
 
     def key_of(self, spelling: str) -> str:
         """``gpu1`` for `gpu1` and for what `llama-server --list-devices` calls it, else nothing.
 
         The server does not look at the case of its names either.
         """
-        return key_of(self.devices, spelling)
+        return key_of((*self.devices, *self.borrowed), spelling)
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -103,8 +111,11 @@ DEVICE_NAMES: Final[dict[Backend, str]] = {
 }
 
 
-def machine(hardware: Hardware, budget: Budget) -> Machine:
-    """[hardware] laid over its profile; ConfigError when something is missing in both."""
+def machine(hardware: Hardware, budget: Budget, rpc: Rpc | None = None) -> Machine:
+    """[hardware] laid over its profile; ConfigError when something is missing in both.
+
+    ``rpc`` has the devices of other machines.
+    """
     profile = _profile(hardware.profile)
     filled = {key: value for key, value in profile.items() if key not in BESIDE}
     # As a part of llm.toml, whose validator is there already; Hardware's own would be built here.
@@ -125,9 +136,11 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
         os=values["os"],
         backend=backend,
         memory_bytes=values["memory"],
-        reserve_bytes=(values["reserve"] or 0) + budget.reserve.get(HOST, 0),
+        reserve_bytes=(values["reserve"] or 0)
+        + budget.reserve.get(HOST, 0)
+        + (_lent_host(rpc, unified=bool(values["unified"])) if rpc is not None else 0),
         unified=bool(values["unified"]),
-        devices=tuple(_with_reserves(devices, budget)),
+        devices=tuple(_with_lent(_with_reserves(devices, budget), rpc)),
         process_overhead_bytes=_overhead(values["process_overhead"], backend),
         disk_bandwidth_bytes=values["disk_bandwidth"] or ASSUMED_DISK_BYTES,
         threads=values["threads"] or 0,
@@ -140,6 +153,7 @@ def machine(hardware: Hardware, budget: Budget) -> Machine:
         toolkit=profile.get("toolkit", ""),
         memory_bandwidth_bytes=values["memory_bandwidth"] or 0,
         options=tuple(profile_options(hardware.profile).items()),
+        borrowed=tuple(_borrowed(rpc)) if rpc is not None else (),
     )
     _refuse_bytes(found)
     return found
@@ -180,6 +194,38 @@ def _device(index: int, device: Device, backend: Backend) -> MachineDevice:
         reserve_bytes=device.reserve,
         bandwidth_bytes=device.bandwidth or 0,
     )
+
+
+def _with_lent(devices: Iterable[MachineDevice], rpc: Rpc | None) -> Iterator[MachineDevice]:
+    """What is lent is held for good: an RPC server's memory is the other machine's to fill."""
+    tables = rpc.lend.values() if rpc is not None else ()
+    for item in devices:
+        lent = sum(table.memory.get(item.key, 0) for table in tables)
+        yield replace(item, reserve_bytes=item.reserve_bytes + lent)
+
+
+def _lent_host(rpc: Rpc, *, unified: bool) -> int:
+    """The same of the host, whose memory is the devices', too, where it is one."""
+    return sum(
+        size
+        for table in rpc.lend.values()
+        for key, size in table.memory.items()
+        if unified or key == HOST
+    )
+
+
+def _borrowed(rpc: Rpc) -> Iterator[MachineDevice]:
+    for lender, table in rpc.borrow.items():
+        for device, size in table.devices.items():
+            key = f"rpc:{lender}/{device}"
+            yield MachineDevice(
+                key=key,
+                name=key,
+                memory_bytes=size,
+                reserve_bytes=0,
+                lender=lender,
+                overhead_bytes=table.process_overhead,
+            )
 
 
 def _with_reserves(devices: Sequence[MachineDevice], budget: Budget) -> Iterator[MachineDevice]:

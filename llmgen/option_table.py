@@ -87,6 +87,8 @@ _WRITTEN: Final = (
     ),
     _value("--lora", "lora"),
     _value("--lora-scaled", "lora"),
+    # llama-server does its options one after the other: devices of others first, then their names.
+    _value("--rpc", "", variable="RPC"),
     _value("--device", "device", "-dev", variable="DEVICE"),
     _value("--n-gpu-layers", "n_gpu_layers", "-ngl", "--gpu-layers", variable="N_GPU_LAYERS"),
     _value("--split-mode", "split_mode", "-sm", variable="SPLIT_MODE"),
@@ -274,7 +276,6 @@ _KEPT: Final = (
     _kept("--override-kv"),
     _kept("--control-vector"),
     _kept("--control-vector-scaled"),
-    _kept("--rpc"),
     _kept("--hf-repo", "-hf", "-hfr"),
     _kept("--hf-file", "-hff"),
     _kept("--model-url", "-mu"),

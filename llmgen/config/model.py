@@ -11,6 +11,7 @@ from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
 from llmgen.config.tables.hosts import Host
 from llmgen.config.tables.models import Defaults, Model
 from llmgen.config.tables.naming import Naming
+from llmgen.config.tables.rpc import Rpc
 from llmgen.config.tables.services import Budget, Guard, PlanTable, Services
 from llmgen.config.tables.sync import Sync
 from llmgen.config.tables.targets import Targets
@@ -42,6 +43,8 @@ class Config(Table):
     """Models of other servers, routed by the gateways."""
     services: Services = Services.model_construct()
     """What runs as a service."""
+    rpc: Rpc = Rpc.model_construct()
+    """Devices of other machines, and devices for them."""
     gateway: Gateway = Gateway.model_construct()
     """What clients talk to."""
     apps: Apps = Apps.model_construct()

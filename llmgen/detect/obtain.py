@@ -37,11 +37,13 @@ _ELSEWHERE: Final = {
     "llama_swap": "a release of github.com/mostlygeek/llama-swap/releases",
     "envoy": "a release of github.com/envoyproxy/envoy/releases",
     "litellm": "`pip install 'litellm[proxy]==1.106.2' prisma` in a virtual environment",
+    "open_webui": "`pip install open-webui` in a virtual environment",
+    "rpc_server": "the release that llama-server is of, or build both with `-DGGML_RPC=ON`",
 }
 
 
 def obtain(key: str, tools: Collection[str]) -> str:
     """What brings a program where these tools are there."""
-    commands = _COMMANDS[key]
+    commands = _COMMANDS.get(key, {})
     tool = next((tool for tool in TOOLS if tool in tools and tool in commands), None)
     return f"`{commands[tool]}`" if tool else _ELSEWHERE[key]

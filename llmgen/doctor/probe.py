@@ -14,8 +14,9 @@ from llmgen.detect.devices import DRM
 from llmgen.detect.probe import installers
 from llmgen.doctor import containers
 from llmgen.doctor.access import Identity, closed_to, closing, identity
+from llmgen.doctor.hello import hello
 from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
-from llmgen.doctor.rules import secrets
+from llmgen.doctor.rules import rpc, secrets
 from llmgen.doctor.rules.files import readers, wanted
 from llmgen.doctor.rules.gpu import ROCM_RELEASE
 from llmgen.doctor.rules.heat import MACOS, NVIDIA, SENSORS
@@ -43,7 +44,11 @@ def look(plan: Plan) -> Seen:
     return Seen(
         programs={key: shutil.which(path) is not None for key, path in programs.items()},
         tools=installers(),
-        ran={**dict(_commands(plan, programs)), **dict(containers.commands(plan, run))},
+        ran={
+            **dict(_commands(plan, programs)),
+            **dict(_rpc(plan, programs)),
+            **dict(containers.commands(plan, run)),
+        },
         files=dict(_files(plan)),
         secrets=dict(_modes(plan)),
         ports=_ports(plan),
@@ -96,6 +101,21 @@ def _commands(plan: Plan, programs: dict[str, str]) -> Iterator[tuple[str, Ran]]
     if plan.library.machine.os == "macos":
         yield " ".join(MACOS), run(*MACOS)
         yield "sysctl iogpu.wired_limit_mb", run("sysctl", "-n", "iogpu.wired_limit_mb")
+
+
+def _rpc(plan: Plan, programs: dict[str, str]) -> Iterator[tuple[str, Ran]]:
+    """What each RPC server says of itself, and what llama-server makes of that."""
+    beside = str(plan.library.layout.rpc_server.with_name("llama-server"))
+    if plan.library.config.rpc.lend and os.access(beside, os.X_OK):
+        yield rpc.BESIDE, run(beside, "--version")
+    for endpoint in rpc.wanted(plan):
+        host, _, port = endpoint.partition(":")
+        said = hello(host, int(port))
+        yield rpc.greeting(endpoint), Ran(0, said)
+        # One that has a client would let the next one wait.
+        if said != "busy" and os.access(programs.get("llama_server", ""), os.X_OK):
+            words = (programs["llama_server"], "--rpc", endpoint, "--list-devices")
+            yield rpc.listing(endpoint), run(*words)
 
 
 def _files(plan: Plan) -> Iterator[tuple[str, FileSeen]]:

@@ -15,6 +15,7 @@ from llmgen.layout import expand
 from llmgen.library import Keep, Library, Model
 from llmgen.option_table import LOAD_MODE_AUTO_SINCE, LOAD_MODE_SINCE, OPTIONS, Option
 from llmgen.options import BY_FLAG, ORDER, REPEATED, grouped, in_order, sampler_letters
+from llmgen.plan import rpc
 from llmgen.server_help import by_spelling
 from llmgen.units import MIB, show_number
 
@@ -202,7 +203,9 @@ def _mebibytes(size: int) -> str:
 
 
 def _places(model: Model, settings: ServerSettings, library: Library) -> Iterator[Pair]:
-    names = {device.key: device.name for device in library.machine.devices}
+    names = rpc.names(settings, library)
+    if endpoints := rpc.endpoints(model.name, settings, library):
+        yield "--rpc", ",".join(endpoints)
     yield "--device", _devices(settings.devices, names)
     yield "--n-gpu-layers", _layers(settings.n_gpu_layers)
     mode = model.options.split_mode
@@ -265,7 +268,7 @@ def _draft(model: Model, settings: ServerSettings, library: Library) -> Iterator
     draft = settings.draft
     if draft is None:
         return
-    names = {device.key: device.name for device in library.machine.devices}
+    names = rpc.names(settings, library)
     yield "--spec-type", draft.spec_type
     yield "--spec-draft-n-max", str(draft.n_max)
     if model.spec_draft_n_min is not None:

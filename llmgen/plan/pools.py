@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from llmgen.budget.model import HOST, Estimate, ServerSettings
 from llmgen.config.tables.containers import Apps
 from llmgen.config.tables.gateway import Gateway
-from llmgen.machine import Machine
+from llmgen.machine import Machine, MachineDevice
 from llmgen.plan.model import Footprint, Pool
 
 # The one pool that host and devices of a machine with unified memory share.
@@ -40,6 +40,14 @@ def _pools(machine: Machine, others: int) -> Iterator[Pool]:
             reserve_bytes=device.reserve_bytes,
             source=machine.source,
         )
+    for device in machine.borrowed:
+        yield Pool(
+            host=machine.host,
+            name=device.key,
+            views=(device.key,),
+            capacity_bytes=device.memory_bytes,
+            source=f"lent by {device.lender}",
+        )
 
 
 def beside_bytes(gateway: Gateway, apps: Apps) -> int:
@@ -55,14 +63,19 @@ def footprint(
     limits: Iterable[Pool],
     *,
     overhead: int,
+    borrowed: Sequence[MachineDevice] = (),
     margin: bool = True,
 ) -> dict[str, int]:
-    """Bytes of one process on each pool, the backend's own on each of its devices included."""
+    """Bytes of one process on each pool, the backend's own on each of its devices included.
+
+    On ``borrowed`` devices it is that of the RPC server there.
+    """
+    own = {item.key: item.overhead_bytes for item in borrowed}
     used = frozenset(settings.devices) | frozenset(settings.draft.devices if settings.draft else ())
 
     def on(view: str) -> int:
         spared = 0 if margin else estimate.margin.get(view, 0)
-        return estimate.on(view) - spared + (overhead if view in used else 0)
+        return estimate.on(view) - spared + (own.get(view, overhead) if view in used else 0)
 
     return {pool.name: sum(map(on, pool.views)) for pool in limits}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import reduce
+from typing import Any
 
 from llmgen.config.model import Config
 from llmgen.errors import ConfigError, Diagnostic, KeyPath, PlanError
@@ -44,6 +44,12 @@ def listeners(config: Config) -> Iterator[tuple[str, KeyPath, int]]:
         yield "llama-swap", ("services", "llama_swap", "port"), services.llama_swap.port
     if services.on_demand == "router":
         yield "the router", ("services", "router", "port"), services.router.port
+    for name, lent in config.rpc.lend.items():
+        yield f"the RPC server of `{name}`", ("rpc", "lend", name, "port"), lent.port
+    for name, table in config.rpc.borrow.items():
+        if table.link == "tunnel":
+            for model, port in table.ports.items():
+                yield f"the tunnel for `{model}`", ("rpc", "borrow", name, "ports", model), port
 
 
 def _claimed(library: Library) -> dict[int, str]:
@@ -65,8 +71,10 @@ def _claimed(library: Library) -> dict[int, str]:
 
 
 def _is_written(config: Config, key: KeyPath) -> bool:
-    table = reduce(getattr, map(str, key[:-1]), config)
-    return key[-1] in table.model_fields_set
+    table: Any = config
+    for part in map(str, key[:-1]):
+        table = table[part] if isinstance(table, dict) else getattr(table, part)
+    return key[-1] in (table if isinstance(table, dict) else table.model_fields_set)
 
 
 def _clash(port: int, who: str, owner: str, key: KeyPath) -> Diagnostic:

@@ -47,6 +47,7 @@ class Scale(Struct, frozen=True):
                 self.pools,
                 # What other engines claim is the whole of their process.
                 overhead=self.library.machine.process_overhead_bytes if model.is_llama else 0,
+                borrowed=self.library.machine.borrowed,
                 margin=self.library.config.budget.margin,
             )
             self._footprints[key] = {name: size * (1 + model.copies) for name, size in one.items()}

@@ -45,7 +45,7 @@ def resolve(
     """
     edition = EDITIONS[config.edition]
     build = config.llama_cpp.build or edition.build
-    host = machine(config.hardware, config.budget)
+    host = machine(config.hardware, config.budget, config.rpc)
     noted = _refuse(chain(findings(config, host), recipe.findings(config.llama_cpp.recipe)))
     missing = [*_missing(config, facts)]
     if missing:

@@ -66,9 +66,9 @@ def _tensors(config: Config) -> Iterator[tuple[KeyPath, str, Sequence[str]]]:
 
 
 def _known(machine: Machine) -> str:
-    if not machine.devices:
-        return "it has no devices"
-    return f"devices are {', '.join(f'{item.key} ({item.name})' for item in machine.devices)}"
+    own = [f"{item.key} ({item.name})" for item in machine.devices]
+    found = [*own, *(item.key for item in machine.borrowed)]
+    return f"devices are {', '.join(found)}" if found else "it has no devices"
 
 
 def is_host(buffer: str) -> bool:

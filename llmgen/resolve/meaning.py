@@ -24,6 +24,7 @@ from llmgen.resolve import (
     litellm_keys,
     names,
     passed,
+    rpc,
 )
 from llmgen.resolve.references import SOURCES, has_source
 
@@ -43,6 +44,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     yield from _cors(config)
     yield from engined.findings(config, machine)
     yield from devices.findings(config, machine)
+    yield from rpc.findings(config, machine)
     yield from _environment(("hardware",), config.hardware.environment or {})
     yield from _environment(("defaults",), config.defaults.environment)
     yield from passed.findings(config)

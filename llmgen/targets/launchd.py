@@ -86,7 +86,7 @@ def _kept_alive(service: Service) -> dict[str, Any]:
     locked = {"MemoryLock": 2**63 - 1} if service.locks_memory else {}
     return {
         "RunAtLoad": True,
-        "KeepAlive": {"SuccessfulExit": False},
+        "KeepAlive": service.restarts == "always" or {"SuccessfulExit": False},
         "ThrottleInterval": _RESTART_SECONDS,
         **({"SoftResourceLimits": locked} if locked else {}),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ from llmgen.layout import Layout
 from llmgen.library import Keep, Library
 from llmgen.plan.command import service_words
 from llmgen.plan.model import Placement, Plan
-from llmgen.targets import llama_server, llama_swap, open_webui, swap_peers
+from llmgen.targets import llama_server, llama_swap, open_webui, rpc, swap_peers
 from llmgen.targets.clients import clients_of
 from llmgen.targets.secrets import carried, of_models, plain, secret, shared_environment
 from llmgen.units import GIB, MIB
@@ -25,6 +25,8 @@ from llmgen.units import GIB, MIB
 # host side, request bodies. Generous, since the limit is the second safety net, not the first.
 PROCESS_SLACK: Final = GIB
 SWAP_SLACK: Final = 512 * MIB
+# Starts in a row after which a service stays failed.
+TRIES: Final = 5
 
 
 class Service(Struct, frozen=True):
@@ -37,7 +39,8 @@ class Service(Struct, frozen=True):
     ``locks_memory`` asks for mlock(); ``gate`` is the model whose memory has to be free before.
     ``local`` programs have nothing to say to other machines. ``runtimes`` are the programs that it
     asks for containers, which need more of the machine than it does itself.
-    ``port`` is what it listens on.
+    ``port`` is what it listens on. ``restarts`` says after which ends it is started again, and
+    ``tries`` how often in a row, 0 without end.
     """
 
     name: str
@@ -61,6 +64,8 @@ class Service(Struct, frozen=True):
     local: bool = False
     runtimes: tuple[str, ...] = ()
     port: int = 0
+    restarts: Literal["on-failure", "always"] = "on-failure"
+    tries: int = TRIES
 
     @property
     def before(self) -> tuple[tuple[str, ...], ...]:
@@ -69,13 +74,17 @@ class Service(Struct, frozen=True):
 
 
 def services(plan: Plan) -> tuple[Service, ...]:
-    """The enabled programs in start order: always-on models, their engine, the gateways."""
+    """The enabled programs in start order: always-on models, their engine, the gateways.
+
+    What joins this machine with others comes first.
+    """
+    joints = (*rpc.servers(plan.library), *rpc.tunnels(plan))
     models = tuple(_server(item, plan) for item in plan.placements if item.keep is Keep.ALWAYS)
     engine = tuple(_engine(plan))
     backends = tuple(item.name for item in (*models, *engine))
     fronts = tuple(_gateways(plan.library, backends))
     behind = tuple(item.name for item in fronts) or backends
-    return (*models, *engine, *fronts, *_page(plan, behind))
+    return (*joints, *models, *engine, *fronts, *_page(plan, behind))
 
 
 def guard(layout: Layout, *words: str) -> tuple[str, ...]:
@@ -107,7 +116,9 @@ def _server(item: Placement, plan: Plan) -> Service:
         gpu=bool(library.machine.devices),
         locks_memory="mlock" in item.settings.load_mode,
         gate=item.name,
-        local=_is_local(item),
+        local=_is_local(item, library),
+        after=rpc.before((item,), library),
+        tries=_tries((item,), library),
         port=item.port or 0,
     )
 
@@ -159,7 +170,8 @@ def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
         memory_bytes=_engine_limit(plan, models),
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
-        local=loopback(table.listen) and all(map(_is_local, models)),
+        local=loopback(table.listen) and all(_is_local(item, library) for item in models),
+        after=rpc.before(models, library),
         runtimes=_runtimes(models),
         port=table.port,
     )
@@ -188,7 +200,8 @@ def _router(plan: Plan, models: tuple[Placement, ...]) -> Service:
         memory_bytes=_engine_limit(plan, models),
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
-        local=loopback(table.listen) and all(map(_is_local, models)),
+        local=loopback(table.listen) and all(_is_local(item, library) for item in models),
+        after=rpc.before(models, library),
         port=table.port,
     )
 
@@ -203,9 +216,18 @@ def _runtimes(items: tuple[Placement, ...]) -> tuple[str, ...]:
     return tuple(sorted({item.model.container.runtime for item in items if item.model.container}))
 
 
-def _is_local(item: Placement) -> bool:
+def _is_local(item: Placement, library: Library) -> bool:
     """Whether a server serves loopback alone: one that sees pictures fetches them by address."""
-    return item.model.is_plain and item.model.mmproj is None and not item.model.extra_args
+    plain = item.model.is_plain and item.model.mmproj is None and not item.model.extra_args
+    return plain and all(
+        library.config.rpc.borrow[name].link == "tunnel" for name in rpc.lenders(item, library)
+    )
+
+
+def _tries(items: tuple[Placement, ...], library: Library) -> int:
+    """A server whose devices are another machine's is started until that machine is there."""
+    waits = any(rpc.lenders(item, library) for item in items)
+    return 0 if waits else TRIES
 
 
 def _api_key(library: Library) -> tuple[Secret, ...]:

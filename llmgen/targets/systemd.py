@@ -24,8 +24,8 @@ TARGET: Final = "llmgen.target"
 GUARD: Final = "guard"
 # polkit(8) reads rules there, in the order of their names.
 RULES: Final = PurePosixPath("/etc/polkit-1/rules.d/50-llmgen.rules")
-# Start attempts within so many seconds, then the unit stays failed.
-_BURST, _INTERVAL = 5, 300
+# Within so many seconds the attempts of a service to start are counted; then the unit stays failed.
+_INTERVAL = 300
 
 
 def in_use(plan: Plan) -> bool:
@@ -87,8 +87,10 @@ def _service(service: Service, library: Library, render: Render) -> bytes:
         target=TARGET,
         after=["network.target", *map(unit, service.after)],
         wants=[*map(unit, service.after)],
-        burst=_BURST,
-        interval=_INTERVAL,
+        burst=service.tries or 1,
+        # What waits for another machine is tried until it is there.
+        interval=_INTERVAL if service.tries else 0,
+        restarts=service.restarts,
         lines=[
             *(accounts.lines(service, library.config.services) if scope == "system" else ()),
             *_environment(service, library),
@@ -144,6 +146,9 @@ def _limits(service: Service) -> Iterator[tuple[str, str]]:
     yield "TimeoutStartSec", str(service.start_seconds)
     yield "TimeoutStopSec", str(service.stop_seconds)
     yield "LimitNOFILE", "65536"
+    if not service.tries:
+        # llama-server aborts where its RPC server is not there yet.
+        yield "LimitCORE", "0"
     if service.memory_bytes:
         yield "MemoryMax", f"{-(-service.memory_bytes // MIB)}M"
         # The plan counts memory alone; a server that is swapped out is slower than one that is

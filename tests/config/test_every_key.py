@@ -46,7 +46,7 @@ envoy.enable = true
 litellm.enable = true
 """
 # Free names: [models.NAME] stands for every model, and so on.
-NAMES = {"models": "b", "external": "x", "variants": "bv"}
+NAMES = {"models": "b", "external": "x", "variants": "bv", "borrow": "spark", "lend": "far"}
 # Keys that move nothing in a tree of small models on a large machine, and why.
 ELSEWHERE = {
     "hardware.os": "which services `install` starts; all of them are rendered",

@@ -20,6 +20,7 @@ from llmgen.doctor.rules import (
     memory,
     options,
     programs,
+    rpc,
     secrets,
     services,
 )
@@ -48,6 +49,10 @@ Available devices:
   CUDA0: NVIDIA GeForce RTX 4090 (24080 MiB, 23686 MiB free)
   CUDA1: NVIDIA GeForce RTX 3060 (11911 MiB, 11800 MiB free)
 """
+
+
+GREETING, LISTING = rpc.greeting("127.0.0.1:50052"), rpc.listing("127.0.0.1:50052")
+MISMATCH = "RPC server version mismatch: 6.0.0"
 
 
 def machine(**changes):
@@ -125,6 +130,18 @@ GETSEBOOL = " ".join(containers.GETSEBOOL)
 CDI = " ".join(containers.CDI)
 BOOT = " ".join(containers.BOOT["podman"])
 OF_CUDA = {IMAGE: ImageSeen("amd64", "13.0.1")}
+
+
+def borrowing():
+    """A model on a device of another machine, by a tunnel."""
+    text = """
+[rpc.borrow.spark]
+address = "spark"
+devices = { gpu0 = "8GiB" }
+ports = { a = 50052 }
+"""
+    there = MachineDevice("rpc:spark/gpu0", "rpc:spark/gpu0", 8 * GIB, 0, lender="spark")
+    return plan(text, on=machine(borrowed=(there,)), devices=(there.key,))
 
 
 def contained(scope="system", image=IMAGE, program="podman", **changes):
@@ -205,6 +222,20 @@ CASES = [
         Seen(programs={"llama_server": True, "llama_swap": True}),
         Seen(programs={"llama_server": False, "llama_swap": True}),
         Seen(),
+    ),
+    (
+        rpc.same_build,
+        plan('[rpc.lend.b]\nport = 50052\nmemory = { gpu0 = "1GiB" }\n'),
+        Seen(ran={rpc.BESIDE: Ran(0, "", "version: 0.6.0-dev (build 11434, commit x)")}),
+        Seen(ran={rpc.BESIDE: Ran(0, "", "version: 0.6.0-dev (build 11433, commit x)")}),
+        Seen(),
+    ),
+    (
+        rpc.taken,
+        borrowing(),
+        Seen(ran={GREETING: Ran(0, "7.0.0"), LISTING: Ran(0, "  RPC0: 127.0.0.1:50052 (1 MiB)")}),
+        Seen(ran={GREETING: Ran(0, "6.0.0"), LISTING: Ran(-6, "", MISMATCH)}),
+        Seen(ran={GREETING: Ran(0, "busy")}),
     ),
     (
         programs.llama_server_build,

@@ -39,6 +39,7 @@ ALWAYS = {
 }
 # On the command of a model that has it; absent is one thing, whatever the moment.
 WHERE_ASKED = {
+    "--rpc": "no devices of other machines",
     "--tensor-split": "on several devices always; one device has no shares",
     "--swa-full": "a switch that is off without it",
     "--n-cpu-moe": "0",
@@ -79,7 +80,6 @@ REFUSED = {
     "--override-kv": "the header's own values",
     "--control-vector": "none",
     "--control-vector-scaled": "none",
-    "--rpc": "no devices of other hosts",
     "--hf-repo": "the file is named by --model",
     "--hf-file": "the file is named by --model",
     "--model-url": "the file is named by --model",

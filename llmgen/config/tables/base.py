@@ -111,7 +111,8 @@ _URL = rf"^https?://{_HOST}(?::{_PORT})?(?:/[A-Za-z0-9._~/-]*)?$"
 _IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*"
 _ADDRESS = rf"^(?:[0-9A-Za-z][0-9A-Za-z.-]*|{_IPV6}|\[{_IPV6}\])$"
 _ORIGIN = r"^(\*|https?://[A-Za-z0-9.:\[\]*-]+)$"
-_DEVICE = r"^[0-9A-Za-z._:\[\]-]*$"
+# `rpc:HOST/gpu0` is a device of another machine.
+_DEVICE = r"^(?:rpc:[a-z0-9][a-z0-9._-]{0,63}/)?[0-9A-Za-z._:\[\]-]*$"
 # llama-server separates pairs with commas.
 _OVERRIDE = r"^[^\x00-\x20,=\x7f-\x9f\u2028\u2029\ufffe\uffff]+=[0-9A-Za-z._:\[\]-]+$"
 # Options in which versions differ: their word is handed over as it is written.

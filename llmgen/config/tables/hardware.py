@@ -94,6 +94,8 @@ class Paths(Table):
     (user)."""
     llama_server: Text = "/usr/local/bin/llama-server"
     """llama-server; absent where there is a `prefix`: the one in its `bin`."""
+    rpc_server: Text | None = None
+    """ggml-rpc-server, for [rpc]; absent: the one beside llama-server."""
     engines: dict[FileName, Text] = Field(default_factory=dict)
     """Programs of other engines: `{ vllm = "/opt/vllm/bin/vllm" }`; absent: the engine's usual
     name in /usr/local/bin."""

@@ -16,6 +16,7 @@ from llmgen.doctor.rules import (
     memory,
     options,
     programs,
+    rpc,
     secrets,
     services,
 )
@@ -28,6 +29,8 @@ RULES: Final[tuple[Rule, ...]] = (
     programs.llama_server_build,
     programs.llama_swap_version,
     programs.memory_scheduler,
+    rpc.same_build,
+    rpc.taken,
     options.known,
     options.hidden,
     files.models,

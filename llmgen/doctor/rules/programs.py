@@ -20,7 +20,10 @@ def needed(plan: Plan) -> dict[str, str]:
     if config.services.runtime != "native":
         return {}
     usual = any(item.model.is_plain and not item.model.program for item in plan.placements)
-    wanted = {"llama_server": usual or config.services.on_demand == "router"}
+    lends = bool(config.rpc.lend)
+    # A lender's llama-server says which build its ggml-rpc-server is.
+    wanted = {"llama_server": usual or lends or config.services.on_demand == "router"}
+    wanted["rpc_server"] = lends
     wanted["llama_swap"] = bool(plan.engines) and config.services.on_demand == "llama_swap"
     wanted["envoy"] = config.gateway.envoy.enable
     wanted["litellm"] = config.gateway.litellm.enable
