@@ -108,7 +108,10 @@ static std::vector<void *> connect(int count, char ** endpoints) {
         void * registry = add(endpoints[i]);
         if (!registry) { fprintf(stderr, "no RPC server at %s\n", endpoints[i]); exit(2); }
         symbol<void (*)(void *)>("ggml_backend_register")(registry);
-        devices.push_back(symbol<void * (*)(void *, size_t)>("ggml_backend_reg_dev_get")(registry, 0));
+        const size_t lent = symbol<size_t (*)(void *)>("ggml_backend_reg_dev_count")(registry);
+        for (size_t at = 0; at < lent; ++at) {
+            devices.push_back(symbol<void * (*)(void *, size_t)>("ggml_backend_reg_dev_get")(registry, at));
+        }
     }
     return devices;
 }

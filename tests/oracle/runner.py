@@ -23,14 +23,18 @@ Answer = dict[str, object]
 
 
 class Oracle:
-    """A running ``breakdown`` with ``devices`` RPC devices on loopback; use it as a context."""
+    """A running ``breakdown`` with ``devices`` RPC devices on loopback; use it as a context.
 
-    def __init__(self, build: Build, devices: int = 0) -> None:
+    ``lent`` are servers that run already, whose devices come behind.
+    """
+
+    def __init__(self, build: Build, devices: int = 0, lent: tuple[str, ...] = ()) -> None:
         self.build = build
         self.model_fields = abi.layout(abi.MODEL, build.number)
         self.context_fields = abi.layout(abi.CONTEXT, build.number)
         self.command = [*build.loader, str(program()), str(build.libraries)]
         self.endpoints = [f"127.0.0.1:{free_port()}" for _ in range(devices)]
+        self.lent = lent
         self.servers: list[subprocess.Popen[bytes]] = []
         self.process: subprocess.Popen[str] | None = None
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed by __exit__
@@ -115,7 +119,7 @@ class Oracle:
             for name in ("devices", "tensor_buft_overrides", "tensor_split")
         ]
         self.process = subprocess.Popen(
-            [*self.command, "measure", *at, *self.endpoints],
+            [*self.command, "measure", *at, *self.endpoints, *self.lent],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
