@@ -75,18 +75,19 @@ class HostMemory(Struct, frozen=True):
 
     ``output`` is the logits buffer, ``prompt_cache`` and ``checkpoints`` are the most that the
     options allow, ``page_cache`` are mapped weights: file cache that the kernel may drop, not
-    counted in ``total``.
+    counted in ``total``. ``sending`` is what weights on the way to another machine take beyond.
     """
 
     output: int = 0
     prompt_cache: int = 0
     checkpoints: int = 0
     page_cache: int = 0
+    sending: int = 0
 
     @property
     def total(self) -> int:
         """What cannot be dropped."""
-        return self.output + self.prompt_cache + self.checkpoints
+        return self.output + self.prompt_cache + self.checkpoints + self.sending
 
 
 class Estimate(Struct, frozen=True):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 from pydantic import ValidationError
 
+from llmgen.config.editions import EDITIONS
 from llmgen.config.load import validated
 from llmgen.config.model import Config
 from llmgen.errors import ConfigError, Diagnostic, LlmgenError
 from llmgen.facts.lock_model import Lock
+from llmgen.fleet import rpc, rpc_uses
 from llmgen.fleet.door import Door, door
 from llmgen.fleet.model import Fleet, Member
 from llmgen.fleet.origin import told_of
@@ -21,6 +24,7 @@ from llmgen.fleet.project import Document, Elsewhere, Seats, own, project
 from llmgen.fleet.seats import findings, fixed, wishes
 from llmgen.gateway.addresses import loopback
 from llmgen.library import Library
+from llmgen.machine import machine
 from llmgen.plan.model import Plan
 from llmgen.plan.place import place
 from llmgen.resolve import resolve
@@ -29,12 +33,16 @@ Made = TypeVar("Made")
 
 
 class Ground(Struct, frozen=True):
-    """What every step needs: the whole file, typed and as it is written, and its lock."""
+    """What every step needs: the whole file, typed and as it is written, and its lock.
+
+    ``rpc`` is the [rpc] of each host, where models use devices of others.
+    """
 
     config: Config
     document: Document
     lock: Lock
     doors: Mapping[str, Door]
+    rpc: Mapping[str, Document] = field(default_factory=dict)
 
 
 def fleet(config: Config, document: Document, lock: Lock) -> Fleet:
@@ -42,6 +50,7 @@ def fleet(config: Config, document: Document, lock: Lock) -> Fleet:
     ground = ground_of(config, document, lock)
     seats = fixed(wishes(config))
     _refuse(_unreached(ground, seats))
+    ground = joined(ground, seats)
     first = views(ground, seats, _elsewhere(ground, seats))
     plans = _each(first, ground, lambda _, made: planned(made[1], lock))
     # Contexts and slots of other hosts' models are known now; nothing of a plan hangs on them.
@@ -56,24 +65,58 @@ def fleet(config: Config, document: Document, lock: Lock) -> Fleet:
 
 def ground_of(config: Config, document: Document, lock: Lock) -> Ground:
     """The doors of all hosts; ConfigError for what [hosts] and `host` say wrongly."""
-    _refuse(findings(config))
+    _refuse(chain(findings(config), rpc_uses.findings(config, document)))
     doors = {}
     for name in config.hosts:
-        mine = {**own(document, name), "models": {}}
-        doors[name] = door(typed(mine, name, document))
+        doors[name] = door(typed(_alone(document, name), name, document))
     return Ground(config, document, lock, doors)
+
+
+def joined(ground: Ground, seats: Seats) -> Ground:
+    """The ground with what hosts lend each other; PlanError where a borrower does not fit."""
+    lenders = dict(_lenders(ground))
+    _refuse(rpc.absent(lenders))
+    found = rpc_uses.uses(ground.document, seats) if lenders else ()
+    if not found:
+        return ground
+    elsewhere = _elsewhere(ground, seats)
+
+    def plan(name: str, table: Document) -> Plan:
+        told = replace(ground, rpc={name: table})
+        view = {name: _view(told, name, seats, elsewhere[name])}
+        return _each(view, ground, lambda _, made: planned(made[1], ground.lock))[name]
+
+    return replace(ground, rpc=rpc.tables(ground.config, found, lenders, plan))
+
+
+def _lenders(ground: Ground) -> Iterator[tuple[str, rpc.Lender]]:
+    for name, host in ground.config.hosts.items():
+        if host.rpc is not None:
+            own = typed(_alone(ground.document, name), name, ground.document)
+            build = own.llama_cpp.build or EDITIONS[own.edition].build
+            yield name, rpc.Lender(host, host.rpc, machine(own.hardware, own.budget), build)
+
+
+def _alone(document: Document, name: str) -> Document:
+    """A host without its models."""
+    return {**own(document, name), "models": {}}
 
 
 def views(
     ground: Ground, seats: Seats, elsewhere: Mapping[str, Mapping[str, Elsewhere]]
 ) -> dict[str, tuple[Document, Config]]:
     """The document of every host, and its typed config."""
-    found = {}
-    for name in ground.config.hosts:
-        reached = ground.doors[name] if _is_reached(ground.config, name) else None
-        mine = project(ground.document, name, seats, elsewhere[name], reached)
-        found[name] = (mine, typed(mine, name, ground.document))
-    return found
+    return {name: _view(ground, name, seats, elsewhere[name]) for name in ground.config.hosts}
+
+
+def _view(
+    ground: Ground, name: str, seats: Seats, elsewhere: Mapping[str, Elsewhere]
+) -> tuple[Document, Config]:
+    reached = ground.doors[name] if _is_reached(ground.config, name) else None
+    mine = project(ground.document, name, seats, elsewhere, reached)
+    if name in ground.rpc:
+        mine["rpc"] = ground.rpc[name]
+    return mine, typed(mine, name, ground.document)
 
 
 def typed(mine: Document, host: str, document: Mapping[str, Any]) -> Config:

@@ -23,6 +23,8 @@ def origin(key: KeyPath, host: str, document: Mapping[str, Any]) -> KeyPath:
         return key
     if key[0] == "external" and len(key) > 1 and key[1] in document.get("models", {}):
         return ("models", *key[1:2])
+    if key[0] == "rpc":
+        return _of_rpc(key, host)
     if key[0] not in (*LAID_OVER, "models"):
         return key
     within = ("hosts", host, *key)
@@ -31,6 +33,13 @@ def origin(key: KeyPath, host: str, document: Mapping[str, Any]) -> KeyPath:
     if key[0] == "models" or _written(document, key, least=1):
         return key
     return within
+
+
+def _of_rpc(key: KeyPath, host: str) -> KeyPath:
+    """What is lent, and to whom, is worked out of the lender's own table."""
+    lender = str(key[2]) if key[1] == "borrow" else host
+    written = "address" if key[-1] in ("address", "listen") else "rpc"
+    return ("hosts", lender, written)
 
 
 def _written(document: Mapping[str, Any], key: KeyPath, least: int) -> bool:

@@ -45,4 +45,9 @@ def _endpoint(model: str, lender: str, library: Library) -> str:
     table = library.config.rpc.borrow[lender]
     # A tunnel ends at loopback, on the port that it leads to.
     address = LOOPBACK if table.link == "tunnel" else table.address
-    return f"{address}:{table.ports[model]}"
+    return f"{address}:{port(model, lender, library)}"
+
+
+def port(model: str, lender: str, library: Library) -> int:
+    """The port of the model's RPC server there."""
+    return library.config.rpc.borrow[lender].ports[model.removeprefix(library.prefix)]

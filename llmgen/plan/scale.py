@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
+from llmgen.budget.lending import with_sending
 from llmgen.budget.measured import settings_digest, with_measured
 from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
 from llmgen.errors import Diagnostic, PlanError
@@ -15,6 +16,7 @@ from llmgen.library import Keep, Library, Model
 from llmgen.plan.claims import claimed
 from llmgen.plan.model import Footprint, Pool
 from llmgen.plan.pools import footprint, pools
+from llmgen.plan.rpc import borrowed
 from llmgen.plan.stack import Stack
 
 # What a model takes depends on this, whatever it is called: files, settings, copies.
@@ -78,6 +80,8 @@ class Scale(Struct, frozen=True):
                     hint=refused.hint,
                 )
             ) from None
+        if borrowed(settings, self.library):
+            made = with_sending(made, model.all_facts, settings)
         if not model.measured:
             return made
         digest = settings_digest(settings, self.library.build)

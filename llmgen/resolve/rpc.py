@@ -13,6 +13,7 @@ from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import Diagnostic, KeyPath
 from llmgen.gateway.addresses import loopback
 from llmgen.machine import Machine
+from llmgen.units import show_size
 
 WHY = (
     "llama.cpp's RPC has neither password nor encryption: whoever reaches the port reads and "
@@ -27,6 +28,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
         yield from _borrowed(("rpc", "borrow", name), name, table, build)
     for name, lent in config.rpc.lend.items():
         yield from _lent(("rpc", "lend", name), name, lent, machine)
+    yield from _too_much(config, machine)
     if (config.rpc.lend or config.rpc.borrow) and config.services.runtime != "native":
         yield Diagnostic(
             "rpc.contained",
@@ -134,6 +136,22 @@ def _lent(key: KeyPath, name: str, table: Lent, machine: Machine) -> Iterator[Di
             (*key, "memory"),
             hint='`memory = { gpu0 = "16GiB", host = "1GiB" }`',
         )
+
+
+def _too_much(config: Config, machine: Machine) -> Iterator[Diagnostic]:
+    """Where what is lent and what is kept for others are more than there is."""
+    limits = [("host", machine.memory_bytes, machine.reserve_bytes)]
+    limits += [(item.key, item.memory_bytes, item.reserve_bytes) for item in machine.devices]
+    for name, size, reserved in limits:
+        users = [one for one, table in config.rpc.lend.items() if name in table.memory]
+        if reserved > size and users:
+            yield Diagnostic(
+                "rpc.lent-too-much",
+                f"{' and '.join(f'`{one}`' for one in users)} and the reserve take "
+                f"{show_size(reserved)} of {name}, which has {show_size(size)}",
+                ("rpc", "lend", users[-1], "memory"),
+                hint="less on the machine that borrows: a shorter `ctx_size`, other shares",
+            )
 
 
 def _used(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:

@@ -14,7 +14,7 @@ from llmgen.gateway.addresses import LOOPBACK, loopback
 from llmgen.layout import expand
 from llmgen.library import Library
 from llmgen.plan.model import Placement, Plan
-from llmgen.plan.rpc import borrowed
+from llmgen.plan.rpc import borrowed, port
 
 if TYPE_CHECKING:
     from llmgen.targets.services import Service
@@ -113,7 +113,9 @@ def tunnels(plan: Plan) -> Iterator[Service]:
             yield Service(
                 name=tunnel_name(lender),
                 summary=f"ssh: to the RPC servers of {lender}",
-                argv=tunnel_words(table, [table.ports[name] for name in users], plan.library),
+                argv=tunnel_words(
+                    table, [port(name, lender, plan.library) for name in users], plan.library
+                ),
                 restarts="always",
                 tries=0,
             )

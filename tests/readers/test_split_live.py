@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -28,8 +27,9 @@ from llmgen.resolve import resolve
 from llmgen.targets import llama_server
 from llmgen.verify.comparison import compare, seen_by_program
 from llmgen.verify.program import command, figures
+from readers import rpc_servers
 from readers.ports import free_port
-from readers.running import end, running
+from readers.running import running
 
 pytestmark = pytest.mark.reader("llama-server", "llama-fit-params", "ggml-rpc-server")
 MIB = 2**20
@@ -70,33 +70,11 @@ def devices(shim, tmp_path):
 
 @contextlib.contextmanager
 def rpc_server(card, port, mebibytes, shim):
-    log = card.with_suffix(f".{port}.log")
     own = {"LD_PRELOAD": str(shim), "LIMIT_MIB": str(mebibytes), "CARD": str(card)}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [readers.find("ggml-rpc-server"), "-H", "127.0.0.1", "-p", str(port), "-t", "1"],
-            env={"PATH": os.environ["PATH"], **own},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
+    with rpc_servers.rpc_server(port, card.with_suffix(f".{port}.log"), env=own) as process:
         with card.open("a") as file:
             file.write(f"{process.pid}\n")
-        listening(port, process, log)
         yield
-    finally:
-        end(process)
-
-
-def listening(port, process, log):
-    patience = time.monotonic() + 60
-    while time.monotonic() < patience and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise AssertionError(log.read_text("utf-8", "replace"))
 
 
 @pytest.fixture(scope="session")

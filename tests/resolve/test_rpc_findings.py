@@ -59,6 +59,13 @@ def test_lent_devices_are_there():
     assert found(text) == [("rpc.nothing-lent", "rpc.lend.coder.memory")]
 
 
+def test_no_more_is_lent_than_there_is():
+    text = '[rpc.lend.a]\nport = 1\nmemory = { gpu0 = "20GiB" }\n'
+    assert found(text) == []
+    text += '[rpc.lend.b]\nport = 2\nmemory = { gpu0 = "4GiB" }\n'
+    assert found(text) == [("rpc.lent-too-much", "rpc.lend.b.memory")]
+
+
 BORROW = """
 [rpc.borrow.spark]
 address = "{address}"

@@ -9,6 +9,7 @@ from llmgen.config.tables.containers import Apps, Containers
 from llmgen.config.tables.gateway import Gateway
 from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
 from llmgen.config.tables.models import Defaults, Model
+from llmgen.config.tables.rpc import HostRpc
 from llmgen.config.tables.services import Budget, Guard, PlanTable, Services
 from llmgen.config.tables.targets import Targets
 
@@ -56,5 +57,7 @@ class Host(Table):
     """Last resort under its memory pressure."""
     targets: Targets = Targets.model_construct()
     """What its targets aim at."""
+    rpc: HostRpc | None = None
+    """Devices that models of the other hosts may use, by llama.cpp's RPC."""
     models: dict[ModelName, Model] = Field(default_factory=dict)
     """Keys of models that are others on this host (`models.NAME.device = ["gpu1"]`)."""
