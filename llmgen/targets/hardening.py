@@ -73,7 +73,7 @@ def system_lines(
     yield "AmbientCapabilities", capabilities
     yield "CapabilityBoundingSet", capabilities
     yield from _SYSTEM
-    yield "ProtectHome", "read-only" if _in_home(service, layout) else "yes"
+    yield "ProtectHome", "read-only" if service.reads_home or _in_home(service, layout) else "yes"
     if service.gpu:
         yield "DevicePolicy", "closed"
         yield from (("DeviceAllow", f"{name} rw") for name in _DEVICES[backend])

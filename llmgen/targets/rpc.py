@@ -116,6 +116,7 @@ def tunnels(plan: Plan) -> Iterator[Service]:
                 argv=tunnel_words(
                     table, [port(name, lender, plan.library) for name in users], plan.library
                 ),
+                reads_home=True,  # its keys, and the hosts that it knows
                 restarts="always",
                 tries=0,
             )

@@ -39,7 +39,8 @@ class Service(Struct, frozen=True):
     ``locks_memory`` asks for mlock(); ``gate`` is the model whose memory has to be free before.
     ``local`` programs have nothing to say to other machines. ``runtimes`` are the programs that it
     asks for containers, which need more of the machine than it does itself.
-    ``port`` is what it listens on. ``restarts`` says after which ends it is started again, and
+    ``port`` is what it listens on. ``reads_home`` is for what looks into its user's home.
+    ``restarts`` says after which ends it is started again, and
     ``tries`` how often in a row, 0 without end.
     """
 
@@ -64,6 +65,7 @@ class Service(Struct, frozen=True):
     local: bool = False
     runtimes: tuple[str, ...] = ()
     port: int = 0
+    reads_home: bool = False
     restarts: Literal["on-failure", "always"] = "on-failure"
     tries: int = TRIES
 

@@ -118,6 +118,12 @@ def test_one_tunnel_leads_to_all_servers_of_a_machine():
     assert "Restart=always" in unit(borrower(), "tunnel-spark")
 
 
+def test_tunnel_of_the_system_finds_the_keys_of_its_user():
+    lines = unit(borrower(more='[services]\nscope = "system"'), "tunnel-spark")
+    assert "ProtectHome=read-only" in lines
+    assert "User=llm" in lines
+
+
 def test_no_tunnel_on_a_private_link():
     assert "tunnel-spark" not in by_name(borrower("private"))
 
