@@ -14,6 +14,7 @@ from llmgen.fleet.first_fit import first_fit
 from llmgen.fleet.known_fits import AskedEnough, KnownFits, places
 from llmgen.fleet.levels import NEVER, Wanted, levels
 from llmgen.fleet.needs import HostBudget, ModelNeeds
+from llmgen.fleet.neighbours import with_less_over
 from llmgen.fleet.search import Search, SearchedEnough, Steps
 
 # Bytes over are closed in on by halves so many times before every better placement is looked for.
@@ -76,10 +77,21 @@ class Best(Struct):
         found = self._any(wanted)
         if found is not None:
             self._ask_of_all(wanted)
+            found = self._nearby(wanted, found)
             for better in (self._fewest, self._first):
                 for filled in better(wanted, found):
                     found = filled
         return found
+
+    def _nearby(self, wanted: Sequence[Wanted], found: Filled) -> Filled:
+        if not found.over or _has_many(wanted):
+            return found
+        try:
+            return self._filled(
+                with_less_over(self.hosts, self.needs, self.known, wanted, found.models)
+            )
+        except AskedEnough:
+            return found
 
     def _ask_of_all(self, wanted: Sequence[Wanted]) -> None:
         """Whether hosts hold all that they may have: what is known of that spares much."""
@@ -95,8 +107,10 @@ class Best(Struct):
     def _fewest(self, wanted: Sequence[Wanted], found: Filled) -> Iterator[Filled]:
         """Better and better ones."""
         halves = 0
+        own = Steps(self.steps.left * 2 // 3)
+        before = own.left
         try:
-            search = self._search(wanted)
+            search = self._search(wanted, own)
             least = search.levels.over + search.levels.least_over(0, search.levels.every)
             while least // self.grain < found.over // self.grain:
                 middle = self._middle(least, found.over, halves)
@@ -110,6 +124,8 @@ class Best(Struct):
                     yield found
         except (SearchedEnough, AskedEnough):
             self.proved = False
+        # What is left is for the order of llm.toml.
+        self.steps.left -= before - max(0, own.left)
 
     def _middle(self, least: int, over: int, halves: int) -> int:
         """The next limit: at first what cannot be less, which often can be, then halves."""
@@ -120,10 +136,11 @@ class Best(Struct):
 
     def _first(self, wanted: Sequence[Wanted], found: Filled) -> Iterator[Filled]:
         """Each model as early in its list as can be, without more bytes over."""
-        if len({host for item in wanted if item.copies for host in item.may}) > _LEVELS:
+        if _has_many(wanted):
             return
         now, limit = list(wanted), (found.over // self.grain + 1) * self.grain - 1
         for model in range(len(now)):
+            passed: list[int] = []
             for host in wanted[model].may:
                 item = now[model]
                 if not item.copies:
@@ -139,11 +156,32 @@ class Best(Struct):
                     continue
                 tried = [*now]
                 tried[model] = there
-                better = self._decided(tried, limit)
+                # What an equal host cannot have this one cannot either.
+                alike = any(self._equal(now, model, host, other) for other in passed)
+                better = None if alike else self._decided(tried, limit)
+                passed.append(host)
                 now[model] = there if better is not None else without
                 if better is not None:
                     found = better
                     yield found
+
+    def _equal(self, wanted: Sequence[Wanted], model: int, one: int, other: int) -> bool:
+        """Whether two hosts are of one kind, have nothing yet, and may have the same."""
+        first, second = self.hosts[one], self.hosts[other]
+        if first.alike != second.alike or first.budget != second.budget:
+            return False
+        for place, (item, needs) in enumerate(zip(wanted, self.needs, strict=True)):
+            bytes_of = [
+                (needs.demand.get(host.name), needs.least.get(host.name, 0))
+                for host in (first, second)
+            ]
+            if one in item.must or other in item.must:
+                return False
+            if place != model and item.copies and (one in item.may) != (other in item.may):
+                return False
+            if (place == model or item.copies) and bytes_of[0] != bytes_of[1]:
+                return False
+        return True
 
     def _decided(self, wanted: Sequence[Wanted], limit: int) -> Filled | None:
         # One hard question leaves steps for the next.
@@ -166,10 +204,9 @@ class Best(Struct):
 
     def _search(self, wanted: Sequence[Wanted], steps: Steps | None = None) -> Search:
         steps = steps or self.steps
-        may = [item.may for item in wanted if item.copies]
         # Tables of sums are made first: what they cost counts as steps.
-        steps.left -= 4 * sum(map(len, may))
-        if steps.left < 0 or len({host for hosts in may for host in hosts}) > _LEVELS:
+        steps.left -= 4 * sum(len(item.may) for item in wanted if item.copies)
+        if steps.left < 0 or _has_many(wanted):
             raise SearchedEnough
         return Search(self.known, levels(self.hosts, self.needs, wanted), steps)
 
@@ -196,6 +233,10 @@ def parts(wanted: Sequence[Wanted]) -> list[set[int]]:
                 models, hosts = models | other[0], hosts | other[1]
             found.append((models, hosts))
     return [models for models, _ in found]
+
+
+def _has_many(wanted: Sequence[Wanted]) -> bool:
+    return len({host for item in wanted if item.copies for host in item.may}) > _LEVELS
 
 
 def over(hosts: Sequence[HostBudget], needs: Sequence[ModelNeeds], models: Iterable[int]) -> int:
