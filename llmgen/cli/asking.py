@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmgen.cli.from_afar import config_names, is_from_afar
 from llmgen.cli.pipeline import OUTPUT, Read
 
 if TYPE_CHECKING:
@@ -17,10 +18,11 @@ def asking(found: Read) -> Asking:
     """Who asks: this machine's installation, and which llm.toml."""
     from llmgen.operate.asking import Asking
     from llmgen.operate.site import site
-    from llmgen.operate.stack_owner import this_stack
+    from llmgen.operate.stack_owner import stack_of, this_stack
 
     here = site(found.config)
-    stack = this_stack(here, [source.name for source in found.sources])
+    names = config_names(found, here.layout)
+    stack = stack_of(names) if is_from_afar() else this_stack(here, names)
     return Asking(here, stack, str(Path(found.folder, OUTPUT).resolve()))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.on_hosts import Shown, on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import known_plan, read, unknown_models
 
@@ -22,6 +23,11 @@ _COLOUR = {"ok": "green", "failed": "red", "unknown": "yellow"}
 
 @command(short_help="compare this machine with the plan")
 @click.option("--all", "everything", is_flag=True, help="Show what is well, too.")
+@on_hosts(
+    Shown(
+        "findings", ("verdict", "rule", "subject", "expected", "observed"), usual=("verdict", "ok")
+    )
+)
 def cli(session: Session, *, everything: bool) -> Outcome:
     """Check programs, versions, options, model files, ports, memory, drivers and logs.
 

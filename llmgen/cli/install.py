@@ -16,6 +16,7 @@ from llmgen.cli.installing import (
     timer_notes,
     wanted_tree,
 )
+from llmgen.cli.on_hosts import Shown, on_hosts
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
@@ -38,6 +39,13 @@ from llmgen.errors import InputError, Severity
     "--plan", "saved", type=FileName(), metavar="FILE", help="Do what a kept plan says, or nothing."
 )
 @click.option("--cron", is_flag=True, help="No service manager: keep the stack up by crontab.")
+@on_hosts(
+    Shown("changes", ("action", "path")),
+    Shown("steps", ("when", "command")),
+    minutes=60,
+    here_only=("output", "saved", "root"),
+    plan_first=True,
+)
 def cli(
     session: Session,
     *,

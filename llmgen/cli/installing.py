@@ -12,6 +12,7 @@ import click
 from msgspec import Struct
 
 from llmgen.cli.asking import drain_own
+from llmgen.cli.from_afar import config_names, is_from_afar
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome, plain
 from llmgen.cli.writing import counts, rows, ways_out
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
     from llmgen.cli.pipeline import Read
     from llmgen.errors import Diagnostic
+    from llmgen.layout import Layout
     from llmgen.operate.install import Installation
     from llmgen.operate.site import Site
     from llmgen.operate.steps import Step
@@ -100,11 +102,12 @@ def wanted_tree(
     from llmgen.render.environment import make_render
 
     rendered = [*tree(found, placed, session)]
+    configs = _configs(found, placed.library.layout)
     render = make_render([Path(session.templates)] if session.templates else [])
     if found.config.sync is not None:
-        rendered += timer(placed, _configs(found), render)
-    rendered += metrics_timer(placed, _configs(found), render)
-    if not (found.config.guard.enable or found.config.guard.gate):
+        rendered += timer(placed, configs, render)
+    rendered += metrics_timer(placed, configs, render)
+    if not (found.config.guard.enable or found.config.guard.gate or is_from_afar()):
         return rendered
     read = (found.folder / LOCK).read_bytes() if lock is None else lock
     return [*rendered, *kept(found.sources, read, placed.library.layout)]
@@ -131,9 +134,9 @@ def prepared_for(
     sync = found.config.sync.interval if found.config.sync else None
     figures = textfile(found.config, here.layout)
     timed = Timed(guard, sync or 0, stores_told(), str(figures) if figures else "")
-    is_kept = functools.partial(is_kept_up, here.layout, _configs(found), timed)
+    is_kept = functools.partial(is_kept_up, here.layout, _configs(found, here.layout), timed)
     prepared = prepare(here, without_units(wanted, here.folder), ways, cron=is_kept)
-    return prepared, functools.partial(keep_up, here.layout, _configs(found), timed)
+    return prepared, functools.partial(keep_up, here.layout, _configs(found, here.layout), timed)
 
 
 def timer_notes(found: Read, here: Site) -> tuple[Diagnostic, ...]:
@@ -146,14 +149,14 @@ def timer_notes(found: Read, here: Site) -> tuple[Diagnostic, ...]:
     if here.is_staged:
         return found.placed([NOT_STAGED])
     try:
-        refuse_open_files(here, _configs(found))
+        refuse_open_files(here, _configs(found, here.layout))
     except InputError as error:
         raise found.located(error) from None
     return ()
 
 
-def _configs(found: Read) -> list[Path]:
-    return [Path(source.name).absolute() for source in found.sources]
+def _configs(found: Read, place: Layout) -> list[Path]:
+    return [Path(name) for name in config_names(found, place)]
 
 
 def carry_out(

@@ -8,6 +8,7 @@ import click
 
 from llmgen.cli.asking import refuse_other_engine, refuse_other_install
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.on_hosts import Shown, on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, read
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--boot", is_flag=True, help="Only since the machine started.")
 @click.option("-f", "--follow", is_flag=True, help="Wait for more, until ^C.")
 @click.option("--model", metavar="NAME", help="An on-demand model's own lines, from llama-swap.")
+@on_hosts(Shown("lines", title="line"), here_only=("follow",))
 def cli(
     session: Session,
     names: tuple[str, ...],

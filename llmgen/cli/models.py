@@ -12,6 +12,7 @@ import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.model_files import gc, models_folder, verify
+from llmgen.cli.on_hosts import Shown, on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, Read, read, read_whole
 from llmgen.cli.references import source_keys
@@ -51,6 +52,7 @@ def _list(session: Session, pattern: str, *, names: bool, cards: bool) -> Outcom
     return Outcome({"models": rows}, text=lambda: _show(rows, names=names))
 
 
+@on_hosts(Shown("found", ("ref", "size", "path")))
 def _scan(session: Session, folders: tuple[str, ...]) -> Outcome:
     """Find model files in the models folder, Ollama, LM Studio and the caches of others.
 

@@ -11,6 +11,7 @@ import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.lock import selected, sources
+from llmgen.cli.on_hosts import Shown, on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, read, read_lock
 from llmgen.cli.printable import printable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("--models", "folder", metavar="DIR", help="Put files here, not in [paths] models.")
 @click.option("--trust-size", is_flag=True, help="Do not read files again that have their size.")
+@on_hosts(Shown("files", ("name", "presence")), minutes=24 * 60, here_only=("folder",))
 def cli(
     session: Session, models: tuple[str, ...], folder: str | None, *, trust_size: bool
 ) -> Outcome:

@@ -7,6 +7,7 @@ import click
 from llmgen.cli.asking import refuse_other_removal
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import Manner, carry_out, manner
+from llmgen.cli.on_hosts import Shown, on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
 
@@ -14,6 +15,13 @@ from llmgen.cli.pipeline import read
 @command(short_help="install an earlier generation again")
 @click.argument("number", type=int, required=False)
 @manner
+@on_hosts(
+    Shown("changes", ("action", "path")),
+    Shown("steps", ("when", "command")),
+    minutes=60,
+    here_only=("root",),
+    plan_first=True,
+)
 def cli(session: Session, *, number: int | None, manner: Manner) -> Outcome:
     """Install generation NUMBER again, or the one before the newest.
 

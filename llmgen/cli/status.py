@@ -13,6 +13,7 @@ from llmgen.apply.failure import UNREADABLE
 from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import wanted_tree
+from llmgen.cli.on_hosts import Shown, on_hosts
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import known_plan, read, unknown_models
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
     type=FileName(),
     metavar="FILE",
     help="With --prometheus: into this file (`llmgen.prom`), whole or not at all.",
+)
+@on_hosts(
+    Shown("services", ("name", "state", "health", "port")),
+    Shown("models", ("name", "state", "context")),
+    here_only=("prometheus", "output"),
 )
 def cli(session: Session, *, probe: bool, prometheus: bool, output: str | None) -> Outcome:
     """Compare llm.toml with the installed files and with what runs.

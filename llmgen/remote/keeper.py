@@ -179,7 +179,13 @@ class Keeper:
     def run(self, header: Header, _: bytes) -> None:
         """Run the program in its folder and send what it says; then everything ends."""
         self.place(header["below"]).mkdir(exist_ok=True)
-        child = self.start(header["words"], header["below"], header["path"], subprocess.PIPE)
+        child = self.start(
+            header["words"],
+            header["below"],
+            header["path"],
+            subprocess.PIPE,
+            header.get("environment"),
+        )
         readers = [
             beside(self.send, "out", child.stdout),
             beside(self.send, "err", child.stderr),
@@ -199,10 +205,15 @@ class Keeper:
             self.tell({"is": name}, piece)
 
     def start(
-        self, words: Sequence[str], below: str, packages: str, errors: int
+        self,
+        words: Sequence[str],
+        below: str,
+        packages: str,
+        errors: int,
+        told: dict[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a program in a process group of its own, with the llmgen that was sent, if any."""
-        environment = dict(os.environ)
+        environment = dict(os.environ, **(told or {}))
         if packages:
             environment["PYTHONPATH"] = str(self.place(packages))
         with self.ending:

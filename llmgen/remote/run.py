@@ -47,6 +47,7 @@ def run(
     words: Sequence[str],
     files: Mapping[str, bytes],
     *,
+    environment: Mapping[str, str] | None = None,
     bounds: Bounds = Bounds(),  # noqa: B008 - frozen
     stop: Stop | None = None,
 ) -> Ran:
@@ -61,7 +62,7 @@ def run(
     with connection:
         call = _Call(host, connection, bounds)
         try:
-            return call.made(words, files)
+            return call.made(words, files, environment or {})
         except Lost as lost:
             if call.greeted:
                 raise InputError(failures.cut_off(host, lost.errors)) from lost
@@ -84,7 +85,9 @@ class _Call:
         self.host, self.connection, self.bounds = host, connection, bounds
         self.greeted = False
 
-    def made(self, words: Sequence[str], files: Mapping[str, bytes]) -> Ran:
+    def made(
+        self, words: Sequence[str], files: Mapping[str, bytes], environment: Mapping[str, str]
+    ) -> Ran:
         """The whole of it."""
         self.connection.send({"do": "greet", "nonce": self.connection.nonce})
         self.connection.send(
@@ -104,8 +107,15 @@ class _Call:
         path = _PACKAGES if isinstance(what, Sent) else ""
         program = what.words if isinstance(what, Candidate) else self.sent(what, found)
         self.connection.send({"do": "put", "below": _FILES}, _packed(files))
-        told = {"do": "run", "words": [*program, *words], "below": _FILES, "path": path}
-        self.connection.send(told)
+        self.connection.send(
+            {
+                "do": "run",
+                "words": [*program, *words],
+                "below": _FILES,
+                "path": path,
+                "environment": dict(environment),
+            }
+        )
         return self.heard()
 
     def sent(self, what: Sent, found: Here) -> tuple[str, ...]:

@@ -1,0 +1,25 @@
+"""Whether another machine's llmgen runs this one, beside an llm.toml that is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from llmgen.cli.pipeline import Read
+    from llmgen.layout import Layout
+
+VARIABLE: Final = "LLMGEN_FROM_AFAR"
+
+
+def is_from_afar() -> bool:
+    """Whether it does: then what is installed has its llm.toml in the copy beside it."""
+    return VARIABLE in os.environ
+
+
+def config_names(found: Read, place: Layout) -> list[str]:
+    """Where the llm.toml of an installed stack is, for whom it concerns later on."""
+    if is_from_afar():
+        return [str(place.config / "llm.toml")]
+    return [str(Path(source.name).absolute()) for source in found.sources]
