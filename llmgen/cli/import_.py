@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from msgspec.structs import replace
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import FileName
@@ -17,7 +16,7 @@ from llmgen.cli.writing import create_file
 from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
-    from llmgen.importing.machine import Devices
+    from llmgen.importing.hosts.stack import Stack
     from llmgen.importing.model import Part
 
 # Ten times the largest configurations and documents that are about.
@@ -35,38 +34,50 @@ MOST_BYTES = 2**19
     default="-",
     help="Where to write; absent: print it.",
 )
-@click.option("--profile", metavar="NAME", help="Hardware profile; absent: what is detected.")
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="NAME",
+    help="Hardware profile; absent: what is detected. Of one host: HOST=NAME.",
+)
+@click.option(
+    "--host",
+    "of_hosts",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="A file of this host of [hosts]; several times for several.",
+)
 def cli(
-    session: Session, files: tuple[str, ...], output: str, profile: str | None, *, ollama: bool
+    session: Session,
+    files: tuple[str, ...],
+    of_hosts: tuple[str, ...],
+    output: str,
+    profiles: tuple[str, ...],
+    *,
+    ollama: bool,
 ) -> Outcome:
     """Read other tools' files, or documents that contain them.
 
     llama-swap, router presets, LiteLLM, compose files, systemd units, shell scripts, `.env`.
     Prints an llm.toml; what is wrong in the files, or has no place in llm.toml, is said on
     standard error.
+
+    Files of llama-swap whose peers are each other are those of several machines: each becomes a
+    host of [hosts], as do the files that --host names (`llmgen import studio.yaml box.yaml`).
     """
-    from llmgen.importing.accepted import accepted
-    from llmgen.importing.local import with_local
-    from llmgen.importing.machine import with_devices
-    from llmgen.importing.model import merged
-    from llmgen.importing.names import apart, with_names
-    from llmgen.importing.sniff import from_text
-    from llmgen.importing.write import document
+    from llmgen.importing.hosts.fleet import are_hosts
 
     del session
-    if not files and not ollama:
+    if not files and not of_hosts and not ollama:
         raise click.UsageError("name a file to import, or say --ollama")
-    parts = [from_text(name, _read(name)) for name in files]
-    every = [*parts, _store()] if ollama else parts
-    named = with_names(with_local(merged(apart(every))))
-    found, needs = with_devices(named)
-    hardware, told = _hardware(profile, needs)
-    # The programs of a file that is at home here are those that its shell would find.
-    here = found if profile or told else _with_programs(found)
-    part = accepted(here, hardware, home=str(Path.home()))
-    notes = [item.hint for item in told]
-    text = document(part, hardware, home=str(Path.home()), note="; ".join(notes))
-    faults = (*part.faults, *told, *_refused(text))
+    stacks = [*_stacks(of_hosts), *(_stack(name) for name in files)]
+    if are_hosts(stacks):
+        if ollama:
+            raise click.UsageError("the Ollama store is of one machine: import it alone")
+        text, faults = _of_hosts(stacks, profiles)
+    else:
+        text, faults = _of_one(stacks, profiles, ollama=ollama)
     data = {"content": text, "faults": faults}
     if output == "-":
         return Outcome(data, text=text, diagnostics=faults)
@@ -74,6 +85,83 @@ def cli(
     return Outcome(
         data, said=f"wrote {output}; then `llmgen lock` and `llmgen check`", diagnostics=faults
     )
+
+
+def _of_one(
+    stacks: Sequence[Stack], profiles: Sequence[str], *, ollama: bool
+) -> tuple[str, tuple[Diagnostic, ...]]:
+    """The llm.toml of one machine, and what is to say of it."""
+    from llmgen.cli.import_hardware import hardware_of_import, one_profile
+    from llmgen.importing.accepted import accepted
+    from llmgen.importing.local import with_local
+    from llmgen.importing.machine import with_devices
+    from llmgen.importing.model import merged
+    from llmgen.importing.names import apart, with_names
+    from llmgen.importing.write import document
+
+    profile = one_profile(profiles)
+    parts = [stack.part for stack in stacks]
+    every = [*parts, _store()] if ollama else parts
+    named = with_names(with_local(merged(apart(every))))
+    found, needs = with_devices(named)
+    hardware, told = hardware_of_import(profile, needs)
+    # The programs of a file that is at home here are those that its shell would find.
+    here = found if profile or told else _with_programs(found)
+    part = accepted(here, hardware, home=str(Path.home()))
+    notes = [item.hint for item in told]
+    text = document(part, hardware, home=str(Path.home()), note="; ".join(notes))
+    return text, (*part.faults, *told, *_refused(text))
+
+
+def _of_hosts(
+    stacks: Sequence[Stack], profiles: Sequence[str]
+) -> tuple[str, tuple[Diagnostic, ...]]:
+    """The llm.toml of several machines, and what is to say of it."""
+    from llmgen.cli.import_hardware import hardware_of_hosts, of_each
+    from llmgen.importing.accepted import accepted
+    from llmgen.importing.hosts.fleet import from_hosts
+    from llmgen.importing.names import with_names
+    from llmgen.importing.write import document
+
+    for stack in stacks:
+        if not stack.is_swap and not stack.said:
+            raise InputError(
+                Diagnostic(
+                    "import.no-host",
+                    f"`{stack.files[0]}` is no llama-swap file, and nothing says whose it is",
+                    hint=f"`--host NAME={stack.files[0]}`",
+                )
+            )
+    found = with_names(from_hosts(stacks, hardware_of_hosts(profiles)))
+    hosts = {path[1] for path in found.tables if path[0] == "hosts"}
+    for name in of_each(profiles).keys() - hosts:
+        raise click.UsageError(f"no host `{name}`; hosts are {', '.join(sorted(hosts))}")
+    part = accepted(found, {}, home=str(Path.home()))
+    text = document(part, {}, home=str(Path.home()))
+    return text, (*part.faults, *_refused(text))
+
+
+def _stack(name: str) -> Stack:
+    """One file; ``-`` is standard input."""
+    from llmgen.importing.hosts.stack import Stack
+    from llmgen.importing.sniff import from_text, peers_in
+
+    text = _read(name)
+    part, peers = from_text(name, text), peers_in(text)
+    return Stack(part, peers or (), (name,), is_swap=peers is not None)
+
+
+def _stacks(hosts: Sequence[str]) -> list[Stack]:
+    """The files that --host names, those of one host together."""
+    from llmgen.importing.hosts.stack import host_name, together
+
+    found: dict[str, list[Stack]] = {}
+    for item in hosts:
+        name, equals, file = item.partition("=")
+        if not equals or not file or host_name(name) != name:
+            raise click.UsageError(f"`--host {item}` is not NAME=FILE, with a name like `box-2`")
+        found.setdefault(name, []).append(_stack(file))
+    return [together(name, stacks) for name, stacks in found.items()]
 
 
 def _with_programs(part: Part) -> Part:
@@ -94,16 +182,11 @@ def _with_programs(part: Part) -> Part:
 
 def _refused(text: str) -> Iterator[Diagnostic]:
     """What a person has to put right in the imported text before `check` takes it."""
-    from llmgen.config.load import load
-    from llmgen.config.source import parse
-    from llmgen.errors import ConfigError
+    from llmgen.importing.accepted import mistakes
     from llmgen.importing.model import fault
 
-    try:
-        load([parse("llm.toml", text)])
-    except ConfigError as error:
-        for item in error.diagnostics:
-            yield fault("not-accepted", item.message, item.hint)
+    for item in mistakes(text):
+        yield fault("not-accepted", item.message, item.hint)
 
 
 def _store() -> Part:
@@ -147,40 +230,3 @@ def _read(name: str) -> str:
             )
         )
     return content.decode("utf-8-sig", "replace")
-
-
-def _hardware(profile: str | None, needs: Devices) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
-    """[hardware]: this machine, the profile's, or one with the devices that the files name."""
-    from llmgen.importing.elsewhere import enough, hardware_of
-
-    if profile:
-        completed, lacking = _completed(profile)
-        least = replace(needs, count=max(needs.count, 1)) if lacking else needs
-        return enough(completed, least)
-    from llmgen.detect.model import hardware, profile_of
-    from llmgen.detect.probe import look
-
-    found = look()
-    chosen = profile_of(found)
-    here = len(found.devices) or (1 if found.backend == "metal" or found.unified else 0)
-    if needs.count > here or (needs.backend and needs.backend != found.backend):
-        return hardware_of(needs, here)
-    if chosen:
-        return {"profile": chosen, "memory": f"{found.memory_bytes // 2**20}MiB"}, ()
-    return hardware(found), ()
-
-
-def _completed(profile: str) -> tuple[dict[str, Any], bool]:
-    """A profile with what it leaves to each machine: this one's; whether it still has no device."""
-    from llmgen.detect.model import hardware
-    from llmgen.detect.probe import look
-    from llmgen.profiles import profiles
-
-    known = profiles()
-    if profile not in known:
-        raise click.UsageError(f"`{profile}` is no profile; there are {', '.join(sorted(known))}")
-    asked = {"memory", *(["devices"] if known[profile].get("backend") != "cpu" else [])}
-    missing = asked - known[profile].keys()
-    here = hardware(look()) if missing else {}
-    found = {key: here[key] for key in sorted(missing) if here[key]}
-    return {"profile": profile, **found}, "devices" in missing - found.keys()

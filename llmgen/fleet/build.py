@@ -27,7 +27,7 @@ from llmgen.library import Library
 from llmgen.machine import machine
 from llmgen.plan.model import Plan
 from llmgen.plan.place import place
-from llmgen.resolve import resolve
+from llmgen.resolve import meaning, resolve
 
 Made = TypeVar("Made")
 
@@ -248,3 +248,14 @@ def _refuse(found: Iterator[Diagnostic]) -> None:
     errors = [*found]
     if errors:
         raise ConfigError(errors)
+
+
+def judged(config: Config, document: Document) -> Iterator[Diagnostic]:
+    """What is wrong or doubtful on any host, as far as no facts of models are needed."""
+    ground = ground_of(config, document, Lock())
+    seats = fixed(wishes(config))
+    _refuse(_unreached(ground, seats))
+    for name, (_, own_config) in views(ground, seats, _elsewhere(ground, seats)).items():
+        of_host = machine(own_config.hardware, own_config.budget)
+        for item in meaning.findings(own_config, of_host):
+            yield told_of(item, name, document)

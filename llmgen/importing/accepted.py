@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 from llmgen.config.load import load
 from llmgen.config.source import parse
 from llmgen.errors import ConfigError, Diagnostic, KeyPath, LlmgenError, Severity
+from llmgen.fleet.build import judged
 from llmgen.importing.model import Part, TablePath, lost
 from llmgen.importing.write import document
 from llmgen.machine import machine
@@ -47,17 +48,24 @@ def _reason(item: Diagnostic) -> str:
 def _wrong(tables: Tables, hardware: Mapping[str, Any], home: str) -> Iterator[Diagnostic]:
     """The first mistake of each table: what else is wrong in it may go with it."""
     told: set[KeyPath] = set()
-    for item in _mistakes(document(Part(tables), hardware, home=home)):
+    for item in mistakes(document(Part(tables), hardware, home=home)):
         table = _table(tables, item.key) or item.key[:1]
-        if item.key and item.key[0] not in _GIVEN and table not in told:
+        # Whole hosts, and how the others reach them, are not left out.
+        given = item.key[:1] == ("hosts",) and len(table) < 3
+        if item.key and item.key[0] not in _GIVEN and not given and table not in told:
             told.add(table)
             yield item
 
 
-def _mistakes(text: str) -> Sequence[Diagnostic]:
+def mistakes(text: str) -> Sequence[Diagnostic]:
+    """Errors of an llm.toml for which no facts of models are needed."""
     try:
-        config = load([parse("llm.toml", text)])
-        found = [*findings(config, machine(config.hardware, config.budget))]
+        source = parse("llm.toml", text)
+        config = load([source])
+        if config.hosts:
+            found = [*judged(config, source.document)]
+        else:
+            found = [*findings(config, machine(config.hardware, config.budget))]
     except ConfigError as error:
         return error.diagnostics
     except LlmgenError:

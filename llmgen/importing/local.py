@@ -46,9 +46,9 @@ def with_local(part: Part) -> Part:
 
 def _leads(keys: Mapping[str, Any], tables: Tables) -> bool:
     """Whether an external model is at the address of llama-swap or the router."""
-    parts = urlsplit(str(keys.get("endpoint", "")))
     own = {tables.get(engine, {}).get("port", _PORT) for engine in _ENGINES}
     try:
+        parts = urlsplit(str(keys.get("endpoint", "")))
         return bool(parts.hostname and loopback(parts.hostname) and parts.port in own)
     except ValueError:
         return False

@@ -21,7 +21,7 @@ def apart(parts: Iterable[Part]) -> Iterator[Part]:
     for part in parts:
         called: dict[str, str] = {}
         for path, keys in part.tables.items():
-            if path[0] != "models" or len(path) < 2 or keys.keys() <= _REFERRED:
+            if path[0] != "models" or len(path) < 2 or keys.keys() <= REFERRED:
                 continue
             name = path[1]
             if seen.get(name, keys) != keys:
@@ -62,7 +62,7 @@ def with_names(part: Part) -> Part:
 
 
 # What a reference to a model of another file may have left in its table.
-_REFERRED: Final = frozenset({"aliases", "preload", "pin", "priority", *_FALLBACKS})
+REFERRED: Final = frozenset({"aliases", "preload", "pin", "priority", *_FALLBACKS})
 
 
 def _whole(part: Part) -> tuple[Tables, tuple[Diagnostic, ...]]:
@@ -71,7 +71,7 @@ def _whole(part: Part) -> tuple[Tables, tuple[Diagnostic, ...]]:
     faults = []
     for path, keys in part.tables.items():
         same = ("external", *path[1:])
-        if not _is_model(path) or path[0] != "models" or not keys.keys() <= _REFERRED:
+        if not _is_model(path) or path[0] != "models" or not keys.keys() <= REFERRED:
             tables[path] = {**tables.get(path, {}), **keys}
         elif same in part.tables:
             tables[same] = {**keys, **tables.get(same, {})}
@@ -124,7 +124,9 @@ def _apart(tables: Tables, called: Mapping[str, str], faults: list[Diagnostic]) 
     models = {called[path[1]] for path in tables if path[0] == "models" and len(path) > 1}
     for path, keys in tables.items():
         if not _is_model(path):
-            found[path] = keys
+            # What one host says of a model: ("hosts", HOST, "models", NAME).
+            own_words = path[0] == "hosts" and path[2:3] == ("models",)
+            found[(*path[:3], called.get(path[3], path[3])) if own_words else path] = keys
             continue
         name = called[path[1]]
         if path[0] == "external" and name in models:
@@ -201,13 +203,14 @@ def _references(
         if key in found:
             what = f"`{key}` of `{path[-1]}`"
             found[key] = [*_known(found[key], what, called, known, faults)]
-    if path == ("plan",):
+    inner = path[2:] if path[0] == "hosts" else path
+    if inner == ("plan",):
         wishes = [
             [called.get(name, name) for name in group if called.get(name, name) in known]
             for group in found.get("wish_together", ())
         ]
         found["wish_together"] = [group for group in wishes if len(group) > 1]
-    if path == ("targets", "llama_swap") and "extra" in found:
+    if inner == ("targets", "llama_swap") and "extra" in found:
         found["extra"] = _selected(found["extra"], called, known, faults)
     return {key: item for key, item in found.items() if item or key not in _FALLBACKS}
 

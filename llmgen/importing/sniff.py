@@ -11,6 +11,7 @@ from llmgen.errors import Diagnostic, InputError
 from llmgen.importing.compose import from_compose, is_compose
 from llmgen.importing.litellm import from_litellm, is_litellm
 from llmgen.importing.llama_swap import from_llama_swap, is_llama_swap, not_served
+from llmgen.importing.llama_swap.peers import Peer, peers_of
 from llmgen.importing.model import Part, merged
 from llmgen.importing.prose import blocks, from_prose
 from llmgen.importing.router import from_router, is_router
@@ -72,6 +73,14 @@ def from_text(name: str, text: str) -> Part:
             )
         )
     return part
+
+
+def peers_in(text: str) -> tuple[Peer, ...] | None:
+    """The peers of the text of a llama-swap file; nothing where it is another one."""
+    first = next(iter(_documents(text)), None)
+    if first is None or not _is_swap(first.value):
+        return None
+    return peers_of(first.value)
 
 
 def _whole(text: str) -> Part | None:

@@ -10,19 +10,20 @@ from llmgen.config.editions import EDITIONS
 from llmgen.importing.model import Part, TablePath
 
 _ORDER = (
-    "naming", "hardware", "paths", "defaults", "services", "gateway", "targets", "plan", "guard",
-    "models", "external", "apps", "containers",
+    "naming", "hardware", "hosts", "paths", "defaults", "services", "gateway", "targets", "plan",
+    "guard", "models", "external", "apps", "containers",
 )  # fmt: skip
 
 
 def document(part: Part, hardware: Mapping[str, Any], *, home: str, note: str = "") -> str:
     """The llm.toml of an import on the machine that ``hardware`` describes, for one user.
 
+    Of several machines each has its own, and ``hardware`` is empty.
     ``note`` is what a person has to know about that machine, in one line.
     """
     paths = {"home": home, **part.tables.get(("paths",), {})}
     tables: dict[TablePath, Mapping[str, Any]] = {
-        ("hardware",): hardware,
+        **({("hardware",): hardware} if hardware else {}),
         **part.tables,
         ("paths",): paths,
     }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from llmgen.importing.llama_swap.macros import MACHINES, spoken
 from llmgen.importing.llama_swap.passing import passed
+from llmgen.importing.llama_swap.peers import external
 from llmgen.importing.llama_swap.together import together
 from llmgen.importing.model import Item, Key, fault, lost
 from llmgen.resolve.swap_keys import passes
@@ -128,50 +128,7 @@ def _hooks(value: Any, file: File) -> Iterator[Item]:  # noqa: ANN401 - any YAML
 
 def _peers(value: Any, file: File) -> Iterator[Item]:  # noqa: ANN401 - any YAML value
     del file
-    peers = _table(value, "peers")
-    served = [
-        spoken(model)
-        for table in peers.values()
-        if isinstance(table, dict)
-        for model in table.get("models") or ()
-    ]
-    for name, table in peers.items():
-        yield from _peer(str(name), _table(table or {}, f"peers.{name}"), served)
-
-
-def _peer(name: str, table: Mapping[str, Any], served: list[str]) -> Iterator[Item]:
-    """One [external] table for each model of another server."""
-    own: dict[str, Any] = {
-        "endpoint": str(table.get("proxy") or "").removesuffix("/").removesuffix("/v1")
-    }
-    if key := spoken(table.get("apiKey")):
-        found = MACHINES.fullmatch(key)
-        variable = found[1] if found else re.sub(r"\W", "_", f"{name}_KEY").upper()
-        own["api_key"] = {"env": variable}
-        if not found:
-            yield fault(
-                "secret-in-clear",
-                f"`apiKey` of the peer `{name}` stands in clear text",
-                f'`api_key = {{ env = "{variable}" }}` in [external]',
-            )
-    more = {key: table[key] for key in ("filters", "timeouts") if table.get(key)}
-    for key in table:
-        if key not in ("proxy", "apiKey", "models", "filters", "timeouts"):
-            what = f"`peers.{name}.{key}`"
-            yield fault("unknown-key", f"llama-swap ignores the key {what} without a word")
-    for item in table.get("models") or ():
-        model = spoken(item)
-        # Two peers with one model: it is only known with the peer's name before it.
-        called = model if served.count(model) == 1 else f"{name}/{model}"
-        place = ("external", called)
-        for key, text in own.items():
-            yield Key(place, (key,), text)
-        if called != model:
-            yield Key(place, ("upstream_model",), model)
-        else:
-            yield Key(place, ("aliases",), [f"{name}/{model}"])
-        for key, inner in more.items():
-            yield from passed(place, "llama_swap", f"`peers.{name}.{key}`", key, inner)
+    yield from external(value)
 
 
 def _routing(value: Any, file: File) -> Iterator[Item]:  # noqa: ANN401 - any YAML value
