@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.on_hosts import Shown, on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, Read, plan, read, read_lock
 from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
+    from llmgen.cli.on_hosts import Told
     from llmgen.facts.lock_model import Run
     from llmgen.measuring.run import Seen, Subject
     from llmgen.plan.model import Placement, Plan
+    from llmgen.remote.fleet import OfHost
+    from llmgen.remote.host import Host
 
 
 @command(short_help="measure what a model's server holds")
 @click.argument("model", metavar="MODEL")
 @click.option("--seconds", type=click.IntRange(1), help="How long its start may take.")
+@on_hosts(
+    Shown("devices", ("model", "device", "computed", "measured")),
+    minutes=60,
+    of_model="model",
+    record=lambda found, answers: _recorded(found, answers),  # noqa: PLW0108 - it stands below
+)
 def cli(session: Session, model: str, seconds: int | None) -> Outcome:
     """Start a model's own server on a free loopback port, ask it once, wait until it is idle.
 
@@ -52,6 +62,40 @@ def cli(session: Session, model: str, seconds: int | None) -> Outcome:
         said=f"`{item.name}` is recorded in `{LOCK}`",
         diagnostics=tuple(_notes(item, seen)),
     )
+
+
+def _recorded(found: Read, answers: Sequence[OfHost[Told]]) -> str:
+    """Write what was measured on the hosts into llm.lock; of several the first in llm.toml."""
+    from llmgen.facts.lock import write_lock
+
+    lock = read_lock(found)
+    runs = {
+        name: run
+        for answer in reversed(answers)
+        if answer.value is not None and answer.value.exit_code == 0
+        for name, run in [_run_of(answer.host, answer.value.data)]
+    }
+    if not runs:
+        return ""
+    write_lock(found.folder / LOCK, replace(lock, runs={**lock.runs, **runs}))
+    return "".join(f"`{name}` is recorded in `{LOCK}`" for name in runs)
+
+
+def _run_of(host: Host, data: Any) -> tuple[str, Run]:  # noqa: ANN401 - from another machine
+    """The model and its run; InputError for what would make llm.lock one that nobody reads."""
+    import msgspec
+
+    from llmgen.facts.lock_model import Lock, Run
+    from llmgen.facts.lock_parse import parse_lock
+    from llmgen.facts.lock_render import render_lock
+    from llmgen.remote.failures import garbage
+
+    try:
+        name, run = str(data["model"]), msgspec.convert(data["run"], Run)
+        parse_lock(render_lock(Lock(runs={name: run})), LOCK)
+    except (InputError, msgspec.ValidationError, LookupError, TypeError):
+        raise InputError(garbage(host, repr(data).encode())) from None
+    return name, run
 
 
 def _alone(found: Read, name: str) -> Read:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -26,6 +26,8 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 _MINUTES: Final = 60
 # What decides on which host, from which file and in which form; the rest is said there.
 _SAID_HERE: Final = ("hosts", "config", "json")
+# What the hosts' answers change in this machine's files, and what is said of it.
+Record: TypeAlias = Callable[["Read", Sequence["OfHost[Told]"]], str]
 
 
 class Shown(Struct, frozen=True):
@@ -49,12 +51,18 @@ class Told(Struct, frozen=True):
 
 
 def on_hosts(
-    *shown: Shown, minutes: int = 15, here_only: Sequence[str] = (), plan_first: bool = False
+    *shown: Shown,
+    minutes: int = 15,
+    here_only: Sequence[str] = (),
+    plan_first: bool = False,
+    of_model: str = "",
+    record: Record | None = None,
 ) -> Callable[[Decorated], Decorated]:
     """Let a command run on the hosts of llm.toml, where it has some.
 
     ``here_only`` are options that name files of this machine or need its terminal. With
-    ``plan_first`` nothing is done anywhere unless `--dry-run` is well on every host.
+    ``plan_first`` nothing is done anywhere unless `--dry-run` is well on every host. Where the
+    argument ``of_model`` names a model, only the hosts that have it are asked.
     """
 
     def wrap(function: Decorated) -> Decorated:
@@ -66,7 +74,10 @@ def on_hosts(
             ctx = click.get_current_context()
             _refuse_here_only(ctx, session, here_only)
             words = [*command_words(ctx)]
-            return _Call(found, session, minutes * _MINUTES, shown).done(words, plan_first)
+            asked = _Call(found, session, minutes * _MINUTES, shown)
+            if of_model:
+                asked.only_with(str(options[of_model]))
+            return asked.done(words, plan_first, record)
 
         return cast("Decorated", call)
 
@@ -173,7 +184,17 @@ class _Call:
         self.fleet: Fleet = fleet_of(found)
         self.lock = read_lock(found)
 
-    def done(self, words: Sequence[str], plan_first: bool) -> Outcome:
+    def only_with(self, model: str) -> None:
+        """Ask only those hosts that have a model; a usage error where none of them does."""
+        tables = self.found.config.models
+        named = (name for name, table in tables.items() if model in (name, *table.aliases))
+        seats = self.fleet.seats.get(next(named, ""), ())
+        self.hosts = [host for host in self.hosts if host.name in seats]
+        if not self.hosts:
+            where = f"it is on {', '.join(seats)}" if seats else "llm.toml has none of this name"
+            raise click.UsageError(f"no host to ask about `{model}`: {where}")
+
+    def done(self, words: Sequence[str], plan_first: bool, record: Record | None) -> Outcome:
         """Run it everywhere; where all have to agree first, a plan of all hosts comes first."""
         if plan_first and "--dry-run" not in words:
             planned = self.each([words[0], "--dry-run", *words[1:]])
@@ -182,7 +203,9 @@ class _Call:
                     "nothing was changed on any host; `--host` names those that it can be done on"
                 )
                 return self.outcome(planned, words, said)
-        return self.outcome(self.each(words), words)
+        answers = self.each(words)
+        said = record(self.found, answers) if record is not None else ""
+        return self.outcome(answers, words, said)
 
     def each(self, words: Sequence[str]) -> tuple[OfHost[Told], ...]:
         """The command on every host."""
