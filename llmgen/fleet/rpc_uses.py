@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 
 from msgspec import Struct
 
@@ -14,6 +15,8 @@ from llmgen.fleet.project import Document, Seats, own
 from llmgen.resolve.rpc import refuse_open
 
 _MARK = "rpc:"
+# What names of files and units may have.
+_LONGEST = 64
 
 
 class Use(Struct, frozen=True):
@@ -27,7 +30,10 @@ class Use(Struct, frozen=True):
     @property
     def name(self) -> str:
         """What the lender calls it."""
-        return f"{self.borrower}.{file_name(self.model)}"[:64]
+        name = f"{self.borrower}.{file_name(self.model)}"
+        if len(name) <= _LONGEST:
+            return name
+        return f"{name[: _LONGEST - 9]}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def uses(document: Document, seats: Seats) -> tuple[Use, ...]:

@@ -23,7 +23,9 @@ from llmgen.targets.services import demand, services
 
 # Device nodes that ROCm and Vulkan open, and CUDA's own.
 # Keys of [paths] that name one.
-PROGRAMS = ("llama_server", "llama_swap", "envoy", "litellm", "llmgen", "open_webui")
+PROGRAMS = (
+    "llama_server", "rpc_server", "llama_swap", "envoy", "litellm", "llmgen", "open_webui",
+)  # fmt: skip
 _DEVICES = ("dev/kfd", "dev/dri/renderD*", "dev/nvidia[0-9]*")
 
 

@@ -18,6 +18,8 @@ from llmgen.plan.model import Placement, Plan, Pool
 from llmgen.targets.services import Service
 
 UNKNOWN = "unknown"
+# The health page of what speaks another protocol: who listens is all that is looked at.
+NOT_HTTP = ""
 _SILENT = Answer("")
 # llama-swap's and the router's states in which a process has its memory or is taking it.
 HOLDS = ("ready", "loaded", "loading", "starting")

@@ -18,7 +18,7 @@ from llmgen.operate.port_holder import (
     holder,
     told,
 )
-from llmgen.operate.rows import Expected
+from llmgen.operate.rows import NOT_HTTP, Expected
 from llmgen.operate.server import Endpoint, local, secret
 from llmgen.operate.site import Site
 from llmgen.operate.swap import Loaded
@@ -27,6 +27,7 @@ from llmgen.plan.model import Plan
 from llmgen.plan.process import NEVER_ASKED, health, reached
 from llmgen.targets.containers.inside import contained
 from llmgen.targets.containers.published import published
+from llmgen.targets.rpc import JOINTS
 from llmgen.targets.services import Service, services
 
 
@@ -113,6 +114,8 @@ def _expected(plan: Plan, service: Service, unit: str) -> Expected:
             own_page = config.apps.open_webui
             at = local(own_page.listen, own_page.port)
             return Expected(service, unit, own_page.port, at.url, "/health")
+        case name if name.startswith(JOINTS):
+            return Expected(service, unit, service.port, "", NOT_HTTP)
         case name:
             item = {service_name(item.name): item for item in plan.placements}[name]
             url, page = reached(item.model, item.port), health(item.model)
@@ -133,6 +136,8 @@ def _answers(
         model = models.get(item.service.name, "")
         if is_contained and not item.inside:
             answer = _told(seen.units.get(item.unit))
+        elif item.health == NOT_HTTP:
+            answer = Answer("ok" if item.port in seen.listeners else "no answer")
         elif item.health == NEVER_ASKED:
             # Any answer is a sign of life.
             said = look.ask(Endpoint(item.url, key, item.inside), "/")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from llmgen.targets.services import Service
 
 SSH: Final = "/usr/bin/ssh"
+_SERVER, _TUNNEL = "rpc-", "tunnel-"
+# How the names of these services begin.
+JOINTS: Final = (_SERVER, _TUNNEL)
 # What a tunnel may do, and nothing that a configuration of the user's adds to it.
 _OPTIONS: Final = (
     "BatchMode=yes",
@@ -36,12 +39,12 @@ _OPTIONS: Final = (
 
 def server_name(name: str) -> str:
     """The service of one RPC server."""
-    return f"rpc-{name}"
+    return f"{_SERVER}{name}"
 
 
 def tunnel_name(lender: str) -> str:
     """The service of the tunnel to a machine."""
-    return f"tunnel-{lender}"
+    return f"{_TUNNEL}{lender}"
 
 
 def server_words(table: Lent, library: Library) -> tuple[str, ...]:
@@ -56,10 +59,14 @@ def server_words(table: Lent, library: Library) -> tuple[str, ...]:
     )
 
 
-def server_environment(table: Lent, library: Library) -> tuple[tuple[str, str], ...]:
+def server_environment(name: str, library: Library) -> tuple[tuple[str, str], ...]:
     """The machine's own variables, by which devices have their numbers; where its cache is."""
-    cache = (("LLAMA_CACHE", str(library.layout.state / "rpc")),) if table.cache else ()
-    return (*library.machine.environment, *cache)
+    from llmgen.targets.accounts import state_folder  # noqa: PLC0415 - it knows services
+
+    if not library.config.rpc.lend[name].cache:
+        return library.machine.environment
+    own = state_folder(library.config.services, library.layout, server_name(name))
+    return (*library.machine.environment, ("LLAMA_CACHE", str(own / "rpc")))
 
 
 def tunnel_words(table: Borrowed, ports: Sequence[int], library: Library) -> tuple[str, ...]:
@@ -87,7 +94,7 @@ def servers(library: Library) -> Iterator[Service]:
             name=server_name(name),
             summary=f"ggml-rpc-server: devices for {name} of another machine",
             argv=server_words(table, library),
-            environment=server_environment(table, library),
+            environment=server_environment(name, library),
             memory_bytes=_limit(table, library) + PROCESS_SLACK if limited else 0,
             gpu=True,
             local=loopback(table.listen),
@@ -110,15 +117,15 @@ def tunnels(plan: Plan) -> Iterator[Service]:
     for lender, table in plan.library.config.rpc.borrow.items():
         users = [item.name for item in plan.placements if lender in lenders(item, plan.library)]
         if users and table.link == "tunnel":
+            ports = [port(name, lender, plan.library) for name in users]
             yield Service(
                 name=tunnel_name(lender),
                 summary=f"ssh: to the RPC servers of {lender}",
-                argv=tunnel_words(
-                    table, [port(name, lender, plan.library) for name in users], plan.library
-                ),
+                argv=tunnel_words(table, ports, plan.library),
                 reads_home=True,  # its keys, and the hosts that it knows
                 restarts="always",
                 tries=0,
+                port=ports[0],
             )
 
 

@@ -91,6 +91,17 @@ def test_each_model_has_a_server_of_its_own():
     assert {name: item.port for name, item in lent.items()} == {"box.big": 50052, "box.more": 50053}
 
 
+def test_long_names_stay_apart():
+    long = "a" * 90
+    more = "".join(
+        f'[models.{long}{end}]\nmodel = "m.gguf"\nhost = "box"\ndevice = ["rpc:spark/gpu0"]\n'
+        for end in "bc"
+    )
+    lent = fleet(more=more).members["spark"].config.rpc.lend
+    assert len(lent) == 3
+    assert max(map(len, lent)) == 64
+
+
 def test_names_with_a_prefix_are_found():
     more = '[naming]\nprefix = "lab/"'
     members = fleet(more=more).members

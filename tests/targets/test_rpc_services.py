@@ -104,6 +104,12 @@ def test_cache_is_below_the_state_folder():
     assert ("LLAMA_CACHE", "/home/llm/.local/state/llmgen/rpc") in server.environment
 
 
+def test_cache_is_in_the_folder_that_the_servers_own_user_writes():
+    more = 'cache = true\n[services]\nscope = "system"\nusers = "each"'
+    (server,) = services(lender(more))
+    assert ("LLAMA_CACHE", "/var/lib/llmgen/rpc-coder/rpc") in server.environment
+
+
 def test_one_tunnel_leads_to_all_servers_of_a_machine():
     more = 'ssh = "llm@spark"\nssh_port = 2222\nidentity = "~/.ssh/rpc"'
     tunnel = by_name(borrower(more=more))["tunnel-spark"]
