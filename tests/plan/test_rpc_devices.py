@@ -106,3 +106,23 @@ def test_of_shared_memory_it_is_both():
     pools = {item.name: item for item in planned("", LENT, head).pools}
     assert pools["unified"].budget_bytes == (32 - 2 - 17) * GIB
     assert pools["gpu0"].budget_bytes == (24 - 16) * GIB - 512 * 2**20
+
+
+OPEN = ("", 'ctx_size = "max"\n', 'tensor_split = "auto"\n', 'n_gpu_layers = "auto"\n')
+
+
+@pytest.mark.parametrize("open_value", OPEN)
+def test_open_values_are_found_with_such_devices(open_value):
+    fixed = "" if "ctx" in open_value else "ctx_size = 4096\n"
+    table = '[models.a]\nmodel = "m.gguf"\ndevice = ["gpu0", "rpc:spark/gpu0"]\n'
+    plan = planned(f"{table}{open_value}{fixed}")
+    assert plan.placements[0].settings.devices == ("gpu0", "rpc:spark/gpu0")
+
+
+def test_advice_is_tried_with_such_devices():
+    table = '[models.a]\nmodel = "m.gguf"\ndevice = ["gpu0", "rpc:spark/gpu0"]\n'
+    with pytest.raises(PlanError) as found:
+        planned(f"{table}ctx_size = 40000000\n")
+    assert [item.hint.partition(" for")[0] for item in found.value.diagnostics] == [
+        "`ctx_size = 8192`"
+    ] * 3
