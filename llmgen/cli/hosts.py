@@ -37,17 +37,31 @@ def only_host(found: Read, session: Session) -> Read:
     return view_of(found, fleet_of(found).members[hosts[0]])
 
 
+def where(found: Read, model: str) -> Read:
+    """The view of the host that serves a model; a usage error for a name that nobody has."""
+    fleet = fleet_of(found)
+    for member in fleet.members.values():
+        if any(model in item.model.names for item in member.plan.placements):
+            return view_of(found, member)
+    raise click.UsageError(f"no model is called `{model}`")
+
+
 def chosen(found: Read, session: Session) -> tuple[str, ...]:
     """The hosts that ``--host`` names, all of them without; a usage error for one that is none."""
-    known = found.config.hosts
     for name in session.hosts:
-        if not known:
-            raise click.UsageError(f"llm.toml has no [hosts], so there is no host `{name}`")
-        if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"hosts are {', '.join(known)}"
-            raise click.UsageError(f"no host `{name}`; {hint}")
-    return tuple(dict.fromkeys(session.hosts)) or tuple(known)
+        refuse_unknown(found, name)
+    return tuple(dict.fromkeys(session.hosts)) or tuple(found.config.hosts)
+
+
+def refuse_unknown(found: Read, name: str) -> None:
+    """A usage error for a host that llm.toml does not have."""
+    known = found.config.hosts
+    if not known:
+        raise click.UsageError(f"llm.toml has no [hosts], so there is no host `{name}`")
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        hint = f"did you mean `{near[0]}`?" if near else f"hosts are {', '.join(known)}"
+        raise click.UsageError(f"no host `{name}`; {hint}")
 
 
 def fleet_of(found: Read) -> Fleet:
@@ -88,26 +102,24 @@ def tree_of(
 ) -> Tree:
     """The files of these hosts, each host's in a folder of its name, with its own llm.toml."""
     from llmgen.artifacts import Tree
+    from llmgen.cli.pipeline import read_lock, tree
+    from llmgen.fleet.bundle import bundle
+
+    lock = read_lock(found)
+
+    def files(member: Member) -> Iterator[Artifact]:
+        # Its own llm.toml belongs to no target: it is there with all of them.
+        if not targets:
+            yield from bundle(member, lock)
+        yield from tree(view_of(found, member), member.plan, session, targets)
 
     return Tree(
         replace(item, path=PurePosixPath(name, item.path), target=owned(name, item.target))
         for name in hosts
-        for item in _artifacts(found, fleet.members[name], session, targets)
+        for item in files(fleet.members[name])
     )
 
 
 def owned(host: str, target: str) -> str:
     """Whose files they are in the ledger of all hosts."""
     return f"{host}/{target}"
-
-
-def _artifacts(
-    found: Read, member: Member, session: Session, targets: Sequence[str]
-) -> Iterator[Artifact]:
-    from llmgen.cli.pipeline import read_lock, tree
-    from llmgen.fleet.bundle import NAME, bundle
-
-    if not targets:
-        yield from bundle(member, read_lock(found))
-    if targets != (NAME,):
-        yield from tree(view_of(found, member), member.plan, session, targets)

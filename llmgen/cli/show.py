@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.hosts import only_host, where
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import known_plan, read, unknown_models
+from llmgen.cli.pipeline import known_plan, read_whole, unknown_models
 from llmgen.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ PRICED, DOUBLED = (20, 100), 8
 @click.option("--all", "every", is_flag=True, help="Every model, past a screenful too.")
 @click.option("--expect", is_flag=True, help="Tokens per second that the memory allows at most.")
 @click.option("--model", "model", metavar="NAME", help="One model, with its whole command line.")
+@click.option("--without", "without", metavar="HOST", help="What is left while this host is down.")
 def cli(
     session: Session,
     model: str | None,
+    without: str | None,
     what_if: tuple[str, ...],
     *,
     explain: bool,
@@ -44,15 +47,32 @@ def cli(
 ) -> Outcome:
     """Show what llm.toml means: how full each memory pool gets, which models run where, and how.
 
-    `--what-if models.coder.ctx_size=131072` plans a change without making it.
+    `--what-if models.coder.ctx_size=131072` plans a change without making it. With [hosts] there is
+    a sum of all, then a page for each host.
     """
     from llmgen.cli.view import view
 
-    found = read(session)
+    found = read_whole(session)
     if what_if:
         from llmgen.cli.what_if import changed
 
         found = changed(found, what_if)
+    if without:
+        from llmgen.cli.show_fleet import show_without
+
+        return show_without(found, without)
+    if (
+        found.config.hosts
+        and len(session.hosts) != 1
+        and not _is_of_one(explain, files, requirements, expect, model)
+    ):
+        from llmgen.cli.show_fleet import show_fleet
+
+        return show_fleet(session, found, every=every)
+    if model and found.config.hosts and not session.hosts:
+        found = where(found, model)
+    else:
+        found = only_host(found, session)
     placed = known_plan(found)
     if files or requirements:
         from llmgen.cli.show_lists import show_files, show_requirements
@@ -89,6 +109,11 @@ def cli(
     return Outcome(
         seen, text=lambda: show_plan(seen, whole=every), diagnostics=notes, exit_code=code
     )
+
+
+def _is_of_one(*asked: object) -> bool:
+    """Whether something is asked for that is about one host at a time."""
+    return any(asked)
 
 
 def _is_priced(placed: Plan, explain: bool) -> bool:

@@ -30,8 +30,10 @@ class Example(Struct, frozen=True):
 
     @property
     def profile(self) -> str:
-        """The machine that it is for."""
-        return str(parse(self.name, self.text).document["hardware"]["profile"])
+        """The machine that it is for, or the machines of its hosts."""
+        document = parse(self.name, self.text).document
+        machines = document.get("hosts", {"": document}).values()
+        return ", ".join(item["hardware"]["profile"] for item in machines)
 
 
 @cache

@@ -2,80 +2,55 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from msgspec import Struct, field
 from msgspec.structs import replace
-from pydantic import ValidationError
 
 from llmgen.config.editions import EDITIONS
-from llmgen.config.load import validated
 from llmgen.config.model import Config
-from llmgen.errors import ConfigError, Diagnostic, LlmgenError
+from llmgen.config.tables.gateway import External
+from llmgen.errors import Diagnostic, LlmgenError, PlanError
 from llmgen.facts.lock_model import Lock
 from llmgen.fleet import rpc, rpc_uses
-from llmgen.fleet.door import Door, door
+from llmgen.fleet.ground import Ground, alone, ground_of, library_of, refuse, typed
 from llmgen.fleet.model import Fleet, Member
 from llmgen.fleet.origin import told_of
-from llmgen.fleet.project import Document, Elsewhere, Seats, own, project
-from llmgen.fleet.seats import findings, fixed, wishes
-from llmgen.gateway.addresses import loopback
-from llmgen.library import Library
+from llmgen.fleet.project import Document, Elsewhere, Seats, external, project
+from llmgen.fleet.seating import advised, seated
+from llmgen.fleet.seats import fixed, wishes
 from llmgen.machine import machine
 from llmgen.plan.model import Plan
 from llmgen.plan.place import place
-from llmgen.resolve import meaning, resolve
+from llmgen.resolve import meaning
 
 Made = TypeVar("Made")
-
-
-class Ground(Struct, frozen=True):
-    """What every step needs: the whole file, typed and as it is written, and its lock.
-
-    ``rpc`` is the [rpc] of each host, where models use devices of others.
-    """
-
-    config: Config
-    document: Document
-    lock: Lock
-    doors: Mapping[str, Door]
-    rpc: Mapping[str, Document] = field(default_factory=dict)
 
 
 def fleet(config: Config, document: Document, lock: Lock) -> Fleet:
     """Every host planned; the first class of errors of all hosts together, each with its host."""
     ground = ground_of(config, document, lock)
-    seats = fixed(wishes(config))
-    _refuse(_unreached(ground, seats))
-    ground = joined(ground, seats)
+    # Devices that hosts lend each other are held before anything is chosen beside them.
+    ground = joined(ground, fixed(wishes(config)))
+    seats, reasons, notes = seated(ground)
+    refuse(_unreached(ground, seats))
     first = views(ground, seats, _elsewhere(ground, seats))
-    plans = _each(first, ground, lambda _, made: planned(made[1], lock))
+    try:
+        plans = _each(first, ground, lambda _, made: planned(made[1], lock))
+    except PlanError as error:
+        raise PlanError([advised(item, ground, seats) for item in error.diagnostics]) from None
     # Contexts and slots of other hosts' models are known now; nothing of a plan hangs on them.
-    told = views(ground, seats, _elsewhere(ground, seats, plans))
-    members = _each(
-        told,
-        ground,
-        lambda name, made: Member(name, *made, _knowing(plans[name], made[1], lock)),
-    )
-    return Fleet(members, seats)
-
-
-def ground_of(config: Config, document: Document, lock: Lock) -> Ground:
-    """The doors of all hosts; ConfigError for what [hosts] and `host` say wrongly."""
-    _refuse(chain(findings(config), rpc_uses.findings(config, document)))
-    doors = {}
-    for name in config.hosts:
-        doors[name] = door(typed(_alone(document, name), name, document))
-    return Ground(config, document, lock, doors)
+    known = {name: _known(ground, name, plans[hosts[0]]) for name, hosts in seats.items()}
+    members = {
+        name: _knowing(Member(name, *made, plans[name]), known) for name, made in first.items()
+    }
+    return Fleet(members, seats, reasons, notes)
 
 
 def joined(ground: Ground, seats: Seats) -> Ground:
     """The ground with what hosts lend each other; PlanError where a borrower does not fit."""
     lenders = dict(_lenders(ground))
-    _refuse(rpc.absent(lenders))
+    refuse(rpc.absent(lenders))
     found = rpc_uses.uses(ground.document, seats) if lenders else ()
     if not found:
         return ground
@@ -83,7 +58,7 @@ def joined(ground: Ground, seats: Seats) -> Ground:
 
     def plan(name: str, table: Document) -> Plan:
         told = replace(ground, rpc={name: table})
-        view = {name: _view(told, name, seats, elsewhere[name])}
+        view = {name: view_of(told, name, seats, elsewhere[name])}
         return _each(view, ground, lambda _, made: planned(made[1], ground.lock))[name]
 
     return replace(ground, rpc=rpc.tables(ground.config, found, lenders, plan))
@@ -92,50 +67,28 @@ def joined(ground: Ground, seats: Seats) -> Ground:
 def _lenders(ground: Ground) -> Iterator[tuple[str, rpc.Lender]]:
     for name, host in ground.config.hosts.items():
         if host.rpc is not None:
-            own = typed(_alone(ground.document, name), name, ground.document)
+            own = typed(alone(ground.document, name), name, ground.document)
             build = own.llama_cpp.build or EDITIONS[own.edition].build
             yield name, rpc.Lender(host, host.rpc, machine(own.hardware, own.budget), build)
 
 
-def _alone(document: Document, name: str) -> Document:
-    """A host without its models."""
-    return {**own(document, name), "models": {}}
-
-
 def views(
-    ground: Ground, seats: Seats, elsewhere: Mapping[str, Mapping[str, Elsewhere]]
+    ground: Ground, seats: Seats, elsewhere: Mapping[str, Mapping[str, Document]]
 ) -> dict[str, tuple[Document, Config]]:
     """The document of every host, and its typed config."""
-    return {name: _view(ground, name, seats, elsewhere[name]) for name in ground.config.hosts}
+    return {name: view_of(ground, name, seats, elsewhere[name]) for name in ground.config.hosts}
 
 
-def _view(
-    ground: Ground, name: str, seats: Seats, elsewhere: Mapping[str, Elsewhere]
+def view_of(
+    ground: Ground, name: str, seats: Seats, elsewhere: Mapping[str, Document]
 ) -> tuple[Document, Config]:
+    """The document of one host, and its typed config."""
     reached = ground.doors[name] if _is_reached(ground.config, name) else None
-    mine = project(ground.document, name, seats, elsewhere, reached)
+    routes = ground.doors[name].routes and ground.config.hosts[name].routes
+    mine = project(ground.document, name, seats, elsewhere if routes else {}, reached)
     if name in ground.rpc:
         mine["rpc"] = ground.rpc[name]
     return mine, typed(mine, name, ground.document)
-
-
-def typed(mine: Document, host: str, document: Mapping[str, Any]) -> Config:
-    """The config of a host's document; its mistakes are those that only the overlay has."""
-    try:
-        return validated(mine)
-    except ValidationError as error:
-        from llmgen.config.mistakes import diagnostics  # noqa: PLC0415 - only for mistakes
-
-        found = diagnostics(error, ())
-        raise ConfigError([told_of(item, host, document) for item in found]) from None
-    except ConfigError as error:
-        raise ConfigError([told_of(i, host, document) for i in error.diagnostics]) from None
-
-
-def library_of(config: Config, lock: Lock) -> Library:
-    """A host's config joined with the lock of all."""
-    measured = {ref: entry.measured for ref, entry in lock.entries.items() if entry.measured}
-    return resolve(config, lock.facts, measured, lock.runs, lock.checkpoints)
 
 
 def planned(config: Config, lock: Lock) -> Plan:
@@ -143,11 +96,36 @@ def planned(config: Config, lock: Lock) -> Plan:
     return place(library_of(config, lock))
 
 
-def _knowing(plan: Plan, config: Config, lock: Lock) -> Plan:
-    """The same plan for the config that knows more of the others' models."""
-    library = library_of(config, lock)
+def _known(ground: Ground, name: str, plan: Plan) -> Mapping[str, int]:
+    """What the others are told of a model once it is planned."""
+    placed = plan.placement(ground.config.naming.prefix + name)
+    told = {"slots": placed.settings.parallel, "ctx_size": placed.estimate.n_ctx_seq or 0}
+    return {key: value for key, value in told.items() if value > 0}
+
+
+def _knowing(member: Member, known: Mapping[str, Mapping[str, int]]) -> Member:
+    """The same host, which now knows slots and contexts of the models elsewhere."""
+    tables = member.document.get("external", {})
+    elsewhere = [name for name in tables if name in known and name not in member.config.models]
+    if not elsewhere:
+        return member
+    told = {**tables, **{name: {**tables[name], **known[name]} for name in elsewhere}}
+    library = member.plan.library
+
+    def more(external: Mapping[str, External], prefix: str) -> dict[str, External]:
+        new = {prefix + name: known[name] for name in elsewhere}
+        return {
+            name: table.model_copy(update=new[name]) if name in new else table
+            for name, table in external.items()
+        }
+
+    within = more(library.external, library.prefix)
+    config = library.config.model_copy(update={"external": within})
     return replace(
-        plan, library=replace(plan.library, config=library.config, external=library.external)
+        member,
+        document={**member.document, "external": told},
+        config=member.config.model_copy(update={"external": more(member.config.external, "")}),
+        plan=replace(member.plan, library=replace(library, config=config, external=within)),
     )
 
 
@@ -175,33 +153,26 @@ def _is_reached(config: Config, host: str) -> bool:
     return len(config.hosts) > 1 and "address" in config.hosts[host].model_fields_set
 
 
-def _elsewhere(
-    ground: Ground, seats: Seats, plans: Mapping[str, Plan] | None = None
-) -> dict[str, dict[str, Elsewhere]]:
+def _elsewhere(ground: Ground, seats: Seats) -> dict[str, dict[str, Document]]:
     """For each host the models that it does not have."""
-    found = {name: _outside(ground, name, seats[name], plans) for name in seats}
+    found = {name: external(_outside(ground, name, seats[name])) for name in seats}
     return {
         host: {name: item for name, item in found.items() if host not in seats[name]}
         for host in ground.config.hosts
     }
 
 
-def _outside(
-    ground: Ground, name: str, hosts: tuple[str, ...], plans: Mapping[str, Plan] | None
-) -> Elsewhere:
+def _outside(ground: Ground, name: str, hosts: tuple[str, ...]) -> Elsewhere:
     table, first = ground.config.models[name], ground.config.hosts[hosts[0]]
     prefix = ground.config.naming.prefix
     variants = (
         one for key, variant in table.variants.items() for one in (prefix + key, *variant.aliases)
     )
-    placed = plans[hosts[0]].placement(prefix + name) if plans else None
     return Elsewhere(
         url=ground.doors[hosts[0]].url(first.address),
         names=(name, *table.aliases, *variants),
         role=table.role,
         key=first.key.model_dump(exclude_none=True) if first.key else None,
-        slots=max(0, placed.settings.parallel) if placed else 0,
-        ctx_size=placed.estimate.n_ctx_seq or 0 if placed else 0,
         fallbacks=table.fallbacks,
         context_window_fallbacks=table.context_window_fallbacks,
     )
@@ -229,32 +200,13 @@ def _unreached(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
                 hint=f'`on_demand = "llama_swap"` in [hosts.{name}.services], or '
                 f"[hosts.{name}.gateway.envoy]",
             )
-        elif host.key is None and not loopback(host.address):
-            yield Diagnostic(
-                "hosts.no-key",
-                f"the other hosts reach `{name}` at `{host.address}`, and anyone else would, too",
-                ("hosts", name, "address"),
-                hint=f"`key = {{ env = {_variable(name)} }}` in [hosts.{name}]: what its servers "
-                "ask of the others",
-            )
-
-
-def _variable(host: str) -> str:
-    """A name for the variable with a host's key, as TOML writes it."""
-    return '"' + re.sub(r"[^A-Z0-9]+", "_", host.upper()) + '_KEY"'
-
-
-def _refuse(found: Iterator[Diagnostic]) -> None:
-    errors = [*found]
-    if errors:
-        raise ConfigError(errors)
 
 
 def judged(config: Config, document: Document) -> Iterator[Diagnostic]:
     """What is wrong or doubtful on any host, as far as no facts of models are needed."""
     ground = ground_of(config, document, Lock())
-    seats = fixed(wishes(config))
-    _refuse(_unreached(ground, seats))
+    seats = {name: wish.hosts[: wish.copies] for name, wish in wishes(config).items()}
+    refuse(_unreached(ground, seats))
     for name, (_, own_config) in views(ground, seats, _elsewhere(ground, seats)).items():
         of_host = machine(own_config.hardware, own_config.budget)
         for item in meaning.findings(own_config, of_host):

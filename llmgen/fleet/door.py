@@ -19,6 +19,11 @@ class Door(Struct, frozen=True):
     port: int = 0
     tls: bool = False
 
+    @property
+    def routes(self) -> bool:
+        """Whether it leads to models of other servers, too."""
+        return self.kind not in ("router", "")
+
     def url(self, address: str) -> str:
         """How another host writes it."""
         return f"{'https' if self.tls else 'http'}://{in_url(address)}:{self.port}"

@@ -24,6 +24,7 @@ Seats = Mapping[str, tuple[str, ...]]
 _WHERE: Final = ("host", "hosts")
 # Name of the key in Envoy's list that the other hosts have.
 FLEET: Final = "hosts"
+_FALLBACKS: Final = ("fallbacks", "context_window_fallbacks")
 _SETS: Final = ("together", "wish_together", "never_together")
 
 
@@ -34,8 +35,6 @@ class Elsewhere(Struct, frozen=True):
     names: tuple[str, ...]
     role: str
     key: Mapping[str, str] | None = None
-    slots: int = 0
-    ctx_size: int = 0
     fallbacks: tuple[str, ...] = ()
     context_window_fallbacks: tuple[str, ...] = ()
 
@@ -61,7 +60,7 @@ def project(
     document: Document,
     host: str,
     seats: Seats,
-    elsewhere: Mapping[str, Elsewhere],
+    elsewhere: Mapping[str, Document],
     door: Door | None,
 ) -> Document:
     """The one-host document of ``host``; with a ``door`` the other hosts come in by it."""
@@ -69,11 +68,13 @@ def project(
     models = found["models"]
     mine = {name: table for name, table in models.items() if host in seats.get(name, ())}
     # Tables that serve nothing keep their names: nobody else may have them.
-    off = {name: table for name, table in models.items() if name not in seats}
+    off = {name for name, table in models.items() if table.get("enable") is False}
     found["models"] = {name: models[name] for name in models if name in mine or name in off}
-    outside = {name: _external(item) for name, item in elsewhere.items() if name not in mine}
+    outside = {name: item for name, item in elsewhere.items() if name not in mine}
     if outside:
         found["external"] = {**found.get("external", {}), **outside}
+    else:
+        _without_fallbacks(found["models"])
     if "plan" in found:
         found["plan"] = _wishes(found["plan"], {*mine})
     if door is not None:
@@ -81,17 +82,24 @@ def project(
     return found
 
 
-def _external(item: Elsewhere) -> Document:
+def _without_fallbacks(models: dict[str, Document]) -> None:
+    """Where nothing leads to other hosts, a model there stands in for none here."""
+    known = {*models, *(alias for table in models.values() for alias in table.get("aliases", ()))}
+    known |= {name for table in models.values() for name in table.get("variants", ())}
+    for name, table in models.items():
+        for key in _FALLBACKS:
+            if key in table:
+                models[name] = {**models[name], key: [at for at in table[key] if at in known]}
+
+
+def external(item: Elsewhere) -> Document:
+    """Its table in [external], one for all hosts."""
     told: Document = {"endpoint": item.url, "role": item.role, "knows_aliases": True}
     if len(item.names) > 1:
         told["aliases"] = [*item.names[1:]]
     if item.key is not None:
         told["api_key"] = dict(item.key)
-    if item.slots:
-        told["slots"] = item.slots
-    if item.ctx_size:
-        told["ctx_size"] = item.ctx_size
-    for key in ("fallbacks", "context_window_fallbacks"):
+    for key in _FALLBACKS:
         if names := getattr(item, key):
             told[key] = [*names]
     return told

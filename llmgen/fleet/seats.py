@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from llmgen.config.model import Config
 from llmgen.config.tables.hosts import AUTO
 from llmgen.config.tables.models import Model
 from llmgen.errors import Diagnostic
+from llmgen.gateway.addresses import loopback
 
 
 class Wish(Struct, frozen=True):
@@ -53,6 +55,15 @@ def findings(config: Config) -> Iterator[Diagnostic]:
             ("hosts", AUTO),
             hint="name it differently",
         )
+    for name, machine in config.hosts.items():
+        if len(config.hosts) > 1 and machine.key is None and not loopback(machine.address):
+            yield Diagnostic(
+                "hosts.no-key",
+                f"the other hosts reach `{name}` at `{machine.address}`, and so would anyone else",
+                ("hosts", name, "address"),
+                hint=f"`key = {{ env = {_variable(name)} }}` in [hosts.{name}]: what its servers "
+                "ask of the others",
+            )
     for name, table in config.models.items():
         yield from _of_model(name, table, config)
     for host, own in config.hosts.items():
@@ -91,6 +102,11 @@ def _of_model(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
             ("models", name, "hosts"),
             hint=f"`hosts = {len(config.hosts)}` at most",
         )
+
+
+def _variable(host: str) -> str:
+    """A name for the variable with a host's key, as TOML writes it."""
+    return '"' + re.sub(r"[^A-Z0-9]+", "_", host.upper()) + '_KEY"'
 
 
 def _near(name: str, known: Mapping[str, object], otherwise: str) -> str:

@@ -89,7 +89,7 @@ def loops(config: Config) -> Iterator[Diagnostic]:
     own = {item.port: item.service for item in listeners(config)}
     for name, table in config.external.items():
         parts = urlsplit(table.endpoint)
-        if parts.hostname and loopback(parts.hostname) and parts.port in own:
+        if parts.port in own and parts.hostname and loopback(parts.hostname):
             yield Diagnostic(
                 "gateway.loop",
                 f"`{name}` is said to be at {own[parts.port]} of this very stack",

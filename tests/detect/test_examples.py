@@ -10,6 +10,8 @@ from llmgen.config.source import parse
 from llmgen.detect.examples import examples
 from llmgen.errors import Severity
 from llmgen.facts.lock import read_lock
+from llmgen.facts.lock_model import Entry, Lock
+from llmgen.fleet.build import fleet
 from llmgen.plan.place import place
 from llmgen.render.environment import make_render
 from llmgen.resolve import references, resolve
@@ -58,14 +60,22 @@ def test_every_reference_stack_is_there():
 def test_it_fits(name, facts):
     text = examples()[name].text
     assert "#:schema" not in text
-    config = load([parse(f"{name}.toml", text)])
+    source = parse(f"{name}.toml", text)
+    config = load([source])
     assert config.edition == 2
-    refs = [ref for ref in references(config) if is_needed(ref)]
-    plan = place(resolve(config, {ref: of_repository(ref, facts) for ref in refs}))
-    said = [item.message for item in plan.notes if item.severity is not Severity.NOTE]
-    assert name not in STACKS or said == []
-    render = make_render()
-    assert [item for target in selected(plan) for item in target.artifacts(plan, render)]
+    known = {ref: of_repository(ref, facts) for ref in references(config) if is_needed(ref)}
+    for plan in plans(config, source, known):
+        said = [item.message for item in plan.notes if item.severity is not Severity.NOTE]
+        assert name not in STACKS or said == []
+        render = make_render()
+        assert [item for target in selected(plan) for item in target.artifacts(plan, render)]
+
+
+def plans(config, source, known):
+    if not config.hosts:
+        return [place(resolve(config, known))]
+    lock = Lock({ref: Entry(found) for ref, found in known.items()})
+    return [item.plan for item in fleet(config, source.document, lock).members.values()]
 
 
 @pytest.mark.parametrize("name", sorted(examples()))

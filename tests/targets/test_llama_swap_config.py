@@ -3,6 +3,7 @@
 import plans
 import pytest
 import yaml
+from msgspec.structs import replace
 from readers.llama_swap_rules import families, problems, split
 
 from llmgen.errors import PlanError
@@ -164,3 +165,14 @@ def test_router_leaves_the_file_uninstalled():
 def test_what_llama_swap_cannot_hold_is_left_out_where_it_does_not_run():
     text = '[services]\non_demand = "router"\n[models.a]\nmodel = "a.gguf"\ndescription = "${x}"\n'
     assert [*llama_swap.artifacts(plans.plan(text), make_render())] == []
+
+
+def test_it_may_run_for_others_where_nothing_is_loaded_on_demand():
+    text = plans.STACK.replace("[services.llama_swap]", "[services.llama_swap]\nalways = true")
+    plan = plans.plan(text)
+    always = [item for item in plan.placements if item.keep == "always"]
+    alone = replace(plan, placements=tuple(always), engines={}, states=plan.states[:1])
+    assert alone.loader == "llama_swap"
+    (found,) = llama_swap.artifacts(alone, make_render())
+    assert yaml.safe_load(found.content)["models"] == {}
+    assert problems(found.content.decode()) == []

@@ -29,6 +29,8 @@ class Host(Table):
     """How the other hosts reach it; absent: not at all, for a machine that is tried alone."""
     key: Secret | None = None
     """The key that its servers ask of the other hosts, which have it by the same reference."""
+    routes: bool = True
+    """Names of other hosts answer here, too; false keeps its files short where hosts are many."""
     ssh: Text | None = None
     """Where `ssh` finds it (`studio`, `llm@192.168.1.10`); absent: its address."""
     ssh_port: Port | None = None

@@ -1,0 +1,72 @@
+"""The whole llm.toml with its lock, and each host's own config made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from msgspec import Struct, field
+from pydantic import ValidationError
+
+from llmgen.config.load import validated
+from llmgen.config.model import Config
+from llmgen.errors import ConfigError, Diagnostic
+from llmgen.facts.lock_model import Lock
+from llmgen.fleet import rpc_uses
+from llmgen.fleet.door import Door, door
+from llmgen.fleet.origin import told_of
+from llmgen.fleet.project import Document, own
+from llmgen.fleet.seats import findings
+from llmgen.library import Library
+from llmgen.resolve import resolve
+
+
+class Ground(Struct, frozen=True):
+    """What every step needs: the whole file, typed and as it is written, and its lock.
+
+    ``rpc`` is the [rpc] of each host, where models use devices of others.
+    """
+
+    config: Config
+    document: Document
+    lock: Lock
+    doors: Mapping[str, Door]
+    rpc: Mapping[str, Document] = field(default_factory=dict)
+
+
+def ground_of(config: Config, document: Document, lock: Lock) -> Ground:
+    """The doors of all hosts; ConfigError for what [hosts] and `host` say wrongly."""
+    refuse(chain(findings(config), rpc_uses.findings(config, document)))
+    doors = {name: door(typed(alone(document, name), name, document)) for name in config.hosts}
+    return Ground(config, document, lock, doors)
+
+
+def alone(document: Document, name: str) -> Document:
+    """A host without its models."""
+    return {**own(document, name), "models": {}}
+
+
+def typed(mine: Document, host: str, document: Mapping[str, Any]) -> Config:
+    """The config of a host's document; its mistakes are those that only the overlay has."""
+    try:
+        return validated(mine)
+    except ValidationError as error:
+        from llmgen.config.mistakes import diagnostics  # noqa: PLC0415 - only for mistakes
+
+        found = diagnostics(error, ())
+        raise ConfigError([told_of(item, host, document) for item in found]) from None
+    except ConfigError as error:
+        raise ConfigError([told_of(i, host, document) for i in error.diagnostics]) from None
+
+
+def library_of(config: Config, lock: Lock) -> Library:
+    """A host's config joined with the lock of all."""
+    measured = {ref: entry.measured for ref, entry in lock.entries.items() if entry.measured}
+    return resolve(config, lock.facts, measured, lock.runs, lock.checkpoints)
+
+
+def refuse(found: Iterator[Diagnostic]) -> None:
+    errors = [*found]
+    if errors:
+        raise ConfigError(errors)

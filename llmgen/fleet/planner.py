@@ -1,0 +1,200 @@
+"""The planner of every host, asked which models it holds: what the search for hosts goes by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from llmgen.config.tables.hosts import LAID_OVER
+from llmgen.errors import LlmgenError
+from llmgen.fleet.ground import Ground, library_of, typed
+from llmgen.fleet.needs import Choosing, HostBudget, ModelNeeds, Room
+from llmgen.fleet.origin import told_of
+from llmgen.fleet.project import Elsewhere, external, project
+from llmgen.fleet.seats import Wish
+from llmgen.library import Library, Model
+from llmgen.plan.attempt import Attempt, attempt
+from llmgen.plan.model import Pool
+from llmgen.plan.scale import Scale, scale
+
+# Tables of a host in which two may differ without the planner noticing.
+_OF_NO_MATTER = ("paths",)
+
+
+class Planner(Struct, frozen=True):
+    """One host with all models that it may have; ``never`` says why it cannot have the others."""
+
+    library: Library
+    weigh: Scale
+    never: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """The memory that models are on: the devices', or the host's where there are none."""
+        first, *devices = self.weigh.pools
+        if not devices:
+            return (first,)
+        # Of one shared memory the narrowest limit counts, not their sum.
+        narrow = min(self.weigh.pools, key=lambda pool: pool.budget_bytes)
+        return (narrow,) if self.library.machine.unified else tuple(devices)
+
+    @property
+    def budget(self) -> int:
+        """Bytes that models may use there."""
+        return sum(pool.budget_bytes for pool in self.pools)
+
+    def tried(self, models: Iterable[str]) -> Attempt | None:
+        """These models planned; None where one of them would not even start."""
+        names = {*map(self.called, models)}
+        mine = tuple(item for item in self.library.models if item.name in names)
+        library = replace(self.library, models=mine)
+        try:
+            return attempt(library, self.weigh.of(library))
+        except LlmgenError:
+            return None
+
+    def called(self, name: str) -> str:
+        """A model's name there: with the prefix of [naming]."""
+        return self.library.prefix + name
+
+    @property
+    def names(self) -> dict[str, Model]:
+        """The models by their names in llm.toml."""
+        prefix = self.library.prefix
+        return {item.name.removeprefix(prefix): item for item in self.library.models}
+
+    def fits(self, models: Iterable[str]) -> bool:
+        """Whether a plan of these models stands; by an override it always does."""
+        found = self.tried(models)
+        return found is not None and (not found.wrong or bool(self.library.config.budget.override))
+
+    def demand(self, name: str) -> int | None:
+        """Bytes that a model takes there when it is alone; None where it is never."""
+        found = self.tried([name])
+        if name in self.never or found is None:
+            return None
+        own = self.called(name)
+        sizes = self.weigh.footprint(found.library.model(own), found.settled[own].settings)
+        return sum(sizes.get(pool.name, 0) for pool in self.pools)
+
+    def room(self, models: Iterable[str]) -> Room:
+        """What is left beside these models, in the state in which that is least."""
+        found = self.tried(models)
+        if found is None:
+            return Room(0, tuple(models), "its settings are refused beside the others")
+        numbers, names = found.stack, [pool.name for pool in self.pools]
+        sizes = {name: sum(item.get(p, 0) for p in names) for name, item in numbers.demand.items()}
+        loose = {name: size for name, size in sizes.items() if name not in numbers.pinned}
+        largest = sorted(loose, key=lambda name: (-loose[name], name))[:1]
+        state = numbers.ordered({*numbers.pinned, *largest})
+        used = numbers.sums(state)
+        free = self.budget - sum(used[name] for name in names)
+        prefix = self.library.prefix
+        told = (name.removeprefix(prefix) for name in (*numbers.always, *state))
+        return Room(max(0, free), tuple(told))
+
+
+class Planners(Struct, frozen=True):
+    """Every host's planner; hosts that are alike have the same one."""
+
+    of: Mapping[str, Planner]
+
+    def fits(self, host: str, models: frozenset[str]) -> bool:
+        """Whether the host holds these models."""
+        return self.of[host].fits(models)
+
+    def room(self, host: str, models: frozenset[str]) -> Room:
+        """What the host has left for another model beside these."""
+        return self.of[host].room(models)
+
+
+def choosing(ground: Ground, wishes: Mapping[str, Wish], *, everywhere: bool = False) -> Choosing:
+    """What there is to choose: with ``everywhere`` also what llm.toml does not allow."""
+    config = ground.config
+    kinds = {name: _kind(ground.document["hosts"][name]) for name in config.hosts}
+    made: dict[tuple[str, tuple[str, ...]], Planner] = {}
+    planners = {}
+    for host in config.hosts:
+        names = tuple(n for n, wish in wishes.items() if everywhere or host in wish.hosts)
+        key = (kinds[host], names)
+        if key not in made:
+            made[key] = _planner(ground, host, names)
+        planners[host] = made[key]
+    demands = {id(item): {n: item.demand(n) for n in item.names} for item in made.values()}
+    alike = {(kinds[h], id(planners[h])): h for h in reversed(config.hosts)}
+    return Choosing(
+        [
+            HostBudget(name, item.budget, alike[kinds[name], id(item)])
+            for name, item in planners.items()
+        ],
+        [_needs(wish, planners, demands) for wish in wishes.values()],
+        Planners(planners),
+    )
+
+
+def _needs(
+    wish: Wish, planners: Mapping[str, Planner], demands: Mapping[int, Mapping[str, int | None]]
+) -> ModelNeeds:
+    name = wish.name
+    known = {host: demands[id(item)].get(name) for host, item in planners.items()}
+    demand = {host: size for host, size in known.items() if size is not None}
+    never = {
+        host: item.never.get(name, "its settings are refused there")
+        for host, item in planners.items()
+        if host not in demand and (host in wish.hosts or name in item.never)
+    }
+    models = {host: item.names[name] for host, item in planners.items() if name in item.names}
+    always = bool(models) and all(model.keep == "always" for model in models.values())
+    certain = {host: demand[host] for host, m in models.items() if host in demand and not m.open}
+    return ModelNeeds(
+        name, wish.hosts, demand, wish.copies, always, never, certain if always else {}
+    )
+
+
+def _planner(ground: Ground, host: str, names: tuple[str, ...]) -> Planner:
+    """A host with all of these models at once; one that cannot be there is named."""
+    try:
+        library = _library(ground, host, names)
+        return Planner(library, scale(library))
+    except LlmgenError:
+        pass
+    kept, never = [], {}
+    for name in names:
+        try:
+            _library(ground, host, (name,))
+            kept.append(name)
+        except LlmgenError as error:
+            never[name] = error.diagnostics[0].message
+    try:
+        library = _library(ground, host, tuple(kept))
+    except LlmgenError as error:
+        # Without any model it is the host itself.
+        told = [told_of(item, host, ground.document) for item in error.diagnostics]
+        raise type(error)(told) from None
+    return Planner(library, scale(library), never)
+
+
+def _library(ground: Ground, host: str, names: tuple[str, ...]) -> Library:
+    others = {
+        name: external(Elsewhere("http://127.0.0.1:1", (name,), table.role))
+        for name, table in ground.config.models.items()
+        if table.enable and name not in names
+    }
+    mine = project(ground.document, host, dict.fromkeys(names, (host,)), others, ground.doors[host])
+    if host in ground.rpc:
+        mine["rpc"] = ground.rpc[host]
+    return library_of(typed(mine, host, ground.document), ground.lock)
+
+
+def _kind(host: Mapping[str, Any]) -> str:
+    """What the planner knows of a host, as one text."""
+    told = {
+        key: value
+        for key, value in host.items()
+        if key in (*LAID_OVER, "models") and key not in _OF_NO_MATTER
+    }
+    return json.dumps(told, sort_keys=True)

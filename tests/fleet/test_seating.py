@@ -1,0 +1,68 @@
+"""Hosts that llm.toml leaves open are chosen by the real planner of each host, and explained."""
+
+import pytest
+from stacks import HOSTS, made
+
+from llmgen.errors import PlanError
+
+OPEN = """
+[models.large]
+model = "large.gguf"
+ctx_size = 32768
+parallel = 64
+[models.small]
+model = "small.gguf"
+ctx_size = 4096
+"""
+
+
+def test_a_model_goes_where_it_fits():
+    text = HOSTS.replace('memory = "64GiB"', 'memory = "2300MiB"') + OPEN
+    fleet = made(text, layers=32, embedding=2048)
+    assert fleet.seats["large"] == ("box",)
+    assert "studio" in fleet.reasons["large"]
+    assert [item.name for item in fleet.members["box"].plan.placements][:1] == ["large"]
+
+
+def test_the_first_host_where_all_fit_at_once():
+    fleet = made(HOSTS + OPEN)
+    assert fleet.seats == {"large": ("studio",), "small": ("studio",)}
+
+
+def test_two_hosts_where_two_are_wanted():
+    fleet = made(HOSTS + OPEN.replace("ctx_size = 4096", "ctx_size = 4096\nhosts = 2"))
+    assert fleet.seats["small"] == ("studio", "box")
+    assert "small" in fleet.members["box"].config.models
+
+
+def test_no_host_with_room_names_each_and_why():
+    text = HOSTS.replace('memory = "64GiB"', 'memory = "2300MiB"').replace("24GiB", "2GiB") + OPEN
+    with pytest.raises(PlanError) as refused:
+        made(text, layers=32, embedding=2048)
+    found = refused.value.diagnostics
+    assert [item.key for item in found] == [("models", "large"), ("models", "small")]
+    assert all("studio" in item.message and "box" in item.message for item in found)
+
+
+def test_a_refusal_of_a_told_host_names_the_one_where_it_fits():
+    text = HOSTS.replace('memory = "64GiB"', 'memory = "2300MiB"')
+    with pytest.raises(PlanError) as refused:
+        made(
+            text + OPEN.replace("parallel", 'host = "studio"\nparallel'), layers=32, embedding=2048
+        )
+    (found,) = refused.value.diagnostics
+    assert "on `box` it fits as it is" in found.hint
+
+
+def test_a_prefix_changes_nothing_of_the_choice():
+    text = HOSTS.replace('memory = "64GiB"', 'memory = "2300MiB"') + OPEN
+    plain = made(text, layers=32, embedding=2048)
+    named = made(text + '[naming]\nprefix = "lab/"\n', layers=32, embedding=2048)
+    assert named.seats == plain.seats
+    assert "lab/large" in {item.name for item in named.members["box"].plan.placements}
+
+
+def test_a_device_that_a_host_does_not_have_leaves_the_others():
+    text = HOSTS + OPEN.replace("parallel = 64", 'device = ["gpu0"]')
+    fleet = made(text)
+    assert fleet.seats["large"] == ("box",)
