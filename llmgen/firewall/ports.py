@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, InputError
-from llmgen.gateway.addresses import bare, numeric, wildcard
+from llmgen.gateway.addresses import bare, loopback, numeric, wildcard
 from llmgen.gateway.exposure import Listener, listeners
 from llmgen.library import Keep
 from llmgen.plan.model import Plan
@@ -71,6 +71,8 @@ def _inside(plan: Plan) -> Iterator[int]:
     config = plan.library.config
     yield from (item.port for item in listeners(config))
     yield from (item.port for item in plan.placements if item.port)
+    # What listens beyond loopback is for its peer, below.
+    yield from (item.port for item in config.rpc.lend.values() if loopback(item.listen))
     if config.gateway.envoy.enable:
         yield config.gateway.envoy.admin_port
         if config.gateway.envoy.metrics_port is not None:

@@ -75,3 +75,10 @@ def test_our_own_table_is_not_another_chain():
 def test_rules_are_for_addresses():
     with pytest.raises(InputError, match="listens on the name"):
         ports(plan(TEXT.replace('"0.0.0.0"', '"box.lan"')))
+
+
+def test_rpc_servers_behind_a_tunnel_are_refused_to_others():
+    text = '[rpc.lend.far]\nport = 50052\nmemory = { gpu0 = "1GiB" }\n'
+    found = ports(plan(text + TEXT))
+    assert 50052 in found.closed
+    assert 50052 not in {item.port for item in found.open}
