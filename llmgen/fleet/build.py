@@ -34,6 +34,8 @@ def fleet(config: Config, document: Document, lock: Lock) -> Fleet:
     ground = joined(ground, fixed(wishes(config)))
     seats, reasons, notes = seated(ground)
     refuse(_unreached(ground, seats))
+    # What was chosen beside a borrower may have moved more of its model to the lender.
+    ground = joined(ground, seats)
     first = views(ground, seats, _elsewhere(ground, seats))
     try:
         plans = _each(first, ground, lambda _, made: planned(made[1], lock))

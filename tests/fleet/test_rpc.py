@@ -110,6 +110,22 @@ def test_names_with_a_prefix_are_found():
     assert words[words.index("--rpc") + 1] == "127.0.0.1:50052"
 
 
+def test_what_is_placed_beside_a_borrower_moves_shares_and_what_is_held():
+    beside = '[models.beside]\nmodel = "m.gguf"\nkeep = "always"\ndevice = ["gpu0"]\n'
+    found = []
+    little = '[hosts.spark.budget]\nreserve = { gpu0 = "103GiB" }\n'
+    for more in ("", f"{beside}ctx_size = 32768\nparallel = 1\n"):
+        text = HOSTS.format(
+            box="", rpc="", big="", more=f"ctx_size = 4096\nparallel = 1\n{more}{little}"
+        )
+        members = made(text, layers=60, embedding=1024, heads=8, heads_kv=8).members
+        placed = members["box"].plan.placement("big")
+        found.append(placed.settings.tensor_split)
+        lent = members["spark"].config.rpc.lend["box.big"]
+        assert lent.memory["gpu0"] == placed.footprint["rpc:spark/gpu0"]
+    assert found[0] != found[1]
+
+
 def test_lenders_own_model_has_to_fit_beside():
     big = "ctx_size = 32768\nparallel = 1\ntensor_split = [0, 1]"
     fleet(big=big)
