@@ -3,6 +3,8 @@
 What takes minutes is marked `thorough`: `make test` leaves it out, and says how much that is.
 """
 
+import gc
+import sys
 from collections import Counter
 from pathlib import PurePath
 
@@ -14,13 +16,28 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
+# For a format that no schema here has, jsonschema would compile grammars: five seconds in each process.
+sys.modules.setdefault("rfc3987_syntax", None)
+
+# Thousands of tests and modules stay to the end: they are looked through once, not at each turn.
+gc.set_threshold(100_000, 20, 20)
+
+
+def pytest_collection_finish():
+    """What is collected is nothing to be freed."""
+    gc.collect()
+    gc.freeze()
+
+
 MISSING = "missing reader"
 # Where each test boots a machine or compiles.
 THOROUGH = {"tests/containers", "tests/systemd"}
 left_out = pytest.StashKey[int]()
+# How many cases of a test there are so far.
+cases = Counter()
 
-# One boot of systemd and one live stack serve a whole folder: its tests stay in one process.
-SHARING = {"tests/containers", "tests/live", "tests/systemd"}
+# One boot of systemd, one live stack, one built release serve a whole folder: its tests stay in one process.
+SHARING = {"tests/containers", "tests/live", "tests/packages", "tests/systemd"}
 
 
 def pytest_itemcollected(item):
@@ -28,10 +45,21 @@ def pytest_itemcollected(item):
     file = PurePath(item.nodeid.partition("::")[0])
     group = file.parent if str(file.parent) in SHARING else file
     item.add_marker(pytest.mark.xdist_group(str(group)))
-    # Of draws in parts the first one alone is quick.
-    part = item.callspec.params.get("part", 0) if hasattr(item, "callspec") else 0
-    if part or str(file.parent) in THOROUGH:
+    if str(file.parent) in THOROUGH or not is_sample(item):
         item.add_marker(pytest.mark.thorough)
+
+
+def is_sample(item):
+    """Whether a case is one of those that stand for all of its test."""
+    if not hasattr(item, "callspec"):
+        return True
+    # Of draws in parts the first one alone is quick.
+    if item.callspec.params.get("part", 0):
+        return False
+    test = item.nodeid.partition("[")[0]
+    cases[test] += 1
+    every = next((marker.args[0] for marker in item.iter_markers("sample")), 1)
+    return cases[test] % every == 1 % every
 
 
 def pytest_deselected(items):

@@ -11,6 +11,7 @@ import struct
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 
@@ -122,12 +123,20 @@ def write_gguf(
         file.write(head)
         if data == "sparse":
             file.truncate(len(head) + sum(_padded(item.size, alignment) for item in tensors))
+        elif data == "random":
+            file.write(_random(seed, tuple(tensors), alignment))
         else:
-            source = random.Random(seed)
             for item in tensors:
-                content = _weights(item, source) if data == "random" else bytes(item.size)
-                file.write(content + bytes(-len(content) % alignment))
+                file.write(bytes(_padded(item.size, alignment)))
     return path
+
+
+@lru_cache(maxsize=32)
+def _random(seed: int, tensors: tuple[Tensor, ...], alignment: int) -> bytes:
+    """The data of all tensors; hundreds of tests start from the same few models."""
+    source = random.Random(seed)
+    parts = (_weights(item, source) for item in tensors)
+    return b"".join(part + bytes(-len(part) % alignment) for part in parts)
 
 
 def write_split(

@@ -1,5 +1,6 @@
 """`llmgen build` for images, with a stand-in for podman: its words, and the folder that it sees."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 import stand_ins
+from click.testing import CliRunner
+
+from llmgen.cli.boundary import root
 
 CASE = Path(__file__).parents[1] / "cases" / "minimal"
 
@@ -23,15 +27,28 @@ class Machine:
         for name in ("llm.toml", "llm.lock"):
             shutil.copy(CASE / name, folder)
 
-    def run(self, *words, more="", **variables):
+    def words(self, words, more):
         (self.folder / "more.toml").write_text(more)
-        kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+        return ["-c", "llm.toml", "-c", "more.toml", *map(str, words)]
+
+    def environment(self):
         own = {"HOME": str(self.folder), "XDG_CACHE_HOME": str(self.folder / "cache")}
-        files = ["-c", self.folder / "llm.toml", "-c", self.folder / "more.toml"]
+        return own | self.variables
+
+    def run(self, *words, more=""):
+        unset = dict.fromkeys(os.environ)
+        words = self.words(words, more)
+        with contextlib.chdir(self.folder):
+            done = CliRunner(env=unset | self.environment()).invoke(root, words)
+        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+    def run_apart(self, *words, more=""):
+        """As a process of its own, whose standard output another program is given."""
+        kept = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
         return subprocess.run(
-            [sys.executable, "-m", "llmgen", *files, *words],
-            env={**kept, **own, **self.variables, **variables},
-            cwd=self.folder, capture_output=True, text=True, check=False,
+            [sys.executable, "-m", "llmgen", *self.words(words, more)],
+            env=kept | self.environment(), cwd=self.folder, capture_output=True, text=True,
+            check=False,
         )  # fmt: skip
 
     def asked(self):
@@ -112,7 +129,7 @@ def test_the_exit_code_of_a_tool_is_the_command_s(machine):
     (folder / "llama-bench").write_text('#!/bin/sh\necho "$@"; exit 3\n')
     (folder / "llama-bench").chmod(0o755)
     told = f'[paths]\nllama_server = "{folder}/llama-server"\n'
-    done = machine.run("tool", "llama-bench", "-p", "512", more=told)
+    done = machine.run_apart("tool", "llama-bench", "-p", "512", more=told)
     assert (done.returncode, done.stdout) == (3, "-p 512\n")
     done = machine.run("tool", "llama-cli", more=told)
     assert done.returncode == 4
@@ -121,5 +138,5 @@ def test_the_exit_code_of_a_tool_is_the_command_s(machine):
 
 def test_a_shell_has_the_tools_on_path(machine):
     told = '[paths]\nllama_server = "/opt/x/bin/llama-server"\n'
-    done = machine.run("shell", "sh", "-c", "echo $PATH", more=told)
+    done = machine.run_apart("shell", "sh", "-c", "echo $PATH", more=told)
     assert done.stdout.startswith("/opt/x/bin:")

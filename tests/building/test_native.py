@@ -14,8 +14,10 @@ import time
 import psutil
 import pytest
 import stand_ins
+from click.testing import CliRunner
 
 from llmgen.building.recipe import PROGRAMS
+from llmgen.cli.boundary import root
 
 
 class Machine:
@@ -37,10 +39,10 @@ class Machine:
         return {**kept, **own, **self.variables, **more}
 
     def run(self, *words, **more):
-        return subprocess.run(
-            self.words(*words), env=self.environment(**more), capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
+        unset = dict.fromkeys(os.environ)
+        words = [*map(str, self.words(*words)[3:])]
+        done = CliRunner(env=unset | self.environment(**more)).invoke(root, words)
+        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
     def asked(self):
         log = self.folder / "tools" / "log"
@@ -121,6 +123,7 @@ def test_a_compiler_that_was_killed_gets_the_advice_of_fewer_jobs(machine, archi
     assert "memory ran out: fewer `--jobs`" in done.stderr
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda how: how.name
 )
@@ -175,6 +178,7 @@ def test_a_checkout_counts_its_own_build(machine, tmp_path):
     assert f"-S {root} " in machine.asked()[0]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("kind", ["text", "empty", "other", "absent", "climbing"])
 def test_what_is_no_source_is_refused_in_words(machine, tmp_path, kind):
     path = tmp_path / "source.tar"

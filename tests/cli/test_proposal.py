@@ -157,6 +157,7 @@ def test_a_model_is_no_longer_served_where_nothing_else_is_enough(stack):
     assert room(found, reserve + without)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("seed", range(12))
 def test_every_proposal_has_room_in_what_was_measured(stack, seed):
     """Each way that is told, followed by hand beside the figures that were measured."""

@@ -12,6 +12,7 @@ KEYS = sorted({key_of(row.split(" ; ")[-1]) for row in ROWS} - {"edition"})
 WRONG = [-7, 10**30, float("inf"), "", "\u2028", [[[]]], {"x": {"y": []}}]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("value", WRONG, ids=repr)
 def test_wrong_value_has_place_and_hint(value):
     refused = 0

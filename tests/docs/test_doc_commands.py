@@ -31,6 +31,7 @@ def test_every_command_of_a_page_prints_what_it_says(page, tmp_path):
         terminal.end()
 
 
+@pytest.mark.thorough
 def test_the_tutorial_plans_the_model_as_it_says(tmp_path):
     """Of the real model's shape, to the digit, until it would be downloaded."""
     with prepared(STAGES["tutorial.md"], tmp_path) as terminal:

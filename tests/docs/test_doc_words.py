@@ -5,6 +5,7 @@ import contextlib
 import re
 import shlex
 import tomllib
+from functools import cache
 
 import click
 import pytest
@@ -16,6 +17,12 @@ from llmgen.config.schema import schema
 
 RULES = DOCS.parent / "llmgen/doctor/rules"
 WRITTEN = [page for page in pages() if not page.startswith("reference/")]
+
+
+@cache
+def keys():
+    """The schema of llm.toml, made once."""
+    return schema()
 
 
 def prose(page):
@@ -38,7 +45,7 @@ def test_pieces_of_llm_toml_have_keys_that_there_are(page):
     text = DOCS.joinpath(page).read_text("utf-8")
     for block in re.findall(r"^ *```toml\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
         for path in paths(tomllib.loads(block)):
-            look_up(schema(), path)
+            look_up(keys(), path)
 
 
 @pytest.mark.parametrize("page", WRITTEN)
@@ -46,7 +53,7 @@ def test_tables_in_the_text_are_ones_that_llm_toml_has(page):
     for name in re.findall(r"`\[([a-z][\w.-]*)\]", prose(page)):
         path = ["NAME" if word.isupper() else word for word in name.split(".")]
         try:
-            look_up(schema(), path)
+            look_up(keys(), path)
         except NoSuchKey:
             pytest.fail(f"{page}: llm.toml has no [{name}]")
 
@@ -59,6 +66,7 @@ def paths(table, above=()):
             yield from paths(value, (*above, key))
 
 
+@cache
 def rules():
     """The names of doctor's rules, as findings carry them."""
     found = set()

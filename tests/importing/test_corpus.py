@@ -96,6 +96,7 @@ def test_the_corpus_is_large_enough():
     assert len(FILES) >= 40
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", FILES)
 def test_what_import_writes_is_never_wrong(name):
     content, said = imported(name)
@@ -107,6 +108,7 @@ def test_what_import_writes_is_never_wrong(name):
     generated(name)
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", SWAPS)
 def test_llama_swap_is_told_the_same(name):
     old_text, said = (CORPUS / name).read_text("utf-8"), " ".join(imported(name)[1])
@@ -220,6 +222,7 @@ def same(flag, old, new):
         )
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", SWAPS)
 def test_what_the_groups_allowed_may_meet(name):
     old_text, said = (CORPUS / name).read_text("utf-8"), " ".join(imported(name)[1])
@@ -238,6 +241,7 @@ def test_what_the_groups_allowed_may_meet(name):
         assert any(called <= other for other in allowed) or called in forbidden
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", SWAPS)
 def test_preload_and_settings_of_the_file_are_the_same(name):
     old_text, said = (CORPUS / name).read_text("utf-8"), " ".join(imported(name)[1])
@@ -264,6 +268,7 @@ def environment(text):
     return dict.fromkeys(re.findall(r"\$\{env\.(\w+)\}", text), "x")
 
 
+@pytest.mark.sample(6)
 @pytest.mark.reader("llama-swap")
 @pytest.mark.parametrize("name", SWAPS)
 def test_the_real_llama_swap_takes_it_and_lists_the_same_names(name, tmp_path):
@@ -294,6 +299,7 @@ def test_the_real_llama_swap_takes_it_and_lists_the_same_names(name, tmp_path):
         assert renamed(model, said) in lists[1] or f"`{model}`" in said
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", SWAPS)
 def test_the_generated_file_has_no_trap_of_llama_swap(name):
     allowed = {"${PID} is no macro"}
@@ -390,6 +396,7 @@ LITELLM |= {("mode", "embedding")}
 COMPOSE = ("nvidia", "gpu", "/dev/dri:/dev/dri", "0.0.0.0")
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     "name", [name for name in FILES if name.endswith((".yaml", ".yml", ".json"))]
 )
@@ -418,6 +425,7 @@ def test_no_key_of_a_document_goes_without_a_trace(name):
     assert silent == []
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(
     "name", [name for name in FILES if not name.endswith((".yaml", ".yml", ".json"))]
 )

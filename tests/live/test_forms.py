@@ -4,8 +4,8 @@ import io
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 
-import openai
 import pytest
 import stack as live
 from readers.ports import free_ports
@@ -86,6 +86,8 @@ def url(stack):
 
 @pytest.fixture
 def client(url):
+    openai = import_module("openai")
+
     with openai.OpenAI(base_url=f"{url}/v1", api_key="x", max_retries=0) as made:
         yield made
 
@@ -104,6 +106,7 @@ def test_a_form_reaches_its_model_under_the_name_that_it_insists_on(client, serv
 
 
 def test_a_form_reaches_no_other_model(client, servers):
+    openai = import_module("openai")
     answer = client.audio.transcriptions.create(model="other", file=sound())
     assert answer.text == str(servers[1].server_port)
     with pytest.raises(openai.NotFoundError, match=r"`nobody` does not exist.*whisper-1, other"):

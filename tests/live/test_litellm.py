@@ -1,10 +1,9 @@
 """The same stack through LiteLLM: names, endpoints, keys, streams, and keys that LiteLLM knows."""
 
 import json
+from importlib import import_module
 
-import anthropic
 import httpx
-import openai
 import pytest
 import stack as live
 from shared_stack import ALICE, BOB, FIRST, MASTER
@@ -22,6 +21,8 @@ ON = {"ignore_eos": True, "temperature": 0}
 
 @pytest.fixture(scope="module")
 def client(lite):
+    openai = import_module("openai")
+
     with openai.OpenAI(base_url=f"{lite.lite}/v1", api_key=MASTER, max_retries=0) as made:
         yield made
 
@@ -60,6 +61,8 @@ def test_embeddings_and_rerank(lite, client):
 
 
 def test_messages_of_anthropic(lite):
+    anthropic = import_module("anthropic")
+
     with anthropic.Anthropic(base_url=lite.lite, api_key=MASTER, max_retries=0) as claude:
         answer = claude.messages.create(model="claude-local", messages=HELLO, max_tokens=5)
     assert answer.usage.output_tokens <= 5

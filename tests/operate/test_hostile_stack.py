@@ -17,7 +17,7 @@ HOSTILE = Path(__file__).parents[1] / "hostile.py"
 MOST = 3 * 48 * 2**20
 
 
-@pytest.fixture(params=["endless", "deep"])
+@pytest.fixture(params=["endless", pytest.param("deep", marks=pytest.mark.thorough)])
 def stack(request, tmp_path):
     """llm.toml, and a program that `up --foreground` could have started as its llama-swap."""
     values = write_stack(tmp_path, llama_server="/bin/true", llama_swap="/bin/true")

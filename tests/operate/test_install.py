@@ -3,13 +3,13 @@
 import json
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 
 import pytest
+from click.testing import CliRunner
 from tiny_stacks import write_stack
 
+from llmgen.cli.boundary import root
 from llmgen.operate.kept import toml
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap")]
@@ -23,10 +23,10 @@ class Staged:
 
     def llmgen(self, *words, code=0, configs=()):
         named = [word for path in (self.folder / "llm.toml", *configs) for word in ("-c", path)]
-        words = [sys.executable, "-m", "llmgen", *named, *words, "--root", self.root, "--json"]
-        done = subprocess.run(words, capture_output=True, check=False)
+        words = [*named, *words, "--root", self.root, "--json"]
+        done = CliRunner().invoke(root, [*map(str, words)])
         found = json.loads(done.stdout)
-        assert found["exit_code"] == done.returncode == code, found["diagnostics"]
+        assert found["exit_code"] == done.exit_code == code, found["diagnostics"]
         return found
 
     def files(self):

@@ -2,12 +2,14 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tiny_stacks import write_stack
+
+from llmgen.cli.boundary import root
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
 SYSTEMCTL = "#!/bin/sh\necho 'Failed to connect to bus: No medium found' >&2\nexit 1\n"
@@ -23,12 +25,12 @@ class Silent:
 
     def llmgen(self, *words):
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
-        own = {"HOME": str(self.folder), "PATH": path, "TMPDIR": str(self.folder)}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
-        words = [sys.executable, "-m", "llmgen", "-c", self.folder / "llm.toml", *words, "--json"]
-        done = subprocess.run(words, env=kept | own, capture_output=True, check=False)
+        own = {"HOME": str(self.folder), "PATH": path}
+        unset = {name: None for name in os.environ if name.startswith("XDG_")}
+        words = ["-c", str(self.folder / "llm.toml"), *words, "--json"]
+        done = CliRunner(env=unset | own).invoke(root, words)
         found = json.loads(done.stdout)
-        assert done.returncode == found["exit_code"]
+        assert done.exit_code == found["exit_code"]
         return found
 
     def files(self):

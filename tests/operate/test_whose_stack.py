@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 from tiny_stacks import Foreground, write_stack
 
+from llmgen.cli.boundary import root
 from llmgen.operate.observed import Observed, Process, UnitState
 from llmgen.operate.port_holder import ServicePort, Whose, holder, told
 from llmgen.operate.stack_owner import Owner, read_owner
@@ -157,6 +159,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.sample(2)
 @pytest.mark.reader("llama-server")
 @pytest.mark.reader("llama-swap")
 def test_commands_refuse_another_stack_and_change_nothing_there(two):
@@ -178,7 +181,7 @@ def test_commands_refuse_another_stack_and_change_nothing_there(two):
 
 @pytest.mark.reader("llama-server")
 @pytest.mark.reader("llama-swap")
-def test_what_is_installed_is_another_llm_toml_s(tmp_path):
+def test_what_is_installed_is_another_llm_toml_s(tmp_path, monkeypatch):
     """By cron, in a folder for the crontab: the note of an installation is the same with units."""
     own = tmp_path / "bin"
     own.mkdir()
@@ -192,19 +195,19 @@ def test_what_is_installed_is_another_llm_toml_s(tmp_path):
         (own / name).chmod(0o755)
 
     def llmgen(folder, *words, code=0):
-        kept = {name: text for name, text in os.environ.items() if not name.startswith("XDG_")}
-        more = {"PATH": f"{own}:{kept['PATH']}", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
-        done = subprocess.run(
-            [sys.executable, "-m", "llmgen", *words, "--json"],
-            cwd=tmp_path / folder, env=kept | more, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        monkeypatch.chdir(tmp_path / folder)
+        done = CliRunner().invoke(root, [*words, "--json"])
         found = json.loads(done.stdout)
-        assert done.returncode == code, found
+        assert done.exit_code == code, found
         return [item["code"] for item in found["diagnostics"]]
 
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         write_stack(tmp_path / name, home=str(tmp_path), llmgen=str(own / "llmgen"))
+    for name in [name for name in os.environ if name.startswith("XDG_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", f"{own}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert llmgen("a", "install", "--cron") == []
     note = tmp_path / ".local/state/llmgen/install/owner.json"
     assert json.loads(note.read_text())["files"] == [str(tmp_path / "a" / "llm.toml")]

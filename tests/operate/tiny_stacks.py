@@ -11,9 +11,11 @@ import urllib.request
 from pathlib import Path
 
 import readers
+from click.testing import CliRunner
 from gguf_writer import write_llama
 from readers.ports import free_ports
 
+from llmgen.cli.boundary import root
 from llmgen.facts.local import read_model
 from llmgen.facts.lock import Entry, Lock, write_lock
 
@@ -111,8 +113,9 @@ class Foreground:
         return [sys.executable, "-m", "llmgen", "-c", str(self.folder / "llm.toml")]
 
     def llmgen(self, *words, code=0):
-        done = subprocess.run([*self.words(), *words, "--json"], capture_output=True, check=False)
-        found = json.loads(done.stdout)
+        """What a command says, in this process: a new one would import everything anew each time."""
+        words = ["-c", str(self.folder / "llm.toml"), *words, "--json"]
+        found = json.loads(CliRunner().invoke(root, words).stdout)
         assert found["exit_code"] == code, found["diagnostics"]
         return found["data"]
 

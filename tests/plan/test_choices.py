@@ -87,11 +87,13 @@ TRIED = [
 ]
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("text", TRIED)
 def test_nothing_is_refused_that_some_placement_fits(text):
     assert not brute.wrong(text)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("number", range(12))
 def test_nothing_random_is_refused_that_some_placement_fits(number):
     assert not brute.wrong(brute.drawn(Random(1000 + number)))

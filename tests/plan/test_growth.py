@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from libraries import library, models
 
 from llmgen.plan.place import place
@@ -15,6 +16,7 @@ def seconds(count):
     return time.process_time() - begin
 
 
+@pytest.mark.thorough
 def test_time_grows_no_faster_than_the_models():
     seconds(50)
     # A square would be 36 times as long; half as much again is left for noise.

@@ -47,8 +47,9 @@ def test_every_set_fits_is_maximal_and_none_is_missing(part):
             assert state in fits, (stack, state)
 
 
-def test_pinned_models_stay_through_every_request():
-    for stack, random in stacks(99, 1500):
+@pytest.mark.parametrize("part", range(3))
+def test_pinned_models_stay_through_every_request(part):
+    for stack, random in stacks(97 + part, 500):
         matrix = derive.matrix(stack).matrix
         swap = MatrixSwap(matrix.sets, matrix.variables, matrix.evict_costs)
         assert all(stack.pinned <= state for state in walk(swap, stack, random)), stack

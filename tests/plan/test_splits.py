@@ -268,7 +268,8 @@ def server_placement(words, blocks):
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.parametrize("part", range(5))
+@settings(max_examples=40, deadline=None)
 @given(
     memory=st.lists(st.integers(1000, 200_000), min_size=1, max_size=5),
     blocks=st.integers(1, 130),
@@ -276,7 +277,7 @@ def server_placement(words, blocks):
     shares=st.none() | st.floats(0.001, 1000),
     resident=st.booleans(),
 )
-def test_written_shares_are_the_planned_placement(memory, blocks, offload, shares, resident):
+def test_written_shares_are_the_planned_placement(part, memory, blocks, offload, shares, resident):
     head = cards(*(f"{size}MiB" for size in memory))
     keys = "ctx_size = 256\nubatch_size = 32\n"
     keys += "" if offload is None else f"n_gpu_layers = {offload}\n"

@@ -17,11 +17,13 @@ def figures():
     return trace_benefit.figures()
 
 
+@pytest.mark.thorough
 def test_table_is_current(figures):
     now = trace_benefit.table(figures)
     assert trace_benefit.RESULT.read_text("utf-8") == now, "python tests/bench/trace_benefit.py"
 
 
+@pytest.mark.thorough
 def test_derived_plan_loads_less_than_the_others_and_nobody_beats_the_optimum(figures):
     for trace, row in figures.items():
         best, derived, hand, one = (

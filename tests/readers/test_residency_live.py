@@ -20,13 +20,17 @@ MODELS = list(walks.STACK.demand)
 
 
 @pytest.mark.reader("llama-swap")
-@pytest.mark.parametrize(("form", "count", "length"), [("listed", 6, 50), ("expression", 3, 10)])
+@pytest.mark.sample(4)
+@pytest.mark.parametrize(
+    ("form", "first", "count", "length"),
+    [("listed", 0, 2, 50), ("listed", 2, 2, 50), ("listed", 4, 2, 50), ("expression", 0, 3, 10)],
+)
 def test_llama_swap_stays_within_the_derived_matrix_and_keeps_what_is_pinned(
-    tmp_path, form, count, length
+    tmp_path, form, first, count, length
 ):
     matrix = walks.matrices()[form]
     allowed = [frozenset(found) for found in derive.matrix(walks.STACK).matrix.listed]
-    asked = [["embed", *walks.requests(length, seed=11 + walk)] for walk in range(count)]
+    asked = [["embed", *walks.requests(length, seed=11 + first + walk)] for walk in range(count)]
     held = walk_swaps(tmp_path, MODELS, matrix_routing(matrix), asked)
     for names, states in zip(asked, held, strict=True):
         swap = MatrixSwap(matrix.sets, matrix.variables, matrix.evict_costs)
@@ -37,6 +41,7 @@ def test_llama_swap_stays_within_the_derived_matrix_and_keeps_what_is_pinned(
 
 
 @pytest.mark.reader("llama-swap")
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("models", "devices"), [(24, 1), (1000, 4)])
 def test_llama_swap_takes_the_sets_of_many_models(tmp_path, models, devices):
     stack = mixed(models, devices)
@@ -61,10 +66,11 @@ def test_llama_swap_evicts_by_groups_as_simulated(tmp_path):
         assert found == swap.request(name)
 
 
-def test_router_stays_within_models_max(tmp_path):
+@pytest.mark.parametrize("length", [60, pytest.param(300, marks=pytest.mark.thorough)])
+def test_router_stays_within_models_max(tmp_path, length):
     limit = derive.router(walks.STACK).models_max
     router = RouterServer(limit)
-    asked = walks.requests(300, seed=13)
+    asked = walks.requests(length, seed=13)
     held = walk_router(tmp_path, MODELS, limit, asked)
     for name, found in zip(asked, map(frozenset, held), strict=True):
         assert not walks.STACK.over(found), (name, found)

@@ -71,6 +71,7 @@ def row(text, name):
     return next((line for line in lines if line[:1] == [name]), [])
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 50)])
 @pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}])
 def test_all_of_it_stands_on_the_terminal(stack, columns, rows, environment):
@@ -197,6 +198,7 @@ def test_one_frame_without_a_terminal(stack):
     assert done.stderr == ""
 
 
+@pytest.mark.thorough
 def test_a_model_at_work_is_unloaded_by_the_second_key_alone(stack):
     stack.llmgen("load", "one")
     request = threading.Thread(target=ask, args=(stack, "one", 3000))
@@ -262,6 +264,7 @@ def test_another_stack_is_neither_shown_nor_touched(stack, tmp_path):
     assert states["two"] == "ready"
 
 
+@pytest.mark.thorough
 def test_beside_the_router(tmp_path):
     stack = Foreground(tmp_path, on_demand="router", changed=SMALL[:1])
     try:
