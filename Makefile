@@ -6,7 +6,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-# What boots a machine or draws thousands runs where every reader has to be there, as in .ci/run.
+# What boots a machine, draws thousands or is one of a long series runs where every reader has to be there, as in .ci/run.
 QUICK := $(if $(filter required,$(LLMGEN_READERS)),,-m "not thorough")
 
 .PHONY: help generate test readers docs reference lint schema lock pins release clean
