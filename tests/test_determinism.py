@@ -42,6 +42,7 @@ def generate(folder, output, *, env=None, cwd=None, umask=0o022, python=sys.exec
     }
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", CASES)
 def test_seed_locale_zone_home_folder_and_umask_change_nothing(name, tmp_path):
     here = generate(
@@ -87,6 +88,7 @@ def installed(tmp_path_factory):
     return folder / "site"
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", CASES)
 def test_an_installed_wheel_renders_the_same_bytes(name, installed, tmp_path):
     folder = case(name, tmp_path / "case")

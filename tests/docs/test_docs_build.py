@@ -45,6 +45,7 @@ class Anchors(HTMLParser):
         self.links += [given[key] for key in ("href", "src") if given.get(key)]
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("sphinx-build")
 def test_every_link_and_anchor_of_the_built_pages_is_there(built):
     read = {path: Anchors(path.read_text("utf-8")) for path in built.rglob("*.html")}

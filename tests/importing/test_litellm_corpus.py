@@ -66,6 +66,7 @@ def test_settings_and_fallbacks_are_the_same(name):
     assert not re.search(r"sk-1234567890|hunter22", generated(name)[0]["litellm/config.yaml"])
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("litellm")
 def test_litellm_reads_every_key_of_what_is_written():
     known = known_keys()

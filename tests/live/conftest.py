@@ -2,10 +2,12 @@
 
 import pytest
 import readers
-from shared_stack import ENGINES, make
+from shared_stack import ENGINES, FIRST, make
+
+OTHERS = [pytest.param(name, marks=pytest.mark.thorough) for name in ENGINES if name != FIRST]
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@pytest.fixture(scope="session", params=[FIRST, *OTHERS])
 def stack(request, tmp_path_factory):
     if request.param == "llama_swap" and readers.find("llama-swap") is None:
         pytest.skip("reader `llama-swap` is missing")

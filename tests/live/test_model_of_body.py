@@ -258,6 +258,7 @@ def assert_sent(members, told, text, sent):
         ]
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("seed", range(10))
 def test_the_route_is_that_of_the_last_model_that_a_parser_finds(client, seed):
     drawn = Drawn(seed)
@@ -265,6 +266,7 @@ def test_the_route_is_that_of_the_last_model_that_a_parser_finds(client, seed):
     assert seen == {200, 400, 404}
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("seed", range(10))
 def test_what_is_no_json_reaches_no_server_as_json(client, seed):
     drawn = Drawn(100 + seed)

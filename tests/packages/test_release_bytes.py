@@ -32,6 +32,7 @@ def test_sha256sum_finds_every_file(released):
     assert done.stdout.count(": OK") == len([*released.iterdir()]) - 1
 
 
+@pytest.mark.thorough
 def test_a_tag_of_another_version_is_refused(tmp_path):
     done = release(tmp_path / "dist", ["schema"], "--tag", "v99.0", check=False)
     assert done.returncode == 1

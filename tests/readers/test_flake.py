@@ -89,6 +89,7 @@ def test_nix_run_is_llmgen_with_its_arguments(nix):
     nix("run", ".#generate", arguments=["--check"])
 
 
+@pytest.mark.thorough
 def test_apps_with_words_take_the_first_without_one(nix):
     plan = json.loads(nix("run", ".#show", arguments=["--json"]))
     assert json.loads(nix("run", ".#generate-configs", arguments=["show", "--json"])) == plan

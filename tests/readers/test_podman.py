@@ -23,6 +23,7 @@ def podman(tmp_path_factory):
     made.end()
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("podman")
 def test_a_limited_container_publishes_a_port_of_its_own_network(podman):
     (port,) = free_ports(1)

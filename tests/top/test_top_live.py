@@ -156,6 +156,7 @@ def test_the_guard_is_named(stack):
         found.until(lambda text: f"left memory: two: {why}" in text)
 
 
+@pytest.mark.thorough
 def test_work_speed_and_queue_are_seen(stack):
     requests = [threading.Thread(target=ask, args=(stack, "gpt-one", 2000)) for _ in range(3)]
     words = [*stack.words(), "top", "--json", "--interval", "0.3"]
