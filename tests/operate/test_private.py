@@ -145,15 +145,15 @@ def test_stack_in_the_foreground_takes_new_keys_and_leaves_none(tmp_path, monkey
     filled = own / "runtime" / "envoy" / "rds.yaml"
     assert holders(temporary) == [filled]
     monkeypatch.setenv("PLANTED", "sk-other-3141592653")
-    assert stack.llmgen("keys") == {"written": [str(filled)]}
+    assert stack.apart("keys") == {"written": [str(filled)]}
     assert holders(temporary) == []
     monkeypatch.setenv("PLANTED", "sk-planted-3141592653")
-    assert stack.llmgen("keys") == {"written": [str(filled)]}
+    assert stack.apart("keys") == {"written": [str(filled)]}
     stack.end(signal.SIGINT)
     assert list(temporary.glob("llmgen-up-*")) == []
     assert holders(temporary) == []
     # Nowhere is a key taken up, and none was: `nothing changed` would be read as done.
-    stack.llmgen("keys", code=4)
+    stack.apart("keys", code=4)
 
 
 def holders(folder):

@@ -98,6 +98,13 @@ def write_stack(folder: Path, *, seen_as=None, extra="", changed=(), **settings)
     return values
 
 
+def data_of(text, code):
+    """What the JSON of a command tells, once it has ended with this code."""
+    found = json.loads(text)
+    assert found["exit_code"] == code, found["diagnostics"]
+    return found["data"]
+
+
 class Foreground:
     """The stack, up in the foreground of a process of its own."""
 
@@ -115,9 +122,12 @@ class Foreground:
     def llmgen(self, *words, code=0):
         """What a command says, in this process: a new one would import everything anew each time."""
         words = ["-c", str(self.folder / "llm.toml"), *words, "--json"]
-        found = json.loads(CliRunner().invoke(root, words).stdout)
-        assert found["exit_code"] == code, found["diagnostics"]
-        return found["data"]
+        return data_of(CliRunner().invoke(root, words).stdout, code)
+
+    def apart(self, *words, code=0):
+        """The same of a process of its own, for what a process takes up when it starts."""
+        done = subprocess.run([*self.words(), *words, "--json"], capture_output=True, check=False)
+        return data_of(done.stdout, code)
 
     def get(self, port, path):
         try:
