@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar, cast
 
 import click
 from click.core import ParameterSource
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from llmgen.cli.boundary import Session
+from llmgen.cli.boundary import HOST_VARIABLE, Session
 from llmgen.cli.outcome import Outcome
 from llmgen.errors import Diagnostic, InputError, LlmgenError
 
@@ -45,7 +45,7 @@ class Shown(Struct, frozen=True):
 class Told(Struct, frozen=True):
     """What a host's llmgen answered."""
 
-    exit_code: int
+    exit_code: Annotated[int, Meta(ge=0, le=255)]
     data: Any = None
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -197,7 +197,9 @@ class _Call:
     def done(self, words: Sequence[str], plan_first: bool, record: Record | None) -> Outcome:
         """Run it everywhere; where all have to agree first, a plan of all hosts comes first."""
         if plan_first and "--dry-run" not in words:
-            planned = self.each([words[0], "--dry-run", *words[1:]])
+            # What starts nothing has nothing to wait for.
+            still = [word for word in words[1:] if not word.startswith("--wait")]
+            planned = self.each([words[0], "--dry-run", *still])
             if any(item.value is None or item.value.exit_code for item in planned):
                 said = (
                     "nothing was changed on any host; `--host` names those that it can be done on"
@@ -217,6 +219,8 @@ class _Call:
         from llmgen.remote.run import run
 
         bounds = Bounds(seconds=self.seconds)
+        # What it gets is an llm.toml without hosts, whatever its own files are.
+        environment = {VARIABLE: "1", HOST_VARIABLE: ""}
         sent = ["-c", "llm.toml", *words[:1], "--json", *words[1:]]
         if words[0] == "models":
             sent = ["-c", "llm.toml", *words[:2], "--json", *words[2:]]
@@ -224,7 +228,7 @@ class _Call:
         def call(host: Host, stop: Stop) -> Told:
             artifacts = bundle(self.fleet.members[host.name], self.lock)
             files = {str(item.path): item.content for item in artifacts}
-            ran = run(host, sent, files, environment={VARIABLE: "1"}, bounds=bounds, stop=stop)
+            ran = run(host, sent, files, environment=environment, bounds=bounds, stop=stop)
             return self.told(host.name, ran.document())
 
         with waiting(f"asking {len(self.hosts)} hosts"):
