@@ -40,7 +40,8 @@ def load(sources: Sequence[Source]) -> Config:
         places = {key for source in sources for key in source.spans}
         found = diagnostics(error, places)
         # What is wrong with the hardware of the first host is told at that host.
-        told = [item for item in found if item.key or "hosts" not in document]
+        ours = {(), ("hardware",)} if "hosts" in document else set()
+        told = [item for item in found if item.key not in ours]
         raise located(ConfigError(told or found), sources) from None
     except ConfigError as error:
         raise located(error, sources) from None

@@ -19,6 +19,7 @@ from llmgen.fleet.origin import told_of
 from llmgen.fleet.project import Document, Elsewhere, Seats, external, project
 from llmgen.fleet.seating import advised, seated
 from llmgen.fleet.seats import fixed, wishes
+from llmgen.gateway.addresses import in_url
 from llmgen.machine import machine
 from llmgen.plan.model import Plan
 from llmgen.plan.place import place
@@ -184,6 +185,17 @@ def _unreached(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
     """Hosts with models for others, and nothing that the others may talk to."""
     config = ground.config
     serving = dict.fromkeys(host for hosts in seats.values() for host in hosts)
+    first: dict[tuple[str, int], str] = {}
+    for name in serving:
+        at = config.hosts[name].address, ground.doors[name].port
+        other = first.setdefault(at, name)
+        if other != name and ground.doors[name].kind:
+            yield Diagnostic(
+                "hosts.same-door",
+                f"`{name}` and `{other}` would both be reached at {in_url(at[0])}:{at[1]}",
+                ("hosts", name, "address"),
+                hint="give each its own address, or its gateway or llama-swap another port",
+            )
     for name in serving if len(config.hosts) > 1 else ():
         host, way = config.hosts[name], ground.doors[name]
         if "address" not in host.model_fields_set:

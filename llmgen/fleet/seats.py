@@ -11,7 +11,7 @@ from llmgen.config.model import Config
 from llmgen.config.tables.hosts import AUTO
 from llmgen.config.tables.models import Model
 from llmgen.errors import Diagnostic
-from llmgen.gateway.addresses import loopback
+from llmgen.gateway.addresses import loopback, wildcard
 
 
 class Wish(Struct, frozen=True):
@@ -56,6 +56,13 @@ def findings(config: Config) -> Iterator[Diagnostic]:
             hint="name it differently",
         )
     for name, machine in config.hosts.items():
+        if wildcard(machine.address):
+            yield Diagnostic(
+                "hosts.wildcard",
+                f"`{machine.address}` is every address of a machine, and the others need one",
+                ("hosts", name, "address"),
+                hint="write the address under which the other hosts reach it",
+            )
         if len(config.hosts) > 1 and machine.key is None and not loopback(machine.address):
             yield Diagnostic(
                 "hosts.no-key",

@@ -101,6 +101,7 @@ def test_sets_are_about_one_memory():
         (('key = { env = "BOX_KEY" }\n', ""), "hosts.no-key"),
         (('address = "192.168.1.11"\n', ""), "hosts.no-address"),
         (("[hosts.box]", "[hosts.auto]"), "hosts.name"),
+        (('"192.168.1.11"', '"0.0.0.0"'), "hosts.wildcard"),
         (
             ("[models.embed]", "[hosts.box.models.embde]\nctx_size = 1\n[models.embed]"),
             "hosts.no-model",
@@ -119,6 +120,15 @@ def test_what_cannot_be_is_refused_with_its_place(change, code):
     found = refused.value.diagnostics
     assert code in [item.code for item in found]
     assert all(item.key and item.hint for item in found)
+
+
+def test_two_hosts_have_two_doors():
+    text = HOSTS.replace("192.168.1.11", "192.168.1.10").replace(
+        "gateway.envoy.enable = true\n", ""
+    )
+    with pytest.raises(ConfigError) as refused:
+        made(text + TWO)
+    assert [item.code for item in refused.value.diagnostics] == ["hosts.same-door"]
 
 
 def test_a_plan_that_does_not_fit_names_the_host():
