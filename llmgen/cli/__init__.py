@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "logs": ("llmgen.cli.logs", "what the services said"),
     "load": ("llmgen.cli.load", "load an on-demand model"),
     "unload": ("llmgen.cli.unload", "unload on-demand models"),
+    "wake": ("llmgen.cli.wake", "wake hosts that sleep, and wait until they answer"),
     "run": ("llmgen.cli.run", "chat with a model in this terminal"),
     "guard": ("llmgen.cli.guard", "unload idle models when memory runs short"),
     "doctor": ("llmgen.cli.doctor", "compare this machine with the plan; change nothing"),
@@ -81,7 +82,10 @@ GROUPS: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     (
         "Run",
         "llmgen up --foreground",
-        ("up", "down", "restart", "enable", "disable", "load", "unload", "run", "tool", "shell"),
+        (
+            *("up", "down", "restart", "enable", "disable", "load", "unload", "wake", "run"),
+            *("tool", "shell"),
+        ),
     ),
     (
         "Watch",

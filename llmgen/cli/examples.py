@@ -33,6 +33,7 @@ EXAMPLES: Final = {
     "logs": "llmgen logs swap --since today",
     "load": "llmgen load coder",
     "unload": "llmgen unload --all",
+    "wake": "llmgen wake box",
     "run": 'llmgen run coder "Write a haiku about memory"',
     "guard": "llmgen guard --dry-run",
     "doctor": "llmgen doctor --all",

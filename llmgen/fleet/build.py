@@ -12,7 +12,7 @@ from llmgen.config.model import Config
 from llmgen.config.tables.gateway import External
 from llmgen.errors import Diagnostic, LlmgenError, PlanError
 from llmgen.facts.lock_model import Lock
-from llmgen.fleet import rpc, rpc_uses
+from llmgen.fleet import asleep, rpc, rpc_uses
 from llmgen.fleet.ground import Ground, alone, ground_of, library_of, refuse, typed
 from llmgen.fleet.model import Fleet, Member
 from llmgen.fleet.origin import told_of
@@ -176,6 +176,7 @@ def _outside(ground: Ground, name: str, hosts: tuple[str, ...]) -> Elsewhere:
         names=(name, *table.aliases, *variants),
         role=table.role,
         key=first.key.model_dump(exclude_none=True) if first.key else None,
+        wake=asleep.told(ground.config, hosts[0]),
         fallbacks=table.fallbacks,
         context_window_fallbacks=table.context_window_fallbacks,
     )
@@ -184,6 +185,7 @@ def _outside(ground: Ground, name: str, hosts: tuple[str, ...]) -> Elsewhere:
 def _unreached(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
     """Hosts with models for others, and nothing that the others may talk to."""
     config = ground.config
+    yield from asleep.findings(config, ground.doors)
     serving = dict.fromkeys(host for hosts in seats.values() for host in hosts)
     first: dict[tuple[str, int], str] = {}
     for name in serving:

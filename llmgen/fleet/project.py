@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from llmgen.config.load import overlay
 from llmgen.config.tables.hosts import LAID_OVER
+from llmgen.fleet.asleep import keys_of_others
 from llmgen.fleet.door import Door
 from llmgen.gateway.addresses import LOOPBACK
 
@@ -35,6 +36,7 @@ class Elsewhere(Struct, frozen=True):
     names: tuple[str, ...]
     role: str
     key: Mapping[str, str] | None = None
+    wake: Mapping[str, Any] | None = None
     fallbacks: tuple[str, ...] = ()
     context_window_fallbacks: tuple[str, ...] = ()
 
@@ -79,6 +81,7 @@ def project(
         found["plan"] = _wishes(found["plan"], {*mine})
     if door is not None:
         _open(found, document["hosts"][host], door)
+        _take(found, keys_of_others(document, host), door)
     return found
 
 
@@ -99,6 +102,8 @@ def external(item: Elsewhere) -> Document:
         told["aliases"] = [*item.names[1:]]
     if item.key is not None:
         told["api_key"] = dict(item.key)
+    if item.wake is not None:
+        told["wake"] = dict(item.wake)
     for key in _FALLBACKS:
         if names := getattr(item, key):
             told[key] = [*names]
@@ -139,6 +144,20 @@ def _open(found: Document, host: Mapping[str, Any], door: Door) -> None:
                 table["always"] = True
         case "":
             return
+
+
+def _take(found: Document, keys: Sequence[Mapping[str, str]], door: Door) -> None:
+    """The door of a host that is woken takes the keys that the others' clients send."""
+    if not keys:
+        return
+    if door.kind == "envoy":
+        table = _table(found, "gateway", "envoy")
+        named = ({"name": f"{FLEET}-{at}", "secret": key} for at, key in enumerate(keys, 2))
+        table["api_keys"] = [*table.get("api_keys", ()), *named]
+    elif door.kind in ("llama_swap", "router"):
+        table = _table(found, "services", door.kind)
+        for key in keys:
+            table["api_keys"] = _with(table.get("api_keys", ()), key)
 
 
 def _table(found: Document, *path: str) -> Document:

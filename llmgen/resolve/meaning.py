@@ -25,6 +25,7 @@ from llmgen.resolve import (
     names,
     passed,
     rpc,
+    sleepers,
 )
 from llmgen.resolve.references import SOURCES, has_source
 
@@ -52,6 +53,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     yield from apps.findings(config)
     yield from contained.findings(config)
     yield from _unrouted(config)
+    yield from sleepers.findings(config)
     yield from _unheard(config)
     yield from _of_the_system(config)
     build = config.llama_cpp.build or EDITIONS[config.edition].build

@@ -20,6 +20,7 @@ from llmgen.plan.process import health, reached, upstream
 from llmgen.targets.base import Render
 from llmgen.targets.secrets import plain, secret, variable
 from llmgen.targets.swap_peers import peers, selectors
+from llmgen.targets.swap_woken import beside, entries, patience
 
 NAME = "llama-swap"
 SUMMARY = "model-swapping proxy: config.yaml with the sets that fit"
@@ -64,7 +65,8 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     if not models and plan.loader != "llama_swap":
         return
     library, services = plan.library, plan.library.config.services
-    table, engine = services.llama_swap, plan.engines.get(library.machine.host)
+    table = services.llama_swap
+    engine = beside(plan.engines.get(library.machine.host), library)
     enabled = services.on_demand == "llama_swap"
     refused = [*_placeholders(models), *_keys(services), *_selectors(plan, models)]
     if refused and enabled:
@@ -78,9 +80,11 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
             "llama-swap/config.yaml.j2",
             table=table,
             known=known,
-            health_check_timeout=table.health_check_timeout or load_seconds(library, models),
+            health_check_timeout=max(
+                table.health_check_timeout or load_seconds(library, models), patience(library)
+            ),
             api_keys=[f"${{env.{variable(key)}}}" for key in table.api_keys],
-            models=[_model(item, library) for item in models],
+            models=[*(_model(item, library) for item in models), *entries(library)],
             extra=_extra(library),
             matrix=engine if isinstance(engine, Matrix) and engine.sets else None,
             groups=engine.groups if isinstance(engine, Groups) else (),

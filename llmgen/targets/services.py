@@ -172,7 +172,9 @@ def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:
         memory_bytes=_engine_limit(plan, models),
         gpu=bool(library.machine.devices),
         locks_memory=any("mlock" in item.settings.load_mode for item in models),
-        local=loopback(table.listen) and all(_is_local(item, library) for item in models),
+        local=loopback(table.listen)
+        and all(_is_local(item, library) for item in models)
+        and not swap_peers.leaves(library),
         after=rpc.before(models, library),
         runtimes=_runtimes(models),
         port=table.port,

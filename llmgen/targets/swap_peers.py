@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
 from llmgen.config.names import file_name, service_name
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.gateway import External
-from llmgen.gateway.addresses import at
+from llmgen.gateway.addresses import at, loopback
 from llmgen.library import Keep, Library
 from llmgen.plan.model import Plan
 from llmgen.targets.secrets import variable
@@ -40,9 +41,17 @@ def external(library: Library) -> Mapping[str, External]:
     return {} if gateway.envoy.enable or gateway.litellm.enable else library.external
 
 
+def leaves(library: Library) -> bool:
+    """Whether any of those servers is on another machine."""
+    hosts = (urlsplit(item.endpoint).hostname or "" for item in external(library).values())
+    return not all(map(loopback, hosts))
+
+
 def secrets(library: Library) -> tuple[Secret, ...]:
     """The keys of those servers, which llama-swap finds in its environment."""
-    return tuple(item.api_key for item in external(library).values() if item.api_key)
+    # A machine that is woken is handed the client's own key: llama-swap has no other for it.
+    found = external(library).values()
+    return tuple(item.api_key for item in found if item.api_key and not item.wake)
 
 
 def peers(plan: Plan) -> Iterator[Peer]:
@@ -58,11 +67,11 @@ def peers(plan: Plan) -> Iterator[Peer]:
                 patient=True,
             )
     full = plan.library.swap_version >= FULL_NAMES_SINCE
-    for name, table in external(plan.library).items():
+    for name, table in _asked_at_once(plan.library).items():
         own = table.upstream_model or name
         # A peer takes no other name than its own: further ones are selectors.
         one = full and not table.knows_aliases
-        names = (own,) if one else (own, *_others(name, table, plan.library))
+        names = (own,) if one else (own, *others(name, table, plan.library))
         key = _reference(table.api_key)
         yield Peer(_id(name), table.endpoint, names, key, more=table.llama_swap)
 
@@ -71,20 +80,25 @@ def selectors(library: Library) -> dict[str, Any]:
     """Names of models of other servers that those servers do not know."""
     if library.swap_version < FULL_NAMES_SINCE:
         return {}
-    tables = external(library)
+    tables = _asked_at_once(library)
     names = Counter(table.upstream_model or name for name, table in tables.items())
     found = {}
     for name, table in tables.items():
         own = table.upstream_model or name
         target = own if names[own] == 1 else f"{_id(name)}/{own}"
-        known = () if table.knows_aliases else _others(name, table, library)
+        known = () if table.knows_aliases else others(name, table, library)
         for other in (name, *known):
             if other != target:
                 found[other] = {"strategy": "pin", "targets": [target]}
     return found
 
 
-def _others(name: str, table: External, library: Library) -> tuple[str, ...]:
+def _asked_at_once(library: Library) -> Mapping[str, External]:
+    return {name: table for name, table in external(library).items() if not table.wake}
+
+
+def others(name: str, table: External, library: Library) -> tuple[str, ...]:
+    """Further names of a model of another server."""
     return (*table.aliases, *library.spellings((name, *table.aliases)))
 
 

@@ -119,6 +119,9 @@ _OVERRIDE = r"^[^\x00-\x20,=\x7f-\x9f\u2028\u2029\ufffe\uffff]+=[0-9A-Za-z._:\[\
 _WORD = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
 # A path that is asked, and an address with llama-swap's port.
 _CHECK = r"^(?:/[^\x00-\x20\x7f]*|none)$"
+# A path alone: what answers there is asked without words of its own.
+_HEALTH = r"^/[^\x00-\x20\x7f?#$]*$"
+_MAC = r"^[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}$"
 _PROXY = rf"^https?://{_HOST}(?::(?:\$\{{PORT\}}|{_PORT}))?(?:/[A-Za-z0-9._~/-]*)?$"
 # An image as docker and podman read it: registry, path in small letters, tag, digest
 # (distribution/reference, its regexp.go).
@@ -149,6 +152,8 @@ FORMS: Final = {
     _OVERRIDE: "`PATTERN=BUFFER`, without spaces and commas",
     _WORD: "one word: letters, digits and . _ / -",
     _CHECK: "a path like `/health`, or `none`",
+    _HEALTH: "a path like `/health`",
+    _MAC: "the address of a network card, like `aa:bb:cc:dd:ee:ff`",
     _PROXY: "a URL like `http://127.0.0.1:${PORT}`",
     _IMAGE: "the name of an image like `ghcr.io/ggml-org/llama.cpp:server-cuda`",
     _OWNER: "a user and a group as numbers, like `1000:1000`",
@@ -176,6 +181,8 @@ Address: TypeAlias = Annotated[str, Field(pattern=_ADDRESS)]
 Origin: TypeAlias = Annotated[str, Field(pattern=_ORIGIN)]
 Override: TypeAlias = Annotated[str, Field(pattern=_OVERRIDE)]
 Word: TypeAlias = Annotated[str, Field(pattern=_WORD)]
+HealthPath: TypeAlias = Annotated[str, Field(pattern=_HEALTH)]
+Mac: TypeAlias = Annotated[str, Field(pattern=_MAC)]
 CheckPath: TypeAlias = Annotated[str, Field(pattern=_CHECK)]
 ProxyUrl: TypeAlias = Annotated[str, Field(pattern=_PROXY)]
 ImageName: TypeAlias = Annotated[str, Field(pattern=_IMAGE)]

@@ -19,6 +19,7 @@ from llmgen.config.tables.base import (
     Text,
     Url,
 )
+from llmgen.config.tables.wake import Wake
 from llmgen.engines.roles import Role
 
 CachedCall = Literal["completion", "embedding", "rerank"]
@@ -143,6 +144,8 @@ class External(Table):
     """The name that it insists on."""
     api_key: Secret | None = None
     """Its key."""
+    wake: Wake | None = None
+    """Its machine sleeps: a request for it wakes the machine, and waits (llama-swap)."""
     ctx_size: Count | None = Field(default=None, ge=1)
     """Its context, for clients."""
     slots: Count = Field(default=4, ge=1)

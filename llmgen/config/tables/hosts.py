@@ -12,6 +12,7 @@ from llmgen.config.tables.models import Defaults, Model
 from llmgen.config.tables.rpc import HostRpc
 from llmgen.config.tables.services import Budget, Guard, PlanTable, Services
 from llmgen.config.tables.targets import Targets
+from llmgen.config.tables.wake import Wake
 
 # Tables of a host that are laid over those of the whole file.
 LAID_OVER: Final = (
@@ -31,6 +32,8 @@ class Host(Table):
     """The key that its servers ask of the other hosts, which have it by the same reference."""
     routes: bool = True
     """Names of other hosts answer here, too; false keeps its files short where hosts are many."""
+    wake: Wake | None = None
+    """It sleeps when nobody needs it: a request for one of its models wakes it, and waits."""
     ssh: Text | None = None
     """Where `ssh` finds it (`studio`, `llm@192.168.1.10`); absent: its address."""
     ssh_port: Port | None = None
