@@ -31,13 +31,13 @@ def pytest_collection_finish():
 
 MISSING = "missing reader"
 # Where each test boots a machine or compiles.
-THOROUGH = {"tests/containers", "tests/systemd"}
+THOROUGH = {"tests/containers", "tests/fleet_live", "tests/systemd"}
 left_out = pytest.StashKey[int]()
 # How many cases of a test there are so far.
 cases = Counter()
 
 # One boot of systemd, one live stack, one built release serve a whole folder: its tests stay in one process.
-SHARING = {"tests/containers", "tests/live", "tests/packages", "tests/systemd"}
+SHARING = {"tests/containers", "tests/fleet_live", "tests/live", "tests/packages", "tests/systemd"}
 
 
 def pytest_itemcollected(item):

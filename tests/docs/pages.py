@@ -24,6 +24,7 @@ NOT_HERE = {
     "container": "pulls images of gigabytes",
     "device": "needs that machine's own devices",
     "nix": "nixpkgs and its network",
+    "hosts": "machines that are reached by ssh",
     "pip": "a package registry and its network",
     "root": "changes the machine it runs on",
     "service": "a service manager that is booted",

@@ -72,7 +72,7 @@ mount -t tmpfs tmpfs /var/tmp
 rm -rf /etc/systemd/system/*
 for unit in $MASKED; do ln -s /dev/null /etc/systemd/system/$unit; done
 touch /etc/machine-id
-echo $NAME > /etc/hostname
+echo $HOSTNAME > /etc/hostname
 exec env -i container=unshare PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin \
   /usr/lib/systemd/systemd --unit=basic.target --log-target=null --show-status=no
 """
@@ -95,14 +95,16 @@ class Booted:
     """One running systemd; `run` starts programs in it.
 
     ``overlaid`` are the folders in which nothing that is written stays. With ``alone`` its network
-    is not the machine's.
+    is not the machine's. ``label`` tells machines of one process apart, and is the hostname.
     """
 
-    def __init__(self, overlaid=OVERLAID, alone=False):
-        self.name = f"llmgen-test-{os.getpid()}{'-alone' if alone else ''}"
+    def __init__(self, overlaid=OVERLAID, alone=False, label=""):
+        label = label or ("alone" if alone else "")
+        self.name = "-".join(filter(None, ("llmgen-test", str(os.getpid()), label)))
         self.alone = alone
         environment = {**os.environ, "NAME": self.name, "MASKED": " ".join(MASKED)}
         environment |= {"REPOSITORY": str(REPOSITORY), "INSIDE": INSIDE}
+        environment["HOSTNAME"] = label or self.name
         environment["OVERLAID"] = " ".join(overlaid)
         isolated = "--pid --mount --uts --ipc --mount-proc --fork --propagation=private"
         isolated += " --net" if alone else ""
