@@ -18,6 +18,23 @@ def is_from_afar() -> bool:
     return VARIABLE in os.environ
 
 
+def has_its_copy(found: Read, place: Layout) -> bool:
+    """Whether llm.toml is put beside what is installed, or is what was put there from afar.
+
+    Who logs in on a host and asks with that file sees the same stack as from afar.
+    """
+    return is_from_afar() or _is_the_copy(found, place)
+
+
+def _is_the_copy(found: Read, place: Layout) -> bool:
+    from llmgen.render.header import OWNER, comment
+
+    own = str(place.config / "llm.toml")
+    return [str(Path(item.name).absolute()) for item in found.sources] == [own] and (
+        found.sources[0].text.startswith(comment(OWNER))
+    )
+
+
 def config_names(found: Read, place: Layout) -> list[str]:
     """Where the llm.toml of an installed stack is, for whom it concerns later on."""
     if is_from_afar():

@@ -12,7 +12,7 @@ import click
 from msgspec import Struct
 
 from llmgen.cli.asking import drain_own
-from llmgen.cli.from_afar import config_names, is_from_afar
+from llmgen.cli.from_afar import config_names, has_its_copy
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome, plain
 from llmgen.cli.writing import counts, rows, ways_out
@@ -107,7 +107,8 @@ def wanted_tree(
     if found.config.sync is not None:
         rendered += timer(placed, configs, render)
     rendered += metrics_timer(placed, configs, render)
-    if not (found.config.guard.enable or found.config.guard.gate or is_from_afar()):
+    of_guard = found.config.guard.enable or found.config.guard.gate
+    if not (of_guard or has_its_copy(found, placed.library.layout)):
         return rendered
     read = (found.folder / LOCK).read_bytes() if lock is None else lock
     return [*rendered, *kept(found.sources, read, placed.library.layout)]

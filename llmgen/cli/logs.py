@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--boot", is_flag=True, help="Only since the machine started.")
 @click.option("-f", "--follow", is_flag=True, help="Wait for more, until ^C.")
 @click.option("--model", metavar="NAME", help="An on-demand model's own lines, from llama-swap.")
-@on_hosts(Shown("lines", title="line"), here_only=("follow",))
+@on_hosts(Shown("lines", as_said=True), here_only=("follow",))
 def cli(
     session: Session,
     names: tuple[str, ...],

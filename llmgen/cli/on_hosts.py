@@ -33,12 +33,14 @@ Record: TypeAlias = Callable[["Read", Sequence["OfHost[Told]"]], str]
 class Shown(Struct, frozen=True):
     """What of a command's data is in the table: a list of it, and these keys of its rows.
 
-    Without keys the list has words. Rows with ``usual`` are left out unless `--all` is given.
+    Without keys the list has words; ``as_said``, lines that are shown as long as they are. Rows
+    with ``usual`` are left out unless `--all` is given.
     """
 
     rows: str
     keys: tuple[str, ...] = ()
     title: str = ""
+    as_said: bool = False
     usual: tuple[str, str] | None = None
 
 
@@ -204,7 +206,7 @@ class _Call:
                 said = (
                     "nothing was changed on any host; `--host` names those that it can be done on"
                 )
-                return self.outcome(planned, words, said)
+                return self.outcome(planned, words, said, done="planned")
         answers = self.each(words)
         said = record(self.found, answers) if record is not None else ""
         return self.outcome(answers, words, said)
@@ -238,6 +240,7 @@ class _Call:
         """A host's answer, with places in the whole llm.toml."""
         import msgspec
 
+        from llmgen.cli.far_hints import from_here
         from llmgen.cli.hosts import view_of
         from llmgen.remote.failures import garbage
 
@@ -246,12 +249,19 @@ class _Call:
         except msgspec.ValidationError as error:
             host = next(host for host in self.hosts if host.name == name)
             raise InputError(garbage(host, str(error).encode())) from None
-        own = [msgspec.structs.replace(item, location=None) for item in found.diagnostics]
+        own = [
+            msgspec.structs.replace(item, location=None, hint=from_here(item.hint, name))
+            for item in found.diagnostics
+        ]
         view = view_of(self.found, self.fleet.members[name])
         return msgspec.structs.replace(found, diagnostics=view.placed(own))
 
     def outcome(
-        self, answers: Sequence[OfHost[Told]], words: Sequence[str], said: str = ""
+        self,
+        answers: Sequence[OfHost[Told]],
+        words: Sequence[str],
+        said: str = "",
+        done: str = "done",
     ) -> Outcome:
         """All answers as one: the worst exit code of all, what each host says with its name."""
         import msgspec
@@ -277,27 +287,28 @@ class _Call:
         ]
         return Outcome(
             {"hosts": data},
-            text=functools.partial(_show, shown, answers, codes),
+            text=functools.partial(_show, shown, answers, codes, done),
             said=said,
             diagnostics=tuple(told),
             exit_code=max(codes, default=0),
         )
 
 
-def _show(shown: Sequence[Shown], answers: Sequence[OfHost[Told]], codes: Sequence[int]) -> None:
+def _show(
+    shown: Sequence[Shown], answers: Sequence[OfHost[Told]], codes: Sequence[int], done: str
+) -> None:
     """A line for each host and, below, the command's own rows of all hosts."""
     from llmgen.cli.drawing import echo, table_of
 
     hosts = table_of("host", "answer")
     for item, code in zip(answers, codes, strict=True):
         reached = "" if item.value else "not done: "
-        hosts.add_row(item.host.name, reached + _ANSWERS.get(code, f"exit code {code}"))
-    tables = [table for item in shown if (table := _rows(item, answers)) is not None]
-    echo(hosts, *(part for table in tables for part in ("", table)))
+        said = done if code == 0 else _ANSWERS.get(code, f"exit code {code}")
+        hosts.add_row(item.host.name, reached + said)
+    echo(hosts, *(part for item in shown for part in _below(item, answers)))
 
 
 _ANSWERS: Final = {
-    0: "done",
     1: "no",
     2: "wrong usage",
     3: "llm.toml is invalid",
@@ -309,6 +320,27 @@ _ANSWERS: Final = {
 }
 
 
+def _below(shown: Shown, answers: Sequence[OfHost[Told]]) -> Iterator[Table | str]:
+    """What stands below the hosts, after an empty line."""
+    if shown.as_said:
+        widest = max((len(item.host.name) for item in answers), default=0)
+        lines = [
+            f"{item.host.name:{widest}}  {line}"
+            for item in answers
+            for line in _listed(shown, item)
+        ]
+        yield from ("", *lines) if lines else ()
+    elif (table := _rows(shown, answers)) is not None:
+        yield from ("", table)
+
+
+def _listed(shown: Shown, item: OfHost[Told]) -> list[Any]:
+    """The rows of one host; none where it did not answer in this way."""
+    data = item.value.data if item.value else None
+    listed = data.get(shown.rows) if isinstance(data, dict) else None
+    return listed if isinstance(listed, list) else []
+
+
 def _rows(shown: Shown, answers: Sequence[OfHost[Told]]) -> Table | None:
     """The rows of all hosts in one table; None when there is none."""
     from llmgen.cli.drawing import table_of
@@ -316,9 +348,7 @@ def _rows(shown: Shown, answers: Sequence[OfHost[Told]]) -> Table | None:
     columns = shown.keys or (shown.title or shown.rows,)
     table = table_of("host", *columns)
     for item in answers:
-        data = item.value.data if item.value else None
-        listed = data.get(shown.rows) if isinstance(data, dict) else None
-        for row in listed if isinstance(listed, list) else ():
+        for row in _listed(shown, item):
             if shown.usual and isinstance(row, dict) and row.get(shown.usual[0]) == shown.usual[1]:
                 continue
             cells = [row.get(key) for key in shown.keys] if isinstance(row, dict) else [row]

@@ -2,8 +2,9 @@
 
 import pytest
 import readers
-from lab import Lab
-from machines import why_not
+from lab import Lab  # it finds the next one
+
+from booted import why_not  # isort: skip
 
 PROGRAMS = ("llama-server", "envoy", "sshd", "ssh", "ssh-keygen")
 

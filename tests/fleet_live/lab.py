@@ -2,12 +2,10 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import readers
 from gguf_writer import write_llama
@@ -20,6 +18,7 @@ from llmgen.facts.lock import Entry, Lock, write_lock
 ADDRESSES = {"studio": f"{NET}.1", "spark": f"{NET}.2", "box": f"{NET}.3"}
 LOGINS = {"studio": "root", "spark": "ai", "box": "root"}
 MODELS = {"alpha": "a.gguf", "beta": "b.gguf", "gamma": "c.gguf", "delta": "d.gguf"}
+SERVED = {"studio": "alpha", "spark": "beta", "box": "gamma"}
 ALIASES = ("alpha", "gpt-alpha", "beta", "gamma", "gpt-gamma", "delta")
 DOORS = {"studio": 4001, "spark": 4003, "box": 4001}
 FOLDERS = {"studio": ("/etc/llmgen", "/etc/systemd/system", "/var/lib/llmgen")}
@@ -119,9 +118,7 @@ class Lab:
         public = (folder / "key.pub").read_text()
         with ThreadPoolExecutor() as pool:
             booting = {
-                name: pool.submit(
-                    Machine, self.switch, name, ADDRESSES[name], LOGINS[name], public
-                )
+                name: pool.submit(Machine, self.switch, name, ADDRESSES[name], LOGINS[name], public)
                 for name in ADDRESSES
             }
         self.machines = {name: future.result() for name, future in booting.items()}
@@ -283,13 +280,3 @@ def ended(process, seconds=200):
     """Exit code and words of a started llmgen."""
     out, err = process.communicate(timeout=seconds)
     return process.returncode, out, err
-
-
-def interrupted(process):
-    process.send_signal(signal.SIGINT)
-    return ended(process)
-
-
-def folder_of(path: Path):
-    path.mkdir(parents=True, exist_ok=True)
-    return path

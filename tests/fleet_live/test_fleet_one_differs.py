@@ -2,11 +2,10 @@
 
 import pytest
 from booted import until
-from lab import ADDRESSES, FOLDERS
+from lab import ADDRESSES, FOLDERS, SERVED
 
 pytestmark = pytest.mark.reader("envoy")
 LATER = ("ctx_size = 512", "ctx_size = 256")
-SERVED = {"studio": "alpha", "spark": "beta", "box": "gamma"}
 
 
 @pytest.fixture

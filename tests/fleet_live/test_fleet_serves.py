@@ -30,3 +30,25 @@ def test_status_of_all_is_one_table(installed):
 def test_second_install_changes_nothing(installed):
     for data in installed.must("install").values():
         assert (data["changes"], data["steps"], data["generation"]) == ([], [], None)
+
+
+@pytest.mark.parametrize("host", ADDRESSES)
+def test_host_itself_sees_the_same_stack(installed, host):
+    machine = installed.machines[host]
+    user = None if machine.login == "root" else machine.login
+    own = "/etc/llmgen/llm.toml" if user is None else f"/home/{user}/.config/llmgen/llm.toml"
+    seen = machine.run("/opt/llmgen", "-c", own, "status", user=user)
+    assert seen.returncode == 0, seen.stdout + seen.stderr
+    assert machine.must("/opt/llmgen", "-c", own, "install", user=user) == "nothing to do\n"
+
+
+def test_logs_of_all_are_lines_with_their_host(installed):
+    done = installed.llmgen("logs", "-n", "2")
+    lines = [line for line in done.stdout.splitlines() if "+0000" in line]
+    assert {line.split()[0] for line in lines} == {*ADDRESSES}
+
+
+@pytest.mark.reader("llama-swap")
+def test_llama_swap_leads_to_models_of_others(installed):
+    assert installed.doors["spark"] == 4003
+    assert installed.answers("spark", "gpt-gamma")
