@@ -17,6 +17,7 @@ from llmgen.config.tables.base import Secret
 from llmgen.config.tables.gateway import External
 from llmgen.config.tables.models import Lora, ServerOptions, Variant
 from llmgen.config.tables.sampling import Sampling
+from llmgen.config.tables.spares import Spare
 from llmgen.engines.base import Engine, Served
 from llmgen.engines.container import Container
 from llmgen.engines.registry import USUAL
@@ -97,6 +98,7 @@ class Model(Struct, frozen=True):
     fallbacks: tuple[str, ...] = ()
     context_window_fallbacks: tuple[str, ...] = ()
     replicas: tuple[str, ...] = ()
+    failover: tuple[Spare, ...] = ()
     copies: int = 0
     measured: Measurements = field(default_factory=dict)
     notes: tuple[str, ...] = ()

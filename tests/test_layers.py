@@ -28,7 +28,12 @@ LAYERS = (
         "llmgen.option_table",
         "llmgen.options",
     ),
-    ("llmgen.library", "llmgen.gateway.addresses", "llmgen.gateway.exposure"),
+    (
+        "llmgen.library",
+        "llmgen.gateway.addresses",
+        "llmgen.gateway.exposure",
+        "llmgen.gateway.remotes",
+    ),
     ("llmgen.building.image",),
     ("llmgen.resolve",),
     ("llmgen.plan",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
@@ -29,13 +28,12 @@ def _commands(found: Ports, what: str) -> tuple[tuple[str, ...], ...]:
 
 def _several(found: Ports) -> Iterator[Opening]:
     # The services of one address and port are one rule.
-    seen = {(item.address, item.port): item for item in found.open}
+    seen = {(item.address, item.port, item.source): item for item in found.open}
     yield from seen.values()
 
 
 def _rule(item: Opening) -> str:
-    to = ""
-    if item.address:
-        family = ipaddress.ip_address(item.address).version
-        to = f' family="ipv{family}" destination address="{item.address}"'
+    to = f' family="ipv{item.family}"' if item.family else ""
+    to += f' source address="{item.source}"' if item.source else ""
+    to += f' destination address="{item.address}"' if item.address else ""
     return f'rule{to} port port="{item.port}" protocol="tcp" accept'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Final
 
 from llmgen.firewall.ports import Opening, Ports
@@ -26,8 +25,6 @@ def pf(found: Ports) -> str:
 
 
 def _pass(item: Opening) -> str:
-    family = ""
-    if item.address:
-        family = "inet6 " if ipaddress.ip_address(item.address).version == 6 else "inet "
-    to = item.address or "any"
-    return f"pass in quick {family}proto tcp from any to {to} port {item.port}"
+    family = {"": "", "4": "inet ", "6": "inet6 "}[item.family]
+    source, to = item.source or "any", item.address or "any"
+    return f"pass in quick {family}proto tcp from {source} to {to} port {item.port}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, InputError
+from llmgen.fleet.door import door
 from llmgen.gateway.addresses import bare, loopback, numeric, wildcard
 from llmgen.gateway.exposure import Listener, listeners
 from llmgen.library import Keep
@@ -16,15 +19,22 @@ from llmgen.targets.containers.published import published
 
 
 class Opening(Struct, frozen=True):
-    """A port that is open on an address; ``address`` "" is every one."""
+    """A port that is open on an address, to a source; "" is every one."""
 
     service: str
     address: str
     port: int
+    source: str = ""
+
+    @property
+    def family(self) -> str:
+        """`4` or `6`, where an address says which; empty for both."""
+        told = self.source or self.address
+        return str(ipaddress.ip_address(told).version) if told else ""
 
 
 class Ports(Struct, frozen=True):
-    """What is open, and what is refused whatever listens there."""
+    """What is open, and what is refused to all others."""
 
     open: tuple[Opening, ...]
     closed: tuple[int, ...]
@@ -35,7 +45,7 @@ def ports(plan: Plan) -> Ports:
     config = plan.library.config
     native = config.services.runtime == "native"
     found = tuple(dict.fromkeys(_open(config) if native else _published(plan)))
-    numbers = {item.port for item in found}
+    numbers = {item.port for item in found if not item.source}
     # What is not published is on no port of the machine.
     inside = _inside(plan) if native else (item.port for item in published(plan))
     return Ports(found, tuple(sorted(set(inside) - numbers)))
@@ -48,14 +58,38 @@ def _open(config: Config) -> Iterator[Opening]:
                 raise InputError(_named(item))
             # "::" takes both families where the system maps them (bindv6only=0, the default).
             address = "" if wildcard(item.address) else bare(item.address)
-            yield Opening(item.service, address, item.port)
+            yield from _to_peers(Opening(item.service, address, item.port), config)
 
 
 def _published(plan: Plan) -> Iterator[Opening]:
     """In containers only the front of the stack is on the machine at all."""
     for item in published(plan):
         if item.exposed:
-            yield Opening(item.service, "" if wildcard(item.address) else item.address, item.port)
+            address = "" if wildcard(item.address) else item.address
+            yield from _to_peers(Opening(item.service, address, item.port), plan.library.config)
+
+
+def _to_peers(item: Opening, config: Config) -> Iterator[Opening]:
+    """The same for each of the other hosts, where they alone are let in."""
+    if not config.services.peers or item.port != door(config).port:
+        yield item
+        return
+    for number, peer in enumerate(config.services.peers):
+        if not numeric(peer):
+            raise InputError(_peer(number, peer))
+        found = replace(item, source=bare(peer))
+        # A packet has one family.
+        if not item.address or replace(found, source="").family == found.family:
+            yield found
+
+
+def _peer(number: int, peer: str) -> Diagnostic:
+    return Diagnostic(
+        "firewall.name",
+        f"the other host `{peer}` is a name, and rules are for addresses",
+        ("services", "peers", number),
+        hint="write the address itself",
+    )
 
 
 def _named(item: Listener) -> Diagnostic:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -79,24 +78,25 @@ def ufw_undo(found: Ports) -> tuple[tuple[str, ...], ...]:
 
 
 def _words(item: Opening) -> tuple[str, ...]:
-    to = item.address or "any"
+    source, to = item.source or "any", item.address or "any"
     comment = ("comment", f"{MARK} {item.service}")
-    return ("allow", "proto", "tcp", "from", "any", "to", to, "port", str(item.port), *comment)
+    return ("allow", "proto", "tcp", "from", source, "to", to, "port", str(item.port), *comment)
 
 
 def _match(item: Opening) -> str:
     port = f"tcp dport {item.port}"
-    if not item.address:
-        return port
-    return f"{_family(item)} daddr {item.address} {port}"
+    family = _family(item)
+    source = f"{family} saddr {item.source} " if item.source else ""
+    address = f"{family} daddr {item.address} " if item.address else ""
+    return f"{source}{address}{port}"
 
 
 def _family(item: Opening) -> str:
-    return "ip6" if ipaddress.ip_address(item.address).version == 6 else "ip"
+    return "ip6" if item.family == "6" else "ip"
 
 
 def _speaks(chain: Chain, item: Opening) -> bool:
-    return chain.family == "inet" or not item.address or chain.family == _family(item)
+    return chain.family == "inet" or not item.family or chain.family == _family(item)
 
 
 def _ours(item: Mapping[str, Any]) -> bool:

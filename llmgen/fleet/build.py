@@ -17,6 +17,7 @@ from llmgen.fleet.ground import Ground, alone, ground_of, library_of, refuse, ty
 from llmgen.fleet.model import Fleet, Member
 from llmgen.fleet.origin import told_of
 from llmgen.fleet.project import Document, Elsewhere, Seats, external, project
+from llmgen.fleet.reach import defaults, kind_of_way, servers, spares, untrusted
 from llmgen.fleet.seating import advised, seated
 from llmgen.fleet.seats import fixed, wishes
 from llmgen.gateway.addresses import in_url
@@ -35,6 +36,7 @@ def fleet(config: Config, document: Document, lock: Lock) -> Fleet:
     ground = joined(ground, fixed(wishes(config)))
     seats, reasons, notes = seated(ground)
     refuse(_unreached(ground, seats))
+    refuse(untrusted(ground, seats))
     # What was chosen beside a borrower may have moved more of its model to the lender.
     ground = joined(ground, seats)
     first = views(ground, seats, _elsewhere(ground, seats))
@@ -88,7 +90,10 @@ def view_of(
     """The document of one host, and its typed config."""
     reached = ground.doors[name] if _is_reached(ground.config, name) else None
     routes = ground.doors[name].routes and ground.config.hosts[name].routes
-    mine = project(ground.document, name, seats, elsewhere if routes else {}, reached)
+    others = spares(ground, name, seats) if routes else {}
+    mine = project(
+        ground.document, name, seats, elsewhere if routes else {}, reached, spares=others
+    )
     if name in ground.rpc:
         mine["rpc"] = ground.rpc[name]
     return mine, typed(mine, name, ground.document)
@@ -158,24 +163,36 @@ def _is_reached(config: Config, host: str) -> bool:
 
 def _elsewhere(ground: Ground, seats: Seats) -> dict[str, dict[str, Document]]:
     """For each host the models that it does not have."""
-    found = {name: external(_outside(ground, name, seats[name])) for name in seats}
-    return {
-        host: {name: item for name, item in found.items() if host not in seats[name]}
-        for host in ground.config.hosts
-    }
+    outside = {name: _outside(ground, name, seats[name]) for name in seats}
+    # Hosts that reach a model alike share its table: there may be many of both.
+    made: dict[tuple[str, object, bool], Document] = {}
+    found: dict[str, dict[str, Document]] = {}
+    for host in ground.config.hosts:
+        marked, way = defaults(ground, host, seats), kind_of_way(ground, host)
+        found[host] = {}
+        for name in (name for name in seats if host not in seats[name]):
+            item = outside[name]
+            default = item.default and item.role not in marked
+            key = (name, way, default)
+            if key not in made:
+                there = [*servers(ground, host, seats[name])]
+                made[key] = external(item, there, default=default)
+            found[host][name] = made[key]
+    return found
 
 
 def _outside(ground: Ground, name: str, hosts: tuple[str, ...]) -> Elsewhere:
-    table, first = ground.config.models[name], ground.config.hosts[hosts[0]]
+    table = ground.config.models[name]
     prefix = ground.config.naming.prefix
     variants = (
         one for key, variant in table.variants.items() for one in (prefix + key, *variant.aliases)
     )
     return Elsewhere(
-        url=ground.doors[hosts[0]].url(first.address),
         names=(name, *table.aliases, *variants),
         role=table.role,
-        key=first.key.model_dump(exclude_none=True) if first.key else None,
+        default=table.default,
+        # The router knows its models by their own names alone.
+        known_as=prefix + name if any(ground.doors[h].kind == "router" for h in hosts) else "",
         wake=asleep.told(ground.config, hosts[0]),
         fallbacks=table.fallbacks,
         context_window_fallbacks=table.context_window_fallbacks,

@@ -18,6 +18,7 @@ class Door(Struct, frozen=True):
     kind: Kind
     port: int = 0
     tls: bool = False
+    asks_certificate: bool = False
 
     @property
     def routes(self) -> bool:
@@ -33,7 +34,9 @@ def door(config: Config) -> Door:
     """The door of a host with this ``config``: its gateway, else what loads its models."""
     gateway, services = config.gateway, config.services
     if gateway.envoy.enable:
-        return Door("envoy", gateway.envoy.port, gateway.envoy.tls is not None)
+        tls = gateway.envoy.tls
+        asks = tls is not None and tls.client_ca is not None
+        return Door("envoy", gateway.envoy.port, tls is not None, asks)
     if gateway.litellm.enable:
         return Door("litellm", gateway.litellm.port)
     match services.on_demand:

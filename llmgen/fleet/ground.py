@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from llmgen.config.load import validated
 from llmgen.config.model import Config
+from llmgen.config.tables.gateway import Gateway
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.facts.lock_model import Lock
 from llmgen.fleet import rpc_uses
@@ -25,21 +26,24 @@ from llmgen.resolve import resolve
 class Ground(Struct, frozen=True):
     """What every step needs: the whole file, typed and as it is written, and its lock.
 
-    ``rpc`` is the [rpc] of each host, where models use devices of others.
+    ``gateways`` are those of each host, ``rpc`` is its [rpc], where models use devices of others.
     """
 
     config: Config
     document: Document
     lock: Lock
     doors: Mapping[str, Door]
+    gateways: Mapping[str, Gateway]
     rpc: Mapping[str, Document] = field(default_factory=dict)
 
 
 def ground_of(config: Config, document: Document, lock: Lock) -> Ground:
     """The doors of all hosts; ConfigError for what [hosts] and `host` say wrongly."""
     refuse(chain(findings(config), rpc_uses.findings(config, document)))
-    doors = {name: door(typed(alone(document, name), name, document)) for name in config.hosts}
-    return Ground(config, document, lock, doors)
+    hosts = {name: typed(alone(document, name), name, document) for name in config.hosts}
+    doors = {name: door(item) for name, item in hosts.items()}
+    gateways = {name: item.gateway for name, item in hosts.items()}
+    return Ground(config, document, lock, doors, gateways)
 
 
 def alone(document: Document, name: str) -> Document:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from llmgen.errors import LlmgenError
 from llmgen.fleet.ground import Ground, library_of, typed
 from llmgen.fleet.needs import Choosing, HostBudget, ModelNeeds, Room
 from llmgen.fleet.origin import told_of
-from llmgen.fleet.project import Elsewhere, external, project
+from llmgen.fleet.project import Elsewhere, Server, external, project
 from llmgen.fleet.seats import Wish
 from llmgen.library import Library, Model
 from llmgen.plan.attempt import Attempt, attempt
@@ -178,9 +178,13 @@ def _planner(ground: Ground, host: str, names: tuple[str, ...]) -> Planner:
     return Planner(library, scale(library), never)
 
 
+# Where models are that are not on the host makes no difference to its memory.
+_SOMEWHERE: Final[tuple[Server, ...]] = ({"endpoint": "http://127.0.0.1:1"},)
+
+
 def _library(ground: Ground, host: str, names: tuple[str, ...]) -> Library:
     others = {
-        name: external(Elsewhere("http://127.0.0.1:1", (name,), table.role))
+        name: external(Elsewhere((name,), table.role), _SOMEWHERE, default=False)
         for name, table in ground.config.models.items()
         if table.enable and name not in names
     }

@@ -7,6 +7,7 @@ ones behind the doors of their hosts. So a host is planned, rendered and install
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec import Struct
@@ -15,9 +16,11 @@ from llmgen.config.load import overlay
 from llmgen.config.tables.hosts import LAID_OVER
 from llmgen.fleet.asleep import keys_of_others
 from llmgen.fleet.door import Door
-from llmgen.gateway.addresses import LOOPBACK
+from llmgen.gateway.addresses import LOOPBACK, loopback
 
 Document = dict[str, Any]
+# A server of `failover`.
+Server = dict[str, Any]
 # Who serves a model, the first before the others.
 Seats = Mapping[str, tuple[str, ...]]
 
@@ -25,17 +28,25 @@ Seats = Mapping[str, tuple[str, ...]]
 _WHERE: Final = ("host", "hosts")
 # Name of the key in Envoy's list that the other hosts have.
 FLEET: Final = "hosts"
+# Where llm.toml says how the door of each kind listens.
+_DOORS: Final[Mapping[str, tuple[str, ...]]] = {
+    "envoy": ("gateway", "envoy"),
+    "litellm": ("gateway", "litellm"),
+    "llama_swap": ("services", "llama_swap"),
+    "router": ("services", "router"),
+    "": (),
+}
 _FALLBACKS: Final = ("fallbacks", "context_window_fallbacks")
 _SETS: Final = ("together", "wish_together", "never_together")
 
 
 class Elsewhere(Struct, frozen=True):
-    """A model on another host, as this one reaches it."""
+    """A model on other hosts: its names, and what is the same from wherever it is asked."""
 
-    url: str
     names: tuple[str, ...]
     role: str
-    key: Mapping[str, str] | None = None
+    default: bool = False
+    known_as: str = ""
     wake: Mapping[str, Any] | None = None
     fallbacks: tuple[str, ...] = ()
     context_window_fallbacks: tuple[str, ...] = ()
@@ -64,14 +75,23 @@ def project(
     seats: Seats,
     elsewhere: Mapping[str, Document],
     door: Door | None,
+    *,
+    spares: Mapping[str, Sequence[Server]] = MappingProxyType({}),
 ) -> Document:
-    """The one-host document of ``host``; with a ``door`` the other hosts come in by it."""
+    """The one-host document of ``host``; with a ``door`` the other hosts come in by it.
+
+    ``spares`` are the other hosts with models of its own.
+    """
     found = own(document, host)
     models = found["models"]
     mine = {name: table for name, table in models.items() if host in seats.get(name, ())}
     # Tables that serve nothing keep their names: nobody else may have them.
     off = {name for name, table in models.items() if table.get("enable") is False}
     found["models"] = {name: models[name] for name in models if name in mine or name in off}
+    for name in mine:
+        if name in spares:
+            told = models[name].get("failover", ())
+            found["models"][name] = {**models[name], "failover": [*told, *spares[name]]}
     outside = {name: item for name, item in elsewhere.items() if name not in mine}
     if outside:
         found["external"] = {**found.get("external", {}), **outside}
@@ -82,6 +102,7 @@ def project(
     if door is not None:
         _open(found, document["hosts"][host], door)
         _take(found, keys_of_others(document, host), door)
+        _let_in(found, document, host, door)
     return found
 
 
@@ -95,13 +116,20 @@ def _without_fallbacks(models: dict[str, Document]) -> None:
                 models[name] = {**models[name], key: [at for at in table[key] if at in known]}
 
 
-def external(item: Elsewhere) -> Document:
-    """Its table in [external], one for all hosts."""
-    told: Document = {"endpoint": item.url, "role": item.role, "knows_aliases": True}
+def external(item: Elsewhere, servers: Sequence[Server], *, default: bool) -> Document:
+    """Its table in [external], for hosts that reach it by the same ``servers`` in order."""
+    first, *spares = servers
+    told: Document = {**first, "role": item.role}
+    if item.known_as:
+        told["upstream_model"] = item.known_as
+    else:
+        told["knows_aliases"] = True
+    if default:
+        told["default"] = True
+    if spares:
+        told["failover"] = [dict(spare) for spare in spares]
     if len(item.names) > 1:
         told["aliases"] = [*item.names[1:]]
-    if item.key is not None:
-        told["api_key"] = dict(item.key)
     if item.wake is not None:
         told["wake"] = dict(item.wake)
     for key in _FALLBACKS:
@@ -158,6 +186,20 @@ def _take(found: Document, keys: Sequence[Mapping[str, str]], door: Door) -> Non
         table = _table(found, "services", door.kind)
         for key in keys:
             table["api_keys"] = _with(table.get("api_keys", ()), key)
+
+
+def _let_in(found: Document, document: Document, host: str, door: Door) -> None:
+    """The other hosts alone, unless the file itself says on which address its door listens."""
+    path, said = _DOORS[door.kind], own(document, host)
+    for name in path:
+        said = said.get(name, {})
+    others = [
+        table["address"]
+        for name, table in document["hosts"].items()
+        if name != host and not loopback(table.get("address", LOOPBACK))
+    ]
+    if path and "listen" not in said and others:
+        _table(found, "services").setdefault("peers", [*dict.fromkeys(others)])
 
 
 def _table(found: Document, *path: str) -> Document:

@@ -11,7 +11,9 @@ from msgspec import Struct, field
 
 from llmgen.config.names import service_name
 from llmgen.config.tables.gateway import External
+from llmgen.config.tables.spares import Shown
 from llmgen.gateway.addresses import at, bare, numeric
+from llmgen.gateway.remotes import Remote, remote, servers
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.model import Placement, Plan
 from llmgen.plan.process import NEVER_ASKED, health, reached, upstream
@@ -52,7 +54,10 @@ class Backend(Struct, frozen=True):
     that asking would say nothing about this model. ``context`` is what one request can use.
     ``spellings`` are names that answer without being listed.
     ``roles`` are all that it answers in (none: its ``role``), ``paths`` those that it has (none:
-    all of its roles), ``moved`` its own path for a kind of endpoint.
+    all of its roles), ``moved`` its own path for a kind of endpoint. ``failover`` are servers
+    elsewhere that are asked in turn, an external model's own before its others; a server that is
+    ``told`` hears that a gateway asks. ``ca`` and ``shown`` are files of TLS, as llm.toml has
+    them. ``swap`` is another machine's llama-swap.
     """
 
     name: str
@@ -80,11 +85,31 @@ class Backend(Struct, frozen=True):
     roles: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     moved: Mapping[str, str] = field(default_factory=dict)
+    failover: tuple[Remote, ...] = ()
+    told: bool = False
+    swap: bool = False
+    ca: str = ""
+    shown: Shown | None = None
 
     @property
     def serves(self) -> tuple[str, ...]:
         """Every role that it answers in, the usual first."""
         return self.roles or (self.role,)
+
+    @property
+    def known_as(self) -> str:
+        """The name under which all servers of the model know it."""
+        return self.upstream if self.engine == "external" and self.upstream else self.model
+
+    @property
+    def failover_name(self) -> str:
+        """What all servers of the model are called together."""
+        return f"failover/{self.model}"
+
+    @property
+    def spares(self) -> tuple[Remote, ...]:
+        """The servers that are asked after its own."""
+        return self.failover[1:] if self.engine == "external" else self.failover
 
 
 def backends(plan: Plan) -> tuple[Backend, ...]:
@@ -143,6 +168,7 @@ def _placed(plan: Plan, placement: Placement) -> Backend:
         roles=model.serves,
         paths=model.engine.paths,
         moved=model.engine.moved,
+        failover=tuple(map(remote, model.failover)),
         prefix=urlsplit(reached(model, placement.port, host)).path.rstrip("/") if always else "",
     )
 
@@ -197,6 +223,12 @@ def _external(name: str, item: External, library: Library) -> Backend:
         prefix=parts.path.rstrip("/").removesuffix("/v1"),
         authority=parts.netloc.rpartition("@")[2],
         pictures=item.role in ("vision", "image", "transcription"),
+        failover=tuple(map(remote, servers(item))) if item.failover else (),
+        default=item.default,
+        swap=item.server == "llama_swap",
+        told=item.knows_aliases or bool(item.failover),
+        ca=item.ca or "",
+        shown=item.client_tls,
     )
 
 

@@ -87,15 +87,25 @@ def unnamed(config: Config) -> Iterator[Diagnostic]:
 def loops(config: Config) -> Iterator[Diagnostic]:
     """An error for each external model that is this stack itself: its requests would go round."""
     own = {item.port: item.service for item in listeners(config)}
-    for name, table in config.external.items():
-        parts = urlsplit(table.endpoint)
+    for name, key, endpoint in _endpoints(config):
+        parts = urlsplit(endpoint)
         if parts.port in own and parts.hostname and loopback(parts.hostname):
             yield Diagnostic(
                 "gateway.loop",
                 f"`{name}` is said to be at {own[parts.port]} of this very stack",
-                ("external", name, "endpoint"),
+                key,
                 hint="name the address of the other server; models of this one are in [models]",
             )
+
+
+def _endpoints(config: Config) -> Iterator[tuple[str, KeyPath, str]]:
+    """Where other servers are said to be: of which model, at which key."""
+    for name, table in config.external.items():
+        yield name, ("external", name, "endpoint"), table.endpoint
+    for kind, tables in (("models", config.models), ("external", config.external)):
+        for name, item in tables.items():
+            for at, server in enumerate(item.failover):
+                yield name, (kind, name, "failover", at, "endpoint"), server.endpoint
 
 
 def _listeners(config: Config) -> Iterator[Listener]:

@@ -103,7 +103,8 @@ def _write(
         written = tuple(_replace(folder / name, filled[name], owner) for name in changed)
         # What an earlier llm.toml needed holds keys that may have been revoked.
         for path in folder.iterdir():
-            if path.name not in filled:
+            # Sockets are those of the running Envoy.
+            if path.name not in filled and not path.is_socket():
                 path.unlink()
     except OSError as error:
         raise InputError(cannot_write(folder, error, "keys.unwritable")) from error

@@ -34,7 +34,9 @@ class Route(Struct, frozen=True):
     """Requests of one kind with one of ``names`` go to ``backend``.
 
     Without ``names`` it is the kind's default, for requests on ``paths`` that name no model. With
-    ``any_case`` capital and small letters of the names are the same.
+    ``any_case`` capital and small letters of the names are the same. Of a backend with failover
+    there are two: one for what another gateway ``asked``, which its own server alone answers, and
+    one for everybody else, which has ``failover``.
     """
 
     kind: Kind
@@ -44,6 +46,8 @@ class Route(Struct, frozen=True):
     paths: str = ""
     edit: Edit = Edit()
     any_case: bool = False
+    asked: bool = False
+    failover: bool = False
 
     @property
     def nameless(self) -> bool:
@@ -53,18 +57,21 @@ class Route(Struct, frozen=True):
     @property
     def rewrite(self) -> tuple[str, str] | None:
         """Pattern and substitution for the path, when the backend needs one."""
+        if self.failover:
+            # Each of its servers has paths of its own.
+            return None
         if own := self.backend.moved.get(self.kind.name):
             under = f"/upstream/{self.backend.model}" if self.backend.engine == "llama_swap" else ""
             return ("^/.*$", under + own)
-        match self.backend.engine, self.kind.swap:
-            case "llama_swap", (pattern, substitution):
+        swap = self.backend.engine == "llama_swap" or self.backend.swap
+        below = self.backend.prefix if self.backend.engine in ("", "external") else ""
+        match self.kind.swap:
+            case (pattern, substitution) if swap and not below:
                 return (pattern, substitution)
-            case "llama_swap", "upstream":
-                return ("^(/.*)$", rf"/upstream/{self.backend.model}\1")
-            case "" | "external", _ if self.backend.prefix:
-                return ("^(/.*)$", rf"{self.backend.prefix}\1")
+            case "upstream" if swap:
+                return ("^(/.*)$", rf"{below}/upstream/{self.backend.known_as}\1")
             case _:
-                return None
+                return ("^(/.*)$", rf"{below}\1") if below else None
 
 
 class Group(Struct, frozen=True):
@@ -97,7 +104,7 @@ def routes(plan: Plan) -> RouteTable:
 
 def _group(kind: Kind, found: tuple[Backend, ...], *, folds: bool) -> Group:
     mine = tuple(item for item in found if _answers(item, kind))
-    named = tuple(route for item in mine for route in _named(kind, item))
+    named = tuple(route for item in mine for route in _twice(kind, item))
     hidden = {name for item in mine for name in _spellings(item)}
     names = dict.fromkeys(name for route in named for name in route.names if name not in hidden)
     folded = _folded(named) if folds else ()
@@ -114,6 +121,36 @@ def _answers(backend: Backend, kind: Kind) -> bool:
         return False
     own = (*backend.paths, *backend.moved.values())
     return not own or kind.name in backend.moved or any(re.fullmatch(kind.paths, p) for p in own)
+
+
+def _twice(kind: Kind, backend: Backend) -> Iterator[Route]:
+    """The routes; where there is failover, first for what another gateway has sent."""
+    if not backend.failover:
+        yield from _named(kind, backend)
+        return
+    yield from (replace(route, asked=True) for route in _named(kind, backend))
+    if backend.engine == "external":
+        yield from (replace(route, failover=True) for route in _named(kind, backend))
+    else:
+        yield from _everywhere(kind, backend)
+
+
+def _everywhere(kind: Kind, backend: Backend) -> Iterator[Route]:
+    """The same in words that every server understands, its own gateway among them."""
+    label, aliases = f"{kind.name}/{backend.model}", (*backend.aliases, *backend.spellings)
+    yield Route(kind, label, backend, (backend.model,), failover=True)
+    edit = Edit(model=backend.model)
+    if aliases:
+        yield Route(kind, label, backend, aliases, edit=edit, failover=True)
+    for variant in backend.variants:
+        yield Route(
+            kind,
+            f"{kind.name}/{variant.names[0]}",
+            backend,
+            (*variant.names, *variant.spellings),
+            edit=replace(edit, append=variant.params),
+            failover=True,
+        )
 
 
 def _named(kind: Kind, backend: Backend) -> Iterator[Route]:
@@ -148,7 +185,8 @@ def _folded(named: tuple[Route, ...]) -> Iterator[Route]:
     for route in named:
         names = tuple(name for name in route.names if len(owners[name.lower()]) == 1)
         # Whoever has several models, or insists on a name, knows it as it is written.
-        model = route.edit.model or (route.names[0] if route.backend.engine else "")
+        known = route.backend.engine or route.failover
+        model = route.edit.model or (route.names[0] if known else "")
         if names:
             yield replace(route, names=names, edit=Edit(model, route.edit.append), any_case=True)
 
@@ -165,14 +203,20 @@ def _defaults(kind: Kind, mine: tuple[Backend, ...]) -> Iterator[Route]:
     for paths, role in kind.prefer.items():
         preferred = _default(mine, (role,))
         if preferred is not None and preferred is not backend:
-            yield _fallback(kind, preferred, paths)
+            yield from _fallback(kind, preferred, paths)
     if backend is not None:
-        yield _fallback(kind, backend, kind.paths)
+        yield from _fallback(kind, backend, kind.paths)
 
 
-def _fallback(kind: Kind, backend: Backend, paths: str) -> Route:
-    edit = _name(kind, backend)
-    return Route(kind, f"{kind.name}/default", backend, paths=paths, edit=edit)
+def _fallback(kind: Kind, backend: Backend, paths: str) -> Iterator[Route]:
+    route = Route(kind, f"{kind.name}/default", backend, paths=paths, edit=_name(kind, backend))
+    # A form is not given a name, and each server may have another default.
+    if kind.multipart or not backend.failover:
+        yield route
+        return
+    yield replace(route, asked=True)
+    name = json.dumps(backend.known_as)
+    yield replace(route, failover=True, edit=Edit(append=f'"model":{name}'))
 
 
 def _default(mine: tuple[Backend, ...], roles: tuple[str, ...]) -> Backend | None:

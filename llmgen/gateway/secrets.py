@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final, Literal
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from llmgen.config.tables.base import PLACEHOLDER, Secret
 from llmgen.errors import Diagnostic, InputError
+from llmgen.gateway.remotes import Remote, remote, servers
 from llmgen.layout import Layout, expand
 from llmgen.plan.model import Plan
 
@@ -126,7 +127,17 @@ def backend_secrets(plan: Plan) -> dict[str, Secret]:
         "router": router[0] if router else None,
         **{f"external.{name}": item.api_key for name, item in plan.library.external.items()},
     }
-    return {name: secret for name, secret in named.items() if secret is not None}
+    doors = {item.key: item.secret for item in _doors(plan)}
+    return {name: secret for name, secret in {**named, **doors}.items() if secret is not None}
+
+
+def _doors(plan: Plan) -> Iterator[Remote]:
+    """Every server of a model that has several on other machines."""
+    for placed in plan.placements:
+        yield from map(remote, placed.model.failover)
+    for item in plan.library.external.values():
+        if item.failover:
+            yield from map(remote, servers(item))
 
 
 def absolute(secret: Secret, layout: Layout) -> Secret:

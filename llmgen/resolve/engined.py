@@ -26,7 +26,7 @@ COMMON: Final = frozenset(
         "aliases",
         "default", "keep", "pin", "preload", "priority", "ttl", "unlisted", "concurrency_limit",
         "llama_swap", "port", "environment", "variants", "fallbacks", "context_window_fallbacks",
-        "replicas",
+        "replicas", "failover",
     }
 )  # fmt: skip
 # Where two engines call the same thing differently.

@@ -84,6 +84,7 @@ class Join(Struct, frozen=True):
             "fallbacks": table.fallbacks,
             "context_window_fallbacks": table.context_window_fallbacks,
             "replicas": table.replicas,
+            "failover": table.failover,
             "copies": unplanned(table, self.config),
             "engine": ENGINES[table.engine],
             "container": table.container,

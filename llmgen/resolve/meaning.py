@@ -11,6 +11,7 @@ from llmgen.config.tables.hosts import AUTO
 from llmgen.config.tables.models import GENERATES, Model, Source
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import Diagnostic, Severity
+from llmgen.gateway import remotes
 from llmgen.gateway.exposure import exposure, loops, low_ports, unnamed
 from llmgen.machine import Machine
 from llmgen.option_table import CORS_SINCE
@@ -39,6 +40,7 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
     yield from exposure(config)
     yield from loops(config)
     yield from unnamed(config)
+    yield from remotes.findings(config)
     if machine.os == "linux":
         yield from low_ports(config)
     yield from _versions(config)
@@ -137,14 +139,21 @@ def _unrouted(config: Config) -> Iterator[Diagnostic]:
     """What only a gateway serves: models of other servers, variants beside llama-swap."""
     if config.gateway.envoy.enable or config.gateway.litellm.enable:
         return
-    for name in config.external if not _has_swap(config) else ():
-        what = f"`{name}` is a model of another server, and no gateway routes to it"
-        yield _nobody_routes(("external", name), what)
+    for name, item in config.external.items():
+        if not _has_swap(config):
+            what = f"`{name}` is a model of another server, and no gateway routes to it"
+            yield _nobody_routes(("external", name), what)
+        if item.failover:
+            what = f"`{name}` has spare servers, and no gateway turns to them"
+            yield _nobody_routes(("external", name, "failover"), what)
     swapped = config.services.on_demand == "llama_swap"
     for name, table in config.models.items():
         if table.enable and table.replicas:
             what = f"`{name}` has replicas, and no gateway spreads requests over them"
             yield _nobody_routes(("models", name, "replicas"), what)
+        if table.enable and table.failover:
+            what = f"`{name}` has spare servers, and no gateway turns to them"
+            yield _nobody_routes(("models", name, "failover"), what)
         if table.enable and (table.keep == "always" or not swapped):
             for variant in table.variants:
                 what = f"`{variant}` is a variant of `{name}`, and nothing serves it"

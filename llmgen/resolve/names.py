@@ -140,14 +140,14 @@ def _nearest(name: str, among: set[str]) -> str:
 
 def _defaults(config: Config) -> Iterator[Diagnostic]:
     first: dict[str, str] = {}
-    for name, table in config.models.items():
-        if not (table.default and table.enable):
-            continue
-        if table.role in first:
+    marked = [(n, "models", t.role) for n, t in config.models.items() if t.default and t.enable]
+    marked += [(n, "external", t.role) for n, t in config.external.items() if t.default]
+    for name, kind, role in marked:
+        if role in first:
             yield Diagnostic(
                 "names.two-defaults",
-                f"`{name}` and `{first[table.role]}` are both the default for {table.role}",
-                ("models", name, "default"),
+                f"`{name}` and `{first[role]}` are both the default for {role}",
+                (kind, name, "default"),
                 hint="keep `default = true` on one of them",
             )
-        first.setdefault(table.role, name)
+        first.setdefault(role, name)

@@ -151,5 +151,7 @@ def _default(config: Config, roles: Iterable[str]) -> str:
         same = [name for name, table in served.items() if table.role == role]
         same += [name for name, table in config.external.items() if table.role == role]
         if same:
-            return next((n for n in same if n in served and served[n].default), same[0])
+            marked = [name for name, table in served.items() if table.default]
+            marked += [name for name, table in config.external.items() if table.default]
+            return next((name for name in same if name in marked), same[0])
     return ""

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from llmgen.config.tables.gateway import External, LiteLLMCache
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.gateway.addresses import in_url
 from llmgen.gateway.backends import Backend, backends
+from llmgen.gateway.remotes import HOP
 from llmgen.gateway.secrets import (
     MANIFEST,
     Filled,
@@ -55,6 +56,8 @@ _CALLS = {
 # Requests of a model that LiteLLM lets through for each of its slots.
 WAITING = 4
 _WINDOWS = "context_window_fallbacks"
+# Tells Envoy there that it is asked by a gateway, and not to ask back.
+_ASKED: Final = {"extra_headers": {HOP: "1"}}
 
 
 class Row(Struct, frozen=True):
@@ -145,7 +148,10 @@ def _cache(table: LiteLLMCache | None) -> dict[str, Any]:
 
 def rows(backend: Backend, external: Mapping[str, External], timeout: int) -> Iterator[Row]:
     """One row for each server of a model, and for each variant."""
-    own = _rows(backend, backend.model, backend.upstream or backend.model, None, timeout)
+    own = (
+        *_rows(backend, backend.model, backend.upstream or backend.model, None, timeout),
+        *_spares(backend, backend.model, timeout),
+    )
     passed = external[backend.model].litellm if backend.engine == "external" else {}
     yield from (_passed(row, passed) for row in own)
     swap = backend.engine == "llama_swap"
@@ -155,6 +161,7 @@ def rows(backend: Backend, external: Mapping[str, External], timeout: int) -> It
         yield from _rows(
             backend, variant.names[0], variant.names[0] if swap else backend.model, params, timeout
         )
+        yield from _spares(backend, variant.names[0], timeout)
 
 
 def _passed(row: Row, passed: Mapping[str, Any]) -> Row:
@@ -162,7 +169,7 @@ def _passed(row: Row, passed: Mapping[str, Any]) -> Row:
     more = dict(passed)
     told = {field: more.pop(key) for key, field in _FIELDS.items() if key in more}
     info = {**row.info, **more.pop("model_info", {})}
-    return replace(row, info=info, more=more, **told)
+    return replace(row, info=info, more={**row.more, **more}, **told)
 
 
 _FIELDS = {
@@ -185,6 +192,7 @@ def _rows(
     backend: Backend, name: str, upstream: str, extra_body: dict[str, Any] | None, timeout: int
 ) -> Iterator[Row]:
     provider, below = _provider(backend)
+    more = {"order": 1} if backend.failover else {}
     scheme = "https" if backend.tls else "http"
     for endpoint in backend.endpoints:
         host = in_url(endpoint.host)
@@ -199,6 +207,26 @@ def _rows(
             timeout=timeout,
             stream_timeout=timeout,
             extra_body=extra_body,
+            more={**more, **(_ASKED if backend.told else {})},
+        )
+
+
+def _spares(backend: Backend, name: str, timeout: int) -> Iterator[Row]:
+    """The servers elsewhere, tried in order after the own ones; they know the name themselves."""
+    rerank = backend.role == "rerank"
+    external = backend.engine == "external" and backend.upstream
+    for order, item in enumerate(backend.spares, start=2):
+        yield Row(
+            name=name,
+            model=f"{'hosted_vllm' if rerank else 'openai'}/{external or name}",
+            api_base=f"{'https' if item.tls else 'http'}://{item.authority}{item.prefix}/v1",
+            api_key=f"os.environ/{variable(item.key)}" if item.secret else NO_KEY,
+            parallel=backend.slots * WAITING,
+            text=backend.role in TEXT,
+            info=_info(backend),
+            timeout=timeout,
+            stream_timeout=timeout,
+            more={"order": order, **_ASKED},
         )
 
 
@@ -240,6 +268,7 @@ def _aliases(backend: Backend) -> Iterator[tuple[str, str | dict[str, object]]]:
 def _secrets(plan: Plan, found: tuple[Backend, ...]) -> dict[str, Any]:
     master = plan.library.config.gateway.litellm.master_key
     wanted = {item.secret for item in found}
+    wanted |= {one.key for item in found for one in item.spares}
     served = {name: item for name, item in backend_secrets(plan).items() if name in wanted}
     secrets = {**({"master": master} if master else {}), **served}
     if plan.library.config.gateway.litellm.enable:

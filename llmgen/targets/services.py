@@ -12,6 +12,7 @@ from llmgen.config.names import service_name
 from llmgen.config.tables.base import Secret
 from llmgen.gateway import command as gateways
 from llmgen.gateway.addresses import bare, in_url, listens, loopback
+from llmgen.gateway.remotes import spares
 from llmgen.layout import Layout
 from llmgen.library import Keep, Library
 from llmgen.plan.command import service_words
@@ -257,7 +258,7 @@ def _gateway_secrets(library: Library) -> tuple[Secret, ...]:
         *((table.api_key,) if table.api_key else ()),
         *table.llama_swap.api_keys,
         *table.router.api_keys,
-        *(item.api_key for item in library.external.values() if item.api_key),
+        *(item.api_key for item in spares(library.config) if item.api_key),
     )
 
 

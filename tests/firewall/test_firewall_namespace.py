@@ -170,6 +170,8 @@ memory = "8GiB"
 devices = []
 [paths]
 home = "/home/llm"
+[services]
+peers = [{peers}]
 [gateway.envoy]
 enable = true
 listen = [{listen}]
@@ -179,21 +181,24 @@ api_keys = [{{ name = "a", secret = {{ env = "A" }} }}]
 
 BOTH = '"0.0.0.0", "::"'
 MACHINES = [
-    pytest.param("drop", BOTH, id="nft-drop"),
-    pytest.param("open", BOTH, id="nft-open"),
-    pytest.param("drop", '"fd99::1"', id="nft-drop-only-ipv6"),
-    pytest.param("drop", '"10.99.0.1"', id="nft-drop-only-ipv4"),
-    pytest.param("ufw", BOTH, id="ufw", marks=pytest.mark.reader("ufw")),
-    pytest.param("ufw", '"fd99::1"', id="ufw-only-ipv6", marks=pytest.mark.reader("ufw")),
+    pytest.param("drop", BOTH, "", id="nft-drop"),
+    pytest.param("open", BOTH, "", id="nft-open"),
+    pytest.param("drop", '"fd99::1"', "", id="nft-drop-only-ipv6"),
+    pytest.param("drop", '"10.99.0.1"', "", id="nft-drop-only-ipv4"),
+    pytest.param("drop", BOTH, '"10.99.0.2"', id="nft-drop-one-host"),
+    pytest.param("open", BOTH, '"10.99.0.3", "fd99::3"', id="nft-open-other-hosts"),
+    pytest.param("ufw", BOTH, "", id="ufw", marks=pytest.mark.reader("ufw")),
+    pytest.param("ufw", BOTH, '"fd99::2"', id="ufw-one-host", marks=pytest.mark.reader("ufw")),
+    pytest.param("ufw", '"fd99::1"', "", id="ufw-only-ipv6", marks=pytest.mark.reader("ufw")),
 ]
 
 
 NFT = [param.values for param in MACHINES if param.values[0] != "ufw"]
 
 
-def run(folder, machine, listen):
+def run(folder, machine, listen, peers):
     folder.mkdir()
-    (folder / "llm.toml").write_text(TOML.format(listen=listen))
+    (folder / "llm.toml").write_text(TOML.format(listen=listen, peers=peers))
     (folder / "script.py").write_text(SCRIPT)
     root = Path(__file__).parents[2]
     done = subprocess.run(
@@ -218,7 +223,8 @@ def of_nft(request, tmp_path_factory):
         for item in request.session.items
         if "of_nft" in vars(item).get("fixturenames", ())
     ]
-    asked = [item for item in NFT if item in [(one["machine"], one["listen"]) for one in params]]
+    named = [(one["machine"], one["listen"], one["peers"]) for one in params]
+    asked = [item for item in NFT if item in named]
     with ThreadPoolExecutor(len(asked)) as pool:
         yield {
             item: pool.submit(run, folder / str(number), *item) for number, item in enumerate(asked)
@@ -228,16 +234,20 @@ def of_nft(request, tmp_path_factory):
 @pytest.mark.reader("nft")
 @pytest.mark.skipif(not usable(), reason="needs root, ip, IPv6 and namespaces")
 @pytest.mark.sample(4)
-@pytest.mark.parametrize(("machine", "listen"), MACHINES)
-def test_what_is_exposed_is_reached_and_undo_restores_the_rules(tmp_path, of_nft, machine, listen):
+@pytest.mark.parametrize(("machine", "listen", "peers"), MACHINES)
+def test_what_is_exposed_is_reached_and_undo_restores_the_rules(
+    tmp_path, of_nft, machine, listen, peers
+):
     if machine == "ufw":
-        found = run(tmp_path / "ufw", machine, listen)
+        found = run(tmp_path / "ufw", machine, listen, peers)
     else:
-        found = of_nft[machine, listen].result()
+        found = of_nft[machine, listen, peers].result()
     if "why_not" in found:
         pytest.skip(f"ufw does not run on this kernel: {found['why_not']}")
     shut = machine != "open"
     four, six = listen != '"fd99::1"', listen != '"10.99.0.1"'
+    if peers:
+        four, six = "10.99.0.2" in peers, "fd99::2" in peers
     always = {"foreign": True, "foreign6": True, "closed_here": True}
     before = dict.fromkeys(("open", "closed", "open6", "closed6"), not shut) | always
     applied = {"open": four, "open6": six, "closed": False, "closed6": False} | always

@@ -4,6 +4,8 @@ import pytest
 from targets.plans import plan
 
 from llmgen.errors import InputError
+from llmgen.firewall.firewalld import firewalld
+from llmgen.firewall.pf import pf
 from llmgen.firewall.ports import Opening, ports
 from llmgen.firewall.rules import Chain, nft, others, ufw, ufw_undo
 
@@ -75,6 +77,41 @@ def test_our_own_table_is_not_another_chain():
 def test_rules_are_for_addresses():
     with pytest.raises(InputError, match="listens on the name"):
         ports(plan(TEXT.replace('"0.0.0.0"', '"box.lan"')))
+
+
+PEERS = TEXT.replace(
+    "[gateway.envoy]", '[services]\npeers = ["192.168.1.9", "fd00::9"]\n[gateway.envoy]'
+)
+
+
+def test_where_other_hosts_come_in_they_alone_are_let_in():
+    found = ports(plan(PEERS))
+    assert found.open == (
+        Opening("envoy", "192.168.1.5", 4001, "192.168.1.9"),
+        Opening("envoy", "fd00::5", 4001, "fd00::9"),
+        Opening("litellm", "", 4000),
+    )
+    assert 4001 in found.closed
+    lines = nft(found).splitlines()
+    assert (
+        '\t\tip saddr 192.168.1.9 ip daddr 192.168.1.5 tcp dport 4001 accept comment "llmgen envoy"'
+    ) in lines
+    assert " ".join(ufw(found)[0]).startswith(
+        "ufw allow proto tcp from 192.168.1.9 to 192.168.1.5 port 4001"
+    )
+    assert "from fd00::9 to fd00::5 port 4001" in pf(found)
+    assert (
+        'rule family="ipv4" source address="192.168.1.9" destination address="192.168.1.5"'
+        in firewalld(found)[0][-1]
+    )
+
+
+def test_another_host_by_name_is_refused_with_its_place():
+    text = PEERS.replace('"192.168.1.9"', '"box.lan"')
+    with pytest.raises(InputError) as refused:
+        ports(plan(text))
+    (found,) = refused.value.diagnostics
+    assert (found.code, found.key) == ("firewall.name", ("services", "peers", 0))
 
 
 def test_rpc_servers_behind_a_tunnel_are_refused_to_others():

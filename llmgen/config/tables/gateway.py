@@ -19,6 +19,7 @@ from llmgen.config.tables.base import (
     Text,
     Url,
 )
+from llmgen.config.tables.spares import ServerKind, Shown, Spare
 from llmgen.config.tables.wake import Wake
 from llmgen.engines.roles import Role
 
@@ -41,6 +42,8 @@ class Tls(Table):
     """Certificate chain (PEM)."""
     key: Text
     """Private key (PEM)."""
+    client_ca: Text | None = None
+    """Authority of the clients' certificates (PEM): who shows none of it is not talked to."""
 
 
 class Envoy(Table):
@@ -139,13 +142,24 @@ class External(Table):
     aliases: tuple[ModelName, ...] = ()
     """Other names for it."""
     knows_aliases: bool = False
-    """The server knows all of its names: each is handed over as the client wrote it."""
+    """The server is a gateway that knows all of its names: each is handed over as the client wrote
+    it, and the gateway is told that another one asks (`x-llmgen-hop`)."""
+    server: ServerKind | None = None
+    """What it is, where its paths are its own: llama-swap has some below `/upstream/MODEL`."""
+    default: bool = False
+    """Answers requests of its role that name no model, where no model here does."""
     upstream_model: Text | None = None
     """The name that it insists on."""
     api_key: Secret | None = None
     """Its key."""
     wake: Wake | None = None
     """Its machine sleeps: a request for it wakes the machine, and waits (llama-swap)."""
+    ca: Text | None = None
+    """Authority of its certificate (PEM); absent: those of the system (Envoy)."""
+    client_tls: Shown | None = None
+    """The certificate that it is shown (Envoy)."""
+    failover: tuple[Spare, ...] = ()
+    """More servers with it, asked in turn when those before do not answer (Envoy, LiteLLM)."""
     ctx_size: Count | None = Field(default=None, ge=1)
     """Its context, for clients."""
     slots: Count = Field(default=4, ge=1)

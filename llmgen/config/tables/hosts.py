@@ -11,6 +11,7 @@ from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
 from llmgen.config.tables.models import Defaults, Model
 from llmgen.config.tables.rpc import HostRpc
 from llmgen.config.tables.services import Budget, Guard, PlanTable, Services
+from llmgen.config.tables.spares import Shown
 from llmgen.config.tables.targets import Targets
 from llmgen.config.tables.wake import Wake
 
@@ -34,6 +35,10 @@ class Host(Table):
     """Names of other hosts answer here, too; false keeps its files short where hosts are many."""
     wake: Wake | None = None
     """It sleeps when nobody needs it: a request for one of its models wakes it, and waits."""
+    ca: Text | None = None
+    """Authority of its Envoy's certificate: a file on the other hosts; absent: their system's."""
+    client_tls: Shown | None = None
+    """The certificate that its Envoy shows to hosts whose `client_ca` asks for one."""
     ssh: Text | None = None
     """Where `ssh` finds it (`studio`, `llm@192.168.1.10`); absent: its address."""
     ssh_port: Port | None = None

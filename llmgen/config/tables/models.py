@@ -24,6 +24,7 @@ from llmgen.config.tables.base import (
     Tokens,
 )
 from llmgen.config.tables.sampling import Sampling
+from llmgen.config.tables.spares import Spare
 from llmgen.engines.container import Container
 from llmgen.engines.registry import ENGINES, USUAL, EngineKeys
 from llmgen.engines.roles import Role
@@ -270,6 +271,9 @@ class Model(Source, ServerOptions, EngineKeys):
     replicas: tuple[HostPort, ...] = ()
     """`HOST:PORT` of more servers with this model, here or elsewhere, behind the same route. One on
     this host that is no other model's is planned to take what the model's own server takes."""
+    failover: tuple[Spare, ...] = ()
+    """Servers elsewhere with it, asked in this order when its own does not answer (Envoy,
+    LiteLLM)."""
 
     @model_validator(mode="after")
     def _usual_role(self) -> Self:

@@ -94,6 +94,9 @@ class Services(Table):
     """Supplementary groups that open the GPU."""
     operators: FileName | None = None
     """Group whose members start, stop and restart the system units without root (a polkit rule)."""
+    peers: tuple[Address, ...] = ()
+    """Addresses of other hosts with llmgen: `llmgen firewall` lets in them alone where clients of
+    other machines come in (Envoy, else LiteLLM, else llama-swap or the router); none: everybody."""
     start_port: Port = 9001
     """First port of always-on servers."""
     memory_max: bool = True

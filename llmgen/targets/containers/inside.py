@@ -13,8 +13,10 @@ from llmgen.building.image import image_of
 from llmgen.config.names import file_name
 from llmgen.config.tables.gateway import External
 from llmgen.config.tables.models import Lora
+from llmgen.config.tables.spares import Spare
 from llmgen.engines.container import MODELS
 from llmgen.gateway.addresses import in_url, loopback
+from llmgen.gateway.remotes import servers
 from llmgen.layout import CONFIG, RUNTIME, STATE, Layout, expand
 from llmgen.library import Contained, Library, Model
 from llmgen.plan import process
@@ -151,15 +153,28 @@ def _template(model: Model, layout: Layout) -> str | None:
 
 def _external(item: External) -> External:
     """Another server of this machine is not on the container's own loopback."""
-    parts = urlsplit(item.endpoint)
+    failover = tuple(map(_spare, item.failover))
+    return item.model_copy(update={"endpoint": _endpoint(item.endpoint), "failover": failover})
+
+
+def _spare(item: Spare) -> Spare:
+    return item.model_copy(update={"endpoint": _endpoint(item.endpoint)})
+
+
+def _endpoint(url: str) -> str:
+    parts = urlsplit(url)
     if not parts.hostname or not loopback(parts.hostname):
-        return item
+        return url
     port = f":{parts.port}" if parts.port else ""
-    return item.model_copy(update={"endpoint": f"{parts.scheme}://{MACHINE}{port}{parts.path}"})
+    return f"{parts.scheme}://{MACHINE}{port}{parts.path}"
 
 
 def _placed(item: Placement, model: Model, library: Library) -> Placement:
-    model = replace(model, replicas=tuple(map(_replica, model.replicas)))
+    model = replace(
+        model,
+        replicas=tuple(map(_replica, model.replicas)),
+        failover=tuple(map(_spare, model.failover)),
+    )
     argv = process.argv(model, item.settings, library, port=item.port)
     return replace(item, model=model, argv=argv, stop=())
 
@@ -176,6 +191,11 @@ def uses_machine(plan: Plan) -> bool:
 
 def _asks(external: Iterable[External], placements: Iterable[Placement]) -> Iterator[bool]:
     for item in external:
-        yield urlsplit(item.endpoint).hostname == MACHINE
+        yield any(_on_machine(one.endpoint) for one in servers(item))
     for placed in placements:
         yield any(text.startswith(f"{MACHINE}:") for text in placed.model.replicas)
+        yield any(_on_machine(one.endpoint) for one in placed.model.failover)
+
+
+def _on_machine(url: str) -> bool:
+    return urlsplit(url).hostname == MACHINE

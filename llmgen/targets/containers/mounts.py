@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llmgen.gateway.remotes import spares
 from llmgen.layout import expand
 from llmgen.library import Contained, Keep, Library
 from llmgen.plan.model import Placement, Plan
@@ -69,8 +70,19 @@ def _of_models(
 
 
 def _of_envoy(library: Library, around: Contained) -> Iterator[Mount]:
-    """The certificate's files."""
+    """The certificate's files, and those of servers elsewhere."""
     envoy, host = library.config.gateway.envoy, around.host
     for name in ("cert", "key") if envoy.tls is not None else ():
         told = expand(getattr(envoy.tls, name), host.home, ("gateway", "envoy", "tls", name))
         yield Mount("file", str(host.config / told), library.layout.config / told)
+    for file in dict.fromkeys(_of_spares(library)):
+        path = expand(file, host.home, ("paths", "home"))
+        yield Mount("file", str(host.config / path), library.layout.config / path)
+
+
+def _of_spares(library: Library) -> Iterator[str]:
+    tls = library.config.gateway.envoy.tls
+    yield from (tls.client_ca,) if tls and tls.client_ca else ()
+    for item in spares(library.config):
+        yield from (item.ca,) if item.ca else ()
+        yield from (item.client_tls.cert, item.client_tls.key) if item.client_tls else ()

@@ -10,8 +10,11 @@ from msgspec import Struct
 
 from llmgen.artifacts import Artifact
 from llmgen.config.names import file_name
+from llmgen.config.tables.gateway import Tls
+from llmgen.config.tables.spares import Shown
 from llmgen.gateway.addresses import listens
 from llmgen.gateway.command import DRAIN_SECONDS
+from llmgen.gateway.remotes import HOP
 from llmgen.gateway.routes import RouteTable, routes
 from llmgen.gateway.secrets import (
     MANIFEST,
@@ -24,8 +27,9 @@ from llmgen.gateway.secrets import (
 from llmgen.layout import expand
 from llmgen.plan.model import Plan
 from llmgen.targets.base import Render
-from llmgen.targets.envoy.clusters import clusters
-from llmgen.targets.envoy.listener import listener
+from llmgen.targets.envoy.clusters import certificates, clusters, shown_name
+from llmgen.targets.envoy.failover import failovers, way_back, ways_out
+from llmgen.targets.envoy.listener import inside, listener
 from llmgen.targets.envoy.routing import groups, last_answers, listing
 
 NAME = "envoy"
@@ -111,6 +115,7 @@ def manifest(plan: Plan, table: RouteTable, files: list[str]) -> Manifest:
         f"client.{key.name}": key.secret for key in plan.library.config.gateway.envoy.api_keys
     }
     wanted = {item.secret for item in table.backends if item.secret}
+    wanted |= {one.key for item in table.backends for one in item.failover if one.key}
     served = {name: item for name, item in backend_secrets(plan).items() if name in wanted}
     return Manifest(
         into=plan.library.host.runtime / "envoy",
@@ -126,13 +131,18 @@ def manifest(plan: Plan, table: RouteTable, files: list[str]) -> Manifest:
 def _values(plan: Plan, table: RouteTable) -> dict[str, Any]:
     envoy = plan.library.config.gateway.envoy
     folder = plan.library.layout.runtime / "envoy"
+    found, back = listener(plan, table), way_back(table.backends, str(folder))
     return {
         "files": Files(str(folder)),
         "admin_port": envoy.admin_port,
         "metrics": envoy.metrics_port,
         "metrics_address": listens(plan.library),
         "heap": HEAP_BYTES,
-        "listener": listener(plan, table),
+        "listener": found,
+        "inside": inside(found, back.path) if back else None,
+        "ways": ways_out(table.backends, str(folder)),
+        "failovers": failovers(table.backends, str(folder), envoy.queue),
+        "hop": HOP,
         "groups": groups(table),
         "listing": listing(table.backends),
         "last_answers": last_answers(),
@@ -142,16 +152,22 @@ def _values(plan: Plan, table: RouteTable) -> dict[str, Any]:
 
 
 def _secrets(plan: Plan, table: RouteTable) -> Iterator[SecretView]:
-    for name in dict.fromkeys(item.secret for item in table.backends if item.secret):
+    keys = [item.secret for item in table.backends]
+    keys += [one.key for item in table.backends for one in item.failover]
+    for name in dict.fromkeys(filter(None, keys)):
         yield SecretView(name, f"Bearer {placeholder(name)}")
+    for shown in certificates(table.backends):
+        yield _certificate(plan, shown_name(shown), shown, ("paths", "home"))
     tls = plan.library.config.gateway.envoy.tls
     if tls is not None:
-        layout, at = plan.library.layout, ("gateway", "envoy", "tls")
-        cert = layout.config / expand(tls.cert, layout.home, (*at, "cert"))
-        key = layout.config / expand(tls.key, layout.home, (*at, "key"))
-        yield SecretView(
-            "listener", tls={"cert": str(cert), "key": str(key), "folder": str(cert.parent)}
-        )
+        yield _certificate(plan, "listener", tls, ("gateway", "envoy", "tls"))
+
+
+def _certificate(plan: Plan, name: str, pair: Tls | Shown, at: tuple[str, ...]) -> SecretView:
+    layout = plan.library.layout
+    cert = layout.config / expand(pair.cert, layout.home, (*at, "cert"))
+    key = layout.config / expand(pair.key, layout.home, (*at, "key"))
+    return SecretView(name, tls={"cert": str(cert), "key": str(key), "folder": str(cert.parent)})
 
 
 def _artifact(plan: Plan, name: str, content: bytes, mode: int = 0o644) -> Artifact:

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgen.gateway.addresses import listens
 from llmgen.gateway.listing import body_limit
@@ -14,7 +15,7 @@ from llmgen.gateway.secrets import placeholder
 from llmgen.layout import expand
 from llmgen.plan.model import Plan
 from llmgen.targets.accounts import state_folder
-from llmgen.targets.envoy.clusters import clusters
+from llmgen.targets.envoy.clusters import authority, clusters
 from llmgen.targets.envoy.errors import OTHER, ErrorBody, Reply, replies
 
 # Where token counts stand in the `usage` of an answer (OpenAI, Anthropic, Responses), at any depth.
@@ -99,6 +100,10 @@ class Listener(Struct, frozen=True):
     timings: str = ""
     stat_tags: tuple[dict[str, str], ...] = ()
     counted: tuple[dict[str, str], ...] = ()
+    name: str = "llm"
+    socket: str = ""
+    client_ca: str = ""
+    hops: bool = False
 
     @property
     def guarded(self) -> bool:
@@ -131,6 +136,9 @@ def listener(plan: Plan, table: RouteTable) -> Listener:
         log_fields=_LOGGED,
         usage=_table(_USAGE),
         timings=_table({key: key for key in _TIMINGS}),
+        client_ca=_client_ca(plan),
+        hops=bool(plan.library.config.services.peers)
+        or any(item.failover for item in table.backends),
         stat_tags=(
             {"name": "model", "value_format": "%ROUTE_NAME%"},
             {"name": "client", "value_format": "%REQ(X-LLM-CLIENT)%"},
@@ -139,9 +147,29 @@ def listener(plan: Plan, table: RouteTable) -> Listener:
     )
 
 
+def inside(listener: Listener, path: str) -> Listener:
+    """The same for what comes back by its own socket: judged and logged when it came first."""
+    return replace(
+        listener,
+        name="own",
+        socket=path,
+        hops=True,
+        tls=False,
+        clients=(),
+        requests_per_minute=0,
+        origin="",
+        checked=(),
+    )
+
+
 def _numeric(address: str) -> str:
     text = address.strip("[]")
     return "127.0.0.1" if text == "localhost" else text
+
+
+def _client_ca(plan: Plan) -> str:
+    tls = plan.library.config.gateway.envoy.tls
+    return authority(tls.client_ca or "", plan.library.layout, "") if tls else ""
 
 
 def _access_log(plan: Plan) -> str:

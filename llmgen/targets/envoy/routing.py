@@ -27,6 +27,11 @@ NAMELESS = ErrorBody(
     "invalid_type",
     "model",
 )
+LOOP = ErrorBody(
+    "The request came through several gateways, and each of them takes the model for another's.",
+    "server_error",
+    "loop_detected",
+)
 
 
 class RouteView(Struct, frozen=True):
@@ -49,10 +54,18 @@ class RouteView(Struct, frozen=True):
     edit: dict[str, str]
     form: bool
     counts: bool
+    asked: bool
+    failover: bool
+    told: bool
+    model: str
 
 
 class Answer(Struct, frozen=True):
-    """An answer that the gateway gives itself; with ``sorts`` only after a look for the model."""
+    """An answer that the gateway gives itself.
+
+    With ``sorts`` only after a look for the model, by the script of this name; ``hops`` to what
+    has come through two gateways.
+    """
 
     status: int
     error: ErrorBody
@@ -61,12 +74,18 @@ class Answer(Struct, frozen=True):
     method: str = ""
     problem: str = ""
     allow: str = ""
-    sorts: bool = False
+    sorts: str = ""
+    hops: bool = False
 
 
 class GroupView(Struct, frozen=True):
-    """All of one kind of endpoint; ``answers`` come after ``routes``."""
+    """All of one kind of endpoint: what is here, then what is elsewhere.
 
+    ``between`` is said before a request goes elsewhere, ``answers`` come last.
+    """
+
+    here: tuple[RouteView, ...]
+    between: tuple[Answer, ...]
     routes: tuple[RouteView, ...]
     answers: tuple[Answer, ...]
 
@@ -88,10 +107,18 @@ class Listing(Struct, frozen=True):
 
 def groups(table: RouteTable) -> tuple[GroupView, ...]:
     """Each kind's routes and answers."""
-    return tuple(
-        GroupView(tuple(_route(item) for item in group.routes), tuple(_answers(group)))
-        for group in table.groups
-    )
+    return tuple(map(_group, table.groups))
+
+
+def _group(group: Group) -> GroupView:
+    answers = tuple(_answers(group))
+    if not any(item.backend.told for item in group.routes):
+        return GroupView((), (), tuple(map(_route, group.routes)), answers)
+    outside = [item for item in group.routes if item.backend.engine == "external"]
+    here = [item for item in group.routes if item.backend.engine != "external"]
+    script = "form" if group.kind.multipart else "model"
+    loop = Answer(508, LOOP, group.kind.paths, method="POST", sorts=script, hops=True)
+    return GroupView(tuple(map(_route, here)), (loop,), tuple(map(_route, outside)), answers)
 
 
 def listing(backends: tuple[Backend, ...]) -> Listing:
@@ -135,14 +162,24 @@ def _route(route: Route) -> RouteView:
         metadata="model" if named else "problem",
         matchers=route.names if named else () if form else ("missing",),
         any_case=route.any_case,
-        cluster=route.backend.name,
+        cluster=route.backend.failover_name if route.failover else route.backend.name,
         aside=route.kind.aside,
-        authority=route.backend.authority,
+        authority="" if route.failover else route.backend.authority,
         rewrite=route.rewrite,
         edit=_edit(route),
         form=form,
         counts=route.kind.readable,
+        asked=route.asked,
+        failover=route.failover,
+        told=route.failover or route.backend.told,
+        model=_named_in_paths(route),
     )
+
+
+def _named_in_paths(route: Route) -> str:
+    """The model's name, where the servers in reserve have paths with it."""
+    swap = any(item.swap for item in route.backend.failover)
+    return route.backend.known_as.replace("%", "%%") if route.failover and swap else ""
 
 
 def _edit(route: Route) -> dict[str, str]:
@@ -164,7 +201,7 @@ def _answers(group: Group) -> Iterator[Answer]:
     if not kind.multipart:
         for error, problem in ((UNREADABLE, "unparsable"), (NAMELESS, "nameless")):
             yield replace(unknown, status=400, error=error, problem=problem)
-    yield replace(unknown, sorts=not kind.multipart)
+    yield replace(unknown, sorts="" if kind.multipart else "model")
     wrong = ErrorBody("Use POST for this endpoint.", INVALID, "method_not_allowed")
     yield Answer(405, wrong, kind.paths, allow="POST")
 

@@ -1,0 +1,95 @@
+"""How hosts reach each other: who is asked for a model, in which order, and what it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmgen.errors import Diagnostic
+from llmgen.fleet.ground import Ground
+from llmgen.fleet.project import Seats, Server
+
+
+def defaults(ground: Ground, host: str, seats: Seats) -> set[str]:
+    """The roles for which one of the host's own models is marked as the default."""
+    models, own = ground.config.models, ground.config.hosts[host].models
+    mine = (name for name, hosts in seats.items() if host in hosts)
+    return {models[n].role for n in mine if (own[n] if n in own else models[n]).default}
+
+
+def kind_of_way(ground: Ground, host: str) -> object:
+    """What hosts have in common that reach models elsewhere in the same way."""
+    gateway, shown = ground.gateways[host], ground.config.hosts[host].client_tls
+    asked = shown is not None and any(way.asks_certificate for way in ground.doors.values())
+    return (gateway.envoy.enable or gateway.litellm.enable, shown if asked else None)
+
+
+def spares(ground: Ground, host: str, seats: Seats) -> dict[str, tuple[Server, ...]]:
+    """The other hosts with the models of ``host``, where it may turn to some."""
+    mine = (name for name, hosts in seats.items() if host in hosts)
+    found = {name: tuple(servers(ground, host, seats[name])) for name in mine}
+    return {name: others for name, others in found.items() if others}
+
+
+def servers(ground: Ground, host: str, seats: tuple[str, ...]) -> Iterator[Server]:
+    """How ``host`` reaches the others with a model, in order; one alone without a gateway."""
+    others = [seat for seat in seats if seat != host]
+    gateway = ground.gateways[host]
+    if not (gateway.envoy.enable or gateway.litellm.enable):
+        others = [] if host in seats else others[:1]
+    elif host in seats and ground.doors[host].kind == "litellm":
+        # LiteLLM asks whom it is told to, whoever asked it: two of them would ask each other.
+        others = [seat for seat in others if ground.doors[seat].kind != "litellm"]
+    for seat in others:
+        yield _server(ground, host, seat)
+
+
+def _server(ground: Ground, host: str, seat: str) -> Server:
+    table, way = ground.config.hosts[seat], ground.doors[seat]
+    found: Server = {"endpoint": way.url(table.address)}
+    if way.kind == "llama_swap":
+        found["server"] = "llama_swap"
+    if table.key is not None:
+        found["api_key"] = table.key.model_dump(exclude_none=True)
+    if way.tls and table.ca is not None:
+        found["ca"] = table.ca
+    shown = ground.config.hosts[host].client_tls
+    if way.asks_certificate and shown is not None:
+        found["client_tls"] = shown.model_dump()
+    return found
+
+
+def untrusted(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
+    """Hosts that could not show or check the certificates that another one is reached by."""
+    hosts_of = ground.config.hosts.items()
+    routing = [host for host, table in hosts_of if table.routes and ground.doors[host].routes]
+    asked: dict[tuple[str, str], str] = {}
+    for name, hosts in seats.items():
+        for host in routing:
+            for seat in hosts:
+                if seat != host and ground.doors[seat].tls:
+                    asked.setdefault((host, seat), name)
+    for (host, seat), name in asked.items():
+        yield from _between(ground, host, seat, name)
+
+
+def _between(ground: Ground, host: str, seat: str, name: str) -> Iterator[Diagnostic]:
+    gateway, table = ground.gateways[host], ground.config.hosts[host]
+    asks, ca = ground.doors[seat].asks_certificate, ground.config.hosts[seat].ca
+    if (asks or ca) and (gateway.litellm.enable or not gateway.envoy.enable):
+        what = "asks for a certificate" if asks else "has a certificate of its own authority"
+        who = "LiteLLM of" if gateway.litellm.enable else "without Envoy"
+        yield Diagnostic(
+            "hosts.no-envoy",
+            f"{who} `{host}` cannot reach `{name}` on `{seat}`, which {what}",
+            ("hosts", host),
+            hint=f"`enable = true` in [hosts.{host}.gateway.envoy], and no LiteLLM there; or no "
+            + ("`client_ca`" if asks else "`ca`")
+            + f" for `{seat}`",
+        )
+    elif asks and table.client_tls is None:
+        yield Diagnostic(
+            "hosts.no-certificate",
+            f"`{seat}` asks who wants `{name}` for a certificate, and `{host}` has none to show",
+            ("hosts", host),
+            hint=f'`client_tls = {{ cert = "PATH", key = "PATH" }}` in [hosts.{host}]',
+        )
