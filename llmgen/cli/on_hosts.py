@@ -266,9 +266,11 @@ class _Call:
         """All answers as one: the worst exit code of all, what each host says with its name."""
         import msgspec
 
+        from llmgen.fleet.asleep import may_sleep
+
         codes = [item.value.exit_code if item.value else item.exit_code for item in answers]
         told = [
-            found
+            may_sleep(found, self.found.config)
             for item in answers
             for found in (
                 item.value.diagnostics if item.value else self.found.placed(item.diagnostics)

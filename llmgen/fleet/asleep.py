@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from llmgen.config.load import overlay
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic
@@ -15,6 +17,15 @@ def told(config: Config, host: str) -> Mapping[str, Any] | None:
     """`wake` of the host, for the [external] tables of the others."""
     found = config.hosts[host].wake
     return None if found is None else found.model_dump(exclude_none=True)
+
+
+def may_sleep(item: Diagnostic, config: Config) -> Diagnostic:
+    """What is said of a host that `ssh` does not reach: one that sleeps need not be broken."""
+    name = str(item.key[1]) if len(item.key) > 1 else ""
+    host = config.hosts.get(name)
+    if item.code != "remote.unreachable" or host is None or host.wake is None:
+        return item
+    return replace(item, hint=f"it may sleep: `llmgen wake {name}`, then the same again")
 
 
 def keys_of_others(document: Mapping[str, Any], host: str) -> tuple[Mapping[str, str], ...]:

@@ -3,11 +3,12 @@
 import pytest
 import yaml
 from readers.llama_swap_rules import problems
-from stacks import HOSTS, made
+from stacks import HOSTS, made, read
 
 from llmgen.config.load import load
 from llmgen.config.source import parse
-from llmgen.errors import ConfigError
+from llmgen.errors import ConfigError, Diagnostic
+from llmgen.fleet.asleep import may_sleep
 from llmgen.plan.place import place
 from llmgen.render.environment import make_render
 from llmgen.resolve import resolve
@@ -124,6 +125,13 @@ def test_what_cannot_wake_it_is_told_with_its_place(change, code, words):
     assert words in found[0].message
     assert found[0].key
     assert found[0].hint
+
+
+def test_a_host_that_ssh_does_not_reach_may_sleep():
+    config = read(WAKE + TWO)[0]
+    for name, hint in (("box", "it may sleep: `llmgen wake box`"), ("studio", "is it on?")):
+        item = Diagnostic("remote.unreachable", "away", ("hosts", name), hint="is it on?")
+        assert may_sleep(item, config).hint.startswith(hint)
 
 
 def test_a_server_of_external_is_woken_as_well():
