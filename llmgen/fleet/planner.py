@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -19,18 +19,26 @@ from llmgen.fleet.seats import Wish
 from llmgen.library import Library, Model
 from llmgen.plan.attempt import Attempt, attempt
 from llmgen.plan.model import Pool
+from llmgen.plan.ports import ports
 from llmgen.plan.scale import Scale, scale
 
 # Tables of a host in which two may differ without the planner noticing.
 _OF_NO_MATTER = ("paths",)
+# Some of a host's models, resolved.
+Of: TypeAlias = Callable[[tuple[str, ...]], Library]
 
 
 class Planner(Struct, frozen=True):
-    """One host with all models that it may have; ``never`` says why it cannot have the others."""
+    """One host with all models that it may have; ``never`` says why it cannot have the others.
+
+    ``apart`` resolves some of them, where all at once would contradict each other.
+    """
 
     library: Library
     weigh: Scale
+    names: Mapping[str, Model]
     never: Mapping[str, str] = field(default_factory=dict)
+    apart: Of | None = None
 
     @property
     def pools(self) -> tuple[Pool, ...]:
@@ -47,45 +55,52 @@ class Planner(Struct, frozen=True):
         """Bytes that models may use there."""
         return sum(pool.budget_bytes for pool in self.pools)
 
-    def tried(self, models: Iterable[str]) -> Attempt | None:
-        """These models planned; None where one of them would not even start."""
-        names = {*map(self.called, models)}
-        mine = tuple(item for item in self.library.models if item.name in names)
-        library = replace(self.library, models=mine)
-        try:
-            return attempt(library, self.weigh.of(library))
-        except LlmgenError:
-            return None
+    def tried(self, models: Collection[str]) -> Attempt:
+        """These models planned; LlmgenError where one of them would not even start."""
+        library = self._of(models)
+        ports(library)
+        return attempt(library, self.weigh.of(library))
+
+    def _of(self, models: Collection[str]) -> Library:
+        if self.apart is not None:
+            return self.apart(tuple(name for name in self.names if name in models))
+        mine = {*map(self.called, models)}
+        return replace(
+            self.library, models=tuple(item for item in self.library.models if item.name in mine)
+        )
 
     def called(self, name: str) -> str:
         """A model's name there: with the prefix of [naming]."""
         return self.library.prefix + name
 
-    @property
-    def names(self) -> dict[str, Model]:
-        """The models by their names in llm.toml."""
-        prefix = self.library.prefix
-        return {item.name.removeprefix(prefix): item for item in self.library.models}
+    def fits(self, models: Collection[str]) -> bool:
+        """Whether a plan of these models stands; by an override it does whatever it sums up to."""
+        if not self.names.keys() >= {*models}:
+            return False
+        try:
+            found = self.tried(models)
+        except LlmgenError:
+            return False
+        return not found.wrong or bool(self.library.config.budget.override)
 
-    def fits(self, models: Iterable[str]) -> bool:
-        """Whether a plan of these models stands; by an override it always does."""
-        found = self.tried(models)
-        return found is not None and (not found.wrong or bool(self.library.config.budget.override))
-
-    def demand(self, name: str) -> int | None:
-        """Bytes that a model takes there when it is alone; None where it is never."""
-        found = self.tried([name])
-        if name in self.never or found is None:
-            return None
+    def demand(self, name: str) -> int | str:
+        """Bytes that a model takes there when it is alone; else why it is never there."""
+        if name in self.never:
+            return self.never[name]
+        try:
+            found = self.tried([name])
+        except LlmgenError as error:
+            return error.diagnostics[0].message
         own = self.called(name)
         sizes = self.weigh.footprint(found.library.model(own), found.settled[own].settings)
         return sum(sizes.get(pool.name, 0) for pool in self.pools)
 
-    def room(self, models: Iterable[str]) -> Room:
+    def room(self, models: Collection[str]) -> Room:
         """What is left beside these models, in the state in which that is least."""
-        found = self.tried(models)
-        if found is None:
-            return Room(0, tuple(models), "its settings are refused beside the others")
+        try:
+            found = self.tried(models)
+        except LlmgenError as error:
+            return Room(0, tuple(models), error.diagnostics[0].message)
         numbers, names = found.stack, [pool.name for pool in self.pools]
         sizes = {name: sum(item.get(p, 0) for p in names) for name, item in numbers.demand.items()}
         loose = {name: size for name, size in sizes.items() if name not in numbers.pinned}
@@ -115,7 +130,7 @@ class Planners(Struct, frozen=True):
 def choosing(ground: Ground, wishes: Mapping[str, Wish], *, everywhere: bool = False) -> Choosing:
     """What there is to choose: with ``everywhere`` also what llm.toml does not allow."""
     config = ground.config
-    kinds = {name: _kind(ground.document["hosts"][name]) for name in config.hosts}
+    kinds = {name: _kind(ground, name) for name in config.hosts}
     made: dict[tuple[str, tuple[str, ...]], Planner] = {}
     planners = {}
     for host in config.hosts:
@@ -124,7 +139,9 @@ def choosing(ground: Ground, wishes: Mapping[str, Wish], *, everywhere: bool = F
         if key not in made:
             made[key] = _planner(ground, host, names)
         planners[host] = made[key]
-    demands = {id(item): {n: item.demand(n) for n in item.names} for item in made.values()}
+    demands = {
+        id(item): {n: item.demand(n) for n in (*item.names, *item.never)} for item in made.values()
+    }
     alike = {(kinds[h], id(planners[h])): h for h in reversed(config.hosts)}
     return Choosing(
         [
@@ -137,16 +154,12 @@ def choosing(ground: Ground, wishes: Mapping[str, Wish], *, everywhere: bool = F
 
 
 def _needs(
-    wish: Wish, planners: Mapping[str, Planner], demands: Mapping[int, Mapping[str, int | None]]
+    wish: Wish, planners: Mapping[str, Planner], demands: Mapping[int, Mapping[str, int | str]]
 ) -> ModelNeeds:
     name = wish.name
-    known = {host: demands[id(item)].get(name) for host, item in planners.items()}
-    demand = {host: size for host, size in known.items() if size is not None}
-    never = {
-        host: item.never.get(name, "its settings are refused there")
-        for host, item in planners.items()
-        if host not in demand and (host in wish.hosts or name in item.never)
-    }
+    known = {h: told[name] for h, item in planners.items() if name in (told := demands[id(item)])}
+    demand = {host: size for host, size in known.items() if isinstance(size, int)}
+    never = {host: why for host, why in known.items() if isinstance(why, str)}
     models = {host: item.names[name] for host, item in planners.items() if name in item.names}
     always = bool(models) and all(model.keep == "always" for model in models.values())
     certain = {host: demand[host] for host, m in models.items() if host in demand and not m.open}
@@ -157,25 +170,59 @@ def _needs(
 
 def _planner(ground: Ground, host: str, names: tuple[str, ...]) -> Planner:
     """A host with all of these models at once; one that cannot be there is named."""
-    try:
-        library = _library(ground, host, names)
-        return Planner(library, scale(library))
-    except LlmgenError:
-        pass
-    kept, never = [], {}
-    for name in names:
+
+    def of(some: tuple[str, ...]) -> Library:
+        return _library(ground, host, some)
+
+    never: dict[str, str] = {}
+    left = names
+    while True:
         try:
-            _library(ground, host, (name,))
-            kept.append(name)
+            return replace(_of_all(of(left)), never=never)
         except LlmgenError as error:
-            never[name] = error.diagnostics[0].message
+            # Only those are asked of alone that something is said of.
+            more = dict(_never(of, [name for name in left if name in _named(error, ground)]))
+        if not more:
+            return _apart(ground, host, of, left, never)
+        never |= more
+        left = tuple(name for name in left if name not in more)
+
+
+def _apart(
+    ground: Ground, host: str, of: Of, names: Sequence[str], never: Mapping[str, str]
+) -> Planner:
+    """The planner of models that cannot all be resolved at once."""
+    never = {**never, **dict(_never(of, names))}
+    alone = {name: _of_all(of((name,))).names[name] for name in names if name not in never}
     try:
-        library = _library(ground, host, tuple(kept))
+        library = of(())
     except LlmgenError as error:
         # Without any model it is the host itself.
         told = [told_of(item, host, ground.document) for item in error.diagnostics]
         raise type(error)(told) from None
-    return Planner(library, scale(library), never)
+    return Planner(library, scale(library), alone, never, of)
+
+
+def _never(of: Of, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Models that cannot be resolved on the host even alone, and why."""
+    for name in names:
+        try:
+            of((name,))
+        except LlmgenError as error:
+            yield name, error.diagnostics[0].message
+
+
+def _named(error: LlmgenError, ground: Ground) -> set[str]:
+    """The models that a refusal is about."""
+    prefix = ground.config.naming.prefix
+    keys = (item.key for item in error.diagnostics)
+    return {str(key[1]).removeprefix(prefix) for key in keys if len(key) > 1 and key[0] == "models"}
+
+
+def _of_all(library: Library) -> Planner:
+    """A planner that leaves out what it is not asked of."""
+    names = {item.name.removeprefix(library.prefix): item for item in library.models}
+    return Planner(library, scale(library), names)
 
 
 # Where models are that are not on the host makes no difference to its memory.
@@ -194,11 +241,12 @@ def _library(ground: Ground, host: str, names: tuple[str, ...]) -> Library:
     return library_of(typed(mine, host, ground.document), ground.lock)
 
 
-def _kind(host: Mapping[str, Any]) -> str:
-    """What the planner knows of a host, as one text."""
+def _kind(ground: Ground, name: str) -> str:
+    """What the planner knows of a host, as one text: its tables, what it lends and borrows."""
+    host = ground.document["hosts"][name]
     told = {
         key: value
         for key, value in host.items()
         if key in (*LAID_OVER, "models") and key not in _OF_NO_MATTER
     }
-    return json.dumps(told, sort_keys=True)
+    return json.dumps([told, ground.rpc.get(name)], sort_keys=True)

@@ -47,13 +47,13 @@ def over(kind: type[T], below: T, above: T) -> T:
     return kind.model_construct(**values)
 
 
-def left_open(chosen: ServerOptions) -> Open:
-    """What the planner must settle."""
+def left_open(chosen: ServerOptions, machine: Machine) -> Open:
+    """What the planner must settle; of devices nothing where there are none."""
     return Open(
         ctx_size=chosen.ctx_size == "max",
         n_gpu_layers=chosen.n_gpu_layers == "auto",
         n_cpu_moe=chosen.n_cpu_moe == "auto",
-        device=chosen.device == "auto",
+        device=chosen.device == "auto" and bool(machine.devices),
         tensor_split=chosen.tensor_split == "auto" and chosen.split_mode != "none",
         cache_type_k=chosen.cache_type_k if isinstance(chosen.cache_type_k, tuple) else (),
         cache_type_v=chosen.cache_type_v if isinstance(chosen.cache_type_v, tuple) else (),

@@ -2,8 +2,8 @@
 
 import pytest
 import yaml
+from fleet_stacks import HOSTS, made, read
 from readers.llama_swap_rules import problems
-from stacks import HOSTS, made, read
 
 from llmgen.config.load import load
 from llmgen.config.source import parse

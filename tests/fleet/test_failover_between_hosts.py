@@ -1,7 +1,7 @@
 """A model that several hosts have: each of them in turn, its own first, and nobody asks back."""
 
 import pytest
-from stacks import HOSTS, made
+from fleet_stacks import HOSTS, made
 
 from llmgen.errors import ConfigError
 

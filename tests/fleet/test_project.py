@@ -3,7 +3,7 @@
 import tomllib
 
 import pytest
-from stacks import HOSTS, made, read
+from fleet_stacks import HOSTS, made, read
 
 from llmgen.config.load import load
 from llmgen.config.source import parse

@@ -1,7 +1,7 @@
 """A host lends devices to models of another: who is planned with what, and who is refused."""
 
 import pytest
-from stacks import made
+from fleet_stacks import made
 
 from llmgen.errors import ConfigError, PlanError
 from llmgen.targets.services import services

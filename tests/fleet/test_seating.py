@@ -1,7 +1,7 @@
 """Hosts that llm.toml leaves open are chosen by the real planner of each host, and explained."""
 
 import pytest
-from stacks import HOSTS, made
+from fleet_stacks import HOSTS, made
 
 from llmgen.errors import PlanError
 
@@ -66,3 +66,69 @@ def test_a_device_that_a_host_does_not_have_leaves_the_others():
     text = HOSTS + OPEN.replace("parallel = 64", 'device = ["gpu0"]')
     fleet = made(text)
     assert fleet.seats["large"] == ("box",)
+
+
+def test_two_defaults_of_one_role_go_to_two_hosts():
+    text = HOSTS + OPEN.replace("ctx_size", "default = true\nctx_size")
+    assert made(text).seats == {"large": ("studio",), "small": ("box",)}
+
+
+def test_two_models_with_one_port_go_to_two_hosts():
+    text = HOSTS + OPEN.replace("ctx_size", 'port = 9001\nkeep = "always"\nctx_size')
+    assert made(text).seats == {"large": ("studio",), "small": ("box",)}
+
+
+def test_a_host_whose_ports_run_out_leaves_the_others():
+    text = HOSTS.replace("[hosts.box]", "services.start_port = 65535\n[hosts.box]")
+    fleet = made(text + OPEN.replace("ctx_size", 'keep = "always"\nctx_size'))
+    assert fleet.seats == {"large": ("studio",), "small": ("box",)}
+    assert "does not fit on studio beside {large}" in fleet.reasons["small"]
+
+
+def test_open_devices_of_a_host_without_any_are_none():
+    fleet = made(HOSTS + OPEN.replace("parallel = 64", 'device = "auto"'))
+    assert fleet.seats["large"] == ("studio",)
+    assert fleet.members["studio"].plan.placement("large").settings.devices == ()
+
+
+LENT = """
+edition = 2
+paths.home = "/home/llm"
+[defaults]
+cache_ram = 0
+[hosts.desk]
+address = "192.168.1.9"
+key = { env = "DESK_KEY" }
+hardware = { os = "linux", backend = "cpu", memory = "64GiB", devices = [] }
+[hosts.lender]
+address = "192.168.1.10"
+key = { env = "LENDER_KEY" }
+hardware = { os = "linux", backend = "cuda", memory = "64GiB", devices = [{ memory = "8GiB" }] }
+rpc.devices = ["gpu0"]
+[hosts.other]
+address = "192.168.1.11"
+key = { env = "OTHER_KEY" }
+hardware = { os = "linux", backend = "cuda", memory = "64GiB", devices = [{ memory = "8GiB" }] }
+[models.far]
+model = "far.gguf"
+host = "desk"
+ctx_size = 4096
+device = ["rpc:lender/gpu0"]
+[models.near]
+model = "near.gguf"
+ctx_size = 4096
+device = ["gpu0"]
+"""
+
+
+def test_a_host_that_lends_is_not_like_one_with_the_same_tables():
+    assert made(LENT, layers=32, embedding=4096).seats["near"] == ("other",)
+
+
+def test_no_host_is_advised_that_lacks_the_device():
+    text = HOSTS.replace("24GiB", "2GiB") + OPEN.replace(
+        "parallel = 64", 'device = ["gpu0"]\nhost = "box"'
+    ).replace('model = "small.gguf"', 'model = "small.gguf"\nhost = "studio"')
+    with pytest.raises(PlanError) as refused:
+        made(text, layers=32, embedding=2048)
+    assert "on `studio` it fits" not in refused.value.diagnostics[0].hint

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import readers
 from gguf_writer import write_llama
-from machines import Machine
+from lab_machines import Machine
 from network import NET, Switch
 
 from llmgen.facts.local import read_model

@@ -28,8 +28,8 @@ from readers.rpc_servers import listening
 from readers.running import end, running
 
 sys.path += [str(Path(__file__).parent.parent / name) for name in ("fleet", "remote")]
+from fleet_stacks import fleet, load, merged, parse
 from ssh_server import Server
-from stacks import fleet, load, merged, parse
 
 pytestmark = pytest.mark.reader("llama-server", "ggml-rpc-server")
 MIB = 2**20

@@ -1,7 +1,7 @@
 """What every table of llm.toml shares: strictness, sizes, durations, secrets by reference."""
 
 import re
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,10 @@ class Table(BaseModel):
         # The whole file is validated as one Config; tables alone need no validator of their own.
         defer_build=True,
     )
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself, since it is frozen; pydantic copies every default each time it validates."""
+        return self
 
 
 def _size(value: object) -> object:
