@@ -6,12 +6,14 @@ import click
 
 from llmgen.cli.asking import refuse_other_install
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.on_hosts import Shown, on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
 
 
 @command(short_help="start services with the machine")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
+@on_hosts(Shown("enabled"))
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Start the named services, or all of them, with the machine or at login, not now."""
     from llmgen.operate.by_cron import refuse_cron

@@ -6,6 +6,7 @@ import click
 
 from llmgen.cli.asking import refuse_other_install
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.on_hosts import Shown, on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
 from llmgen.cli.up import CRON
@@ -13,6 +14,7 @@ from llmgen.cli.up import CRON
 
 @command(short_help="restart services")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
+@on_hosts(Shown("restarted"))
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Restart the named services, or all of them."""
     from llmgen.operate.by_cron import begin, end, is_by_cron

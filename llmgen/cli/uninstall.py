@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from llmgen.cli.asking import refuse_other_removal
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import Manner, carry_out, manner
+from llmgen.cli.on_hosts import Shown, on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 
 @command(short_help="stop the services and remove what install wrote")
+@on_hosts(
+    Shown("changes", ("action", "path")),
+    Shown("steps", ("when", "command")),
+    here_only=("root",),
+    plan_first=True,
+)
 @manner
 def cli(session: Session, *, manner: Manner) -> Outcome:
     """Stop what `install` started and remove what it wrote; nothing else is touched.

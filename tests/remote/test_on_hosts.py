@@ -159,3 +159,20 @@ def test_host_that_only_this_machine_reaches_needs_no_ssh(fleet):
     path.write_text("".join(line for line in lines if not line.startswith("ssh = ")))
     found = document(fleet, "status", PATH="/usr/bin:/bin")
     assert found["data"]["hosts"]["studio"]["data"]["services"]
+
+
+def test_what_was_installed_is_listed_and_taken_away_again(fleet, tmp_path):
+    assert document(fleet, "install", "--no-restart")["exit_code"] == 0
+    listed = document(fleet, "generations")["data"]["hosts"]
+    assert [len(item["data"]["generations"]) for item in listed.values()] == [1, 1]
+    gone = document(fleet, "uninstall", "--no-restart")
+    assert gone["exit_code"] == 0, gone["diagnostics"]
+    for name in ("studio", "spark"):
+        assert not [*(tmp_path / name / ".config" / "systemd").rglob("llmgen-*")]
+
+
+@pytest.mark.parametrize("verb", ["restart", "enable", "disable"])
+def test_a_host_without_anything_installed_says_so(fleet, verb):
+    found = document(fleet, verb, "--host", "spark")
+    assert found["exit_code"] != 0
+    assert all("`spark`" in item["message"] for item in found["diagnostics"])
