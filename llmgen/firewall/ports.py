@@ -59,6 +59,21 @@ def _open(config: Config) -> Iterator[Opening]:
             # "::" takes both families where the system maps them (bindv6only=0, the default).
             address = "" if wildcard(item.address) else bare(item.address)
             yield from _to_peers(Opening(item.service, address, item.port), config)
+    for name, lent in config.rpc.lend.items():
+        if lent.peer is not None and not loopback(lent.listen):
+            if not numeric(lent.peer):
+                raise InputError(_lent_to(name, lent.peer))
+            # RPC has no password: nobody but its one client is let in.
+            yield Opening(f"rpc-{name}", bare(lent.listen), lent.port, bare(lent.peer))
+
+
+def _lent_to(name: str, peer: str) -> Diagnostic:
+    return Diagnostic(
+        "firewall.name",
+        f"the RPC server `{name}` is for the name `{peer}`, and rules are for addresses",
+        ("rpc", "lend", name, "peer"),
+        hint="write the address itself",
+    )
 
 
 def _published(plan: Plan) -> Iterator[Opening]:
@@ -105,8 +120,10 @@ def _inside(plan: Plan) -> Iterator[int]:
     config = plan.library.config
     yield from (item.port for item in listeners(config))
     yield from (item.port for item in plan.placements if item.port)
-    # What listens beyond loopback is for its peer, below.
-    yield from (item.port for item in config.rpc.lend.values() if loopback(item.listen))
+    # Beyond loopback it is for its peer alone, wherever that is said.
+    yield from (
+        item.port for item in config.rpc.lend.values() if loopback(item.listen) or item.peer
+    )
     if config.gateway.envoy.enable:
         yield config.gateway.envoy.admin_port
         if config.gateway.envoy.metrics_port is not None:

@@ -91,7 +91,8 @@ def tables(
             memory = _memory(use, plan, config.naming.prefix)
             rooms.lend(use.lender, memory)
             lend = made.setdefault(use.lender, {}).setdefault("lend", {})
-            lend[use.name] = _lend(lenders[use.lender], ports[use], memory)
+            peer = config.hosts[use.borrower].address
+            lend[use.name] = _lend(lenders[use.lender], ports[use], memory, peer)
     return made
 
 
@@ -158,11 +159,11 @@ def _memory(use: Use, plan: Plan, prefix: str) -> dict[str, int]:
     return {**found, HOST: lender_host_bytes(placed.model.all_facts)}
 
 
-def _lend(lender: Lender, port: int, memory: Mapping[str, int]) -> Document:
-    private = lender.rpc.link == "private"
+def _lend(lender: Lender, port: int, memory: Mapping[str, int], peer: str) -> Document:
+    private = {"listen": lender.host.address, "link": "private", "peer": peer}
     return {
         "port": port,
-        **({"listen": lender.host.address, "link": "private"} if private else {}),
+        **(private if lender.rpc.link == "private" else {}),
         "memory": {**memory},
         **({"cache": True} if lender.rpc.cache else {}),
     }

@@ -119,3 +119,14 @@ def test_rpc_servers_behind_a_tunnel_are_refused_to_others():
     found = ports(plan(text + TEXT))
     assert 50052 in found.closed
     assert 50052 not in {item.port for item in found.open}
+
+
+def test_an_rpc_server_on_a_private_link_is_for_its_one_client():
+    text = (
+        '[rpc.lend.far]\nport = 50052\nlisten = "10.0.0.2"\nlink = "private"\n'
+        'peer = "10.0.0.9"\nmemory = { gpu0 = "1GiB" }\n'
+    )
+    found = ports(plan(text + TEXT))
+    (opened,) = [item for item in found.open if item.port == 50052]
+    assert (opened.address, opened.source) == ("10.0.0.2", "10.0.0.9")
+    assert 50052 in found.closed

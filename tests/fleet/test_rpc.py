@@ -77,7 +77,8 @@ def test_both_ends_are_services_on_one_port():
 
 def test_on_a_private_link_the_server_listens_on_the_hosts_address():
     members = fleet(rpc='link = "private"').members
-    assert members["spark"].config.rpc.lend["box.big"].listen == "10.0.0.2"
+    lent = members["spark"].config.rpc.lend["box.big"]
+    assert (lent.listen, lent.peer) == ("10.0.0.2", "10.0.0.1")
     placed = members["box"].plan.placement("big")
     assert placed.argv[placed.argv.index("--rpc") + 1] == "10.0.0.2:50052"
     assert "tunnel-spark" not in {item.name for item in services(members["box"].plan)}

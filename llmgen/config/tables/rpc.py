@@ -50,6 +50,8 @@ class Lent(Table):
     """Port."""
     link: Literal["tunnel", "private"] = "tunnel"
     """`"private"` says of an address beyond loopback that nobody else reaches it."""
+    peer: Address | None = None
+    """The machine that uses it over a private link: `llmgen firewall` lets in no other one."""
     memory: dict[DeviceName, Size] = Field(default_factory=dict)
     """What the model takes: of each device that is lent, in the order in which the other machine
     numbers them, and of the `host`."""
