@@ -70,6 +70,7 @@ ELSEWHERE = {
     "apps.open_webui.secret_key.credential": "Open WebUI is not started without",
     "hosts": "several machines, each with its own tree (tests/fleet)",
     "models.b.hosts": "on how many of several machines it is (tests/fleet)",
+    "rpc.lend.far.peer": "whom `llmgen firewall` lets in",
     "plan.together": "what is preferred when memory is short",
     "plan.wish_together": "what is preferred when memory is short",
     "plan.prefer": "what gives way when memory is short",
