@@ -20,6 +20,7 @@ from llmgen.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from llmgen.errors import Diagnostic
     from llmgen.facts.lock_models import LockResult
     from llmgen.facts.model import ModelRef
     from llmgen.facts.sources import Sources
@@ -64,6 +65,7 @@ def cli(
     # What was measured of a model that is no longer served says nothing.
     runs = {name: run for name, run in old.runs.items() if name in found.config.models}
     new = replace(result.lock, runs=runs)
+    failed = [_elsewhere(item) for item in result.failed] if found.config.hosts else result.failed
     if not check and (new.entries or not result.failed):
         write_lock(path, new)
     same = new == old
@@ -71,9 +73,19 @@ def cli(
         {"lock": str(path), "changed": not same, "models": list(_rows(result))},
         said=_said(result),
         ok=same or not check,
-        diagnostics=found.placed((*result.failed, *result.notes)),
+        diagnostics=found.placed((*failed, *result.notes)),
         exit_code=InputError.exit_code if result.failed else None,
     )
+
+
+def _elsewhere(item: Diagnostic) -> Diagnostic:
+    """The same of several machines: the file may be on one of the others."""
+    from msgspec.structs import replace
+
+    if item.code != "facts.missing":
+        return item
+    noted = "on another host alone: `llmgen lock` there, with this llm.toml and llm.lock, adds it"
+    return replace(item, notes=(*item.notes, noted))
 
 
 def selected(found: Read, models: Sequence[str]) -> set[ModelRef]:

@@ -169,7 +169,8 @@ def remote_host(name: str, found: Read) -> Host:
             hint=str(error),
         )
         raise found.located(InputError(told)) from None
-    return Host(name, there, table.paths.llmgen)
+    own = table.paths if "llmgen" in table.paths.model_fields_set else found.config.paths
+    return Host(name, there, own.llmgen)
 
 
 class _Call:

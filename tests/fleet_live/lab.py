@@ -65,6 +65,7 @@ address = "10.77.0.2"
 ssh = "ai@10.77.0.2"
 key = { file = "/opt/keys/spark" }
 paths.home = "/home/ai"
+paths.llmgen = "/opt/nobody/llmgen"
 services.scope = "user"
 services.on_demand = "llama_swap"
 
@@ -98,6 +99,7 @@ INSTEAD = (
     ('on_demand = "llama_swap"', 'on_demand = "router"\ngateway.envoy.enable = true'),
     ('llama_swap = "/opt/swap/llama-swap"\n', ""),
 )
+# Spark has no llmgen: what is sent runs there. The others have one, which is theirs by [paths].
 CLIENT = """\
 Host *
   UserKnownHostsFile {folder}/known_hosts

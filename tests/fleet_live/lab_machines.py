@@ -98,7 +98,7 @@ class Machine(Booted):
 
     def drop_connections(self):
         """Kill what serves the connections that there are; the machine itself goes on."""
-        ids = self.processes("^sshd: ")
+        ids = self.processes(f"^sshd(-session)?: {self.login}")
         self.must("kill", "-9", *ids)
 
     def kill_llmgen(self):
@@ -118,7 +118,7 @@ class Machine(Booted):
 
     def processes(self, pattern):
         """Ids, inside, of the processes whose command line matches."""
-        return self.run("pgrep", "-f", pattern).stdout.split()
+        return self.run("pgrep", "-f", "--", pattern).stdout.split()
 
     def files(self, *folders):
         """Every file below these folders with its content."""

@@ -19,14 +19,15 @@ def changed(installed):
         machine.let_go()
     installed.switch.put_back("box")
     installed.write(installed.text)
-    converges(installed)
+    installed.must("install")
 
 
 def converges(lab):
     """One more install brings all hosts where llm.toml wants them, and then there is nothing to do."""
     lab.must("install")
-    for name, data in lab.must("install").items():
-        assert (data["changes"], data["steps"]) == ([], []), name
+    for name, data in lab.must("install", "--dry-run").items():
+        assert {item["action"] for item in data["changes"]} <= {"keep"}, name
+        assert data["steps"] == [], name
     for host in ADDRESSES:
         for model in ("gpt-alpha", "beta", "gpt-gamma"):
             assert lab.answers(host, model)
@@ -92,7 +93,7 @@ def test_cable_that_is_pulled(changed):
     assert context(changed, "box") == 256
 
 
-@pytest.mark.parametrize("moment", range(6))
+@pytest.mark.parametrize("moment", range(4))
 def test_killed_at_any_moment(changed, moment):
     """From the first file on: what is written is whole, and the next run does the rest."""
     box = changed.machines["box"]
@@ -102,7 +103,7 @@ def test_killed_at_any_moment(changed, moment):
     )
     until(lambda: not box.processes("--dry-run") or process.poll() is not None)
     until(lambda: box.processes("-m llmgen.*install --json") or process.poll() is not None)
-    time.sleep(0.3 * moment)
+    time.sleep(0.4 * moment)
     box.kill_llmgen()
     ended(process)
     for name in box.run("find", "/etc/llmgen", "-name", "*.json").stdout.split():

@@ -94,7 +94,7 @@ def test_llmgen_that_floods(lab, spark):
     version = '[ "$1" = --version ] && exec /opt/llmgen --version'
     spark.path("/opt/flood").write_text(f"#!/bin/sh\n{version}\nexec yes\n")
     spark.must("chmod", "755", "/opt/flood")
-    lab.edit(('paths.home = "/home/ai"', 'paths.home = "/home/ai"\npaths.llmgen = "/opt/flood"'))
+    lab.edit(("/opt/nobody/llmgen", "/opt/flood"))
     only_spark_fails(lab, "remote.too-much")
     until(lambda: not spark.processes("^yes"))
 

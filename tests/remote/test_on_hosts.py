@@ -176,3 +176,13 @@ def test_a_host_without_anything_installed_says_so(fleet, verb):
     found = document(fleet, verb, "--host", "spark")
     assert found["exit_code"] != 0
     assert all("`spark`" in item["message"] for item in found["diagnostics"])
+
+
+def test_llmgen_of_the_whole_file_is_that_of_each_host(fleet):
+    path = fleet.folder / "llm.toml"
+    script = fleet.folder / "bin" / "llmgen-of-all"
+    script.write_text('#!/bin/sh\necho "llmgen, version 0.0.1"\n')
+    script.chmod(0o755)
+    path.write_text(path.read_text().replace(LLMGEN, str(script)))
+    told = document(fleet, "status", "--host", "spark")["diagnostics"]
+    assert [item["code"] for item in told] == ["remote.other-version"]
