@@ -9,10 +9,10 @@ import click
 from msgspec import Struct
 from rich.table import Table
 
-from llmgen.cli.drawing import echo, paragraph, table_of
+from llmgen.cli.drawing import echo, paragraph, screenful, table_of
 from llmgen.cli.hosts import chosen, fleet_of, notes, refuse_unknown
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.tables import show_plan
+from llmgen.cli.tables import LARGEST, show_plan
 from llmgen.cli.view import ModelView, PlanView, view
 from llmgen.units import show_count, show_size
 
@@ -46,9 +46,9 @@ def show_fleet(session: Session, found: Read, *, every: bool) -> Outcome:
         for name, seat in fleet.seats.items()
         if {*seat} & {*hosts}
     )
-    seen = FleetView(pages, seats)
+    seen, prefix = FleetView(pages, seats), found.config.naming.prefix
     return Outcome(
-        seen, text=lambda: _show(seen, whole=every), diagnostics=notes(found, fleet, hosts)
+        seen, text=lambda: _show(seen, prefix, whole=every), diagnostics=notes(found, fleet, hosts)
     )
 
 
@@ -71,13 +71,32 @@ def show_without(found: Read, down: str) -> Outcome:
     return Outcome(lost, text=lambda: _show_without(lost))
 
 
-def _show(seen: FleetView, *, whole: bool) -> None:
-    echo(_sum(seen.hosts), "", _seats(seen))
+def _show(seen: FleetView, prefix: str, *, whole: bool) -> None:
+    rows = {item.name: row for item in seen.models if (row := _row(seen, item, prefix))}
+    if not whole and (len(seen.hosts) > LARGEST or len(rows) > screenful()):
+        _summary(seen, rows)
+        return
+    echo(_sum(seen.hosts), "", _seats(seen, rows))
     for why in (item.why for item in seen.models if item.why):
         echo(paragraph(why, hang=2))
     for page in seen.hosts.values():
         echo("", "")
         show_plan(page, whole=whole)
+
+
+def _summary(seen: FleetView, rows: Mapping[str, ModelView]) -> None:
+    """The fullest hosts and the largest models, where all would pass a screenful."""
+    full = sorted(seen.hosts, key=lambda name: min(pool.free for pool in seen.hosts[name].pools))
+    fullest = {name: seen.hosts[name] for name in full[:LARGEST]}
+    large = sorted(rows, key=lambda name: (-rows[name].total, name))[:LARGEST]
+    largest = {name: rows[name] for name in large}
+    echo(_sum(fullest), "", _seats(seen, largest))
+    told = (
+        f"{len(seen.hosts)} hosts, the {len(fullest)} with least room above, and {len(rows)} "
+        f"models, the {len(largest)} largest; `llmgen show --all` lists every one, "
+        "`llmgen show --host NAME` tells all of one host"
+    )
+    echo("", paragraph(told))
 
 
 def _sum(pages: Mapping[str, PlanView]) -> Table:
@@ -92,11 +111,10 @@ def _sum(pages: Mapping[str, PlanView]) -> Table:
     return table
 
 
-def _seats(seen: FleetView) -> Table:
+def _seats(seen: FleetView, rows: Mapping[str, ModelView]) -> Table:
     table = table_of("model", "role", "on", "kept", ">context", ">memory")
     for item in seen.models:
-        row = _row(seen, item)
-        if row is not None:
+        if row := rows.get(item.name):
             kept = "pinned" if row.pinned else row.keep.replace("_", " ")
             size = show_count(row.n_ctx_seq) if row.n_ctx_seq else "-"
             on = ", ".join(item.hosts)
@@ -104,10 +122,10 @@ def _seats(seen: FleetView) -> Table:
     return table
 
 
-def _row(seen: FleetView, item: SeatView) -> ModelView | None:
+def _row(seen: FleetView, item: SeatView, prefix: str) -> ModelView | None:
     """The model as the first of its hosts that is shown has it."""
     pages = (seen.hosts[name] for name in item.hosts if name in seen.hosts)
-    rows = (row for page in pages for row in page.models if row.name.endswith(item.name))
+    rows = (row for page in pages for row in page.models if row.name == prefix + item.name)
     return next(rows, None)
 
 

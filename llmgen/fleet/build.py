@@ -173,6 +173,8 @@ def _elsewhere(ground: Ground, seats: Seats) -> dict[str, dict[str, Document]]:
         for name in (name for name in seats if host not in seats[name]):
             item = outside[name]
             default = item.default and item.role not in marked
+            # Of two machines' defaults the first in llm.toml is that of all others.
+            marked |= {item.role} if default else set()
             key = (name, way, default)
             if key not in made:
                 there = [*servers(ground, host, seats[name])]

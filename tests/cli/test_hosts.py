@@ -88,6 +88,22 @@ def test_show_has_a_page_for_each_host_and_who_serves_what(llmgen):
     ]
 
 
+@pytest.mark.usefixtures("llmgen")
+def test_many_hosts_are_summed_up_past_a_screenful():
+    table = """[hosts.h{at}]
+address = "10.0.0.{at}"
+key = {{ env = "KEY" }}
+paths.home = "/home/llm"
+hardware.profile = "nvidia-24gb"
+"""
+    Path("llm.toml").write_text(TEXT + "".join(table.format(at=at) for at in range(1, 51)))
+    shown = CliRunner().invoke(root, ["show"]).output
+    assert len(shown.splitlines()) < 60
+    assert "52 hosts, the 10 with least room above" in " ".join(shown.split())
+    every = CliRunner().invoke(root, ["show", "--all"]).output
+    assert every.count("llama.cpp b") == 52
+
+
 def test_show_of_one_host_is_that_of_any_machine(llmgen):
     data = llmgen("show", "--host", "box")["data"]
     assert data["host"] == "box"

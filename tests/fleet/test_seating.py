@@ -132,3 +132,16 @@ def test_no_host_is_advised_that_lacks_the_device():
     with pytest.raises(PlanError) as refused:
         made(text, layers=32, embedding=2048)
     assert "on `studio` it fits" not in refused.value.diagnostics[0].hint
+
+
+def test_of_two_machines_defaults_the_first_is_that_of_a_third():
+    third = HOSTS.split("[hosts.box]")[0].replace("studio", "third").replace(".10", ".12")
+    text = HOSTS + third.replace("edition = 2\n", "").replace("STUDIO", "THIRD")
+    fleet = made(
+        text
+        + OPEN.replace("parallel = 64", 'default = true\nhost = "studio"').replace(
+            "ctx_size = 4096", 'ctx_size = 4096\ndefault = true\nhost = "box"'
+        )
+    )
+    marked = {n: t.default for n, t in fleet.members["third"].config.external.items()}
+    assert marked == {"large": True, "small": False}
