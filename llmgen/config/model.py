@@ -8,7 +8,7 @@ from llmgen.config.tables.base import FileName, Line, ModelName, Table
 from llmgen.config.tables.containers import Apps, Containers
 from llmgen.config.tables.gateway import External, Gateway
 from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
-from llmgen.config.tables.hosts import Host
+from llmgen.config.tables.hosts import Host, Network
 from llmgen.config.tables.models import Defaults, Model
 from llmgen.config.tables.naming import Naming
 from llmgen.config.tables.rpc import Rpc
@@ -31,6 +31,8 @@ class Config(Table):
     they have in common."""
     hosts: dict[FileName, Host] = Field(default_factory=dict)
     """Several machines: each is planned by itself, and all names are known everywhere."""
+    network: Network = Network.model_construct()
+    """What lies between the machines, where models use devices of others."""
     paths: Paths = Paths.model_construct()
     """Folders and programs."""
     defaults: Defaults = Defaults.model_construct()

@@ -98,13 +98,19 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
 
 
 def load_seconds(library: Library, models: Iterable[Placement]) -> int:
-    """Longest load to wait for, from the largest model's files and the disk's speed."""
+    """Longest load to wait for: files by the disk's speed, far devices by the network's."""
     models = [*models]
-    largest = max((file_bytes(item.model) for item in models), default=0)
-    speed = library.machine.disk_bandwidth_bytes
-    seconds = _SLOWER * largest // speed if speed else 0
+    seconds = max((_load_seconds(item, library) for item in models), default=0)
     least = max((item.model.engine.start_seconds for item in models), default=0)
     return max(_LEAST_SECONDS, least, -(-seconds // _STEP) * _STEP)
+
+
+def _load_seconds(item: Placement, library: Library) -> int:
+    speed = library.machine.disk_bandwidth_bytes
+    read = _SLOWER * file_bytes(item.model) // speed if speed else 0
+    far = {device.key for device in library.machine.borrowed}
+    sent = sum(part.model for part in item.estimate.memory if part.device in far)
+    return read + _SLOWER * sent // library.config.network.bandwidth
 
 
 def file_bytes(model: Model) -> int:

@@ -1,10 +1,10 @@
 """[hosts.NAME]: the machines of one llm.toml, each with what is its own."""
 
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
-from llmgen.config.tables.base import Address, ModelName, Port, Secret, Table, Text
+from llmgen.config.tables.base import Address, ModelName, Port, Secret, Size, Table, Text
 from llmgen.config.tables.containers import Apps, Containers
 from llmgen.config.tables.gateway import Gateway
 from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
@@ -17,11 +17,21 @@ from llmgen.config.tables.wake import Wake
 
 # Tables of a host that are laid over those of the whole file.
 LAID_OVER: Final = (
-    "llama_cpp", "hardware", "paths", "defaults", "services", "gateway", "apps", "containers",
-    "plan", "budget", "guard", "targets",
+    "llama_cpp", "hardware", "network", "paths", "defaults", "services", "gateway", "apps",
+    "containers", "plan", "budget", "guard", "targets",
 )  # fmt: skip
+# Payload of gigabit Ethernet: 941 Mbit/s of TCP in frames of 1500 bytes.
+GIGABIT_BYTES: Final = 117_600_000
 # `host` that leaves the choice to the planner, and so no host's name.
 AUTO: Final = "auto"
+
+
+class Network(Table):
+    """[network]: what lies between the machines."""
+
+    bandwidth: Annotated[Size, Field(ge=1)] = GIGABIT_BYTES
+    """Bytes that it carries in a second (`"280MiB"`, 2.5 Gbit/s); loads of models on devices of
+    other machines are waited for by it. Absent: what gigabit Ethernet carries."""
 
 
 class Host(Table):
@@ -47,6 +57,8 @@ class Host(Table):
     """Its llama.cpp build."""
     hardware: Hardware = Hardware.model_construct()
     """The machine."""
+    network: Network = Network.model_construct()
+    """What lies between it and the others."""
     paths: Paths = Paths.model_construct()
     """Its folders and programs."""
     defaults: Defaults = Defaults.model_construct()
