@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from llmgen.config.load import overlay
 from llmgen.config.tables.hosts import LAID_OVER
+from llmgen.config.tables.services import SETS
 from llmgen.fleet.asleep import keys_of_others
 from llmgen.fleet.door import Door
 from llmgen.gateway.addresses import LOOPBACK, loopback
@@ -37,7 +38,6 @@ _DOORS: Final[Mapping[str, tuple[str, ...]]] = {
     "": (),
 }
 _FALLBACKS: Final = ("fallbacks", "context_window_fallbacks")
-_SETS: Final = ("together", "wish_together", "never_together")
 
 
 class Elsewhere(Struct, frozen=True):
@@ -141,7 +141,7 @@ def external(item: Elsewhere, servers: Sequence[Server], *, default: bool) -> Do
 def _wishes(plan: Mapping[str, Any], mine: set[str]) -> Document:
     """Sets of models are about one memory: what of them is on this host, if that is still a set."""
     found = dict(plan)
-    for key in _SETS:
+    for key in SETS:
         if key in found:
             kept = [[name for name in row if name in mine] for row in found[key]]
             found[key] = [row for row in kept if len(row) > 1]

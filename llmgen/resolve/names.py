@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
 from llmgen.config.tables.base import MODEL_NAME
+from llmgen.config.tables.services import SETS
 from llmgen.errors import Diagnostic, KeyPath
 
 Claim = tuple[str, KeyPath]
@@ -117,7 +118,7 @@ def _mentions(
         for field in ("fallbacks", "context_window_fallbacks"):
             for index, other in enumerate(getattr(external, field)):
                 yield ("external", name, field, index), other, rows
-    for field in ("together", "wish_together", "never_together"):
+    for field in SETS:
         for row, group in enumerate(getattr(config.plan, field)):
             for index, other in enumerate(group):
                 yield ("plan", field, row, index), other, models

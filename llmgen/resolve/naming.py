@@ -15,7 +15,7 @@ from llmgen.config.names import sane
 from llmgen.config.tables.gateway import External
 from llmgen.config.tables.models import Model as ModelTable
 from llmgen.config.tables.naming import Naming
-from llmgen.config.tables.services import PlanTable
+from llmgen.config.tables.services import SETS, PlanTable
 from llmgen.errors import Diagnostic, Severity
 from llmgen.library import Model
 from llmgen.resolve.names import claims, own_names
@@ -128,7 +128,7 @@ def _plan(table: PlanTable, own: Mapping[str, str]) -> PlanTable:
     return table.model_copy(
         update={
             field: tuple(tuple(own.get(n, n) for n in group) for group in getattr(table, field))
-            for field in ("together", "never_together")
+            for field in SETS
         }
     )
 

@@ -28,6 +28,7 @@ role = "embedding"
 endpoint = "http://127.0.0.1:1"
 [plan]
 together = [["coder", "small"]]
+wish_together = [["small", "coder"]]
 """
 
 
@@ -46,6 +47,7 @@ def test_the_prefix_stands_before_every_own_name_and_every_mention_of_it():
     assert first.title == "coder"
     assert found.external["ls/far"].upstream_model == "far"
     assert found.config.plan.together == (("ls/coder", "ls/small"),)
+    assert found.config.plan.wish_together == (("ls/small", "ls/coder"),)
 
 
 def test_what_has_its_names_is_not_named_again():

@@ -1,6 +1,6 @@
 """[services], [plan], [budget], [guard]: who runs the models, and within which limits."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -115,6 +115,10 @@ class Services(Table):
     """llama-swap's own settings."""
     router: RouterService = RouterService.model_construct()
     """Router mode's own settings."""
+
+
+# Keys of [plan] that are sets of models' names.
+SETS: Final = ("together", "wish_together", "never_together")
 
 
 class PlanTable(Table):
