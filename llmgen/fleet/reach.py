@@ -13,7 +13,14 @@ def defaults(ground: Ground, host: str, seats: Seats) -> set[str]:
     """The roles for which one of the host's own models is marked as the default."""
     models, own = ground.config.models, ground.config.hosts[host].models
     mine = (name for name, hosts in seats.items() if host in hosts)
-    return {models[n].role for n in mine if (own[n] if n in own else models[n]).default}
+
+    def marked(name: str) -> bool:
+        # The host's own table of a model says only what is other there.
+        other = own.get(name)
+        told = other is not None and "default" in other.model_fields_set
+        return other.default if other is not None and told else models[name].default
+
+    return {models[name].role for name in mine if marked(name)}
 
 
 def kind_of_way(ground: Ground, host: str) -> object:
