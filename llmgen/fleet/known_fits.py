@@ -26,8 +26,25 @@ class KnownFits(Struct):
     calls: int
     answers: dict[tuple[str, int], bool] = field(default_factory=dict)
     fitting: dict[str, list[int]] = field(default_factory=dict)
+    # What the planner said of a whole host, which no other set says anything about.
+    judged: dict[tuple[str, int], bool] = field(default_factory=dict)
     # Smallest sets that do not fit.
     clashes: dict[str, list[int]] = field(default_factory=dict)
+
+    def holds(self, host: int, models: int) -> bool:
+        """Whether a plan of these models stands; what was concluded of more than them is forgotten.
+
+        Shares over several devices, for one, are settled with all models of a host, so that a set
+        may fit that has one which does not.
+        """
+        key = kind, _ = self.hosts[host].alike, models
+        if key not in self.judged:
+            self._asked(kind, host, models)
+        if not self.judged[key]:
+            self.answers[key] = False
+            fitting = self.fitting.get(kind, [])
+            self.fitting[kind] = [found for found in fitting if models & ~found]
+        return self.judged[key]
 
     def fits(self, host: int, models: int) -> bool:
         """Whether the host holds these models as the planner says it must."""
@@ -40,6 +57,8 @@ class KnownFits(Struct):
     def surely(self, host: int, models: int) -> bool:
         """Whether the host is known to hold these models: nobody is asked."""
         kind = self.hosts[host].alike
+        if self.judged.get((kind, models)) is False:
+            return False
         return not models or any(models & ~found == 0 for found in self.fitting.get(kind, ()))
 
     def _found(self, kind: str, host: int, models: int) -> bool:
@@ -48,13 +67,19 @@ class KnownFits(Struct):
             return True
         if self.clash(host, models):
             return False
-        if self.calls <= 0:
-            raise AskedEnough
-        self.calls -= 1
-        if not self.oracle.fits(self.hosts[host].name, self.named(models)):
+        if not self._asked(kind, host, models):
             return False
         self.fitting[kind] = [*(found for found in fitting if found & ~models), models]
         return True
+
+    def _asked(self, kind: str, host: int, models: int) -> bool:
+        """Whether the host may hold these models, by the planner itself."""
+        if self.calls <= 0:
+            raise AskedEnough
+        self.calls -= 1
+        found = self.oracle.verdict(self.hosts[host].name, self.named(models))
+        self.judged[kind, models] = found.fits
+        return found.may
 
     def named(self, models: int) -> frozenset[str]:
         """The names of a set."""

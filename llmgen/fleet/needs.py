@@ -67,11 +67,25 @@ class Room(Struct, frozen=True):
     why: str = ""
 
 
+class Verdict(Struct, frozen=True):
+    """Whether a host holds some models: as they are, and without what more models could mend.
+
+    Less than what ``may`` fit, may.
+    """
+
+    fits: bool
+    may: bool
+
+
 class Oracle(Protocol):
-    """The planner of one host. Less than what fits does fit."""
+    """The planner of one host."""
 
     def fits(self, host: str, models: frozenset[str]) -> bool:
         """Whether the host holds these models."""
+        ...
+
+    def verdict(self, host: str, models: frozenset[str]) -> Verdict:
+        """The same in full, asked once."""
         ...
 
     def room(self, host: str, models: frozenset[str]) -> Room:

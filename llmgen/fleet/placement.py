@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from llmgen.fleet.best_hosts import Best, Filled
-from llmgen.fleet.known_fits import KnownFits
+from llmgen.fleet.known_fits import AskedEnough, KnownFits
 from llmgen.fleet.levels import Wanted
 from llmgen.fleet.needs import Choosing, HostBudget, ModelNeeds
 from llmgen.fleet.no_host import NoHost, no_hosts
@@ -48,10 +48,13 @@ def place(
     """The best placement, or the models that have no host."""
     hosts, needs = choosing.hosts, choosing.needs
     known = KnownFits(choosing.oracle, hosts, [item.name for item in needs], calls)
-    best = Best(hosts, needs, known, Steps(steps), grain)
     wanted = [_wanted(hosts, item) for item in needs]
+    best = Best(hosts, needs, known, Steps(steps), grain)
     impossible = any(len(item.must) + item.copies == 0 for item in wanted)
     found = None if impossible else best.placed(wanted)
+    while found is not None and not _stands(best, found):
+        best = Best(hosts, needs, known, Steps(steps), grain, best.proved)
+        found = best.placed(wanted)
     if found is None:
         return Refused(tuple(no_hosts(best, wanted)), best.proved)
     return Placed(
@@ -59,6 +62,15 @@ def place(
         found.over,
         best.proved,
     )
+
+
+def _stands(best: Best, found: Filled) -> bool:
+    """Whether the planner of each host takes what it is given, as far as it can still be asked."""
+    try:
+        return all(best.known.holds(*item) for item in enumerate(found.models))
+    except AskedEnough:
+        best.proved = False
+        return True
 
 
 def _wanted(hosts: Sequence[HostBudget], item: ModelNeeds) -> Wanted:

@@ -12,18 +12,19 @@ from msgspec.structs import replace
 from llmgen.config.tables.hosts import LAID_OVER
 from llmgen.errors import LlmgenError
 from llmgen.fleet.ground import Ground, library_of, typed
-from llmgen.fleet.needs import Choosing, HostBudget, ModelNeeds, Room
+from llmgen.fleet.needs import Choosing, HostBudget, ModelNeeds, Room, Verdict
 from llmgen.fleet.origin import told_of
 from llmgen.fleet.project import Elsewhere, Server, external, project
 from llmgen.fleet.seats import Wish
-from llmgen.library import Library, Model
-from llmgen.plan.attempt import Attempt, attempt
+from llmgen.library import Keep, Library, Model
+from llmgen.plan.attempt import GROUPS, Attempt, attempt
 from llmgen.plan.model import Pool
 from llmgen.plan.ports import ports
 from llmgen.plan.scale import Scale, scale
 
 # Tables of a host in which two may differ without the planner noticing.
 _OF_NO_MATTER = ("paths",)
+_NEVER: Final = Verdict(fits=False, may=False)
 # Some of a host's models, resolved.
 Of: TypeAlias = Callable[[tuple[str, ...]], Library]
 
@@ -73,15 +74,17 @@ class Planner(Struct, frozen=True):
         """A model's name there: with the prefix of [naming]."""
         return self.library.prefix + name
 
-    def fits(self, models: Collection[str]) -> bool:
+    def verdict(self, models: Collection[str]) -> Verdict:
         """Whether a plan of these models stands; by an override it does whatever it sums up to."""
         if not self.names.keys() >= {*models}:
-            return False
+            return _NEVER
         try:
-            found = self.tried(models)
+            wrong = self.tried(models).wrong
         except LlmgenError:
-            return False
-        return not found.wrong or bool(self.library.config.budget.override)
+            return _NEVER
+        excused = bool(self.library.config.budget.override)
+        # Groups that cannot say what fits sometimes can with one model more.
+        return Verdict(excused or not wrong, excused or not wrong - {GROUPS})
 
     def demand(self, name: str) -> int | str:
         """Bytes that a model takes there when it is alone; else why it is never there."""
@@ -120,7 +123,11 @@ class Planners(Struct, frozen=True):
 
     def fits(self, host: str, models: frozenset[str]) -> bool:
         """Whether the host holds these models."""
-        return self.of[host].fits(models)
+        return self.verdict(host, models).fits
+
+    def verdict(self, host: str, models: frozenset[str]) -> Verdict:
+        """Whether it holds them, and whether it may."""
+        return self.of[host].verdict(models)
 
     def room(self, host: str, models: frozenset[str]) -> Room:
         """What the host has left for another model beside these."""
@@ -161,8 +168,11 @@ def _needs(
     demand = {host: size for host, size in known.items() if isinstance(size, int)}
     never = {host: why for host, why in known.items() if isinstance(why, str)}
     models = {host: item.names[name] for host, item in planners.items() if name in item.names}
-    always = bool(models) and all(model.keep == "always" for model in models.values())
-    certain = {host: demand[host] for host, m in models.items() if host in demand and not m.open}
+    always = bool(models) and all(model.keep is Keep.ALWAYS for model in models.values())
+    # What may be overfull holds more than there is.
+    strict = {h for h, item in planners.items() if not item.library.config.budget.override}
+    settled = {host for host, model in models.items() if not model.open}
+    certain = {host: size for host, size in demand.items() if host in strict & settled}
     return ModelNeeds(
         name, wish.hosts, demand, wish.copies, always, never, certain if always else {}
     )

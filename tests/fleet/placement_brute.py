@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 from msgspec import Struct
 
-from llmgen.fleet.needs import Choosing, HostBudget, ModelNeeds, Room
+from llmgen.fleet.needs import Choosing, HostBudget, ModelNeeds, Room, Verdict
 
 
 class Devices(Struct):
@@ -29,6 +29,11 @@ class Devices(Struct):
             for state in self._states(models)
             for at, capacity in enumerate(self.capacity[host])
         )
+
+    def verdict(self, host, models):
+        # Sums only grow.
+        found = self.fits(host, models)
+        return Verdict(found, found)
 
     def _states(self, models):
         kept = models & self.always
