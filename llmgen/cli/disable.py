@@ -6,7 +6,8 @@ import click
 
 from llmgen.cli.asking import refuse_other_install
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.on_hosts import Shown, on_hosts
+from llmgen.cli.host_answers import Shown
+from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
 

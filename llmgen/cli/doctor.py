@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.on_hosts import Shown, on_hosts
+from llmgen.cli.host_answers import Shown
+from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import known_plan, read, unknown_models
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.on_hosts import Shown, on_hosts
+from llmgen.cli.host_answers import Shown
+from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read

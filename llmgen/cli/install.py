@@ -8,6 +8,7 @@ import click
 
 from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.host_answers import Shown
 from llmgen.cli.installing import (
     Manner,
     carry_out,
@@ -16,7 +17,7 @@ from llmgen.cli.installing import (
     timer_notes,
     wanted_tree,
 )
-from llmgen.cli.on_hosts import Shown, on_hosts
+from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read

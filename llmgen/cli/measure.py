@@ -11,13 +11,14 @@ import click
 from msgspec.structs import replace
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.on_hosts import Shown, on_hosts
+from llmgen.cli.host_answers import Shown
+from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, Read, plan, read, read_lock
 from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
-    from llmgen.cli.on_hosts import Told
+    from llmgen.cli.host_answers import Told
     from llmgen.facts.lock_model import Run
     from llmgen.measuring.run import Seen, Subject
     from llmgen.plan.model import Placement, Plan

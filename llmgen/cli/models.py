@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.host_answers import Shown
 from llmgen.cli.model_files import gc, models_folder, verify
-from llmgen.cli.on_hosts import Shown, on_hosts
+from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, Read, read, read_whole
 from llmgen.cli.references import source_keys

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 import click
 from click.core import ParameterSource
-from msgspec import Meta, Struct
 
 from llmgen.cli.boundary import HOST_VARIABLE, Session
+from llmgen.cli.host_answers import Shown, Told, show
 from llmgen.cli.outcome import Outcome
 from llmgen.errors import Diagnostic, InputError, LlmgenError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from llmgen.cli.pipeline import Read
     from llmgen.fleet.model import Fleet
     from llmgen.remote.fleet import OfHost
@@ -28,28 +26,6 @@ _MINUTES: Final = 60
 _SAID_HERE: Final = ("hosts", "config", "json")
 # What the hosts' answers change in this machine's files, and what is said of it.
 Record: TypeAlias = Callable[["Read", Sequence["OfHost[Told]"]], str]
-
-
-class Shown(Struct, frozen=True):
-    """What of a command's data is in the table: a list of it, and these keys of its rows.
-
-    Without keys the list has words; ``as_said``, lines that are shown as long as they are. Rows
-    with ``usual`` are left out unless `--all` is given.
-    """
-
-    rows: str
-    keys: tuple[str, ...] = ()
-    title: str = ""
-    as_said: bool = False
-    usual: tuple[str, str] | None = None
-
-
-class Told(Struct, frozen=True):
-    """What a host's llmgen answered."""
-
-    exit_code: Annotated[int, Meta(ge=0, le=255)]
-    data: Any = None
-    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def on_hosts(
@@ -290,79 +266,8 @@ class _Call:
         ]
         return Outcome(
             {"hosts": data},
-            text=functools.partial(_show, shown, answers, codes, done),
+            text=functools.partial(show, shown, answers, codes, done),
             said=said,
             diagnostics=tuple(told),
             exit_code=max(codes, default=0),
         )
-
-
-def _show(
-    shown: Sequence[Shown], answers: Sequence[OfHost[Told]], codes: Sequence[int], done: str
-) -> None:
-    """A line for each host and, below, the command's own rows of all hosts."""
-    from llmgen.cli.drawing import echo, table_of
-
-    hosts = table_of("host", "answer")
-    for item, code in zip(answers, codes, strict=True):
-        reached = "" if item.value else "not done: "
-        said = done if code == 0 else _ANSWERS.get(code, f"exit code {code}")
-        hosts.add_row(item.host.name, reached + said)
-    echo(hosts, *(part for item in shown for part in _below(item, answers)))
-
-
-_ANSWERS: Final = {
-    1: "no",
-    2: "wrong usage",
-    3: "llm.toml is invalid",
-    4: "something is not there, or not reached",
-    5: "the plan does not fit",
-    6: "a file is not ours",
-    70: "a bug in llmgen",
-    130: "interrupted",
-}
-
-
-def _below(shown: Shown, answers: Sequence[OfHost[Told]]) -> Iterator[Table | str]:
-    """What stands below the hosts, after an empty line."""
-    if shown.as_said:
-        widest = max((len(item.host.name) for item in answers), default=0)
-        lines = [
-            f"{item.host.name:{widest}}  {line}"
-            for item in answers
-            for line in _listed(shown, item)
-        ]
-        yield from ("", *lines) if lines else ()
-    elif (table := _rows(shown, answers)) is not None:
-        yield from ("", table)
-
-
-def _listed(shown: Shown, item: OfHost[Told]) -> list[Any]:
-    """The rows of one host; none where it did not answer in this way."""
-    data = item.value.data if item.value else None
-    listed = data.get(shown.rows) if isinstance(data, dict) else None
-    return listed if isinstance(listed, list) else []
-
-
-def _rows(shown: Shown, answers: Sequence[OfHost[Told]]) -> Table | None:
-    """The rows of all hosts in one table; None when there is none."""
-    from llmgen.cli.drawing import table_of
-
-    columns = shown.keys or (shown.title or shown.rows,)
-    table = table_of("host", *columns)
-    for item in answers:
-        for row in _listed(shown, item):
-            if shown.usual and isinstance(row, dict) and row.get(shown.usual[0]) == shown.usual[1]:
-                continue
-            cells = [row.get(key) for key in shown.keys] if isinstance(row, dict) else [row]
-            if len(cells) == len(columns):
-                table.add_row(item.host.name, *map(_cell, cells))
-    return table if table.row_count else None
-
-
-def _cell(value: object) -> str:
-    if value is None or value == "":
-        return "-"
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return str(value)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.host_answers import Shown
 from llmgen.cli.lock import selected, sources
-from llmgen.cli.on_hosts import Shown, on_hosts
+from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, read, read_lock
 from llmgen.cli.printable import printable

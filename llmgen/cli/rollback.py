@@ -6,8 +6,9 @@ import click
 
 from llmgen.cli.asking import refuse_other_removal
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.host_answers import Shown
 from llmgen.cli.installing import Manner, carry_out, manner
-from llmgen.cli.on_hosts import Shown, on_hosts
+from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
 

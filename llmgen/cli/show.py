@@ -61,11 +61,8 @@ def cli(
         from llmgen.cli.show_fleet import show_without
 
         return show_without(found, without)
-    if (
-        found.config.hosts
-        and len(session.hosts) != 1
-        and not _is_of_one(explain, files, requirements, expect, model)
-    ):
+    of_one = explain or files or requirements or expect or model
+    if found.config.hosts and len(session.hosts) != 1 and not of_one:
         from llmgen.cli.show_fleet import show_fleet
 
         return show_fleet(session, found, every=every)
@@ -109,11 +106,6 @@ def cli(
     return Outcome(
         seen, text=lambda: show_plan(seen, whole=every), diagnostics=notes, exit_code=code
     )
-
-
-def _is_of_one(*asked: object) -> bool:
-    """Whether something is asked for that is about one host at a time."""
-    return any(asked)
 
 
 def _is_priced(placed: Plan, explain: bool) -> bool:

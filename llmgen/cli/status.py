@@ -12,8 +12,9 @@ import click
 from llmgen.apply.failure import UNREADABLE
 from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.host_answers import Shown
 from llmgen.cli.installing import wanted_tree
-from llmgen.cli.on_hosts import Shown, on_hosts
+from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import known_plan, read, unknown_models

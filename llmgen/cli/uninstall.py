@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from llmgen.cli.asking import refuse_other_removal
 from llmgen.cli.boundary import Session, command
+from llmgen.cli.host_answers import Shown
 from llmgen.cli.installing import Manner, carry_out, manner
-from llmgen.cli.on_hosts import Shown, on_hosts
+from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
 

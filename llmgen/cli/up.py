@@ -12,7 +12,8 @@ import click
 
 from llmgen.cli.asking import asking, refuse_other_install
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.on_hosts import Shown, on_hosts
+from llmgen.cli.host_answers import Shown
+from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, plan, read, tree
 from llmgen.cli.printable import printable

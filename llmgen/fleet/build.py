@@ -17,10 +17,9 @@ from llmgen.fleet.ground import Ground, alone, ground_of, library_of, refuse, ty
 from llmgen.fleet.model import Fleet, Member
 from llmgen.fleet.origin import told_of
 from llmgen.fleet.project import Document, Elsewhere, Seats, external, project
-from llmgen.fleet.reach import defaults, kind_of_way, servers, spares, untrusted
+from llmgen.fleet.reach import defaults, kind_of_way, servers, spares, unreached, untrusted
 from llmgen.fleet.seating import advised, seated
 from llmgen.fleet.seats import fixed, wishes
-from llmgen.gateway.addresses import in_url
 from llmgen.machine import machine
 from llmgen.plan.model import Plan
 from llmgen.plan.place import place
@@ -35,7 +34,7 @@ def fleet(config: Config, document: Document, lock: Lock) -> Fleet:
     # Devices that hosts lend each other are held before anything is chosen beside them.
     ground = joined(ground, fixed(wishes(config)))
     seats, reasons, notes = seated(ground)
-    refuse(_unreached(ground, seats))
+    refuse(unreached(ground, seats))
     refuse(untrusted(ground, seats))
     # What was chosen beside a borrower may have moved more of its model to the lender.
     ground = joined(ground, seats)
@@ -201,47 +200,11 @@ def _outside(ground: Ground, name: str, hosts: tuple[str, ...]) -> Elsewhere:
     )
 
 
-def _unreached(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
-    """Hosts with models for others, and nothing that the others may talk to."""
-    config = ground.config
-    yield from asleep.findings(config, ground.doors)
-    serving = dict.fromkeys(host for hosts in seats.values() for host in hosts)
-    first: dict[tuple[str, int], str] = {}
-    for name in serving:
-        at = config.hosts[name].address, ground.doors[name].port
-        other = first.setdefault(at, name)
-        if other != name and ground.doors[name].kind:
-            yield Diagnostic(
-                "hosts.same-door",
-                f"`{name}` and `{other}` would both be reached at {in_url(at[0])}:{at[1]}",
-                ("hosts", name, "address"),
-                hint="give each its own address, or its gateway or llama-swap another port",
-            )
-    for name in serving if len(config.hosts) > 1 else ():
-        host, way = config.hosts[name], ground.doors[name]
-        if "address" not in host.model_fields_set:
-            yield Diagnostic(
-                "hosts.no-address",
-                f"`{name}` serves models, and the other hosts do not know its address",
-                ("hosts", name),
-                hint='`address = "ADDRESS"` in its table; "127.0.0.1" for a machine of several',
-            )
-        elif way.kind == "":
-            yield Diagnostic(
-                "hosts.no-door",
-                f"the models of `{name}` are reached by nobody else: each of its servers listens "
-                "on loopback",
-                ("hosts", name),
-                hint=f'`on_demand = "llama_swap"` in [hosts.{name}.services], or '
-                f"[hosts.{name}.gateway.envoy]",
-            )
-
-
 def judged(config: Config, document: Document) -> Iterator[Diagnostic]:
     """What is wrong or doubtful on any host, as far as no facts of models are needed."""
     ground = ground_of(config, document, Lock())
     seats = {name: wish.hosts[: wish.copies] for name, wish in wishes(config).items()}
-    refuse(_unreached(ground, seats))
+    refuse(unreached(ground, seats))
     for name, (_, own_config) in views(ground, seats, _elsewhere(ground, seats)).items():
         of_host = machine(own_config.hardware, own_config.budget)
         for item in meaning.findings(own_config, of_host):

@@ -14,11 +14,10 @@ from llmgen.config.model import Config
 from llmgen.config.tables.gateway import Gateway
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.facts.lock_model import Lock
-from llmgen.fleet import rpc_uses
+from llmgen.fleet import host_tables, rpc_uses, seats
 from llmgen.fleet.door import Door, door
 from llmgen.fleet.origin import told_of
 from llmgen.fleet.project import Document, own
-from llmgen.fleet.seats import findings
 from llmgen.library import Library
 from llmgen.resolve import resolve
 
@@ -39,7 +38,13 @@ class Ground(Struct, frozen=True):
 
 def ground_of(config: Config, document: Document, lock: Lock) -> Ground:
     """The doors of all hosts; ConfigError for what [hosts] and `host` say wrongly."""
-    refuse(chain(findings(config), rpc_uses.findings(config, document)))
+    refuse(
+        chain(
+            host_tables.findings(config),
+            seats.findings(config),
+            rpc_uses.findings(config, document),
+        )
+    )
     hosts = {name: typed(alone(document, name), name, document) for name in config.hosts}
     doors = {name: door(item) for name, item in hosts.items()}
     gateways = {name: item.gateway for name, item in hosts.items()}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmgen.errors import Diagnostic
+from llmgen.fleet import asleep
 from llmgen.fleet.ground import Ground
 from llmgen.fleet.project import Seats, Server
+from llmgen.gateway.addresses import in_url
 
 
 def defaults(ground: Ground, host: str, seats: Seats) -> set[str]:
@@ -63,6 +65,42 @@ def _server(ground: Ground, host: str, seat: str) -> Server:
     if way.asks_certificate and shown is not None:
         found["client_tls"] = shown.model_dump()
     return found
+
+
+def unreached(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
+    """Hosts with models for others, and nothing that the others may talk to."""
+    config = ground.config
+    yield from asleep.findings(config, ground.doors)
+    serving = dict.fromkeys(host for hosts in seats.values() for host in hosts)
+    first: dict[tuple[str, int], str] = {}
+    for name in serving:
+        at = config.hosts[name].address, ground.doors[name].port
+        other = first.setdefault(at, name)
+        if other != name and ground.doors[name].kind:
+            yield Diagnostic(
+                "hosts.same-door",
+                f"`{name}` and `{other}` would both be reached at {in_url(at[0])}:{at[1]}",
+                ("hosts", name, "address"),
+                hint="give each its own address, or its gateway or llama-swap another port",
+            )
+    for name in serving if len(config.hosts) > 1 else ():
+        host, way = config.hosts[name], ground.doors[name]
+        if "address" not in host.model_fields_set:
+            yield Diagnostic(
+                "hosts.no-address",
+                f"`{name}` serves models, and the other hosts do not know its address",
+                ("hosts", name),
+                hint='`address = "ADDRESS"` in its table; "127.0.0.1" for a machine of several',
+            )
+        elif way.kind == "":
+            yield Diagnostic(
+                "hosts.no-door",
+                f"the models of `{name}` are reached by nobody else: each of its servers listens "
+                "on loopback",
+                ("hosts", name),
+                hint=f'`on_demand = "llama_swap"` in [hosts.{name}.services], or '
+                f"[hosts.{name}.gateway.envoy]",
+            )
 
 
 def untrusted(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:

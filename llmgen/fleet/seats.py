@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
@@ -11,7 +10,6 @@ from llmgen.config.model import Config
 from llmgen.config.tables.hosts import AUTO
 from llmgen.config.tables.models import Model
 from llmgen.errors import Diagnostic
-from llmgen.gateway.addresses import loopback, wildcard
 
 
 class Wish(Struct, frozen=True):
@@ -47,41 +45,9 @@ def fixed(found: Mapping[str, Wish]) -> dict[str, tuple[str, ...]]:
 
 
 def findings(config: Config) -> Iterator[Diagnostic]:
-    """Hosts that are none, counts that cannot be, tables of hosts for models that are none."""
-    if AUTO in config.hosts:
-        yield Diagnostic(
-            "hosts.name",
-            f"`{AUTO}` is no name of a host: it leaves the choice to the planner",
-            ("hosts", AUTO),
-            hint="name it differently",
-        )
-    for name, machine in config.hosts.items():
-        if wildcard(machine.address):
-            yield Diagnostic(
-                "hosts.wildcard",
-                f"`{machine.address}` is every address of a machine, and the others need one",
-                ("hosts", name, "address"),
-                hint="write the address under which the other hosts reach it",
-            )
-        if len(config.hosts) > 1 and machine.key is None and not loopback(machine.address):
-            yield Diagnostic(
-                "hosts.no-key",
-                f"the other hosts reach `{name}` at `{machine.address}`, and so would anyone else",
-                ("hosts", name, "address"),
-                hint=f"`key = {{ env = {_variable(name)} }}` in [hosts.{name}]: what its servers "
-                "ask of the others",
-            )
+    """Models on hosts that are none, and counts that cannot be."""
     for name, table in config.models.items():
         yield from _of_model(name, table, config)
-    for host, own in config.hosts.items():
-        for name in own.models:
-            if name not in config.models:
-                yield Diagnostic(
-                    "hosts.no-model",
-                    f"`{name}` is no model of this file, so nothing of it is other on `{host}`",
-                    ("hosts", host, "models", name),
-                    hint=_near(name, config.models, "models are those of [models.*]"),
-                )
 
 
 def _of_model(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
@@ -93,7 +59,7 @@ def _of_model(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
                 "hosts.unknown",
                 f"`{name}` is on host `{host}`, and there is none of this name",
                 key if isinstance(table.host, str) else (*key, at),
-                hint=_near(host, config.hosts, f"hosts are {', '.join(config.hosts)}"),
+                hint=near(host, config.hosts, f"hosts are {', '.join(config.hosts)}"),
             )
     if table.hosts > 1 and told and told != (AUTO,):
         yield Diagnostic(
@@ -111,12 +77,7 @@ def _of_model(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
         )
 
 
-def _variable(host: str) -> str:
-    """A name for the variable with a host's key, as TOML writes it."""
-    return '"' + re.sub(r"[^A-Z0-9]+", "_", host.upper()) + '_KEY"'
-
-
-def _near(name: str, known: Mapping[str, object], otherwise: str) -> str:
+def near(name: str, known: Mapping[str, object], otherwise: str) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
 
     near = get_close_matches(name, sorted(known), 1)

@@ -193,41 +193,50 @@ def _rows(
 ) -> Iterator[Row]:
     provider, below = _provider(backend)
     more = {"order": 1} if backend.failover else {}
-    scheme = "https" if backend.tls else "http"
     for endpoint in backend.endpoints:
-        host = in_url(endpoint.host)
-        yield Row(
+        server = Row(
             name=name,
             model=f"{provider}/{upstream}",
-            api_base=f"{scheme}://{host}:{endpoint.port}{below}",
-            api_key=f"os.environ/{variable(backend.secret)}" if backend.secret else NO_KEY,
-            parallel=backend.slots * WAITING,
-            text=backend.role in TEXT,
-            info=_info(backend),
-            timeout=timeout,
-            stream_timeout=timeout,
-            extra_body=extra_body,
+            api_base=f"{_scheme(backend.tls)}://{in_url(endpoint.host)}:{endpoint.port}{below}",
+            api_key=_key(backend.secret),
             more={**more, **(_ASKED if backend.told else {})},
+            **_alike(backend, timeout),
         )
+        yield replace(server, extra_body=extra_body)
 
 
 def _spares(backend: Backend, name: str, timeout: int) -> Iterator[Row]:
     """The servers elsewhere, tried in order after the own ones; they know the name themselves."""
-    rerank = backend.role == "rerank"
+    provider = "hosted_vllm" if backend.role == "rerank" else "openai"
     external = backend.engine == "external" and backend.upstream
     for order, item in enumerate(backend.spares, start=2):
         yield Row(
             name=name,
-            model=f"{'hosted_vllm' if rerank else 'openai'}/{external or name}",
-            api_base=f"{'https' if item.tls else 'http'}://{item.authority}{item.prefix}/v1",
-            api_key=f"os.environ/{variable(item.key)}" if item.secret else NO_KEY,
-            parallel=backend.slots * WAITING,
-            text=backend.role in TEXT,
-            info=_info(backend),
-            timeout=timeout,
-            stream_timeout=timeout,
+            model=f"{provider}/{external or name}",
+            api_base=f"{_scheme(item.tls)}://{item.authority}{item.prefix}/v1",
+            api_key=_key(item.key if item.secret else ""),
             more={"order": order, **_ASKED},
+            **_alike(backend, timeout),
         )
+
+
+def _alike(backend: Backend, timeout: int) -> dict[str, Any]:
+    """What the rows of all servers of a model have in common."""
+    return {
+        "parallel": backend.slots * WAITING,
+        "text": backend.role in TEXT,
+        "info": _info(backend),
+        "timeout": timeout,
+        "stream_timeout": timeout,
+    }
+
+
+def _scheme(tls: bool) -> str:
+    return "https" if tls else "http"
+
+
+def _key(secret: str) -> str:
+    return f"os.environ/{variable(secret)}" if secret else NO_KEY
 
 
 def _provider(backend: Backend) -> tuple[str, str]:
