@@ -8,11 +8,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from llmgen.config.tables.base import SSH_HOST, SSH_USER
+
 EXPECTED: Final = "HOST or USER@HOST, where HOST is a name of ~/.ssh/config, of DNS, or an address"
-# No option, no blank, no control character, nothing that a shell reads: ~/.ssh/config may hand them
-# to one (ProxyCommand).
-_USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}", re.ASCII)
-_HOST: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}", re.ASCII)
+_USER: Final = re.compile(SSH_USER, re.ASCII)
+_HOST: Final = re.compile(SSH_HOST, re.ASCII)
 _SCOPE: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}", re.ASCII)
 _LAST_PORT: Final = 65535
 

@@ -118,6 +118,7 @@ def test_install_changes_nothing_anywhere_when_a_host_is_not_reached(fleet, tmp_
     assert not (tmp_path / "spark" / ".config").exists()
 
 
+@pytest.mark.thorough
 def test_installed_stack_is_known_again(fleet, tmp_path):
     for name in ("studio", "spark"):
         found = document(fleet, "install", "--no-restart", "--host", name)
@@ -147,10 +148,12 @@ def test_machine_that_says_which_host_it_is_asks_itself(fleet):
 def test_wrong_destination_is_shown_in_llm_toml(fleet):
     path = fleet.folder / "llm.toml"
     path.write_text(path.read_text().replace('"studio"', '"-oProxyCommand=id"'))
-    found = document(fleet, "status")
-    (told,) = found["diagnostics"]
-    assert told["code"] == "remote.destination"
-    assert told["location"]["line"] == 7
+    # Refused at the value, by every command: nothing is written with it either.
+    for command in ("status", "check", "generate"):
+        (told,) = document(fleet, command)["diagnostics"]
+        assert told["code"] == "config.bad-value"
+        assert told["location"]["line"] == 7
+    assert not (fleet.folder / "generated").exists()
 
 
 def test_host_that_only_this_machine_reaches_needs_no_ssh(fleet):
@@ -161,6 +164,7 @@ def test_host_that_only_this_machine_reaches_needs_no_ssh(fleet):
     assert found["data"]["hosts"]["studio"]["data"]["services"]
 
 
+@pytest.mark.thorough
 def test_what_was_installed_is_listed_and_taken_away_again(fleet, tmp_path):
     assert document(fleet, "install", "--no-restart")["exit_code"] == 0
     listed = document(fleet, "generations")["data"]["hosts"]

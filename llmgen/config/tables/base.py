@@ -114,6 +114,11 @@ _URL = rf"^https?://{_HOST}(?::{_PORT})?(?:/[A-Za-z0-9._~/-]*)?$"
 # Two colons at least make an IPv6 address; one would be a port.
 _IPV6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*"
 _ADDRESS = rf"^(?:[0-9A-Za-z][0-9A-Za-z.-]*|{_IPV6}|\[{_IPV6}\])$"
+# No option, no blank, no control character, nothing that a shell reads: ~/.ssh/config may hand both
+# to one (ProxyCommand).
+SSH_USER: Final = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}"
+SSH_HOST: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}"
+_DESTINATION = rf"^(?:{SSH_USER}@)?(?:{SSH_HOST}|{_IPV6}(?:%[A-Za-z0-9_.-]{{1,15}})?)$"
 _ORIGIN = r"^(\*|https?://[A-Za-z0-9.:\[\]*-]+)$"
 # `rpc:HOST/gpu0` is a device of another machine.
 _DEVICE = r"^(?:rpc:[a-z0-9][a-z0-9._-]{0,63}/)?[0-9A-Za-z._:\[\]-]*$"
@@ -152,6 +157,7 @@ FORMS: Final = {
     _HOST_PORT: "`HOST:PORT`",
     _URL: "a URL like `http://127.0.0.1:8080`, without user or query",
     _ADDRESS: "an address like `127.0.0.1`, without a port",
+    _DESTINATION: "HOST or USER@HOST, as `ssh` takes them",
     _ORIGIN: "`*` or an origin like `https://example.org`",
     _OVERRIDE: "`PATTERN=BUFFER`, without spaces and commas",
     _WORD: "one word: letters, digits and . _ / -",
@@ -182,6 +188,7 @@ Reason: TypeAlias = Annotated[str, Field(pattern=_REASON)]
 HostPort: TypeAlias = Annotated[str, Field(pattern=_HOST_PORT)]
 Url: TypeAlias = Annotated[str, Field(pattern=_URL)]
 Address: TypeAlias = Annotated[str, Field(pattern=_ADDRESS)]
+Destination: TypeAlias = Annotated[str, Field(pattern=_DESTINATION)]
 Origin: TypeAlias = Annotated[str, Field(pattern=_ORIGIN)]
 Override: TypeAlias = Annotated[str, Field(pattern=_OVERRIDE)]
 Word: TypeAlias = Annotated[str, Field(pattern=_WORD)]

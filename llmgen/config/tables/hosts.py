@@ -4,7 +4,16 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from llmgen.config.tables.base import Address, ModelName, Port, Secret, Size, Table, Text
+from llmgen.config.tables.base import (
+    Address,
+    Destination,
+    ModelName,
+    Port,
+    Secret,
+    Size,
+    Table,
+    Text,
+)
 from llmgen.config.tables.containers import Apps, Containers
 from llmgen.config.tables.gateway import Gateway
 from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
@@ -49,7 +58,7 @@ class Host(Table):
     """Authority of its Envoy's certificate: a file on the other hosts; absent: their system's."""
     client_tls: Shown | None = None
     """The certificate that its Envoy shows to hosts whose `client_ca` asks for one."""
-    ssh: Text | None = None
+    ssh: Destination | None = None
     """Where `ssh` finds it (`studio`, `llm@192.168.1.10`); absent: its address."""
     ssh_port: Port | None = None
     """Port of its sshd; absent: what ~/.ssh/config says."""
