@@ -43,6 +43,7 @@ def test_the_tutorial_plans_the_model_as_it_says(tmp_path):
     pytest.fail("the tutorial downloads nothing")
 
 
+@pytest.mark.thorough
 @pytest.mark.reader(*SERVERS)
 def test_the_tutorial_comes_to_an_answer(tmp_path):
     """All of it, with a small model behind the real servers: only numbers may differ."""

@@ -231,6 +231,7 @@ def of_nft(request, tmp_path_factory):
         }
 
 
+@pytest.mark.sample(9)
 @pytest.mark.reader("nft")
 @pytest.mark.skipif(not usable(), reason="needs root, ip, IPv6 and namespaces")
 @pytest.mark.sample(4)

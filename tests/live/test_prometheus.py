@@ -136,6 +136,7 @@ def watched(tmp_path_factory):
         yield made
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("llama-server", "envoy", "prometheus", "prometheus-node-exporter")
 def test_it_is_watched_and_a_server_that_dies_is_told(watched):
     jobs = {"llmgen-server", "llmgen-envoy", "llmgen-node"}

@@ -179,6 +179,7 @@ def listening(inside):
         time.sleep(0.1)
 
 
+@pytest.mark.thorough
 def test_a_request_for_a_model_of_a_sleeping_host_wakes_it_and_is_answered(machines, tmp_path):
     words = configurations(tmp_path)
     card = [*machines["box"], sys.executable, "-c", CARD, MAC, *words["box"]]
@@ -202,6 +203,7 @@ def test_a_request_for_a_model_of_a_sleeping_host_wakes_it_and_is_answered(machi
         assert asked(machines["studio"], "far", key="wrong")[0] == 401
 
 
+@pytest.mark.thorough
 def test_a_host_that_does_not_wake_up_is_an_error_in_the_stated_time(machines, tmp_path):
     words = configurations(tmp_path, seconds=3)
     with started([*machines["studio"], *words["studio"]], tmp_path / "studio.log"):

@@ -26,6 +26,7 @@ def stack(request, tmp_path_factory):
     found.end()
 
 
+@pytest.mark.sample(2)
 def test_load_by_alias_and_unload(stack):
     assert stack.llmgen("load", "gpt-one")["loaded"] == ["one"]
     assert stack.llmgen("load", "two")["loaded"] == ["one", "two"]

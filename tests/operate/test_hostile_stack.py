@@ -43,6 +43,7 @@ def llmgen(folder, *words):
     return found
 
 
+@pytest.mark.sample(4)
 def test_every_command_ends_and_names_the_limit(stack):
     folder, kind, running = stack
     code, words = {

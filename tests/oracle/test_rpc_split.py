@@ -70,6 +70,7 @@ def files(tmp_path_factory):
     return {name: write_header(folder / f"{name}.gguf", name) for name in MODELS}
 
 
+@pytest.mark.thorough
 def test_every_device_has_the_bytes_of_the_estimate(lent, files):
     wrong = []
     with grid.Oracle(build.builds()[grid.WHOLE], lent=lent) as oracle:
@@ -85,6 +86,7 @@ def test_every_device_has_the_bytes_of_the_estimate(lent, files):
     assert wrong == []
 
 
+@pytest.mark.thorough
 def test_devices_of_a_server_are_like_those_of_the_library(lent, files):
     """The recorded answers, of which all tables are made, were given by libllama as a server."""
     points = [
@@ -98,6 +100,7 @@ def test_devices_of_a_server_are_like_those_of_the_library(lent, files):
             assert oracle.ask(files[point.model], point.settings) == point.answer, point
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MODELS)
 def test_fit_params_names_and_measures_them(lent, files, name):
     settings = grid.server_settings(SETTINGS["three of two servers"])

@@ -55,6 +55,7 @@ def keep(browser, name):
         browser.picture(Path(folder, f"{name}.png"))
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", STACKS)
 def test_nothing_overflows_and_nothing_is_asked_for(browser, pages, name):
     for width in WIDTHS:
@@ -67,6 +68,7 @@ def test_nothing_overflows_and_nothing_is_asked_for(browser, pages, name):
             keep(browser, f"{name}-{width}-{scheme}")
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", ["repository", "two-cards", "refused", "hostile"])
 def test_nothing_overflows_when_all_is_open(browser, pages, name):
     for width in WIDTHS:
@@ -92,6 +94,7 @@ EVERY_LOOK = [
 JUDGEMENTS = [*((name, *look) for name in STACKS for look in FEW_LOOKS), *EVERY_LOOK]
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(("name", "width", "scheme"), JUDGEMENTS)
 def test_axe_finds_nothing(browser, pages, name, width, scheme):
     axe = readers.find("axe.min.js").read_text("utf-8")
