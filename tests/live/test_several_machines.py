@@ -304,13 +304,12 @@ def test_a_host_that_dies_in_the_middle_is_noticed(net):
         assert net.chat("box", "chat")[0] == 200
 
 
-def test_a_host_that_is_cut_off_in_the_middle_is_answered_for(net):
-    """A machine without a network: no word of an end, and nothing has been answered yet."""
-    cut = [*net.inside["switch"], "ip", "link", "set", "port0"]
-    frozen = net.machines["studio"].processes[SERVICE].pid
+def cut_off(net, port, frozen, ask):
+    """What a request gets whose machine stops to work, and then has no network."""
+    cut = [*net.inside["switch"], "ip", "link", "set", port]
     found = []
-    thread = threading.Thread(target=lambda: found.append(timed(lambda: net.chat("box", "both"))))
-    live.os.killpg(frozen, live.signal.SIGSTOP)
+    thread = threading.Thread(target=lambda: found.append(timed(ask)))
+    live.os.killpg(frozen.pid, live.signal.SIGSTOP)
     try:
         thread.start()
         time.sleep(1)
@@ -318,8 +317,14 @@ def test_a_host_that_is_cut_off_in_the_middle_is_answered_for(net):
         thread.join(60)
     finally:
         subprocess.run([*cut, "up"], check=True)
-        live.os.killpg(frozen, live.signal.SIGCONT)
-    (status, text, seconds) = found[0]
+        live.os.killpg(frozen.pid, live.signal.SIGCONT)
+    return found[0]
+
+
+def test_a_host_that_is_cut_off_in_the_middle_is_answered_for(net):
+    """A machine without a network: no word of an end, and nothing has been answered yet."""
+    frozen = net.machines["studio"].processes[SERVICE]
+    status, text, seconds = cut_off(net, "port0", frozen, lambda: net.chat("box", "both"))
     assert (status, seconds < 20) == (200, True), (text, seconds)
 
 
@@ -351,20 +356,8 @@ def test_litellm_turns_to_the_other_host(net, lite):
 
 def test_a_machine_that_vanishes_without_another_is_told(net):
     """An answer that nobody else has: an error after about ten seconds, not a wait for ever."""
-    cut = [*net.inside["switch"], "ip", "link", "set", "port2"]
-    frozen = net.machines["spark"].processes["envoy"].pid
-    found = []
-    body = {"model": "embed", "input": "x"}
-    ask = lambda: found.append(timed(lambda: net.ask("box", "/v1/embeddings", body)))  # noqa: E731
-    thread = threading.Thread(target=ask)
-    live.os.killpg(frozen, live.signal.SIGSTOP)
-    try:
-        thread.start()
-        time.sleep(1)
-        subprocess.run([*cut, "down"], check=True)
-        thread.join(60)
-    finally:
-        subprocess.run([*cut, "up"], check=True)
-        live.os.killpg(frozen, live.signal.SIGCONT)
-    status, text, seconds = found[0]
+    frozen, body = net.machines["spark"].processes["envoy"], {"model": "embed", "input": "x"}
+    status, text, seconds = cut_off(
+        net, "port2", frozen, lambda: net.ask("box", "/v1/embeddings", body)
+    )
     assert (status, seconds < 30) == (503, True), (text, seconds)
