@@ -40,6 +40,7 @@ LAYERS = (
     ("llmgen.render", "llmgen.apply"),
     ("llmgen.gateway",),
     ("llmgen.fleet",),
+    ("llmgen.cluster",),
     ("llmgen.report",),
     ("llmgen.targets", "llmgen.firewall"),
     ("llmgen.detect", "llmgen.importing", "llmgen.models", "llmgen.bench", "llmgen.verify"),

@@ -1,4 +1,4 @@
-"""Every file that llm.toml asks for: of its one machine, or of each host in a folder of its own."""
+"""Every file that llm.toml asks for: of its machine, of each host in a folder, or of a cluster."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def rendered(
     found: Read, session: Session, targets: Sequence[str]
 ) -> tuple[Tree, tuple[Diagnostic, ...], tuple[str, ...]]:
     """The files, what is doubtful, and whose files alone are looked at (none: everybody's)."""
+    if found.config.kubernetes is not None:
+        from llmgen.cli import clusters
+
+        cluster = clusters.cluster_of(found)
+        return clusters.tree_of(found, cluster, session), found.placed(cluster.notes), ()
     hosts = chosen(found, session)
     if not hosts:
         placed = plan(found)

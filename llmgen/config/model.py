@@ -9,6 +9,7 @@ from llmgen.config.tables.containers import Apps, Containers
 from llmgen.config.tables.gateway import External, Gateway
 from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
 from llmgen.config.tables.hosts import Host, Network
+from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.config.tables.models import Defaults, Model
 from llmgen.config.tables.naming import Naming
 from llmgen.config.tables.rpc import Rpc
@@ -33,6 +34,8 @@ class Config(Table):
     """Several machines: each is planned by itself, and all names are known everywhere."""
     network: Network = Network.model_construct()
     """What lies between the machines, where models use devices of others."""
+    kubernetes: Kubernetes | None = None
+    """The stack runs on the nodes of a cluster."""
     paths: Paths = Paths.model_construct()
     """Folders and programs."""
     defaults: Defaults = Defaults.model_construct()

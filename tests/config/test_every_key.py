@@ -10,13 +10,16 @@ from making import facts
 from pydantic import BaseModel
 
 from llmgen.artifacts import Tree
+from llmgen.cluster.build import cluster
 from llmgen.config.load import load, overlay
 from llmgen.config.model import Config
 from llmgen.config.source import parse
 from llmgen.errors import LlmgenError
+from llmgen.facts.lock_model import Entry, Lock
 from llmgen.plan.place import place
 from llmgen.render.environment import make_render
 from llmgen.resolve import references, resolve
+from llmgen.targets.kubernetes.files import artifacts
 from llmgen.targets.selection import selected
 
 BASE = """
@@ -46,7 +49,17 @@ envoy.enable = true
 litellm.enable = true
 """
 # Free names: [models.NAME] stands for every model, and so on.
-NAMES = {"models": "b", "external": "x", "variants": "bv", "borrow": "spark", "lend": "far"}
+NAMES = {
+    "models": "b",
+    "external": "x",
+    "variants": "bv",
+    "borrow": "spark",
+    "lend": "far",
+    "pools": "gpu",
+    "environments": "prod",
+}
+# Tables that are listed with their own keys elsewhere.
+WHOLE = ("kubernetes.pools.gpu.hardware", "kubernetes.pools.gpu.models")
 # Keys that move nothing in a tree of small models on a large machine, and why.
 ELSEWHERE = {
     "hardware.os": "which services `install` starts; all of them are rendered",
@@ -70,6 +83,33 @@ ELSEWHERE = {
     "apps.open_webui.secret_key.credential": "Open WebUI is not started without",
     "hosts": "several machines, each with its own tree (tests/fleet)",
     "models.b.hosts": "on how many of several machines it is (tests/fleet)",
+    "kubernetes.pools.gpu.models": "the keys of every model, on some nodes (tests/cluster)",
+    "kubernetes.context": "which cluster `llmgen install` asks",
+    **{
+        f"kubernetes.{key}": "not built"
+        for key in (
+            "style",
+            "gateway",
+            "gateway_class",
+            "external_secrets",
+            "llmgen_image",
+            "helm",
+            "storage.storage_class",
+            "storage.access_mode",
+            "storage.size",
+            "monitoring.enable",
+            "monitoring.labels",
+            "scale.enable",
+            "scale.min",
+            "scale.max",
+            "scale.cooldown",
+            "scale.prometheus",
+            "environments.prod.namespace",
+            "environments.prod.images",
+            "environments.prod.copies",
+            "pools.gpu.count",
+        )
+    },
     "rpc.lend.far.peer": "whom `llmgen firewall` lets in",
     "plan.together": "what is preferred when memory is short",
     "plan.wish_together": "what is preferred when memory is short",
@@ -108,7 +148,8 @@ def section_of(row):
 
 def keys(table, path=()):
     for name, field in table.model_fields.items():
-        yield from inside(field.annotation, (*path, name))
+        whole = ".".join((*path, name))
+        yield from (whole,) if whole in WHOLE else inside(field.annotation, (*path, name))
 
 
 def inside(annotation, path):
@@ -148,6 +189,10 @@ def rendered(assignments, render):
             )
             for ref in references(config)
         }
+        if config.kubernetes is not None:
+            lock = Lock({ref: Entry(item) for ref, item in known.items()})
+            made = cluster(config, document, lock)
+            return {str(item.path): item.content for item in artifacts(made, render)}, made.notes
         plan = place(resolve(config, known))
         tree = Tree(item for target in selected(plan) for item in target.artifacts(plan, render))
     except LlmgenError as error:

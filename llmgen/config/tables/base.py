@@ -143,6 +143,13 @@ _OWNER = r"^[0-9]{1,9}:[0-9]{1,9}$"
 _RELEASE = r"^[0-9]{1,2}\.[0-9]{1,2}$"
 _SHA256 = r"^(?:sha256:)?[0-9a-f]{64}$"
 _CMAKE = r"^[A-Z][A-Z0-9_]*$"
+# Names of Kubernetes: a label of RFC 1123 that begins with a letter, domains of them, labels.
+_CLUSTER = r"^[a-z](?:[a-z0-9-]{0,51}[a-z0-9])?$"
+_DOMAIN = r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$"
+_LABEL_VALUE = r"^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"
+_LABEL_KEY = (
+    r"^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+)
 
 MODEL_NAME = re.compile(_NAME)
 # What a text must be like, in words, for whoever wrote another one.
@@ -169,6 +176,10 @@ FORMS: Final = {
     _OWNER: "a user and a group as numbers, like `1000:1000`",
     _RELEASE: 'a version like "5.4"',
     _SHA256: "a SHA-256, as `sha256sum` prints it",
+    _CLUSTER: "small letters, digits and `-`, a letter first, at most 53",
+    _DOMAIN: "a name of Kubernetes: small letters, digits, `-` and `.`",
+    _LABEL_VALUE: "the value of a label: letters, digits and . _ -, at most 63",
+    _LABEL_KEY: "the key of a label, like `gpu` or `example.org/gpu`",
     _CMAKE: "the name of an option of CMake like `GGML_CUDA`",
     _DEVICE: "a device name as `llama-server --list-devices` prints it",
     _SIZE: 'a size like "64K" or "1.5GiB"',
@@ -200,6 +211,10 @@ ImageName: TypeAlias = Annotated[str, Field(pattern=_IMAGE)]
 Owner: TypeAlias = Annotated[str, Field(pattern=_OWNER)]
 Release: TypeAlias = Annotated[str, Field(pattern=_RELEASE)]
 Digest: TypeAlias = Annotated[str, Field(pattern=_SHA256)]
+ClusterName: TypeAlias = Annotated[str, Field(pattern=_CLUSTER)]
+Domain: TypeAlias = Annotated[str, Field(pattern=_DOMAIN, max_length=253)]
+LabelKey: TypeAlias = Annotated[str, Field(pattern=_LABEL_KEY)]
+LabelValue: TypeAlias = Annotated[str, Field(pattern=_LABEL_VALUE)]
 CmakeName: TypeAlias = Annotated[str, Field(pattern=_CMAKE)]
 DeviceName: TypeAlias = Annotated[str, Field(pattern=_DEVICE)]
 # How much a program says; each has a word or number of its own for it.

@@ -224,7 +224,10 @@ class Model(Source, ServerOptions, EngineKeys):
     """The machine of [hosts] that serves it, or several: the first, with the others to spare;
     `"auto"` (or absent, where there are several): the one where it fits best."""
     hosts: Annotated[Count, Field(ge=1, le=64)] = 1
-    """On how many machines it is, where `host` leaves that to the planner."""
+    """On how many machines it is, where `host` leaves that to the planner; with [kubernetes]: how
+    many pods it has."""
+    pool: FileName | None = None
+    """The nodes of [kubernetes.pools] that serve it; absent: the first pool where it fits."""
     aliases: tuple[ModelName, ...] = ()
     """Other names for it, unique in the whole file."""
     default: bool = False

@@ -53,12 +53,18 @@ def containers(plan: Plan, files: PurePosixPath) -> tuple[Container, ...]:
     return of_contained(contained(plan, files))
 
 
-def of_contained(inner: Plan) -> tuple[Container, ...]:
-    """The containers of a plan as they see it themselves."""
+def of_contained(inner: Plan, *, checked: bool = True) -> tuple[Container, ...]:
+    """The containers of a plan as they see it themselves.
+
+    Those that are ``checked`` ask their program first whether its configuration is right.
+    """
     models = {
         service_name(item.name): item for item in inner.placements if item.keep is Keep.ALWAYS
     }
-    return tuple(_container(item, models.get(item.name), inner) for item in services(inner))
+    found = services(inner)
+    if not checked:
+        found = tuple(replace(item, checks=()) for item in found)
+    return tuple(_container(item, models.get(item.name), inner) for item in found)
 
 
 def _container(service: Service, model: Placement | None, inner: Plan) -> Container:

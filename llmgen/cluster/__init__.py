@@ -1,0 +1,1 @@
+"""A cluster: pools of nodes that are alike, the pods on them, and the proof that they fit."""

@@ -1,0 +1,269 @@
+"""From the whole llm.toml to a cluster: which pods there are, each planned by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from llmgen.cluster import document as documents
+from llmgen.cluster.devices import resource
+from llmgen.cluster.document import Document
+from llmgen.cluster.model import Cluster, Kind, Nodes, Unit
+from llmgen.cluster.origin import told_of
+from llmgen.cluster.said import findings
+from llmgen.config.editions import EDITIONS
+from llmgen.config.load import validated
+from llmgen.config.model import Config
+from llmgen.config.names import service_name
+from llmgen.config.tables.kubernetes import Kubernetes
+from llmgen.config.tables.models import Model
+from llmgen.errors import ConfigError, Diagnostic, LlmgenError, PlanError
+from llmgen.facts.lock_model import Lock
+from llmgen.fleet.project import Elsewhere, external
+from llmgen.gateway.addresses import host_name
+from llmgen.library import Keep, Library
+from llmgen.machine import machine
+from llmgen.plan.model import Plan
+from llmgen.plan.place import place
+from llmgen.resolve import resolve
+
+
+class Ground(Struct, frozen=True):
+    """The whole file, typed and as it is written, its lock, and the documents of its pools."""
+
+    config: Config
+    table: Kubernetes
+    document: Mapping[str, Any]
+    lock: Lock
+    nodes: Mapping[str, Nodes]
+    pools: Mapping[str, Document]
+
+
+class Planned(Struct, frozen=True):
+    """Some models in one pod: its document, its config, its plan, and how many devices it has."""
+
+    document: Document
+    config: Config
+    plan: Plan
+    devices: int
+
+
+def cluster(config: Config, document: Mapping[str, Any], lock: Lock) -> Cluster:
+    """Every pod planned; ConfigError and PlanError name the pool and the model."""
+    ground = ground_of(config, document, lock)
+    reasons: dict[str, str] = {}
+    seats = {name: _seat(ground, name, reasons) for name in _served(config)}
+    units = [unit for pool in ground.pools for unit in _units(ground, pool, seats)]
+    order = {name: at for at, name in enumerate(config.models)}
+    units.sort(key=lambda unit: (unit.kind != "model", order[unit.models[0]]))
+    gateway = _gateway(ground, units)
+    notes = tuple(dict.fromkeys(note for unit in units for note in unit.plan.notes))
+    made = (*units, *((gateway,) if gateway else ()))
+    return Cluster(ground.table, config, ground.nodes, made, reasons, notes)
+
+
+def ground_of(config: Config, document: Mapping[str, Any], lock: Lock) -> Ground:
+    """The nodes of all pools; ConfigError for what [kubernetes] says wrongly."""
+    table = config.kubernetes
+    if table is None:
+        raise ValueError("llm.toml has no [kubernetes]")
+    if errors := [*findings(config)]:
+        raise ConfigError(errors)
+    found = {name: documents.of_pool(document, name) for name in documents.pools(table)}
+    nodes = {}
+    for name, pool in documents.pools(table).items():
+        own = _typed({**found[name], "models": {}}, name, document)
+        node = machine(own.hardware, own.budget)
+        nodes[name] = Nodes(name, pool, node, resource(pool, node))
+    return Ground(config, table, document, lock, nodes, found)
+
+
+def _served(config: Config) -> Iterator[str]:
+    return (name for name, table in config.models.items() if table.enable)
+
+
+def keep_of(config: Config, table: Model) -> Keep:
+    """When the model is in memory, as its own table or the edition says."""
+    if table.keep is None and config.services.on_demand == "none":
+        return Keep.ALWAYS
+    return Keep(table.keep or EDITIONS[config.edition].keep[table.role])
+
+
+def _seat(ground: Ground, name: str, reasons: dict[str, str]) -> str:
+    """The pool of a model: the one that it names, else the first where it fits by itself."""
+    told = ground.config.models[name].pool
+    if told is not None:
+        return told
+    errors: list[LlmgenError] = []
+    for pool in ground.pools:
+        try:
+            _alone(ground, pool, name)
+        except PlanError as error:
+            errors.append(error)
+            continue
+        if len(ground.pools) > 1:
+            reasons[name] = f"{pool}: the first pool where it fits"
+        return pool
+    raise PlanError([item for error in errors for item in error.diagnostics])
+
+
+def _alone(ground: Ground, pool: str, name: str) -> Planned:
+    """The model in a pod of its own, with as few devices as it fits on."""
+    node, table = ground.nodes[pool].node, ground.config.models[name]
+    most = len(node.devices)
+    if node.unified or table.device == "auto":
+        tries = [most]
+    elif isinstance(table.device, tuple):
+        tries = [len(table.device)]
+    elif isinstance(table.tensor_split, tuple):
+        tries = [len(table.tensor_split)]
+    elif table.n_gpu_layers == 0:
+        tries = [0]
+    else:
+        tries = [*range(1, most + 1)] if most else [0]
+    tries = [min(count, most) for count in tries]
+    for count in tries:
+        try:
+            return _planned(ground, pool, (name,), count)
+        except PlanError:
+            if count == tries[-1]:
+                raise
+    raise ValueError(f"no number of devices for {name}")
+
+
+def _planned(
+    ground: Ground, pool: str, names: Sequence[str], devices: int, *, stack: bool = False
+) -> Planned:
+    node = ground.nodes[pool].node
+    made = documents.of_pod(_told(ground, pool), names, node, devices, stack=stack)
+    config = _typed(made, pool, ground.document)
+    try:
+        return Planned(made, config, place(library_of(config, ground.lock)), devices)
+    except LlmgenError as error:
+        told = [told_of(item, pool, ground.document) for item in error.diagnostics]
+        raise type(error)(told) from None
+
+
+def _told(ground: Ground, pool: str) -> Document:
+    """The pool's document in which each model says when it is in memory."""
+    found = ground.pools[pool]
+    models = {
+        name: {**table, "keep": keep_of(ground.config, ground.config.models[name]).value}
+        for name, table in found["models"].items()
+        if name in ground.config.models
+    }
+    return {**found, "models": models}
+
+
+def library_of(config: Config, lock: Lock) -> Library:
+    """A pod's config joined with the lock of all."""
+    measured = {ref: entry.measured for ref, entry in lock.entries.items() if entry.measured}
+    return resolve(config, lock.facts, measured, lock.runs, lock.checkpoints)
+
+
+def _units(ground: Ground, pool: str, seats: Mapping[str, str]) -> Iterator[Unit]:
+    """The pods of a pool: of each always-on model, and of all that are loaded on demand."""
+    mine = [name for name, seat in seats.items() if seat == pool]
+    if ground.nodes[pool].table.layout == "stack":
+        if mine:
+            most = len(ground.nodes[pool].node.devices)
+            yield _unit(ground, pool, mine, _planned(ground, pool, mine, most, stack=True))
+        return
+    keeps = {name: keep_of(ground.config, ground.config.models[name]) for name in mine}
+    for name in mine:
+        if keeps[name] is Keep.ALWAYS:
+            yield _unit(ground, pool, (name,), _alone(ground, pool, name))
+    demand = [name for name in mine if keeps[name] is Keep.ON_DEMAND]
+    if demand:
+        yield _unit(ground, pool, demand, _together(ground, pool, demand))
+
+
+def _together(ground: Ground, pool: str, names: Sequence[str]) -> Planned:
+    """On-demand models in one pod, with as few devices as all of them fit on, one at a time."""
+    most = len(ground.nodes[pool].node.devices)
+    least = max(_alone(ground, pool, name).devices for name in names)
+    for count in range(least, most + 1):
+        try:
+            return _planned(ground, pool, names, count)
+        except PlanError:
+            if count == most:
+                raise
+    raise ValueError(f"no number of devices for {names}")
+
+
+def _unit(ground: Ground, pool: str, names: Sequence[str], made: Planned) -> Unit:
+    config, plan = made.config, made.plan
+    first = plan.placements[0]
+    kind: Kind = "model"
+    if first.keep is Keep.ON_DEMAND:
+        kind = "router" if plan.loader == "router" else "swap"
+    services = config.services
+    name = host_name(service_name(first.name)) if kind == "model" else host_name(f"{kind}-{pool}")
+    port = first.port
+    if kind != "model":
+        port = services.router.port if kind == "router" else services.llama_swap.port
+    copies = max(ground.config.models[name].hosts for name in names) if kind == "model" else 1
+    return Unit(
+        name, kind, pool, copies, made.devices, made.document, config, plan, tuple(names), port
+    )
+
+
+def _gateway(ground: Ground, units: Sequence[Unit]) -> Unit | None:
+    """Envoy or LiteLLM before all of them; what engines load is external to its plan.
+
+    Always-on servers are none of its models: who renders its files adds theirs.
+    """
+    config = ground.config
+    if not (config.gateway.envoy.enable or config.gateway.litellm.enable):
+        return None
+    engines = [unit for unit in units if unit.kind != "model"]
+    told = {name: _outside(ground, unit, name) for unit in engines for name in unit.models}
+    made = documents.of_gateway(ground.document, told)
+    pool = next(iter(ground.nodes))
+    own = _typed(made, pool, ground.document)
+    plan = place(library_of(own, ground.lock))
+    port = config.gateway.envoy.port if config.gateway.envoy.enable else config.gateway.litellm.port
+    return Unit("gateway", "gateway", pool, 1, 0, made, own, plan, (), port)
+
+
+def _outside(ground: Ground, unit: Unit, name: str) -> Document:
+    """An on-demand model as the gateway knows it: behind the Service of its engine."""
+    table, config = ground.config.models[name], ground.config
+    prefix = config.naming.prefix
+    placed = unit.plan.placement(prefix + name)
+    variants = (
+        one for key, variant in table.variants.items() for one in (prefix + key, *variant.aliases)
+    )
+    item = Elsewhere(
+        names=(name, *table.aliases, *variants),
+        role=table.role,
+        known_as=prefix + name if unit.kind == "router" else "",
+        fallbacks=table.fallbacks,
+        context_window_fallbacks=table.context_window_fallbacks,
+    )
+    server: Document = {"endpoint": f"http://{unit.name}:{unit.port}"}
+    if unit.kind == "swap":
+        server["server"] = "llama_swap"
+    keys = getattr(config.services, "llama_swap" if unit.kind == "swap" else "router").api_keys
+    if keys:
+        server["api_key"] = keys[0].model_dump(exclude_none=True)
+    told = external(item, [server], default=table.default)
+    known = {"slots": placed.settings.parallel, "ctx_size": placed.estimate.n_ctx_seq or 0}
+    return {**told, **{key: value for key, value in known.items() if value > 0}}
+
+
+def _typed(made: Mapping[str, Any], pool: str, document: Mapping[str, Any]) -> Config:
+    """The config of a document; its mistakes are those that only the overlay has."""
+    from pydantic import ValidationError  # noqa: PLC0415 - only for mistakes
+
+    try:
+        return validated(dict(made))
+    except ValidationError as error:
+        from llmgen.config.mistakes import diagnostics  # noqa: PLC0415 - only for mistakes
+
+        found: Sequence[Diagnostic] = [*diagnostics(error, ())]
+    except ConfigError as error:
+        found = error.diagnostics
+    raise ConfigError([told_of(item, pool, document) for item in found])

@@ -1,0 +1,122 @@
+"""One-host documents out of the whole llm.toml: of a pool's node, and of the pods on it.
+
+So pods are planned, and their files rendered, as those of any machine that is only for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from llmgen.config.load import overlay
+from llmgen.config.tables.kubernetes import Kubernetes, Pool
+from llmgen.config.tables.services import SETS
+from llmgen.machine import Machine, MachineDevice
+
+Document: TypeAlias = dict[str, Any]
+
+# The pool of a file that names none.
+USUAL: Final = "nodes"
+# Tables that say nothing to a pod: of the cluster, of other programs, of one machine's own.
+_NOT_OF_PODS: Final = (
+    "kubernetes", "hosts", "network", "gateway", "external", "apps", "sync", "rpc", "guard",
+    "targets",
+)  # fmt: skip
+# Keys of a model that say where it is, or which of a machine's devices it is on.
+_WHERE: Final = ("host", "hosts", "pool")
+_DEVICES: Final = ("device", "tensor_split", "main_gpu", "split_mode")
+
+
+def pools(table: Kubernetes) -> Mapping[str, Pool]:
+    """The pools of [kubernetes], or the one that stands for [hardware]."""
+    return table.pools or {USUAL: Pool.model_construct()}
+
+
+def of_pool(document: Mapping[str, Any], name: str) -> Document:
+    """The document of a pool's node, with every model still in it."""
+    mine = document.get("kubernetes", {}).get("pools", {}).get(name, {})
+    found = {key: value for key, value in document.items() if key not in _NOT_OF_PODS}
+    found["hardware"] = overlay(document.get("hardware", {}), mine.get("hardware", {}))
+    found["hardware"] = {**found["hardware"], "host": name}
+    found["models"] = overlay(document.get("models", {}), mine.get("models", {}))
+    found["services"] = {**document.get("services", {}), "runtime": "native", "scope": "system"}
+    return found
+
+
+def of_pod(
+    pool: Document, names: Sequence[str], machine: Machine, devices: int, *, stack: bool = False
+) -> Document:
+    """The document of pods with these models, and so many devices of the pool's node.
+
+    In a ``stack`` llama-swap starts them all.
+    """
+    found = {**pool, "models": {name: _model(pool["models"][name], stack=stack) for name in names}}
+    if devices < len(machine.devices):
+        found["hardware"] = {
+            **pool["hardware"],
+            "devices": [_device(item) for item in machine.devices[:devices]],
+            **({} if devices else {"backend": "cpu"}),
+        }
+        found["models"] = {
+            name: {key: value for key, value in table.items() if _stays(key, devices)}
+            for name, table in found["models"].items()
+        }
+        if "reserve" in pool.get("budget", {}):
+            left = [item.key for item in machine.devices[:devices]]
+            reserve = pool["budget"]["reserve"]
+            kept = {key: size for key, size in reserve.items() if key in (*left, "host")}
+            found["budget"] = {**pool["budget"], "reserve": kept}
+    if "plan" in found:
+        found["plan"] = _wishes(found["plan"], {*names})
+    return found
+
+
+def of_gateway(document: Mapping[str, Any], external: Document) -> Document:
+    """The document of the pods that clients talk to: no models of their own, ``external`` ones."""
+    kept = ("edition", "requires_llmgen", "llama_cpp", "naming", "paths", "gateway", "containers")
+    found = {key: document[key] for key in kept if key in document}
+    found["hardware"] = {
+        "host": "gateway",
+        "os": "linux",
+        "backend": "cpu",
+        "memory": "64GiB",
+        "unified": False,
+        "devices": [],
+    }
+    services = {key: document.get("services", {}).get(key) for key in ("api_key",)}
+    found["services"] = {
+        **{key: value for key, value in services.items() if value is not None},
+        "on_demand": "none",
+        "scope": "system",
+    }
+    found["external"] = {**document.get("external", {}), **external}
+    return found
+
+
+def _model(table: Mapping[str, Any], *, stack: bool) -> Document:
+    found = {key: value for key, value in table.items() if key not in _WHERE}
+    if stack and found.get("keep") == "always":
+        found |= {"keep": "on_demand", "pin": True, "preload": True}
+    return found
+
+
+def _stays(key: str, devices: int) -> bool:
+    """Whether a key of a model is right on fewer devices, which are all its own."""
+    return key not in _DEVICES or (devices > 1 and key in ("tensor_split", "split_mode"))
+
+
+def _device(item: MachineDevice) -> Document:
+    found: Document = {"memory": item.memory_bytes, "reserve": item.reserve_bytes}
+    if item.bandwidth_bytes:
+        found["bandwidth"] = item.bandwidth_bytes
+    return found
+
+
+def _wishes(plan: Mapping[str, Any], mine: set[str]) -> Document:
+    """Sets of models are about one memory: what of them is in these pods."""
+    found = dict(plan)
+    for key in SETS:
+        if key in found:
+            kept = [[name for name in row if name in mine] for row in found[key]]
+            found[key] = [row for row in kept if len(row) > 1]
+    return found

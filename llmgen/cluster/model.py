@@ -1,0 +1,73 @@
+"""A cluster: its pools of nodes, and the pods that run there, each with a plan of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from llmgen.config.model import Config
+from llmgen.config.tables.kubernetes import Kubernetes, Pool
+from llmgen.errors import Diagnostic
+from llmgen.machine import Machine
+from llmgen.plan.model import Plan
+
+# What a pod is for: one always-on model, an engine with all on-demand ones, what clients talk to.
+Kind: TypeAlias = Literal["model", "swap", "router", "gateway"]
+
+
+class Nodes(Struct, frozen=True):
+    """A pool: ``node`` is what each of its nodes is like, ``resource`` a device's name there.
+
+    ``table`` is what llm.toml says of it.
+    """
+
+    name: str
+    table: Pool
+    node: Machine
+    resource: str
+
+
+class Unit(Struct, frozen=True):
+    """Pods that are alike: ``name`` is that of their controller and Service, a DNS label.
+
+    ``plan`` is that of a machine which is only for them, with ``devices`` of its pool's node.
+    ``models`` are the names in llm.toml, ``port`` is where the Service leads to.
+    """
+
+    name: str
+    kind: Kind
+    pool: str
+    copies: int
+    devices: int
+    document: Mapping[str, Any]
+    config: Config
+    plan: Plan
+    models: tuple[str, ...] = ()
+    port: int = 0
+
+
+class Cluster(Struct, frozen=True):
+    """Everything that runs in the namespace.
+
+    ``units`` are in the order of llm.toml, the gateway last; ``reasons`` say why a model is where
+    it is, where llm.toml left that open.
+    """
+
+    table: Kubernetes
+    config: Config
+    pools: Mapping[str, Nodes]
+    units: tuple[Unit, ...]
+    reasons: Mapping[str, str]
+    notes: tuple[Diagnostic, ...] = ()
+
+    @property
+    def serving(self) -> tuple[Unit, ...]:
+        """The pods with models."""
+        return tuple(item for item in self.units if item.kind != "gateway")
+
+    @property
+    def gateway(self) -> Unit | None:
+        """The pods that clients talk to; None where nothing of [gateway] is enabled."""
+        return next((item for item in self.units if item.kind == "gateway"), None)

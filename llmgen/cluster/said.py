@@ -1,0 +1,35 @@
+"""What [kubernetes] says wrongly, as far as no facts of models are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from llmgen.cluster.document import pools
+from llmgen.config.model import Config
+from llmgen.errors import Diagnostic
+
+
+def findings(config: Config) -> Iterator[Diagnostic]:
+    """Errors about [kubernetes] and `pool`."""
+    table = config.kubernetes
+    if table is None:
+        return
+    if config.hosts:
+        yield Diagnostic(
+            "kubernetes.and-hosts",
+            "a file is about machines of [hosts] or about a cluster, not about both",
+            ("kubernetes",),
+            hint="put [kubernetes] into a file of its own and lay it over the common one: "
+            "`llmgen -c llm.toml -c cluster.toml`; [hosts] into another",
+        )
+    known = [*pools(table)]
+    for name, model in config.models.items():
+        if model.pool is not None and model.pool not in known:
+            near = get_close_matches(model.pool, known, 1)
+            yield Diagnostic(
+                "kubernetes.no-pool",
+                f"`{name}` wants the pool `{model.pool}`, and there is none",
+                ("models", name, "pool"),
+                hint=f"did you mean `{near[0]}`?" if near else f"pools are {', '.join(known)}",
+            )

@@ -1,0 +1,154 @@
+"""[kubernetes]: the stack on a cluster's nodes instead of a machine of its own."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from llmgen.config.tables.base import (
+    ClusterName,
+    Count,
+    Domain,
+    FileName,
+    ImageName,
+    LabelKey,
+    LabelValue,
+    ModelName,
+    Release,
+    Seconds,
+    Size,
+    Table,
+    Text,
+)
+from llmgen.config.tables.hardware import Hardware
+from llmgen.config.tables.models import Model
+
+Style = Literal["plain", "kserve", "lws"]
+ClusterGateway = Literal["none", "gateway-api", "ai-gateway", "inference-extension"]
+
+
+class Taint(Table):
+    """A taint of a pool's nodes, which its pods tolerate."""
+
+    key: LabelKey
+    """Its key."""
+    value: LabelValue = ""
+    """Its value."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"
+    """What it does to others."""
+
+
+class Pool(Table):
+    """[kubernetes.pools.NAME]: nodes that are alike."""
+
+    count: Annotated[Count, Field(ge=1, le=5000)] = 1
+    """How many nodes there are."""
+    hardware: Hardware = Hardware.model_construct()
+    """A node of it, laid over [hardware]; `reserve` is what kubelet and system keep."""
+    cpu: Count | None = Field(default=None, ge=1)
+    """Cores that pods may have; absent: they are not counted."""
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    """Labels of its nodes, by which pods find them; absent: `llmgen.io/pool = "NAME"`."""
+    taints: tuple[Taint, ...] = ()
+    """Taints of its nodes."""
+    gpu_resource: LabelKey | None = None
+    """What its device plugin calls a device (`nvidia.com/gpu.shared`, `nvidia.com/mig-3g.40gb`);
+    absent: the vendor's usual name."""
+    device_class: Domain | None = None
+    """Devices by claims of this DeviceClass (`gpu.nvidia.com`) instead of a device plugin."""
+    layout: Literal["models", "stack"] = "models"
+    """`"models"`: a pod for each always-on model, one with llama-swap for all on-demand ones.
+    `"stack"`: one pod with llama-swap for all, always-on ones pinned: what shares a device."""
+    max_surge: Annotated[Count, Field(ge=0, le=100)] = 0
+    """Pods beside the old ones in a rolling update; each needs room of its own."""
+    models: dict[ModelName, Model] = Field(default_factory=dict)
+    """Keys of models that are others on these nodes."""
+
+
+class Storage(Table):
+    """[kubernetes.storage]: the volume with the model files."""
+
+    claim: ClusterName | None = None
+    """A PersistentVolumeClaim that is there already; absent: one is made, and filled."""
+    storage_class: Domain | None = None
+    """Its class; absent: the cluster's default."""
+    access_mode: Literal["ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"] = "ReadWriteMany"
+    """Who may mount it: `ReadWriteOnce` is for pods of one node."""
+    size: Size | None = None
+    """Its size; absent: the files of all models and a tenth."""
+
+
+class Scale(Table):
+    """[kubernetes.scale]: KEDA starts pods when requests wait, and ends them when none come."""
+
+    enable: bool = False
+    """Write its objects."""
+    min: Annotated[Count, Field(ge=0)] = 0
+    """Fewest pods of a model."""
+    max: Annotated[Count, Field(ge=1)] | None = None
+    """Most pods of a model; absent: as many as are planned."""
+    cooldown: Seconds = 600
+    """Time without a request after which they end."""
+    prometheus: Text = "http://prometheus-operated.monitoring:9090"
+    """Prometheus that has the gateway's metrics."""
+
+
+class Monitoring(Table):
+    """[kubernetes.monitoring]: objects of the Prometheus operator."""
+
+    enable: bool = False
+    """Write PodMonitors, a PrometheusRule and a dashboard for Grafana."""
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    """Labels by which the operator selects them (`{ release = "prometheus" }`)."""
+
+
+class Environment(Table):
+    """[kubernetes.environments.NAME]: an overlay of kustomize."""
+
+    namespace: ClusterName | None = None
+    """Its namespace; absent: that of the base."""
+    images: dict[Text, ImageName] = Field(default_factory=dict)
+    """Images in place of others: `{ "docker.io/envoyproxy/envoy" = "mirror.example/envoy:v1" }`."""
+    copies: dict[ModelName, Annotated[Count, Field(ge=0)]] = Field(default_factory=dict)
+    """Pods of a model there."""
+
+
+class Kubernetes(Table):
+    """[kubernetes]: what runs the stack is a cluster."""
+
+    context: Text | None = None
+    """Context of kubectl's configuration; absent: `--context` has to name it, never the current
+    one by accident."""
+    namespace: ClusterName = "llm"
+    """Where everything is."""
+    version: Release = "1.34"
+    """Version of the API server."""
+    style: Style = "plain"
+    """How models are served: by Deployments, by KServe, or by LeaderWorkerSets where one model
+    is on several nodes."""
+    gateway: ClusterGateway = "none"
+    """What leads into the cluster, beside Envoy or LiteLLM of [gateway] as a Deployment: routes of
+    the Gateway API, Envoy AI Gateway, or InferencePools."""
+    gateway_class: Domain = "eg"
+    """GatewayClass of its Gateway."""
+    pools: dict[FileName, Pool] = Field(default_factory=dict)
+    """Its nodes; absent: one node like [hardware]."""
+    storage: Storage = Storage.model_construct()
+    """The model files."""
+    secret: ClusterName = "llmgen-keys"  # noqa: S105 - a name
+    """The Secret with all keys: `{ env = "KEY" }` is its entry `KEY`."""
+    external_secrets: Domain | None = None
+    """A ClusterSecretStore that External Secrets fills that Secret from; absent: it is there."""
+    image_pull_secrets: tuple[ClusterName, ...] = ()
+    """Secrets for registries."""
+    llmgen_image: ImageName | None = None
+    """Image of llmgen, which downloads the model files; absent: nothing downloads them."""
+    longest_answer: Seconds = 600
+    """How long pods that end may go on with what they have begun."""
+    monitoring: Monitoring = Monitoring.model_construct()
+    """The Prometheus operator."""
+    scale: Scale = Scale.model_construct()
+    """KEDA."""
+    helm: bool = False
+    """Write a Helm chart of the same objects, too."""
+    environments: dict[FileName, Environment] = Field(default_factory=dict)
+    """Overlays of kustomize."""

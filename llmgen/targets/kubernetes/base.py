@@ -1,0 +1,24 @@
+"""All objects of a cluster, in groups: each group is one file of the kustomize base."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+from llmgen.targets.kubernetes import common, workload
+from llmgen.targets.kubernetes.names import Object
+from llmgen.targets.kubernetes.scene import Scene
+
+Maker: TypeAlias = Callable[[Scene], Iterator[tuple[str, Object]]]
+
+# Who makes objects, in the order in which a cluster takes them.
+MAKERS: Final[tuple[Maker, ...]] = (common.objects, workload.objects)
+
+
+def grouped(scene: Scene) -> dict[str, list[Object]]:
+    """The objects of each group, groups and objects in order."""
+    found: dict[str, list[Object]] = {}
+    for make in MAKERS:
+        for group, item in make(scene):
+            found.setdefault(group, []).append(item)
+    return found

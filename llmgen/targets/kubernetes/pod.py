@@ -1,0 +1,284 @@
+"""A container of the stack as a pod: what it runs, sees, may do and asks of its node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Final
+
+from msgspec import Struct
+
+from llmgen.artifacts import Artifact
+from llmgen.cluster.model import Cluster
+from llmgen.errors import Diagnostic, PlanError
+from llmgen.gateway.secrets import MANIFEST, Manifest
+from llmgen.targets.containers.model import SECRETS, Container, Mount
+from llmgen.targets.kubernetes import fill, keys
+from llmgen.targets.kubernetes.config_maps import Entry, Files, config_maps
+from llmgen.targets.kubernetes.names import ACCOUNT, FILES, MODELS, POOL, Object, labels
+from llmgen.targets.kubernetes.probes import probes
+from llmgen.targets.kubernetes.resources import resources
+from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.units import MIB
+
+# What an init container may have that copies a few files.
+_SMALL: Final = {
+    "limits": {"memory": "64Mi"},
+    "requests": {"cpu": "10m", "memory": "64Mi"},
+}
+# The modes of files for the pod's user alone, and for everybody who reads.
+_PRIVATE, _READ = 0o440, 0o444
+# Time for Services and gateways to hear that a pod ends, before it is told.
+_LEAVE_SECONDS: Final = 5
+
+
+class Pod(Struct, frozen=True):
+    """A pod's template, and the ConfigMaps that it mounts."""
+
+    template: Object
+    maps: tuple[Object, ...]
+
+
+def pod(app: App, scene: Scene) -> Pod:
+    """The pod of an app; PlanError for what no pod can have."""
+    refused = [*_refused(app)]
+    if refused:
+        raise PlanError(refused)
+    filled = keys.manifest(app)
+    filled = filled if filled is not None and filled.files else None
+    files = _files(app, scene, filled)
+    init = _init(app, filled, files)
+    spec: Object = {
+        "serviceAccountName": ACCOUNT,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": _pod_security(app.container),
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": _grace(app, scene),
+        **_nodes(app, scene.cluster),
+        **({"initContainers": [init]} if init else {}),
+        "containers": [_container(app, scene, filled, files)],
+        "volumes": [*_volumes(app, scene, filled, files)],
+    }
+    if scene.table.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in scene.table.image_pull_secrets]
+    meta = {"labels": labels(app.name, app.component)}
+    return Pod({"metadata": meta, "spec": spec}, files.maps)
+
+
+def _refused(app: App) -> Iterator[Diagnostic]:
+    host = app.plan.library.host
+    for mount in app.container.mounts:
+        if mount.kind == "models" and mount.source != str(host.models):
+            yield Diagnostic(
+                "kubernetes.outside-models",
+                f"`{mount.source}` is outside the folder of [paths] models, which is all that pods "
+                "see of the model files",
+                ("paths", "models"),
+                hint=f"a path below `{host.models}`",
+            )
+        elif mount.kind == "file":
+            yield Diagnostic(
+                "kubernetes.file",
+                f"`{mount.source}` is a file of one machine, and no pod sees it",
+                ("kubernetes",),
+                hint="a template that llama-server has built in (`chat_template`), or none; "
+                "certificates at the cluster's own gateway",
+            )
+
+
+def _files(app: App, scene: Scene, filled: Manifest | None) -> Files:
+    """What it reads, with the script that joins and fills it where that is needed."""
+    kept = tuple(
+        item
+        for item in app.files
+        if item.path.parts[0] != "secrets" and item.path.name not in (MANIFEST, "static.yaml")
+    )
+    plain = _maps(app, scene, kept)
+    if not plain.parts and filled is None:
+        return plain
+    entries = keys.entries(filled.secrets) if filled else {}
+    text = fill.script(filled, entries, (str(item.path) for item in kept), plain.parts)
+    own = Artifact(PurePosixPath(fill.NAME), text.encode(), "")
+    return _maps(app, scene, (*kept, own))
+
+
+def _maps(app: App, scene: Scene, files: Sequence[Artifact]) -> Files:
+    return config_maps(app.name, app.component, scene.table.namespace, files)
+
+
+def _pod_security(container: Container) -> Object:
+    user, _, group = container.user.partition(":")
+    return {
+        "fsGroup": int(group),
+        "runAsGroup": int(group),
+        "runAsNonRoot": True,
+        "runAsUser": int(user),
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+# What Pod Security `restricted` asks of every container, and a root that is read only.
+_SECURITY: Final[Object] = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+
+
+def _grace(app: App, scene: Scene) -> int:
+    """What it has begun may end: the longest answer, and what the program itself takes to stop."""
+    return _LEAVE_SECONDS + max(app.container.stop_seconds, scene.table.longest_answer)
+
+
+def _nodes(app: App, cluster: Cluster) -> Object:
+    """Which nodes, and in which way copies are spread over them."""
+    nodes = cluster.pools[app.unit.pool]
+    table = nodes.table
+    found: Object = {
+        "nodeSelector": dict(sorted((table.labels or {POOL: nodes.name}).items())),
+    }
+    if table.taints:
+        found["tolerations"] = [
+            {
+                "key": item.key,
+                "operator": "Equal" if item.value else "Exists",
+                **({"value": item.value} if item.value else {}),
+                "effect": item.effect,
+            }
+            for item in table.taints
+        ]
+    if app.unit.devices and table.device_class is not None:
+        found["resourceClaims"] = [
+            {"name": "devices", "resourceClaimTemplateName": f"{app.name}-devices"}
+        ]
+    return found
+
+
+def _container(app: App, scene: Scene, filled: Manifest | None, files: Files) -> Object:
+    item = app.container
+    found: Object = {
+        "name": app.name,
+        "image": item.image,
+        "imagePullPolicy": "IfNotPresent",
+        **({} if item.own_entry else {"command": [_text(item.argv[0])]}),
+        "args": [_text(word) for word in (item.argv if item.own_entry else item.argv[1:])],
+        "env": [{"name": name, "value": _text(value)} for name, value in item.environment],
+        "ports": [{"name": "http", "containerPort": item.port, "protocol": "TCP"}],
+        "resources": resources(app.unit, item, scene.cluster),
+        **probes(app),
+        "lifecycle": {"preStop": _before_stop(item)},
+        "securityContext": _SECURITY,
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [*_mounts(item, filled, files)],
+    }
+    return {key: value for key, value in found.items() if value != []}
+
+
+def _text(text: str) -> str:
+    """Kubernetes fills in `$(NAME)` in commands and variables."""
+    return text.replace("$(", "$$(")
+
+
+def _before_stop(item: Container) -> Object:
+    """While it still answers: Services and gateways stop sending, running answers end."""
+    if item.before_stop:
+        script = f'sleep {_LEAVE_SECONDS}; exec "$@"'
+        return {"exec": {"command": ["/bin/sh", "-c", script, "stop", *item.before_stop]}}
+    return {"sleep": {"seconds": _LEAVE_SECONDS}}
+
+
+def _init(app: App, filled: Manifest | None, files: Files) -> Object | None:
+    """What joins and fills its files before it starts."""
+    if not any(entry.path == fill.NAME for entry in files.entries):
+        return None
+    place = (fill.SOURCE if files.parts else FILES) / fill.NAME
+    mounts = [_mount("files", fill.SOURCE if files.parts else FILES)]
+    if files.parts:
+        mounts.append(_mount("joined", FILES, writable=True))
+    if filled is not None:
+        mounts.append(_mount("runtime", filled.into, writable=True))
+        if filled.secrets:
+            mounts.append(_mount("keys", fill.KEYS))
+    return {
+        "name": "files",
+        "image": app.container.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["/bin/sh", "-eu", str(place)],
+        "resources": _SMALL,
+        "securityContext": _SECURITY,
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+        "volumeMounts": mounts,
+    }
+
+
+def _mount(name: str, place: PurePosixPath, *, writable: bool = False) -> Object:
+    return {"name": name, "mountPath": str(place), **({} if writable else {"readOnly": True})}
+
+
+def _mounts(item: Container, filled: Manifest | None, files: Files) -> Iterator[Object]:
+    if files.entries:
+        yield _mount("joined" if files.parts else "files", FILES)
+    if filled is not None:
+        yield _mount("runtime", filled.into, writable=True)
+    if item.secrets:
+        yield _mount("secrets", SECRETS)
+    for number, place in enumerate(item.tmpfs):
+        yield _mount(_tmpfs(number), place, writable=True)
+    for mount in item.mounts:
+        if mount.kind in ("models", "volume"):
+            yield _mount(_volume(mount), mount.target, writable=mount.writable)
+
+
+def _tmpfs(number: int) -> str:
+    return f"tmp-{number}" if number else "tmp"
+
+
+def _volume(mount: Mount) -> str:
+    return mount.source if mount.kind == "volume" else "models"
+
+
+def _volumes(app: App, scene: Scene, filled: Manifest | None, files: Files) -> Iterator[Object]:
+    item, secret = app.container, scene.table.secret
+    if files.entries:
+        yield {"name": "files", "projected": _projected(files.entries)}
+    if files.parts:
+        yield {"name": "joined", "emptyDir": {}}
+    if filled is not None:
+        yield {"name": "runtime", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}}
+        if filled.secrets:
+            found = keys.entries(filled.secrets)
+            yield {"name": "keys", "secret": _secret(secret, {key: key for key in found.values()})}
+    if item.secrets:
+        yield {"name": "secrets", "secret": _secret(secret, keys.entries(item.secrets))}
+    for number, _ in enumerate(item.tmpfs):
+        size = item.memory.tmpfs_bytes // len(item.tmpfs) // MIB
+        yield {
+            "name": _tmpfs(number),
+            "emptyDir": {"medium": "Memory", "sizeLimit": f"{size}Mi"},
+        }
+    for mount in item.mounts:
+        if mount.kind == "models":
+            claim = scene.table.storage.claim or MODELS
+            yield {
+                "name": "models",
+                "persistentVolumeClaim": {"claimName": claim, "readOnly": True},
+            }
+        elif mount.kind == "volume":
+            yield {"name": _volume(mount), "emptyDir": {}}
+
+
+def _projected(entries: Sequence[Entry]) -> Object:
+    maps: dict[str, list[Object]] = {}
+    for entry in entries:
+        maps.setdefault(entry.map, []).append({"key": entry.key, "path": entry.path})
+    sources = [{"configMap": {"name": name, "items": items}} for name, items in maps.items()]
+    return {"defaultMode": _READ, "sources": sources}
+
+
+def _secret(name: str, entries: dict[str, str]) -> Object:
+    """Entries of the Secret as files by the names that the program knows."""
+    items = [{"key": key, "path": path} for path, key in sorted(entries.items())]
+    return {"secretName": name, "defaultMode": _PRIVATE, "items": items}

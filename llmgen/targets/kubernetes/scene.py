@@ -1,0 +1,79 @@
+"""What every kind of object is made from: the cluster, and each program in its pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from llmgen.artifacts import Artifact
+from llmgen.cluster.model import Cluster, Unit
+from llmgen.config.tables.kubernetes import Kubernetes
+from llmgen.plan.model import Plan
+from llmgen.targets.base import Render
+from llmgen.targets.containers.files import files
+from llmgen.targets.containers.model import Container
+from llmgen.targets.kubernetes import inside
+from llmgen.targets.kubernetes.names import group
+
+
+class App(Struct, frozen=True):
+    """One controller's pods: ``name`` is that of the controller, its Service and its label.
+
+    ``plan`` is the plan as the container sees it, ``files`` are what it reads.
+    """
+
+    name: str
+    unit: Unit
+    plan: Plan
+    container: Container
+    files: tuple[Artifact, ...]
+
+    @property
+    def component(self) -> str:
+        """What it is in the stack."""
+        return self.unit.kind
+
+    @property
+    def group(self) -> str:
+        """The file with its objects."""
+        return group(self.name, front=self.unit.kind == "gateway")
+
+
+class Scene(Struct, frozen=True):
+    """The cluster with everything that runs in it, ``apps`` in the order of llm.toml."""
+
+    cluster: Cluster
+    apps: tuple[App, ...]
+
+    @property
+    def table(self) -> Kubernetes:
+        """[kubernetes]."""
+        return self.cluster.table
+
+    @property
+    def serving(self) -> tuple[App, ...]:
+        """Those with models."""
+        return tuple(item for item in self.apps if item.unit.kind != "gateway")
+
+    @property
+    def gateways(self) -> tuple[App, ...]:
+        """Envoy, LiteLLM."""
+        return tuple(item for item in self.apps if item.unit.kind == "gateway")
+
+
+def scene(cluster: Cluster, render: Render) -> Scene:
+    """Every program of the cluster; PlanError when one cannot run in a container."""
+    return Scene(cluster, tuple(_apps(cluster, render)))
+
+
+def _apps(cluster: Cluster, render: Render) -> Iterator[App]:
+    for unit in cluster.serving:
+        plan = inside.inner(unit)
+        for item in inside.containers(plan):
+            yield App(unit.name, unit, plan, item, tuple(files(plan, (item,), render)))
+    gateway = cluster.gateway
+    if gateway is not None:
+        plan = inside.of_gateway(cluster, gateway)
+        for item in inside.containers(inside.inner(gateway)):
+            yield App(item.host, gateway, plan, item, tuple(files(plan, (item,), render)))

@@ -1,0 +1,64 @@
+"""Deployments and Services: the plain style."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmgen.targets.kubernetes.names import Object, meta, selector
+from llmgen.targets.kubernetes.pod import pod
+from llmgen.targets.kubernetes.scene import App, Scene
+
+# Longest time without progress that a rollout is still one: a load, and the old pod's answers.
+_DEADLINE_SECONDS = 600
+
+
+def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+    """(group, object) of every app: its files, its pods, and the name under which it is reached."""
+    for app in scene.apps:
+        made = pod(app, scene)
+        yield from ((app.group, item) for item in made.maps)
+        yield app.group, deployment(app, scene, made.template)
+        yield app.group, service(app, scene)
+
+
+def deployment(app: App, scene: Scene, template: Object) -> Object:
+    """The controller of its pods. Old ones go before new ones come, unless there is room."""
+    surge = scene.cluster.pools[app.unit.pool].table.max_surge if app.unit.devices else 0
+    seconds = app.container.health.start_seconds if app.container.health else 0
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta(app.name, app.name, app.component, scene.table.namespace),
+        "spec": {
+            "replicas": app.unit.copies,
+            "revisionHistoryLimit": 3,
+            "progressDeadlineSeconds": _DEADLINE_SECONDS + seconds + scene.table.longest_answer,
+            "selector": {"matchLabels": selector(app.name)},
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": surge, "maxUnavailable": 0 if surge else 1},
+            },
+            "template": template,
+        },
+    }
+
+
+def service(app: App, scene: Scene) -> Object:
+    """Its name within the namespace; nothing of it leaves the cluster."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": meta(app.name, app.name, app.component, scene.table.namespace),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": selector(app.name),
+            "ports": [
+                {
+                    "name": "http",
+                    "port": app.container.port,
+                    "protocol": "TCP",
+                    "targetPort": "http",
+                }
+            ],
+        },
+    }
