@@ -71,7 +71,7 @@ def ground_of(config: Config, document: Mapping[str, Any], lock: Lock) -> Ground
         raise ValueError("llm.toml has no [kubernetes]")
     if errors := [*findings(config)]:
         raise ConfigError(errors)
-    found = {name: documents.of_pool(document, name) for name in documents.pools(table)}
+    found = {name: _pool(config, document, name) for name in documents.pools(table)}
     nodes = {}
     for name, pool in documents.pools(table).items():
         own = _typed({**found[name], "models": {}}, name, document)
@@ -137,7 +137,7 @@ def _planned(
     ground: Ground, pool: str, names: Sequence[str], devices: int, *, stack: bool = False
 ) -> Planned:
     node = ground.nodes[pool].node
-    made = documents.of_pod(_told(ground, pool), names, node, devices, stack=stack)
+    made = documents.of_pod(ground.pools[pool], names, node, devices, stack=stack)
     config = _typed(made, pool, ground.document)
     try:
         return Planned(made, config, place(library_of(config, ground.lock)), devices)
@@ -146,13 +146,13 @@ def _planned(
         raise type(error)(told) from None
 
 
-def _told(ground: Ground, pool: str) -> Document:
+def _pool(config: Config, document: Mapping[str, Any], name: str) -> Document:
     """The pool's document in which each model says when it is in memory."""
-    found = ground.pools[pool]
+    found = documents.of_pool(document, name)
     models = {
-        name: {**table, "keep": keep_of(ground.config, ground.config.models[name]).value}
+        name: {**table, "keep": keep_of(config, config.models[name]).value}
         for name, table in found["models"].items()
-        if name in ground.config.models
+        if name in config.models
     }
     return {**found, "models": models}
 

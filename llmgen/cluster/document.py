@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from llmgen.config.load import overlay
 from llmgen.config.tables.kubernetes import Kubernetes, Pool
-from llmgen.config.tables.services import SETS
+from llmgen.fleet.project import wishes_among
 from llmgen.machine import Machine, MachineDevice
 
 Document: TypeAlias = dict[str, Any]
@@ -67,7 +67,7 @@ def of_pod(
             kept = {key: size for key, size in reserve.items() if key in (*left, "host")}
             found["budget"] = {**pool["budget"], "reserve": kept}
     if "plan" in found:
-        found["plan"] = _wishes(found["plan"], {*names})
+        found["plan"] = wishes_among(found["plan"], {*names})
     return found
 
 
@@ -109,14 +109,4 @@ def _device(item: MachineDevice) -> Document:
     found: Document = {"memory": item.memory_bytes, "reserve": item.reserve_bytes}
     if item.bandwidth_bytes:
         found["bandwidth"] = item.bandwidth_bytes
-    return found
-
-
-def _wishes(plan: Mapping[str, Any], mine: set[str]) -> Document:
-    """Sets of models are about one memory: what of them is in these pods."""
-    found = dict(plan)
-    for key in SETS:
-        if key in found:
-            kept = [[name for name in row if name in mine] for row in found[key]]
-            found[key] = [row for row in kept if len(row) > 1]
     return found

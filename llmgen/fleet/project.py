@@ -98,7 +98,7 @@ def project(
     else:
         _without_fallbacks(found["models"])
     if "plan" in found:
-        found["plan"] = _wishes(found["plan"], {*mine})
+        found["plan"] = wishes_among(found["plan"], {*mine})
     if door is not None:
         _open(found, document["hosts"][host], door)
         _take(found, keys_of_others(document, host), door)
@@ -138,7 +138,7 @@ def external(item: Elsewhere, servers: Sequence[Server], *, default: bool) -> Do
     return told
 
 
-def _wishes(plan: Mapping[str, Any], mine: set[str]) -> Document:
+def wishes_among(plan: Mapping[str, Any], mine: set[str]) -> Document:
     """Sets of models are about one memory: what of them is on this host, if that is still a set."""
     found = dict(plan)
     for key in SETS:
