@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
     from llmgen.cli.pipeline import Read
     from llmgen.cluster.model import Cluster
+    from llmgen.errors import Diagnostic
+    from llmgen.targets.kubernetes.scene import Scene
 
 
 def cluster_of(found: Read) -> Cluster:
@@ -29,14 +31,61 @@ def cluster_of(found: Read) -> Cluster:
     return made
 
 
-def tree_of(found: Read, cluster: Cluster, session: Session) -> Tree:
-    """The objects of the cluster as files."""
-    from llmgen.artifacts import Tree
+def scene_of(found: Read, cluster: Cluster, session: Session) -> Scene:
+    """Every program of the cluster; errors with their places in llm.toml."""
     from llmgen.render.environment import make_render
-    from llmgen.targets.kubernetes.files import artifacts
+    from llmgen.targets.kubernetes.scene import scene
 
     render = make_render([Path(session.templates)] if session.templates else [])
     try:
-        return Tree(artifacts(cluster, render))
+        return scene(cluster, render)
+    except LlmgenError as error:
+        raise found.located(error) from None
+
+
+def _advised(found: Read, item: Diagnostic) -> Diagnostic:
+    """Where pods have no node: one pod for all of a pool's models, if that has been seen to fit."""
+    from msgspec.structs import replace
+
+    from llmgen.cli.pipeline import read_lock
+    from llmgen.cluster.build import cluster
+    from llmgen.cluster.document import in_one_pod
+    from llmgen.config.load import merged
+    from llmgen.render.environment import make_render
+    from llmgen.targets.kubernetes.demand import proofs, refusals
+    from llmgen.targets.kubernetes.scene import scene
+
+    if item.code != "kubernetes.no-room" or found.config.kubernetes is None:
+        return item
+    pool = str(item.key[2])
+    changed = in_one_pod(found.config, merged(found.sources), pool)
+    if changed is None:
+        return item
+    try:
+        made = cluster(*changed, read_lock(found))
+        if any(one.key[2] == pool for one in refusals(proofs(scene(made, make_render([]))))):
+            return item
+    except LlmgenError:
+        return item
+    return replace(
+        item,
+        hint=f'`layout = "stack"` in [kubernetes.pools.{pool}]: one pod with llama-swap for all '
+        "of its models, which then share devices; with it they fit",
+    )
+
+
+def tree_of(found: Read, cluster: Cluster, session: Session) -> tuple[Tree, tuple[Diagnostic, ...]]:
+    """The objects of the cluster as files, and what is doubtful; PlanError for what has no node."""
+    from llmgen.artifacts import Tree
+    from llmgen.errors import PlanError
+    from llmgen.targets.kubernetes.demand import notes, proofs, refusals
+    from llmgen.targets.kubernetes.files import artifacts
+
+    made = scene_of(found, cluster, session)
+    proved = proofs(made)
+    try:
+        if refused := [*refusals(proved)]:
+            raise PlanError([_advised(found, item) for item in refused])
+        return Tree(artifacts(made)), found.placed((*cluster.notes, *notes(proved)))
     except LlmgenError as error:
         raise found.located(error) from None

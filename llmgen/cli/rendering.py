@@ -24,7 +24,7 @@ def rendered(
         from llmgen.cli import clusters
 
         cluster = clusters.cluster_of(found)
-        return clusters.tree_of(found, cluster, session), found.placed(cluster.notes), ()
+        return *clusters.tree_of(found, cluster, session), ()
     hosts = chosen(found, session)
     if not hosts:
         placed = plan(found)

@@ -57,6 +57,10 @@ def cli(
         from llmgen.cli.what_if import changed
 
         found = changed(found, what_if)
+    if found.config.kubernetes is not None:
+        from llmgen.cli.show_cluster import show_cluster
+
+        return show_cluster(session, found, every=every, model=model)
     if without:
         from llmgen.cli.show_fleet import show_without
 

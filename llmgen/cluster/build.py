@@ -119,6 +119,8 @@ def _alone(ground: Ground, pool: str, name: str) -> Planned:
         tries = [len(table.device)]
     elif isinstance(table.tensor_split, tuple):
         tries = [len(table.tensor_split)]
+    elif named := documents.devices_of(table.memory):
+        tries = [len(named)]
     elif table.n_gpu_layers == 0:
         tries = [0]
     else:
@@ -127,7 +129,7 @@ def _alone(ground: Ground, pool: str, name: str) -> Planned:
     for count in tries:
         try:
             return _planned(ground, pool, (name,), count)
-        except PlanError:
+        except (PlanError, ConfigError):
             if count == tries[-1]:
                 raise
     raise ValueError(f"no number of devices for {name}")

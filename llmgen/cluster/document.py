@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from llmgen.config.load import overlay
+from llmgen.config.model import Config
 from llmgen.config.tables.kubernetes import Kubernetes, Pool
 from llmgen.fleet.project import wishes_among
 from llmgen.machine import Machine, MachineDevice
@@ -30,6 +31,20 @@ _DEVICES: Final = ("device", "tensor_split", "main_gpu", "split_mode")
 def pools(table: Kubernetes) -> Mapping[str, Pool]:
     """The pools of [kubernetes], or the one that stands for [hardware]."""
     return table.pools or {USUAL: Pool.model_construct()}
+
+
+def in_one_pod(
+    config: Config, document: Mapping[str, Any], name: str
+) -> tuple[Config, Document] | None:
+    """The same file with one pod for all models of a pool; None where it is so already."""
+    if config.kubernetes is None or pools(config.kubernetes)[name].layout == "stack":
+        return None
+    changed = overlay(dict(document), {"kubernetes": {"pools": {name: {"layout": "stack"}}}})
+    # A file without pools has one, like [hardware].
+    table = config.kubernetes
+    pool = pools(table)[name].model_copy(update={"layout": "stack"})
+    told = table.model_copy(update={"pools": {**pools(table), name: pool}})
+    return config.model_copy(update={"kubernetes": told}), changed
 
 
 def of_pool(document: Mapping[str, Any], name: str) -> Document:
@@ -58,7 +73,7 @@ def of_pod(
             **({} if devices else {"backend": "cpu"}),
         }
         found["models"] = {
-            name: {key: value for key, value in table.items() if _stays(key, devices)}
+            name: _on_first({key: item for key, item in table.items() if _stays(key, devices)})
             for name, table in found["models"].items()
         }
         if "reserve" in pool.get("budget", {}):
@@ -98,6 +113,26 @@ def _model(table: Mapping[str, Any], *, stack: bool) -> Document:
     if stack and found.get("keep") == "always":
         found |= {"keep": "on_demand", "pin": True, "preload": True}
     return found
+
+
+def devices_of(memory: object) -> tuple[str, ...]:
+    """The devices that a declared memory names, in order."""
+    named = memory if isinstance(memory, Mapping) else {}
+    return tuple(sorted((key for key in named if key.startswith("gpu")), key=_number))
+
+
+def _number(key: str) -> tuple[int, str]:
+    return int(key[3:]) if key[3:].isdigit() else 0, key
+
+
+def _on_first(table: Document) -> Document:
+    """A pod's devices are its first ones, whichever card of the node each is."""
+    memory = table.get("memory")
+    keys = devices_of(memory)
+    if not isinstance(memory, Mapping) or not keys:
+        return table
+    places = {key: f"gpu{number}" for number, key in enumerate(keys)}
+    return {**table, "memory": {places.get(key, key): size for key, size in memory.items()}}
 
 
 def _stays(key: str, devices: int) -> bool:

@@ -20,6 +20,7 @@ from llmgen.plan.place import place
 from llmgen.render.environment import make_render
 from llmgen.resolve import references, resolve
 from llmgen.targets.kubernetes.files import artifacts
+from llmgen.targets.kubernetes.scene import scene
 from llmgen.targets.selection import selected
 
 BASE = """
@@ -192,7 +193,9 @@ def rendered(assignments, render):
         if config.kubernetes is not None:
             lock = Lock({ref: Entry(item) for ref, item in known.items()})
             made = cluster(config, document, lock)
-            return {str(item.path): item.content for item in artifacts(made, render)}, made.notes
+            return {
+                str(item.path): item.content for item in artifacts(scene(made, render))
+            }, made.notes
         plan = place(resolve(config, known))
         tree = Tree(item for target in selected(plan) for item in target.artifacts(plan, render))
     except LlmgenError as error:

@@ -7,20 +7,18 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from llmgen.artifacts import Artifact
-from llmgen.cluster.model import Cluster
 from llmgen.render.blocks import blocks
 from llmgen.render.header import OWNER, comment
-from llmgen.targets.base import Render
 from llmgen.targets.kubernetes.base import grouped
 from llmgen.targets.kubernetes.names import NAME, Object
-from llmgen.targets.kubernetes.scene import scene
+from llmgen.targets.kubernetes.scene import Scene
 
 BASE: Final = PurePosixPath(NAME, "base")
 
 
-def artifacts(cluster: Cluster, render: Render) -> Iterator[Artifact]:
+def artifacts(scene: Scene) -> Iterator[Artifact]:
     """The base, in files that sort as they have to be applied."""
-    found = grouped(scene(cluster, render))
+    found = grouped(scene)
     names = sorted(f"{group}.yaml" for group in found)
     for group, items in found.items():
         yield _file(BASE / f"{group}.yaml", items)

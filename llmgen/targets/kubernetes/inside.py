@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from llmgen.cluster.model import Cluster, Unit
-from llmgen.errors import PlanError
+from llmgen.errors import Diagnostic, PlanError
 from llmgen.plan.model import Plan
 from llmgen.targets.containers.derive import of_contained
 from llmgen.targets.containers.inside import contained
@@ -19,9 +19,22 @@ def inner(unit: Unit) -> Plan:
 
     PlanError when something of it cannot run in a container.
     """
-    if refused := [*refusals(unit.plan)]:
+    if refused := [*map(_told, refusals(unit.plan))]:
         raise PlanError(refused)
     return contained(unit.plan, FILES)
+
+
+def _told(item: Diagnostic) -> Diagnostic:
+    """The same of a cluster, where it has another way out."""
+    if item.code != "containers.no-metal":
+        return item
+    return replace(
+        item,
+        message="Metal is for programs of a Mac itself, and no node of a cluster is one",
+        key=("kubernetes", "pools"),
+        hint='nodes with other devices: `hardware = { profile = "nvidia-24gb" }` in '
+        "[kubernetes.pools.NAME]",
+    )
 
 
 def containers(plan: Plan) -> tuple[Container, ...]:

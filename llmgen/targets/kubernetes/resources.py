@@ -19,10 +19,17 @@ def memory_bytes(unit: Unit, container: Container) -> int:
     With unified memory what is on the devices is the node's memory, too, and counted here.
     """
     limit = container.memory.limit_bytes or GATEWAY_BYTES
-    if unit.plan.library.machine.unified and unit.devices:
-        pools = (item for item in unit.plan.headroom if "host" not in item.pool.views)
-        limit += sum(item.peak_bytes for item in pools)
+    if unit.plan.library.machine.unified:
+        limit += device_bytes(unit)
     return -(-limit // MIB) * MIB
+
+
+def device_bytes(unit: Unit) -> int:
+    """The most that the pod takes of its devices."""
+    if not unit.devices:
+        return 0
+    pools = (item for item in unit.plan.headroom if "host" not in item.pool.views)
+    return sum(item.peak_bytes for item in pools)
 
 
 def cpu_millis(unit: Unit, cluster: Cluster) -> int:

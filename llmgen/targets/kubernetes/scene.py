@@ -51,6 +51,10 @@ class Scene(Struct, frozen=True):
         """[kubernetes]."""
         return self.cluster.table
 
+    def surge(self, app: App) -> int:
+        """Pods of it that come before old ones go in a rolling update."""
+        return self.cluster.pools[app.unit.pool].table.max_surge if app.unit.devices else 0
+
     @property
     def serving(self) -> tuple[App, ...]:
         """Those with models."""

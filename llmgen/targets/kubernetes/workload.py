@@ -23,7 +23,7 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
 
 def deployment(app: App, scene: Scene, template: Object) -> Object:
     """The controller of its pods. Old ones go before new ones come, unless there is room."""
-    surge = scene.cluster.pools[app.unit.pool].table.max_surge if app.unit.devices else 0
+    surge = scene.surge(app)
     seconds = app.container.health.start_seconds if app.container.health else 0
     return {
         "apiVersion": "apps/v1",

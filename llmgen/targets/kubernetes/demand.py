@@ -1,0 +1,90 @@
+"""What the pods ask of each pool's nodes, and the proof that they hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmgen.cluster import nodes as packing
+from llmgen.cluster.model import Nodes
+from llmgen.cluster.packing import prove
+from llmgen.cluster.proof import Proof
+from llmgen.errors import Diagnostic, Severity
+from llmgen.targets.kubernetes.resources import cpu_millis, memory_bytes
+from llmgen.targets.kubernetes.scene import App, Scene
+
+
+def allocatable(nodes: Nodes) -> packing.Amount:
+    """What a node of the pool has for pods; cores count where llm.toml says how many."""
+    node = nodes.node
+    return packing.Amount(
+        devices=len(node.devices),
+        memory_bytes=max(0, node.memory_bytes - node.reserve_bytes),
+        cpu_millis=1000 * (nodes.table.cpu or 0),
+    )
+
+
+def requests(scene: Scene, pool: str) -> tuple[packing.Pod, ...]:
+    """The pods that a pool's nodes have to hold, by their controllers."""
+    return tuple(_pod(app, scene) for app in scene.apps if app.unit.pool == pool)
+
+
+def _pod(app: App, scene: Scene) -> packing.Pod:
+    table = scene.cluster.pools[app.unit.pool].table
+    return packing.Pod(
+        name=app.name,
+        request=packing.Amount(
+            devices=app.unit.devices,
+            memory_bytes=memory_bytes(app.unit, app.container),
+            cpu_millis=cpu_millis(app.unit, scene.cluster) if table.cpu else 0,
+        ),
+        copies=app.unit.copies,
+        surge=scene.surge(app),
+    )
+
+
+def proofs(scene: Scene) -> tuple[Proof, ...]:
+    """What is proved of each pool."""
+    return tuple(
+        prove(
+            packing.Nodes(name, pool.table.count, allocatable(pool)),
+            requests(scene, name),
+        )
+        for name, pool in scene.cluster.pools.items()
+    )
+
+
+def refusals(found: tuple[Proof, ...]) -> Iterator[Diagnostic]:
+    """What the nodes do not hold: no file is written for it."""
+    for proof in found:
+        key = ("kubernetes", "pools", proof.pool)
+        fit = proof.all_nodes
+        if fit.possible == "no":
+            yield Diagnostic(
+                "kubernetes.no-room",
+                f"on `{proof.pool}`: {fit.reason}",
+                (*key, "count"),
+                hint=fit.hint or "more nodes (`count`), fewer pods (`hosts`), or a smaller context",
+            )
+            continue
+        for one in proof.rollouts:
+            if one.possible == "no":
+                yield Diagnostic(
+                    "kubernetes.dead-rollout",
+                    f"on `{proof.pool}`: {one.reason}",
+                    (*key, "max_surge"),
+                    hint="`max_surge = 0`: an old pod makes room for the new one",
+                )
+
+
+def notes(found: tuple[Proof, ...]) -> Iterator[Diagnostic]:
+    """What may go wrong although there is room, and what the loss of a node does."""
+    for proof in found:
+        fit = proof.all_nodes
+        if fit.possible != "no" and fit.certain != "yes":
+            yield Diagnostic(
+                "kubernetes.may-wait",
+                f"on `{proof.pool}`: {fit.reason or 'whether every order is right is not proved'}",
+                ("kubernetes", "pools", proof.pool),
+                severity=Severity.WARNING,
+                hint=fit.hint or "one node more, or pods of fewer sizes",
+            )
