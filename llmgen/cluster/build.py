@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from llmgen.cluster import document as documents
+from llmgen.cluster import fronts
 from llmgen.cluster.devices import resource
 from llmgen.cluster.document import Document
 from llmgen.cluster.model import Cluster, Kind, Nodes, Unit
@@ -58,10 +59,11 @@ def cluster(config: Config, document: Mapping[str, Any], lock: Lock) -> Cluster:
     units = [unit for pool in ground.pools for unit in _units(ground, pool, seats)]
     order = {name: at for at, name in enumerate(config.models)}
     units.sort(key=lambda unit: (unit.kind != "model", order[unit.models[0]]))
-    gateway = _gateway(ground, units)
-    notes = tuple(dict.fromkeys(note for unit in units for note in unit.plan.notes))
-    made = (*units, *((gateway,) if gateway else ()))
-    return Cluster(ground.table, config, ground.nodes, made, reasons, notes)
+    front = _front(ground, units)
+    told = (note for unit in units for note in unit.plan.notes)
+    notes = tuple(dict.fromkeys((*told, *fronts.notes(config, units))))
+    gateway = (front,) if front is not None and _runs_gateway(config) else ()
+    return Cluster(ground.table, config, ground.nodes, (*units, *gateway), reasons, notes, front)
 
 
 def ground_of(config: Config, document: Mapping[str, Any], lock: Lock) -> Ground:
@@ -212,13 +214,17 @@ def _unit(ground: Ground, pool: str, names: Sequence[str], made: Planned) -> Uni
     )
 
 
-def _gateway(ground: Ground, units: Sequence[Unit]) -> Unit | None:
-    """Envoy or LiteLLM before all of them; what engines load is external to its plan.
+def _runs_gateway(config: Config) -> bool:
+    return config.gateway.envoy.enable or config.gateway.litellm.enable
+
+
+def _front(ground: Ground, units: Sequence[Unit]) -> Unit | None:
+    """Envoy, LiteLLM or the cluster's gateway; what engines load is external to its plan.
 
     Always-on servers are none of its models: who renders its files adds theirs.
     """
     config = ground.config
-    if not (config.gateway.envoy.enable or config.gateway.litellm.enable):
+    if not _runs_gateway(config) and ground.table.gateway == "none":
         return None
     engines = [unit for unit in units if unit.kind != "model"]
     told = {name: _outside(ground, unit, name) for unit in engines for name in unit.models}
@@ -248,9 +254,11 @@ def _outside(ground: Ground, unit: Unit, name: str) -> Document:
     server: Document = {"endpoint": f"http://{unit.name}:{unit.port}"}
     if unit.kind == "swap":
         server["server"] = "llama_swap"
-    keys = getattr(config.services, "llama_swap" if unit.kind == "swap" else "router").api_keys
-    if keys:
-        server["api_key"] = keys[0].model_dump(exclude_none=True)
+    own = getattr(config.services, "llama_swap" if unit.kind == "swap" else "router").api_keys
+    # An engine without keys of its own hands on what it is sent, and its servers want theirs.
+    key = own[0] if own else config.services.api_key
+    if key is not None:
+        server["api_key"] = key.model_dump(exclude_none=True)
     told = external(item, [server], default=table.default)
     known = {"slots": placed.settings.parallel, "ctx_size": placed.estimate.n_ctx_seq or 0}
     return {**told, **{key: value for key, value in known.items() if value > 0}}

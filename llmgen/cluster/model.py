@@ -52,7 +52,8 @@ class Cluster(Struct, frozen=True):
     """Everything that runs in the namespace.
 
     ``units`` are in the order of llm.toml, the gateway last; ``reasons`` say why a model is where
-    it is, where llm.toml left that open.
+    it is, where llm.toml left that open. ``front`` has what a gateway knows of all models, whoever
+    leads into the cluster.
     """
 
     table: Kubernetes
@@ -61,6 +62,7 @@ class Cluster(Struct, frozen=True):
     units: tuple[Unit, ...]
     reasons: Mapping[str, str]
     notes: tuple[Diagnostic, ...] = ()
+    front: Unit | None = None
 
     @property
     def serving(self) -> tuple[Unit, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from llmgen.cluster import fronts
 from llmgen.cluster.document import pools
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic
@@ -23,6 +24,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
             hint="put [kubernetes] into a file of its own and lay it over the common one: "
             "`llmgen -c llm.toml -c cluster.toml`; [hosts] into another",
         )
+    yield from fronts.findings(config)
     known = [*pools(table)]
     for name, model in config.models.items():
         if model.pool is not None and model.pool not in known:

@@ -90,8 +90,6 @@ ELSEWHERE = {
         f"kubernetes.{key}": "not built"
         for key in (
             "style",
-            "gateway",
-            "gateway_class",
             "external_secrets",
             "llmgen_image",
             "helm",

@@ -130,6 +130,14 @@ class Kubernetes(Table):
     the Gateway API, Envoy AI Gateway, or InferencePools."""
     gateway_class: Domain = "eg"
     """GatewayClass of its Gateway."""
+    gateway_hostname: Domain | None = None
+    """The name under which clients ask its Gateway; absent: any."""
+    gateway_certificate: ClusterName | None = None
+    """The Secret (`kubernetes.io/tls`) with the certificate of its Gateway; absent: plain HTTP."""
+    tokens_per_minute: Count = Field(default=0, ge=0)
+    """Tokens for each key of [gateway.envoy] (`gateway = "ai-gateway"`); 0 is no limit."""
+    domain: Domain = "cluster.local"
+    """Domain of the cluster, in which Envoy AI Gateway looks up Services."""
     pools: dict[FileName, Pool] = Field(default_factory=dict)
     """Its nodes; absent: one node like [hardware]."""
     storage: Storage = Storage.model_construct()

@@ -1,0 +1,1 @@
+"""What leads into the cluster: a Gateway, and the routes of each kind of it."""

@@ -1,0 +1,94 @@
+"""What routes of every kind are made from, and the Gateway that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from llmgen.config.model import Config
+from llmgen.config.tables.kubernetes import Kubernetes
+from llmgen.gateway.routes import RouteTable, routes
+from llmgen.plan.model import Plan
+from llmgen.targets.kubernetes.inside import of_gateway
+from llmgen.targets.kubernetes.names import Object, meta
+from llmgen.targets.kubernetes.scene import Scene
+
+GROUP: Final = "gateway.networking.k8s.io"
+# The Gateway, and the first of its routes.
+NAME: Final = "llm"
+COMPONENT: Final = "gateway"
+_HTTP, _HTTPS = 80, 443
+
+
+class Front(Struct, frozen=True):
+    """The cluster, and what a gateway knows of its models."""
+
+    scene: Scene
+    plan: Plan
+    routes: RouteTable
+
+    @property
+    def config(self) -> Config:
+        """The whole llm.toml."""
+        return self.scene.cluster.config
+
+    @property
+    def table(self) -> Kubernetes:
+        """[kubernetes]."""
+        return self.scene.table
+
+    @property
+    def request_timeout(self) -> str:
+        """The longest that a request takes: a silence (queue, load, prefill), then the answer."""
+        seconds = self.config.gateway.envoy.stream_idle_timeout + self.table.longest_answer
+        return duration(seconds)
+
+    def meta(self, name: str) -> Object:
+        """The metadata of an object that belongs to the Gateway."""
+        return meta(name, NAME, COMPONENT, self.table.namespace)
+
+
+def front(scene: Scene) -> Front:
+    """What a cluster with a gateway routes."""
+    unit = scene.cluster.front
+    if unit is None:
+        raise ValueError("nothing leads into the cluster")
+    plan = of_gateway(scene.cluster, unit)
+    return Front(scene, plan, routes(plan))
+
+
+def duration(seconds: int) -> str:
+    """A duration of the Gateway API (GEP-2257), whose numbers have at most five digits."""
+    return f"{seconds}s" if seconds < 100_000 else f"{-(-seconds // 3600)}h"
+
+
+def gateway(front: Front, parameters: Mapping[str, str] | None = None) -> Object:
+    """The Gateway with its one listener."""
+    table = front.table
+    listener: Object = {
+        "name": "http",
+        "port": _HTTPS if table.gateway_certificate else _HTTP,
+        "protocol": "HTTPS" if table.gateway_certificate else "HTTP",
+        "allowedRoutes": {"namespaces": {"from": "Same"}},
+    }
+    if table.gateway_hostname:
+        listener["hostname"] = table.gateway_hostname
+    if table.gateway_certificate:
+        named = {"group": "", "kind": "Secret", "name": table.gateway_certificate}
+        listener["tls"] = {"mode": "Terminate", "certificateRefs": [named]}
+    spec: Object = {"gatewayClassName": table.gateway_class, "listeners": [listener]}
+    if parameters is not None:
+        spec["infrastructure"] = {"parametersRef": dict(parameters)}
+    return {
+        "apiVersion": f"{GROUP}/v1",
+        "kind": "Gateway",
+        "metadata": front.meta(NAME),
+        "spec": spec,
+    }
+
+
+def parent() -> Object:
+    """The Gateway as routes name it."""
+    return {"group": GROUP, "kind": "Gateway", "name": NAME}
