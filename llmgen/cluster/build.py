@@ -63,7 +63,8 @@ def cluster(config: Config, document: Mapping[str, Any], lock: Lock) -> Cluster:
     told = (note for unit in units for note in unit.plan.notes)
     notes = tuple(dict.fromkeys((*told, *fronts.notes(config, units))))
     gateway = (front,) if front is not None and _runs_gateway(config) else ()
-    return Cluster(ground.table, config, ground.nodes, (*units, *gateway), reasons, notes, front)
+    made = (*units, *gateway)
+    return Cluster(ground.table, config, ground.nodes, made, reasons, notes, front, lock)
 
 
 def ground_of(config: Config, document: Mapping[str, Any], lock: Lock) -> Ground:

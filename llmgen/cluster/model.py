@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from llmgen.config.model import Config
 from llmgen.config.tables.kubernetes import Kubernetes, Pool
 from llmgen.errors import Diagnostic
+from llmgen.facts.lock_model import Lock
 from llmgen.machine import Machine
 from llmgen.plan.model import Plan
 
@@ -53,7 +54,7 @@ class Cluster(Struct, frozen=True):
 
     ``units`` are in the order of llm.toml, the gateway last; ``reasons`` say why a model is where
     it is, where llm.toml left that open. ``front`` has what a gateway knows of all models, whoever
-    leads into the cluster.
+    leads into the cluster; ``lock`` is that of all models.
     """
 
     table: Kubernetes
@@ -63,6 +64,7 @@ class Cluster(Struct, frozen=True):
     reasons: Mapping[str, str]
     notes: tuple[Diagnostic, ...] = ()
     front: Unit | None = None
+    lock: Lock = field(default_factory=Lock)
 
     @property
     def serving(self) -> tuple[Unit, ...]:

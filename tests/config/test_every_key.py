@@ -91,11 +91,7 @@ ELSEWHERE = {
         for key in (
             "style",
             "external_secrets",
-            "llmgen_image",
             "helm",
-            "storage.storage_class",
-            "storage.access_mode",
-            "storage.size",
             "monitoring.enable",
             "monitoring.labels",
             "scale.enable",
@@ -189,7 +185,8 @@ def rendered(assignments, render):
             for ref in references(config)
         }
         if config.kubernetes is not None:
-            lock = Lock({ref: Entry(item) for ref, item in known.items()})
+            commit = {ref: "0" * 40 if ref.startswith("hf:") else "" for ref in known}
+            lock = Lock({ref: Entry(item, commit[ref]) for ref, item in known.items()})
             made = cluster(config, document, lock)
             return {
                 str(item.path): item.content for item in artifacts(scene(made, render))

@@ -15,6 +15,7 @@ from llmgen.config.tables.base import (
     ModelName,
     Release,
     Seconds,
+    Secret,
     Size,
     Table,
     Text,
@@ -68,13 +69,15 @@ class Storage(Table):
     """[kubernetes.storage]: the volume with the model files."""
 
     claim: ClusterName | None = None
-    """A PersistentVolumeClaim that is there already; absent: one is made, and filled."""
+    """A PersistentVolumeClaim that is there already; absent: one is made."""
     storage_class: Domain | None = None
     """Its class; absent: the cluster's default."""
     access_mode: Literal["ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"] = "ReadWriteMany"
-    """Who may mount it: `ReadWriteOnce` is for pods of one node."""
+    """Who may mount it: `ReadWriteOnce` is for pods of one node, `ReadWriteOncePod` for one pod."""
     size: Size | None = None
     """Its size; absent: the files of all models and a tenth."""
+    hub_token: Secret | None = None
+    """Token of the Hub, for what is not everybody's to download."""
 
 
 class Scale(Table):
@@ -149,7 +152,8 @@ class Kubernetes(Table):
     image_pull_secrets: tuple[ClusterName, ...] = ()
     """Secrets for registries."""
     llmgen_image: ImageName | None = None
-    """Image of llmgen, which downloads the model files; absent: nothing downloads them."""
+    """Image of llmgen, in which a Job downloads the model files of the Hub that llm.lock names;
+    absent: nothing downloads them."""
     longest_answer: Seconds = 600
     """How long pods that end may go on with what they have begun."""
     monitoring: Monitoring = Monitoring.model_construct()

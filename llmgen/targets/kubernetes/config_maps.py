@@ -33,6 +33,15 @@ class Files(Struct, frozen=True):
     parts: dict[str, int]
 
 
+def projected(entries: Sequence[Entry]) -> Object:
+    """The volume with these files, for everybody to read."""
+    maps: dict[str, list[Object]] = {}
+    for entry in entries:
+        maps.setdefault(entry.map, []).append({"key": entry.key, "path": entry.path})
+    sources = [{"configMap": {"name": name, "items": items}} for name, items in maps.items()]
+    return {"defaultMode": 0o444, "sources": sources}
+
+
 def part(path: str, number: int) -> str:
     """The path of a part of a file that no ConfigMap can hold."""
     return f"{path}.part{number:03}"

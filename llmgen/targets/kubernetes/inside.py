@@ -6,7 +6,10 @@ from msgspec.structs import replace
 
 from llmgen.cluster.model import Cluster, Unit
 from llmgen.errors import Diagnostic, PlanError
+from llmgen.layout import Layout
+from llmgen.library import Model
 from llmgen.plan.model import Plan
+from llmgen.resolve.references import references
 from llmgen.targets.containers.derive import of_contained
 from llmgen.targets.containers.inside import contained
 from llmgen.targets.containers.model import Container
@@ -14,14 +17,38 @@ from llmgen.targets.containers.refused import refusals
 from llmgen.targets.kubernetes.names import FILES
 
 
-def inner(unit: Unit) -> Plan:
+def inner(unit: Unit, cluster: Cluster) -> Plan:
     """The plan with the paths, programs and addresses of its pods.
 
     PlanError when something of it cannot run in a container.
     """
     if refused := [*map(_told, refusals(unit.plan))]:
         raise PlanError(refused)
-    return contained(unit.plan, FILES)
+    plan = _downloaded(unit, cluster) if cluster.table.llmgen_image is not None else unit.plan
+    return contained(plan, FILES)
+
+
+def _downloaded(unit: Unit, cluster: Cluster) -> Plan:
+    """The plan in which checkpoints of the Hub that the lock knows are folders of the claim."""
+    config, library = unit.config, unit.plan.library
+    known = {
+        f"{config.naming.prefix}{key[1]}"
+        for ref, key in references(config).items()
+        if ref.startswith("repo:") and ref in cluster.lock.entries
+    }
+    models = tuple(
+        _from_claim(item, library.layout) if item.name in known else item for item in library.models
+    )
+    return replace(unit.plan, library=replace(library, models=models))
+
+
+def _from_claim(model: Model, layout: Layout) -> Model:
+    served = model.served
+    # Code of a repository is what `llmgen pull` leaves there.
+    if served is None or served.get("trust_remote_code"):
+        return model
+    folder = str(layout.models / served.model)
+    return replace(model, served=replace(served, model=folder, revision=""))
 
 
 def _told(item: Diagnostic) -> Diagnostic:
@@ -44,8 +71,8 @@ def containers(plan: Plan) -> tuple[Container, ...]:
 
 def of_gateway(cluster: Cluster, unit: Unit) -> Plan:
     """The gateway's plan with the always-on servers, reached under the names of their Services."""
-    own = inner(unit)
-    plans = [inner(item) for item in cluster.serving if item.kind == "model"]
+    own = inner(unit, cluster)
+    plans = [inner(item, cluster) for item in cluster.serving if item.kind == "model"]
     placed = tuple(item for plan in plans for item in plan.placements)
     models = tuple(item.model for item in placed)
     return replace(own, library=replace(own.library, models=models), placements=placed)

@@ -45,7 +45,8 @@ def entries(secrets: Mapping[str, Secret] | Iterable[tuple[str, Secret]]) -> dic
 
 def wanted(scene: Scene) -> tuple[str, ...]:
     """Every entry that the Secret has to have, sorted."""
-    found: set[str] = set()
+    token = scene.table.storage.hub_token
+    found = {entry(token)} if token is not None else set()
     for app in scene.apps:
         filled = manifest(app)
         found |= {*entries(app.container.secrets).values()}

@@ -53,6 +53,11 @@ def short(text: str, most: int = _LONGEST) -> str:
     return f"{text[: most - 9].rstrip('-.')}-{sha256(text.encode()).hexdigest()[:8]}"
 
 
+def literal(text: str) -> str:
+    """A word of a command, or a variable's value, in which Kubernetes fills in no `$(NAME)`."""
+    return text.replace("$(", "$$(")
+
+
 def meta(name: str, app: str, component: str, namespace: str = "") -> Object:
     """The metadata of an object."""
     found: Object = {"name": name}

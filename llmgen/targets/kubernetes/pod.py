@@ -13,21 +13,18 @@ from llmgen.cluster.model import Cluster
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.gateway.secrets import MANIFEST, Manifest
 from llmgen.targets.containers.model import SECRETS, Container, Mount
-from llmgen.targets.kubernetes import fill, keys
-from llmgen.targets.kubernetes.config_maps import Entry, Files, config_maps
-from llmgen.targets.kubernetes.names import ACCOUNT, FILES, MODELS, POOL, Object, labels
+from llmgen.targets.kubernetes import fill, keys, model_files, waiting
+from llmgen.targets.kubernetes.config_maps import Files, config_maps, projected
+from llmgen.targets.kubernetes.names import ACCOUNT, FILES, MODELS, Object, labels, literal
+from llmgen.targets.kubernetes.node_choice import selected, tolerated
 from llmgen.targets.kubernetes.probes import probes
 from llmgen.targets.kubernetes.resources import resources
 from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.security import OF_CONTAINERS, SMALL, of_pod
 from llmgen.units import MIB
 
-# What an init container may have that copies a few files.
-_SMALL: Final = {
-    "limits": {"memory": "64Mi"},
-    "requests": {"cpu": "10m", "memory": "64Mi"},
-}
-# The modes of files for the pod's user alone, and for everybody who reads.
-_PRIVATE, _READ = 0o440, 0o444
+# The mode of files for the pod's user alone.
+_PRIVATE = 0o440
 # Time for Services and gateways to hear that a pod ends, before it is told.
 _LEAVE_SECONDS: Final = 5
 
@@ -47,16 +44,16 @@ def pod(app: App, scene: Scene) -> Pod:
     filled = keys.manifest(app)
     filled = filled if filled is not None and filled.files else None
     files = _files(app, scene, filled)
-    init = _init(app, filled, files)
+    init = [*_init(app, scene, filled, files)]
     spec: Object = {
         "serviceAccountName": ACCOUNT,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": _pod_security(app.container),
+        "securityContext": of_pod(app.container.user),
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": _grace(app, scene),
         **_nodes(app, scene.cluster),
-        **({"initContainers": [init]} if init else {}),
+        **({"initContainers": init} if init else {}),
         "containers": [_container(app, scene, filled, files)],
         "volumes": [*_volumes(app, scene, filled, files)],
     }
@@ -107,25 +104,6 @@ def _maps(app: App, scene: Scene, files: Sequence[Artifact]) -> Files:
     return config_maps(app.name, app.component, scene.table.namespace, files)
 
 
-def _pod_security(container: Container) -> Object:
-    user, _, group = container.user.partition(":")
-    return {
-        "fsGroup": int(group),
-        "runAsGroup": int(group),
-        "runAsNonRoot": True,
-        "runAsUser": int(user),
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-
-
-# What Pod Security `restricted` asks of every container, and a root that is read only.
-_SECURITY: Final[Object] = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "readOnlyRootFilesystem": True,
-}
-
-
 def _grace(app: App, scene: Scene) -> int:
     """What it has begun may end: the longest answer, and what the program itself takes to stop."""
     return _LEAVE_SECONDS + max(app.container.stop_seconds, scene.table.longest_answer)
@@ -135,19 +113,7 @@ def _nodes(app: App, cluster: Cluster) -> Object:
     """Which nodes, and in which way copies are spread over them."""
     nodes = cluster.pools[app.unit.pool]
     table = nodes.table
-    found: Object = {
-        "nodeSelector": dict(sorted((table.labels or {POOL: nodes.name}).items())),
-    }
-    if table.taints:
-        found["tolerations"] = [
-            {
-                "key": item.key,
-                "operator": "Equal" if item.value else "Exists",
-                **({"value": item.value} if item.value else {}),
-                "effect": item.effect,
-            }
-            for item in table.taints
-        ]
+    found = {**selected(nodes), **tolerated(table.taints)}
     if app.unit.devices and table.device_class is not None:
         found["resourceClaims"] = [
             {"name": "devices", "resourceClaimTemplateName": f"{app.name}-devices"}
@@ -161,24 +127,19 @@ def _container(app: App, scene: Scene, filled: Manifest | None, files: Files) ->
         "name": app.name,
         "image": item.image,
         "imagePullPolicy": "IfNotPresent",
-        **({} if item.own_entry else {"command": [_text(item.argv[0])]}),
-        "args": [_text(word) for word in (item.argv if item.own_entry else item.argv[1:])],
-        "env": [{"name": name, "value": _text(value)} for name, value in item.environment],
+        **({} if item.own_entry else {"command": [literal(item.argv[0])]}),
+        "args": [literal(word) for word in (item.argv if item.own_entry else item.argv[1:])],
+        "env": [{"name": name, "value": literal(value)} for name, value in item.environment],
         "ports": [{"name": "http", "containerPort": item.port, "protocol": "TCP"}],
         "resources": resources(app.unit, item, scene.cluster),
         **probes(app),
         "lifecycle": {"preStop": _before_stop(item)},
-        "securityContext": _SECURITY,
+        "securityContext": OF_CONTAINERS,
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
         "volumeMounts": [*_mounts(item, filled, files)],
     }
     return {key: value for key, value in found.items() if value != []}
-
-
-def _text(text: str) -> str:
-    """Kubernetes fills in `$(NAME)` in commands and variables."""
-    return text.replace("$(", "$$(")
 
 
 def _before_stop(item: Container) -> Object:
@@ -189,7 +150,15 @@ def _before_stop(item: Container) -> Object:
     return {"sleep": {"seconds": _LEAVE_SECONDS}}
 
 
-def _init(app: App, filled: Manifest | None, files: Files) -> Object | None:
+def _init(app: App, scene: Scene, filled: Manifest | None, files: Files) -> Iterator[Object]:
+    """What runs before it: files are joined and filled, models waited for."""
+    if (made := _filling(app, filled, files)) is not None:
+        yield made
+    if found := model_files.opened(app, scene):
+        yield waiting.container(app.container.image, found)
+
+
+def _filling(app: App, filled: Manifest | None, files: Files) -> Object | None:
     """What joins and fills its files before it starts."""
     if not any(entry.path == fill.NAME for entry in files.entries):
         return None
@@ -206,8 +175,8 @@ def _init(app: App, filled: Manifest | None, files: Files) -> Object | None:
         "image": app.container.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["/bin/sh", "-eu", str(place)],
-        "resources": _SMALL,
-        "securityContext": _SECURITY,
+        "resources": SMALL,
+        "securityContext": OF_CONTAINERS,
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
         "volumeMounts": mounts,
@@ -243,7 +212,7 @@ def _volume(mount: Mount) -> str:
 def _volumes(app: App, scene: Scene, filled: Manifest | None, files: Files) -> Iterator[Object]:
     item, secret = app.container, scene.table.secret
     if files.entries:
-        yield {"name": "files", "projected": _projected(files.entries)}
+        yield {"name": "files", "projected": projected(files.entries)}
     if files.parts:
         yield {"name": "joined", "emptyDir": {}}
     if filled is not None:
@@ -268,14 +237,6 @@ def _volumes(app: App, scene: Scene, filled: Manifest | None, files: Files) -> I
             }
         elif mount.kind == "volume":
             yield {"name": _volume(mount), "emptyDir": {}}
-
-
-def _projected(entries: Sequence[Entry]) -> Object:
-    maps: dict[str, list[Object]] = {}
-    for entry in entries:
-        maps.setdefault(entry.map, []).append({"key": entry.key, "path": entry.path})
-    sources = [{"configMap": {"name": name, "items": items}} for name, items in maps.items()]
-    return {"defaultMode": _READ, "sources": sources}
 
 
 def _secret(name: str, entries: dict[str, str]) -> Object:

@@ -73,11 +73,11 @@ def scene(cluster: Cluster, render: Render) -> Scene:
 
 def _apps(cluster: Cluster, render: Render) -> Iterator[App]:
     for unit in cluster.serving:
-        plan = inside.inner(unit)
+        plan = inside.inner(unit, cluster)
         for item in inside.containers(plan):
             yield App(unit.name, unit, plan, item, tuple(files(plan, (item,), render)))
     gateway = cluster.gateway
     if gateway is not None:
         plan = inside.of_gateway(cluster, gateway)
-        for item in inside.containers(inside.inner(gateway)):
+        for item in inside.containers(inside.inner(gateway, cluster)):
             yield App(item.host, gateway, plan, item, tuple(files(plan, (item,), render)))

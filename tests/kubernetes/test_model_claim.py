@@ -1,0 +1,77 @@
+"""The claim with the model files: its size, its mode, and when there is none."""
+
+import pytest
+from made import objects, one, pod_specs, stack
+from making import facts
+
+from llmgen.errors import PlanError
+from llmgen.facts.lock_model import Entry, Lock
+from llmgen.facts.model import ModelFile
+from llmgen.units import GIB
+
+MODEL = '[models.a]\nmodel = "a.gguf"\nctx_size = 1024\n'
+POOL = "[kubernetes.pools.gpu]\ncount = {}\n"
+HUB = '[models.a]\nhf_repo = "o/r"\nctx_size = 1024\n'
+
+
+def claim(text, lock=None):
+    return one(objects(stack(text, lock=lock)), "PersistentVolumeClaim")["spec"]
+
+
+def test_claim_has_room_for_all_files_and_a_tenth():
+    made = facts("a.gguf")
+    shards = (ModelFile("a.gguf", 10 * GIB), ModelFile("b.gguf", 90 * GIB + 1))
+    lock = Lock({"file:a.gguf": Entry(type(made)(**{**fields(made), "files": shards}))})
+    assert claim(MODEL, lock)["resources"]["requests"]["storage"] == "111Gi"
+
+
+def fields(item):
+    return {name: getattr(item, name) for name in item.__struct_fields__}
+
+
+def test_claim_is_as_llm_toml_says():
+    text = 'storage = { size = "7GiB", storage_class = "fast", access_mode = "ReadWriteOnce" }'
+    assert claim(f"kubernetes.{text}\n{MODEL}") == {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "7Gi"}},
+        "storageClassName": "fast",
+        "volumeMode": "Filesystem",
+    }
+
+
+def test_claim_that_is_there_is_mounted_and_not_made():
+    found = objects(stack(f'kubernetes.storage.claim = "mine"\n{MODEL}'))
+    assert not [item for item in found if item["kind"] == "PersistentVolumeClaim"]
+    (spec,) = pod_specs(found).values()
+    claims = [item["persistentVolumeClaim"] for item in spec["volumes"] if item["name"] == "models"]
+    assert claims == [{"claimName": "mine", "readOnly": True}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'kubernetes.storage.access_mode = "ReadWriteOnce"\n{POOL.format(2)}{MODEL}',
+        f'kubernetes.storage.access_mode = "ReadWriteOncePod"\nkubernetes.llmgen_image = "x/y"\n{HUB}',
+    ],
+    ids=["several nodes", "a pod and the download"],
+)
+def test_claim_that_not_all_can_mount_is_refused(text):
+    with pytest.raises(PlanError) as caught:
+        objects(stack(text))
+    (found,) = caught.value.diagnostics
+    assert found.code == "kubernetes.access-mode"
+    assert found.key == ("kubernetes", "storage", "access_mode")
+
+
+def test_only_pod_may_have_a_claim_of_its_own():
+    text = 'kubernetes.storage.access_mode = "ReadWriteOncePod"\n'
+    assert claim(text + MODEL)["accessModes"] == ["ReadWriteOncePod"]
+
+
+def test_size_that_nobody_knows_has_to_be_said():
+    text = '[models.w]\nengine = "whisper"\nmodel = "w.bin"\nrole = "transcription"\n'
+    text += 'keep = "always"\nmemory.host = "1GiB"\ncontainer.image = "x/y"\n'
+    with pytest.raises(PlanError) as caught:
+        objects(stack(text))
+    assert [item.code for item in caught.value.diagnostics] == ["kubernetes.no-size"]
+    assert claim(f'kubernetes.storage.size = "9GiB"\n{text}')
