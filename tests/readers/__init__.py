@@ -45,6 +45,8 @@ def installable(program: str) -> bool:
         "build",
         "debs",
         "lock",
+        "go",
+        "module",
     }.isdisjoint(pin_of(program))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import readers
+from readers import go_modules
 from readers.debian import debs
 
 PINNED = Path(__file__).parents[2] / "tools" / "release" / "python.py"
@@ -38,6 +39,13 @@ def main(only):
         elif "debs" in pin and shutil.which("apt-get"):
             print(f"{name}: unpacking {' '.join(pin['debs']['packages'])}", flush=True)
             unpacked(pin)
+        elif "go" in pin and shutil.which("go"):
+            print(f"{name}: compiling {' '.join(pin['programs'])}", flush=True)
+            go_modules.compiled(readers.home() / pin["folder"], pin["go"], pin["ldflags"])
+        elif "module" in pin and shutil.which("go"):
+            print(f"{name}: copying out of {pin['module']}", flush=True)
+            folder = readers.home() / pin["folder"]
+            go_modules.copied(folder, pin["module"], pin["sum"], pin["keep"])
         elif pin.get("optional"):
             optional(name, pin)
         elif "apt" in pin and os.geteuid() == 0 and shutil.which("apt-get"):

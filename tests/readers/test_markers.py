@@ -57,3 +57,11 @@ def test_every_pin_says_where_its_programs_come_from(name):
         assert "==" in pin["package"][0]
     if not {"wheel", "wheels", "npm", "sources", "build", "lock"}.isdisjoint(pin):
         assert pin["optional"]
+    if "go" in pin:
+        assert {"folder", "where", "ldflags"} <= set(pin)
+        stated = (ROOT / "tests/readers/go" / pin["go"] / "go.mod").read_text("utf-8")
+        # The folder is named by the version that is built, so another one is built anew.
+        assert f" v{pin['folder'].rpartition('-')[2]}\n" in stated
+        assert all(f"/cmd/{program}\n" in stated for program in pin["programs"])
+    if "module" in pin:
+        assert pin["folder"].rpartition("-")[2] == pin["module"].rpartition("@v")[2]
