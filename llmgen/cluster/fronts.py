@@ -136,10 +136,31 @@ def notes(config: Config, units: Sequence[Unit]) -> Iterator[Diagnostic]:
         return
     if table.gateway == "ai-gateway":
         yield from _of_ai_gateway(config, table, units)
-    elif not config.gateway.envoy.api_keys:
+    else:
+        yield from _of_routes(config, table, units)
+
+
+def _of_routes(config: Config, table: Kubernetes, units: Sequence[Unit]) -> Iterator[Diagnostic]:
+    by_envoy = table.gateway == "gateway-api" and config.gateway.envoy.enable
+    if not (by_envoy and config.gateway.envoy.api_keys):
         yield _note(
             "nobody is asked for a key: whoever reaches the Gateway is served",
-            '`api_keys` of [gateway.envoy], enabled, with `gateway = "gateway-api"`',
+            '`gateway = "gateway-api"` with `enable = true` and `api_keys` in [gateway.envoy]',
+        )
+    if by_envoy or (table.gateway == "gateway-api" and config.gateway.litellm.enable):
+        return
+    header = "x-llm-model" if table.gateway == "gateway-api" else "x-gateway-model-name"
+    yield _note(
+        f"routes of the Gateway API read no bodies: a model that is no default is named in the "
+        f"header `{header}`, too",
+        '`gateway = "gateway-api"` with `enable = true` in [gateway.envoy], or "ai-gateway"',
+    )
+    always = (unit for unit in units if unit.kind == "model")
+    if named := [one for unit in always for p in unit.plan.placements for one in p.model.variants]:
+        yield _note(
+            f"routes of the Gateway API set no parameters: {_list(named)} of always-on models are "
+            "those models as they are",
+            '`gateway = "ai-gateway"`, or `keep = "on_demand"` behind llama-swap',
         )
 
 

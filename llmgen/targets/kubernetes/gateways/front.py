@@ -92,3 +92,21 @@ def gateway(front: Front, parameters: Mapping[str, str] | None = None) -> Object
 def parent() -> Object:
     """The Gateway as routes name it."""
     return {"group": GROUP, "kind": "Gateway", "name": NAME}
+
+
+def service(name: str, port: int) -> Object:
+    """A Service as a route leads to it."""
+    return {"group": "", "kind": "Service", "name": name, "port": port, "weight": 1}
+
+
+def http_route(front: Front, name: str, rules: list[Object]) -> Object:
+    """An HTTPRoute of the Gateway."""
+    spec: Object = {"parentRefs": [parent()], "rules": rules}
+    if front.table.gateway_hostname:
+        spec["hostnames"] = [front.table.gateway_hostname]
+    return {
+        "apiVersion": f"{GROUP}/v1",
+        "kind": "HTTPRoute",
+        "metadata": front.meta(name),
+        "spec": spec,
+    }
