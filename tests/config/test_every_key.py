@@ -86,12 +86,12 @@ ELSEWHERE = {
     "models.b.hosts": "on how many of several machines it is (tests/fleet)",
     "kubernetes.pools.gpu.models": "the keys of every model, on some nodes (tests/cluster)",
     "kubernetes.context": "which cluster `llmgen install` asks",
+    "kubernetes.environments.prod.context": "which cluster `llmgen install` asks",
     **{
         f"kubernetes.{key}": "not built"
         for key in (
             "style",
             "external_secrets",
-            "helm",
             "monitoring.enable",
             "monitoring.labels",
             "scale.enable",
@@ -99,9 +99,6 @@ ELSEWHERE = {
             "scale.max",
             "scale.cooldown",
             "scale.prometheus",
-            "environments.prod.namespace",
-            "environments.prod.images",
-            "environments.prod.copies",
             "pools.gpu.count",
         )
     },

@@ -137,14 +137,14 @@ _PROXY = rf"^https?://{_HOST}(?::(?:\$\{{PORT\}}|{_PORT}))?(?:/[A-Za-z0-9._~/-]*
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REGISTRY = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?"
 _TAG = r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-_IMAGE = rf"^(?:{_REGISTRY}/)?{_PART}(?:/{_PART})*{_TAG}$"
+IMAGE_NAME = rf"^(?:{_REGISTRY}/)?{_PART}(?:/{_PART})*{_TAG}$"
 # Numbers: names would be looked up within each image.
 _OWNER = r"^[0-9]{1,9}:[0-9]{1,9}$"
 _RELEASE = r"^[0-9]{1,2}\.[0-9]{1,2}$"
 _SHA256 = r"^(?:sha256:)?[0-9a-f]{64}$"
 _CMAKE = r"^[A-Z][A-Z0-9_]*$"
 # Names of Kubernetes: a label of RFC 1123 that begins with a letter, domains of them, labels.
-_CLUSTER = r"^[a-z](?:[a-z0-9-]{0,51}[a-z0-9])?$"
+CLUSTER_NAME = r"^[a-z](?:[a-z0-9-]{0,51}[a-z0-9])?$"
 _DOMAIN = r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$"
 _LABEL_VALUE = r"^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"
 _LABEL_KEY = (
@@ -172,11 +172,11 @@ FORMS: Final = {
     _HEALTH: "a path like `/health`",
     _MAC: "the address of a network card, like `aa:bb:cc:dd:ee:ff`",
     _PROXY: "a URL like `http://127.0.0.1:${PORT}`",
-    _IMAGE: "the name of an image like `ghcr.io/ggml-org/llama.cpp:server-cuda`",
+    IMAGE_NAME: "the name of an image like `ghcr.io/ggml-org/llama.cpp:server-cuda`",
     _OWNER: "a user and a group as numbers, like `1000:1000`",
     _RELEASE: 'a version like "5.4"',
     _SHA256: "a SHA-256, as `sha256sum` prints it",
-    _CLUSTER: "small letters, digits and `-`, a letter first, at most 53",
+    CLUSTER_NAME: "small letters, digits and `-`, a letter first, at most 53",
     _DOMAIN: "a name of Kubernetes: small letters, digits, `-` and `.`",
     _LABEL_VALUE: "the value of a label: letters, digits and . _ -, at most 63",
     _LABEL_KEY: "the key of a label, like `gpu` or `example.org/gpu`",
@@ -207,11 +207,11 @@ HealthPath: TypeAlias = Annotated[str, Field(pattern=_HEALTH)]
 Mac: TypeAlias = Annotated[str, Field(pattern=_MAC)]
 CheckPath: TypeAlias = Annotated[str, Field(pattern=_CHECK)]
 ProxyUrl: TypeAlias = Annotated[str, Field(pattern=_PROXY)]
-ImageName: TypeAlias = Annotated[str, Field(pattern=_IMAGE)]
+ImageName: TypeAlias = Annotated[str, Field(pattern=IMAGE_NAME)]
 Owner: TypeAlias = Annotated[str, Field(pattern=_OWNER)]
 Release: TypeAlias = Annotated[str, Field(pattern=_RELEASE)]
 Digest: TypeAlias = Annotated[str, Field(pattern=_SHA256)]
-ClusterName: TypeAlias = Annotated[str, Field(pattern=_CLUSTER)]
+ClusterName: TypeAlias = Annotated[str, Field(pattern=CLUSTER_NAME)]
 Domain: TypeAlias = Annotated[str, Field(pattern=_DOMAIN, max_length=253)]
 LabelKey: TypeAlias = Annotated[str, Field(pattern=_LABEL_KEY)]
 LabelValue: TypeAlias = Annotated[str, Field(pattern=_LABEL_VALUE)]

@@ -107,12 +107,15 @@ class Monitoring(Table):
 class Environment(Table):
     """[kubernetes.environments.NAME]: an overlay of kustomize."""
 
+    context: Text | None = None
+    """Context of kubectl's configuration for it."""
     namespace: ClusterName | None = None
     """Its namespace; absent: that of the base."""
     images: dict[Text, ImageName] = Field(default_factory=dict)
-    """Images in place of others: `{ "docker.io/envoyproxy/envoy" = "mirror.example/envoy:v1" }`."""
+    """Images in place of others: `{ "docker.io/envoyproxy/envoy" = "mirror.example/envoy:v1" }`;
+    without a tag each keeps its own."""
     copies: dict[ModelName, Annotated[Count, Field(ge=0)]] = Field(default_factory=dict)
-    """Pods of a model there."""
+    """Pods of an always-on model there, which the nodes have to hold as well."""
 
 
 class Kubernetes(Table):
@@ -161,6 +164,6 @@ class Kubernetes(Table):
     scale: Scale = Scale.model_construct()
     """KEDA."""
     helm: bool = False
-    """Write a Helm chart of the same objects, too."""
+    """Write a Helm chart of the same objects, too: values are the namespace, images and counts."""
     environments: dict[FileName, Environment] = Field(default_factory=dict)
     """Overlays of kustomize."""

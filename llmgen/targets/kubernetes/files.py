@@ -1,4 +1,4 @@
-"""The files: a kustomize base, one file for each group of objects."""
+"""The files: a kustomize base, one file for each group of objects, and what is made of it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from llmgen.artifacts import Artifact
-from llmgen.render.blocks import blocks
-from llmgen.render.header import OWNER, comment
+from llmgen.errors import PlanError
+from llmgen.targets.kubernetes import chart, environment, overlays
 from llmgen.targets.kubernetes.base import grouped
+from llmgen.targets.kubernetes.documents import file
 from llmgen.targets.kubernetes.names import NAME, Object
 from llmgen.targets.kubernetes.scene import Scene
 
@@ -17,19 +18,19 @@ BASE: Final = PurePosixPath(NAME, "base")
 
 
 def artifacts(scene: Scene) -> Iterator[Artifact]:
-    """The base, in files that sort as they have to be applied."""
+    """The base, in files that sort as they have to be applied; overlays; a chart by choice."""
     found = grouped(scene)
+    if refused := [*environment.refusals(scene, found)]:
+        raise PlanError(refused)
     names = sorted(f"{group}.yaml" for group in found)
     for group, items in found.items():
-        yield _file(BASE / f"{group}.yaml", items)
+        yield file(BASE / f"{group}.yaml", items)
     kustomization: Object = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": names,
     }
-    yield _file(BASE / "kustomization.yaml", [kustomization])
-
-
-def _file(path: PurePosixPath, items: list[Object]) -> Artifact:
-    text = "---\n".join(blocks(item) for item in items)
-    return Artifact(path, f"{comment(OWNER)}\n{text}".encode(), NAME)
+    yield file(BASE / "kustomization.yaml", [kustomization])
+    yield from overlays.artifacts(scene, found)
+    if scene.table.helm:
+        yield from chart.artifacts(scene, found)

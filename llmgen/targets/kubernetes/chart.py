@@ -1,0 +1,181 @@
+"""A Helm chart of the same objects: its templates know names, images and counts, and no more."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from msgspec import Struct
+
+from llmgen.artifacts import Artifact
+from llmgen.config.tables.base import CLUSTER_NAME, IMAGE_NAME
+from llmgen.render.header import OWNER
+from llmgen.targets.kubernetes.base import grouped
+from llmgen.targets.kubernetes.documents import file, text
+from llmgen.targets.kubernetes.environment import environment, in_namespace
+from llmgen.targets.kubernetes.images import images, mapped, replaced, split
+from llmgen.targets.kubernetes.names import NAME, Object
+from llmgen.targets.kubernetes.scene import Scene
+
+FOLDER: Final = PurePosixPath(NAME, "chart")
+# What Helm reads in a template as an action's beginning; a lone brace before one of ours would be.
+_BRACES: Final = re.compile(r"\{\{|\{$")
+# A chart has to have a version; which one of llm.toml it is, its repository says.
+_CHART: Final[Object] = {
+    "apiVersion": "v2",
+    "name": "llmgen",
+    "description": "The stack of llm.toml. It makes its own namespace, so the release is kept in "
+    "another one that is there: helm install llm . --namespace default",
+    "type": "application",
+    "version": "0.1.0",
+}
+
+
+class Marks(Struct, frozen=True):
+    """Texts that stand where a value of the chart comes in; none is in any object."""
+
+    stem: str
+
+    @property
+    def namespace(self) -> str:
+        """Where the namespace is named."""
+        return f"@{self.stem}@"
+
+    def image(self, key: str) -> str:
+        """Where an image is."""
+        return f"@{self.stem}:image:{key}@"
+
+    def count(self, key: str) -> str:
+        """Where a number of pods is; the quotes around it go with it."""
+        return f"@{self.stem}:count:{key}@"
+
+
+def artifacts(scene: Scene, base: Mapping[str, list[Object]]) -> Iterator[Artifact]:
+    """The chart, and the values of each environment."""
+    keys = _keys(images(item for items in base.values() for item in items))
+    counts = dict(_counts(base))
+    marks = _marks(base)
+    yield file(FOLDER / "Chart.yaml", [_CHART])
+    told = {
+        "namespace": scene.table.namespace,
+        "images": {key: image for image, key in keys.items()},
+        "replicas": counts,
+    }
+    yield file(FOLDER / "values.yaml", [told])
+    most = dict(counts)
+    for name, table in scene.table.environments.items():
+        made = dict(_counts(grouped(environment(scene, name))))
+        most = {key: max(count, made.get(key, 0)) for key, count in most.items()}
+        own = {
+            "namespace": table.namespace or scene.table.namespace,
+            "images": {key: replaced(image, table.images) for image, key in keys.items()},
+            "replicas": {key: made[key] for key in counts if key in made},
+        }
+        yield file(FOLDER / f"values-{name}.yaml", [own])
+    schema = json.dumps(_schema(keys.values(), most), indent=2) + "\n"
+    yield Artifact(FOLDER / "values.schema.json", schema.encode(), NAME)
+    for group, items in grouped(in_namespace(scene, marks.namespace)).items():
+        marked = [_marked(item, marks, keys, counts) for item in items]
+        content = _template(text(marked), marks, keys.values(), counts)
+        yield Artifact(FOLDER / "templates" / f"{group}.yaml", content.encode(), NAME)
+
+
+def _keys(found: Iterable[str]) -> dict[str, str]:
+    """A short name for each image: the last word of its path, with a digest where two share it."""
+    names = {image: split(image)[0].rsplit("/", 1)[-1] for image in found}
+    shared = [*names.values()]
+    return {
+        image: name
+        if shared.count(name) == 1
+        else f"{name}-{sha256(image.encode()).hexdigest()[:8]}"
+        for image, name in names.items()
+    }
+
+
+def _counts(groups: Mapping[str, list[Object]]) -> Iterator[tuple[str, int]]:
+    """How many pods each controller has, where its object says it."""
+    for items in groups.values():
+        for item in items:
+            count = item.get("spec", {}).get("replicas")
+            if isinstance(count, int):
+                yield item["metadata"]["name"], count
+
+
+def _marks(groups: Mapping[str, list[Object]]) -> Marks:
+    whole = "".join(text(items) for items in groups.values())
+    number = 0
+    while f"@chart{number}" in whole:
+        number += 1
+    return Marks(f"chart{number}")
+
+
+def _marked(
+    item: Object, marks: Marks, keys: Mapping[str, str], counts: Mapping[str, int]
+) -> Object:
+    found = mapped(item, lambda image: marks.image(keys[image]))
+    name = item["metadata"]["name"]
+    if name in counts and isinstance(item.get("spec", {}).get("replicas"), int):
+        return {**found, "spec": {**found["spec"], "replicas": marks.count(name)}}
+    return found
+
+
+def _template(content: str, marks: Marks, keys: Iterable[str], counts: Iterable[str]) -> str:
+    """The text with each mark as a value, and every brace of its own as a brace."""
+    values = {marks.namespace: "{{ .Values.namespace }}"}
+    values |= {
+        marks.image(key): f"{{{{ index .Values.images {json.dumps(key)} }}}}" for key in keys
+    }
+    for name in counts:
+        # A number: the quotes that every text has are none of its own.
+        value = f"{{{{ int (index .Values.replicas {json.dumps(name)}) }}}}"
+        values[f'"{marks.count(name)}"'] = value
+    pattern = "|".join(re.escape(mark) for mark in sorted(values, key=len, reverse=True))
+    pieces = re.split(f"({pattern})", content)
+    return "".join(values.get(piece) or _BRACES.sub(_escaped, piece) for piece in pieces)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f'{{{{ "{found[0]}" }}}}'
+
+
+def _schema(keys: Iterable[str], most: Mapping[str, int]) -> dict[str, Any]:
+    """What values may be; more pods than the nodes were proved to hold are refused."""
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": OWNER,
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["namespace", "images", "replicas"],
+        "properties": {
+            "namespace": {
+                "type": "string",
+                "pattern": CLUSTER_NAME,
+                "description": "Where everything is, and what the Namespace is called",
+            },
+            "images": _table({key: {"type": "string", "pattern": IMAGE_NAME} for key in keys}),
+            "replicas": _table(
+                {
+                    name: {
+                        "type": "integer",
+                        "minimum": 0,
+                        "maximum": count,
+                        "description": "Pods; no more than the nodes were proved to hold",
+                    }
+                    for name, count in most.items()
+                }
+            ),
+        },
+    }
+
+
+def _table(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [*properties],
+        "properties": properties,
+    }
