@@ -102,6 +102,8 @@ class Monitoring(Table):
     """Write PodMonitors, a PrometheusRule and a dashboard for Grafana."""
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Labels by which the operator selects them (`{ release = "prometheus" }`)."""
+    namespace: ClusterName = "monitoring"
+    """The namespace of Prometheus, which may ask pods for their metrics."""
 
 
 class Environment(Table):
@@ -136,6 +138,8 @@ class Kubernetes(Table):
     the Gateway API, Envoy AI Gateway, or InferencePools."""
     gateway_class: Domain = "eg"
     """GatewayClass of its Gateway."""
+    gateway_namespace: ClusterName = "envoy-gateway-system"
+    """The namespace of that gateway's own pods, which may ask those of the stack."""
     gateway_hostname: Domain | None = None
     """The name under which clients ask its Gateway; absent: any."""
     gateway_certificate: ClusterName | None = None

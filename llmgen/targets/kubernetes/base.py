@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from llmgen.targets.kubernetes import common, download, storage, workload
+from llmgen.targets.kubernetes import common, download, policy, storage, workload
 from llmgen.targets.kubernetes.gateways import base as gateways
 from llmgen.targets.kubernetes.names import Object
 from llmgen.targets.kubernetes.scene import Scene
@@ -15,6 +15,7 @@ Maker: TypeAlias = Callable[[Scene], Iterator[tuple[str, Object]]]
 # Who makes objects, in the order in which a cluster takes them.
 MAKERS: Final[tuple[Maker, ...]] = (
     common.objects,
+    policy.objects,
     storage.objects,
     download.objects,
     workload.objects,

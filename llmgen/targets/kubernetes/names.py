@@ -27,7 +27,7 @@ ACCOUNT: Final = "llmgen"
 MODELS: Final = "models"
 _LONGEST: Final = 63
 # Groups of objects, one file each; by these numbers they sort as they have to be applied.
-NAMESPACE, COMMON, STORAGE = "00-namespace", "10-common", "20-storage"
+NAMESPACE, COMMON, NETWORK, STORAGE = "00-namespace", "10-common", "11-network", "20-storage"
 GATEWAY = "50-gateway"
 
 

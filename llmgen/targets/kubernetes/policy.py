@@ -1,0 +1,177 @@
+"""NetworkPolicies: who may reach whom. What none of them allows is not to be.
+
+They add up, so what a stack needs beyond these is a policy more (in another DNS namespace, say).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from llmgen.gateway.exposure import listeners
+from llmgen.targets.kubernetes import model_files
+from llmgen.targets.kubernetes.destinations import PUBLIC, destinations
+from llmgen.targets.kubernetes.download import NAME as DOWNLOAD
+from llmgen.targets.kubernetes.names import (
+    ACCOUNT,
+    APP,
+    COMPONENT,
+    MANAGER,
+    NETWORK,
+    PART_OF,
+    Object,
+    meta,
+)
+from llmgen.targets.kubernetes.scene import App, Scene
+
+# What a pod of the namespace wears that may ask a gateway without keys.
+CLIENT: Final = "llmgen.io/client"
+_IN: Final = "kubernetes.io/metadata.name"
+_DNS_PORTS: Final = (("UDP", 53), ("TCP", 53))
+# Where the cache of a node answers (kubernetes/dns, nodelocaldns).
+_NODE_DNS: Final = "169.254.20.10/32"
+_HTTPS: Final = 443
+
+
+def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+    """Nothing is allowed, then what is needed."""
+    yield from ((NETWORK, item) for item in _policies(scene))
+
+
+def _policies(scene: Scene) -> Iterator[Object]:
+    named = scene.table.namespace
+    own: Object = {"matchLabels": {PART_OF: MANAGER}}
+    yield _policy("default-deny", named, own, {"policyTypes": ["Ingress", "Egress"]})
+    yield from _asked(scene)
+    yield from _asking(scene)
+
+
+def _asked(scene: Scene) -> Iterator[Object]:
+    """Who may ask servers, gateways, and all of them for metrics."""
+    named, http = scene.table.namespace, [_port("http")]
+    if scene.serving:
+        told = {"ingress": [{"from": [*_before_servers(scene)], "ports": http}]}
+        yield _policy("servers", named, _servers(scene), _ingress(told))
+    keyed = {item.service for item in listeners(scene.cluster.config) if item.keyed}
+    for app in scene.gateways:
+        rule: Object = {"ports": http}
+        if app.container.name not in keyed:
+            rule["from"] = [{"podSelector": {"matchLabels": {CLIENT: "true"}}}, *_outer(scene)]
+        yield _policy(app.name, named, _named([app.name]), _ingress({"ingress": [rule]}))
+    yield from _measured(scene)
+
+
+def _before_servers(scene: Scene) -> Iterator[Object]:
+    """The gateways; without any, every pod of the namespace."""
+    found = [*_outer(scene)]
+    if scene.gateways:
+        found.insert(0, {"podSelector": _any(COMPONENT, ["gateway"])})
+    yield from found or [{"podSelector": {}}]
+
+
+def _outer(scene: Scene) -> Iterator[Object]:
+    """The pods of the cluster's own gateway."""
+    if scene.table.gateway != "none":
+        yield _namespace(scene.table.gateway_namespace)
+
+
+def _measured(scene: Scene) -> Iterator[Object]:
+    """Prometheus asks servers where clients do, and Envoy at a port of its own."""
+    table = scene.table
+    if not (table.monitoring.enable or table.scale.enable):
+        return
+    peers = [_namespace(table.monitoring.namespace)]
+    asked: list[tuple[str, Object, str | int | None]] = [("servers", _servers(scene), "http")]
+    asked += [(app.name, _named([app.name]), _metrics(app)) for app in scene.gateways]
+    for name, pods, port in asked:
+        if port is not None:
+            told = {"ingress": [{"from": peers, "ports": [_port(port)]}]}
+            yield _policy(f"{name}-metrics", table.namespace, pods, _ingress(told))
+
+
+def _metrics(app: App) -> str | int | None:
+    """The port of a gateway that tells of itself; None where none does."""
+    gateway = app.unit.config.gateway
+    if app.container.name == "envoy":
+        return gateway.envoy.metrics_port
+    return "http" if gateway.litellm.prometheus else None
+
+
+def _asking(scene: Scene) -> Iterator[Object]:
+    """Whom pods may ask: gateways the servers, what downloads the Hub, and both a DNS server."""
+    named = scene.table.namespace
+    hub = {"to": PUBLIC, "ports": [_port(_HTTPS)]}
+    resolving = [app.name for app in scene.gateways]
+    if scene.gateways:
+        rules = [{"to": [{"podSelector": _servers(scene)}], "ports": [_port("http")]}]
+        rules += destinations(scene)
+        yield _policy(
+            "gateways-out", named, _any(COMPONENT, ["gateway"]), _egress({"egress": rules})
+        )
+    loading = [
+        app.name
+        for app in scene.serving
+        if any(map(model_files.loads_itself, app.plan.library.models))
+    ]
+    if model_files.downloads(scene):
+        loading.append(DOWNLOAD)
+    if loading:
+        yield _policy("downloads-out", named, _named(loading), _egress({"egress": [hub]}))
+    if resolving := [*resolving, *loading]:
+        yield _policy("dns-out", named, _named(resolving), _egress({"egress": [_dns()]}))
+
+
+def _dns() -> Object:
+    servers = {
+        "namespaceSelector": {"matchLabels": {_IN: "kube-system"}},
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    }
+    return {
+        "to": [servers, {"ipBlock": {"cidr": _NODE_DNS}}],
+        "ports": [_port(number, protocol) for protocol, number in _DNS_PORTS],
+    }
+
+
+def _servers(scene: Scene) -> Object:
+    """The pods with models, by what they are."""
+    return _any(COMPONENT, {app.component for app in scene.serving})
+
+
+def _named(names: Iterable[str]) -> Object:
+    return _any(APP, names)
+
+
+def _any(key: str, values: Iterable[str]) -> Object:
+    found = sorted(values)
+    own = {PART_OF: MANAGER}
+    if len(found) == 1:
+        return {"matchLabels": {**own, key: found[0]}}
+    return {
+        "matchLabels": own,
+        "matchExpressions": [{"key": key, "operator": "In", "values": found}],
+    }
+
+
+def _namespace(name: str) -> Object:
+    return {"namespaceSelector": {"matchLabels": {_IN: name}}}
+
+
+def _port(port: str | int, protocol: str = "TCP") -> Object:
+    return {"port": port, "protocol": protocol}
+
+
+def _ingress(told: Object) -> Object:
+    return {"policyTypes": ["Ingress"], **told}
+
+
+def _egress(told: Object) -> Object:
+    return {"policyTypes": ["Egress"], **told}
+
+
+def _policy(name: str, namespace: str, pods: Object, told: Object) -> Object:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": meta(f"llmgen-{name}", ACCOUNT, "network", namespace),
+        "spec": {"podSelector": pods, **told},
+    }
