@@ -1,8 +1,8 @@
 """Two stacks on one port: each command names whose the port is, and touches no other stack."""
 
+import contextlib
 import json
 import os
-import subprocess
 import sys
 
 import pytest
@@ -100,17 +100,12 @@ class Beside:
         write_stack(folder, **values)
 
     def llmgen(self, *words, code=1):
-        done = subprocess.run(
-            [sys.executable, "-m", "llmgen", *words, "--json"],
-            cwd=self.folder,
-            env={**os.environ, "XDG_STATE_HOME": str(self.folder / "xdg")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        state = {"XDG_STATE_HOME": str(self.folder / "xdg")}
+        with contextlib.chdir(self.folder):
+            done = CliRunner(env=state).invoke(root, [*words, "--json"])
         assert done.stdout, done.stderr
         found = json.loads(done.stdout)
-        assert (done.returncode, found["exit_code"]) == (code, code), found
+        assert (done.exit_code, found["exit_code"]) == (code, code), found
         return found
 
 

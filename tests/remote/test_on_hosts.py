@@ -1,12 +1,13 @@
 """Commands on the hosts of one llm.toml, by a real sshd: one table, one document, one exit code."""
 
 import json
-import os
 import subprocess
-import sys
 
 import pytest
+from click.testing import CliRunner
 from ssh_server import LLMGEN
+
+from llmgen.cli.boundary import root
 
 pytestmark = pytest.mark.reader("sshd")
 FLEET = """\
@@ -41,21 +42,15 @@ def fleet(server, tmp_path):
 
 
 def llmgen(fleet, *words, **variables):
-    """Run llmgen on it."""
-    return subprocess.run(
-        [sys.executable, "-m", "llmgen", "-c", fleet.folder / "llm.toml", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **variables},
-        timeout=120,
-    )
+    """Run llmgen on it, here in this process; on the hosts each is one of its own."""
+    words = ["-c", str(fleet.folder / "llm.toml"), *words]
+    return CliRunner(env=variables).invoke(root, words)
 
 
 def document(fleet, *words, **variables):
     done = llmgen(fleet, *words, "--json", **variables)
     found = json.loads(done.stdout)
-    assert found["exit_code"] == done.returncode
+    assert found["exit_code"] == done.exit_code
     return found
 
 
@@ -111,7 +106,7 @@ def test_host_that_is_not_reached_is_said_and_the_others_answer(fleet):
 def test_install_changes_nothing_anywhere_when_a_host_is_not_reached(fleet, tmp_path):
     (fleet.folder / "keys" / "studio").unlink()
     done = llmgen(fleet, "install", "--wait", "--wait-timeout=9")
-    assert done.returncode == 4
+    assert done.exit_code == 4
     assert "`studio` lets nobody in" in done.stderr
     assert "nothing was changed on any host" in done.stderr
     assert ["spark", "planned"] in [line.split() for line in done.stdout.splitlines()]
@@ -136,7 +131,7 @@ def test_installed_stack_is_known_again(fleet, tmp_path):
 
 def test_options_of_one_machine_are_refused(fleet):
     done = llmgen(fleet, "up", "--foreground")
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "`--foreground`" in done.stderr
 
 
@@ -175,6 +170,7 @@ def test_what_was_installed_is_listed_and_taken_away_again(fleet, tmp_path):
         assert not [*(tmp_path / name / ".config" / "systemd").rglob("llmgen-*")]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("verb", ["restart", "enable", "disable"])
 def test_a_host_without_anything_installed_says_so(fleet, verb):
     found = document(fleet, verb, "--host", "spark")

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from ssh_server import LLMGEN, QUICK, within
+from ssh_server import QUICK, within
 
 from llmgen import __version__
 from llmgen.errors import InputError
@@ -50,17 +50,31 @@ def test_exit_code_and_both_streams_come_back(server):
     assert b"none.toml" in done.errors
 
 
-def test_words_reach_the_program_as_they_are(server):
-    shown = server.folder / "bin" / "shows"
-    shown.write_text(
-        f"#!{sys.executable}\nimport json, sys\n"
+# Words that mean something to one shell or another.
+HARD = ("a b", "$HOME", "`id`", "'", '"', "\\", "\n", "*", "!x", "", "é", "-o", "--", ";id")
+
+
+def shows(folder):
+    """A program in llmgen's place, which shows the words and the files that have reached it."""
+    path = folder / "shows"
+    path.write_text(
+        f"#!{sys.executable}\nimport json, sys, pathlib\n"
         "known = sys.argv[1:] == ['--version']\n"
-        f"print('llmgen, version {__version__}' if known else json.dumps(sys.argv[1:]))\n"
+        "files = {path.name: path.read_text() for path in pathlib.Path().iterdir()}\n"
+        f"print('llmgen, version {__version__}' if known else json.dumps([sys.argv[1:], files]))\n"
     )
-    shown.chmod(0o755)
-    words = ("a b", "$HOME", "`id`", "'", '"', "\\", "\n", "*", "!x", "", "é", "-o", "--", ";id")
-    done = run(server.host("studio", llmgen=str(shown)), words, {}, bounds=QUICK)
-    assert json.loads(done.output) == [*words]
+    path.chmod(0o755)
+    return str(path)
+
+
+def arrive(host, words=HARD):
+    """Whether the words and the files come to that program as they are."""
+    texts = {name: data.decode() for name, data in FILES.items()}
+    return json.loads(run(host, words, FILES, bounds=QUICK).output) == [[*words], texts]
+
+
+def test_words_reach_the_program_as_they_are(server, tmp_path):
+    assert arrive(server.host("studio", llmgen=shows(tmp_path)))
 
 
 def test_this_machine_is_a_host_without_ssh(monkeypatch, tmp_path):
@@ -82,13 +96,12 @@ def test_line_is_the_same_to_every_login_shell(shell, monkeypatch, tmp_path):
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
-    done = run(Through("shell", None, LLMGEN), WORDS, FILES, bounds=QUICK)
-    assert done.document()["status"] == "ok"
+    assert arrive(Through("shell", None, shows(tmp_path)))
 
 
-def test_what_a_login_shell_prints_first_is_passed_over(server):
-    noisy = server.host("noisy", f"echo Welcome; printf 'no line end'; {PASS_ON}")
-    assert run(noisy, WORDS, FILES, bounds=QUICK).document()["status"] == "ok"
+def test_what_a_login_shell_prints_first_is_passed_over(server, tmp_path):
+    shell = f"echo Welcome; printf 'no line end'; {PASS_ON}"
+    assert arrive(server.host("noisy", shell, shows(tmp_path)))
 
 
 def python(folder, **options):
@@ -208,7 +221,8 @@ FLOODS = {
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_flood_is_cut_off(server, name):
-    found = refused(server.host(name, FLOODS[name]))
+    bounds = Bounds(connect_seconds=5, greeting_seconds=20, seconds=60, size_bytes=1 << 22)
+    found = refused(server.host(name, FLOODS[name]), bounds)
     assert found.code in {"remote.garbage", "remote.too-much"}
 
 
@@ -325,8 +339,8 @@ def test_whatever_ends_the_caller_ends_what_runs_there(server, tmp_path, how):
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_folder_of_a_killed_keeper_goes_with_the_next_one(server):
+def test_folder_of_a_killed_keeper_goes_with_the_next_one(server, tmp_path):
     left = server.folder / "there" / "llmgen-remote-dead"
     left.mkdir()
-    run(server.host("studio"), WORDS, FILES, bounds=QUICK)
+    assert arrive(server.host("studio", llmgen=shows(tmp_path)))
     assert server.left() == []
