@@ -12,10 +12,10 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-import yaml
 from msgspec import structs
 from readers.llama_swap_rules import families, split
 from readers.systemd_syntax import read_environment_file, split_exec_start
+from yaml_reader import read_yaml
 
 from llmgen.budget.estimate import estimate
 from llmgen.config.load import load
@@ -94,7 +94,7 @@ def tree(plan):
 
 
 def swap(plan):
-    return yaml.safe_load(tree(plan)["llama-swap/config.yaml"])
+    return read_yaml(tree(plan)["llama-swap/config.yaml"])
 
 
 def units(plan):
@@ -215,7 +215,7 @@ def test_002f_an_embedders_physical_batch_holds_one_input(plan):
 
 def test_003_router_and_llama_swap_say_the_same_and_both_are_limited(plan):
     found = tree(plan(SMALL))
-    (model,) = yaml.safe_load(found["llama-swap/config.yaml"])["models"].values()
+    (model,) = read_yaml(found["llama-swap/config.yaml"])["models"].values()
     words = split(model["cmd"])
     section = dict(
         line.split(" = ", 1)
@@ -231,7 +231,7 @@ def test_003_router_and_llama_swap_say_the_same_and_both_are_limited(plan):
 def test_004a_every_yaml_file_is_yaml(repository):
     found = {path: text for path, text in tree(repository).items() if path.endswith(".yaml")}
     assert len(found) >= 3
-    assert all(isinstance(yaml.safe_load(text), dict) for text in found.values())
+    assert all(isinstance(read_yaml(text), dict) for text in found.values())
 
 
 def test_004c_a_conf_is_safe_in_a_shell(plan, tmp_path):
@@ -256,7 +256,7 @@ def test_004d_start_limits_are_in_the_unit_section(repository):
 
 
 def test_004e_rerank_rows_and_aliases_of_litellm(repository):
-    rows = yaml.safe_load(tree(repository)["litellm/config.yaml"])["model_list"]
+    rows = read_yaml(tree(repository)["litellm/config.yaml"])["model_list"]
     names = [row["model_name"] for row in rows]
     assert len(names) == len(set(names))
     rerank = [row for row in rows if "rerank" in row["model_name"]]
@@ -300,13 +300,13 @@ def test_004i_no_backend_is_reachable_from_outside(repository):
     for path, text in found.items():
         if path.startswith("llama-server/") and path.endswith(".conf"):
             assert read_environment_file(text)["LLAMA_ARG_HOST"] == "127.0.0.1"
-    for model in yaml.safe_load(found["llama-swap/config.yaml"])["models"].values():
+    for model in read_yaml(found["llama-swap/config.yaml"])["models"].values():
         words = split(model["cmd"])
         assert words[words.index("--host") + 1] == "127.0.0.1"
     # A container's own network is not the machine's: there, what is published counts.
     inside = ("compose/", "quadlet/")
     assert not any("0.0.0.0" in text for path, text in found.items() if not path.startswith(inside))
-    services = yaml.safe_load(found["compose/compose.yaml"])["services"].values()
+    services = read_yaml(found["compose/compose.yaml"])["services"].values()
     published = [*chain(*(item.get("ports", ()) for item in services))]
     quadlets = re.findall(r"^PublishPort=(.*)$", "\n".join(found.values()), re.MULTILINE)
     assert published

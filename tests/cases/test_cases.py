@@ -10,10 +10,10 @@ import plistlib
 from pathlib import Path, PurePosixPath
 
 import pytest
-import yaml
 from readers.llama_swap_rules import problems
 from readers.systemd_syntax import read_environment_file
 from syrupy.extensions.single_file import SingleFileSnapshotExtension
+from yaml_reader import read_yaml
 
 from llmgen.config.load import load
 from llmgen.config.source import read
@@ -103,7 +103,7 @@ def test_every_file_is_read_by_its_own_format(case):
         text = item.content.decode()
         match item.path.suffix:
             case ".yaml" | ".yml":
-                assert yaml.safe_load(text)
+                assert read_yaml(text)
                 assert item.path.name != "config.yaml" or problems(text) == []
             # What reads the machine's settings judges them in tests/targets/host.
             case ".conf" if "host" not in item.path.parts:

@@ -1,9 +1,9 @@
 """Hosts that sleep are woken by llama-swap of the others; what cannot wake them is told."""
 
 import pytest
-import yaml
 from fleet_stacks import HOSTS, made, read
 from readers.llama_swap_rules import problems
+from yaml_reader import read_yaml
 
 from llmgen.config.load import load
 from llmgen.config.source import parse
@@ -41,7 +41,7 @@ def rendered(text=WAKE + TWO, host="studio"):
 
 
 def test_the_model_is_an_entry_that_wakes_its_machine_and_no_peer():
-    found = yaml.safe_load(rendered())
+    found = read_yaml(rendered())
     entry = found["models"]["embed"]
     words = entry["cmd"].split()
     assert words[:2] == ["/usr/local/bin/llmgen", "wake"]
@@ -59,7 +59,7 @@ def test_what_is_loaded_here_stays_beside_it(engine, apart):
     text = WAKE + TWO
     said = rendered(f'{text}[plan]\nengine = "{engine}"\nnever_together = {apart}\n')
     assert problems(said) == []
-    routing = yaml.safe_load(said)["routing"]["router"]["settings"]
+    routing = read_yaml(said)["routing"]["router"]["settings"]
     if "matrix" in routing:
         sets = routing["matrix"]["sets"]
         assert all("+woken" in members for name, members in sets.items() if name != "woken")
@@ -71,7 +71,7 @@ def test_what_is_loaded_here_stays_beside_it(engine, apart):
 
 def test_llama_swap_waits_as_long_as_the_machine_takes():
     slow = WAKE.replace('ee:ff" }', 'ee:ff", seconds = 600 }')
-    assert yaml.safe_load(rendered(slow + TWO))["healthCheckTimeout"] == 615
+    assert read_yaml(rendered(slow + TWO))["healthCheckTimeout"] == 615
 
 
 def test_the_woken_host_takes_the_keys_that_clients_of_the_others_send():
@@ -151,6 +151,6 @@ wake = { mac = "AA-BB-CC-DD-EE-FF", health = "/v1/health" }
 """
     config = load([parse("llm.toml", text)])
     artifacts = llama_swap.artifacts(place(resolve(config, {})), make_render())
-    found = yaml.safe_load(next(iter(artifacts)).content)
+    found = read_yaml(next(iter(artifacts)).content)
     entry = found["models"]["far"]
     assert (entry["useModelName"], entry["checkEndpoint"]) == ("org/far", "/v1/health")

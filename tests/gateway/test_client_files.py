@@ -7,8 +7,8 @@ import json
 import subprocess
 
 import pytest
-import yaml
 from targets.plans import STACK, plan
+from yaml_reader import read_yaml
 
 from llmgen.render.environment import make_render
 from llmgen.targets import clients
@@ -92,12 +92,12 @@ def test_tools_are_offered_where_the_server_takes_them(keys, tools):
     ].values()
     assert provider["llmgen"]["models"]["a"]["tool_call"] is tools
     assert zed["available_models"][0]["capabilities"]["tools"] is tools
-    listed = yaml.safe_load(found["continue/config.yaml"].content)["models"][0]
+    listed = read_yaml(found["continue/config.yaml"].content)["models"][0]
     assert listed.get("capabilities") == (["tool_use"] if tools else None)
 
 
 def test_continue_has_roles_and_contexts():
-    models = yaml.safe_load(files()["continue/config.yaml"].content)["models"]
+    models = read_yaml(files()["continue/config.yaml"].content)["models"]
     assert {
         item["model"]: item["defaultCompletionOptions"]["contextLength"]
         for item in models
@@ -113,7 +113,7 @@ def test_aider_and_zed_have_the_contexts():
     assert {
         key.removeprefix("openai/"): item["max_input_tokens"] for key, item in facts.items()
     } == CONTEXTS
-    conf = yaml.safe_load(found["aider/.aider.conf.yml"].content)
+    conf = read_yaml(found["aider/.aider.conf.yml"].content)
     assert conf["model"] == "openai/big"
     provider = json.loads(found["zed/settings.json"].content)["language_models"][
         "openai_compatible"
@@ -169,7 +169,7 @@ ENGINE, CODER, EMBED, RANK = (f"http://127.0.0.1:{port}/v1" for port in (8080, 9
 
 def test_beside_the_router_each_always_on_server_has_its_own_address():
     found = files(ROUTER)
-    models = yaml.safe_load(found["continue/config.yaml"].content)["models"]
+    models = read_yaml(found["continue/config.yaml"].content)["models"]
     assert {item["model"]: item["apiBase"] for item in models} == {
         "big": ENGINE, "small/coder": CODER, "embed": EMBED,
     }  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 import readers
 import yaml
 from targets.plans import STACK, plan
+from yaml_reader import read_yaml
 
 from llmgen.errors import ConfigError
 from llmgen.gateway.secrets import read_manifest
@@ -37,7 +38,7 @@ knows_aliases = true
 
 def read(name, text=TEXT):
     made = {item.path.name: item for item in envoy.artifacts(plan(text), make_render())}
-    return yaml.safe_load(made[name].content)["resources"]
+    return read_yaml(made[name].content)["resources"]
 
 
 def routes(text=TEXT):

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 import readers
-import yaml
 from targets.plans import STACK, plan
+from yaml_reader import read_yaml
 
 from llmgen.gateway.secrets import read_manifest
 from llmgen.render.environment import make_render
@@ -50,7 +50,7 @@ def files(text=FULL, **options):
 
 def read(text=FULL, **options):
     return {
-        name: yaml.safe_load(item.content)
+        name: read_yaml(item.content)
         for name, item in files(text, **options).items()
         if name.endswith(".yaml")
     }

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 import readers
-import yaml
 from readers.systemd_syntax import read_environment_file
 from targets.plans import STACK, plan
+from yaml_reader import read_yaml
 
 from llmgen.errors import ConfigError
 from llmgen.gateway.secrets import read_manifest
@@ -42,7 +42,7 @@ def files(text=STACK + MORE):
 
 
 def config_of(text=STACK + MORE):
-    return yaml.safe_load(files(text)["config.yaml"])
+    return read_yaml(files(text)["config.yaml"])
 
 
 def rows(name):

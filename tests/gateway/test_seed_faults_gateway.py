@@ -4,6 +4,7 @@ import json
 
 import yaml
 from targets.plans import plan
+from yaml_reader import read_yaml
 
 from llmgen.gateway.routes import routes
 from llmgen.render.environment import make_render
@@ -53,7 +54,7 @@ def test_000_the_contexts_of_client_files_are_those_of_a_slot():
 
 
 def test_003_a_page_of_another_origin_is_not_let_in_by_a_proxy_in_between():
-    (rds,) = yaml.safe_load(files(envoy)["rds.yaml"])["resources"]
+    (rds,) = read_yaml(files(envoy)["rds.yaml"])["resources"]
     assert "access-control-allow-origin" in rds["response_headers_to_remove"]
     assert b"access-control-allow-origin" not in files(envoy)["lds.yaml"]
 
@@ -69,14 +70,14 @@ def test_004b_every_advertised_alias_is_routed_and_listed():
     table = routes(plan(STACK))
     routed = {name: route.backend.model for route in table.routes for name in route.names}
     assert {alias: routed[alias] for alias in NAMES} == NAMES
-    (rds,) = yaml.safe_load(files(envoy)["rds.yaml"])["resources"]
+    (rds,) = read_yaml(files(envoy)["rds.yaml"])["resources"]
     answers = [route.get("direct_response", {}) for route in rds["virtual_hosts"][0]["routes"]]
     (listed, *_) = [answer["body"]["inline_string"] for answer in answers if "body" in answer]
     assert {item["id"] for item in json.loads(listed)["data"]} == {*NAMES, *NAMES.values()}
 
 
 def test_004e_no_key_stands_in_a_file_and_no_alias_has_a_row_of_its_own():
-    document = yaml.safe_load(files(litellm)["config.yaml"])
+    document = read_yaml(files(litellm)["config.yaml"])
     names = [row["model_name"] for row in document["model_list"]]
     assert sorted(names) == sorted(set(NAMES.values()))
     assert document["router_settings"]["model_group_alias"] == NAMES
@@ -84,7 +85,7 @@ def test_004e_no_key_stands_in_a_file_and_no_alias_has_a_row_of_its_own():
 
 
 def test_004i_every_backend_is_asked_on_loopback():
-    for cluster in yaml.safe_load(files(envoy)["cds.yaml"])["resources"]:
+    for cluster in read_yaml(files(envoy)["cds.yaml"])["resources"]:
         for group in cluster["load_assignment"]["endpoints"]:
             for item in group["lb_endpoints"]:
                 address = item["endpoint"]["address"]["socket_address"]["address"]

@@ -5,9 +5,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
 from gateway.test_litellm_config import known_keys
 from test_corpus import CORPUS, FILES, generated, imported, run
+from yaml_reader import read_yaml
 
 GENERATED = Path(__file__).parents[2] / "generated" / "litellm" / "config.yaml"
 NAMES = [name for name in FILES if name.startswith("litellm-")]
@@ -15,11 +15,11 @@ SECTIONS = ("router_settings", "litellm_settings", "general_settings")
 
 
 def old(name):
-    return yaml.safe_load((CORPUS / name).read_text("utf-8"))
+    return read_yaml((CORPUS / name).read_text("utf-8"))
 
 
 def new(name):
-    return yaml.safe_load(generated(name)[0]["litellm/config.yaml"])
+    return read_yaml(generated(name)[0]["litellm/config.yaml"])
 
 
 def address(text):
@@ -78,7 +78,7 @@ def test_litellm_reads_every_key_of_what_is_written():
 
 
 def test_our_own_file_keeps_its_names():
-    own = yaml.safe_load(GENERATED.read_text("utf-8"))
+    own = read_yaml(GENERATED.read_text("utf-8"))
     content, said = run(GENERATED.read_text("utf-8"))
     assert said == []
     names = set(re.findall(r"\[external\.\"?([^\]\"]*)\"?\]", content))

@@ -4,8 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
@@ -36,21 +34,18 @@ def test_load_by_alias_and_unload(stack):
 
 
 def test_unknown_model_is_refused_by_name(stack):
-    done = subprocess.run(
-        [*stack.words(), "load", "gpt-on"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 4
+    done = CliRunner().invoke(root, [*stack.options(), "load", "gpt-on"])
+    assert done.exit_code == 4
     assert "no model answers to `gpt-on`" in done.stderr
     assert "did you mean `gpt-one`?" in done.stderr
 
 
 def test_always_on_model_is_a_service_and_no_load(stack):
     for word in ("load", "unload"):
-        words = [*stack.words(), word, "always", "--json"]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        done = CliRunner().invoke(root, [*stack.options(), word, "always", "--json"])
         found = json.loads(done.stdout)
         codes = [item["code"] for item in found["diagnostics"]]
-        assert (done.returncode, codes) == (4, ["operate.always-on"])
+        assert (done.exit_code, codes) == (4, ["operate.always-on"])
 
 
 def test_run_answers_from_both_kinds_of_model(stack):
@@ -61,8 +56,9 @@ def test_run_answers_from_both_kinds_of_model(stack):
 
 
 def test_run_streams_to_standard_output(stack):
-    words = [*stack.words(), "run", "one", "--max-tokens", "8"]
-    done = subprocess.run(words, input="hello", capture_output=True, text=True, check=True)
+    words = [*stack.options(), "run", "one", "--max-tokens", "8"]
+    done = CliRunner().invoke(root, words, input="hello")
+    assert done.exit_code == 0
     assert done.stdout.strip()
 
 
@@ -114,16 +110,14 @@ def test_foreground_ends_cleanly(tmp_path):
     assert f"ready: {url} answers to always, one, gpt-one, two, three" in told
     assert 'llmgen run always "Say hello"' in told
     stack.llmgen("load", "one")
-    done = subprocess.run(
-        [*stack.words(), "up", "--foreground", "--if-down"], capture_output=True, check=False
-    )
-    assert done.returncode == 0
-    done = subprocess.run([*stack.words(), "up", "--foreground"], capture_output=True, check=False)
-    assert (done.returncode, b"operate.already-up" in done.stderr) == (4, True)
+    up = [*stack.options(), "up", "--foreground"]
+    assert CliRunner().invoke(root, [*up, "--if-down"]).exit_code == 0
+    done = CliRunner().invoke(root, up)
+    assert (done.exit_code, "operate.already-up" in done.stderr) == (4, True)
     # Whatever this user has really installed is another installation.
-    elsewhere = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
-    done = subprocess.run([*stack.words(), "down"], env=elsewhere, capture_output=True, check=False)
-    assert (done.returncode, b"operate.already-up" in done.stderr) == (4, True)
+    elsewhere = {"XDG_STATE_HOME": str(tmp_path)}
+    done = CliRunner(env=elsewhere).invoke(root, [*stack.options(), "down"])
+    assert (done.exit_code, "operate.already-up" in done.stderr) == (4, True)
     code, log = stack.end(signal.SIGINT)
     assert code == 0
     lines = log.splitlines()
@@ -146,11 +140,9 @@ def test_port_of_another_program_is_named_before_anything_starts(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", values["swap"]))
         other.listen()
-        words = [sys.executable, "-m", "llmgen", "-c", tmp_path / "llm.toml"]
-        done = subprocess.run(
-            [*words, "up", "--foreground"], capture_output=True, text=True, check=False
-        )
-    assert (done.returncode, done.stdout) == (4, "")
+        words = ["-c", str(tmp_path / "llm.toml"), "up", "--foreground"]
+        done = CliRunner().invoke(root, words)
+    assert (done.exit_code, done.stdout) == (4, "")
     assert f"port {values['swap']} of `swap` is taken by `python" in done.stderr
 
 

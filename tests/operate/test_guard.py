@@ -6,16 +6,16 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner
 from tiny_stacks import Foreground, write_stack
 
+from llmgen.cli.boundary import root
 from llmgen.operate.evict import Candidate, first, verdicts
 from llmgen.operate.pressure import of_mac, of_psi, of_usage
 
@@ -63,10 +63,9 @@ def test_readings_say_when_memory_is_short():
 
 def test_engine_that_does_not_run_has_nothing_to_unload(tmp_path):
     write_stack(tmp_path, llama_server="/bin/true", llama_swap="/bin/true")
-    words = [sys.executable, "-m", "llmgen", "-c", str(tmp_path / "llm.toml"), "guard", "--json"]
-    done = subprocess.run(words, capture_output=True, check=False)
+    done = CliRunner().invoke(root, ["-c", str(tmp_path / "llm.toml"), "guard", "--json"])
     found = json.loads(done.stdout)
-    assert (done.returncode, found["data"]["models"]) == (0, [])
+    assert (done.exit_code, found["data"]["models"]) == (0, [])
     assert found["data"]["readings"]
 
 
@@ -234,10 +233,8 @@ def test_gate_asks_whether_the_memory_is_there(tmp_path, cache, may_start):
         ('memory = "16GiB"', 'memory = "999TiB"'),
     ]
     write_stack(tmp_path, changed=changed)
-    words = [sys.executable, "-m", "llmgen", "-c", tmp_path / "llm.toml"]
-    done = subprocess.run(
-        [*words, "guard", "--gate", "one", "--json"], capture_output=True, check=False
-    )
+    words = ["-c", str(tmp_path / "llm.toml"), "guard", "--gate", "one", "--json"]
+    done = CliRunner().invoke(root, words)
     found = json.loads(done.stdout)
     assert found["data"] == {"may_start": may_start}, found
-    assert done.returncode == (0 if may_start else 1)
+    assert done.exit_code == (0 if may_start else 1)

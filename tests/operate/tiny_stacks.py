@@ -116,13 +116,15 @@ class Foreground:
         self.until(lambda: self.get(self.values["always"], "/health"))
         self.until(lambda: self.get(self.values["swap"], "/v1/models"))
 
+    def options(self):
+        return ["-c", str(self.folder / "llm.toml")]
+
     def words(self):
-        return [sys.executable, "-m", "llmgen", "-c", str(self.folder / "llm.toml")]
+        return [sys.executable, "-m", "llmgen", *self.options()]
 
     def llmgen(self, *words, code=0):
         """What a command says, in this process: a new one would import everything anew each time."""
-        words = ["-c", str(self.folder / "llm.toml"), *words, "--json"]
-        return data_of(CliRunner().invoke(root, words).stdout, code)
+        return data_of(CliRunner().invoke(root, [*self.options(), *words, "--json"]).stdout, code)
 
     def apart(self, *words, code=0):
         """The same of a process of its own, for what a process takes up when it starts."""

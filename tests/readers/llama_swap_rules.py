@@ -10,6 +10,7 @@ from collections import Counter
 from importlib import import_module, resources
 
 import yaml
+from yaml_reader import LOADER, read_yaml
 
 SCHEMA = json.loads(
     resources.files("llmgen").joinpath("data/llama-swap.schema.json").read_text("utf-8")
@@ -23,12 +24,12 @@ def problems(text):
     """Sentences about everything that is wrong; none: llama-swap does what the file says."""
     validator = import_module("jsonschema").Draft7Validator(SCHEMA)  # half a second of formats
 
-    document = yaml.safe_load(text)
+    document = read_yaml(text)
     # Its own `$schema` address is not one that jsonschema knows, so the draft is named here.
     schema = [error.message for error in validator.iter_errors(document)]
     return [
         *schema,
-        *_keys(yaml.compose(text)),
+        *_keys(yaml.compose(text, LOADER)),
         *_names(document),
         *_placeholders(text),
         *_commands(document),

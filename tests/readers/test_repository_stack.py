@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
+from yaml_reader import read_yaml
 
 import readers
 from readers.llama_swap_rules import problems
@@ -40,7 +40,7 @@ def test_llama_swap_lists_every_model(tmp_path):
     words = [readers.find("llama-swap"), "-config", SWAP, "-listen", f"127.0.0.1:{port}"]
     with running(words, ready=f"{url}/health", log=tmp_path / "log"):
         listed = {item["id"] for item in httpx.get(f"{url}/v1/models").json()["data"]}
-    assert set(yaml.safe_load(SWAP.read_text("utf-8"))["models"]) <= listed
+    assert set(read_yaml(SWAP.read_text("utf-8"))["models"]) <= listed
 
 
 @pytest.mark.reader("llama-server")

@@ -3,6 +3,8 @@
 Source: llama.cpp b11434, tools/rpc/rpc-server.cpp, ggml/src/ggml-rpc/ggml-rpc.cpp and transport.cpp,
 common/arg.cpp (``add_rpc_devices``). There is no GPU here: what is lent is the CPU device, whose
 memory is the machine's.
+
+The build is pinned, and what it does changes with the pin alone: of what is dear a sample is quick.
 """
 
 import contextlib
@@ -133,6 +135,7 @@ def test_asking_for_devices_leaves_no_client_behind(lent):
         assert len(listed("--rpc", server, "--list-devices")[1]) == 1
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("version", "taken"),
     [
@@ -221,6 +224,7 @@ def wide(tmp_path_factory):
     )
 
 
+@pytest.mark.thorough
 def test_cache_keeps_large_tensors_by_their_hash(wide, tmp_path):
     """Of 10 MiB and more (HASH_THRESHOLD): the second load sends a hash, the file is read here."""
     port, log, folder = free_port(), tmp_path / "rpc.log", tmp_path / "cache"
@@ -236,6 +240,7 @@ def test_cache_keeps_large_tensors_by_their_hash(wide, tmp_path):
         assert ("saved to" in log.read_text()) is (run == 0)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("words", [(), ("--cache",)])
 def test_lenders_process_holds_the_largest_tensor_once_more_while_it_loads(wide, tmp_path, words):
     """A message is received whole before it is written to the device (recv_msg, set_tensor).
@@ -254,6 +259,7 @@ def test_lenders_process_holds_the_largest_tensor_once_more_while_it_loads(wide,
         assert most - buffers < lender_host_bytes([read_model(wide)])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("mode", "copies"), [("mmap", 1), ("none", 2)])
 def test_borrowers_process_holds_it_too_while_it_sends_it(wide, tmp_path, mode, copies):
     """It is copied behind the message's head (serialize_set_tensor); unmapped, it was read before."""
@@ -268,6 +274,7 @@ def test_borrowers_process_holds_it_too_while_it_sends_it(wide, tmp_path, mode, 
     assert sent_bytes([read_model(wide)], settings) == copies * LARGEST
 
 
+@pytest.mark.thorough
 def test_buffers_are_freed_when_the_client_has_gone(wide, tmp_path):
     port = free_port()
     with rpc_server(port, tmp_path / "rpc.log") as process:

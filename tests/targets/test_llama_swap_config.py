@@ -2,9 +2,9 @@
 
 import plans
 import pytest
-import yaml
 from msgspec.structs import replace
 from readers.llama_swap_rules import families, problems, split
+from yaml_reader import read_yaml
 
 from llmgen.errors import PlanError
 from llmgen.plan.model import Group, Groups
@@ -20,7 +20,7 @@ def rendered(text=plans.STACK, **more):
 
 
 def config(text=plans.STACK, **more):
-    return yaml.safe_load(rendered(text, **more))
+    return read_yaml(rendered(text, **more))
 
 
 @pytest.mark.parametrize("version", [202, 224, 225, 240, 250])
@@ -41,7 +41,7 @@ def test_a_key_like_a_number_stays_a_name():
 def test_command_is_the_placement_word_for_word():
     plan = plans.plan()
     (found,) = llama_swap.artifacts(plan, make_render())
-    models = yaml.safe_load(found.content)["models"]
+    models = read_yaml(found.content)["models"]
     for name, model in models.items():
         port = ("--host", "127.0.0.1", "--port", "${PORT}")
         assert tuple(split(model["cmd"])) == (*plan.placement(name).argv, *port)
@@ -159,7 +159,7 @@ def test_router_leaves_the_file_uninstalled():
     text = '[services]\non_demand = "router"\n[models.a]\nmodel = "a.gguf"\n'
     (found,) = llama_swap.artifacts(plans.plan(text), make_render())
     assert found.install is None
-    assert "routing" not in yaml.safe_load(found.content)
+    assert "routing" not in read_yaml(found.content)
 
 
 def test_what_llama_swap_cannot_hold_is_left_out_where_it_does_not_run():
@@ -174,5 +174,5 @@ def test_it_may_run_for_others_where_nothing_is_loaded_on_demand():
     alone = replace(plan, placements=tuple(always), engines={}, states=plan.states[:1])
     assert alone.loader == "llama_swap"
     (found,) = llama_swap.artifacts(alone, make_render())
-    assert yaml.safe_load(found.content)["models"] == {}
+    assert read_yaml(found.content)["models"] == {}
     assert problems(found.content.decode()) == []

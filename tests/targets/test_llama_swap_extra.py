@@ -2,8 +2,8 @@
 
 import plans
 import pytest
-import yaml
 from readers.llama_swap_rules import problems
+from yaml_reader import read_yaml
 
 from llmgen.config.edit import value_text
 from llmgen.errors import ConfigError, PlanError
@@ -36,7 +36,7 @@ def test_keys_of_the_file_stand_in_it():
         "profiles": {"p": {"pins": {"x": "any", "y": ""}}},
     }
     text = rendered(ONE + "[targets.llama_swap.extra]\n" + toml(extra))
-    found = yaml.safe_load(text)
+    found = read_yaml(text)
     assert {key: found[key] for key in extra} == extra
     assert problems(text) == []
 
@@ -55,7 +55,7 @@ def test_keys_of_a_model_stand_in_its_entry():
         "sendLoadingState": True,
     }
     text = rendered(ONE + "[models.a.llama_swap]\n" + toml(own))
-    found = yaml.safe_load(text)["models"]["a"]
+    found = read_yaml(text)["models"]["a"]
     assert {key: found[key] for key in own} == own
     assert set(problems(text)) <= {"${PID} is no macro"}
 
@@ -69,7 +69,7 @@ def test_what_llmgen_fills_in_is_changed_key_by_key():
     }
     variant = "[models.a.variants.c]\nparams = { top_k = 2 }\n"
     text = rendered(ONE + "[models.a.llama_swap]\n" + toml(own) + variant)
-    found = yaml.safe_load(text)["models"]["a"]
+    found = read_yaml(text)["models"]["a"]
     assert (found["checkEndpoint"], found["unloadTimeout"]) == ("none", 90)
     assert found["capabilities"] == {
         "in": ["text", "audio"], "out": ["text"], "context": 8192, "tools": True,
@@ -157,7 +157,7 @@ upstream_model = "far-model"
 
 def test_models_of_other_servers_are_peers_and_further_names_selectors():
     text = rendered(ONE + FAR)
-    found = yaml.safe_load(text)
+    found = read_yaml(text)
     assert found["peers"] == {
         "external-far-model": {
             "proxy": "https://api.example.org/api",
@@ -184,7 +184,7 @@ def test_the_keys_of_peers_are_in_the_environment_of_llama_swap():
 
 def test_a_gateway_has_them_instead():
     text = rendered(ONE + FAR + "[gateway.envoy]\nenable = true\n")
-    assert "peers" not in yaml.safe_load(text)
+    assert "peers" not in read_yaml(text)
 
 
 @pytest.mark.parametrize(

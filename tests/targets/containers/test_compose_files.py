@@ -3,9 +3,9 @@
 from pathlib import PurePosixPath
 
 import pytest
-import yaml
 from containers_judged import composed
 from targets import plans
+from yaml_reader import read_yaml
 
 from llmgen.firewall.ports import ports
 from llmgen.gateway.routes import routes
@@ -27,7 +27,7 @@ def files(text=STACK, head=plans.HEAD):
 
 
 def document(found):
-    return yaml.safe_load(found["compose/compose.yaml"].content)
+    return read_yaml(found["compose/compose.yaml"].content)
 
 
 def variables(found):
@@ -96,7 +96,7 @@ def test_llama_swap_loads_the_same_models_by_the_same_names():
     def models(text):
         return {
             name: (item.get("aliases"), item["cmd"].split("--port")[0].count("--"), item.get("ttl"))
-            for name, item in yaml.safe_load(text)["models"].items()
+            for name, item in read_yaml(text)["models"].items()
         }
 
     (native,) = llama_swap.artifacts(plans.plan(), make_render())

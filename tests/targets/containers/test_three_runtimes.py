@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-import yaml
 from targets import plans
+from yaml_reader import read_yaml
 
 from llmgen.render.environment import make_render
 from llmgen.targets import compose, envoy, litellm, llama_swap, quadlet, systemd
@@ -52,7 +52,7 @@ def same(trees, read):
 
 def service_names(runtime, files):
     if runtime == "compose":
-        return {*yaml.safe_load(files["compose.yaml"])["services"]}
+        return {*read_yaml(files["compose.yaml"])["services"]}
     suffix = ".service" if runtime == "native" else ".container"
     return {
         name.removeprefix("llmgen-").removesuffix(suffix) for name in files if name.endswith(suffix)
@@ -64,7 +64,7 @@ def limits(runtime, files):
     own = TMPFS_BYTES // MIB
     match runtime:
         case "compose":
-            services = yaml.safe_load(files["compose.yaml"])["services"]
+            services = read_yaml(files["compose.yaml"])["services"]
             told = {name: item.get("mem_limit") for name, item in services.items()}
             return {name: int(size[:-1]) - own for name, size in told.items() if size}
         case "quadlet":
@@ -98,7 +98,7 @@ def test_the_limits_are_those_of_the_plan(trees):
 @pytest.mark.parametrize("name", ["rds.yaml", "cds.yaml"])
 def test_envoy_routes_the_same_names_with_the_same_queues(name, trees):
     def routes(_, files):
-        found = without_addresses(yaml.safe_load(files[f"envoy/{name}"]))
+        found = without_addresses(read_yaml(files[f"envoy/{name}"]))
         # Names are looked up, addresses are not.
         found = re.sub(r'"type": "(STATIC|STRICT_DNS)", ', "", found)
         return re.sub(r'"(dns_lookup_family|respect_dns_ttl)": [^,]+, ', "", found)
@@ -108,7 +108,7 @@ def test_envoy_routes_the_same_names_with_the_same_queues(name, trees):
 
 def test_llama_swap_has_the_same_models_names_and_sets(trees):
     def models(_, files):
-        found = yaml.safe_load(files["llama-swap/config.yaml"])
+        found = read_yaml(files["llama-swap/config.yaml"])
         for item in found["models"].values():
             words = item.pop("cmd").replace("/srv/models/", "/models/").split()
             item["cmd"] = words[1:]
@@ -118,7 +118,7 @@ def test_llama_swap_has_the_same_models_names_and_sets(trees):
 
 
 def test_litellm_has_the_same_rows(trees):
-    same(trees, lambda _, files: without_addresses(yaml.safe_load(files["litellm/config.yaml"])))
+    same(trees, lambda _, files: without_addresses(read_yaml(files["litellm/config.yaml"])))
 
 
 def test_the_keys_are_the_same(trees):

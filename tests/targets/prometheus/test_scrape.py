@@ -3,9 +3,9 @@
 import json
 
 import pytest
-import yaml
 from targets import plans
 from targets.prometheus.watched import STACK, files, promtool, written
+from yaml_reader import read_yaml
 
 from llmgen.gateway.publish import publish
 from llmgen.targets.selection import selected
@@ -13,7 +13,7 @@ from llmgen.targets.selection import selected
 
 def asked(text=STACK, **more):
     """Jobs by name."""
-    found = yaml.safe_load(files(text, **more)["llmgen.scrape.yml"])
+    found = read_yaml(files(text, **more)["llmgen.scrape.yml"])
     return {job["job_name"]: job for job in found["scrape_configs"]}
 
 

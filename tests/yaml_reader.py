@@ -1,0 +1,10 @@
+"""YAML as Envoy's and llama-swap's files are, by libyaml: ten times as quick as Python's own."""
+
+import yaml
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_yaml(text):
+    """The one document of a text."""
+    return yaml.load(text, LOADER)
