@@ -10,10 +10,13 @@ from pathlib import PurePath
 
 import pytest
 import readers
+from how_many import examples
 from hypothesis import HealthCheck, settings
 
 # How fast a machine draws examples says nothing about the program.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "untimed", examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("untimed")
 
 # For a format that no schema here has, jsonschema would compile grammars: five seconds in each process.

@@ -44,7 +44,7 @@ def test_counted_searches_find_what_re_finds():
             assert counted.search(name) is bool(plain.search(name)), (pattern, name)
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(5)
 @pytest.mark.parametrize(
     "pattern", ["(a*)*b", "(a|a)*b", "(.*a)*(.*b)*z", ".*.*.*.*.*.*.*.*q", "((a+)+)+b"]
 )

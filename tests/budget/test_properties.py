@@ -1,6 +1,7 @@
 """What holds for every model and every setting."""
 
-from hypothesis import given, settings
+from how_many import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from making_facts import VECTORS, published
 from msgspec.structs import replace
@@ -35,7 +36,7 @@ def bytes_of(name, wanted):
     return {item.device: made.on(item.device) for item in made.memory}
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(names, asked, st.integers(0, 100_000))
 def test_more_context_never_needs_less_memory(name, wanted, more):
     small = bytes_of(name, wanted)
@@ -50,7 +51,7 @@ def test_more_context_never_needs_less_memory(name, wanted, more):
     assert all(large[device] >= small[device] for device in sure)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(names, asked)
 def test_context_is_the_sum_of_its_parts_and_nothing_is_negative(name, wanted):
     try:
@@ -63,7 +64,7 @@ def test_context_is_the_sum_of_its_parts_and_nothing_is_negative(name, wanted):
         assert parts == item.total
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(names, asked)
 def test_quantised_v_without_flash_attention_is_always_refused(name, wanted):
     assert bytes_of(name, replace(wanted, flash_attn="off", cache_type_v="q8_0")) is None

@@ -1,9 +1,12 @@
+import json
+
 import pytest
 
 from llmgen.config.reference import NoSuchKey, look_up
-from llmgen.config.schema import schema
+from llmgen.config.schema import shipped
 
-SCHEMA = schema()
+# What the models say is another test's matter.
+SCHEMA = json.loads(shipped())
 
 
 def values(path):

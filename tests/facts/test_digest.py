@@ -18,18 +18,22 @@ def test_the_digest_of_pieces_is_that_of_the_whole(sizes):
     assert digest.hexdigest() == whole.hexdigest()
 
 
-# Strings that end in a letter: what follows the header is its padding alone.
-LONG = gguf({"tokenizer.ggml.tokens": ["word"] * 100_000})
 SHORT = gguf({"general.architecture": "llama"})
 
 
-def test_a_header_of_many_pieces_is_hashed_to_its_last_byte():
-    header = read_header(Bytes(LONG, largest_piece=2**16))
+@pytest.fixture(scope="module")
+def long():
+    """Strings that end in a letter: what follows the header is its padding alone."""
+    return gguf({"tokenizer.ggml.tokens": ["word"] * 100_000})
+
+
+def test_a_header_of_many_pieces_is_hashed_to_its_last_byte(long):
+    header = read_header(Bytes(long, largest_piece=2**16))
     assert header.lengths["tokenizer.ggml.tokens"] == 100_000
-    assert header.digest.hexdigest() == sha256(LONG.rstrip(b"\0")).hexdigest()
+    assert header.digest.hexdigest() == sha256(long.rstrip(b"\0")).hexdigest()
 
 
-def test_the_digest_goes_on_over_shards():
-    second = read_header(Bytes(SHORT), read_header(Bytes(LONG)))
-    both = LONG.rstrip(b"\0") + SHORT.rstrip(b"\0")
+def test_the_digest_goes_on_over_shards(long):
+    second = read_header(Bytes(SHORT), read_header(Bytes(long)))
+    both = long.rstrip(b"\0") + SHORT.rstrip(b"\0")
     assert second.digest.hexdigest() == sha256(both).hexdigest()

@@ -1,7 +1,8 @@
 """The placement over hosts against all placements there are, and what is said of it."""
 
 import pytest
-from hypothesis import given, settings
+from how_many import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from placement_brute import Devices, brute, drawn, fits, ways
 
@@ -106,7 +107,7 @@ def test_the_best_of_all_placements_of_many_more_is_found(part):
         check(seed, models=9)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.integers(0, 10**9))
 def test_models_that_take_less_still_have_hosts(seed):
     choosing = drawn(seed)
@@ -139,7 +140,7 @@ def test_models_that_take_less_still_have_hosts(seed):
         assert less.over <= found.over
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.integers(0, 10**9), st.integers(0, 2000), st.integers(0, 30))
 def test_what_a_short_search_says_is_true(seed, steps, calls):
     choosing = drawn(seed)

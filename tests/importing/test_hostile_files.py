@@ -69,6 +69,7 @@ def test_macros_that_double_each_other_are_refused():
         from_text("file", text)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "text",
     ["\n" * MOST_BYTES, "[\n" * 100_000, "A=" + " " * MOST_BYTES + "x", "cmd " * 100_000,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from how_many import examples
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -274,7 +275,7 @@ def fleets(draw):
 
 
 @settings(
-    max_examples=60,
+    examples(60),
     phases=[Phase.generate],
     deadline=None,
     derandomize=True,

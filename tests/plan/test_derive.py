@@ -57,7 +57,8 @@ def test_identical_models_beyond_the_list_are_said_in_two_sets():
         assert len(swap.running) == min(number + 1, 3)
 
 
-@pytest.mark.parametrize(("models", "devices"), [(24, 1), (24, 2), (24, 4)])
+@pytest.mark.sample(3)
+@pytest.mark.parametrize(("models", "devices"), [(24, 4), (24, 1), (24, 2)])
 def test_two_dozen_mixed_models_are_told_exactly(models, devices):
     stack = mixed(models, devices)
     matrix = derive.matrix(stack).matrix

@@ -25,7 +25,7 @@ from llmgen.resolve import resolve
 from llmgen.resolve.engined import served
 
 GIB = 2**30
-STACKS, PARTS, STEPS = 10_000, 25, 12
+STACKS, PARTS, STEPS = 10_000, 100, 12
 SMALL = {"file:a.gguf": facts("a.gguf")}
 HEAD = """edition = 1
 [paths]

@@ -9,7 +9,7 @@ from stacks import fitting, maximal, plannable, random_stack
 
 from llmgen.plan import derive
 
-STACKS, PARTS, STEPS = 10_000, 8, 12
+STACKS, PARTS, STEPS = 10_000, 40, 12
 
 
 def stacks(part, count=STACKS // PARTS):
@@ -47,9 +47,9 @@ def test_every_set_fits_is_maximal_and_none_is_missing(part):
             assert state in fits, (stack, state)
 
 
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("part", range(10))
 def test_pinned_models_stay_through_every_request(part):
-    for stack, random in stacks(97 + part, 500):
+    for stack, random in stacks(97 + part, 150):
         matrix = derive.matrix(stack).matrix
         swap = MatrixSwap(matrix.sets, matrix.variables, matrix.evict_costs)
         assert all(stack.pinned <= state for state in walk(swap, stack, random)), stack
@@ -72,9 +72,9 @@ def subsets(names, size):
     return map(frozenset, combinations(sorted(names), size))
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", range(8))
 def test_groups_never_pass_a_pool_and_are_complete_when_they_say_so(part):
-    for stack, random in stacks(part, 1000):
+    for stack, random in stacks(part, 250):
         fits = fitting(stack)
         made = derive.groups(stack)
         engine = GroupSwap(
@@ -91,10 +91,10 @@ def test_groups_never_pass_a_pool_and_are_complete_when_they_say_so(part):
                 assert engine.running == wanted
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", range(7))
 def test_expression_stands_for_exactly_the_maximal_sets(part, monkeypatch):
     monkeypatch.setattr(derive, "LISTED", 1)
-    for stack, random in stacks(part, 700):
+    for stack, random in stacks(part, 200):
         fits = fitting(stack)
         matrix = derive.matrix(stack).matrix
         assert matrix.complete
@@ -106,11 +106,11 @@ def test_expression_stands_for_exactly_the_maximal_sets(part, monkeypatch):
             assert state in fits
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", range(6))
 def test_sets_from_rounded_weights_fit_and_hold_every_model(part, monkeypatch):
     monkeypatch.setattr(derive, "LISTED", 0)
     monkeypatch.setattr("llmgen.plan.derive.diagram", _too_large)
-    for stack, random in stacks(part, 300):
+    for stack, random in stacks(part, 100):
         fits = fitting(stack)
         matrix = derive.matrix(stack).matrix
         assert not matrix.complete

@@ -5,7 +5,8 @@ from random import Random
 
 import drawn
 import pytest
-from hypothesis import given, settings
+from how_many import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from libraries import SHAPE, TWO_CARDS, models, planned
 from making import config
@@ -269,7 +270,7 @@ def server_placement(words, blocks):
 
 
 @pytest.mark.parametrize("part", range(5))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     memory=st.lists(st.integers(1000, 200_000), min_size=1, max_size=5),
     blocks=st.integers(1, 130),

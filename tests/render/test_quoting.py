@@ -8,7 +8,8 @@ import subprocess
 import html5lib
 import pytest
 import yaml as pyyaml
-from hypothesis import given, settings
+from how_many import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmgen.render import quoting
@@ -45,7 +46,7 @@ NASTY = [
 
 
 @given(JSON)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_yaml_reads_back(value):
     assert pyyaml.safe_load(quoting.yaml(value)) == value
 
@@ -62,7 +63,7 @@ def test_yaml_refuses_what_is_no_number():
 
 
 @given(st.lists(LINE, max_size=5))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_words_read_back_by_a_shell_splitter(argv):
     assert shlex.split(quoting.words(argv), posix=True) == _as_posix(argv)
 
@@ -89,7 +90,7 @@ def test_shell_values_read_back_by_bash(tmp_path):
 
 
 @given(LINE)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_shell_values_read_back_as_environment_file(environment_file, text):
     assert environment_file(f"KEY={quoting.shell(text)}\n") == {"KEY": text}
 
@@ -101,7 +102,7 @@ def test_systemd_words_read_back(systemd_split, text):
 
 
 @given(st.lists(LINE, min_size=1, max_size=4))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_any_systemd_words_read_back(systemd_split, argv):
     assert systemd_split(quoting.systemd_argv(argv)) == argv
 
@@ -146,7 +147,7 @@ def test_floats_look_alike_to_every_reader(value, text):
 
 
 @given(TEXT)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_html_reads_back_by_a_strict_parser(text):
     quoted = quoting.html(text)
     parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)

@@ -10,8 +10,11 @@ import urllib.request
 
 import psutil
 import pytest
+from click.testing import CliRunner
 from terminal import Terminal
 from tiny_stacks import Foreground, write_stack
+
+from llmgen.cli.boundary import root
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap")]
 
@@ -186,14 +189,16 @@ def test_work_speed_and_queue_are_seen(stack):
 
 
 def test_a_server_that_counts_tells_who_waits(stack):
-    words = [*stack.words(), "top", "--json", "--count", "1"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    words = [*stack.options(), "top", "--json", "--count", "1"]
+    done = CliRunner().invoke(root, words)
+    assert done.exit_code == 0, done.stderr
     models = {item["name"]: item for item in json.loads(done.stdout)["data"]["models"]}
     assert models["always"]["queue"] == 0
 
 
 def test_one_frame_without_a_terminal(stack):
-    done = subprocess.run([*stack.words(), "top"], capture_output=True, text=True, check=True)
+    done = CliRunner().invoke(root, [*stack.options(), "top"])
+    assert done.exit_code == 0
     assert row(done.stdout, "always")[1] == "ready"
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
