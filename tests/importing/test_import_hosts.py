@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from how_many import examples
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -275,7 +274,7 @@ def fleets(draw):
 
 
 @settings(
-    examples(60),
+    max_examples=60,
     phases=[Phase.generate],
     deadline=None,
     derandomize=True,
