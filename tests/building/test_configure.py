@@ -64,6 +64,7 @@ def test_the_cpu_s_line_is_taken_to_its_end(source, tmp_path):
     assert "LLAMA_OPENSSL:BOOL=OFF" in cache
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("backend", "gpus"), [("cuda", ("121",)), ("rocm", ("gfx1151",)), ("vulkan", ())])  # fmt: skip
 def test_a_gpu_s_line_is_taken_up_to_its_toolkit(source, tmp_path, backend, gpus):
     if shutil.which(PRESENT[backend]):

@@ -231,10 +231,9 @@ def of_nft(request, tmp_path_factory):
         }
 
 
-@pytest.mark.sample(9)
 @pytest.mark.reader("nft")
 @pytest.mark.skipif(not usable(), reason="needs root, ip, IPv6 and namespaces")
-@pytest.mark.sample(4)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize(("machine", "listen", "peers"), MACHINES)
 def test_what_is_exposed_is_reached_and_undo_restores_the_rules(
     tmp_path, of_nft, machine, listen, peers

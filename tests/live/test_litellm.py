@@ -11,7 +11,7 @@ from shared_stack import ALICE, BOB, FIRST, MASTER
 pytestmark = [
     pytest.mark.reader("llama-server"),
     pytest.mark.reader("litellm"),
-    pytest.mark.parametrize("stack", [FIRST], indirect=True, scope="session"),
+    pytest.mark.parametrize("stack", [FIRST], indirect=True, scope="package"),
 ]
 
 HELLO = [{"role": "user", "content": "hello"}]

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tiny_stacks import write_stack
 
+from llmgen.cli.boundary import root
 from llmgen.operate.foreground import MARK, STACK
 
 HOSTILE = Path(__file__).parents[1] / "hostile.py"
@@ -33,13 +35,11 @@ def stack(request, tmp_path):
 
 
 def llmgen(folder, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", "llmgen", "-c", folder / "llm.toml", *words, "--json"],
-        env={**os.environ, "XDG_STATE_HOME": str(folder / "xdg")},
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+    state = {"XDG_STATE_HOME": str(folder / "xdg")}
+    words = ["-c", str(folder / "llm.toml"), *words, "--json"]
+    done = CliRunner(env=state).invoke(root, words)
     found = json.loads(done.stdout)
-    assert done.returncode == found["exit_code"]
+    assert done.exit_code == found["exit_code"]
     return found
 
 

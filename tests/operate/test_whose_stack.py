@@ -155,7 +155,6 @@ COMMANDS = (
 
 
 @pytest.mark.sample(2)
-@pytest.mark.sample(2)
 @pytest.mark.reader("llama-server")
 @pytest.mark.reader("llama-swap")
 def test_commands_refuse_another_stack_and_change_nothing_there(two):

@@ -9,7 +9,7 @@ import readers
 from oracle import build, grid
 
 pytestmark = [pytest.mark.live, pytest.mark.reader("ggml-rpc-server")]
-SAMPLE = 97  # every 97th point; all of them where readers are required
+SAMPLE = 293  # every 293rd point; all of them where readers are required
 
 
 @pytest.fixture(scope="module")
