@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 from msgspec import Struct
@@ -20,6 +20,9 @@ from llmgen.cli.frames import frames
 from llmgen.cli.outcome import Outcome, envelope
 from llmgen.cli.printable import printable, shown, tolerant
 from llmgen.errors import Diagnostic, InputError, LlmgenError
+
+if TYPE_CHECKING:
+    from llmgen.cli.pipeline import Read
 
 BUG, INTERRUPTED = 70, 130
 # Set by the shell when it asks what may follow.
@@ -40,6 +43,8 @@ class Session(Struct):
     short: bool = False
     templates: str | None = None
     command: str = ""
+    # llm.toml, where it has been read to see what the command is about.
+    peeked: Read | None = None
 
 
 class Commands(click.Group):

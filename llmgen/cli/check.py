@@ -15,6 +15,8 @@ def cli(session: Session) -> Outcome:
     errors go to standard error.
     """
     found = read_whole(session)
+    if found.config.kubernetes is not None:
+        return _of_cluster(found, session)
     if found.config.hosts:
         return _of_hosts(found, session)
     placed = plan(found)
@@ -23,6 +25,18 @@ def cli(session: Session) -> Outcome:
         {"models": len(placed.placements), "states": len(placed.states)},
         diagnostics=found.placed(placed.notes),
     )
+
+
+def _of_cluster(found: Read, session: Session) -> Outcome:
+    from llmgen.cli.clusters import cluster_of, tree_of
+
+    cluster = cluster_of(found)
+    _, notes = tree_of(found, cluster, session)
+    units = {
+        item.name: {"models": len(item.plan.placements), "states": len(item.plan.states)}
+        for item in cluster.serving
+    }
+    return Outcome({"units": units}, diagnostics=notes)
 
 
 def _of_hosts(found: Read, session: Session) -> Outcome:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
     from llmgen.cluster.model import Cluster
     from llmgen.errors import Diagnostic
+    from llmgen.targets.kubernetes.names import Object
     from llmgen.targets.kubernetes.scene import Scene
 
 
@@ -77,15 +78,33 @@ def _advised(found: Read, item: Diagnostic) -> Diagnostic:
 def tree_of(found: Read, cluster: Cluster, session: Session) -> tuple[Tree, tuple[Diagnostic, ...]]:
     """The objects of the cluster as files, and what is doubtful; PlanError for what has no node."""
     from llmgen.artifacts import Tree
-    from llmgen.errors import PlanError
-    from llmgen.targets.kubernetes.demand import notes, proofs, refusals
     from llmgen.targets.kubernetes.files import artifacts
 
-    made = scene_of(found, cluster, session)
-    proved = proofs(made)
+    made, notes = proved(found, cluster, session)
     try:
-        if refused := [*refusals(proved)]:
-            raise PlanError([_advised(found, item) for item in refused])
-        return Tree(artifacts(made)), found.placed((*cluster.notes, *notes(proved)))
+        return Tree(artifacts(made)), notes
     except LlmgenError as error:
         raise found.located(error) from None
+
+
+def objects_of(found: Read, made: Scene) -> tuple[Object, ...]:
+    """The objects in the order in which the cluster takes them."""
+    from llmgen.targets.kubernetes.base import grouped
+
+    try:
+        groups = grouped(made)
+    except LlmgenError as error:
+        raise found.located(error) from None
+    return tuple(item for name in sorted(groups) for item in groups[name])
+
+
+def proved(found: Read, cluster: Cluster, session: Session) -> tuple[Scene, tuple[Diagnostic, ...]]:
+    """Every program of the cluster, and what is doubtful; PlanError for what has no node."""
+    from llmgen.errors import PlanError
+    from llmgen.targets.kubernetes.demand import notes, proofs, refusals
+
+    made = scene_of(found, cluster, session)
+    told = proofs(made)
+    if refused := [*refusals(told)]:
+        raise found.located(PlanError([_advised(found, item) for item in refused]))
+    return made, found.placed((*cluster.notes, *notes(told)))

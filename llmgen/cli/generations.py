@@ -8,6 +8,7 @@ import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.host_answers import Shown
+from llmgen.cli.on_cluster import on_cluster
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
@@ -15,6 +16,7 @@ from llmgen.cli.pipeline import read
 
 
 @command(short_help="list what was installed")
+@on_cluster("llmgen.cli.cluster_look:generations", takes=("keep",))
 @click.option("--prune", "keep", type=click.IntRange(min=1), metavar="N", help="Keep only N.")
 @click.option("--root", type=FileName(), metavar="DIR", help="Of an installation below DIR.")
 @on_hosts(Shown("generations", ("number", "installed", "files", "reason")), here_only=("root",))

@@ -17,6 +17,7 @@ from llmgen.cli.installing import (
     timer_notes,
     wanted_tree,
 )
+from llmgen.cli.on_cluster import FORCE_CONFLICTS, on_cluster
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
@@ -27,6 +28,11 @@ from llmgen.errors import InputError, Severity
 
 
 @command(short_help="put the configurations in place")
+@on_cluster(
+    "llmgen.cli.cluster_install:install",
+    takes=("dry_run", "adopt", "wait", "wait_timeout"),
+    adds={"force_conflicts": FORCE_CONFLICTS},
+)
 @manner
 @wait_options
 @click.option(
@@ -60,6 +66,9 @@ def cli(
 
     Nothing is written while a file that llmgen did not write is in the way. Units of the system
     are installed by root; user units need no privileges.
+
+    With [kubernetes] the objects are applied by `kubectl` to the cluster that --context or llm.toml
+    names, and their pods are waited for; `--dry-run` is the server's own.
     """
     from functools import partial
 

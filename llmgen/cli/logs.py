@@ -9,6 +9,7 @@ import click
 from llmgen.cli.asking import refuse_other_engine, refuse_other_install
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.host_answers import Shown
+from llmgen.cli.on_cluster import on_cluster
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, read
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 @command(short_help="what the services said")
+@on_cluster("llmgen.cli.cluster_look:logs", takes=("names", "lines", "since", "follow"))
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
 @click.option("-n", "--lines", type=click.IntRange(min=1), help="How many lines; 100.")
 @click.option(

@@ -115,10 +115,10 @@ def _fleet_read(session: Session) -> Read | None:
     ctx = click.get_current_context()
     if ctx.get_parameter_source("hosts") is ParameterSource.ENVIRONMENT or "-" in session.config:
         return None
-    from llmgen.cli.pipeline import read_whole
+    from llmgen.cli.pipeline import peek
 
     try:
-        found = read_whole(session)
+        found = peek(session)
     except LlmgenError:
         # The command says so itself.
         return None

@@ -55,8 +55,17 @@ class Read(Struct, frozen=True):
 def read(session: Session) -> Read:
     """What the command is about: llm.toml, or of several hosts the one that ``--host`` names."""
     from llmgen.cli.hosts import only_host
+    from llmgen.cli.of_machines import refuse_cluster
 
-    return only_host(read_whole(session), session)
+    found = read_whole(session)
+    refuse_cluster(found, session)
+    return only_host(found, session)
+
+
+def peek(session: Session) -> Read:
+    """What ``read_whole`` gives the next time that it is called: what is read, is read once."""
+    session.peeked = found = read_whole(session)
+    return found
 
 
 def read_whole(session: Session) -> Read:
@@ -67,6 +76,9 @@ def read_whole(session: Session) -> Read:
     from llmgen.config.load import load
     from llmgen.config.source import read as read_source
 
+    if session.peeked is not None:
+        found, session.peeked = session.peeked, None
+        return found
     names = session.config or (os.environ.get("LLMGEN_CONFIG") or nearest(),)
     sources = tuple(read_source(name) for name in names)
     folder = Path() if names[0] == "-" else Path(names[0]).parent

@@ -31,7 +31,7 @@ def wait_options(function: Decorated) -> Decorated:
     """``--wait`` and ``--wait-timeout``, given as one ``wait``: seconds, 0 as planned, or None."""
 
     @functools.wraps(function)
-    def call(*given: Any, wait: bool, wait_timeout: int | None, **options: Any) -> Outcome:  # noqa: ANN401
+    def call(*given: Any, wait: bool | None, wait_timeout: int | None, **options: Any) -> Outcome:  # noqa: ANN401
         if wait_timeout is not None and not wait:
             raise click.UsageError("`--wait-timeout` says how long `--wait` waits")
         outcome: Outcome = function(*given, wait=(wait_timeout or 0) if wait else None, **options)
@@ -44,7 +44,11 @@ def wait_options(function: Decorated) -> Decorated:
             metavar="SECONDS",
             help="With --wait: how long; as long as loading may take by the plan.",
         ),
-        click.option("--wait", is_flag=True, help="Come back when every service answers."),
+        click.option(
+            "--wait/--no-wait",
+            default=None,
+            help="Come back when every service answers; usual with [kubernetes].",
+        ),
     ):
         call = option(call)
     return cast("Decorated", call)

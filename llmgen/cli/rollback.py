@@ -8,12 +8,18 @@ from llmgen.cli.asking import refuse_other_removal
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.host_answers import Shown
 from llmgen.cli.installing import Manner, carry_out, manner
+from llmgen.cli.on_cluster import FORCE_CONFLICTS, on_cluster
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
 
 
 @command(short_help="install an earlier generation again")
+@on_cluster(
+    "llmgen.cli.cluster_install:rollback",
+    takes=("number", "dry_run", "adopt"),
+    adds={"force_conflicts": FORCE_CONFLICTS},
+)
 @click.argument("number", type=int, required=False)
 @manner
 @on_hosts(

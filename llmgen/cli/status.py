@@ -14,6 +14,7 @@ from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.host_answers import Shown
 from llmgen.cli.installing import wanted_tree
+from llmgen.cli.on_cluster import on_cluster
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 @command(short_help="wanted, written, running: what is different")
+@on_cluster("llmgen.cli.cluster_look:status")
 @click.option("--probe", is_flag=True, help="Ask each loaded chat model for a few tokens.")
 @click.option("--prometheus", is_flag=True, help="As figures in Prometheus' text format.")
 @click.option(
@@ -57,6 +59,9 @@ def cli(session: Session, *, probe: bool, prometheus: bool, output: str | None) 
 
     `--prometheus` prints services, models, pools and differences for the collector `textfile` of
     node_exporter (`-o FILE` in its folder), and exits with 0 whatever it found.
+
+    With [kubernetes]: the pods of each unit, on which nodes, and why those are not ready that are
+    not.
 
     Exits with 0 when all three agree and every service answers, with 1 when something differs, with
     4 when no service manager answers that would know, or this user may not see what is installed.

@@ -9,6 +9,7 @@ from llmgen.cli.asking import refuse_other_removal
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.host_answers import Shown
 from llmgen.cli.installing import Manner, carry_out, manner
+from llmgen.cli.on_cluster import DELETE_MODELS, on_cluster
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 
 @command(short_help="stop the services and remove what install wrote")
+@on_cluster(
+    "llmgen.cli.cluster_install:uninstall",
+    takes=("dry_run",),
+    adds={"delete_models": DELETE_MODELS},
+)
 @on_hosts(
     Shown("changes", ("action", "path")),
     Shown("steps", ("when", "command")),
@@ -31,6 +37,9 @@ def cli(session: Session, *, manner: Manner) -> Outcome:
     Generations stay, so that `rollback` can bring the stack back. What a killed
     `up --foreground` of this user left goes too; and settings of the machine that
     `host --install` put in place, where root asks.
+
+    With [kubernetes]: delete the objects with llmgen's labels in the namespace. The namespace, the
+    Secret with the keys, and the model files stay.
     """
     from msgspec.structs import replace
 

@@ -1,0 +1,258 @@
+"""``install``, ``rollback`` and ``uninstall`` of a cluster: server-side applies by kubectl."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmgen.cli.boundary import INTERRUPTED
+from llmgen.cli.clusters import cluster_of, objects_of, proved
+from llmgen.cli.on_cluster import reach_of
+from llmgen.cli.outcome import Outcome
+from llmgen.cli.waiting import waiting
+from llmgen.errors import InputError, LlmgenError, Severity
+
+if TYPE_CHECKING:
+    from llmgen.cli.boundary import Session
+    from llmgen.cli.pipeline import Read
+    from llmgen.errors import Diagnostic
+    from llmgen.operate.kubectl.apply import Manner, Prepared
+    from llmgen.operate.kubectl.changes import Change
+    from llmgen.operate.kubectl.reach import Reach
+    from llmgen.operate.kubectl.rollout import Workload
+    from llmgen.targets.kubernetes.names import Object
+
+_STAYS = "no longer waiting; the cluster goes on, and `llmgen status` tells how far it is"
+# Where an object does not say for how long it may make no progress.
+_USUAL_SECONDS = 600
+
+
+def install(
+    session: Session,
+    found: Read,
+    context: str | None,
+    *,
+    dry_run: bool,
+    adopt: bool,
+    force_conflicts: bool,
+    wait: bool | None,
+    wait_timeout: int | None,
+) -> Outcome:
+    """Apply the objects of llm.toml; wait until their pods are ready."""
+    from llmgen.operate.kubectl.apply import Manner
+
+    made, notes = proved(found, cluster_of(found), session)
+    wanted = objects_of(found, made)
+    manner = Manner(force=force_conflicts, adopt=adopt)
+    seconds = None if wait is False else wait_timeout or _budget(wanted)
+    reach = reach_of(found, context)
+    return _applied(
+        found, reach, wanted, manner, "install", dry_run=dry_run, seconds=seconds, notes=notes
+    )
+
+
+def rollback(
+    session: Session,
+    found: Read,
+    context: str | None,
+    *,
+    number: int | None,
+    dry_run: bool,
+    adopt: bool,
+    force_conflicts: bool,
+) -> Outcome:
+    """Apply a former generation in the same way."""
+    from llmgen.operate.kubectl import history, look
+    from llmgen.operate.kubectl.apply import Manner
+
+    del session
+    reach = reach_of(found, context)
+    try:
+        old = history.chosen(history.generations(look.records(reach)), number)
+    except LlmgenError as error:
+        raise found.located(error) from None
+    manner = Manner(force=force_conflicts, adopt=adopt)
+    reason = f"rollback to {old.number}"
+    seconds = _budget(old.objects)
+    return _applied(found, reach, old.objects, manner, reason, dry_run=dry_run, seconds=seconds)
+
+
+def uninstall(
+    session: Session, found: Read, context: str | None, *, dry_run: bool, delete_models: bool
+) -> Outcome:
+    """Delete what has llmgen's labels; model files only where that is said."""
+    from llmgen.operate.kubectl import apply
+
+    del session
+    reach = reach_of(found, context)
+    try:
+        with waiting(f"asking {reach.place.context}"):
+            changes = apply.removal(reach, with_claims=delete_models)
+        if not dry_run:
+            apply.delete(reach, changes)
+    except LlmgenError as error:
+        raise found.located(error) from None
+    text = _planned(changes) if dry_run else ""
+    return Outcome(
+        {**_data(reach, changes), "removed": not dry_run},
+        text=text,
+        said="" if dry_run else f"{_counts(changes)} in {_where(reach)}",
+        diagnostics=tuple(_left(reach, changes)),
+    )
+
+
+def _applied(
+    found: Read,
+    reach: Reach,
+    wanted: Sequence[Object],
+    manner: Manner,
+    reason: str,
+    *,
+    dry_run: bool,
+    seconds: int | None,
+    notes: Sequence[Diagnostic] = (),
+) -> Outcome:
+    from llmgen.operate.kubectl import apply
+
+    try:
+        with waiting(f"asking {reach.place.context}"):
+            prepared = apply.prepare(reach, wanted, manner)
+        if dry_run:
+            return _shown(reach, prepared, notes)
+        if not prepared.is_judged:
+            apply.make_namespace(reach, wanted, manner)
+            prepared = apply.prepare(reach, wanted, manner)
+        click.echo(_planned(prepared.changes), err=True, nl=False)
+        with waiting(f"applying {len(wanted)} objects"):
+            apply.apply(reach, prepared, manner)
+            number = apply.record(reach, prepared, reason)
+    except LlmgenError as error:
+        raise found.located(error) from None
+    counted = f"{_counts(prepared.changes)} in {_where(reach)}"
+    said = counted if number is None else f"generation {number}: {counted}"
+    done = Outcome(
+        {**_data(reach, prepared.changes), "generation": number},
+        said=said,
+        diagnostics=(*notes, *_warned(prepared)),
+    )
+    return done if seconds is None else _waited(found, reach, done, wanted, seconds)
+
+
+def _waited(
+    found: Read, reach: Reach, done: Outcome, wanted: Sequence[Object], seconds: int
+) -> Outcome:
+    from msgspec.structs import replace
+
+    from llmgen.operate.kubectl.watch import not_ready, until_settled
+    from llmgen.operate.ready import Clock
+
+    names = {item["metadata"]["name"] for item in wanted}
+    data = done.data if isinstance(done.data, dict) else {}
+    clock, begun = Clock(time.monotonic, time.sleep), time.monotonic()
+    try:
+        with waiting(f"waiting for the pods in {_where(reach)}") as tell:
+            lacking = until_settled(
+                reach, names, seconds, clock, lambda rows: tell(_line(rows, begun, seconds))
+            )
+    except KeyboardInterrupt:
+        data = {**data, "ready": False}
+        return replace(done, data=data, said=f"{done.said}\n{_STAYS}", exit_code=INTERRUPTED)
+    except LlmgenError as error:
+        raise found.located(error) from None
+    told = tuple(not_ready(lacking, seconds, reach.place))
+    return replace(
+        done,
+        data={**data, "ready": not lacking},
+        said=done.said if lacking else f"{done.said}\nall pods are ready",
+        diagnostics=(*done.diagnostics, *told),
+        exit_code=InputError.exit_code if lacking else done.exit_code,
+    )
+
+
+def _line(lacking: Sequence[Workload], begun: float, seconds: int) -> str:
+    listed = ", ".join(f"{item.name} {item.ready}/{item.wanted} ({item.state})" for item in lacking)
+    return f"waiting, {time.monotonic() - begun:.0f} of at most {seconds} s: {listed}; ^C stops"
+
+
+def _shown(reach: Reach, prepared: Prepared, notes: Sequence[Diagnostic]) -> Outcome:
+    from llmgen.operate.kubectl.apply import unjudged
+
+    unknown = () if prepared.is_judged else (unjudged(reach),)
+    return Outcome(
+        {**_data(reach, prepared.changes), "generation": None},
+        text=_planned(prepared.changes) or "nothing to do\n",
+        diagnostics=(*notes, *unknown, *_warned(prepared)),
+    )
+
+
+def _warned(prepared: Prepared) -> Iterator[Diagnostic]:
+    from msgspec.structs import replace
+
+    return (replace(item, severity=Severity.WARNING) for item in prepared.warned)
+
+
+def _budget(wanted: Sequence[Object]) -> int:
+    """As long as the slowest controller may take without progress."""
+    told = (item.get("spec", {}).get("progressDeadlineSeconds") for item in wanted)
+    return max((seconds for seconds in told if isinstance(seconds, int)), default=_USUAL_SECONDS)
+
+
+def _planned(changes: Sequence[Change]) -> str:
+    lines = []
+    for item in changes:
+        if item.alters or item.action.value == "stay":
+            why = f"  # {item.why}" if item.why else ""
+            lines.append(f"{item.action.value:8} {item.thing}{why}\n")
+    return "".join(lines)
+
+
+def _data(reach: Reach, changes: Sequence[Change]) -> dict[str, Any]:
+    return {
+        "context": reach.place.context,
+        "namespace": reach.place.namespace,
+        "changes": [
+            {"action": item.action.value, "object": str(item.thing), "why": item.why}
+            for item in changes
+            if item.alters or item.action.value == "stay"
+        ],
+    }
+
+
+def _counts(changes: Sequence[Change]) -> str:
+    from collections import Counter
+
+    found = Counter(item.action.value for item in changes)
+    words = {"create": "created", "update": "changed", "delete": "deleted", "keep": "unchanged"}
+    said = [f"{found[key]} {word}" for key, word in words.items() if found[key]]
+    return ", ".join(said) or "nothing to do"
+
+
+def _where(reach: Reach) -> str:
+    return f"`{reach.place.namespace}` of `{reach.place.context}`"
+
+
+def _left(reach: Reach, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """What an uninstall leaves: claims with model files, the namespace, generations."""
+    from llmgen.errors import Diagnostic
+
+    claims = [item.thing.name for item in changes if item.action.value == "stay"]
+    if claims:
+        yield Diagnostic(
+            "kubernetes.claims-stay",
+            f"the model files stay: {', '.join(f'`{name}`' for name in claims)}",
+            hint="`llmgen uninstall --delete-models` deletes them, too",
+            severity=Severity.NOTE,
+        )
+    if changes:
+        place = reach.place
+        yield Diagnostic(
+            "kubernetes.namespace-stays",
+            f"the namespace `{place.namespace}` stays, with its Secret and the generations that "
+            "`llmgen rollback` goes back to",
+            hint=f"`kubectl --context={place.context} delete namespace {place.namespace}` deletes "
+            "it with everything in it",
+            severity=Severity.NOTE,
+        )
