@@ -104,13 +104,14 @@ def tree_of(
     from llmgen.artifacts import Tree
     from llmgen.cli.pipeline import read_lock, tree
     from llmgen.fleet.bundle import bundle
+    from llmgen.fleet.text import Texts
 
-    lock = read_lock(found)
+    lock, texts = read_lock(found), Texts()
 
     def files(member: Member) -> Iterator[Artifact]:
         # Its own llm.toml belongs to no target: it is there with all of them.
         if not targets:
-            yield from bundle(member, lock)
+            yield from bundle(member, lock, texts)
         yield from tree(view_of(found, member), member.plan, session, targets)
 
     return Tree(

@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
-from llmgen.config.tables.gateway import External
 from llmgen.errors import Diagnostic, LlmgenError, PlanError
 from llmgen.facts.lock_model import Lock
 from llmgen.fleet import asleep, rpc, rpc_uses
 from llmgen.fleet.ground import Ground, alone, ground_of, library_of, refuse, typed
 from llmgen.fleet.model import Fleet, Member
+from llmgen.fleet.numbers_elsewhere import NumbersElsewhere, numbers
 from llmgen.fleet.origin import told_of
 from llmgen.fleet.project import Document, Elsewhere, Seats, external, project
 from llmgen.fleet.reach import defaults, kind_of_way, servers, spares, unreached, untrusted
@@ -44,9 +44,12 @@ def fleet(config: Config, document: Document, lock: Lock) -> Fleet:
     except PlanError as error:
         raise PlanError([advised(item, ground, seats) for item in error.diagnostics]) from None
     # Contexts and slots of other hosts' models are known now; nothing of a plan hangs on them.
-    known = {name: _known(ground, name, plans[hosts[0]]) for name, hosts in seats.items()}
+    prefix = config.naming.prefix
+    known = NumbersElsewhere(
+        {name: numbers(plans[hosts[0]], prefix + name) for name, hosts in seats.items()}
+    )
     members = {
-        name: _knowing(Member(name, *made, plans[name]), known) for name, made in first.items()
+        name: known.known_by(Member(name, *made, plans[name])) for name, made in first.items()
     }
     return Fleet(members, seats, reasons, notes)
 
@@ -101,39 +104,6 @@ def view_of(
 def planned(config: Config, lock: Lock) -> Plan:
     """A host's plan; PlanError when it does not fit."""
     return place(library_of(config, lock))
-
-
-def _known(ground: Ground, name: str, plan: Plan) -> Mapping[str, int]:
-    """What the others are told of a model once it is planned."""
-    placed = plan.placement(ground.config.naming.prefix + name)
-    told = {"slots": placed.settings.parallel, "ctx_size": placed.estimate.n_ctx_seq or 0}
-    return {key: value for key, value in told.items() if value > 0}
-
-
-def _knowing(member: Member, known: Mapping[str, Mapping[str, int]]) -> Member:
-    """The same host, which now knows slots and contexts of the models elsewhere."""
-    tables = member.document.get("external", {})
-    elsewhere = [name for name in tables if name in known and name not in member.config.models]
-    if not elsewhere:
-        return member
-    told = {**tables, **{name: {**tables[name], **known[name]} for name in elsewhere}}
-    library = member.plan.library
-
-    def more(external: Mapping[str, External], prefix: str) -> dict[str, External]:
-        new = {prefix + name: known[name] for name in elsewhere}
-        return {
-            name: table.model_copy(update=new[name]) if name in new else table
-            for name, table in external.items()
-        }
-
-    within = more(library.external, library.prefix)
-    config = library.config.model_copy(update={"external": within})
-    return replace(
-        member,
-        document={**member.document, "external": told},
-        config=member.config.model_copy(update={"external": more(member.config.external, "")}),
-        plan=replace(member.plan, library=replace(library, config=config, external=within)),
-    )
 
 
 def _each(

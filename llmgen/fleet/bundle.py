@@ -11,7 +11,7 @@ from llmgen.artifacts import Artifact
 from llmgen.facts.lock_model import Lock
 from llmgen.facts.lock_render import render_lock
 from llmgen.fleet.model import Member
-from llmgen.fleet.text import text
+from llmgen.fleet.text import Texts
 from llmgen.render.header import OWNER, comment
 from llmgen.resolve.references import references
 
@@ -19,15 +19,18 @@ NAME = "host"
 CONFIG, LOCK = PurePosixPath("llm.toml"), PurePosixPath("llm.lock")
 
 
-def bundle(member: Member, lock: Lock) -> Iterator[Artifact]:
-    """Both files, with nothing in them of models that are elsewhere but their names."""
-    yield Artifact(CONFIG, config_text(member).encode(), NAME)
+def bundle(member: Member, lock: Lock, texts: Texts | None = None) -> Iterator[Artifact]:
+    """Both files, with nothing in them of models that are elsewhere but their names.
+
+    Hosts that are given the same ``texts`` share what is equal, which is written once.
+    """
+    yield Artifact(CONFIG, config_text(member, texts or Texts()).encode(), NAME)
     yield Artifact(LOCK, render_lock(lock_of(member, lock)).encode(), NAME)
 
 
-def config_text(member: Member) -> str:
+def config_text(member: Member, texts: Texts) -> str:
     """The host's llm.toml."""
-    return f"{comment(OWNER)}\n{text(member.document)}"
+    return f"{comment(OWNER)}\n{texts.text(member.document)}"
 
 
 def lock_of(member: Member, lock: Lock) -> Lock:

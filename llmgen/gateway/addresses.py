@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -61,6 +62,7 @@ def wildcard(address: str) -> bool:
     return bare(address) in _WILDCARDS
 
 
+@lru_cache(maxsize=4096)
 def loopback(address: str) -> bool:
     """Whether only this machine reaches the address; a name other than localhost is not trusted."""
     if address == "localhost":

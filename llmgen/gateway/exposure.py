@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -88,14 +89,21 @@ def loops(config: Config) -> Iterator[Diagnostic]:
     """An error for each external model that is this stack itself: its requests would go round."""
     own = {item.port: item.service for item in listeners(config)}
     for name, key, endpoint in _endpoints(config):
-        parts = urlsplit(endpoint)
-        if parts.port in own and parts.hostname and loopback(parts.hostname):
+        host, port = _host_and_port(endpoint)
+        if port in own and host and loopback(host):
             yield Diagnostic(
                 "gateway.loop",
-                f"`{name}` is said to be at {own[parts.port]} of this very stack",
+                f"`{name}` is said to be at {own[port]} of this very stack",
                 key,
                 hint="name the address of the other server; models of this one are in [models]",
             )
+
+
+# Many models are behind few servers.
+@lru_cache(maxsize=4096)
+def _host_and_port(endpoint: str) -> tuple[str | None, int | None]:
+    parts = urlsplit(endpoint)
+    return parts.hostname, parts.port
 
 
 def _endpoints(config: Config) -> Iterator[tuple[str, KeyPath, str]]:

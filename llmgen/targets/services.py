@@ -301,8 +301,8 @@ def _gateways(library: Library, backends: tuple[str, ...]) -> Iterator[Service]:
 def _page(plan: Plan, behind: tuple[str, ...]) -> Iterator[Service]:
     """Open WebUI, after what it asks."""
     library, table = plan.library, plan.library.config.apps.open_webui
-    clients = clients_of(plan)
-    if not table.enable or clients is None:
+    clients = clients_of(plan) if table.enable else None
+    if clients is None:
         return
     told = [*open_webui.settings(clients)]
     key, state = table.api_key, library.layout.state / open_webui.NAME

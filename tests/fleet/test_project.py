@@ -9,7 +9,7 @@ from llmgen.config.load import load
 from llmgen.config.source import parse
 from llmgen.errors import ConfigError, PlanError
 from llmgen.fleet.bundle import bundle, config_text
-from llmgen.fleet.text import text
+from llmgen.fleet.text import Texts, text
 
 TWO = """
 [models.chat]
@@ -62,8 +62,9 @@ def test_llama_swap_runs_for_the_others_where_nothing_is_on_demand():
 
 def test_the_view_of_a_host_is_the_same_when_it_is_read_as_a_file():
     fleet = made(HOSTS + TWO)
+    texts = Texts()
     for member in fleet.members.values():
-        again = load([parse("llm.toml", config_text(member))])
+        again = load([parse("llm.toml", config_text(member, texts))])
         assert again == member.config
 
 
@@ -151,3 +152,10 @@ def test_a_mistake_in_a_hosts_own_table_is_shown_there():
 def test_a_document_as_text_reads_the_same():
     document = {"a": 1, "b": {"c": {"d": {"e": {"f": [1, {"g": "h\u007f\"'"}]}}}}, "x": {}}
     assert tomllib.loads(text(document)) == document
+
+
+def test_tables_of_one_name_are_each_as_they_are():
+    texts = Texts()
+    for value in (1, 2):
+        document = {"external": {"chat": {"slots": value}}}
+        assert tomllib.loads(texts.text(document)) == document
