@@ -19,6 +19,9 @@ ANY_SIZE = -1
 
 def opened(app: App, scene: Scene) -> dict[PurePosixPath, int]:
     """Every file or folder below the models' that an app opens, with its size in bytes."""
+    if app.unit.kind == "gateway":
+        # Its plan names the models of others.
+        return {}
     found = dict(_opened(app, scene.cluster.lock))
     return {path: size for path, size in sorted(found.items()) if path.is_relative_to(MODELS)}
 
