@@ -105,7 +105,19 @@ def of_gateway(document: Mapping[str, Any], external: Document) -> Document:
         "scope": "system",
     }
     found["external"] = {**document.get("external", {}), **external}
+    cluster = document.get("kubernetes", {})
+    if any(cluster.get(key, {}).get("enable") for key in ("monitoring", "scale")):
+        found["gateway"] = _measured(found.get("gateway", {}))
     return found
+
+
+def _measured(gateway: Mapping[str, Any]) -> Document:
+    """Envoy tells of itself at a port of its own: one that nothing of its pod has."""
+    envoy = {"admin_port": 9901, **gateway.get("envoy", {})}
+    if "metrics_port" not in envoy:
+        taken = (envoy["admin_port"], envoy.get("port"))
+        envoy["metrics_port"] = next(at for at in range(9902, 9905) if at not in taken)
+    return {**gateway, "envoy": {**gateway.get("envoy", {}), "metrics_port": envoy["metrics_port"]}}
 
 
 def _model(table: Mapping[str, Any], *, stack: bool) -> Document:

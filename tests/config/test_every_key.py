@@ -92,8 +92,6 @@ ELSEWHERE = {
         for key in (
             "style",
             "external_secrets",
-            "monitoring.enable",
-            "monitoring.labels",
             "scale.enable",
             "scale.min",
             "scale.max",

@@ -99,7 +99,8 @@ class Monitoring(Table):
     """[kubernetes.monitoring]: objects of the Prometheus operator."""
 
     enable: bool = False
-    """Write PodMonitors, a PrometheusRule and a dashboard for Grafana."""
+    """Write PodMonitors (gateways, llama-swap, servers with `metrics = true`), a PrometheusRule
+    and a dashboard for Grafana's sidecar; Envoy then has a `metrics_port`."""
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
     """Labels by which the operator selects them (`{ release = "prometheus" }`)."""
     namespace: ClusterName = "monitoring"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from llmgen.targets.kubernetes import common, download, policy, storage, workload
+from llmgen.targets.kubernetes import common, download, monitoring, policy, storage, workload
 from llmgen.targets.kubernetes.gateways import base as gateways
 from llmgen.targets.kubernetes.names import Object
 from llmgen.targets.kubernetes.scene import Scene
@@ -20,6 +20,7 @@ MAKERS: Final[tuple[Maker, ...]] = (
     download.objects,
     workload.objects,
     gateways.objects,
+    monitoring.objects,
 )
 
 

@@ -29,6 +29,7 @@ _LONGEST: Final = 63
 # Groups of objects, one file each; by these numbers they sort as they have to be applied.
 NAMESPACE, COMMON, NETWORK, STORAGE = "00-namespace", "10-common", "11-network", "20-storage"
 GATEWAY = "50-gateway"
+MONITORING = "60-monitoring"
 
 
 def group(app: str, *, front: bool = False) -> str:

@@ -21,6 +21,7 @@ from llmgen.targets.kubernetes.probes import probes
 from llmgen.targets.kubernetes.resources import resources
 from llmgen.targets.kubernetes.scene import App, Scene
 from llmgen.targets.kubernetes.security import OF_CONTAINERS, SMALL, of_pod
+from llmgen.targets.kubernetes.watched import METRICS, metrics_port
 from llmgen.units import MIB
 
 # The mode of files for the pod's user alone.
@@ -130,7 +131,7 @@ def _container(app: App, scene: Scene, filled: Manifest | None, files: Files) ->
         **({} if item.own_entry else {"command": [literal(item.argv[0])]}),
         "args": [literal(word) for word in (item.argv if item.own_entry else item.argv[1:])],
         "env": [{"name": name, "value": literal(value)} for name, value in item.environment],
-        "ports": [{"name": "http", "containerPort": item.port, "protocol": "TCP"}],
+        "ports": [*_ports(app)],
         "resources": resources(app.unit, item, scene.cluster),
         **probes(app),
         "lifecycle": {"preStop": _before_stop(item)},
@@ -140,6 +141,12 @@ def _container(app: App, scene: Scene, filled: Manifest | None, files: Files) ->
         "volumeMounts": [*_mounts(item, filled, files)],
     }
     return {key: value for key, value in found.items() if value != []}
+
+
+def _ports(app: App) -> Iterator[Object]:
+    yield {"name": "http", "containerPort": app.container.port, "protocol": "TCP"}
+    if metrics := metrics_port(app):
+        yield {"name": METRICS, "containerPort": metrics, "protocol": "TCP"}
 
 
 def _before_stop(item: Container) -> Object:

@@ -42,8 +42,12 @@ class Panel(Struct, frozen=True):
 
 def dashboard(plan: Plan) -> bytes:
     """The dashboard as JSON, to be imported or put into a provisioned folder."""
-    name = host(plan)
-    document = {
+    return document(host(plan), panels(plan))
+
+
+def document(name: str, found: Iterable[Panel]) -> bytes:
+    """A dashboard with these panels."""
+    made = {
         "uid": f"llmgen-{name}"[:_UID],
         "title": f"llmgen: {name}",
         "description": OWNER,
@@ -62,14 +66,20 @@ def dashboard(plan: Plan) -> bytes:
                 }
             ]
         },
-        "panels": [*_drawn(panels(plan))],
+        "panels": [*_drawn(found)],
     }
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(made, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def panels(plan: Plan) -> list[Panel]:
     """Every panel whose series the stack has."""
-    return [*_memory(plan), *_servers(plan), *_gateways(plan), *_status(plan)]
+    return [*_memory(plan), *served(plan), *_status(plan)]
+
+
+def served(plan: Plan) -> Iterator[Panel]:
+    """The panels of what servers and gateways tell themselves."""
+    yield from _servers(plan)
+    yield from _gateways(plan)
 
 
 def _memory(plan: Plan) -> Iterator[Panel]:

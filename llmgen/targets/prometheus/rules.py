@@ -57,12 +57,17 @@ def groups(plan: Plan) -> list[Group]:
     found = [
         Group(f"{name}-memory", "Memory against the plan, by the first source there is.",
               tuple(_memory(plan))),
-        Group(f"{name}-servers", "What the servers and gateways tell themselves.",
-              tuple(_servers(plan))),
+        servers(plan),
         Group(f"{name}-status", "By what `llmgen status --prometheus` writes for node_exporter's "
               "collector `textfile`; silent without it.", tuple(_status(plan))),
     ]  # fmt: skip
     return [group for group in found if group.rules]
+
+
+def servers(plan: Plan) -> Group:
+    """The rules of what servers and gateways tell themselves."""
+    name = f"llmgen-{host(plan)}-servers"
+    return Group(name, "What the servers and gateways tell themselves.", tuple(_servers(plan)))
 
 
 def _memory(plan: Plan) -> Iterator[Rule]:
@@ -71,7 +76,7 @@ def _memory(plan: Plan) -> Iterator[Rule]:
         yield Rule(used(plan, item.pool), record=POOL, labels=labels)
     for item in plan.headroom:
         most = most_bytes(item)
-        yield _alert(
+        yield alert(
             plan,
             "LlmgenPoolAbovePlan",
             f"{POOL}{chosen(plan, pool=item.pool.name)} > {most}",
@@ -91,7 +96,7 @@ def most_bytes(item: Headroom) -> int:
 
 def _servers(plan: Plan) -> Iterator[Rule]:
     here, config = chosen(plan), plan.library.config
-    yield _alert(
+    yield alert(
         plan,
         "LlmgenServerDown",
         f'up{{host={_quoted(plan)},job=~"llmgen-(server|engine|swap|envoy|litellm)"}} == 0',
@@ -101,7 +106,7 @@ def _servers(plan: Plan) -> Iterator[Rule]:
         "critical",
     )
     if any(item.model.is_llama and item.model.options.metrics for item in plan.placements):
-        yield _alert(
+        yield alert(
             plan,
             "LlmgenRequestsWait",
             f"llamacpp:requests_deferred{here} > 0",
@@ -112,7 +117,7 @@ def _servers(plan: Plan) -> Iterator[Rule]:
     envoy = config.gateway.envoy
     if not envoy.enable:
         return
-    yield _alert(
+    yield alert(
         plan,
         "LlmgenBackendDown",
         f"envoy_cluster_membership_healthy{_clusters(plan)} == 0",
@@ -121,7 +126,7 @@ def _servers(plan: Plan) -> Iterator[Rule]:
         "`llmgen status` says why",
         "critical",
     )
-    yield _alert(
+    yield alert(
         plan,
         "LlmgenRefused",
         f"increase(envoy_cluster_upstream_rq_pending_overflow{_clusters(plan)}[5m]) > 0",
@@ -131,7 +136,7 @@ def _servers(plan: Plan) -> Iterator[Rule]:
     )
     if envoy.queue:
         most = -(-envoy.queue // 2)
-        yield _alert(
+        yield alert(
             plan,
             "LlmgenQueueLong",
             f"envoy_cluster_upstream_rq_pending_active{_clusters(plan)} >= {most}",
@@ -141,7 +146,7 @@ def _servers(plan: Plan) -> Iterator[Rule]:
             "more slots (`parallel`), or `replicas`",
         )
     if envoy.requests_per_minute:
-        yield _alert(
+        yield alert(
             plan,
             "LlmgenRateLimited",
             f"increase(envoy_http_local_rate_limit_rate_limited{here}[5m]) > 0",
@@ -154,7 +159,7 @@ def _servers(plan: Plan) -> Iterator[Rule]:
 
 def _status(plan: Plan) -> Iterator[Rule]:
     here, config = chosen(plan), plan.library.config
-    yield _alert(
+    yield alert(
         plan,
         "LlmgenServiceDown",
         f"llmgen_service_up{here} == 0",
@@ -163,7 +168,7 @@ def _status(plan: Plan) -> Iterator[Rule]:
         "`llmgen status` says why, `llmgen logs` what it said last",
         "critical",
     )
-    yield _alert(
+    yield alert(
         plan,
         "LlmgenDrift",
         f"llmgen_differences{here} > 0",
@@ -171,7 +176,7 @@ def _status(plan: Plan) -> Iterator[Rule]:
         "{{ $value }} times `{{ $labels.code }}`: wanted, written and running differ",
         "`llmgen status` lists them; `llmgen install` brings them together",
     )
-    yield _alert(
+    yield alert(
         plan,
         "LlmgenModelAbovePlan",
         f"llmgen_model_memory_bytes{here} > llmgen_model_memory_planned_bytes{here}",
@@ -181,7 +186,7 @@ def _status(plan: Plan) -> Iterator[Rule]:
         "`llmgen measure` records it, so that the plan counts with it",
     )
     if config.guard.enable:
-        yield _alert(
+        yield alert(
             plan,
             "LlmgenGuardActed",
             f"increase(llmgen_guard_unloads_total{here}[1h]) > 0",
@@ -192,7 +197,7 @@ def _status(plan: Plan) -> Iterator[Rule]:
     if sum(item.keep is Keep.ON_DEMAND for item in plan.placements) > 1:
         limit = int(_STORM_SHARE * _WINDOW_SECONDS)
         # Loaded and unloaded again are two changes; what happens between two looks is not seen.
-        yield _alert(
+        yield alert(
             plan,
             "LlmgenSwapStorm",
             f"sum by (host) (changes(llmgen_model_loaded{here}[30m]) / 2 * "
@@ -202,7 +207,7 @@ def _status(plan: Plan) -> Iterator[Rule]:
             "`llmgen show` lists which sets fit together; `wish_together` and `pin` in llm.toml",
         )
     if config.targets.prometheus.textfiles is not None:
-        yield _alert(
+        yield alert(
             plan,
             "LlmgenNotLookedAt",
             f"time() - max(llmgen_status_timestamp_seconds{here}) > 900 or "
@@ -213,7 +218,7 @@ def _status(plan: Plan) -> Iterator[Rule]:
         )
 
 
-def _alert(  # noqa: PLR0917 - the fields of an alert
+def alert(  # noqa: PLR0917 - the fields of an alert
     plan: Plan,
     name: str,
     expr: str,
@@ -223,6 +228,7 @@ def _alert(  # noqa: PLR0917 - the fields of an alert
     severity: str = "warning",
     **labels: str,
 ) -> Rule:
+    """An alert of the stack: what is so, for how long, what is said, and what helps."""
     return Rule(
         expr,
         alert=name,
