@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 from msgspec import Struct
@@ -11,9 +12,10 @@ from llmgen.cluster import document as documents
 from llmgen.cluster import fronts
 from llmgen.cluster.devices import resource
 from llmgen.cluster.document import Document
-from llmgen.cluster.model import Cluster, Kind, Nodes, Unit
+from llmgen.cluster.model import Cluster, Kind, Nodes, Planned, Unit
 from llmgen.cluster.origin import told_of
 from llmgen.cluster.said import findings
+from llmgen.cluster.seats import Alone, Seats
 from llmgen.config.editions import EDITIONS
 from llmgen.config.load import validated
 from llmgen.config.model import Config
@@ -26,7 +28,6 @@ from llmgen.fleet.project import Elsewhere, external
 from llmgen.gateway.addresses import host_name
 from llmgen.library import Keep, Library
 from llmgen.machine import machine
-from llmgen.plan.model import Plan
 from llmgen.plan.place import place
 from llmgen.resolve import resolve
 
@@ -42,21 +43,14 @@ class Ground(Struct, frozen=True):
     pools: Mapping[str, Document]
 
 
-class Planned(Struct, frozen=True):
-    """Some models in one pod: its document, its config, its plan, and how many devices it has."""
-
-    document: Document
-    config: Config
-    plan: Plan
-    devices: int
-
-
 def cluster(config: Config, document: Mapping[str, Any], lock: Lock) -> Cluster:
     """Every pod planned; ConfigError and PlanError name the pool and the model."""
     ground = ground_of(config, document, lock)
-    reasons: dict[str, str] = {}
-    seats = {name: _seat(ground, name, reasons) for name in _served(config)}
-    units = [unit for pool in ground.pools for unit in _units(ground, pool, seats)]
+    alone = cache(partial(_alone, ground))
+    found = Seats(config, ground.nodes, alone)
+    for name in sorted(_served(config), key=lambda name: -config.models[name].priority):
+        found.seat(name)
+    units = [unit for pool in ground.pools for unit in _units(ground, pool, found.pool, alone)]
     order = {name: at for at, name in enumerate(config.models)}
     units.sort(key=lambda unit: (unit.kind != "model", order[unit.models[0]]))
     front = _front(ground, units)
@@ -64,7 +58,7 @@ def cluster(config: Config, document: Mapping[str, Any], lock: Lock) -> Cluster:
     notes = tuple(dict.fromkeys((*told, *fronts.notes(config, units))))
     gateway = (front,) if front is not None and _runs_gateway(config) else ()
     made = (*units, *gateway)
-    return Cluster(ground.table, config, ground.nodes, made, reasons, notes, front, lock)
+    return Cluster(ground.table, config, ground.nodes, made, found.reasons, notes, front, lock)
 
 
 def ground_of(config: Config, document: Mapping[str, Any], lock: Lock) -> Ground:
@@ -92,24 +86,6 @@ def keep_of(config: Config, table: Model) -> Keep:
     if table.keep is None and config.services.on_demand == "none":
         return Keep.ALWAYS
     return Keep(table.keep or EDITIONS[config.edition].keep[table.role])
-
-
-def _seat(ground: Ground, name: str, reasons: dict[str, str]) -> str:
-    """The pool of a model: the one that it names, else the first where it fits by itself."""
-    told = ground.config.models[name].pool
-    if told is not None:
-        return told
-    errors: list[LlmgenError] = []
-    for pool in ground.pools:
-        try:
-            _alone(ground, pool, name)
-        except PlanError as error:
-            errors.append(error)
-            continue
-        if len(ground.pools) > 1:
-            reasons[name] = f"{pool}: the first pool where it fits"
-        return pool
-    raise PlanError([item for error in errors for item in error.diagnostics])
 
 
 def _alone(ground: Ground, pool: str, name: str) -> Planned:
@@ -168,9 +144,9 @@ def library_of(config: Config, lock: Lock) -> Library:
     return resolve(config, lock.facts, measured, lock.runs, lock.checkpoints)
 
 
-def _units(ground: Ground, pool: str, seats: Mapping[str, str]) -> Iterator[Unit]:
+def _units(ground: Ground, pool: str, seats: Mapping[str, str], alone: Alone) -> Iterator[Unit]:
     """The pods of a pool: of each always-on model, and of all that are loaded on demand."""
-    mine = [name for name, seat in seats.items() if seat == pool]
+    mine = [name for name in ground.config.models if seats.get(name) == pool]
     if ground.nodes[pool].table.layout == "stack":
         if mine:
             most = len(ground.nodes[pool].node.devices)
@@ -179,16 +155,16 @@ def _units(ground: Ground, pool: str, seats: Mapping[str, str]) -> Iterator[Unit
     keeps = {name: keep_of(ground.config, ground.config.models[name]) for name in mine}
     for name in mine:
         if keeps[name] is Keep.ALWAYS:
-            yield _unit(ground, pool, (name,), _alone(ground, pool, name))
+            yield _unit(ground, pool, (name,), alone(pool, name))
     demand = [name for name in mine if keeps[name] is Keep.ON_DEMAND]
     if demand:
-        yield _unit(ground, pool, demand, _together(ground, pool, demand))
+        yield _unit(ground, pool, demand, _together(ground, pool, demand, alone))
 
 
-def _together(ground: Ground, pool: str, names: Sequence[str]) -> Planned:
+def _together(ground: Ground, pool: str, names: Sequence[str], alone: Alone) -> Planned:
     """On-demand models in one pod, with as few devices as all of them fit on, one at a time."""
     most = len(ground.nodes[pool].node.devices)
-    least = max(_alone(ground, pool, name).devices for name in names)
+    least = max(alone(pool, name).devices for name in names)
     for count in range(least, most + 1):
         try:
             return _planned(ground, pool, names, count)

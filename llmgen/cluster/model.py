@@ -30,6 +30,15 @@ class Nodes(Struct, frozen=True):
     resource: str
 
 
+class Planned(Struct, frozen=True):
+    """Some models in one pod: its document, its config, its plan, and how many devices it has."""
+
+    document: Mapping[str, Any]
+    config: Config
+    plan: Plan
+    devices: int
+
+
 class Unit(Struct, frozen=True):
     """Pods that are alike: ``name`` is that of their controller and Service, a DNS label.
 

@@ -14,7 +14,7 @@ from llmgen.operate.observed import Answer, Observed
 from llmgen.operate.port_holder import holder, of_another_install, told
 from llmgen.operate.rows import UNKNOWN, Expected, models, owner, services
 from llmgen.plan.model import Plan
-from llmgen.targets.services import PROCESS_SLACK
+from llmgen.plan.slack import PROCESS_SLACK
 from llmgen.units import show_size
 
 _INSTALL = "`llmgen install`"

@@ -86,7 +86,8 @@ def tunnel_words(table: Borrowed, ports: Sequence[int], library: Library) -> tup
 
 def servers(library: Library) -> Iterator[Service]:
     """An RPC server for each model of another machine that uses a device of this one."""
-    from llmgen.targets.services import PROCESS_SLACK, Service  # noqa: PLC0415 - it lists ours
+    from llmgen.plan.slack import PROCESS_SLACK  # noqa: PLC0415
+    from llmgen.targets.services import Service  # noqa: PLC0415 - it lists ours
 
     limited = library.config.services.memory_max
     for name, table in library.config.rpc.lend.items():

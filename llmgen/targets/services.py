@@ -17,15 +17,11 @@ from llmgen.layout import Layout
 from llmgen.library import Keep, Library
 from llmgen.plan.command import service_words
 from llmgen.plan.model import Placement, Plan
+from llmgen.plan.slack import PROCESS_SLACK, SWAP_SLACK
 from llmgen.targets import llama_server, llama_swap, open_webui, rpc, swap_peers
 from llmgen.targets.clients import clients_of
 from llmgen.targets.secrets import carried, of_models, plain, secret, shared_environment
-from llmgen.units import GIB, MIB
 
-# Host memory of a server beside what the plan counts: programs and libraries, the driver's
-# host side, request bodies. Generous, since the limit is the second safety net, not the first.
-PROCESS_SLACK: Final = GIB
-SWAP_SLACK: Final = 512 * MIB
 # Starts in a row after which a service stays failed.
 TRIES: Final = 5
 

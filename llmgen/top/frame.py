@@ -11,7 +11,7 @@ from rich.text import Text
 from llmgen.errors import Severity
 from llmgen.operate.departures import SERVES
 from llmgen.operate.rows import HOLDS, PoolStatus, ServiceStatus
-from llmgen.targets.services import PROCESS_SLACK
+from llmgen.plan.slack import PROCESS_SLACK
 from llmgen.top import figures
 from llmgen.top.columns import Column, table
 from llmgen.top.model import LiveModel, Moment

@@ -33,8 +33,9 @@ def written(folder, models, nodes):
     parts += [f"[kubernetes.pools.p{at:02}]\ncount = {nodes // pools}\n" for at in range(pools)]
     for at in range(models):
         context = 4096 + 256 * (at % 64)
-        keep = "always" if at % 2 else "on_demand"
-        copies = f"hosts = {1 + at // 2 % 2}\n" if at % 2 else ""
+        turn = at // pools
+        keep = "always" if turn % 2 else "on_demand"
+        copies = f"hosts = {1 + turn // 2 % 2}\n" if turn % 2 else ""
         parts.append(
             f'[models.m{at:04}]\nmodel = "Qwen3-8B-Q4_K_M.gguf"\nctx_size = {context}\n'
             f'keep = "{keep}"\npool = "p{at % pools:02}"\n{copies}'

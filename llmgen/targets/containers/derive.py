@@ -15,6 +15,7 @@ from llmgen.gateway.command import keys
 from llmgen.gateway.secrets import Filled, Manifest, absolute
 from llmgen.library import Keep, Library
 from llmgen.plan.model import Placement, Plan
+from llmgen.plan.slack import TMPFS_BYTES
 from llmgen.targets import open_webui
 from llmgen.targets.containers import health
 from llmgen.targets.containers.devices import devices
@@ -27,8 +28,6 @@ from llmgen.targets.containers.start import argv
 from llmgen.targets.services import Service, services
 from llmgen.units import MIB
 
-# Room for small files of a program; memory, and so within its limit.
-TMPFS_BYTES: Final = 64 * MIB
 # What docker and podman give to every container, and what nothing here asks more of.
 SHM_BYTES: Final = 64 * MIB
 # What Open WebUI's image runs, in its own folder.

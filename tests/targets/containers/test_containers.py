@@ -9,9 +9,10 @@ from targets import plans
 from llmgen.errors import PlanError
 from llmgen.gateway.addresses import host_name
 from llmgen.gateway.backends import backends
+from llmgen.plan.slack import TMPFS_BYTES
 from llmgen.render.environment import make_render
 from llmgen.targets import proof
-from llmgen.targets.containers.derive import SHM_BYTES, TMPFS_BYTES, containers
+from llmgen.targets.containers.derive import SHM_BYTES, containers
 from llmgen.targets.containers.inside import contained
 from llmgen.targets.containers.published import published
 from llmgen.targets.containers.shares import beside, sentence, shares

@@ -7,9 +7,9 @@ import pytest
 from targets import plans
 from yaml_reader import read_yaml
 
+from llmgen.plan.slack import TMPFS_BYTES
 from llmgen.render.environment import make_render
 from llmgen.targets import compose, envoy, litellm, llama_swap, quadlet, systemd
-from llmgen.targets.containers.derive import TMPFS_BYTES
 from llmgen.units import MIB
 
 KEYS = """

@@ -1,0 +1,98 @@
+"""Which pool serves a model: the one that it names, else the first that has room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from llmgen.budget.model import HOST
+from llmgen.cluster.fitting import possibly
+from llmgen.cluster.kinds import pool_of
+from llmgen.cluster.model import Nodes, Planned
+from llmgen.cluster.nodes import Amount, Pod
+from llmgen.cluster.nodes import Nodes as Room
+from llmgen.config.model import Config
+from llmgen.errors import Diagnostic, LlmgenError, PlanError
+from llmgen.library import Keep
+from llmgen.plan.slack import PROCESS_SLACK, SWAP_SLACK, TMPFS_BYTES
+
+# A model in a pod of its own, on a pool.
+Alone: TypeAlias = Callable[[str, str], Planned]
+
+
+class Seats:
+    """The pools with what has been seated on them, in the order of priority."""
+
+    def __init__(self, config: Config, nodes: Mapping[str, Nodes], alone: Alone) -> None:
+        """``alone`` plans a model of a pool; PlanError where it fits no node."""
+        self.config, self.nodes, self.alone = config, nodes, alone
+        self.pods: dict[str, dict[str, Pod]] = {name: {} for name in nodes}
+        self.pool: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+
+    def seat(self, name: str) -> None:
+        """Find the pool of a model; PlanError where it fits no node of any."""
+        told = self.config.models[name].pool
+        if told is not None:
+            self._take(name, told, self._pods(name, told))
+            return
+        errors: list[Diagnostic] = []
+        fits: dict[str, dict[str, Pod]] = {}
+        for pool in self.nodes:
+            try:
+                fits[pool] = self._pods(name, pool)
+            except LlmgenError as error:
+                errors += error.diagnostics
+                continue
+            if self._has_room(pool, fits[pool]):
+                break
+        if not fits:
+            raise PlanError(errors)
+        roomy = [pool for pool, pods in fits.items() if self._has_room(pool, pods)]
+        pool = roomy[0] if roomy else next(iter(fits))
+        if len(self.nodes) > 1:
+            self.reasons[name] = "; ".join(self._why(name, pool, fits))
+        self._take(name, pool, fits[pool])
+
+    def _take(self, name: str, pool: str, pods: dict[str, Pod]) -> None:
+        self.pool[name] = pool
+        self.pods[pool] = pods
+
+    def _pods(self, name: str, pool: str) -> dict[str, Pod]:
+        """The pool's pods with this model among them."""
+        found, made = {**self.pods[pool]}, self.alone(pool, name)
+        first = made.plan.placements[0]
+        unified = made.plan.library.machine.unified
+        views = (HOST, *made.plan.library.machine.views[1:]) if unified else (HOST,)
+        memory = sum(first.estimate.on(view) for view in dict.fromkeys(views))
+        if first.keep is Keep.ALWAYS and self.nodes[pool].table.layout == "models":
+            asked = Amount(made.devices, memory + PROCESS_SLACK + TMPFS_BYTES)
+            found[name] = Pod(name, asked, copies=self.config.models[name].hosts)
+            return found
+        # One pod for all of these: as large as the largest, until their plan says more.
+        asked = Amount(made.devices, memory + PROCESS_SLACK + SWAP_SLACK + TMPFS_BYTES)
+        before = found.get("", Pod("", Amount())).request
+        largest = Amount(
+            max(before.devices, asked.devices), max(before.memory_bytes, asked.memory_bytes)
+        )
+        found[""] = Pod("", largest)
+        return found
+
+    def _has_room(self, pool: str, pods: Mapping[str, Pod]) -> bool:
+        nodes = self.nodes[pool]
+        node = nodes.node
+        room = Amount(len(node.devices), max(0, node.memory_bytes - node.reserve_bytes))
+        every = tuple(replace(pod, name=name or "on demand") for name, pod in pods.items())
+        return possibly(pool_of(Room(pool, nodes.table.count, room), every)) == "yes"
+
+    def _why(self, name: str, pool: str, fits: Mapping[str, Mapping[str, Pod]]) -> Iterator[str]:
+        yield f"{name} on {pool}: the first pool with room for it"
+        for other in self.nodes:
+            if other == pool:
+                return
+            if other in fits:
+                yield f"{other} has none beside what is there"
+            else:
+                yield f"it fits no node of {other}"

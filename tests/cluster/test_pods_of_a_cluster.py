@@ -1,0 +1,153 @@
+"""Which pods a cluster has: one for each always-on model, one for each engine, on which pool."""
+
+import pytest
+from making import facts
+
+from llmgen.cluster.build import cluster
+from llmgen.config.load import load, merged
+from llmgen.config.source import parse
+from llmgen.errors import LlmgenError
+from llmgen.facts.lock_model import Entry, Lock
+from llmgen.resolve import references
+
+HEAD = """
+edition = 2
+[hardware]
+os = "linux"
+backend = "cuda"
+memory = "64GiB"
+reserve = "2GiB"
+devices = [{ memory = "24GiB" }, { memory = "24GiB" }]
+[paths]
+home = "/home/llm"
+[gateway.envoy]
+enable = true
+[kubernetes]
+"""
+MODELS = """
+[models.chat]
+model = "chat.gguf"
+keep = "always"
+aliases = ["gpt-4o"]
+[models.embed]
+model = "embed.gguf"
+role = "embedding"
+[models.coder]
+model = "coder.gguf"
+[models.vision]
+model = "vision.gguf"
+"""
+
+
+def made(text, *, head=HEAD, **sizes):
+    source = parse("llm.toml", head + text)
+    config = load([source])
+    known = {ref: facts(ref.partition(":")[2], **sizes) for ref in references(config)}
+    return cluster(config, merged([source]), Lock({ref: Entry(i) for ref, i in known.items()}))
+
+
+def units(text, **more):
+    return {
+        unit.name: (unit.kind, unit.pool, unit.devices, unit.models)
+        for unit in made(text, **more).units
+    }
+
+
+def refused(text, **more):
+    with pytest.raises(LlmgenError) as caught:
+        made(text, **more)
+    return [(item.code, item.key) for item in caught.value.diagnostics]
+
+
+def test_always_on_models_have_pods_of_their_own_and_the_others_share_one():
+    assert units(MODELS) == {
+        "model-chat": ("model", "nodes", 1, ("chat",)),
+        "model-embed": ("model", "nodes", 1, ("embed",)),
+        "swap-nodes": ("swap", "nodes", 1, ("coder", "vision")),
+        "gateway": ("gateway", "nodes", 0, ()),
+    }
+
+
+def test_a_stack_is_one_pod_in_which_always_on_models_are_pinned():
+    found = made(MODELS + '[kubernetes.pools.gpu]\nlayout = "stack"')
+    unit = found.units[0]
+    assert (unit.name, unit.devices) == ("swap-gpu", 2)
+    assert unit.models == ("chat", "embed", "coder", "vision")
+    assert [item.name for item in unit.plan.placements if item.model.pin] == ["chat", "embed"]
+
+
+def test_a_model_that_fits_no_card_alone_has_two():
+    large = {
+        "layers": 40,
+        "embedding": 4096,
+        "heads": 32,
+        "feed_forward": 36000,
+        "vocabulary": 32000,
+    }
+    found = units('[models.chat]\nmodel = "chat.gguf"\nkeep = "always"\n', **large)
+    assert found["model-chat"][2] == 2
+
+
+def test_a_model_on_the_host_has_no_device_and_an_image_without():
+    found = made('[models.e]\nmodel = "e.gguf"\nkeep = "always"\nn_gpu_layers = 0\n').units[0]
+    assert found.devices == 0
+    assert found.plan.library.machine.backend == "cpu"
+
+
+def test_a_model_goes_where_it_says_or_where_there_is_room():
+    pools = "[kubernetes.pools.a]\n[kubernetes.pools.b]\ncount = 4\n"
+    three = "".join(f'[models.m{n}]\nmodel = "m{n}.gguf"\nkeep = "always"\n' for n in range(3))
+    found = made(pools + three + 'pool = "b"')
+    assert {unit.models[0]: unit.pool for unit in found.serving} == {
+        "m0": "a",
+        "m1": "a",
+        "m2": "b",
+    }
+    found = made(pools + three)
+    assert {unit.models[0]: unit.pool for unit in found.serving} == {
+        "m0": "a",
+        "m1": "a",
+        "m2": "b",
+    }
+    assert found.reasons["m2"].endswith("a has none beside what is there")
+
+
+def test_a_pool_has_hardware_and_keys_of_models_of_its_own():
+    pools = """
+[kubernetes.pools.big.hardware]
+devices = [{ memory = "80GiB" }]
+[kubernetes.pools.big.models.chat]
+ctx_size = 4096
+"""
+    (unit, *_) = made('[models.chat]\nmodel = "chat.gguf"\nkeep = "always"\n' + pools).units
+    assert unit.plan.library.machine.devices[0].memory_bytes == 80 * 2**30
+    assert unit.plan.placements[0].settings.ctx_size == 4096
+
+
+def test_the_gateway_knows_every_name():
+    gateway = made(MODELS).gateway
+    assert set(gateway.plan.library.external) == {"coder", "vision"}
+    assert gateway.plan.library.external["coder"].endpoint == "http://swap-nodes:8080"
+
+
+def test_a_pool_that_is_none_is_refused():
+    (found,) = refused('[models.chat]\nmodel = "chat.gguf"\npool = "gpus"\n[kubernetes.pools.gpu]')
+    assert found == ("kubernetes.no-pool", ("models", "chat", "pool"))
+
+
+def test_a_file_is_not_about_machines_and_a_cluster():
+    hosts = '[hosts.a]\naddress = "10.0.0.1"\n'
+    assert refused(MODELS + hosts) == [("kubernetes.and-hosts", ("kubernetes",))]
+
+
+def test_a_model_larger_than_any_node_is_refused_with_its_pool():
+    large = {
+        "layers": 80,
+        "embedding": 8192,
+        "heads": 64,
+        "feed_forward": 60000,
+        "vocabulary": 32000,
+    }
+    found = refused('[models.chat]\nmodel = "chat.gguf"\nkeep = "always"\n', **large)
+    assert found[0][0].startswith("budget.")
+    assert found[0][1][:2] == ("models", "chat")
