@@ -79,6 +79,7 @@ def test_no_more_connections_than_twice_the_slots():
     assert list(connections(planned()[0], RECIPES["batched"])) == [1, 2, 4]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.reader("llama-server")
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_real_programs_take_every_option(tmp_path, recipe):

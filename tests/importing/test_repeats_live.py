@@ -85,6 +85,7 @@ def asked(words, log):
     return {key: value for key, value in props.items() if key not in OWN}, adapters, moved
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_is_served_after_an_import(case, folder, tmp_path):
     names = {name: folder / f"{name}.gguf" for name in "abc"}

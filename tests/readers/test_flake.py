@@ -82,6 +82,7 @@ def test_the_package_has_llmgens_version_and_pyprojects_dependencies(nix):
     assert json.loads(nix("eval", "--json", f"{package}.version")) == llmgen.__version__
 
 
+@pytest.mark.thorough
 def test_nix_run_is_llmgen_with_its_arguments(nix):
     assert "show" in nix("run", ".", arguments=["--help"])
     plan = json.loads(nix("run", ".", arguments=["show", "--json"]))

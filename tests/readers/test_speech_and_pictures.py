@@ -39,7 +39,7 @@ def test_whisper_hears_a_recording(tmp_path):
     assert elsewhere.status_code == 404
 
 
-@pytest.mark.sample(2)
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", ["parts", "whole"])
 @pytest.mark.reader("sd-server")
 def test_sd_server_draws_a_picture(tmp_path, form):

@@ -116,6 +116,7 @@ def test_host_without_llmgen_gets_it_with_all_that_it_needs(server, tmp_path):
     assert server.left() == []
 
 
+@pytest.mark.thorough
 def test_host_with_the_packages_gets_the_rest(server, tmp_path):
     shell = python(tmp_path / "packages")
     (mine,) = Path(sys.prefix).glob("lib/python*/site-packages")
@@ -219,6 +220,7 @@ FLOODS = {
 }
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", FLOODS)
 def test_flood_is_cut_off(server, name):
     bounds = Bounds(connect_seconds=5, greeting_seconds=20, seconds=60, size_bytes=1 << 22)
@@ -248,6 +250,7 @@ GARBAGE = {
 }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", GARBAGE)
 def test_garbage_is_shown_without_its_control_characters(server, name):
     found = refused(server.host(name, GARBAGE[name]))
@@ -324,7 +327,8 @@ each(hosts, lambda host, stop: run(host, ("x",), {{}}, stop=stop))
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_whatever_ends_the_caller_ends_what_runs_there(server, tmp_path, how):
     slow, mark = sleeping(tmp_path)
     for name in ("one", "two"):

@@ -74,7 +74,7 @@ def row(text, name):
     return next((line for line in lines if line[:1] == [name]), [])
 
 
-@pytest.mark.sample(3)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 50)])
 @pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}])
 def test_all_of_it_stands_on_the_terminal(stack, columns, rows, environment):

@@ -1,6 +1,7 @@
 """promtool takes every rule, and each alert fires when it should and is silent when it should."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -106,24 +107,25 @@ def series(told):
 
 def firing(folder, told):
     """The names of the alerts that fire after an hour."""
-    test = {
-        "rule_files": ["llmgen.rules.yml"],
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [*series(told)],
-                "alert_rule_test": [
-                    {"eval_time": "55m", "alertname": name, "exp_alerts": []}
-                    for name in sorted({rule.alert for rule in alerts()})
-                ],
-            }
-        ],
-    }
+    return firing_each(folder, {"only": told})["only"]
+
+
+def firing_each(folder, cases):
+    """The same of several cases by their names; promtool starts once."""
+    every = sorted({rule.alert for rule in alerts()})
+    asked = [{"eval_time": "55m", "alertname": name, "exp_alerts": []} for name in every]
+    tests = [
+        {"name": name, "interval": "1m", "input_series": [*series(told)], "alert_rule_test": asked}
+        for name, told in cases.items()
+    ]
+    test = {"rule_files": ["llmgen.rules.yml"], "evaluation_interval": "1m", "tests": tests}
     (folder / "test.yml").write_text(yaml.safe_dump(test))
     _, said = promtool("test", "rules", "test.yml", cwd=folder)
     assert "parse" not in said, said
-    return {line.split()[1].rstrip(",") for line in said.splitlines() if "alertname:" in line}
+    found = {name: set() for name in cases}
+    for name, alert in re.findall(r"^ +name: (\S+),\n +alertname: (\w+),", said, re.MULTILINE):
+        found[name].add(alert)
+    return found
 
 
 @pytest.mark.reader("promtool")
@@ -153,15 +155,24 @@ def test_every_alert_has_its_cases():
     assert {rule.alert for rule in alerts()} == {*CASES}
 
 
+@pytest.fixture(scope="module")
+def fired(tmp_path_factory):
+    """What fires in each case, where it should and where it should not."""
+    folder = tmp_path_factory.mktemp("alerts")
+    written(folder)
+    quiet = {'llmgen_status_timestamp_seconds{host="box"}': "0+60x60"}
+    asked = {}
+    for name, (fires, rests) in CASES.items():
+        others = {} if name == "LlmgenNotLookedAt" else quiet
+        asked[f"{name}-fires"], asked[f"{name}-rests"] = {**others, **fires}, {**others, **rests}
+    return firing_each(folder, asked)
+
+
 @pytest.mark.reader("promtool")
 @pytest.mark.parametrize("name", CASES)
-def test_it_fires_when_it_should_and_only_then(name, tmp_path):
-    written(tmp_path)
-    fires, rests = CASES[name]
-    quiet = {'llmgen_status_timestamp_seconds{host="box"}': "0+60x60"}
-    others = {} if name == "LlmgenNotLookedAt" else quiet
-    assert firing(tmp_path, {**others, **fires}) == {name}
-    assert firing(tmp_path, {**others, **rests}) == set()
+def test_it_fires_when_it_should_and_only_then(name, fired):
+    assert fired[f"{name}-fires"] == {name}
+    assert fired[f"{name}-rests"] == set()
 
 
 @pytest.mark.reader("promtool")
