@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from how_many import examples
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -181,6 +182,20 @@ def test_a_peer_that_could_be_two_files_is_said(folder):
     assert "`--host p=FILE`" in said
 
 
+def test_one_address_is_not_two_machines(folder):
+    """Each file has it for the other one: who is met there first has it, and the other stays outside."""
+    text = (
+        'peers: {{at: {{proxy: "http://h2.lan:9000/v1", models: [x, y]}}}}\n'
+        'models: {{{}: {{cmd: "llama-server --port ${{PORT}} -m /m.gguf"}}, '
+        '{}: {{cmd: "llama-server --port ${{PORT}} -m /n.gguf"}}}}'
+    )
+    for name in ("a", "b"):
+        Path(f"{name}.yaml").write_text(text.format("x", "y"), "utf-8")
+    found, _ = imported("--host", "a=a.yaml", "--host", "b=b.yaml")
+    assert found["hosts"]["b"]["address"] == "h2.lan"
+    assert found["hosts"]["a"]["address"] == "a"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
@@ -274,7 +289,7 @@ def fleets(draw):
 
 
 @settings(
-    max_examples=60,
+    examples(60),
     phases=[Phase.generate],
     deadline=None,
     derandomize=True,

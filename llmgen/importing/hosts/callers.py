@@ -94,10 +94,11 @@ def _fitting(at: int, peer: Peer, stacks: Sequence[Stack], found: Calls) -> list
             index
             for (caller, name), index in found.items()
             for other in stacks[caller].peers
-            if other.id == name and other.endpoint == peer.endpoint and index != at
+            if other.id == name and other.endpoint == peer.endpoint
         }
         if at_address:
-            return sorted(at_address)
+            # None where it is this machine's own that others call there: nobody is two of them.
+            return sorted(at_address - {at})
     if not _is_of_a_house(host_of(peer.endpoint)):
         return []
     others = {index for (caller, _), index in found.items() if caller == at}
