@@ -6,7 +6,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 
-# What boots a machine, draws thousands or is one of a long series runs where every reader has to be there, as in .ci/run.
+# What boots a machine, draws thousands, is dear or is one of a long series runs where every reader has to be there, as in .ci/run.
 QUICK := $(if $(filter required,$(LLMGEN_READERS)),,-m "not thorough")
 
 .PHONY: help generate test readers docs reference lint schema lock pins release clean
@@ -27,9 +27,10 @@ help:
 generate: $(VENV)/.llmgen
 	$(VENV)/bin/llmgen generate
 
-# Thousands of processes run llmgen: compiled once, even where Python is told to keep nothing.
+# Hundreds of processes run llmgen: compiled once, even where Python is told to keep nothing. Servers are waited for: four processes keep
+# two cores at work.
 test: $(VENV)/.llmgen-dev
-	PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup $(QUICK)
+	PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest --numprocesses 4 --dist loadgroup $(QUICK)
 
 readers: $(VENV)/.llmgen-dev
 	$(VENV)/bin/python tests/readers/install.py
