@@ -10,7 +10,10 @@ from llmgen.units import show_size
 
 NOT_PROVED = "not proved: there are too many ways to place these pods to look at all of them"
 IN_PLACE = "`maxSurge: 0` and `maxUnavailable: 1` (or `Recreate`): old pods make room for new ones"
-BY_PRIORITY = "a PriorityClass for each size, larger pods higher: then all find a node in any order"
+BY_PRIORITY = (
+    "`priority = 1000` in [kubernetes.pools.NAME]: larger pods come before smaller ones, and all "
+    "find a node in any order"
+)
 
 
 def amount(size: Vector) -> str:

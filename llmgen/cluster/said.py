@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from typing import Final
 
 from llmgen.cluster import fronts
 from llmgen.cluster.document import pools
 from llmgen.config.model import Config
+from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.errors import Diagnostic
+
+# resource.k8s.io/v1.
+_CLAIMS: Final = (1, 34)
 
 
 def findings(config: Config) -> Iterator[Diagnostic]:
@@ -25,6 +30,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
             "`llmgen -c llm.toml -c cluster.toml`; [hosts] into another",
         )
     yield from fronts.findings(config)
+    yield from _claims(table)
     known = [*pools(table)]
     for name, model in config.models.items():
         if model.pool is not None and model.pool not in known:
@@ -34,4 +40,18 @@ def findings(config: Config) -> Iterator[Diagnostic]:
                 f"`{name}` wants the pool `{model.pool}`, and there is none",
                 ("models", name, "pool"),
                 hint=f"did you mean `{near[0]}`?" if near else f"pools are {', '.join(known)}",
+            )
+
+
+def _claims(table: Kubernetes) -> Iterator[Diagnostic]:
+    """Claims of devices are part of the API since 1.34."""
+    if tuple(map(int, table.version.split("."))) >= _CLAIMS:
+        return
+    for name, pool in table.pools.items():
+        if pool.device_class is not None:
+            yield Diagnostic(
+                "kubernetes.no-claims",
+                f"devices by claims came with 1.34, and the API server is {table.version}",
+                ("kubernetes", "pools", name, "device_class"),
+                hint="a device plugin: `gpu_resource`, or the vendor's usual name without it",
             )

@@ -91,7 +91,6 @@ ELSEWHERE = {
         f"kubernetes.{key}": "not built"
         for key in (
             "style",
-            "external_secrets",
             "scale.enable",
             "scale.min",
             "scale.max",

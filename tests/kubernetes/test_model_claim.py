@@ -75,3 +75,9 @@ def test_size_that_nobody_knows_has_to_be_said():
         objects(stack(text))
     assert [item.code for item in caught.value.diagnostics] == ["kubernetes.no-size"]
     assert claim(f'kubernetes.storage.size = "9GiB"\n{text}')
+
+
+def test_gateway_waits_for_no_model():
+    found = objects(stack(f'gateway.envoy.enable = true\n{MODEL}keep = "always"\n'))
+    assert "models-there" not in str(pod_specs(found)["envoy"])
+    assert "models-there" in str(pod_specs(found)["model-a"])

@@ -61,6 +61,9 @@ class Pool(Table):
     `"stack"`: one pod with llama-swap for all, always-on ones pinned: what shares a device."""
     max_surge: Annotated[Count, Field(ge=0, le=100)] = 0
     """Pods beside the old ones in a rolling update; each needs room of its own."""
+    priority: Annotated[Count, Field(ge=1, le=10**9 - 1000)] | None = None
+    """Priority of its pods: they take the place of others that have less. Larger pods get more of
+    it where all find a node in every order then; absent: no PriorityClass is written."""
     models: dict[ModelName, Model] = Field(default_factory=dict)
     """Keys of models that are others on these nodes."""
 

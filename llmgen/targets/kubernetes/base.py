@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from llmgen.targets.kubernetes import common, download, monitoring, policy, storage, workload
+from llmgen.targets.kubernetes import (
+    claims,
+    common,
+    copies,
+    download,
+    external_secret,
+    monitoring,
+    policy,
+    priority_class,
+    storage,
+    workload,
+)
 from llmgen.targets.kubernetes.gateways import base as gateways
 from llmgen.targets.kubernetes.names import Object
 from llmgen.targets.kubernetes.scene import Scene
@@ -15,10 +26,14 @@ Maker: TypeAlias = Callable[[Scene], Iterator[tuple[str, Object]]]
 # Who makes objects, in the order in which a cluster takes them.
 MAKERS: Final[tuple[Maker, ...]] = (
     common.objects,
+    external_secret.objects,
+    priority_class.objects,
     policy.objects,
     storage.objects,
     download.objects,
+    claims.objects,
     workload.objects,
+    copies.objects,
     gateways.objects,
     monitoring.objects,
 )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from llmgen.cluster import nodes as packing
 from llmgen.cluster.model import Nodes
 from llmgen.cluster.packing import prove
 from llmgen.cluster.proof import Proof
 from llmgen.errors import Diagnostic, Severity
+from llmgen.targets.kubernetes import download
 from llmgen.targets.kubernetes.resources import cpu_millis, memory_bytes
-from llmgen.targets.kubernetes.scene import App, Scene
+
+if TYPE_CHECKING:
+    from llmgen.targets.kubernetes.scene import App, Scene
 
 
 def allocatable(nodes: Nodes) -> packing.Amount:
@@ -25,7 +29,15 @@ def allocatable(nodes: Nodes) -> packing.Amount:
 
 def requests(scene: Scene, pool: str) -> tuple[packing.Pod, ...]:
     """The pods that a pool's nodes have to hold, by their controllers."""
-    return tuple(_pod(app, scene) for app in scene.apps if app.unit.pool == pool)
+    pods = [_pod(app, scene) for app in scene.apps if app.unit.pool == pool]
+    if download.pool(scene) == pool:
+        pods.append(_downloading(scene, pool))
+    return tuple(pods)
+
+
+def nodes_of(nodes: Nodes) -> packing.Nodes:
+    """The nodes of a pool."""
+    return packing.Nodes(nodes.name, nodes.table.count, allocatable(nodes))
 
 
 def _pod(app: App, scene: Scene) -> packing.Pod:
@@ -39,17 +51,26 @@ def _pod(app: App, scene: Scene) -> packing.Pod:
         ),
         copies=app.unit.copies,
         surge=scene.surge(app),
+        priority=scene.priorities.get(app.name, 0),
+    )
+
+
+def _downloading(scene: Scene, pool: str) -> packing.Pod:
+    """The download's pod, which has to find room beside those that wait for it."""
+    counted = scene.cluster.pools[pool].table.cpu
+    return packing.Pod(
+        name=download.NAME,
+        request=packing.Amount(
+            memory_bytes=download.MEMORY_BYTES, cpu_millis=download.CPU_MILLIS if counted else 0
+        ),
+        priority=scene.priorities.get(download.NAME, 0),
     )
 
 
 def proofs(scene: Scene) -> tuple[Proof, ...]:
     """What is proved of each pool."""
     return tuple(
-        prove(
-            packing.Nodes(name, pool.table.count, allocatable(pool)),
-            requests(scene, name),
-        )
-        for name, pool in scene.cluster.pools.items()
+        prove(nodes_of(pool), requests(scene, name)) for name, pool in scene.cluster.pools.items()
     )
 
 

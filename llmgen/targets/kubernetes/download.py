@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -18,23 +18,24 @@ from llmgen.facts.lock_render import render_lock
 from llmgen.facts.model import ModelRef
 from llmgen.fleet.text import text
 from llmgen.render.header import OWNER, comment
-from llmgen.targets.kubernetes import fill, keys, model_files
+from llmgen.targets.kubernetes import fill, keys, model_files, priority_class
 from llmgen.targets.kubernetes.config_maps import Files, config_maps, projected
 from llmgen.targets.kubernetes.names import ACCOUNT, FILES, Object, labels, meta
 from llmgen.targets.kubernetes.names import MODELS as CLAIM
 from llmgen.targets.kubernetes.node_choice import selected, tolerated
-from llmgen.targets.kubernetes.scene import Scene
 from llmgen.targets.kubernetes.security import OF_CONTAINERS, SMALL, of_pod
 from llmgen.targets.kubernetes.storage import on_one_node
+from llmgen.units import MIB
+
+if TYPE_CHECKING:
+    from llmgen.targets.kubernetes.scene import Scene
 
 NAME: Final = "download"
 _GROUP: Final = "21-download"
 _TMP: Final = "/tmp"  # noqa: S108 - within the container
 # Python with one file's pieces of 4 MiB; what is written is the page cache's, which gives way.
-_RESOURCES: Final = {
-    "limits": {"memory": "512Mi"},
-    "requests": {"cpu": "100m", "memory": "512Mi"},
-}
+MEMORY_BYTES: Final = 512 * MIB
+CPU_MILLIS: Final = 100
 # A download that fails goes on where it stopped; the pauses between tries grow to six minutes.
 _TRIES: Final = 30
 _WEEK: Final = 7 * 24 * 3600
@@ -60,6 +61,20 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
             "spec": spec,
         },
     )
+
+
+def pool(scene: Scene) -> str:
+    """The pool whose nodes download: one without devices, else that of the first servers.
+
+    Empty where nothing is downloaded. A claim for one node is mounted where the servers are.
+    """
+    if not model_files.downloads(scene):
+        return ""
+    pools = scene.cluster.pools
+    free = [name for name, item in pools.items() if not item.node.devices]
+    if free and not on_one_node(scene):
+        return free[0]
+    return next(app.unit.pool for app in scene.serving if model_files.mounted(app))
 
 
 def document(entries: Mapping[ModelRef, Entry]) -> dict[str, Any]:
@@ -127,8 +142,7 @@ def _spec(scene: Scene, files: Files) -> Object:
 
 def _pod(scene: Scene, files: Files) -> Object:
     table = scene.table
-    nodes = [scene.cluster.pools[app.unit.pool] for app in scene.serving]
-    taints = dict.fromkeys(taint for item in nodes for taint in item.table.taints)
+    nodes = scene.cluster.pools[pool(scene)]
     found: Object = {
         "serviceAccountName": ACCOUNT,
         "automountServiceAccountToken": False,
@@ -136,9 +150,9 @@ def _pod(scene: Scene, files: Files) -> Object:
         "securityContext": of_pod(scene.cluster.config.containers.user),
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 30,
-        # Where the claim is for one node it is beside the servers, else wherever there is room.
-        **(selected(nodes[0]) if on_one_node(scene) else {}),
-        **tolerated(taints),
+        **selected(nodes),
+        **tolerated(nodes.table.taints),
+        **priority_class.of_pod(NAME, scene),
     }
     if files.parts:
         found["initContainers"] = [_joining(scene)]
@@ -150,6 +164,7 @@ def _pod(scene: Scene, files: Files) -> Object:
 
 def _container(scene: Scene, files: Files) -> Object:
     token = scene.table.storage.hub_token
+    memory = f"{MEMORY_BYTES // MIB}Mi"
     variables: list[Object] = [{"name": "HOME", "value": _TMP}]
     if token is not None:
         key = {"name": scene.table.secret, "key": keys.entry(token)}
@@ -161,7 +176,10 @@ def _container(scene: Scene, files: Files) -> Object:
         "command": ["llmgen"],
         "args": ["-c", str(FILES / "llm.toml"), "pull"],
         "env": variables,
-        "resources": _RESOURCES,
+        "resources": {
+            "limits": {"memory": memory},
+            "requests": {"cpu": f"{CPU_MILLIS}m", "memory": memory},
+        },
         "securityContext": OF_CONTAINERS,
         # Why it failed is the end of what it said.
         "terminationMessagePath": "/dev/termination-log",

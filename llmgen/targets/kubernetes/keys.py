@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.gateway.secrets import MANIFEST, Manifest, read_manifest
-from llmgen.targets.kubernetes.scene import App, Scene
+
+if TYPE_CHECKING:
+    from llmgen.targets.kubernetes.scene import App, Scene
 
 # What an entry of a Secret may be called.
 _ENTRY: Final = re.compile(r"[-._A-Za-z0-9]{1,253}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from llmgen.engines.container import MODELS
 from llmgen.facts.lock_model import Entry, Lock
@@ -11,7 +12,9 @@ from llmgen.facts.model import ModelRef
 from llmgen.library import Model
 from llmgen.resolve.references import references
 from llmgen.targets.containers.inside import files, template, within
-from llmgen.targets.kubernetes.scene import App, Scene
+
+if TYPE_CHECKING:
+    from llmgen.targets.kubernetes.scene import App, Scene
 
 # Of a file that the lock does not know: it only has to be there.
 ANY_SIZE = -1
@@ -19,11 +22,13 @@ ANY_SIZE = -1
 
 def opened(app: App, scene: Scene) -> dict[PurePosixPath, int]:
     """Every file or folder below the models' that an app opens, with its size in bytes."""
-    if app.unit.kind == "gateway":
-        # Its plan names the models of others.
-        return {}
-    found = dict(_opened(app, scene.cluster.lock))
+    found = dict(_opened(app, scene.cluster.lock)) if mounted(app) else {}
     return {path: size for path, size in sorted(found.items()) if path.is_relative_to(MODELS)}
+
+
+def mounted(app: App) -> bool:
+    """Whether an app sees the claim."""
+    return any(mount.kind == "models" for mount in app.container.mounts)
 
 
 def _opened(app: App, lock: Lock) -> Iterator[tuple[PurePosixPath, int]]:

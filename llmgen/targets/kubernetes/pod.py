@@ -9,11 +9,18 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.artifacts import Artifact
-from llmgen.cluster.model import Cluster
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.gateway.secrets import MANIFEST, Manifest
 from llmgen.targets.containers.model import SECRETS, Container, Mount
-from llmgen.targets.kubernetes import fill, keys, model_files, waiting
+from llmgen.targets.kubernetes import (
+    claims,
+    copies,
+    fill,
+    keys,
+    model_files,
+    priority_class,
+    waiting,
+)
 from llmgen.targets.kubernetes.config_maps import Files, config_maps, projected
 from llmgen.targets.kubernetes.names import ACCOUNT, FILES, MODELS, Object, labels, literal
 from llmgen.targets.kubernetes.node_choice import selected, tolerated
@@ -53,7 +60,7 @@ def pod(app: App, scene: Scene) -> Pod:
         "securityContext": of_pod(app.container.user),
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": _grace(app, scene),
-        **_nodes(app, scene.cluster),
+        **_where(app, scene),
         **({"initContainers": init} if init else {}),
         "containers": [_container(app, scene, filled, files)],
         "volumes": [*_volumes(app, scene, filled, files)],
@@ -110,16 +117,16 @@ def _grace(app: App, scene: Scene) -> int:
     return _LEAVE_SECONDS + max(app.container.stop_seconds, scene.table.longest_answer)
 
 
-def _nodes(app: App, cluster: Cluster) -> Object:
-    """Which nodes, and in which way copies are spread over them."""
-    nodes = cluster.pools[app.unit.pool]
-    table = nodes.table
-    found = {**selected(nodes), **tolerated(table.taints)}
-    if app.unit.devices and table.device_class is not None:
-        found["resourceClaims"] = [
-            {"name": "devices", "resourceClaimTemplateName": f"{app.name}-devices"}
-        ]
-    return found
+def _where(app: App, scene: Scene) -> Object:
+    """Which nodes, in which way copies are spread over them, and before whom."""
+    nodes = scene.cluster.pools[app.unit.pool]
+    return {
+        **selected(nodes),
+        **tolerated(nodes.table.taints),
+        **copies.spread(app, scene),
+        **priority_class.of_pod(app.name, scene),
+        **claims.of_pod(app, scene),
+    }
 
 
 def _container(app: App, scene: Scene, filled: Manifest | None, files: Files) -> Object:

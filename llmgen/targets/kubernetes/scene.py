@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from llmgen.artifacts import Artifact
 from llmgen.cluster.model import Cluster, Unit
@@ -15,6 +16,7 @@ from llmgen.targets.containers.files import files
 from llmgen.targets.containers.model import Container
 from llmgen.targets.kubernetes import inside
 from llmgen.targets.kubernetes.names import group
+from llmgen.targets.kubernetes.priorities import priorities
 
 
 class App(Struct, frozen=True):
@@ -41,10 +43,14 @@ class App(Struct, frozen=True):
 
 
 class Scene(Struct, frozen=True):
-    """The cluster with everything that runs in it, ``apps`` in the order of llm.toml."""
+    """The cluster with everything that runs in it, ``apps`` in the order of llm.toml.
+
+    ``priorities`` are those of apps in pools that have one.
+    """
 
     cluster: Cluster
     apps: tuple[App, ...]
+    priorities: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def table(self) -> Kubernetes:
@@ -68,7 +74,8 @@ class Scene(Struct, frozen=True):
 
 def scene(cluster: Cluster, render: Render) -> Scene:
     """Every program of the cluster; PlanError when one cannot run in a container."""
-    return Scene(cluster, tuple(_apps(cluster, render)))
+    made = Scene(cluster, tuple(_apps(cluster, render)))
+    return replace(made, priorities=priorities(made))
 
 
 def _apps(cluster: Cluster, render: Render) -> Iterator[App]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.targets.kubernetes import model_files
 from llmgen.targets.kubernetes.names import MODELS, STORAGE, Object, meta
-from llmgen.targets.kubernetes.scene import App, Scene
 from llmgen.units import GIB
+
+if TYPE_CHECKING:
+    from llmgen.targets.kubernetes.scene import Scene
 
 _SIZE: Final = ("kubernetes", "storage", "size")
 _MODE: Final = ("kubernetes", "storage", "access_mode")
@@ -25,7 +27,7 @@ _KEPT: Final = {
 def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
     """The claim, where pods open model files and llm.toml names none; PlanError if it cannot be."""
     table = scene.table.storage
-    if table.claim is not None or not any(map(mounted, scene.serving)):
+    if table.claim is not None or not any(map(model_files.mounted, scene.serving)):
         return
     if wrong := [*_wrong_mode(scene)]:
         raise PlanError(wrong)
@@ -46,11 +48,6 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
             "spec": spec,
         },
     )
-
-
-def mounted(app: App) -> bool:
-    """Whether an app opens model files."""
-    return any(mount.kind == "models" for mount in app.container.mounts)
 
 
 def on_one_node(scene: Scene) -> bool:
@@ -78,10 +75,11 @@ def _size(scene: Scene) -> str:
 def _wrong_mode(scene: Scene) -> Iterator[Diagnostic]:
     """A claim for one node, or one pod, that several want."""
     mode = scene.table.storage.access_mode
-    apps = [app for app in scene.serving if mounted(app)]
+    apps = [app for app in scene.serving if model_files.mounted(app)]
     pools = dict.fromkeys(app.unit.pool for app in apps)
     nodes = sum(scene.cluster.pools[name].table.count for name in pools)
-    pods = sum(app.unit.copies for app in apps) + bool(model_files.downloads(scene))
+    pods = sum(app.unit.copies + scene.surge(app) for app in apps)
+    pods += bool(model_files.downloads(scene))
     if mode == "ReadWriteOnce" and nodes > 1:
         told = f"the models are served on {nodes} nodes"
     elif mode == "ReadWriteOncePod" and pods > 1:

@@ -1,0 +1,59 @@
+"""What a controller's pods need where there are several: other nodes, and never all drained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from llmgen.targets.kubernetes.names import Object, meta, selector
+from llmgen.targets.kubernetes.scene import App, Scene
+
+
+def most(app: App, scene: Scene) -> int:
+    """How many there may be: as llm.toml says, in any environment, or at the most load."""
+    table, models = scene.table, scene.cluster.config.models
+    if app.unit.kind != "model":
+        return app.unit.copies
+    name = app.unit.models[0]
+    found = [app.unit.copies, models[name].hosts]
+    found += [item.copies[name] for item in table.environments.values() if name in item.copies]
+    if table.scale.enable and table.scale.max is not None:
+        found.append(table.scale.max)
+    return max(found)
+
+
+def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+    """A PodDisruptionBudget where there may be several: one is drained when another is ready.
+
+    Of a single pod there is none: a budget that means anything would keep its node from ever
+    being drained.
+    """
+    for app in scene.apps:
+        if most(app, scene) > 1:
+            yield app.group, budget(app, scene)
+
+
+def budget(app: App, scene: Scene) -> Object:
+    """At most one of the pods is taken away at a time; what is not ready is no loss."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": meta(app.name, app.name, app.component, scene.table.namespace),
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": selector(app.name)},
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        },
+    }
+
+
+def spread(app: App, scene: Scene) -> Object:
+    """Pods on different nodes where there is room; which nodes have room is proved without it."""
+    if most(app, scene) < 2:
+        return {}
+    constraint: Object = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": selector(app.name)},
+    }
+    return {"topologySpreadConstraints": [constraint]}
