@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmgen.cli.boundary import INTERRUPTED
-from llmgen.cli.clusters import cluster_of, objects_of, proved
-from llmgen.cli.on_cluster import reach_of
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.waiting import waiting
 from llmgen.errors import InputError, LlmgenError, Severity
 
 if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
-    from llmgen.cli.pipeline import Read
+    from llmgen.cli.on_cluster import Asked
     from llmgen.errors import Diagnostic
     from llmgen.operate.kubectl.apply import Manner, Prepared
     from llmgen.operate.kubectl.changes import Change
@@ -32,8 +30,7 @@ _USUAL_SECONDS = 600
 
 def install(
     session: Session,
-    found: Read,
-    context: str | None,
+    asked: Asked,
     *,
     dry_run: bool,
     adopt: bool,
@@ -44,20 +41,19 @@ def install(
     """Apply the objects of llm.toml; wait until their pods are ready."""
     from llmgen.operate.kubectl.apply import Manner
 
-    made, notes = proved(found, cluster_of(found), session)
-    wanted = objects_of(found, made)
+    made, notes = asked.scene(session)
+    wanted = asked.objects(made)
     manner = Manner(force=force_conflicts, adopt=adopt)
     seconds = None if wait is False else wait_timeout or _budget(wanted)
-    reach = reach_of(found, context)
+    reach = asked.reach()
     return _applied(
-        found, reach, wanted, manner, "install", dry_run=dry_run, seconds=seconds, notes=notes
+        asked, reach, wanted, manner, "install", dry_run=dry_run, seconds=seconds, notes=notes
     )
 
 
 def rollback(
     session: Session,
-    found: Read,
-    context: str | None,
+    asked: Asked,
     *,
     number: int | None,
     dry_run: bool,
@@ -69,32 +65,30 @@ def rollback(
     from llmgen.operate.kubectl.apply import Manner
 
     del session
-    reach = reach_of(found, context)
+    reach = asked.reach()
     try:
         old = history.chosen(history.generations(look.records(reach)), number)
     except LlmgenError as error:
-        raise found.located(error) from None
+        raise asked.found.located(error) from None
     manner = Manner(force=force_conflicts, adopt=adopt)
     reason = f"rollback to {old.number}"
     seconds = _budget(old.objects)
-    return _applied(found, reach, old.objects, manner, reason, dry_run=dry_run, seconds=seconds)
+    return _applied(asked, reach, old.objects, manner, reason, dry_run=dry_run, seconds=seconds)
 
 
-def uninstall(
-    session: Session, found: Read, context: str | None, *, dry_run: bool, delete_models: bool
-) -> Outcome:
+def uninstall(session: Session, asked: Asked, *, dry_run: bool, delete_models: bool) -> Outcome:
     """Delete what has llmgen's labels; model files only where that is said."""
     from llmgen.operate.kubectl import apply
 
     del session
-    reach = reach_of(found, context)
+    reach = asked.reach()
     try:
         with waiting(f"asking {reach.place.context}"):
             changes = apply.removal(reach, with_claims=delete_models)
         if not dry_run:
             apply.delete(reach, changes)
     except LlmgenError as error:
-        raise found.located(error) from None
+        raise asked.found.located(error) from None
     text = _planned(changes) if dry_run else ""
     return Outcome(
         {**_data(reach, changes), "removed": not dry_run},
@@ -105,7 +99,7 @@ def uninstall(
 
 
 def _applied(
-    found: Read,
+    asked: Asked,
     reach: Reach,
     wanted: Sequence[Object],
     manner: Manner,
@@ -130,7 +124,7 @@ def _applied(
             apply.apply(reach, prepared, manner)
             number = apply.record(reach, prepared, reason)
     except LlmgenError as error:
-        raise found.located(error) from None
+        raise asked.found.located(error) from None
     counted = f"{_counts(prepared.changes)} in {_where(reach)}"
     said = counted if number is None else f"generation {number}: {counted}"
     done = Outcome(
@@ -138,11 +132,11 @@ def _applied(
         said=said,
         diagnostics=(*notes, *_warned(prepared)),
     )
-    return done if seconds is None else _waited(found, reach, done, wanted, seconds)
+    return done if seconds is None else _waited(asked, reach, done, wanted, seconds)
 
 
 def _waited(
-    found: Read, reach: Reach, done: Outcome, wanted: Sequence[Object], seconds: int
+    asked: Asked, reach: Reach, done: Outcome, wanted: Sequence[Object], seconds: int
 ) -> Outcome:
     from msgspec.structs import replace
 
@@ -161,7 +155,7 @@ def _waited(
         data = {**data, "ready": False}
         return replace(done, data=data, said=f"{done.said}\n{_STAYS}", exit_code=INTERRUPTED)
     except LlmgenError as error:
-        raise found.located(error) from None
+        raise asked.found.located(error) from None
     told = tuple(not_ready(lacking, seconds, reach.place))
     return replace(
         done,

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmgen.cli.clusters import cluster_of, objects_of, proved, scene_of
-from llmgen.cli.on_cluster import place_of, reach_of
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.waiting import waiting
 from llmgen.errors import Diagnostic, LlmgenError, Severity
 
 if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
-    from llmgen.cli.pipeline import Read
+    from llmgen.cli.on_cluster import Asked
     from llmgen.operate.kubectl.reach import Reach
     from llmgen.operate.kubectl.rollout import Workload
     from llmgen.targets.kubernetes.names import Object
@@ -29,8 +27,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
 
 def diff(
     session: Session,
-    found: Read,
-    context: str | None,
+    asked: Asked,
     *,
     output: str | None,
     targets: tuple[str, ...],
@@ -39,22 +36,22 @@ def diff(
 
     Where a folder is named, or no cluster, what generate would change there.
     """
-    if output or targets or place_of(found, context) is None:
+    if output or targets or asked.place() is None:
         from llmgen.cli.diff import of_folder
 
-        return of_folder(session, found, output, targets)
+        return of_folder(session, asked.found, output, targets)
     from llmgen.operate.kubectl import apply
     from llmgen.operate.kubectl.changes import difference
 
-    made, notes = proved(found, cluster_of(found), session)
-    wanted = objects_of(found, made)
-    reach = reach_of(found, context)
+    made, notes = asked.scene(session)
+    wanted = asked.objects(made)
+    reach = asked.reach()
     try:
         with waiting(f"asking {reach.place.context}"):
             # What others have set is other, too.
             prepared = apply.prepare(reach, wanted, apply.Manner(force=True))
     except LlmgenError as error:
-        raise found.located(error) from None
+        raise asked.found.located(error) from None
     text = difference(prepared.changes)
     where = f"`{reach.place.namespace}` of `{reach.place.context}`"
     unknown = () if prepared.is_judged else (apply.unjudged(reach),)
@@ -72,19 +69,19 @@ def diff(
     )
 
 
-def status(session: Session, found: Read, context: str | None) -> Outcome:
+def status(session: Session, asked: Asked) -> Outcome:
     """Controllers and their pods, and what is other than llm.toml says."""
     from llmgen.operate.kubectl.watch import look
 
-    made, _ = proved(found, cluster_of(found), session)
-    wanted = objects_of(found, made)
-    reach = reach_of(found, context)
+    made, _ = asked.scene(session)
+    wanted = asked.objects(made)
+    reach = asked.reach()
     try:
         with waiting(f"asking {reach.place.context}"):
             rows = look(reach)
             differences = [*_differences(reach, wanted)]
     except LlmgenError as error:
-        raise found.located(error) from None
+        raise asked.found.located(error) from None
     pools = {app.name: app.unit.pool for app in made.apps}
     units = [{**_row(item, pools), "pods": list(item.pods)} for item in rows]
     well = all(item.is_settled for item in rows) and not differences
@@ -154,8 +151,7 @@ def _show(rows: Sequence[Workload], pools: dict[str, str]) -> None:
 
 def logs(
     session: Session,
-    found: Read,
-    context: str | None,
+    asked: Asked,
     *,
     names: tuple[str, ...],
     lines: int | None,
@@ -163,8 +159,8 @@ def logs(
     follow: bool,
 ) -> Outcome:
     """The last lines of the named units' pods, or of all."""
-    made = scene_of(found, cluster_of(found), session)
-    reach = reach_of(found, context)
+    made, _ = asked.scene(session)
+    reach = asked.reach()
     units = [_unit(made, name) for name in names]
     words = [*_log_words(units, lines, since)]
     if follow and not session.json:
@@ -172,7 +168,7 @@ def logs(
     try:
         text = reach.must(words).output
     except LlmgenError as error:
-        raise found.located(error) from None
+        raise asked.found.located(error) from None
     said = "" if text else "they have said nothing, or there are no pods"
     return Outcome({"lines": text.splitlines()}, text=text, said=said)
 
@@ -216,17 +212,17 @@ def _unit(made: Scene, name: str) -> str:
     raise click.UsageError(f"no unit or model is called `{name}`; {hint}")
 
 
-def generations(session: Session, found: Read, context: str | None, *, keep: int | None) -> Outcome:
+def generations(session: Session, asked: Asked, *, keep: int | None) -> Outcome:
     """What was applied, by the records in the namespace."""
     from llmgen.operate.kubectl import apply, history, look
 
     del session
-    reach = reach_of(found, context)
+    reach = asked.reach()
     try:
         records = look.records(reach)
         dropped = apply.forget(reach, history.numbers(records), keep) if keep else []
     except LlmgenError as error:
-        raise found.located(error) from None
+        raise asked.found.located(error) from None
     known = [item for item in history.generations(records) if item.number not in dropped]
     rows = [
         {
@@ -245,3 +241,17 @@ def generations(session: Session, found: Read, context: str | None, *, keep: int
     if not rows:
         said = said or "nothing is applied; `llmgen install` makes the first generation"
     return Outcome({"generations": rows, "dropped": dropped}, text=text, said=said)
+
+
+def doctor(session: Session, asked: Asked, *, everything: bool) -> Outcome:
+    """The cluster beside what the plan counts on."""
+    from llmgen.cli.doctor import told
+    from llmgen.doctor.cluster import look
+    from llmgen.doctor.rules.cluster import diagnose
+
+    made, notes = asked.scene(session)
+    wanted = asked.objects(made)
+    reach = asked.reach()
+    with waiting(f"asking {reach.place.context}"):
+        seen = look(reach, made, wanted)
+    return told(diagnose(made, wanted, seen), notes, everything=everything)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
     from llmgen.cluster.model import Cluster
     from llmgen.errors import Diagnostic
-    from llmgen.targets.kubernetes.names import Object
     from llmgen.targets.kubernetes.scene import Scene
 
 
@@ -85,17 +84,6 @@ def tree_of(found: Read, cluster: Cluster, session: Session) -> tuple[Tree, tupl
         return Tree(artifacts(made)), notes
     except LlmgenError as error:
         raise found.located(error) from None
-
-
-def objects_of(found: Read, made: Scene) -> tuple[Object, ...]:
-    """The objects in the order in which the cluster takes them."""
-    from llmgen.targets.kubernetes.base import grouped
-
-    try:
-        groups = grouped(made)
-    except LlmgenError as error:
-        raise found.located(error) from None
-    return tuple(item for name in sorted(groups) for item in groups[name])
 
 
 def proved(found: Read, cluster: Cluster, session: Session) -> tuple[Scene, tuple[Diagnostic, ...]]:

@@ -10,6 +10,7 @@ import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.host_answers import Shown
+from llmgen.cli.on_cluster import on_cluster
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import known_plan, read, unknown_models
@@ -17,12 +18,14 @@ from llmgen.cli.pipeline import known_plan, read, unknown_models
 if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
     from llmgen.doctor.model import Finding
+    from llmgen.errors import Diagnostic
     from llmgen.plan.model import Plan
 
 _COLOUR = {"ok": "green", "failed": "red", "unknown": "yellow"}
 
 
 @command(short_help="compare this machine with the plan")
+@on_cluster("llmgen.cli.cluster_look:doctor", takes=("everything",))
 @click.option("--all", "everything", is_flag=True, help="Show what is well, too.")
 @on_hosts(
     Shown(
@@ -34,6 +37,9 @@ def cli(session: Session, *, everything: bool) -> Outcome:
 
     Says for each rule what was expected, what was observed, and the command that mends it. What
     could not be found out is unknown, never failed. Exits with 1 when something failed.
+
+    With [kubernetes]: versions, what is installed in the cluster, storage, the entries of Secrets
+    by their names, and each pool's nodes beside what the plan takes.
     """
     from llmgen.doctor.probe import look
     from llmgen.doctor.rules import diagnose
@@ -44,12 +50,17 @@ def cli(session: Session, *, everything: bool) -> Outcome:
     known = {(item.rule, item.subject) for item in running}
     looked = diagnose(placed, look(placed))
     findings = (*(item for item in looked if (item.rule, item.subject) not in known), *running)
+    return told(findings, unknown_models(source, placed), everything=everything)
+
+
+def told(findings: Sequence[Finding], notes: Sequence[Diagnostic], *, everything: bool) -> Outcome:
+    """What the rules found; the answer is no where something failed."""
     failed = any(finding.verdict.value == "failed" for finding in findings)
     return Outcome(
         {"findings": findings},
         text=_text(findings, everything=everything),
         ok=not failed,
-        diagnostics=unknown_models(source, placed),
+        diagnostics=tuple(notes),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 import click
@@ -16,8 +17,11 @@ from llmgen.errors import InputError, LlmgenError
 
 if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
+    from llmgen.errors import Diagnostic
     from llmgen.operate.kubectl.place import Place
     from llmgen.operate.kubectl.reach import Reach
+    from llmgen.targets.kubernetes.names import Object
+    from llmgen.targets.kubernetes.scene import Scene
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Option: TypeAlias = Callable[[Any], Any]
@@ -31,6 +35,7 @@ DELETE_MODELS: Final = click.option(
     is_flag=True,
     help="With [kubernetes]: delete the claims with the model files, too.",
 )
+ENVIRONMENT: Final = "With [kubernetes]: one of its environments."
 CONTEXT: Final = "With [kubernetes]: kubectl's context; absent: the one of llm.toml."
 # What every command has, or what says itself what is wrong with it.
 _USUAL: Final = ("config", "json", "hosts", "context")
@@ -48,11 +53,17 @@ def on_cluster(
 
     def wrap(function: Decorated) -> Decorated:
         @functools.wraps(function)
-        def call(session: Session, *, context: str | None, **options: Any) -> Outcome:  # noqa: ANN401 - the command's own
+        def call(
+            session: Session,
+            *,
+            context: str | None,
+            environment: str | None,
+            **options: Any,  # noqa: ANN401 - the command's own
+        ) -> Outcome:
             ctx = click.get_current_context()
             found = _cluster_read(session)
             if found is None:
-                _refuse(ctx, ("context", *added), _OF_CLUSTERS)
+                _refuse(ctx, ("context", "environment", *added), _OF_CLUSTERS)
                 usual = {key: value for key, value in options.items() if key not in added}
                 return cast("Outcome", function(session, **usual))
             others = {*options} - {*takes, *added}
@@ -60,12 +71,15 @@ def on_cluster(
             module, _, name = instead.partition(":")
             run = getattr(importlib.import_module(module), name)
             kept = {key: options[key] for key in (*takes, *added)}
-            return cast("Outcome", run(session, found, context, **kept))
+            asked = Asked(found, context, environment)
+            return cast("Outcome", run(session, asked, **kept))
 
         made: Any = call
         for option in added.values():
             made = option(made)
-        return cast("Decorated", click.option("--context", metavar="NAME", help=CONTEXT)(made))
+        for name, told in (("--environment", ENVIRONMENT), ("--context", CONTEXT)):
+            made = click.option(name, metavar="NAME", help=told)(made)
+        return cast("Decorated", made)
 
     return wrap
 
@@ -105,21 +119,68 @@ def _given(ctx: click.Context, names: Collection[str]) -> Iterator[str]:
             yield max(param.opts, key=len) if is_option else name.upper()
 
 
-def reach_of(found: Read, context: str | None) -> Reach:
-    """The cluster that is named; InputError where nobody names one."""
-    from llmgen.operate.kubectl.place import untold
-    from llmgen.operate.kubectl.reach import Reach, contexts
+class Asked:
+    """What a command is about: llm.toml, which cluster, which of its environments."""
 
-    place = place_of(found, context)
-    if place is None:
-        raise found.located(InputError(untold(contexts())))
-    return Reach(place)
+    def __init__(self, found: Read, context: str | None, environment: str | None) -> None:
+        """A usage error for an environment that llm.toml does not have."""
+        table = found.config.kubernetes
+        if table is None:
+            raise ValueError("llm.toml has no [kubernetes]")
+        self.found, self.table, self.environment = found, table, environment
+        self._context = context
+        if environment is not None and environment not in table.environments:
+            from difflib import get_close_matches
 
+            known = [*table.environments]
+            near = get_close_matches(environment, known, 1)
+            some = f"environments are {', '.join(known)}" if known else "there is none"
+            hint = f"did you mean `{near[0]}`?" if near else some
+            raise click.UsageError(f"no environment `{environment}`; {hint}")
 
-def place_of(found: Read, context: str | None) -> Place | None:
-    """Context and namespace; None where nobody names a context."""
-    from llmgen.operate.kubectl.place import place_of
+    def place(self) -> Place | None:
+        """Context and namespace; None where nobody names a context."""
+        from llmgen.operate.kubectl.place import place_of
 
-    if found.config.kubernetes is None:
-        raise ValueError("llm.toml has no [kubernetes]")
-    return place_of(found.config.kubernetes, context)
+        return place_of(self.table, self._context, self.environment)
+
+    def reach(self) -> Reach:
+        """The cluster that is named; InputError where nobody names one."""
+        from llmgen.operate.kubectl.place import untold
+        from llmgen.operate.kubectl.reach import Reach, contexts
+
+        place = self.place()
+        if place is None:
+            raise self.found.located(InputError(untold(contexts())))
+        return Reach(place)
+
+    def scene(self, session: Session) -> tuple[Scene, tuple[Diagnostic, ...]]:
+        """Every program of the cluster, and what is doubtful; PlanError for what has no node."""
+        from llmgen.cli.clusters import cluster_of, proved
+        from llmgen.targets.kubernetes.environment import environment
+
+        made, notes = proved(self.found, cluster_of(self.found), session)
+        if self.environment is None:
+            return made, notes
+        with self.located():
+            return environment(made, self.environment), notes
+
+    def objects(self, made: Scene) -> tuple[Object, ...]:
+        """The objects in the order in which the cluster takes them."""
+        from llmgen.targets.kubernetes.base import grouped
+        from llmgen.targets.kubernetes.environment import objects
+
+        with self.located():
+            if self.environment is None:
+                groups = grouped(made)
+            else:
+                groups = objects(made, self.table.environments[self.environment])
+        return tuple(item for name in sorted(groups) for item in groups[name])
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Errors get their places in llm.toml."""
+        try:
+            yield
+        except LlmgenError as error:
+            raise self.found.located(error) from None

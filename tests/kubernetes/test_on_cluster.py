@@ -34,8 +34,8 @@ ARGUMENTS = {
 }
 # They are about the models, the text of the file, or the generated files.
 AS_EVER = {"check", "completion", "diff", "fit", "generate", "import", "init", "inspect", "lock"}
-AS_EVER |= {"doctor", "models", "pull", "schema", "show", "wake"}
-BY_KUBECTL = {"generations", "install", "logs", "rollback", "status", "uninstall"}
+AS_EVER |= {"models", "pull", "schema", "show", "wake"}
+BY_KUBECTL = {"doctor", "generations", "install", "logs", "rollback", "status", "uninstall"}
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from llmgen.operate.kubectl.objects import (
     KINDS,
     Thing,
     as_list,
+    by_thing,
     reference,
     thing,
 )
@@ -31,9 +32,13 @@ class Manner(Struct, frozen=True):
 
 
 class Prepared(Struct, frozen=True):
-    """What an apply changes, and what was applied before; nothing is changed yet."""
+    """What an apply changes, and what was applied before; nothing is changed yet.
+
+    Of what is ``wanted``, Jobs that were done and are gone are not among those to ``apply``.
+    """
 
     wanted: tuple[Object, ...]
+    apply: tuple[Object, ...]
     changes: tuple[Change, ...]
     known: tuple[history.Generation, ...]
     numbers: tuple[int, ...]
@@ -48,21 +53,41 @@ class Prepared(Struct, frozen=True):
 
 def prepare(reach: Reach, wanted: Sequence[Object], manner: Manner = Manner()) -> Prepared:  # noqa: B008 - frozen
     """The server's own dry run beside what is there; errors for what it refuses."""
-    found, warned = look.living(reach, wanted, force=manner.force)
-    if not manner.adopt:
-        look.refuse_foreign(reach, wanted, found)
-    records = look.records(reach) if found.namespace is not None else []
+    there = look.namespace(reach)
+    records = look.records(reach) if there is not None else []
     known = history.generations(records)
+    ours = look.ours(reach) if there is not None else []
+    todo = [item for item in wanted if not _is_done(item, ours, known)]
+    found, warned = look.living(reach, todo, there, ours, force=manner.force)
+    if not manner.adopt:
+        look.refuse_foreign(reach, todo, found)
     recent = {
         thing(item)
         for past in known[-2:]
         for item in past.objects
         if thing(item).type == CONFIG_MAP
     }
-    changes = decide(wanted, found, recent=recent, with_claims=manner.with_claims)
+    changes = decide(todo, found, recent=recent, with_claims=manner.with_claims)
     numbers = tuple(history.numbers(records))
     return Prepared(
-        tuple(wanted), changes, tuple(known), numbers, warned, is_judged=found.dry is not None
+        tuple(wanted),
+        tuple(todo),
+        changes,
+        tuple(known),
+        numbers,
+        warned,
+        is_judged=found.dry is not None,
+    )
+
+
+def _is_done(item: Object, ours: Sequence[Object], known: Sequence[history.Generation]) -> bool:
+    """Whether a Job was applied, and its time after it was done is over."""
+    name = thing(item)
+    return (
+        name.kind == "Job"
+        and bool(known)
+        and item in known[-1].objects
+        and name not in map(thing, ours)
     )
 
 
@@ -71,7 +96,7 @@ def removal(reach: Reach, *, with_claims: bool) -> tuple[Change, ...]:
     there = look.namespace(reach)
     if there is None:
         return ()
-    found = Living({thing(item): item for item in look.ours(reach)}, {}, there)
+    found = Living(by_thing(look.ours(reach)), {}, there)
     return decide((), found, with_claims=with_claims)
 
 
@@ -83,7 +108,7 @@ def make_namespace(reach: Reach, wanted: Sequence[Object], manner: Manner) -> No
 
 def apply(reach: Reach, prepared: Prepared, manner: Manner) -> None:
     """Apply every object, then delete what is no longer wanted."""
-    _apply(reach, prepared.wanted, manner)
+    _apply(reach, prepared.apply, manner)
     delete(reach, prepared.changes)
 
 

@@ -148,7 +148,7 @@ def _of_cluster(said: str, place: Place) -> Diagnostic | None:
         return Diagnostic(
             "kubernetes.no-context",
             f"kubectl knows no context `{context}`",
-            ("kubernetes", "context") if place.is_told_by_table else (),
+            place.key,
             hint="`kubectl config get-contexts` lists those that it knows",
         )
     if _CONFIG.search(said):

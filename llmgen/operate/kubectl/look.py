@@ -58,16 +58,20 @@ def records(reach: Reach) -> list[Object]:
 
 
 def living(
-    reach: Reach, wanted: Sequence[Object], *, force: bool = False
+    reach: Reach,
+    wanted: Sequence[Object],
+    there: Object | None,
+    ours: Sequence[Object],
+    *,
+    force: bool = False,
 ) -> tuple[Living, tuple[Diagnostic, ...]]:
     """What is there beside what is wanted, and what the server warns of; nothing is changed.
 
-    InputError for what the server refuses, OwnershipError for what is in the way.
+    InputError for what the server refuses.
     """
-    there = namespace(reach)
     if there is None:
         return Living({}, None, None), ()
-    found = by_thing(ours(reach))
+    found = by_thing(ours)
     for item in _elsewhere(wanted, reach.place.namespace):
         words = ("get", "--ignore-not-found", "--filename=-")
         found |= by_thing(reach.listed(words, given=json.dumps(item)))

@@ -8,15 +8,18 @@ from difflib import get_close_matches
 from msgspec import Struct
 
 from llmgen.config.tables.kubernetes import Kubernetes
-from llmgen.errors import Diagnostic
+from llmgen.errors import Diagnostic, KeyPath
 
 
 class Place(Struct, frozen=True):
-    """A context of kubectl's configuration, and the namespace of the stack."""
+    """A context of kubectl's configuration, and the namespace of the stack.
+
+    ``key`` is where llm.toml says so.
+    """
 
     context: str
     namespace: str
-    is_told_by_table: bool = False
+    key: KeyPath = ()
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -24,14 +27,19 @@ class Place(Struct, frozen=True):
         return (f"--context={self.context}", f"--namespace={self.namespace}")
 
 
-def place_of(table: Kubernetes, context: str | None) -> Place | None:
+def place_of(table: Kubernetes, context: str | None, environment: str | None) -> Place | None:
     """What the command line says, else llm.toml; None where nobody does."""
+    own = table.environments[environment] if environment is not None else None
+    namespace = (own.namespace if own else None) or table.namespace
     # For an empty one kubectl would take the current one.
     if context:
-        return Place(context, table.namespace)
-    if not table.context or context is not None:
+        return Place(context, namespace)
+    told = (own.context if own else None) or table.context
+    if not told or context is not None:
         return None
-    return Place(table.context, table.namespace, is_told_by_table=True)
+    if own is not None and own.context:
+        return Place(told, namespace, ("kubernetes", "environments", str(environment), "context"))
+    return Place(told, namespace, ("kubernetes", "context"))
 
 
 def untold(known: Sequence[str]) -> Diagnostic:
@@ -56,6 +64,6 @@ def unknown(place: Place, known: Sequence[str]) -> Diagnostic:
     return Diagnostic(
         "kubernetes.no-context",
         f"kubectl knows no context `{place.context}`",
-        ("kubernetes", "context") if place.is_told_by_table else (),
+        place.key,
         hint=f"{hint}it knows {some}" if known else "it knows none: $KUBECONFIG names its file",
     )

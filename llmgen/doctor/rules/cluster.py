@@ -1,0 +1,332 @@
+"""A cluster: its version, what is installed there, secrets, storage, and its nodes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from llmgen.cluster.model import Nodes
+from llmgen.doctor.cluster_seen import ClusterSeen, NodeSeen
+from llmgen.doctor.model import Finding, judged, unknown
+from llmgen.targets.kubernetes import keys
+from llmgen.targets.kubernetes.demand import allocatable
+from llmgen.targets.kubernetes.names import POOL, Object
+from llmgen.targets.kubernetes.quantities import number
+from llmgen.targets.kubernetes.scene import Scene
+from llmgen.units import show_size
+
+_MINOR: Final = re.compile(r"v?(\d+)\.(\d+)")
+# Which nodes are not to be used for now, in the words of their own controllers.
+_PASSING: Final = "node.kubernetes.io/"
+_NAMED: Final = 3
+Rule = Callable[[Scene, Sequence[Object], ClusterSeen], Iterator[Finding]]
+
+
+def reached(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+    """The cluster answers."""
+    del scene, objects
+    observed = seen.reached or "it answers"
+    yield judged(
+        "cluster-reached",
+        seen.context,
+        "a cluster that answers",
+        observed,
+        ok=not seen.reached,
+        fix=f"`kubectl --context={seen.context} version` says whether it answers",
+    )
+
+
+def version(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+    """The server knows every field that is written for [kubernetes] version."""
+    del objects
+    wanted = scene.table.version
+    expected = f"{wanted} or later"
+    found = _MINOR.match(seen.server or "")
+    told = _MINOR.match(wanted)
+    if found is None or told is None:
+        yield unknown("cluster-version", "API server", expected, seen.reason("server"))
+        return
+    is_new = (int(found[1]), int(found[2])) >= (int(told[1]), int(told[2]))
+    yield judged(
+        "cluster-version",
+        "API server",
+        expected,
+        str(seen.server),
+        ok=is_new,
+        fix=f'`version = "{found[1]}.{found[2]}"` in [kubernetes]',
+    )
+
+
+def resources(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+    """The server has every kind that is written, in that version."""
+    del scene
+    for api, kinds in wanted_kinds(objects).items():
+        expected = f"{', '.join(kinds)} of {api}"
+        if api not in seen.kinds:
+            yield unknown("cluster-resources", api, expected, seen.reason(api))
+            continue
+        there = seen.kinds[api]
+        missing = [kind for kind in kinds if kind not in (there or ())]
+        yield judged(
+            "cluster-resources",
+            api,
+            expected,
+            _there(api, missing, seen) if missing else "they are there",
+            ok=not missing,
+            fix=f"install what brings {api} (`kubectl get crds` lists what there is)",
+        )
+
+
+def wanted_kinds(objects: Sequence[Object]) -> dict[str, list[str]]:
+    """The kinds of the objects by group and version."""
+    found: dict[str, dict[str, None]] = {}
+    for item in objects:
+        found.setdefault(item["apiVersion"], {})[item["kind"]] = None
+    return {api: sorted(kinds) for api, kinds in sorted(found.items())}
+
+
+def _there(api: str, missing: Sequence[str], seen: ClusterSeen) -> str:
+    if seen.kinds[api] is not None:
+        return f"no {', '.join(missing)} in it"
+    group = api.rpartition("/")[0]
+    others = [name for name in seen.groups or () if name.rpartition("/")[0] == group]
+    return f"it is not there; there is {', '.join(others)}" if others else "it is not there"
+
+
+def storage(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+    """The claim for the model files is there, or something makes its volume."""
+    table = scene.table.storage
+    if table.claim is not None:
+        expected = "a claim that is bound"
+        if table.claim not in seen.claims:
+            yield unknown("cluster-storage", table.claim, expected, seen.reason("claims"))
+            return
+        phase = seen.claims[table.claim]
+        yield judged(
+            "cluster-storage",
+            table.claim,
+            expected,
+            phase or "it is not there",
+            ok=phase == "Bound",
+            fix="make it, or leave `claim` out of [kubernetes.storage]: then llmgen does",
+        )
+        return
+    if not any(item["kind"] == "PersistentVolumeClaim" for item in objects):
+        return
+    expected = "a storage class that makes volumes"
+    subject = table.storage_class or "the default one"
+    if seen.classes is None:
+        yield unknown("cluster-storage", subject, expected, seen.reason("classes"))
+        return
+    named = table.storage_class
+    ok = named in seen.classes if named is not None else any(seen.classes.values())
+    there = ", ".join(sorted(seen.classes)) or "none"
+    yield judged(
+        "cluster-storage",
+        subject,
+        expected,
+        "it is there" if ok else f"there is {there}",
+        ok=ok,
+        fix="`storage_class` in [kubernetes.storage] names one that is there",
+    )
+
+
+def secret(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+    """The Secrets that pods read are there, with their entries."""
+    del objects
+    table = scene.table
+    entries = keys.wanted(scene)
+    if entries:
+        yield _secret(table.secret, entries, seen)
+    for name in table.image_pull_secrets:
+        yield _secret(name, (), seen)
+
+
+def _secret(name: str, entries: Sequence[str], seen: ClusterSeen) -> Finding:
+    expected = f"a Secret with {', '.join(entries)}" if entries else "a Secret"
+    if name not in seen.secrets:
+        return unknown("cluster-secret", name, expected, seen.reason("secrets"))
+    there = seen.secrets[name]
+    missing = [entry for entry in entries if entry not in (there or ())]
+    observed = f"without {', '.join(missing)}" if missing else "it is there"
+    words = " ".join(f"--from-file={entry}" for entry in missing)
+    return judged(
+        "cluster-secret",
+        name,
+        expected,
+        "it is not there" if there is None else observed,
+        ok=there is not None and not missing,
+        fix=f"`kubectl create secret generic {name} {words}`, from files with these names"
+        if missing
+        else f"`kubectl create secret docker-registry {name}`",
+    )
+
+
+def classes(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+    """What objects name of the whole cluster is there: a GatewayClass, a DeviceClass, a store."""
+    del objects
+    for kind, name in wanted_others(scene):
+        subject = f"{kind} {name}"
+        if subject not in seen.others:
+            yield unknown("cluster-class", subject, "it is there", seen.reason(kind))
+            continue
+        ok = seen.others[subject]
+        yield judged(
+            "cluster-class",
+            subject,
+            "it is there",
+            "it is there" if ok else "it is not",
+            ok=ok,
+            fix=f"`kubectl get {kind.lower()}` lists those that there are",
+        )
+
+
+def wanted_others(scene: Scene) -> Iterator[tuple[str, str]]:
+    """Kind and name of what belongs to the whole cluster and is not llmgen's."""
+    table = scene.table
+    if table.gateway != "none":
+        yield "GatewayClass", table.gateway_class
+    if table.external_secrets is not None:
+        yield "ClusterSecretStore", table.external_secrets
+    for name in dict.fromkeys(item.table.device_class for item in scene.cluster.pools.values()):
+        if name is not None:
+            yield "DeviceClass", name
+
+
+def nodes(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+    """Each pool has as many nodes as the plan counts on, and each of them what it takes."""
+    del objects
+    for name, pool in scene.cluster.pools.items():
+        mine = of_pool(pool, seen.nodes or ())
+        expected = f"{_count(pool.table.count)} with {_labels(pool)}, each {_amount(pool)}"
+        if seen.nodes is None:
+            yield unknown("node-pool", name, expected, seen.reason("nodes"))
+            continue
+        usable = [item for item in mine if item.is_ready and not item.is_cordoned]
+        short = [lack for item in usable if (lack := _short(item, pool))]
+        others = [
+            f"`{item.name}` is not ready or is cordoned" for item in mine if item not in usable
+        ]
+        ok = len(usable) - len(short) >= pool.table.count
+        told = [_count(len(mine)), *short[:_NAMED], *others[:_NAMED]]
+        yield judged(
+            "node-pool",
+            name,
+            expected,
+            "; ".join(told),
+            ok=ok,
+            fix=_fix(pool, mine, short),
+        )
+
+
+def taints(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+    """No taint keeps pods from the nodes of their pool."""
+    del objects
+    for name, pool in scene.cluster.pools.items():
+        expected = "no taints but those of llm.toml"
+        if seen.nodes is None:
+            yield unknown("node-taints", name, expected, seen.reason("nodes"))
+            continue
+        known = {(item.key, item.value, item.effect) for item in pool.table.taints}
+        any_value = {(item.key, item.effect) for item in pool.table.taints if not item.value}
+        found = dict.fromkeys(
+            taint
+            for item in of_pool(pool, seen.nodes)
+            for taint in item.taints
+            if taint not in known
+            and (taint[0], taint[2]) not in any_value
+            and taint[2] != "PreferNoSchedule"
+            and not taint[0].startswith(_PASSING)
+        )
+        told = ", ".join(f"{key}={value}:{effect}" for key, value, effect in found)
+        rows = ", ".join(_written(taint) for taint in found)
+        yield judged(
+            "node-taints",
+            name,
+            expected,
+            told or "none",
+            ok=not found,
+            fix=f"`taints = [{rows}]` in [kubernetes.pools.{name}]",
+        )
+
+
+def of_pool(pool: Nodes, found: Sequence[NodeSeen]) -> list[NodeSeen]:
+    """The nodes with a pool's labels."""
+    wanted = pool.table.labels or {POOL: pool.name}
+    return [
+        item
+        for item in found
+        if all(item.labels.get(key) == value for key, value in wanted.items())
+    ]
+
+
+def _written(taint: tuple[str, str, str]) -> str:
+    key, value, effect = taint
+    told = f', value = "{value}"' if value else ""
+    return f'{{ key = "{key}"{told}, effect = "{effect}" }}'
+
+
+def _short(item: NodeSeen, pool: Nodes) -> str:
+    """What a node has less of than the plan takes."""
+    wanted, lacks = allocatable(pool), []
+    memory = number(item.allocatable.get("memory", "0"))
+    if memory < wanted.memory_bytes:
+        lacks.append(show_size(int(memory)))
+    if pool.resource:
+        devices = number(item.allocatable.get(pool.resource, "0"))
+        if devices < wanted.devices:
+            lacks.append(f"{int(devices)} {pool.resource}")
+    cores = number(item.allocatable.get("cpu", "0"))
+    if cores * 1000 < wanted.cpu_millis:
+        lacks.append(f"{float(cores):g} cores")
+    return f"`{item.name}` has {', '.join(lacks)}" if lacks else ""
+
+
+def _amount(pool: Nodes) -> str:
+    wanted = allocatable(pool)
+    told = [show_size(wanted.memory_bytes)]
+    if pool.resource and wanted.devices:
+        told.append(f"{wanted.devices} {pool.resource}")
+    if wanted.cpu_millis:
+        told.append(f"{wanted.cpu_millis // 1000} cores")
+    return ", ".join(told)
+
+
+def _fix(pool: Nodes, mine: Sequence[NodeSeen], short: Sequence[str]) -> str:
+    if not mine:
+        return (
+            f"`kubectl label node NODE {_labels(pool).replace(', ', ' ')}`, or `labels` in the pool"
+        )
+    if short:
+        return (
+            f"`hardware` of [kubernetes.pools.{pool.name}] says what a node has, `reserve` what "
+            "kubelet keeps; or the device plugin is not there"
+        )
+    return f"`count` in [kubernetes.pools.{pool.name}], or more nodes"
+
+
+def _labels(pool: Nodes) -> str:
+    wanted = pool.table.labels or {POOL: pool.name}
+    return ", ".join(f"{key}={value}" for key, value in sorted(wanted.items()))
+
+
+def _count(count: int) -> str:
+    return "1 node" if count == 1 else f"{count} nodes"
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    reached,
+    version,
+    resources,
+    storage,
+    secret,
+    classes,
+    nodes,
+    taints,
+)
+
+
+def diagnose(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> list[Finding]:
+    """Every rule's findings, in the order of the rules."""
+    return [finding for rule in RULES for finding in rule(scene, objects, seen)]
