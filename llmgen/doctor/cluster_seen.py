@@ -21,10 +21,11 @@ class NodeSeen(Struct, frozen=True):
 class ClusterSeen(Struct, frozen=True):
     """Everything that was asked of a cluster. None was not found out; ``why`` says why not.
 
-    ``reached`` is what is wrong with reaching it; ``kinds`` has the kinds of each group and version, None for one that the server does not have,
-    ``groups`` all versions of it that there are; ``classes`` has storage classes and which of them
-    is the default; ``claims`` and ``secrets`` None for one that is not there, else a claim's phase
-    and the entries of a secret (their names alone).
+    ``reached`` is what is wrong with reaching it. ``kinds`` has the kinds of each group and
+    version, None for one that the server does not have; ``groups``, all that there are; ``classes``
+    the storage classes, and which is the default; ``claims`` and ``secrets`` have None for one that
+    is not there, else a claim's phase and the names of a Secret's entries; ``others``, whether what
+    belongs to the whole cluster is there.
     """
 
     context: str = ""
