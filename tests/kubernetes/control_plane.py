@@ -34,10 +34,10 @@ def control_plane(folder, *, crds=(), nodes=None):
     """
     with contextlib.ExitStack() as stack:
         ports = free_ports(6)
-        cluster = ControlPlane(folder, ports[2])
+        cluster = ControlPlane(folder, ports[2], alone=nodes is None)
         # They end the other way round: an API server without its etcd would hang.
         stack.enter_context(_etcd(folder, ports))
-        stack.enter_context(_api_server(cluster, ports, alone=nodes is None))
+        stack.enter_context(_api_server(cluster, ports))
         if nodes is not None:
             stack.enter_context(_controllers(cluster, ports[3]))
             stack.enter_context(_scheduler(cluster, ports[4]))
@@ -82,8 +82,10 @@ def volume(name, storage, *, storage_class="", modes=("ReadWriteOnce",)):
 class ControlPlane:
     """A running cluster: its files, and the ways to ask it."""
 
-    def __init__(self, folder, port):
+    def __init__(self, folder, port, *, alone):
         self.folder, self.port = folder, port
+        # Whether no controller runs.
+        self.alone = alone
         self.url = f"https://127.0.0.1:{port}"
         self.kubeconfig = folder / "kubeconfig"
         self.token = secrets.token_hex(16)
@@ -115,6 +117,14 @@ class ControlPlane:
         given = "\n---\n".join(map(json.dumps, objects))
         how = ("--server-side", "--validate=strict", *words)
         return self.kubectl("apply", *how, "--filename", "-", given=given, check=check)
+
+    def namespace(self, name, labels=None):
+        """A namespace that pods are let into."""
+        metadata = {"name": name, "labels": labels or {}}
+        self.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}])
+        # A controller makes its service account in a moment; without one no pod is.
+        if not self.alone:
+            self.until(lambda: self.get("serviceaccounts", "--namespace", name)["items"])
 
     def get(self, *words):
         """What `kubectl get` finds, as values."""
@@ -200,7 +210,7 @@ def _etcd(folder, ports):
     return running(argv, ready=f"{client}/health", log=folder / "etcd.log")
 
 
-def _api_server(cluster, ports, *, alone):
+def _api_server(cluster, ports):
     folder = cluster.folder
     _private(folder / "tokens.csv", f"{cluster.token},admin,admin,system:masters\n")
     _key(folder / "accounts.key")
@@ -221,7 +231,7 @@ def _api_server(cluster, ports, *, alone):
         "--advertise-address=192.0.2.1",
         "--endpoint-reconciler-type=none",
     ]
-    if alone:
+    if cluster.alone:
         # No controller makes a namespace's service account, without which no pod is let in.
         argv.append("--disable-admission-plugins=ServiceAccount")
     return running(argv, ready=f"{cluster.url}/readyz", log=folder / "kube-apiserver.log")

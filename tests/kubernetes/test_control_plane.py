@@ -21,14 +21,10 @@ def pod(name, *, namespace="llm", gpus=0, **fields):
     }
 
 
-def a_namespace(name, **labels):
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with control_plane(tmp_path_factory.mktemp("server")) as cluster:
-        cluster.apply([a_namespace("llm")])
+        cluster.namespace("llm")
         yield cluster
 
 
@@ -54,8 +50,7 @@ def test_an_object_that_is_applied_differs_in_nothing(server):
 
 @pytest.mark.reader(*API_SERVER)
 def test_a_restricted_namespace_refuses_a_pod_that_may_be_root(server):
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    server.apply([a_namespace("strict", **labels)])
+    server.namespace("strict", {"pod-security.kubernetes.io/enforce": "restricted"})
     done = server.apply([pod("root", namespace="strict")], check=False)
     assert done.returncode == 1
     assert 'violates PodSecurity "restricted:latest"' in done.stderr
@@ -85,8 +80,7 @@ def test_custom_resources_are_known_once_they_are_installed(server, name, kind):
 @pytest.mark.reader(*SCHEDULING)
 def test_pods_run_where_they_fit_and_one_more_stays_pending(tmp_path):
     with control_plane(tmp_path, nodes=[node("a", {"memory": "64Gi", GPU: 2})]) as cluster:
-        cluster.apply([a_namespace("llm")])
-        cluster.until(lambda: cluster.get("serviceaccounts", "--namespace", "llm")["items"])
+        cluster.namespace("llm")
         cluster.apply([pod("first", gpus=1), pod("second", gpus=1)])
         running = {"first": "Running", "second": "Running"}
         cluster.until(lambda: cluster.phases("llm") == running)
