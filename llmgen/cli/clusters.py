@@ -89,10 +89,11 @@ def tree_of(found: Read, cluster: Cluster, session: Session) -> tuple[Tree, tupl
 def proved(found: Read, cluster: Cluster, session: Session) -> tuple[Scene, tuple[Diagnostic, ...]]:
     """Every program of the cluster, and what is doubtful; PlanError for what has no node."""
     from llmgen.errors import PlanError
+    from llmgen.targets.kubernetes import scale
     from llmgen.targets.kubernetes.demand import notes, proofs, refusals
 
     made = scene_of(found, cluster, session)
     told = proofs(made)
     if refused := [*refusals(told)]:
         raise found.located(PlanError([_advised(found, item) for item in refused]))
-    return made, found.placed((*cluster.notes, *notes(told)))
+    return made, found.placed((*cluster.notes, *notes(told), *scale.notes(made)))

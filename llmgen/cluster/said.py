@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Final
 
-from llmgen.cluster import fronts
+from llmgen.cluster import fronts, scaling
 from llmgen.cluster.document import pools
 from llmgen.config.model import Config
 from llmgen.config.tables.kubernetes import Kubernetes
@@ -31,6 +31,8 @@ def findings(config: Config) -> Iterator[Diagnostic]:
         )
     yield from fronts.findings(config)
     yield from _claims(table)
+    if table.scale.enable:
+        yield from scaling.findings(config, table)
     known = [*pools(table)]
     for name, model in config.models.items():
         if model.pool is not None and model.pool not in known:

@@ -91,11 +91,6 @@ ELSEWHERE = {
         f"kubernetes.{key}": "not built"
         for key in (
             "style",
-            "scale.enable",
-            "scale.min",
-            "scale.max",
-            "scale.cooldown",
-            "scale.prometheus",
             "pools.gpu.count",
         )
     },

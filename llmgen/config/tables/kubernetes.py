@@ -84,16 +84,21 @@ class Storage(Table):
 
 
 class Scale(Table):
-    """[kubernetes.scale]: KEDA starts pods when requests wait, and ends them when none come."""
+    """[kubernetes.scale]: KEDA starts and ends pods of always-on models as requests come.
+
+    It wants [kubernetes.monitoring], whose series of Envoy it reads.
+    """
 
     enable: bool = False
     """Write its objects."""
-    min: Annotated[Count, Field(ge=0)] = 0
-    """Fewest pods of a model."""
+    min: Annotated[Count, Field(ge=0)] = 1
+    """Fewest pods of a model. 0 loses requests: Envoy waits about ten seconds for a pod, and one
+    takes longer to start; `keep = "on_demand"` does not lose any."""
     max: Annotated[Count, Field(ge=1)] | None = None
-    """Most pods of a model; absent: as many as are planned."""
+    """Most pods of a model; absent: as many as are planned (`hosts` of the model). Never more:
+    for them the nodes have room."""
     cooldown: Seconds = 600
-    """Time without a request after which they end."""
+    """Time without a request after which they end; never less than two loads take."""
     prometheus: Text = "http://prometheus-operated.monitoring:9090"
     """Prometheus that has the gateway's metrics."""
 

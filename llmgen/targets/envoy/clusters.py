@@ -40,6 +40,11 @@ class Cluster(Struct, frozen=True):
     patience: int = 0
 
     @property
+    def counted(self) -> str:
+        """What its figures are called where that is not its name."""
+        return counted_as(self.name) if "." in self.name else ""
+
+    @property
     def discovery(self) -> str:
         """How its addresses are found."""
         return "STATIC" if all(item.numeric for item in self.endpoints) else "STRICT_DNS"
@@ -53,6 +58,11 @@ def clusters(plan: Plan, backends: tuple[Backend, ...]) -> tuple[Cluster, ...]:
     if any(item.engine in ("llama_swap", "router") for item in backends) and engine_of(plan):
         found.append(Cluster(ENGINE, (engine_endpoint(plan),), 1, 1, health="/health"))
     return tuple(found)
+
+
+def counted_as(name: str) -> str:
+    """What Envoy's figures call a cluster: a dot would end its name, and `:` is none of theirs."""
+    return name.replace(".", "_").replace(":", "_")
 
 
 def doors(backends: tuple[Backend, ...]) -> tuple[Remote, ...]:

@@ -14,6 +14,7 @@ from llmgen.targets.kubernetes import (
     monitoring,
     policy,
     priority_class,
+    scale,
     storage,
     workload,
 )
@@ -34,6 +35,7 @@ MAKERS: Final[tuple[Maker, ...]] = (
     claims.objects,
     workload.objects,
     copies.objects,
+    scale.objects,
     gateways.objects,
     monitoring.objects,
 )

@@ -8,7 +8,7 @@ from llmgen.cluster.model import Cluster, Unit
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.layout import Layout
 from llmgen.library import Model
-from llmgen.plan.model import Plan
+from llmgen.plan.model import Placement, Plan
 from llmgen.resolve.references import references
 from llmgen.targets.containers.derive import of_contained
 from llmgen.targets.containers.inside import contained
@@ -72,7 +72,28 @@ def containers(plan: Plan) -> tuple[Container, ...]:
 def of_gateway(cluster: Cluster, unit: Unit) -> Plan:
     """The gateway's plan with the always-on servers, reached under the names of their Services."""
     own = inner(unit, cluster)
-    plans = [inner(item, cluster) for item in cluster.serving if item.kind == "model"]
-    placed = tuple(item for plan in plans for item in plan.placements)
+    placed = tuple(
+        _behind(placement, most_copies(cluster, item))
+        for item in cluster.serving
+        if item.kind == "model"
+        for placement in inner(item, cluster).placements
+    )
     models = tuple(item.model for item in placed)
     return replace(own, library=replace(own.library, models=models), placements=placed)
+
+
+def most_copies(cluster: Cluster, unit: Unit) -> int:
+    """Most pods behind a Service, in whichever environment: a gateway's files are the same in all.
+
+    Where there are fewer, what is let in waits at the servers instead of in the gateway.
+    """
+    told = (item.copies for item in cluster.table.environments.values())
+    return max(unit.copies, *(item.get(unit.models[0], 0) for item in told), 1)
+
+
+def _behind(placement: Placement, copies: int) -> Placement:
+    """A server as the gateway knows it: one address, with the slots of all pods behind it."""
+    slots = placement.settings.parallel
+    if copies == 1 or slots < 1:
+        return placement
+    return replace(placement, settings=replace(placement.settings, parallel=slots * copies))

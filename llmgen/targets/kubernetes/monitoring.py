@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from llmgen.plan.model import Plan
+from llmgen.targets.kubernetes import scale
 from llmgen.targets.kubernetes.names import (
     APP,
     MANAGER,
@@ -79,7 +80,7 @@ def _endpoint(scene: Scene, item: Told) -> Object:
 
 
 def _rules(scene: Scene, plan: Plan) -> Object:
-    found = [_pods(scene, plan), servers(plan)]
+    found = [_pods(scene, plan), servers(plan, scale.resting(scene))]
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",

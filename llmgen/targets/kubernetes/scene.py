@@ -61,6 +61,20 @@ class Scene(Struct, frozen=True):
         """Pods of it that come before old ones go in a rolling update."""
         return self.cluster.pools[app.unit.pool].table.max_surge if app.unit.devices else 0
 
+    def most(self, app: App) -> int:
+        """Most pods of it: as many as are planned, which its nodes were proved to hold."""
+        table = self.table.scale
+        if not table.enable or app.unit.kind != "model" or table.max is None:
+            return app.unit.copies
+        return min(table.max, app.unit.copies)
+
+    def replicas(self, app: App) -> int | None:
+        """How many pods its controller has; None: KEDA says how many, and nobody else."""
+        most, table = self.most(app), self.table.scale
+        if table.enable and app.unit.kind == "model" and table.min < most:
+            return None
+        return most
+
     @property
     def serving(self) -> tuple[App, ...]:
         """Those with models."""

@@ -23,14 +23,14 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
 
 def deployment(app: App, scene: Scene, template: Object) -> Object:
     """The controller of its pods. Old ones go before new ones come, unless there is room."""
-    surge = scene.surge(app)
+    surge, count = scene.surge(app), scene.replicas(app)
     seconds = app.container.health.start_seconds if app.container.health else 0
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": meta(app.name, app.name, app.component, scene.table.namespace),
         "spec": {
-            "replicas": app.unit.copies,
+            **({} if count is None else {"replicas": count}),
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": _DEADLINE_SECONDS + seconds + scene.table.longest_answer,
             "selector": {"matchLabels": selector(app.name)},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from msgspec import Struct, field
@@ -10,7 +11,7 @@ from msgspec import Struct, field
 from llmgen.library import Keep
 from llmgen.plan.model import Headroom, Plan
 from llmgen.targets.prometheus.scrape import host
-from llmgen.targets.prometheus.sources import chosen, used
+from llmgen.targets.prometheus.sources import chosen, text, used
 from llmgen.units import show_size
 
 # The series that a pool's recording rule makes.
@@ -64,10 +65,15 @@ def groups(plan: Plan) -> list[Group]:
     return [group for group in found if group.rules]
 
 
-def servers(plan: Plan) -> Group:
-    """The rules of what servers and gateways tell themselves."""
+def servers(plan: Plan, resting: Sequence[str] = ()) -> Group:
+    """The rules of what servers and gateways tell themselves.
+
+    ``resting`` are clusters of Envoy that may have no server, and nobody is woken up for it.
+    """
     name = f"llmgen-{host(plan)}-servers"
-    return Group(name, "What the servers and gateways tell themselves.", tuple(_servers(plan)))
+    return Group(
+        name, "What the servers and gateways tell themselves.", tuple(_servers(plan, resting))
+    )
 
 
 def _memory(plan: Plan) -> Iterator[Rule]:
@@ -94,7 +100,7 @@ def most_bytes(item: Headroom) -> int:
     return item.peak_bytes + item.pool.reserve_bytes
 
 
-def _servers(plan: Plan) -> Iterator[Rule]:
+def _servers(plan: Plan, resting: Sequence[str]) -> Iterator[Rule]:
     here, config = chosen(plan), plan.library.config
     yield alert(
         plan,
@@ -120,7 +126,7 @@ def _servers(plan: Plan) -> Iterator[Rule]:
     yield alert(
         plan,
         "LlmgenBackendDown",
-        f"envoy_cluster_membership_healthy{_clusters(plan)} == 0",
+        f"envoy_cluster_membership_healthy{_clusters(plan, resting)} == 0",
         60,
         "Envoy finds no healthy server of `{{ $labels.envoy_cluster_name }}`",
         "`llmgen status` says why",
@@ -242,6 +248,9 @@ def _quoted(plan: Plan) -> str:
     return chosen(plan)[len("{host=") : -1]
 
 
-def _clusters(plan: Plan) -> str:
+def _clusters(plan: Plan, besides: Sequence[str] = ()) -> str:
     """Envoy's clusters of models; its own admin page is one as well."""
-    return f'{{host={_quoted(plan)},envoy_cluster_name!="admin"}}'
+    found = f'host={_quoted(plan)},envoy_cluster_name!="admin"'
+    if besides:
+        found += f",envoy_cluster_name!~{text('|'.join(map(re.escape, besides)))}"
+    return f"{{{found}}}"

@@ -1,0 +1,132 @@
+"""KEDA: how many pods of an always-on model there are follows its requests, as Envoy counts them.
+
+Scaling to none loses requests: Envoy tries again for about ten seconds, which is less than a pod
+takes to start. KEDA's HTTP add-on waits twenty (its interceptor's `KEDA_CONDITION_WAIT_TIMEOUT`),
+less than a large model takes to load, and would be a proxy more before each; so it is not written.
+What is to sleep is on demand: llama-swap lets a request wait as long as its model loads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from llmgen.errors import Diagnostic, Severity
+from llmgen.gateway.backends import backends
+from llmgen.plan.scale import load_cost
+from llmgen.targets.envoy.clusters import counted_as
+from llmgen.targets.kubernetes.names import Object, meta
+from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.prometheus.sources import text
+
+COLD_START: Final = "llmgen.io/cold-start-seconds"
+_ASKED_EVERY: Final = 15
+# How long one request keeps a pod wanted: some scrapes, and a look of KEDA's.
+_WINDOW: Final = "2m"
+# Looks without an answer of Prometheus, after which as many pods run as there is room for.
+_MISSES: Final = 4
+# The API's limit for a stabilization window.
+_LONGEST: Final = 3600
+
+
+def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+    """A ScaledObject for each always-on model that may have more pods than it has at least."""
+    for app in scene.apps:
+        if scene.replicas(app) is None:
+            yield app.group, _scaled(app, scene)
+
+
+def notes(scene: Scene) -> Iterator[Diagnostic]:
+    """That models are not there at all until they are asked, and what that costs."""
+    apps = [*_resting(scene)]
+    if not apps:
+        return
+    slowest = max(apps, key=cold_start)
+    others = f" and {len(apps) - 1} more" if len(apps) > 1 else ""
+    yield Diagnostic(
+        "kubernetes.scale-to-zero",
+        f"`{slowest.unit.models[0]}`{others} may have no pod after {scene.table.scale.cooldown} s "
+        "without a request; what asks then fails until one has started, which takes "
+        f"{cold_start(slowest)} s at least",
+        ("kubernetes", "scale", "min"),
+        severity=Severity.WARNING,
+        hint='`min = 1`; or `keep = "on_demand"` for a model: llama-swap unloads it after its '
+        "`ttl`, and lets a request wait while it loads",
+    )
+
+
+def _resting(scene: Scene) -> Iterator[App]:
+    if scene.table.scale.min == 0:
+        yield from (app for app in scene.apps if scene.replicas(app) is None)
+
+
+def resting(scene: Scene) -> tuple[str, ...]:
+    """What Envoy's figures call the models that may have no pod."""
+    found = (item for app in _resting(scene) for item in backends(app.plan))
+    return tuple(counted_as(item.name) for item in found)
+
+
+def cold_start(app: App) -> int:
+    """Seconds that a load takes at least: the bytes of the files by the disk's bandwidth."""
+    library = app.unit.plan.library
+    return math.ceil(sum(load_cost(item.model, library) for item in app.unit.plan.placements) / 10)
+
+
+def _scaled(app: App, scene: Scene) -> Object:
+    table, seconds = scene.table.scale, cold_start(app)
+    most = scene.most(app)
+    found = meta(app.name, app.name, app.component, scene.table.namespace)
+    # A pod that is not asked while it loads is not ended before it has answered anything.
+    cooldown = max(table.cooldown, 2 * seconds)
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {**found, "annotations": {COLD_START: str(seconds)}},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": app.name},
+            "pollingInterval": _ASKED_EVERY,
+            "initialCooldownPeriod": cooldown,
+            "cooldownPeriod": cooldown,
+            "minReplicaCount": min(table.min, most),
+            "maxReplicaCount": most,
+            # Without figures nobody knows: all for which room was proved.
+            "fallback": {"failureThreshold": _MISSES, "replicas": most, "behavior": "static"},
+            "advanced": {
+                "horizontalPodAutoscalerConfig": {
+                    "behavior": {
+                        "scaleDown": {"stabilizationWindowSeconds": min(cooldown, _LONGEST)}
+                    }
+                }
+            },
+            "triggers": [*_triggers(app, scene)],
+        },
+    }
+
+
+def _triggers(app: App, scene: Scene) -> Iterator[Object]:
+    """Requests in work and in the queue by a pod's slots; and one pod for whoever asks."""
+    (backend,) = backends(app.plan)
+    name = counted_as(backend.name)
+    chosen = f"{{host={text(scene.table.namespace)},envoy_cluster_name={text(name)}}}"
+    running = f"envoy_cluster_upstream_rq_active{chosen}"
+    waiting = f"envoy_cluster_upstream_rq_pending_active{chosen}"
+    # Where there is no pod no request is in work: each attempt is counted before it fails.
+    asked = f"increase(envoy_cluster_upstream_rq_pending_total{chosen}[{_WINDOW}])"
+    yield _trigger("busy", f"sum({running}) + sum({waiting})", backend.slots, scene)
+    yield _trigger("asked", f"clamp_max(ceil(sum({asked})), 1)", 1, scene)
+
+
+def _trigger(name: str, query: str, threshold: int, scene: Scene) -> Object:
+    return {
+        "type": "prometheus",
+        "name": name,
+        "metricType": "AverageValue",
+        "metadata": {
+            "serverAddress": scene.table.scale.prometheus,
+            "query": query,
+            "threshold": str(threshold),
+            # No series is no figure, and not the figure 0.
+            "ignoreNullValues": "false",
+        },
+    }
