@@ -7,7 +7,6 @@ so without one of their pods are not looked at: what they spare is only more for
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 
 from msgspec import Struct, field
 
@@ -17,6 +16,8 @@ from llmgen.fleet.search import SearchedEnough, Steps
 
 # More fillings are not combined.
 _FILLINGS = 400
+# All of a blocked node; parts of it are rounded up.
+_ONE = 1 << 40
 
 
 def blocked(pool: Pool, counts: Vector, size: Vector, steps: Steps) -> list[Vector] | None:
@@ -31,7 +32,10 @@ def blocked(pool: Pool, counts: Vector, size: Vector, steps: Steps) -> list[Vect
     if not _reached(weights, left, nodes):
         return None
     found = blocking.quickly(left, nodes) or blocking.searched(left, nodes, weights)
-    return found and [_spread(node, kinds, len(sizes)) for node in found]
+    if found is None:
+        return None
+    spread = {node: _spread(node, kinds, len(sizes)) for node in dict.fromkeys(found)}
+    return [spread[node] for node in found]
 
 
 def _spread(node: Vector, kinds: Sequence[int], width: int) -> Vector:
@@ -41,9 +45,9 @@ def _spread(node: Vector, kinds: Sequence[int], width: int) -> Vector:
     return tuple(found)
 
 
-def _reached(weights: Sequence[Fraction], left: Vector, nodes: int) -> bool:
-    """Whether what is left may block so many nodes: a filling that does weighs 1 or more."""
-    return sum(one * count for one, count in zip(weights, left, strict=True)) >= nodes
+def _reached(weights: Sequence[int], left: Vector, nodes: int) -> bool:
+    """Whether what is left may block so many nodes: a filling that does weighs all of one."""
+    return sum(one * count for one, count in zip(weights, left, strict=True)) >= nodes * _ONE
 
 
 class _Blocking(Struct):
@@ -58,11 +62,11 @@ class _Blocking(Struct):
     def blocks(self, used: Vector) -> bool:
         return not holds(self.capacity, used, self.size)
 
-    def weights(self) -> list[Fraction]:
+    def weights(self) -> list[int]:
         """What part of a blocked node a pod of each kind can be at most."""
         gaps = [whole - one + 1 for whole, one in zip(self.capacity, self.size, strict=True)]
         return [
-            min(Fraction(1), max(Fraction(one, gap) for one, gap in zip(kind, gaps, strict=True)))
+            min(_ONE, max(-(-one * _ONE // gap) for one, gap in zip(kind, gaps, strict=True)))
             for kind in self.sizes
         ]
 
@@ -105,9 +109,7 @@ class _Blocking(Struct):
             given[last] += 1
             used = more(used, self.sizes[last])
 
-    def searched(
-        self, left: Vector, nodes: int, weights: Sequence[Fraction]
-    ) -> list[Vector] | None:
+    def searched(self, left: Vector, nodes: int, weights: Sequence[int]) -> list[Vector] | None:
         """Every combination of fillings."""
         fillings = list[Vector]()
         for filling in self._fillings(left):
@@ -152,7 +154,7 @@ class _Blocking(Struct):
     def _combined(
         self,
         fillings: Sequence[Vector],
-        weights: Sequence[Fraction],
+        weights: Sequence[int],
         at: int,
         left: Vector,
         nodes: int,
@@ -175,5 +177,5 @@ class _Blocking(Struct):
         return None
 
 
-def _weight(filling: Vector, weights: Sequence[Fraction]) -> Fraction:
-    return sum((one * count for one, count in zip(weights, filling, strict=True)), Fraction(0))
+def _weight(filling: Vector, weights: Sequence[int]) -> int:
+    return sum(one * count for one, count in zip(weights, filling, strict=True))

@@ -24,21 +24,16 @@ class Kind(Struct, frozen=True):
 
 
 class Pool(Struct, frozen=True):
-    """Nodes that are alike, and kinds of pods: the highest priority first, then the largest."""
+    """Nodes that are alike, and kinds of pods: the highest priority first, then the largest.
+
+    ``sizes`` and ``counts`` are those of the kinds.
+    """
 
     nodes: int
     capacity: Vector
     kinds: tuple[Kind, ...]
-
-    @property
-    def sizes(self) -> tuple[Vector, ...]:
-        """Of each kind."""
-        return tuple(kind.size for kind in self.kinds)
-
-    @property
-    def counts(self) -> Vector:
-        """Of each kind."""
-        return tuple(kind.count for kind in self.kinds)
+    sizes: tuple[Vector, ...]
+    counts: Vector
 
     def place(self, pod: Pod) -> int:
         """Which kind the controller's pods are of."""
@@ -60,8 +55,10 @@ def pool_of(nodes: Nodes, pods: Iterable[Pod]) -> Pool:
         Kind(tuple(pod.name for pod in alike), size, sum(pod.copies for pod in alike), priority)
         for (priority, size), alike in found.items()
     ]
-    kinds.sort(key=lambda kind: (-kind.priority, -share(kind.size, capacity)))
-    return Pool(max(0, nodes.count), capacity, tuple(kinds))
+    kinds.sort(key=lambda kind: (share(kind.size, capacity), kind.size), reverse=True)
+    kinds.sort(key=lambda kind: -kind.priority)
+    sizes, counts = tuple(kind.size for kind in kinds), tuple(kind.count for kind in kinds)
+    return Pool(max(0, nodes.count), capacity, tuple(kinds), sizes, counts)
 
 
 def share(size: Vector, capacity: Vector) -> int:

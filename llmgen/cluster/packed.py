@@ -22,11 +22,12 @@ _NODES = 200
 def packed(pool: Pool, counts: Vector, steps: Steps) -> list[Vector] | None:
     """How many of each kind each node holds; None when the nodes do not hold so many."""
     sizes, capacity, nodes = pool.sizes, pool.capacity, pool.nodes
+    take(steps, 1 + len(sizes) ** 2 // 10)
     if too_much(pool, counts):
         return None
     empty = [(0,) * len(sizes)] * nodes
     for order in _orders(sizes, capacity):
-        take(steps, len(sizes))
+        take(steps, len(sizes) * (nodes + 10) // 10)
         held, left = placed(pool, counts, empty, order)
         if not any(left):
             return held
@@ -106,39 +107,43 @@ class _Search(Struct):
     failed: set[tuple[Vector, int]] = field(default_factory=set)
 
     def found(self, left: Vector, nodes: int) -> list[Vector] | None:
-        if not any(left):
-            return []
         if nodes > _NODES:
             raise SearchedEnough
-        if (left, nodes) in self.failed or self._over(left, nodes):
+        return self._go(left, total(self.sizes, left, len(self.capacity)), nodes)
+
+    def _go(self, left: Vector, wanted: Vector, nodes: int) -> list[Vector] | None:
+        if not any(left):
+            return []
+        if (left, nodes) in self.failed:
             return None
-        first = next(at for at, count in enumerate(left) if count)
-        for filling in self._fillings(left, first):
-            rest = self.found(more(left, filling, -1), nodes - 1)
+        if any(one > whole * nodes for one, whole in zip(wanted, self.capacity, strict=True)):
+            return None
+        for filling, used in self._fillings(left):
+            rest = self._go(more(left, filling, -1), more(wanted, used, -1), nodes - 1)
             if rest is not None:
                 return [filling, *rest]
         self.failed.add((left, nodes))
         return None
 
-    def _over(self, left: Vector, nodes: int) -> bool:
-        used = total(self.sizes, left, len(self.capacity))
-        return any(one > whole * nodes for one, whole in zip(used, self.capacity, strict=True))
+    def _fillings(self, left: Vector) -> Iterator[tuple[Vector, Vector]]:
+        """Fillings with a pod of the first kind to which no pod that is left can be added."""
+        kinds = [at for at, count in enumerate(left) if count]
+        given = [0] * len(left)
 
-    def _fillings(self, left: Vector, first: int) -> Iterator[Vector]:
-        """Fillings with one of the ``first`` kind to which no pod that is left can be added."""
-        width = len(self.sizes)
-
-        def go(at: int, given: Vector, used: Vector) -> Iterator[Vector]:
+        def go(place: int, used: Vector) -> Iterator[tuple[Vector, Vector]]:
             take(self.steps)
-            if at == width:
+            if place == len(kinds):
                 if not any(
-                    given[kind] < left[kind] and holds(self.capacity, used, self.sizes[kind])
-                    for kind in range(first, width)
+                    given[at] < left[at] and holds(self.capacity, used, self.sizes[at])
+                    for at in kinds
                 ):
-                    yield given
+                    yield tuple(given), used
                 return
+            at = kinds[place]
             most = room(self.capacity, used, self.sizes[at], left[at])
-            for count in range(most, -1 if at > first else 0, -1):
-                yield from go(at + 1, (*given, count), more(used, self.sizes[at], count))
+            for count in range(most, -1 if place else 0, -1):
+                given[at] = count
+                yield from go(place + 1, more(used, self.sizes[at], count) if count else used)
+            given[at] = 0
 
-        yield from go(first, (0,) * first, (0,) * len(self.capacity))
+        yield from go(0, (0,) * len(self.capacity))

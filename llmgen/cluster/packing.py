@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from llmgen.cluster import reasons
-from llmgen.cluster.fitting import STEPS, certainly, fit, well_placed
+from llmgen.cluster.fitting import STEPS, fit, waiting_kinds
 from llmgen.cluster.kinds import pool_of, share
 from llmgen.cluster.nodes import Nodes, Pod
 from llmgen.cluster.proof import Proof, Rollout
@@ -19,12 +19,13 @@ def prove(nodes: Nodes, pods: Sequence[Pod]) -> Proof:
     """What is so of the pool with these pods, whose names are all different."""
     pods = [pod for pod in pods if pod.copies > 0]
     pool = pool_of(nodes, pods)
-    every, lost = fit(pool, nodes.name, pods), fit(pool.smaller(), nodes.name, pods)
+    every, held = fit(pool, nodes.name, pods)
+    lost, _ = fit(pool.smaller(), nodes.name, pods)
     if every.possible == "no":
         return Proof(nodes.name, every, lost)
     if every.certain == "no" and priorities(nodes, pods) is not None:
         every = replace(every, hint=reasons.BY_PRIORITY)
-    rolling = Rolling(pool, well_placed(pool), every.certain, Steps(STEPS))
+    rolling = Rolling(pool, held, every.certain, Steps(STEPS))
     return Proof(nodes.name, every, lost, *_rollouts(rolling, nodes.name, pods))
 
 
@@ -38,7 +39,7 @@ def priorities(nodes: Nodes, pods: Sequence[Pod]) -> Mapping[str, int] | None:
     kinds = sorted(pool.kinds, key=lambda kind: (share(kind.size, pool.capacity), kind.size))
     found = {name: level for level, kind in enumerate(kinds, start=1) for name in kind.names}
     changed = pool_of(nodes, [replace(pod, priority=found[pod.name]) for pod in pods])
-    return found if certainly(changed)[0] == "yes" else None
+    return found if all(waits == "no" for _, waits in waiting_kinds(changed)) else None
 
 
 def _rollouts(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from llmgen.cluster.kinds import Pool, Vector
+from llmgen.cluster.kinds import Pool, Vector, total
 from llmgen.cluster.packed import packed, placed
 from llmgen.cluster.steps import take
 from llmgen.fleet.search import SearchedEnough, Steps
@@ -40,8 +40,13 @@ def _level(pool: Pool, kept: list[Vector], level: list[int], steps: Steps) -> li
     """With each that is kept of higher priorities, as many of this one as there is room for."""
     counts = tuple(pool.counts[at] for at in level)
     last = level[-1] == len(pool.kinds) - 1
-    for number in range(sum(counts) + 1):
-        found = list[Vector]()
+    least = min(_least(pool, one, level) for one in kept)
+    if last and len(kept) == 1:
+        found = [_small_first(pool, kept[0], level)]
+        if sum(pool.counts[at] - found[0][at] for at in level) == least:
+            return found
+    for number in range(least, sum(counts) + 1):
+        found = []
         for left_out in _ways(counts, number):
             for one in kept:
                 take(steps)
@@ -58,13 +63,39 @@ def _level(pool: Pool, kept: list[Vector], level: list[int], steps: Steps) -> li
     raise AssertionError("nothing has room without this priority")
 
 
+def _least(pool: Pool, kept: Vector, level: list[int]) -> int:
+    """How many of the level wait at least beside what is kept, by the sums of each resource."""
+    width, most = len(pool.capacity), 0
+    beside = total(pool.sizes, kept, width)
+    for resource, whole in enumerate(pool.capacity):
+        over = beside[resource] - whole * pool.nodes
+        over += sum(pool.sizes[at][resource] * pool.counts[at] for at in level)
+        number = 0
+        for at in sorted(level, key=lambda at: -pool.sizes[at][resource]):
+            size = pool.sizes[at][resource]
+            if over > 0 and size:
+                out = min(pool.counts[at], -(-over // size))
+                number, over = number + out, over - out * size
+        most = max(most, number)
+    return most
+
+
+def _small_first(pool: Pool, kept: Vector, level: list[int]) -> Vector:
+    """As many of the level as find room in that order, beside what is kept and placed before."""
+    empty = [(0,) * len(pool.kinds)] * pool.nodes
+    held, _ = placed(pool, kept, empty, range(len(pool.kinds)))
+    counts = tuple(count if at in level else 0 for at, count in enumerate(pool.counts))
+    held, _ = placed(pool, counts, held, level[::-1])
+    return tuple(map(sum, zip(*held, strict=True))) if held else kept
+
+
 def _ways(counts: Vector, number: int) -> Iterator[Vector]:
-    """Every way to leave out so many, the last kinds before the first."""
+    """Every way to leave out so many, of the first kinds before others."""
     if not counts:
         if not number:
             yield ()
         return
     rest = sum(counts[1:])
-    for here in range(max(0, number - rest), min(counts[0], number) + 1):
+    for here in range(min(counts[0], number), max(0, number - rest) - 1, -1):
         for others in _ways(counts[1:], number - here):
             yield (here, *others)

@@ -64,7 +64,8 @@ def no_room(pool: Pool, name: str, waiting: Sequence[tuple[str, int]]) -> str:
         return f"no node of `{name}` is there for {who}"
     if not holds(whole, none, every):
         wanted, there = _short(every, whole)
-        return f"no node for {who}: all pods request {wanted}, and {nodes} have {there}"
+        has = "has" if pool.nodes == 1 else "have"
+        return f"no node for {who}: all pods request {wanted}, and {nodes} {has} {there}"
     size = next(kind.size for kind in pool.kinds if waiting[0][0] in kind.names)
     return f"no node for {who}: however the others are placed on {nodes}, none keeps {amount(size)}"
 

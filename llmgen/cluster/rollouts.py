@@ -10,20 +10,20 @@ controller takes it, the new one is a pod that looks for room like any other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from llmgen.cluster.blocked import blocked
-from llmgen.cluster.kinds import Pool, Vector, holds, room, total
-from llmgen.cluster.packed import packed
+from llmgen.cluster.kinds import Pool, Vector, holds, more, room, total
+from llmgen.cluster.packed import packed, placed
 from llmgen.cluster.steps import Verdict, answered, both
-from llmgen.cluster.waiting import beside, waits
+from llmgen.cluster.waiting import Standing, beside, waits
 from llmgen.fleet.search import Steps
 
 # Steps of each question.
-_EACH = 10_000
+_EACH = 5_000
 
 
 class Passing(Struct, frozen=True):
@@ -40,11 +40,15 @@ class Rolling(Struct):
     held: Sequence[Vector] | None
     certain: Verdict
     steps: Steps
+    # Where an update was found to hang.
+    hanging: list[Standing] = field(default_factory=list)
 
     def of(self, kind: int) -> Passing:
         """Of one controller with a surge, by the kind of its pods."""
         wait = beside(self.pool, kind, certain=self.certain == "yes")
-        hangs = answered(self.steps, _EACH, lambda steps: waits(self.pool, wait, steps, []))
+        known = list[Standing]()
+        hangs = answered(self.steps, _EACH, lambda steps: waits(self.pool, wait, steps, known))
+        self.hanging += known
         certain = _OTHER[hangs]
         return Passing("yes" if certain == "yes" else self._possible(kind), certain)
 
@@ -129,10 +133,23 @@ class Rolling(Struct):
         if each == "yes":
             alone = equal and (not others or (others == 1 and not surging))
             return "yes" if alone or self.certain == "yes" else "unknown"
-        # What hangs by itself hangs after the others, who can come to that arrangement.
-        if each == "no" and (len(surging) < 2 or (equal and self._in_a_row(surging))):
+        if each == "no" and (len(surging) < 2 or (equal and any(self._stays(surging)))):
             return "no"
         return "unknown"
+
+    def _stays(self, surging: Sequence[int]) -> Iterator[bool]:
+        """For each arrangement where one hangs, whether the others can come to their ends there.
+
+        They can when they have room in a row; and what they come to, taken backwards, is a way to
+        come to the arrangement. What has no room hangs as well.
+        """
+        pool = self.pool
+        for stands in self.hanging:
+            rest = more(pool.counts, stands.used, -1)
+            held, left = placed(pool, rest, stands.held, range(len(pool.kinds)))
+            fillings = dict.fromkeys(held)
+            moving = [at for at in surging if any(self._has_room(one, at) for one in fillings)]
+            yield not any(left) and self._in_a_row(moving)
 
     def _in_a_row(self, surging: Sequence[int]) -> bool:
         """Whether each takes at least what the next does, so that its room is enough for it."""

@@ -9,6 +9,7 @@ about: the pods in it come first, the highest priority before the others.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
@@ -58,24 +59,45 @@ def beside(pool: Pool, kind: int, *, certain: bool) -> Wait:
     return Wait(kind, most, whole=above)
 
 
-def waits(pool: Pool, wait: Wait, steps: Steps, known: list[list[Vector]]) -> bool:
+class Standing(Struct, frozen=True):
+    """Pods on nodes: how many of each kind, and what nodes hold; each filling once."""
+
+    held: Sequence[Vector]
+    used: Vector
+    fillings: tuple[Vector, ...]
+
+
+def standing(pool: Pool, held: Sequence[Vector]) -> Standing:
+    """What stands where the nodes hold that."""
+    used = (0,) * len(pool.kinds)
+    fillings = Counter(held)
+    for filling, times in fillings.items():
+        used = more(used, filling, times)
+    return Standing(held, used, tuple(fillings))
+
+
+def waits(pool: Pool, wait: Wait, steps: Steps, known: list[Standing]) -> bool:
     """Whether there is such an arrangement: one that is ``known``, or one that is then."""
-    for held in known:
-        if _ends(pool, wait, held):
+    for stands in known:
+        take(steps, len(stands.fillings))
+        if _ends(pool, wait, stands):
             return True
     relaxed = _blocked(pool, wait, steps)
     if relaxed is None:
         return False
     order = sorted(wait.whole | wait.higher)
-    used = [sum(counts) for counts in zip(*relaxed, strict=True)] or [0] * len(pool.kinds)
+    used = standing(pool, relaxed).used
     rest = tuple(
         most - one if at in wait.whole or at in wait.higher else 0
         for at, (most, one) in enumerate(zip(wait.most, used, strict=True))
     )
-    held, _ = placed(pool, rest, relaxed, order)
-    found = held if _ends(pool, wait, held) else _Search(pool, wait, steps).found()
-    if found is None:
-        return False
+    take(steps, len(relaxed))
+    found = standing(pool, placed(pool, rest, relaxed, order)[0])
+    if not _ends(pool, wait, found):
+        held = _Search(pool, wait, steps).found()
+        if held is None:
+            return False
+        found = standing(pool, held)
     known.append(found)
     return True
 
@@ -91,21 +113,21 @@ def _blocked(pool: Pool, wait: Wait, steps: Steps) -> list[Vector] | None:
     return blocked(pool, most, size, steps)
 
 
-def _ends(pool: Pool, wait: Wait, held: Sequence[Vector]) -> bool:
-    """Whether the pod waits for good where the nodes hold that."""
-    used = [sum(counts) for counts in zip(*held, strict=True)] or [0] * len(pool.kinds)
+def _ends(pool: Pool, wait: Wait, stands: Standing) -> bool:
+    """Whether the pod waits for good then."""
+    used, fillings = stands.used, stands.fillings
     # What may be there need not: of lower kinds nothing is counted.
     own = any(
         count > most
         for at, (count, most) in enumerate(zip(used, wait.most, strict=True))
         if pool.kinds[at].priority >= pool.kinds[wait.kind].priority or at in wait.whole
     )
-    if own or not all(_is_full(pool, node, wait.kind) for node in held):
+    if own or not all(_is_full(pool, node, wait.kind) for node in fillings):
         return False
     if any(used[at] < wait.most[at] for at in wait.whole):
         return False
     return all(
-        used[at] == wait.most[at] or all(_is_full(pool, node, at) for node in held)
+        used[at] == wait.most[at] or all(_is_full(pool, node, at) for node in fillings)
         for at in wait.higher
     )
 
@@ -113,11 +135,10 @@ def _ends(pool: Pool, wait: Wait, held: Sequence[Vector]) -> bool:
 def _is_full(pool: Pool, node: Vector, kind: int) -> bool:
     """Whether pods of the kind's priority and above leave it no room."""
     priority = pool.kinds[kind].priority
-    counts = tuple(
-        count if one.priority >= priority else 0
-        for one, count in zip(pool.kinds, node, strict=True)
-    )
-    used = total(pool.sizes, counts, len(pool.capacity))
+    used = (0,) * len(pool.capacity)
+    for at, count in enumerate(node):
+        if count and pool.kinds[at].priority >= priority:
+            used = more(used, pool.sizes[at], count)
     return not holds(pool.capacity, used, pool.kinds[kind].size)
 
 
