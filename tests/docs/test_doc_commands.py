@@ -17,7 +17,7 @@ RUN = sorted({block.page for block in ALL if not block.not_run})
 def every_page():
     """One of them is quick; each of the others takes as long as a dozen commands do."""
     for page in RUN:
-        marks = [] if page == "how-to/two-cards.md" else [pytest.mark.thorough]
+        marks = [] if page == "how-to/mac.md" else [pytest.mark.thorough]
         if page != "tutorial.md":
             yield pytest.param(page, marks=marks)
 
