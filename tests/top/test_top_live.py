@@ -143,6 +143,7 @@ def test_what_makes_room_is_told(stack):
         found.until(lambda text: "left memory: four: made room for two, earlier" in text)
 
 
+@pytest.mark.thorough
 def test_a_model_that_nobody_asks_for_goes_by_its_ttl(stack):
     with top(stack, 160, 40) as found:
         found.until(lambda text: row(text, "three"))
@@ -150,6 +151,7 @@ def test_a_model_that_nobody_asks_for_goes_by_its_ttl(stack):
         found.until(lambda text: "left memory: three: nobody asked for it for 3 s" in text)
 
 
+@pytest.mark.thorough
 def test_the_guard_is_named(stack):
     stack.llmgen("load", "two")
     with top(stack, 160, 40) as found:
