@@ -28,9 +28,12 @@ namespace = "llm"
 """
 
 
-def stack(text, *, head=HEAD, lock=None):
-    """The scene of a stack; ``lock`` has the facts of some models, of the others they are small."""
-    document = overlay(tomllib.loads(head), tomllib.loads(text))
+def stack(text="", *, head=HEAD, lock=None, document=None):
+    """The scene of a stack; ``lock`` has the facts of some models, of the others they are small.
+
+    ``document`` is a whole llm.toml in place of the two texts.
+    """
+    document = document or overlay(tomllib.loads(head), tomllib.loads(text))
     source = parse("llm.toml", "")
     source.document.update(document)
     config = load([source])
