@@ -94,6 +94,6 @@ def proved(found: Read, cluster: Cluster, session: Session) -> tuple[Scene, tupl
 
     made = scene_of(found, cluster, session)
     told = proofs(made)
-    if refused := [*refusals(told)]:
+    if refused := [*refusals(told, made.table.style)]:
         raise found.located(PlanError([_advised(found, item) for item in refused]))
     return made, found.placed((*cluster.notes, *notes(told), *scale.notes(made)))

@@ -12,6 +12,8 @@ from llmgen.cluster import document as documents
 from llmgen.cluster import fronts
 from llmgen.cluster.devices import resource
 from llmgen.cluster.document import Document
+from llmgen.cluster.kserve import PORT as KSERVE_PORT
+from llmgen.cluster.kserve import is_text
 from llmgen.cluster.model import Cluster, Kind, Nodes, Planned, Unit
 from llmgen.cluster.origin import told_of
 from llmgen.cluster.said import findings
@@ -131,11 +133,20 @@ def _pool(config: Config, document: Mapping[str, Any], name: str) -> Document:
     """The pool's document in which each model says when it is in memory."""
     found = documents.of_pool(document, name)
     models = {
-        name: {**table, "keep": keep_of(config, config.models[name]).value}
+        name: {**table, **_decided(config, name)}
         for name, table in found["models"].items()
         if name in config.models
     }
     return {**found, "models": models}
+
+
+def _decided(config: Config, name: str) -> Document:
+    """When the model is in memory, and where it listens if KServe says that."""
+    table = config.models[name]
+    keep = keep_of(config, table)
+    style = config.kubernetes.style if config.kubernetes else "plain"
+    port = style == "kserve" and keep is Keep.ALWAYS and is_text(table.role)
+    return {"keep": keep.value, **({"port": KSERVE_PORT} if port else {})}
 
 
 def library_of(config: Config, lock: Lock) -> Library:

@@ -87,13 +87,7 @@ ELSEWHERE = {
     "kubernetes.pools.gpu.models": "the keys of every model, on some nodes (tests/cluster)",
     "kubernetes.context": "which cluster `llmgen install` asks",
     "kubernetes.environments.prod.context": "which cluster `llmgen install` asks",
-    **{
-        f"kubernetes.{key}": "not built"
-        for key in (
-            "style",
-            "pools.gpu.count",
-        )
-    },
+    **{f"kubernetes.{key}": "not built" for key in ("pools.gpu.count",)},
     "rpc.lend.far.peer": "whom `llmgen firewall` lets in",
     "plan.together": "what is preferred when memory is short",
     "plan.wish_together": "what is preferred when memory is short",

@@ -72,9 +72,18 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_objects_are_taken_as_they_are(cluster, kind):
-    found = objects(stack(MODELS + KINDS[kind]))
+    taken_unchanged(cluster, MODELS + KINDS[kind])
+
+
+def taken_unchanged(cluster, text):
+    found = objects(stack(text))
     cluster.apply(found)
     given = json.dumps({"apiVersion": "v1", "kind": "List", "items": found})
     done = cluster.kubectl("diff", "--server-side", "--filename", "-", given=given, check=False)
     assert done.stdout == ""
     assert done.returncode == 0, done.stderr
+
+
+def test_objects_of_kserve_are_taken_as_they_are(cluster):
+    cluster.install("kserve")
+    taken_unchanged(cluster, MODELS + '[kubernetes]\nstyle = "kserve"')

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from llmgen.cluster import nodes as packing
 from llmgen.cluster.model import Nodes
 from llmgen.cluster.packing import prove
 from llmgen.cluster.proof import Proof
+from llmgen.config.tables.kubernetes import Style
 from llmgen.errors import Diagnostic, Severity
 from llmgen.targets.kubernetes import download
 from llmgen.targets.kubernetes.resources import cpu_millis, memory_bytes
@@ -74,7 +75,16 @@ def proofs(scene: Scene) -> tuple[Proof, ...]:
     )
 
 
-def refusals(found: tuple[Proof, ...]) -> Iterator[Diagnostic]:
+# How an old pod makes room for the new one; KServe decides that itself for LLMInferenceServices.
+_ROOM: Final[dict[Style, str]] = {
+    "plain": "`max_surge = 0`: an old pod makes room for the new one",
+    "kserve": "`max_surge = 0`; of chat models KServe starts the new pod first: a node more, or "
+    '`style = "plain"`',
+    "lws": "`max_surge = 0`: an old pod makes room for the new one",
+}
+
+
+def refusals(found: tuple[Proof, ...], style: Style = "plain") -> Iterator[Diagnostic]:
     """What the nodes do not hold: no file is written for it."""
     for proof in found:
         key = ("kubernetes", "pools", proof.pool)
@@ -93,7 +103,7 @@ def refusals(found: tuple[Proof, ...]) -> Iterator[Diagnostic]:
                     "kubernetes.dead-rollout",
                     f"on `{proof.pool}`: {one.reason}",
                     (*key, "max_surge"),
-                    hint="`max_surge = 0`: an old pod makes room for the new one",
+                    hint=_ROOM[style],
                 )
 
 

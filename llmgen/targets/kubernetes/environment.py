@@ -87,7 +87,7 @@ def _images(table: Environment, at: KeyPath, used: Sequence[str]) -> Iterator[Di
 
 def _no_room(scene: Scene, name: str) -> Iterator[Diagnostic]:
     """The nodes have to hold the pods of an environment as they hold those of the base."""
-    for item in demand.refusals(demand.proofs(scene)):
+    for item in demand.refusals(demand.proofs(scene), scene.table.style):
         yield replace(
             item,
             message=f"in `{name}`, {item.message}",

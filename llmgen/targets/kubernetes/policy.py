@@ -23,6 +23,7 @@ from llmgen.targets.kubernetes.names import (
     meta,
 )
 from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.styles import kserve
 
 # What a pod of the namespace wears that may ask a gateway without keys.
 CLIENT: Final = "llmgen.io/client"
@@ -41,7 +42,10 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
 def _policies(scene: Scene) -> Iterator[Object]:
     named = scene.table.namespace
     own: Object = {"matchLabels": {PART_OF: MANAGER}}
-    yield _policy("default-deny", named, own, {"policyTypes": ["Ingress", "Egress"]})
+    none: Object = {"policyTypes": ["Ingress", "Egress"]}
+    yield _policy("default-deny", named, own, none)
+    if _of_kserve(scene):
+        yield _policy("kserve-default-deny", named, {"matchLabels": kserve.OF_LLM}, none)
     yield from _asked(scene)
     yield from _asking(scene)
 
@@ -49,9 +53,9 @@ def _policies(scene: Scene) -> Iterator[Object]:
 def _asked(scene: Scene) -> Iterator[Object]:
     """Who may ask servers, gateways, and all of them for metrics."""
     named, http = scene.table.namespace, [_port("http")]
-    if scene.serving:
-        told = {"ingress": [{"from": [*_before_servers(scene)], "ports": http}]}
-        yield _policy("servers", named, _servers(scene), _ingress(told))
+    told = {"ingress": [{"from": [*_before_servers(scene)], "ports": http}]}
+    for name, pods in _servers(scene).items():
+        yield _policy(name, named, pods, _ingress(told))
     keyed = {item.service for item in listeners(scene.cluster.config) if item.keyed}
     for app in scene.gateways:
         rule: Object = {"ports": http}
@@ -81,7 +85,8 @@ def _measured(scene: Scene) -> Iterator[Object]:
     if not (table.monitoring.enable or table.scale.enable):
         return
     peers = [_namespace(table.monitoring.namespace)]
-    asked: list[tuple[str, Object, str | int | None]] = [("servers", _servers(scene), "http")]
+    asked: list[tuple[str, Object, str | int | None]] = []
+    asked += [(name, pods, "http") for name, pods in _servers(scene).items()]
     asked += [(app.name, _named([app.name]), _metrics(app)) for app in scene.gateways]
     for name, pods, port in asked:
         if port is not None:
@@ -103,7 +108,8 @@ def _asking(scene: Scene) -> Iterator[Object]:
     hub = {"to": PUBLIC, "ports": [_port(_HTTPS)]}
     resolving = [app.name for app in scene.gateways]
     if scene.gateways:
-        rules = [{"to": [{"podSelector": _servers(scene)}], "ports": [_port("http")]}]
+        servers = [{"podSelector": pods} for pods in _servers(scene).values()]
+        rules: list[Object] = [{"to": servers, "ports": [_port("http")]}] if servers else []
         rules += destinations(scene)
         yield _policy(
             "gateways-out", named, _any(COMPONENT, ["gateway"]), _egress({"egress": rules})
@@ -132,9 +138,19 @@ def _dns() -> Object:
     }
 
 
-def _servers(scene: Scene) -> Object:
-    """The pods with models, by what they are."""
-    return _any(COMPONENT, {app.component for app in scene.serving})
+def _servers(scene: Scene) -> dict[str, Object]:
+    """The pods with models, by what they are; those of KServe wear its own labels."""
+    found: dict[str, Object] = {}
+    if ours := {app.component for app in scene.serving if app.form != "llm"}:
+        found["servers"] = _any(COMPONENT, ours)
+    if names := _of_kserve(scene):
+        named = {"key": APP, "operator": "In", "values": names}
+        found["kserve-servers"] = {"matchLabels": kserve.OF_LLM, "matchExpressions": [named]}
+    return found
+
+
+def _of_kserve(scene: Scene) -> list[str]:
+    return sorted(app.name for app in scene.serving if app.form == "llm")
 
 
 def _named(names: Iterable[str]) -> Object:

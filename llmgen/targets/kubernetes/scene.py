@@ -17,12 +17,14 @@ from llmgen.targets.containers.model import Container
 from llmgen.targets.kubernetes import inside
 from llmgen.targets.kubernetes.names import group
 from llmgen.targets.kubernetes.priorities import priorities
+from llmgen.targets.kubernetes.styles.forms import Form, form, surge_of_kserve
 
 
 class App(Struct, frozen=True):
     """One controller's pods: ``name`` is that of the controller, its Service and its label.
 
-    ``plan`` is the plan as the container sees it, ``files`` are what it reads.
+    ``plan`` is the plan as the container sees it, ``files`` are what it reads, ``form`` is the kind
+    of its controller.
     """
 
     name: str
@@ -30,6 +32,7 @@ class App(Struct, frozen=True):
     plan: Plan
     container: Container
     files: tuple[Artifact, ...]
+    form: Form = "deployment"
 
     @property
     def component(self) -> str:
@@ -59,6 +62,8 @@ class Scene(Struct, frozen=True):
 
     def surge(self, app: App) -> int:
         """Pods of it that come before old ones go in a rolling update."""
+        if app.form == "llm":
+            return surge_of_kserve(app.unit.copies)
         return self.cluster.pools[app.unit.pool].table.max_surge if app.unit.devices else 0
 
     def most(self, app: App) -> int:
@@ -96,7 +101,8 @@ def _apps(cluster: Cluster, render: Render) -> Iterator[App]:
     for unit in cluster.serving:
         plan = inside.inner(unit, cluster)
         for item in inside.containers(plan):
-            yield App(unit.name, unit, plan, item, tuple(files(plan, (item,), render)))
+            kind = form(unit, plan, item, cluster.table.style)
+            yield App(unit.name, unit, plan, item, tuple(files(plan, (item,), render)), kind)
     gateway = cluster.gateway
     if gateway is not None:
         plan = inside.of_gateway(cluster, gateway)

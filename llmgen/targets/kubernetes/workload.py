@@ -1,12 +1,15 @@
-"""Deployments and Services: the plain style."""
+"""What has the pods, and the Services by which they are reached."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from llmgen.targets.kubernetes.names import Object, meta, selector
 from llmgen.targets.kubernetes.pod import pod
 from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.styles import kserve
+from llmgen.targets.kubernetes.styles.forms import Form
 
 # Longest time without progress that a rollout is still one: a load, and the old pod's answers.
 _DEADLINE_SECONDS = 600
@@ -17,7 +20,7 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
     for app in scene.apps:
         made = pod(app, scene)
         yield from ((app.group, item) for item in made.maps)
-        yield app.group, deployment(app, scene, made.template)
+        yield app.group, CONTROLLERS[app.form](app, scene, made.template)
         yield app.group, service(app, scene)
 
 
@@ -51,7 +54,7 @@ def service(app: App, scene: Scene) -> Object:
         "metadata": meta(app.name, app.name, app.component, scene.table.namespace),
         "spec": {
             "type": "ClusterIP",
-            "selector": selector(app.name),
+            "selector": kserve.selector(app) if app.form == "llm" else selector(app.name),
             "ports": [
                 {
                     "name": "http",
@@ -62,3 +65,11 @@ def service(app: App, scene: Scene) -> Object:
             ],
         },
     }
+
+
+# What has the pods, by the form that the style gives them.
+CONTROLLERS: Final[dict[Form, Callable[[App, Scene, Object], Object]]] = {
+    "deployment": deployment,
+    "llm": kserve.llm,
+    "predictor": kserve.predictor,
+}

@@ -1,0 +1,1 @@
+"""How models are served: whose controller has their pods."""

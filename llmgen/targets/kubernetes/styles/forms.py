@@ -1,0 +1,41 @@
+"""Which kind of controller has an app's pods, by the style of [kubernetes]."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+from llmgen.cluster.kserve import is_text
+from llmgen.cluster.model import Unit
+from llmgen.config.tables.kubernetes import Style
+from llmgen.engines.container import MODELS
+from llmgen.plan.model import Plan
+from llmgen.plan.process import NEVER_ASKED, health
+from llmgen.targets.containers.model import Container
+
+# A Deployment, KServe's LLMInferenceService, and its InferenceService.
+Form: TypeAlias = Literal["deployment", "llm", "predictor"]
+
+_PREDICTED: Final = ("embedding", "rerank")
+# What KServe's own Deployment of an LLMInferenceService rolls out with: a quarter more, a quarter
+# less, rounded up and down (apps/v1).
+_QUARTER: Final = 4
+
+
+def form(unit: Unit, plan: Plan, container: Container, style: Style) -> Form:
+    """The controller's kind; what KServe cannot run as it is stays a Deployment."""
+    if style != "kserve" or unit.kind != "model":
+        return "deployment"
+    model = plan.placements[0].model
+    # KServe's presets have a command and probes, which stay where a container has none of its own.
+    if container.own_entry or container.health is None or health(model) == NEVER_ASKED:
+        return "deployment"
+    if model.role in _PREDICTED:
+        return "predictor"
+    if is_text(model.role) and model.path.is_relative_to(MODELS):
+        return "llm"
+    return "deployment"
+
+
+def surge_of_kserve(copies: int) -> int:
+    """Pods more that have to find room before an old one goes."""
+    return 1 if 0 < copies < _QUARTER else 0
