@@ -82,9 +82,11 @@ class Planner(Struct, frozen=True):
             wrong = self.tried(models).wrong
         except LlmgenError:
             return _NEVER
-        excused = bool(self.library.config.budget.override)
+        if self.library.config.budget.override:
+            # It may be overfull; who loads what has to be said nevertheless.
+            wrong &= {GROUPS}
         # Groups that cannot say what fits sometimes can with one model more.
-        return Verdict(excused or not wrong, excused or not wrong - {GROUPS})
+        return Verdict(not wrong, not wrong - {GROUPS})
 
     def demand(self, name: str) -> int | str:
         """Bytes that a model takes there when it is alone; else why it is never there."""

@@ -118,8 +118,13 @@ class Brute(Struct):
         """Bytes that cannot be in memory at once."""
         taken = dict.fromkeys(self.fleet.machines, 0)
         for name, on in chosen.items():
-            for host in on:
-                taken[host] += self.taken(host, name)
+            taken = self._with(taken, name, on)
+        return self._beyond(taken)
+
+    def _with(self, taken, name, on):
+        return {**taken, **{host: taken[host] + self.taken(host, name) for host in on}}
+
+    def _beyond(self, taken):
         return sum(max(0, size - self.room[host]) for host, size in taken.items())
 
     @property
@@ -142,14 +147,14 @@ class Brute(Struct):
     def best(self):
         """(bytes over, hosts of each model), first of the best; None where nothing fits."""
         found = []
-        self._best([*self.fleet.wanted], {}, found)
+        self._best([*self.fleet.wanted], {}, dict.fromkeys(self.fleet.machines, 0), found)
         return found[-1] if found else None
 
-    def _best(self, left, chosen, found):
+    def _best(self, left, chosen, taken, found):
         self.steps -= 1
         if self.steps < 0:
             raise TooMany
-        now = self.over(chosen)
+        now = self._beyond(taken)
         if found and now >= found[-1][0]:
             return
         if not left:
@@ -160,7 +165,7 @@ class Brute(Struct):
         for on in choices(*self.fleet.wanted[name]):
             tried = {**chosen, name: on}
             if self._can(tried, on):
-                self._best(rest, tried, found)
+                self._best(rest, tried, self._with(taken, name, on), found)
 
     def _can(self, chosen, on):
         """No sum gets smaller by more models; what is planned whole is asked of at the end."""

@@ -101,7 +101,11 @@ class Drawn(Struct):
         for key in ("together", "never_together", "wish_together"):
             rows = [[name for name in row if name in models] for row in plan.get(key, ())]
             plan = {**plan, key: [row for row in rows if len(row) > 1]}
-        found["plan"] = plan
+        # A table that says nothing is left out: equal texts are planned once.
+        if said := {key: value for key, value in plan.items() if value != []}:
+            found["plan"] = said
+        else:
+            found.pop("plan", None)
         lines = ["edition = 2", *_tables(found)]
         for name, table in self.models.items():
             if name in models:

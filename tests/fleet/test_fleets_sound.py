@@ -24,7 +24,7 @@ sys.path.append(str(Path(__file__).parent.parent / "plan"))
 from simulator import GroupSwap, MatrixSwap, RouterServer
 
 SEED = int(os.environ.get("LLMGEN_FLEETS_SEED", "13"))
-FLEETS, PARTS, REQUESTS = int(os.environ.get("LLMGEN_FLEETS_COUNT", "2000")), 10, 12
+FLEETS, PARTS, REQUESTS = int(os.environ.get("LLMGEN_FLEETS_COUNT", "10000")), 10, 12
 LOCK = Lock({ref: Entry(item) for ref, item in FACTS.items()})
 
 
@@ -149,7 +149,13 @@ def test_each_model_is_on_the_best_of_its_hosts():
     check("quick", 20, hosts=4, models=5)
 
 
+def test_groups_of_a_host_that_may_be_overfull_have_to_say_what_fits_nevertheless():
+    given = drawn(Random("14 0 525"))
+    assert given.own["h0"] == {"plan": {"engine": "groups"}, "budget": {"override": "tried"}}
+    assert not [*faults(given, Random(0))]
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("part", range(PARTS))
-def test_of_two_thousand_fleets_none_is_refused_that_fits_nor_placed_worse_than_the_best(part):
+def test_of_ten_thousand_fleets_none_is_refused_that_fits_nor_placed_worse_than_the_best(part):
     check(part, FLEETS // PARTS)
