@@ -8,13 +8,14 @@ whole fillings only, and what it refuses is made as small as can be before the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct, field
 
 from llmgen.fleet.known_fits import KnownFits
-from llmgen.fleet.levels import Choice, Level, Levels
+from llmgen.fleet.levels import Choice, Item, Level, Levels
 
 # (level from which to go on, or one of these)
 _NOTHING, _FOUND = -1, -2
@@ -116,47 +117,75 @@ class Search(Struct):
         items, rest_size, rest_gain, rest_held = choice.tails
         clashes = self.known.clashes.setdefault(level.alike, [])
         known, size = len(clashes), len(items)
-        budget, floor = level.budget, level.floor
+        budget, floor, base = level.budget, level.floor, level.base
+        need, need_held = choice.need, choice.need_held
         most = budget if within else budget + limit
-        steps = self.steps
-        stack = [(0, choice.models | level.base, left & ~choice.units, *choice.sums)]
+        least = 0 if within else budget + 1
+        taken, _, held, _, beside = choice.sums
+        if taken > most or held + beside > floor:
+            return
+        smaller, steps = _smaller(items), self.steps
+        # (place of the next item, or none for what is filled; then what is given so far)
+        stack = [(0, choice.models | base, left & ~choice.units, *choice.sums)]
         while stack:
             place, models, after, taken, gain, held, held_gain, beside = stack.pop()
-            steps.left -= 1
-            if steps.left < 0:
-                raise SearchedEnough
             over = taken - budget if taken > budget else 0
-            if (
-                gain + rest_gain[place] < choice.need + over
-                or held_gain + rest_held[place] < choice.need_held
-                or taken > most
-                or (not within and taken + rest_size[place] <= budget)
-                or held + beside > floor
-            ):
-                continue
-            if place == size:
-                yield after, models & ~level.base, over
+            if place < 0:
+                yield after, models & ~base, over
                 if len(clashes) > known:
                     known = len(clashes)
                     stack = [item for item in stack if self._compatible(level, item[1])]
                 continue
-            bit, unit, demand, more, least, least_more, always, spare = items[place]
-            stack.append((place + 1, models, after, taken, gain, held, held_gain, beside))
-            # On a host that is full a model only takes what a later one has as well.
-            if spare and taken >= budget:
-                continue
-            joined = models | bit
-            if any(joined & found == found for found in clashes if found & bit):
-                continue
-            stack.append(
-                (
-                    place + 1,
-                    joined,
-                    after & ~unit,
-                    taken + demand,
-                    gain + more,
-                    held + least if always else held,
-                    held_gain + least_more,
-                    beside if always or least <= beside else least,
+            room, full = most - taken, taken >= budget
+            spared, spared_held = need + over - gain, need_held - held_gain
+            short = least - taken
+            found = []
+            # What is too large is passed over at once.
+            begin = at = max(place, bisect_left(smaller, -room)) if smaller else place
+            # Each of the items as the next one, those before it left out.
+            while (
+                rest_gain[at] >= spared and rest_held[at] >= spared_held and rest_size[at] >= short
+            ):
+                if at == size:
+                    found.append((-1, models, after, taken, gain, held, held_gain, beside))
+                    break
+                bit, unit, demand, more, holds, least_more, always, spare = items[at]
+                at += 1
+                # On a host that is full a model only takes what a later one has as well.
+                if demand > room or (full and spare):
+                    continue
+                if always:
+                    now_held, now_beside = held + holds, beside
+                else:
+                    now_held, now_beside = held, max(beside, holds)
+                if now_held + now_beside > floor:
+                    continue
+                now, now_gain = taken + demand, gain + more
+                now_over = now - budget if now > budget else 0
+                if now_gain + rest_gain[at] < need + now_over:
+                    continue
+                joined = models | bit
+                if clashes and any(joined & clash == clash for clash in clashes if clash & bit):
+                    continue
+                found.append(
+                    (
+                        at,
+                        joined,
+                        after & ~unit,
+                        now,
+                        now_gain,
+                        now_held,
+                        held_gain + least_more,
+                        now_beside,
+                    )
                 )
-            )
+            stack += reversed(found)
+            steps.left -= 1 + at - begin
+            if steps.left < 0:
+                raise SearchedEnough
+
+
+def _smaller(items: Sequence[Item]) -> list[int]:
+    """The bytes of items below zero, to be looked up; none where they do not get fewer."""
+    found = [-item[2] for item in items]
+    return found if found == sorted(found) else []
