@@ -75,7 +75,8 @@ def changed(answer):
 def test_from_nothing_to_ready_pods_and_back(llmgen):
     planned = llmgen("install", "--dry-run")
     assert [item["code"] for item in planned["diagnostics"]] == ["kubernetes.not-judged"]
-    assert llmgen.cluster.get("namespaces", llmgen.namespace, "--ignore-not-found") == {}
+    told = ("get", "namespace", llmgen.namespace, "--ignore-not-found")
+    assert llmgen.cluster.kubectl(*told).stdout == ""
     done = llmgen("install", "--wait-timeout", "120")
     assert done["data"]["ready"] is True
     assert done["data"]["generation"] == 1

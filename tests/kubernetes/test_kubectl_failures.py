@@ -94,6 +94,16 @@ def test_where_it_is_not_plain_which_object_it_was_none_is_named():
         assert "Deployment" not in item.message
 
 
+def test_lists_that_are_forbidden_are_one_message():
+    said = "\n".join(
+        f'Error from server (Forbidden): {what} is forbidden: User "nobody" cannot list resource "{what}" '
+        'in API group "" in the namespace "llm"'
+        for what in ("configmaps", "services")
+    )
+    (only,) = failed(Finished(1, "", said), HERE)
+    assert only.message == "`nobody` may not list configmaps, services in `llm`"
+
+
 def test_many_failures_are_summed_up():
     said = "\n".join(
         f'Error from server (Invalid): ConfigMap "c{n}" is invalid: x' for n in range(50)

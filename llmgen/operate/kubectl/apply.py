@@ -58,7 +58,13 @@ def prepare(reach: Reach, wanted: Sequence[Object], manner: Manner = Manner()) -
     known = history.generations(records)
     ours = look.ours(reach) if there is not None else []
     todo = [item for item in wanted if not _is_done(item, ours, known)]
-    found, warned = look.living(reach, todo, there, ours, force=manner.force)
+    try:
+        found, warned = look.living(reach, todo, there, ours, force=manner.force)
+    except InputError as error:
+        if not manner.adopt and error.diagnostics[0].code == "kubernetes.conflict":
+            # Whose the whole object is comes before who has set a field of it.
+            look.refuse_foreign(reach, todo, look.living(reach, todo, there, ours, force=True)[0])
+        raise
     if not manner.adopt:
         look.refuse_foreign(reach, todo, found)
     recent = {

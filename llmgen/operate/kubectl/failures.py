@@ -66,6 +66,7 @@ def failed(done: Finished, place: Place, subjects: Sequence[str] = ()) -> tuple[
         return (_not_startable(done.errors),)
     said = [*_blocks(done.errors)] or [f"it ended with exit code {done.code}"]
     of_all = next((item for line in said if (item := _of_cluster(line, place))), None)
+    of_all = of_all or _lists(said, place)
     if of_all is not None:
         return (of_all,)
     # What it could not make out at all comes first, whatever the order.
@@ -191,14 +192,7 @@ def _one(said: str, place: Place, subject: str) -> Diagnostic:
             hint="raise the ResourceQuota, or let fewer models run",
         )
     if found := _FORBIDDEN.search(_flat(said)):
-        where = f"the cluster `{place.context}`" if found["whole"] else f"`{place.namespace}`"
-        asked = f"{found['verb']} {found['what']}"
-        return Diagnostic(
-            "kubernetes.forbidden",
-            f"{_of(named)}`{found['user']}` may not {asked} in {where}",
-            hint=f"whoever runs the cluster can grant it; "
-            f"`kubectl {' '.join(place.words)} auth can-i {asked}` tells",
-        )
+        return _forbidden(found, place, [found["what"]], named)
     if found := _NO_KIND.search(said):
         return _no_kind(said)
     if found := _UNKNOWN.search(said):
@@ -225,6 +219,30 @@ def _one(said: str, place: Place, subject: str) -> Diagnostic:
         f"{_of(named)}the server says no: {_short(_bare(said))}",
         hint="put that right and run the same command again",
     )
+
+
+def _forbidden(
+    found: re.Match[str], place: Place, whats: Sequence[str], named: str = ""
+) -> Diagnostic:
+    where = f"the cluster `{place.context}`" if found["whole"] else f"`{place.namespace}`"
+    words = " ".join(place.words)
+    return Diagnostic(
+        "kubernetes.forbidden",
+        f"{_of(named)}`{found['user']}` may not {found['verb']} {', '.join(whats)} in {where}",
+        hint="whoever runs the cluster can grant it; "
+        f"`kubectl {words} auth can-i {found['verb']} {whats[0]}` tells",
+    )
+
+
+def _lists(said: Sequence[str], place: Place) -> Diagnostic | None:
+    """One for all kinds of which this user may have no list; None where that is not all."""
+    found = [_FORBIDDEN.search(_flat(line)) for line in said]
+    first = found[0]
+    if first is None or any(
+        one is None or one["verb"] != "list" or one["whole"] != first["whole"] for one in found
+    ):
+        return None
+    return _forbidden(first, place, [*dict.fromkeys(one["what"] for one in found if one)])
 
 
 def _no_kind(said: str) -> Diagnostic:
