@@ -21,6 +21,7 @@ NOT_HERE = {
     "apple": "runs on macOS alone",
     "apt": "installs packages as root",
     "brew": "Homebrew and its network",
+    "cluster": "a Kubernetes cluster",
     "container": "pulls images of gigabytes",
     "device": "needs that machine's own devices",
     "nix": "nixpkgs and its network",
