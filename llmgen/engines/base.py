@@ -101,7 +101,7 @@ class Engine(Struct, frozen=True):
     those of safetensors. A model without a source (`model`, `hf_repo`, or a key of
     ``other_sources``) is nothing to an engine, unless ``needs_source`` says otherwise. One that
     ``has_metrics`` tells Prometheus of itself at `/metrics`, without being asked to and without a
-    key.
+    key; ``running`` are the gauges there of requests that it has begun.
     """
 
     name: str
@@ -132,6 +132,7 @@ class Engine(Struct, frozen=True):
     slots: Callable[[Served], int] = told_slots
     calls_tools: Callable[[Served], bool] = never
     has_metrics: bool = False
+    running: tuple[str, ...] = ()
 
 
 def flags(served: Served, table: Mapping[str, str]) -> Iterator[str]:

@@ -158,4 +158,5 @@ ENGINE: Final = Engine(
     calls_tools=calls_tools,
     # Keys are asked for below /v1 alone.
     has_metrics=True,
+    running=("vllm:num_requests_running", "vllm:num_requests_waiting"),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Final
 
 from msgspec import Struct
 
@@ -21,6 +20,7 @@ from llmgen.targets.kubernetes import (
     priority_class,
     waiting,
 )
+from llmgen.targets.kubernetes.before_stop import before_stop, grace_seconds
 from llmgen.targets.kubernetes.config_maps import Files, config_maps, projected
 from llmgen.targets.kubernetes.names import ACCOUNT, FILES, MODELS, Object, labels, literal
 from llmgen.targets.kubernetes.node_choice import selected, tolerated
@@ -33,8 +33,6 @@ from llmgen.units import MIB
 
 # The mode of files for the pod's user alone.
 _PRIVATE = 0o440
-# Time for Services and gateways to hear that a pod ends, before it is told.
-_LEAVE_SECONDS: Final = 5
 
 
 class Pod(Struct, frozen=True):
@@ -59,7 +57,7 @@ def pod(app: App, scene: Scene) -> Pod:
         "enableServiceLinks": False,
         "securityContext": of_pod(app.container.user),
         "restartPolicy": "Always",
-        "terminationGracePeriodSeconds": _grace(app, scene),
+        "terminationGracePeriodSeconds": grace_seconds(app, scene),
         **_where(app, scene),
         **({"initContainers": init} if init else {}),
         "containers": [_container(app, scene, filled, files)],
@@ -112,11 +110,6 @@ def _maps(app: App, scene: Scene, files: Sequence[Artifact]) -> Files:
     return config_maps(app.name, app.component, scene.table.namespace, files)
 
 
-def _grace(app: App, scene: Scene) -> int:
-    """What it has begun may end: the longest answer, and what the program itself takes to stop."""
-    return _LEAVE_SECONDS + max(app.container.stop_seconds, scene.table.longest_answer)
-
-
 def _where(app: App, scene: Scene) -> Object:
     """Which nodes, in which way copies are spread over them, and before whom."""
     nodes = scene.cluster.pools[app.unit.pool]
@@ -141,7 +134,7 @@ def _container(app: App, scene: Scene, filled: Manifest | None, files: Files) ->
         "ports": [*_ports(app)],
         "resources": resources(app.unit, item, scene.cluster),
         **probes(app),
-        "lifecycle": {"preStop": _before_stop(item)},
+        "lifecycle": {"preStop": before_stop(app, scene)},
         "securityContext": OF_CONTAINERS,
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
@@ -154,14 +147,6 @@ def _ports(app: App) -> Iterator[Object]:
     yield {"name": "http", "containerPort": app.container.port, "protocol": "TCP"}
     if metrics := metrics_port(app):
         yield {"name": METRICS, "containerPort": metrics, "protocol": "TCP"}
-
-
-def _before_stop(item: Container) -> Object:
-    """While it still answers: Services and gateways stop sending, running answers end."""
-    if item.before_stop:
-        script = f'sleep {_LEAVE_SECONDS}; exec "$@"'
-        return {"exec": {"command": ["/bin/sh", "-c", script, "stop", *item.before_stop]}}
-    return {"sleep": {"seconds": _LEAVE_SECONDS}}
 
 
 def _init(app: App, scene: Scene, filled: Manifest | None, files: Files) -> Iterator[Object]:
