@@ -7,7 +7,7 @@ from shared_stack import ENGINES, FIRST, make
 OTHERS = [pytest.param(name, marks=pytest.mark.thorough) for name in ENGINES if name != FIRST]
 
 
-@pytest.fixture(scope="package", params=[FIRST, *OTHERS])
+@pytest.fixture(scope="session", params=[FIRST, *OTHERS])
 def stack(request, tmp_path_factory):
     if request.param == "llama_swap" and readers.find("llama-swap") is None:
         pytest.skip("reader `llama-swap` is missing")
@@ -15,7 +15,7 @@ def stack(request, tmp_path_factory):
         yield made
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def lite(stack):
     """The same stack with LiteLLM as another front; it takes ten seconds to start."""
     stack.start("litellm")

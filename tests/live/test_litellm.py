@@ -8,10 +8,12 @@ import pytest
 import stack as live
 from shared_stack import ALICE, BOB, FIRST, MASTER
 
+# It takes more of the processor to start than all other servers of these tests together.
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.reader("llama-server"),
     pytest.mark.reader("litellm"),
-    pytest.mark.parametrize("stack", [FIRST], indirect=True, scope="package"),
+    pytest.mark.parametrize("stack", [FIRST], indirect=True, scope="session"),
 ]
 
 HELLO = [{"role": "user", "content": "hello"}]

@@ -56,7 +56,7 @@ def test_zizmor_finds_nothing():
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.sample(4)
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("schema", "files"),
     [

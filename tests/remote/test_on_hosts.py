@@ -67,6 +67,7 @@ def test_status_of_all_hosts_is_one_document(fleet):
     assert fleet.left() == []
 
 
+@pytest.mark.thorough
 def test_table_has_a_line_for_each_host_and_service(fleet):
     done = llmgen(fleet, "status")
     lines = done.stdout.splitlines()
@@ -79,6 +80,7 @@ def test_host_chooses(fleet):
     assert [*found["data"]["hosts"]] == ["spark"]
 
 
+@pytest.mark.thorough
 def test_words_of_the_command_go_along(fleet):
     found = document(fleet, "logs", "-n", "3", "--since=1 hour ago", "--host=spark", "nothing")
     (told,) = found["diagnostics"]

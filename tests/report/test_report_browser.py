@@ -188,6 +188,7 @@ def test_hostile_texts_are_shown_and_do_nothing(browser, pages):
         assert re.sub("[\u202a-\u202e]", "\ufffd", text) in shown
 
 
+@pytest.mark.thorough
 def test_a_thousand_models_are_a_page_of_a_few_screens(browser, pages):
     browser.look(360)
     browser.open(pages(THOUSAND))
