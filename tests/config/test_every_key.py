@@ -112,6 +112,7 @@ ELSEWHERE = {
     },
     "sync.interval": "a timer of where llm.toml stands, which `install` alone writes",
 }
+PARTS = 6
 ROWS = Path(__file__).with_name("every_key.txt").read_text("utf-8").splitlines()
 
 
@@ -201,11 +202,11 @@ def before():
     return look
 
 
-@pytest.mark.parametrize("part", range(3))
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("section", sorted({section_of(row) for row in ROWS}))
 def test_every_key_moves_the_output(section, part, before):
     idle = []
-    for row in [row for row in ROWS if section_of(row) == section][part::3]:
+    for row in [row for row in ROWS if section_of(row) == section][part::PARTS]:
         assignments = row.split(" ; ")
         base = before(assignments[:-1])
         assert not isinstance(base, str), f"{assignments[:-1]}: {base}"

@@ -20,6 +20,7 @@ MODELS = (
 SEVERAL = ({}, {"devices": ("gpu0", "gpu1")}, {"n_cpu_moe": 5}, {"kv_offload": False})
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("settings", SEVERAL)
 def test_layers_that_are_left_out_change_nothing(model, settings, monkeypatch):
