@@ -26,6 +26,19 @@ count = 4
 """
 ENVOY = "docker.io/envoyproxy/envoy"
 SERVER = "ghcr.io/ggml-org/llama.cpp"
+# Objects of every kind whose texts name the namespace.
+WATCHED = (
+    STACK.replace('"chat.gguf"', '"chat.gguf"\nmetrics = true\nhosts = 2')
+    + """
+[kubernetes.monitoring]
+enable = true
+[kubernetes.scale]
+enable = true
+[gateway.litellm]
+enable = true
+master_key = { env = "MASTER_KEY" }
+"""
+)
 PROD = f"""
 [kubernetes.environments.prod]
 namespace = "prod"
@@ -37,8 +50,8 @@ images = {{ "{ENVOY}" = "mirror.example:5000/envoy" }}
 CHART = "[kubernetes]\nhelm = true\n"
 
 
-def charted():
-    return stack(STACK + PROD.replace("[kubernetes.env", f"{CHART}[kubernetes.env", 1))
+def charted(text=STACK, environments=PROD):
+    return stack(text + environments.replace("[kubernetes.env", f"{CHART}[kubernetes.env", 1))
 
 
 def written(made, folder):

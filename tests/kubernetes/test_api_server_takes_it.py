@@ -15,6 +15,7 @@ external_secrets = "vault"
 image_pull_secrets = ["registry"]
 storage = { storage_class = "fast", hub_token = { env = "HF_TOKEN" } }
 monitoring.enable = true
+scale = { enable = true, min = 0 }
 [kubernetes.pools.gpu]
 count = 4
 priority = 1000
@@ -38,6 +39,7 @@ hf_repo = "o/chat"
 ctx_size = 1024
 keep = "always"
 hosts = 2
+metrics = true
 default = true
 pool = "gpu"
 [models.big]
@@ -54,7 +56,7 @@ ctx_size = 1024
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    crds = ("external-secrets", "prometheus-operator")
+    crds = ("external-secrets", "prometheus-operator", "keda")
     with control_plane(tmp_path_factory.mktemp("server"), crds=crds) as cluster:
         yield cluster
 
@@ -71,6 +73,9 @@ def test_objects_are_taken_whole_and_a_second_time_without_a_difference(server):
         "PriorityClass",
         "ResourceClaimTemplate",
         "ExternalSecret",
+        "PodMonitor",
+        "PrometheusRule",
+        "ScaledObject",
     }
     done = server.apply(found)
     assert "would violate PodSecurity" not in done.stderr

@@ -1,9 +1,11 @@
 """The Helm chart: what its values are."""
 
+import pytest
 import yaml
-from forms import STACK, charted
+from forms import PROD, STACK, WATCHED, charted
 from made import stack
 
+from llmgen.errors import PlanError
 from llmgen.targets.kubernetes.base import grouped
 from llmgen.targets.kubernetes.files import artifacts
 
@@ -20,3 +22,18 @@ def test_nothing_but_names_images_and_counts_is_a_value():
 
 def test_no_chart_is_written_unless_it_is_wanted():
     assert not any("chart" in item.path.parts for item in artifacts(stack(STACK)))
+
+
+def test_an_environment_that_values_cannot_say_is_refused():
+    made = charted(WATCHED, PROD.replace("chat = 3", "chat = 1"))
+    with pytest.raises(PlanError) as error:
+        [*artifacts(made)]
+    (item,) = error.value.diagnostics
+    assert item.code == "kubernetes.helm-environment"
+    assert item.key == ("kubernetes", "environments", "prod")
+
+
+def test_of_what_is_scaled_the_count_is_the_most():
+    files = {str(item.path): item.content for item in artifacts(charted(WATCHED))}
+    values = yaml.safe_load(files["kubernetes/chart/values-prod.yaml"])
+    assert values["replicas"]["model-chat"] == 3

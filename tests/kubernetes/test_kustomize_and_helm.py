@@ -1,7 +1,18 @@
 """kubectl kustomize and helm template: both give the objects that llmgen has in mind."""
 
 import pytest
-from forms import PROD, STACK, by_name, charted, helm, kustomized, templated, wanted, written
+from forms import (
+    PROD,
+    STACK,
+    WATCHED,
+    by_name,
+    charted,
+    helm,
+    kustomized,
+    templated,
+    wanted,
+    written,
+)
 from made import stack
 
 from llmgen.targets.kubernetes.base import MAKERS, grouped
@@ -9,8 +20,9 @@ from llmgen.targets.kubernetes.base import MAKERS, grouped
 
 @pytest.mark.reader("kubectl")
 @pytest.mark.parametrize("name", ["prod", "dev"])
-def test_an_overlay_is_the_cluster_in_that_environment(name, tmp_path):
-    made = stack(STACK + PROD)
+@pytest.mark.parametrize("text", [STACK, WATCHED])
+def test_an_overlay_is_the_cluster_in_that_environment(text, name, tmp_path):
+    made = stack(text + PROD)
     folder = written(made, tmp_path)
     assert kustomized(folder / "overlays" / name) == wanted(made, name)
 
@@ -52,8 +64,9 @@ def told(name, meta):
 
 
 @pytest.mark.reader("helm", "kubectl")
-def test_helm_and_kustomize_have_the_same_objects(tmp_path):
-    folder = written(charted(), tmp_path)
+@pytest.mark.parametrize("text", [STACK, WATCHED])
+def test_helm_and_kustomize_have_the_same_objects(text, tmp_path):
+    folder = written(charted(text), tmp_path)
     assert templated(folder) == kustomized(folder / "base")
     for name in ("prod", "dev"):
         values = folder / "chart" / f"values-{name}.yaml"

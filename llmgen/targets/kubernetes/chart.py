@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -13,10 +13,11 @@ from msgspec import Struct
 
 from llmgen.artifacts import Artifact
 from llmgen.config.tables.base import CLUSTER_NAME, IMAGE_NAME
+from llmgen.errors import Diagnostic, PlanError
 from llmgen.render.header import OWNER
 from llmgen.targets.kubernetes.base import grouped
 from llmgen.targets.kubernetes.documents import file, text
-from llmgen.targets.kubernetes.environment import environment, in_namespace
+from llmgen.targets.kubernetes.environment import environment, in_namespace, objects
 from llmgen.targets.kubernetes.images import images, mapped, replaced, split
 from llmgen.targets.kubernetes.names import NAME, Object
 from llmgen.targets.kubernetes.scene import Scene
@@ -33,6 +34,13 @@ _CHART: Final[Object] = {
     "type": "application",
     "version": "0.1.0",
 }
+
+# Where objects say how many pods there are: of a controller, of KEDA at the most.
+_COUNTED: Final = (
+    ("spec", "replicas"),
+    ("spec", "maxReplicaCount"),
+    ("spec", "fallback", "replicas"),
+)
 
 
 class Marks(Struct, frozen=True):
@@ -55,33 +63,83 @@ class Marks(Struct, frozen=True):
 
 
 def artifacts(scene: Scene, base: Mapping[str, list[Object]]) -> Iterator[Artifact]:
-    """The chart, and the values of each environment."""
+    """The chart, and the values of each environment; PlanError where no values say what it is."""
     keys = _keys(images(item for items in base.values() for item in items))
     counts = dict(_counts(base))
     marks = _marks(base)
-    yield file(FOLDER / "Chart.yaml", [_CHART])
-    told = {
-        "namespace": scene.table.namespace,
-        "images": {key: image for image, key in keys.items()},
-        "replicas": counts,
+    marked = {
+        group: [_marked(item, marks, keys, counts) for item in items]
+        for group, items in grouped(in_namespace(scene, marks.namespace)).items()
     }
+    told = _values(scene.table.namespace, {key: image for image, key in keys.items()}, counts)
+    yield file(FOLDER / "Chart.yaml", [_CHART])
     yield file(FOLDER / "values.yaml", [told])
     most = dict(counts)
     for name, table in scene.table.environments.items():
-        made = dict(_counts(grouped(environment(scene, name))))
-        most = {key: max(count, made.get(key, 0)) for key, count in most.items()}
-        own = {
-            "namespace": table.namespace or scene.table.namespace,
-            "images": {key: replaced(image, table.images) for image, key in keys.items()},
-            "replicas": {key: made[key] for key in counts if key in made},
-        }
+        wanted = objects(environment(scene, name), table)
+        own = _values(
+            table.namespace or scene.table.namespace,
+            {key: replaced(image, table.images) for image, key in keys.items()},
+            {key: count for key, count in _counts(wanted) if key in counts},
+        )
+        _check(name, marked, marks, own, wanted)
+        most = {key: max(count, own["replicas"].get(key, 0)) for key, count in most.items()}
         yield file(FOLDER / f"values-{name}.yaml", [own])
     schema = json.dumps(_schema(keys.values(), most), indent=2) + "\n"
     yield Artifact(FOLDER / "values.schema.json", schema.encode(), NAME)
-    for group, items in grouped(in_namespace(scene, marks.namespace)).items():
-        marked = [_marked(item, marks, keys, counts) for item in items]
-        content = _template(text(marked), marks, keys.values(), counts)
+    for group, items in marked.items():
+        content = _template(text(items), marks, keys.values(), counts)
         yield Artifact(FOLDER / "templates" / f"{group}.yaml", content.encode(), NAME)
+
+
+def _values(namespace: str, named: Mapping[str, str], counts: Mapping[str, int]) -> Object:
+    return {"namespace": namespace, "images": dict(named), "replicas": dict(counts)}
+
+
+def _check(
+    name: str,
+    marked: Mapping[str, list[Object]],
+    marks: Marks,
+    values: Object,
+    wanted: Mapping[str, list[Object]],
+) -> None:
+    """What the templates make of these values has to be the objects of the environment."""
+    table: dict[str, Any] = {marks.namespace: values["namespace"]}
+    table |= {marks.image(key): image for key, image in values["images"].items()}
+    table |= {marks.count(key): count for key, count in values["replicas"].items()}
+    pattern = re.compile("|".join(re.escape(mark) for mark in sorted(table, key=len, reverse=True)))
+    made = {
+        group: [_filled(item, table, pattern) for item in items] for group, items in marked.items()
+    }
+    for group in {**made, **wanted}:
+        if made.get(group) != wanted.get(group):
+            raise PlanError(
+                Diagnostic(
+                    "kubernetes.helm-environment",
+                    f"`{name}` has other objects in `{group}` than the chart, whose values are "
+                    "names, images and counts alone",
+                    ("kubernetes", "environments", name),
+                    hint="`copies` above [kubernetes.scale] `min` for each model that is scaled; "
+                    "or `helm = false`: overlays of kustomize say everything",
+                )
+            )
+
+
+def _filled(value: Any, table: Mapping[str, Any], pattern: re.Pattern[str]) -> Any:  # noqa: ANN401
+    match value:
+        case dict():
+            return {
+                _filled(key, table, pattern): _filled(item, table, pattern)
+                for key, item in value.items()
+            }
+        case list():
+            return [_filled(item, table, pattern) for item in value]
+        case str() if value in table:
+            return table[value]
+        case str():
+            return pattern.sub(lambda found: str(table[found[0]]), value)
+        case _:
+            return value
 
 
 def _keys(found: Iterable[str]) -> dict[str, str]:
@@ -97,12 +155,20 @@ def _keys(found: Iterable[str]) -> dict[str, str]:
 
 
 def _counts(groups: Mapping[str, list[Object]]) -> Iterator[tuple[str, int]]:
-    """How many pods each controller has, where its object says it."""
+    """How many pods each controller has, or may have at most, where its objects say it."""
     for items in groups.values():
         for item in items:
-            count = item.get("spec", {}).get("replicas")
-            if isinstance(count, int):
-                yield item["metadata"]["name"], count
+            for path in _COUNTED:
+                count = _at(item, path)
+                if isinstance(count, int):
+                    yield item["metadata"]["name"], count
+
+
+def _at(item: Object, path: Sequence[str]) -> object:
+    found: object = item
+    for key in path:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
 
 
 def _marks(groups: Mapping[str, list[Object]]) -> Marks:
@@ -118,9 +184,15 @@ def _marked(
 ) -> Object:
     found = mapped(item, lambda image: marks.image(keys[image]))
     name = item["metadata"]["name"]
-    if name in counts and isinstance(item.get("spec", {}).get("replicas"), int):
-        return {**found, "spec": {**found["spec"], "replicas": marks.count(name)}}
+    for path in _COUNTED:
+        if name in counts and isinstance(_at(item, path), int):
+            found = _put(found, path, marks.count(name))
     return found
+
+
+def _put(item: Object, path: Sequence[str], value: str) -> Object:
+    key, *rest = path
+    return {**item, key: _put(item[key], rest, value) if rest else value}
 
 
 def _template(content: str, marks: Marks, keys: Iterable[str], counts: Iterable[str]) -> str:

@@ -113,10 +113,11 @@ def _differences(
 
 
 def _patch(item: Object, differences: Mapping[str, object]) -> Object:
-    steps = [
-        {"op": "remove", "path": f"/{key}"}
+    # `op` last: kustomize cuts off the end of the text, which may be the end of a value's own.
+    steps: list[Object] = [
+        {"path": f"/{key}", "op": "remove"}
         if value is None
-        else {"op": "add", "path": f"/{key}", "value": value}
+        else {"path": f"/{key}", "value": value, "op": "add"}
         for key, value in differences.items()
     ]
     return {"target": _target(item), "patch": "".join(f"- {_inner(step)}" for step in steps)}

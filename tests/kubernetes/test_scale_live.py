@@ -1,0 +1,83 @@
+"""What wakes a model that has no pod: the real Envoy counts whoever asks, and not its own looks."""
+
+import re
+
+import httpx
+import pytest
+import readers
+import yaml
+from made import stack
+from readers.ports import free_ports
+from readers.running import running
+from test_scale import CHAT, STACK, scaled
+
+ASKED = {"model": "chat-1.7b", "messages": [{"role": "user", "content": "?"}]}
+
+
+def told(folder, ports):
+    """The gateway's Envoy, whose servers have no pod: nobody listens where they are."""
+    (envoy,) = stack(STACK).gateways
+    (static,) = (item for item in envoy.files if item.path.name == "static.yaml")
+    document = yaml.safe_load(static.content)
+    resources = document["static_resources"]
+    (inside,) = (item for item in resources["clusters"] if item["name"] == "admin")
+    _place(inside, ports[0])
+    document["admin"]["address"]["socket_address"]["port_value"] = ports[0]
+    for cluster in resources["clusters"]:
+        if cluster["name"].startswith("model/"):
+            cluster["type"] = "STATIC"
+            _place(cluster, ports[2])
+            # As soon as Envoy ever looks.
+            cluster["health_checks"][0]["no_traffic_interval"] = "0.1s"
+    for listener in resources["listeners"]:
+        port = ports[1 if listener["name"] == "llm" else 3]
+        address = {"address": "127.0.0.1", "port_value": port}
+        listener["address"] = {"socket_address": address}
+        listener.pop("additional_addresses", None)
+    path = folder / "static.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def _place(cluster, port):
+    for group in cluster["load_assignment"]["endpoints"]:
+        for item in group["lb_endpoints"]:
+            address = {"address": "127.0.0.1", "port_value": port}
+            item["endpoint"]["address"] = {"socket_address": address}
+
+
+def series(text, expr):
+    """The figure of each series that an expression names, as Prometheus would have scraped it."""
+    found = {}
+    for name, label in re.findall(r'(envoy_\w+)\{[^}]*envoy_cluster_name="([^"]+)"', expr):
+        pattern = rf'^{name}\{{envoy_cluster_name="{re.escape(label)}"\}} (\d+)$'
+        (value,) = re.findall(pattern, text, re.MULTILINE)
+        found[name.removeprefix("envoy_cluster_upstream_")] = int(value)
+    return found
+
+
+@pytest.mark.reader("envoy")
+def test_who_asks_is_counted_where_nobody_answers(tmp_path):
+    ports = [*free_ports(4)]
+    triggers = scaled()[CHAT]["spec"]["triggers"]
+    expr = " ".join(trigger["metadata"]["query"] for trigger in triggers)
+    admin = f"http://127.0.0.1:{ports[0]}"
+    argv = [
+        readers.find("envoy"), "--config-path", told(tmp_path, ports), "--log-level", "error",
+        "--use-dynamic-base-id",
+    ]  # fmt: skip
+    with running(argv, ready=f"{admin}/ready", log=tmp_path / "log"):
+
+        def look():
+            return httpx.get(f"{admin}/stats/prometheus").text
+
+        while 'health_check_attempt{envoy_cluster_name="model/chat-1_7b"} 0' in look():
+            pass
+        assert series(look(), expr) == {
+            "rq_active": 0,
+            "rq_pending_active": 0,
+            "rq_pending_total": 0,
+        }
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"http://127.0.0.1:{ports[1]}/v1/chat/completions", json=ASKED, timeout=1)
+        assert series(look(), expr)["rq_pending_total"] > 0
