@@ -57,7 +57,7 @@ endpoint = "http://10.1.2.3:9000/v1"
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    names = ("gateway-api", "envoy-gateway", "ai-gateway")
+    names = ("gateway-api", "envoy-gateway", "ai-gateway", "inference-extension")
     with control_plane(tmp_path_factory.mktemp("gateways"), crds=names) as found:
         yield found
 
@@ -66,6 +66,7 @@ KINDS = {
     "ai-gateway": '[kubernetes]\ngateway = "ai-gateway"',
     "keyed": KEYED,
     "envoy": '[kubernetes]\ngateway = "gateway-api"\n[gateway.envoy]\nenable = true',
+    "pools": '[kubernetes]\ngateway = "inference-extension"',
     "services": '[kubernetes]\ngateway = "gateway-api"',
 }
 

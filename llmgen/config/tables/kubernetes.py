@@ -153,6 +153,8 @@ class Kubernetes(Table):
     """The name under which clients ask its Gateway; absent: any."""
     gateway_certificate: ClusterName | None = None
     """The Secret (`kubernetes.io/tls`) with the certificate of its Gateway; absent: plain HTTP."""
+    picker_image: ImageName = "registry.k8s.io/gateway-api-inference-extension/epp:v1.2.0"
+    """Image of the endpoint picker (`gateway = "inference-extension"`)."""
     tokens_per_minute: Count = Field(default=0, ge=0)
     """Tokens for each key of [gateway.envoy] (`gateway = "ai-gateway"`); 0 is no limit."""
     domain: Domain = "cluster.local"

@@ -23,6 +23,8 @@ POOL: Final = "llmgen.io/pool"
 # The folder within pods with each program's configuration.
 FILES: Final = PurePosixPath(CONFIG[0])
 ACCOUNT: Final = "llmgen"
+# What picks a pod of several (the component of its own pods).
+PICKER: Final = "endpoint-picker"
 # The claim with the model files, where llm.toml names none.
 MODELS: Final = "models"
 _LONGEST: Final = 63

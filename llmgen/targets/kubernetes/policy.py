@@ -19,6 +19,7 @@ from llmgen.targets.kubernetes.names import (
     MANAGER,
     NETWORK,
     PART_OF,
+    PICKER,
     Object,
     meta,
 )
@@ -32,6 +33,8 @@ _DNS_PORTS: Final = (("UDP", 53), ("TCP", 53))
 # Where the cache of a node answers (kubernetes/dns, nodelocaldns).
 _NODE_DNS: Final = "169.254.20.10/32"
 _HTTPS: Final = 443
+_API: Final = (443, 6443)
+_PICKER: Final = 9002
 
 
 def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
@@ -62,12 +65,18 @@ def _asked(scene: Scene) -> Iterator[Object]:
         if app.container.name not in keyed:
             rule["from"] = [{"podSelector": {"matchLabels": {CLIENT: "true"}}}, *_outer(scene)]
         yield _policy(app.name, named, _named([app.name]), _ingress({"ingress": [rule]}))
+    if _picks(scene):
+        rule = {"from": [*_outer(scene)], "ports": [_port(_PICKER)]}
+        told = {"ingress": [rule]}
+        yield _policy("pickers", named, _any(COMPONENT, [PICKER]), _ingress(told))
     yield from _measured(scene)
 
 
 def _before_servers(scene: Scene) -> Iterator[Object]:
     """The gateways; without any, every pod of the namespace."""
     found = [*_outer(scene)]
+    if _picks(scene):
+        found.append({"podSelector": _any(COMPONENT, [PICKER])})
     if scene.gateways:
         found.insert(0, {"podSelector": _any(COMPONENT, ["gateway"])})
     yield from found or [{"podSelector": {}}]
@@ -77,6 +86,10 @@ def _outer(scene: Scene) -> Iterator[Object]:
     """The pods of the cluster's own gateway."""
     if scene.table.gateway != "none":
         yield _namespace(scene.table.gateway_namespace)
+
+
+def _picks(scene: Scene) -> bool:
+    return scene.table.gateway == "inference-extension"
 
 
 def _measured(scene: Scene) -> Iterator[Object]:
@@ -114,6 +127,12 @@ def _asking(scene: Scene) -> Iterator[Object]:
         yield _policy(
             "gateways-out", named, _any(COMPONENT, ["gateway"]), _egress({"egress": rules})
         )
+    if _picks(scene):
+        servers = [{"podSelector": pods} for pods in _servers(scene).values()]
+        # The API server has no labels, and its port is one of these.
+        watched = {"to": PUBLIC, "ports": [_port(number) for number in _API]}
+        told = {"egress": [watched, {"to": servers, "ports": [_port("http")]}]}
+        yield _policy("pickers-out", named, _any(COMPONENT, [PICKER]), _egress(told))
     loading = [
         app.name
         for app in scene.serving

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from llmgen.config.tables.kubernetes import ClusterGateway
-from llmgen.targets.kubernetes.gateways import ai_gateway, gateway_api
+from llmgen.targets.kubernetes.gateways import ai_gateway, gateway_api, inference
 from llmgen.targets.kubernetes.gateways.front import Front, front
 from llmgen.targets.kubernetes.names import GATEWAY, Object
 from llmgen.targets.kubernetes.scene import Scene
@@ -14,6 +14,7 @@ from llmgen.targets.kubernetes.scene import Scene
 KINDS: Final[dict[ClusterGateway, Callable[[Front], Iterator[Object]]]] = {
     "gateway-api": gateway_api.objects,
     "ai-gateway": ai_gateway.objects,
+    "inference-extension": inference.objects,
 }
 
 

@@ -1,0 +1,56 @@
+"""The Gateway API's inference extension (v1): InferencePools, and who picks a pod in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from llmgen.targets.kubernetes.gateways.by_header import READ, by_header
+from llmgen.targets.kubernetes.gateways.front import Front, gateway
+from llmgen.targets.kubernetes.gateways.picker import PORT, name_of, picker
+from llmgen.targets.kubernetes.names import Object, meta, selector
+from llmgen.targets.kubernetes.scene import App
+from llmgen.targets.kubernetes.styles import kserve
+
+GROUP: Final = "inference.networking.k8s.io"
+
+
+def objects(front: Front) -> Iterator[Object]:
+    """The Gateway, a pool for each model with several pods, and routes to pools and Services."""
+    yield gateway(front)
+    pooled = [app for app in front.scene.serving if _is_pooled(app)]
+    for app in pooled:
+        yield from picker(front, app)
+        yield _pool(front, app)
+    pools: dict[str, Object] = {
+        app.name: {"group": GROUP, "kind": "InferencePool", "name": app.name, "weight": 1}
+        for app in pooled
+    }
+    yield from by_header(front, READ, pools)
+
+
+def _is_pooled(app: App) -> bool:
+    """Of one pod there is nothing to pick; the picker reads requests for texts alone."""
+    text = {"chat", "vision", "completion"} & {*app.plan.placements[0].model.serves}
+    return app.unit.kind == "model" and app.unit.copies > 1 and bool(text)
+
+
+def _pool(front: Front, app: App) -> Object:
+    """The pods, and the picker's Service; when that does not answer, any of them is asked."""
+    worn = kserve.selector(app) if app.form == "llm" else selector(app.name)
+    return {
+        "apiVersion": f"{GROUP}/v1",
+        "kind": "InferencePool",
+        "metadata": meta(app.name, app.name, app.component, front.table.namespace),
+        "spec": {
+            "selector": {"matchLabels": worn},
+            "targetPorts": [{"number": app.container.port}],
+            "endpointPickerRef": {
+                "group": "",
+                "kind": "Service",
+                "name": name_of(app),
+                "port": {"number": PORT},
+                "failureMode": "FailOpen",
+            },
+        },
+    }
