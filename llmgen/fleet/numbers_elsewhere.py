@@ -12,16 +12,15 @@ from llmgen.fleet.model import Member
 from llmgen.fleet.project import Document
 from llmgen.plan.model import Plan
 
-# A model's name on one host, which of the tables of that name it is, and where that stands.
-_Key = tuple[str, int, bool]
-
 
 class NumbersElsewhere(Struct, frozen=True):
     """The numbers of each model; hosts that were told of one alike share its table with them."""
 
     of: Mapping[str, Mapping[str, int]]
     documents: dict[int, tuple[Document, Document]] = field(default_factory=dict)
-    tables: dict[_Key, tuple[External, External]] = field(default_factory=dict)
+    tables: dict[int, External] = field(default_factory=dict)
+    # The same under other names ([naming]), which are each host's own.
+    named: dict[int, tuple[External, External]] = field(default_factory=dict)
 
     def known_by(self, member: Member) -> Member:
         """The same host, which now knows slots and contexts of the models elsewhere."""
@@ -32,9 +31,11 @@ class NumbersElsewhere(Struct, frozen=True):
         library, prefix = member.plan.library, member.plan.library.prefix
         own, within = dict(member.config.external), dict(library.external)
         for name in elsewhere:
-            which = id(told[name])
-            own[name] = self._typed((name, which, True), own[name], name)
-            within[prefix + name] = self._typed((name, which, False), within[prefix + name], name)
+            table, named = own[name], within[prefix + name]
+            own[name] = self._typed(told[name], table, name)
+            within[prefix + name] = (
+                own[name] if named is table else self._named(told[name], named, name)
+            )
         config = library.config.model_copy(update={"external": within})
         document = {**told, **{name: self._document(told[name], name) for name in elsewhere}}
         return replace(
@@ -50,10 +51,15 @@ class NumbersElsewhere(Struct, frozen=True):
             self.documents[id(table)] = table, {**table, **self.of[name]}
         return self.documents[id(table)][1]
 
-    def _typed(self, key: _Key, table: External, name: str) -> External:
-        known = self.tables.get(key)
+    def _typed(self, told: Document, table: External, name: str) -> External:
+        if id(told) not in self.tables:
+            self.tables[id(told)] = table.model_copy(update=self.of[name])
+        return self.tables[id(told)]
+
+    def _named(self, told: Document, table: External, name: str) -> External:
+        known = self.named.get(id(told))
         if known is None or known[0] != table:
-            known = self.tables[key] = table, table.model_copy(update=self.of[name])
+            known = self.named[id(told)] = table, table.model_copy(update=self.of[name])
         return known[1]
 
 

@@ -114,10 +114,14 @@ class Backend(Struct, frozen=True):
 
 def backends(plan: Plan) -> tuple[Backend, ...]:
     """Every model of the plan, in order, then the external ones."""
-    served = (_placed(plan, item) for item in plan.placements)
     library = plan.library
     external = (_external(name, item, library) for name, item in library.external.items())
-    return (*served, *external)
+    return (*own_backends(plan), *external)
+
+
+def own_backends(plan: Plan) -> tuple[Backend, ...]:
+    """Every model of the plan, in order."""
+    return tuple(_placed(plan, item) for item in plan.placements)
 
 
 def engine_of(plan: Plan) -> Engine:

@@ -14,7 +14,13 @@ from llmgen.config.editions import EDITIONS
 from llmgen.config.names import file_name
 from llmgen.config.variables import VARIABLES
 from llmgen.gateway.addresses import at, in_url
-from llmgen.gateway.backends import Backend, backends, engine_endpoint, engine_of
+from llmgen.gateway.backends import (
+    Backend,
+    backends,
+    engine_endpoint,
+    engine_of,
+    own_backends,
+)
 from llmgen.plan.model import Plan
 from llmgen.targets import open_webui
 from llmgen.targets.base import Render
@@ -149,7 +155,7 @@ def base_url(plan: Plan) -> str:
             endpoint = engine_endpoint(plan)
             return _url_of(endpoint.host, endpoint.port)
         case _:
-            own = (item for item in backends(plan) if not item.engine)
+            own = (item for item in own_backends(plan) if not item.engine)
             return next((_own(item) for item in own), "")
 
 
@@ -163,7 +169,9 @@ def _url_of(host: str, port: int) -> str:
 
 
 def _models(plan: Plan) -> Iterator[ClientModel]:
-    found = [item for item in backends(plan) if not item.unlisted and not _is_own(item)]
+    # An engine routes to no external one, and there may be thousands of them.
+    every = backends(plan) if _has_gateway(plan) else own_backends(plan)
+    found = [item for item in every if not item.unlisted and not _is_own(item)]
     for item in sorted(found, key=lambda item: not item.default):
         url = _url(plan, item)
         if url:
@@ -176,11 +184,9 @@ def _is_own(backend: Backend) -> bool:
 
 
 def _url(plan: Plan, backend: Backend) -> str:
-    """Where a model is reached: an engine routes to no external one, the router to itself alone."""
+    """Where a model is reached; the router routes to itself alone."""
     if _has_gateway(plan):
         return base_url(plan)
-    if backend.engine == "external":
-        return ""
     if engine_of(plan) != "llama_swap" and not backend.engine:
         return _own(backend)
     return base_url(plan)
