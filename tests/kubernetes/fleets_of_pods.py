@@ -19,13 +19,19 @@ pool = "{pool}"
 
 
 class Drawn:
-    """One fleet: its llm.toml by number of copies, and its nodes."""
+    """One fleet: its llm.toml by number of copies, and its nodes.
 
-    def __init__(self, seed):
+    In a ``full`` one pods come before old ones go, and devices are all taken, or all but a few.
+    """
+
+    def __init__(self, seed, *, full=False):
         dice = Random(f"fleet of pods {seed}")
         self.seed, self.namespace = seed, f"fleet-{seed}"
         self.pools = {f"p{seed}-{at}": self._pool(dice) for at in range(dice.randint(1, 3))}
-        self.models = [self._model(dice) for _ in range(dice.randint(1, 6))]
+        if full:
+            self.models = [self._filling(dice, pool) for pool in self.pools]
+        else:
+            self.models = [self._model(dice) for _ in range(dice.randint(1, 6))]
 
     def _pool(self, dice):
         return {
@@ -42,6 +48,14 @@ class Drawn:
         most = self.pools[pool]["memory"] - self.pools[pool]["reserve"] - 2
         host = dice.randint(1, max(1, most // dice.choice((1, 2, 3, 4))))
         return {"pool": pool, "devices": devices, "host": host, "copies": dice.randint(1, 4)}
+
+    def _filling(self, dice, name):
+        pool = self.pools[name]
+        pool["surge"], pool["devices"] = 1, max(1, pool["devices"])
+        devices = dice.randint(1, pool["devices"])
+        most = pool["count"] * (pool["devices"] // devices)
+        copies = max(1, most - dice.choice((0, 0, 1, 2)))
+        return {"pool": name, "devices": devices, "host": 1, "copies": copies}
 
     def text(self, more=None):
         """The llm.toml, with one pod more of the model ``more``."""
