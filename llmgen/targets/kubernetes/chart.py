@@ -53,6 +53,16 @@ class Marks(Struct, frozen=True):
         """Where the namespace is named."""
         return f"@{self.stem}@"
 
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Any of them; no key has an `@`."""
+        return re.compile(f"@{self.stem}(?::(?:image|count):[^@]*)?@")
+
+    @property
+    def counts(self) -> str:
+        """Any number of pods, as an expression."""
+        return f"@{self.stem}:count:[^@]*@"
+
     def image(self, key: str) -> str:
         """Where an image is."""
         return f"@{self.stem}:image:{key}@"
@@ -107,7 +117,7 @@ def _check(
     table: dict[str, Any] = {marks.namespace: values["namespace"]}
     table |= {marks.image(key): image for key, image in values["images"].items()}
     table |= {marks.count(key): count for key, count in values["replicas"].items()}
-    pattern = re.compile("|".join(re.escape(mark) for mark in sorted(table, key=len, reverse=True)))
+    pattern = marks.pattern
     made = {
         group: [_filled(item, table, pattern) for item in items] for group, items in marked.items()
     }
@@ -205,8 +215,7 @@ def _template(content: str, marks: Marks, keys: Iterable[str], counts: Iterable[
         # A number: the quotes that every text has are none of its own.
         value = f"{{{{ int (index .Values.replicas {json.dumps(name)}) }}}}"
         values[f'"{marks.count(name)}"'] = value
-    pattern = "|".join(re.escape(mark) for mark in sorted(values, key=len, reverse=True))
-    pieces = re.split(f"({pattern})", content)
+    pieces = re.split(f'("{marks.counts}"|{marks.pattern.pattern})', content)
     return "".join(values.get(piece) or _BRACES.sub(_escaped, piece) for piece in pieces)
 
 

@@ -47,6 +47,8 @@ def objects(scene: Scene, table: Environment) -> dict[str, list[Object]]:
 
 def refusals(scene: Scene, found: dict[str, list[Object]]) -> Iterator[Diagnostic]:
     """What is wrong in environments; ``found`` are the objects of the base."""
+    if not scene.table.environments:
+        return
     used = images(item for items in found.values() for item in items)
     for name, table in scene.table.environments.items():
         yield from _images(table, ("kubernetes", "environments", name, "images"), used)
