@@ -124,3 +124,39 @@ def test_diff_without_a_context_compares_the_folder(llmgen):
 
 def test_check_proves_each_unit(llmgen):
     assert llmgen("check")["data"]["units"] != {}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), ["--selector=app.kubernetes.io/part-of=llmgen", "--tail=100"]),
+        (
+            ("coder", "envoy", "-n", "5"),
+            [
+                "--selector=app.kubernetes.io/part-of=llmgen,app.kubernetes.io/name in (swap-gpu,envoy)",
+                "--tail=5",
+            ],
+        ),
+        (("--since", "2h"), ["--since=2h", "--tail=-1"]),
+        (("--since", "2026-11-29T10:00:00Z"), ["--since-time=2026-11-29T10:00:00Z"]),
+    ],
+)
+def test_logs_of_pods(words, told, llmgen, tmp_path, monkeypatch):
+    calls = put(tmp_path / "bin", "print('[pod/a/b] one\\n[pod/a/b] two')", monkeypatch)
+    answer = llmgen("logs", "--context", "lab", *words)
+    assert answer["data"]["lines"] == ["[pod/a/b] one", "[pod/a/b] two"]
+    (call,) = calls
+    assert {*told} <= {*call}
+
+
+@pytest.mark.parametrize("words", [("nobody",), ("--since", "yesterday")])
+def test_logs_of_nobody(words, llmgen, tmp_path, monkeypatch):
+    calls = put(tmp_path / "bin", "", monkeypatch)
+    assert "Error: " in llmgen("logs", "--context", "lab", *words, code=2)
+    assert [*calls] == []
+
+
+def test_an_environment_that_is_none(llmgen):
+    assert "there is none" in llmgen("install", "--environment", "prod", code=2)
+    Path("cluster.toml").write_text(f'{CLUSTER}[kubernetes.environments.prod]\ncontext = "lab"\n')
+    assert "did you mean `prod`?" in llmgen("install", "--environment", "prd", code=2)
