@@ -81,6 +81,10 @@ def test_from_nothing_to_ready_pods_and_back(llmgen):
     assert done["data"]["ready"] is True
     assert done["data"]["generation"] == 1
     assert llmgen("diff")["data"]["diff"] == ""
+    llmgen("generate")
+    files = llmgen.cluster.kubectl("kustomize", "generated/kubernetes/base").stdout
+    told = ("diff", "--server-side", "--field-manager=llmgen", "--filename", "-")
+    assert llmgen.cluster.kubectl(*told, given=files).stdout == ""
     (row,) = llmgen("status")["data"]["units"]
     assert (row["name"], row["pool"], row["ready"], row["wanted"]) == ("model-coder", "gpu", 1, 1)
     assert row["state"] == "ready"
