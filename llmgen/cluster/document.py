@@ -16,6 +16,8 @@ from llmgen.machine import Machine, MachineDevice
 
 Document: TypeAlias = dict[str, Any]
 
+# The folder with the certificate of Envoy's listener in its pod.
+CERTIFICATE: Final = "/run/llmgen/tls"
 # The pool of a file that names none.
 USUAL: Final = "nodes"
 # Tables that say nothing to a pod: of the cluster, of other programs, of one machine's own.
@@ -108,7 +110,21 @@ def of_gateway(document: Mapping[str, Any], external: Document) -> Document:
     cluster = document.get("kubernetes", {})
     if any(cluster.get(key, {}).get("enable") for key in ("monitoring", "scale")):
         found["gateway"] = _measured(found.get("gateway", {}))
+    if cluster.get("tls"):
+        found["gateway"] = _certified(found.get("gateway", {}))
     return found
+
+
+def _certified(gateway: Mapping[str, Any]) -> Document:
+    """Envoy's certificate is where the Secret's entries are in its pod."""
+    envoy = gateway.get("envoy", {})
+    names = {"cert": "tls.crt", "key": "tls.key"}
+    if "client_ca" in envoy.get("tls", {}):
+        names["client_ca"] = "ca.crt"
+    return {
+        **gateway,
+        "envoy": {**envoy, "tls": {key: f"{CERTIFICATE}/{name}" for key, name in names.items()}},
+    }
 
 
 def _measured(gateway: Mapping[str, Any]) -> Document:

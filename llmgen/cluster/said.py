@@ -10,7 +10,7 @@ from llmgen.cluster import fronts, scaling
 from llmgen.cluster.document import pools
 from llmgen.config.model import Config
 from llmgen.config.tables.kubernetes import Kubernetes
-from llmgen.errors import Diagnostic
+from llmgen.errors import Diagnostic, KeyPath
 
 # resource.k8s.io/v1.
 _CLAIMS: Final = (1, 34)
@@ -31,6 +31,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
         )
     yield from fronts.findings(config)
     yield from _claims(table)
+    yield from _certificate(config, table)
     if table.scale.enable:
         yield from scaling.findings(config, table)
     known = [*pools(table)]
@@ -57,3 +58,22 @@ def _claims(table: Kubernetes) -> Iterator[Diagnostic]:
                 ("kubernetes", "pools", name, "device_class"),
                 hint="a device plugin: `gpu_resource`, or the vendor's usual name without it",
             )
+
+
+def _certificate(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:
+    """Who has a certificate is who clients talk to, and that is Envoy itself."""
+    key: KeyPath = ("kubernetes", "tls")
+    if table.tls is not None and table.gateway != "none":
+        yield Diagnostic(
+            "kubernetes.tls-behind",
+            "clients come by the cluster's gateway, which speaks without TLS to Envoy behind it",
+            key,
+            hint='`gateway_certificate = "NAME"` in [kubernetes], a Secret of the same type',
+        )
+    elif table.tls is not None and not config.gateway.envoy.enable:
+        yield Diagnostic(
+            "kubernetes.tls-of-nobody",
+            "a certificate is for Envoy's listener, and Envoy is not enabled",
+            key,
+            hint="`enable = true` in [gateway.envoy]",
+        )

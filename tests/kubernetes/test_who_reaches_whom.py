@@ -26,7 +26,7 @@ OUTSIDE = [
     Peer("world", address="203.0.113.7"),
     Peer("server-elsewhere", address="10.9.9.9"),
 ]
-PORTS = (53, 80, 443, 4000, 4001, 8000, 9100)
+PORTS = (53, 80, 443, 4000, 4001, 8000, 9100, 9902)
 
 
 class Wanted:
@@ -104,7 +104,8 @@ class Wanted:
         if protocol != "TCP":
             return False
         measures = self.monitored and source.name == "prometheus"
-        if target.name == "envoy" and port == 9100 and self.metrics:
+        # Envoy's usual port for it, where llm.toml names none.
+        if target.name == "envoy" and port == (9100 if self.metrics else 9902):
             return measures
         if port != target.ports.get("http"):
             return False

@@ -83,6 +83,14 @@ class Storage(Table):
     """Token of the Hub, for what is not everybody's to download."""
 
 
+class ClusterTls(Table):
+    """[kubernetes.tls]: Envoy's listener of the cluster speaks TLS."""
+
+    secret: ClusterName
+    """A Secret of the type `kubernetes.io/tls` (`tls.crt`, `tls.key`, and `ca.crt` where
+    [gateway.envoy.tls] has `client_ca`); a renewed certificate is used without a restart."""
+
+
 class Scale(Table):
     """[kubernetes.scale]: KEDA starts and ends pods of always-on models as requests come.
 
@@ -167,6 +175,8 @@ class Kubernetes(Table):
     """The Secret with all keys: `{ env = "KEY" }` is its entry `KEY`."""
     external_secrets: Domain | None = None
     """A ClusterSecretStore that External Secrets fills that Secret from; absent: it is there."""
+    tls: ClusterTls | None = None
+    """The certificate of Envoy's listener; it stands for the files of [gateway.envoy.tls]."""
     image_pull_secrets: tuple[ClusterName, ...] = ()
     """Secrets for registries."""
     llmgen_image: ImageName | None = None

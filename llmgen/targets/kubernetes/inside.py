@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from llmgen.cluster.model import Cluster, Unit
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.layout import Layout
-from llmgen.library import Model
+from llmgen.library import Library, Model
+from llmgen.plan import process
 from llmgen.plan.model import Placement, Plan
 from llmgen.resolve.references import references
 from llmgen.targets.containers.derive import of_contained
-from llmgen.targets.containers.inside import contained
+from llmgen.targets.containers.inside import contained, within
 from llmgen.targets.containers.model import Container
 from llmgen.targets.containers.refused import refusals
 from llmgen.targets.kubernetes.names import FILES
@@ -25,7 +28,36 @@ def inner(unit: Unit, cluster: Cluster) -> Plan:
     if refused := [*map(_told, refusals(unit.plan))]:
         raise PlanError(refused)
     plan = _downloaded(unit, cluster) if cluster.table.llmgen_image is not None else unit.plan
-    return contained(plan, FILES)
+    return _with_templates(contained(plan, FILES))
+
+
+def _with_templates(plan: Plan) -> Plan:
+    """Chat templates among the model files are read there: they are part of the claim."""
+    library, around = plan.library, plan.library.contained
+    if around is None:
+        return plan
+    moved = {
+        name: str(within(path, around.folders))
+        for name, path in around.templates.items()
+        if path.is_relative_to(around.host.models)
+    }
+    models = {item.name: _templated(item, moved) for item in library.models}
+    inner = replace(library, models=tuple(models.values()))
+    placements = (_placed(item, models[item.name], inner) for item in plan.placements)
+    return replace(plan, library=inner, placements=tuple(placements)) if moved else plan
+
+
+def _templated(model: Model, moved: Mapping[str, str]) -> Model:
+    place = moved.get(model.name)
+    if place is None:
+        return model
+    options = model.options.model_copy(update={"chat_template_file": place})
+    return replace(model, options=options)
+
+
+def _placed(item: Placement, model: Model, library: Library) -> Placement:
+    argv = process.argv(model, item.settings, library, port=item.port)
+    return replace(item, model=model, argv=argv)
 
 
 def _downloaded(unit: Unit, cluster: Cluster) -> Plan:

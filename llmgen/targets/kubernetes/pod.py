@@ -8,7 +8,9 @@ from pathlib import PurePosixPath
 from msgspec import Struct
 
 from llmgen.artifacts import Artifact
-from llmgen.errors import Diagnostic, PlanError
+from llmgen.cluster.document import CERTIFICATE
+from llmgen.engines.container import MODELS as MODELS_FOLDER
+from llmgen.errors import Diagnostic, KeyPath, PlanError
 from llmgen.gateway.secrets import MANIFEST, Manifest
 from llmgen.targets.containers.model import SECRETS, Container, Mount
 from llmgen.targets.kubernetes import (
@@ -80,14 +82,36 @@ def _refused(app: App) -> Iterator[Diagnostic]:
                 ("paths", "models"),
                 hint=f"a path below `{host.models}`",
             )
-        elif mount.kind == "file":
+        elif mount.kind == "file" and not _is_there(mount):
+            key, hint = _otherwise(app, mount)
             yield Diagnostic(
                 "kubernetes.file",
                 f"`{mount.source}` is a file of one machine, and no pod sees it",
-                ("kubernetes",),
-                hint="a template that llama-server has built in (`chat_template`), or none; "
-                "certificates at the cluster's own gateway",
+                key,
+                hint=hint,
             )
+
+
+def _is_there(mount: Mount) -> bool:
+    """Whether a file is below the claim's folder or the Secret's."""
+    return any(mount.target.is_relative_to(place) for place in (MODELS_FOLDER, CERTIFICATE))
+
+
+def _otherwise(app: App, mount: Mount) -> tuple[KeyPath, str]:
+    """The key that names a file, and how pods get to see it."""
+    around, config = app.plan.library.contained, app.unit.config
+    templates = around.templates if around else {}
+    for name, path in templates.items():
+        if str(path) == mount.source:
+            key = ("models", name.removeprefix(config.naming.prefix), "chat_template_file")
+            place = app.plan.library.host.models / path.name
+            return key, f"put it among the model files, and name it there: `{place}`"
+    tls = config.gateway.envoy.tls
+    own = (tls.cert, tls.key, tls.client_ca) if tls is not None else ()
+    if any(told and mount.source.endswith(told.removeprefix("~")) for told in own):
+        hint = '`[kubernetes.tls] secret = "NAME"`, a Secret of the type kubernetes.io/tls'
+        return ("gateway", "envoy", "tls"), hint
+    return ("external",), "a server whose certificate the system's own authorities have signed"
 
 
 def _files(app: App, scene: Scene, filled: Manifest | None) -> Files:
@@ -193,11 +217,19 @@ def _mounts(item: Container, filled: Manifest | None, files: Files) -> Iterator[
         yield _mount("runtime", filled.into, writable=True)
     if item.secrets:
         yield _mount("secrets", SECRETS)
+    if _certified(item):
+        yield _mount("tls", PurePosixPath(CERTIFICATE))
     for number, place in enumerate(item.tmpfs):
         yield _mount(_tmpfs(number), place, writable=True)
     for mount in item.mounts:
         if mount.kind in ("models", "volume"):
             yield _mount(_volume(mount), mount.target, writable=mount.writable)
+
+
+def _certified(item: Container) -> list[str]:
+    """The entries of the certificate's Secret that it opens."""
+    found = {mount.target for mount in item.mounts if mount.kind == "file"}
+    return sorted(place.name for place in found if place.is_relative_to(CERTIFICATE))
 
 
 def _tmpfs(number: int) -> str:
@@ -221,6 +253,9 @@ def _volumes(app: App, scene: Scene, filled: Manifest | None, files: Files) -> I
             yield {"name": "keys", "secret": _secret(secret, {key: key for key in found.values()})}
     if item.secrets:
         yield {"name": "secrets", "secret": _secret(secret, keys.entries(item.secrets))}
+    if (names := _certified(item)) and scene.table.tls is not None:
+        found = {name: name for name in names}
+        yield {"name": "tls", "secret": _secret(scene.table.tls.secret, found)}
     for number, _ in enumerate(item.tmpfs):
         size = item.memory.tmpfs_bytes // len(item.tmpfs) // MIB
         yield {
