@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from llmgen.cluster import certificate
 from llmgen.config.load import overlay
 from llmgen.config.model import Config
 from llmgen.config.tables.kubernetes import Kubernetes, Pool
@@ -16,8 +17,6 @@ from llmgen.machine import Machine, MachineDevice
 
 Document: TypeAlias = dict[str, Any]
 
-# The folder with the certificate of Envoy's listener in its pod.
-CERTIFICATE: Final = "/run/llmgen/tls"
 # The pool of a file that names none.
 USUAL: Final = "nodes"
 # Tables that say nothing to a pod: of the cluster, of other programs, of one machine's own.
@@ -118,13 +117,10 @@ def of_gateway(document: Mapping[str, Any], external: Document) -> Document:
 def _certified(gateway: Mapping[str, Any]) -> Document:
     """Envoy's certificate is where the Secret's entries are in its pod."""
     envoy = gateway.get("envoy", {})
-    names = {"cert": "tls.crt", "key": "tls.key"}
+    tls = {"cert": certificate.CERT, "key": certificate.KEY}
     if "client_ca" in envoy.get("tls", {}):
-        names["client_ca"] = "ca.crt"
-    return {
-        **gateway,
-        "envoy": {**envoy, "tls": {key: f"{CERTIFICATE}/{name}" for key, name in names.items()}},
-    }
+        tls["client_ca"] = certificate.AUTHORITY
+    return {**gateway, "envoy": {**envoy, "tls": tls}}
 
 
 def _measured(gateway: Mapping[str, Any]) -> Document:

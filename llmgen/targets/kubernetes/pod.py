@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from msgspec import Struct
 
 from llmgen.artifacts import Artifact
-from llmgen.cluster.document import CERTIFICATE
+from llmgen.cluster.certificate import FOLDER as CERTIFICATE
 from llmgen.engines.container import MODELS as MODELS_FOLDER
 from llmgen.errors import Diagnostic, KeyPath, PlanError
 from llmgen.gateway.secrets import MANIFEST, Manifest
