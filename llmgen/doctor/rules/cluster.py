@@ -150,17 +150,24 @@ def _secret(name: str, entries: Sequence[str], seen: ClusterSeen) -> Finding:
     there = seen.secrets[name]
     missing = [entry for entry in entries if entry not in (there or ())]
     observed = f"without {', '.join(missing)}" if missing else "it is there"
-    words = " ".join(f"--from-file={entry}" for entry in missing)
     return judged(
         "cluster-secret",
         name,
         expected,
         "it is not there" if there is None else observed,
         ok=there is not None and not missing,
-        fix=f"`kubectl create secret generic {name} {words}`, from files with these names"
-        if missing
-        else f"`kubectl create secret docker-registry {name}`",
+        fix=_made(name, missing, is_there=there is not None),
     )
+
+
+def _made(name: str, missing: Sequence[str], *, is_there: bool) -> str:
+    """How a Secret gets what it has to have; without entries it is one for a registry."""
+    if is_there:
+        return f"`kubectl edit secret {name}` adds them to `data`, in base64"
+    if not missing:
+        return f"`kubectl create secret docker-registry {name}`"
+    words = " ".join(f"--from-file={entry}" for entry in missing)
+    return f"`kubectl create secret generic {name} {words}`, from files with these names"
 
 
 def classes(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
