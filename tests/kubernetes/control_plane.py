@@ -9,9 +9,11 @@ import contextlib
 import json
 import os
 import secrets
+import ssl
 import subprocess
 import time
 
+import httpx
 import readers
 from readers.ports import free_ports
 from readers.running import running
@@ -44,7 +46,10 @@ def control_plane(folder, *, crds=(), nodes=None):
             stack.enter_context(_kwok(cluster, ports[5]))
             cluster.apply(nodes)
         cluster.install(*crds)
-        yield cluster
+        try:
+            yield cluster
+        finally:
+            cluster.close()
 
 
 def node(name, allocatable, *, labels=None, taints=()):
@@ -90,7 +95,13 @@ class ControlPlane:
         self.kubeconfig = folder / "kubeconfig"
         self.token = secrets.token_hex(16)
         self._installed = set()
+        self._client = None
         _private(self.kubeconfig, json.dumps(self._config()))
+
+    def close(self):
+        """No more is read."""
+        if self._client is not None:
+            self._client.close()
 
     def kubectl(self, *words, given=None, check=True):
         """kubectl's answer; it knows this cluster alone."""
@@ -129,6 +140,18 @@ class ControlPlane:
     def get(self, *words):
         """What `kubectl get` finds, as values."""
         return json.loads(self.kubectl("get", *words, "--output", "json").stdout)
+
+    def read(self, path):
+        """A page of the API by its path, without a program for each look."""
+        if self._client is None:
+            context = ssl.create_default_context(cafile=self.folder / "tls" / "apiserver.crt")
+            headers = {"Authorization": f"Bearer {self.token}"}
+            self._client = httpx.Client(
+                base_url=self.url, verify=context, headers=headers, trust_env=False, timeout=30
+            )
+        answer = self._client.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
     def install(self, *names):
         """Add the custom resources of these projects, each once."""

@@ -46,7 +46,7 @@ class Fleet:
         return found
 
     def pods(self):
-        pods = self.cluster.get("pods", "--namespace", self.drawn.namespace)["items"]
+        pods = self.cluster.read(f"/api/v1/namespaces/{self.drawn.namespace}/pods")["items"]
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def settled(self):
@@ -147,9 +147,9 @@ def lost(cluster, fleet):
         name = f"{pool}-0"
         cluster.kubectl("cordon", name)
         gone = [pod for pod in fleet.pods() if pod["spec"].get("nodeName") == name]
-        for pod in gone:
+        if gone:
             place = ("--namespace", fleet.drawn.namespace, "--grace-period=0", "--force")
-            cluster.kubectl("delete", "pod", pod["metadata"]["name"], *place)
+            cluster.kubectl("delete", "pod", *(pod["metadata"]["name"] for pod in gone), *place)
         cluster.until(fleet.settled, 120)
         fit = proof.one_lost
         if fit.certain == "yes":
@@ -197,8 +197,8 @@ def rolled(cluster, fleet, one):
 
 
 def updated(cluster, fleet, given, name):
-    place = ("--namespace", fleet.drawn.namespace)
-    status = cluster.get("deployment", name, *place)["status"]
+    path = f"/apis/apps/v1/namespaces/{fleet.drawn.namespace}/deployments/{name}"
+    status = cluster.read(path)["status"]
     wanted = given["spec"]["replicas"]
     return status.get("updatedReplicas", 0) == wanted == status.get("replicas", 0)
 
