@@ -94,7 +94,9 @@ def _alone(ground: Ground, pool: str, name: str) -> Planned:
     """The model in a pod of its own, with as few devices as it fits on."""
     node, table = ground.nodes[pool].node, ground.config.models[name]
     most = len(node.devices)
-    if node.unified or table.device == "auto":
+    if table.nodes > 1:
+        tries = [table.tensor_parallel_size or 1]
+    elif node.unified or table.device == "auto":
         tries = [most]
     elif isinstance(table.device, tuple):
         tries = [len(table.device)]
@@ -109,6 +111,8 @@ def _alone(ground: Ground, pool: str, name: str) -> Planned:
     tries = [min(count, most) for count in tries]
     for count in tries:
         try:
+            if table.nodes > 1:
+                return _grouped(ground, pool, name, count)
             return _planned(ground, pool, (name,), count)
         except (PlanError, ConfigError):
             if count == tries[-1]:
@@ -121,6 +125,28 @@ def _planned(
 ) -> Planned:
     node = ground.nodes[pool].node
     made = documents.of_pod(ground.pools[pool], names, node, devices, stack=stack)
+    return _placed(ground, pool, made, devices)
+
+
+def _grouped(ground: Ground, pool: str, name: str, devices: int) -> Planned:
+    """A model over several nodes, with so many devices of each."""
+    node, nodes = ground.nodes[pool].node, ground.config.models[name].nodes
+    asked = ground.config.models[name].tensor_parallel_size or 1
+    if asked > len(node.devices):
+        raise PlanError(
+            Diagnostic(
+                "kubernetes.nodes",
+                f"on `{pool}`: `{name}` wants {asked} devices of each node, which has "
+                f"{len(node.devices)}",
+                ("models", name, "tensor_parallel_size"),
+                hint="fewer devices and more nodes (`nodes`)",
+            )
+        )
+    made = documents.of_group(ground.pools[pool], name, node, devices, nodes)
+    return _placed(ground, pool, made, devices)
+
+
+def _placed(ground: Ground, pool: str, made: Document, devices: int) -> Planned:
     config = _typed(made, pool, ground.document)
     try:
         return Planned(made, config, place(library_of(config, ground.lock)), devices)
@@ -197,8 +223,19 @@ def _unit(ground: Ground, pool: str, names: Sequence[str], made: Planned) -> Uni
     if kind != "model":
         port = services.router.port if kind == "router" else services.llama_swap.port
     copies = max(ground.config.models[name].hosts for name in names) if kind == "model" else 1
+    nodes = max(ground.config.models[one].nodes for one in names)
     return Unit(
-        name, kind, pool, copies, made.devices, made.document, config, plan, tuple(names), port
+        name,
+        kind,
+        pool,
+        copies,
+        made.devices,
+        made.document,
+        config,
+        plan,
+        tuple(names),
+        port,
+        nodes,
     )
 
 

@@ -25,7 +25,7 @@ _NOT_OF_PODS: Final = (
     "targets",
 )  # fmt: skip
 # Keys of a model that say where it is, or which of a machine's devices it is on.
-_WHERE: Final = ("host", "hosts", "pool")
+_WHERE: Final = ("host", "hosts", "pool", "nodes")
 _DEVICES: Final = ("device", "tensor_split", "main_gpu", "split_mode")
 
 
@@ -57,6 +57,20 @@ def of_pool(document: Mapping[str, Any], name: str) -> Document:
     found["models"] = overlay(document.get("models", {}), mine.get("models", {}))
     found["services"] = {**document.get("services", {}), "runtime": "native", "scope": "system"}
     return found
+
+
+def of_group(pool: Document, name: str, machine: Machine, devices: int, nodes: int) -> Document:
+    """The document of a model over several nodes: one machine with so many devices of each."""
+    found = of_pod(pool, (name,), machine, devices)
+    hardware = found["hardware"]
+    mine = [_device(item) for item in machine.devices[:devices]]
+    table = {**found["models"][name], "pipeline_parallel_size": nodes}
+    hardware = {key: value for key, value in hardware.items() if key != "profile"}
+    return {
+        **found,
+        "hardware": {**hardware, "devices": mine * nodes},
+        "models": {name: table},
+    }
 
 
 def of_pod(

@@ -43,7 +43,8 @@ class Unit(Struct, frozen=True):
     """Pods that are alike: ``name`` is that of their controller and Service, a DNS label.
 
     ``plan`` is that of a machine which is only for them, with ``devices`` of its pool's node.
-    ``models`` are the names in llm.toml, ``port`` is where the Service leads to.
+    ``models`` are the names in llm.toml, ``port`` is where the Service leads to. Over several
+    ``nodes`` a copy is as many pods, each with its devices, and the plan is of all together.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Unit(Struct, frozen=True):
     plan: Plan
     models: tuple[str, ...] = ()
     port: int = 0
+    nodes: int = 1
 
 
 class Cluster(Struct, frozen=True):

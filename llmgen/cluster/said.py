@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Final
 
-from llmgen.cluster import fronts, scaling
+from llmgen.cluster import fronts, groups, scaling
 from llmgen.cluster.document import pools
 from llmgen.config.model import Config
 from llmgen.config.tables.kubernetes import Kubernetes
@@ -30,6 +30,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
             "`llmgen -c llm.toml -c cluster.toml`; [hosts] into another",
         )
     yield from fronts.findings(config)
+    yield from groups.findings(config)
     yield from _claims(table)
     yield from _certificate(config, table)
     if table.scale.enable:

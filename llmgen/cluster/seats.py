@@ -69,7 +69,8 @@ class Seats:
         memory = sum(first.estimate.on(view) for view in dict.fromkeys(views))
         if first.keep is Keep.ALWAYS and self.nodes[pool].table.layout == "models":
             asked = Amount(made.devices, memory + PROCESS_SLACK + TMPFS_BYTES)
-            found[name] = Pod(name, asked, copies=self.config.models[name].hosts)
+            copies = self.config.models[name].hosts * self.config.models[name].nodes
+            found[name] = Pod(name, asked, copies=copies)
             return found
         # One pod for all of these: as large as the largest, until their plan says more.
         asked = Amount(made.devices, memory + PROCESS_SLACK + SWAP_SLACK + TMPFS_BYTES)

@@ -23,7 +23,7 @@ from llmgen.machine import Machine
 COMMON: Final = frozenset(
     {
         "engine", "container", "role", "enable", "title", "description", "notes", "scores", "host",
-        "hosts", "pool", "aliases",
+        "hosts", "pool", "nodes", "aliases",
         "default", "keep", "pin", "preload", "priority", "ttl", "unlisted", "concurrency_limit",
         "llama_swap", "port", "environment", "variants", "fallbacks", "context_window_fallbacks",
         "replicas", "failover",

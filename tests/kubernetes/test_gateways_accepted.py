@@ -62,6 +62,21 @@ def cluster(tmp_path_factory):
         yield found
 
 
+GROUP = """
+[kubernetes]
+style = "lws"
+[kubernetes.pools.gpu]
+count = 2
+[models.large]
+engine = "vllm"
+model = "org/large"
+keep = "always"
+nodes = 2
+tensor_parallel_size = 2
+memory = { host = "8GiB" }
+[models.large.container]
+image = "docker.io/vllm/vllm-openai:v0.12.0"
+"""
 KINDS = {
     "ai-gateway": '[kubernetes]\ngateway = "ai-gateway"',
     "keyed": KEYED,
@@ -88,3 +103,8 @@ def taken_unchanged(cluster, text):
 def test_objects_of_kserve_are_taken_as_they_are(cluster):
     cluster.install("kserve")
     taken_unchanged(cluster, MODELS + '[kubernetes]\nstyle = "kserve"')
+
+
+def test_a_group_of_pods_is_taken_as_it_is(cluster):
+    cluster.install("lws")
+    taken_unchanged(cluster, GROUP)

@@ -228,6 +228,9 @@ class Model(Source, ServerOptions, EngineKeys):
     many pods it has."""
     pool: FileName | None = None
     """The nodes of [kubernetes.pools] that serve it; absent: the first pool where it fits."""
+    nodes: Annotated[Count, Field(ge=1, le=64)] = 1
+    """How many nodes of a cluster serve it together (vLLM, `style = "lws"`): each has a part of the
+    layers, and as many devices as `tensor_parallel_size`."""
     aliases: tuple[ModelName, ...] = ()
     """Other names for it, unique in the whole file."""
     default: bool = False

@@ -50,7 +50,7 @@ def _pod(app: App, scene: Scene) -> packing.Pod:
             memory_bytes=memory_bytes(app.unit, app.container),
             cpu_millis=cpu_millis(app.unit, scene.cluster) if table.cpu else 0,
         ),
-        copies=app.unit.copies,
+        copies=app.unit.copies * app.unit.nodes,
         surge=scene.surge(app),
         priority=scene.priorities.get(app.name, 0),
     )

@@ -65,6 +65,13 @@ def _asked(scene: Scene) -> Iterator[Object]:
         if app.container.name not in keyed:
             rule["from"] = [{"podSelector": {"matchLabels": {CLIENT: "true"}}}, *_outer(scene)]
         yield _policy(app.name, named, _named([app.name]), _ingress({"ingress": [rule]}))
+    for app in scene.serving:
+        if app.form == "group":
+            # Its pods talk to each other at ports of their choice, without a password.
+            peers = [{"podSelector": _named([app.name])}]
+            told = {"ingress": [{"from": peers}], "egress": [{"to": peers}]}
+            both: Object = {"policyTypes": ["Ingress", "Egress"], **told}
+            yield _policy(f"{app.name}-group", named, _named([app.name]), both)
     if _picks(scene):
         rule = {"from": [*_outer(scene)], "ports": [_port(_PICKER)]}
         told = {"ingress": [rule]}
@@ -142,7 +149,8 @@ def _asking(scene: Scene) -> Iterator[Object]:
         loading.append(DOWNLOAD)
     if loading:
         yield _policy("downloads-out", named, _named(loading), _egress({"egress": [hub]}))
-    if resolving := [*resolving, *loading]:
+    resolving += [app.name for app in scene.serving if app.form == "group"]
+    if resolving := [*dict.fromkeys((*resolving, *loading))]:
         yield _policy("dns-out", named, _named(resolving), _egress({"egress": [_dns()]}))
 
 

@@ -29,7 +29,7 @@ def device_bytes(unit: Unit) -> int:
     if not unit.devices:
         return 0
     pools = (item for item in unit.plan.headroom if "host" not in item.pool.views)
-    return sum(item.peak_bytes for item in pools)
+    return sum(item.peak_bytes for item in pools) // unit.nodes
 
 
 def cpu_millis(unit: Unit, cluster: Cluster) -> int:

@@ -64,6 +64,8 @@ class Scene(Struct, frozen=True):
         """Pods of it that come before old ones go in a rolling update."""
         if app.form == "llm":
             return surge_of_kserve(app.unit.copies)
+        if app.form == "group":
+            return 0
         return self.cluster.pools[app.unit.pool].table.max_surge if app.unit.devices else 0
 
     def most(self, app: App) -> int:

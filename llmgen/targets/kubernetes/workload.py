@@ -8,7 +8,7 @@ from typing import Final
 from llmgen.targets.kubernetes.names import Object, meta, selector
 from llmgen.targets.kubernetes.pod import pod
 from llmgen.targets.kubernetes.scene import App, Scene
-from llmgen.targets.kubernetes.styles import kserve
+from llmgen.targets.kubernetes.styles import kserve, lws
 from llmgen.targets.kubernetes.styles.forms import Form
 
 # Longest time without progress that a rollout is still one: a load, and the old pod's answers.
@@ -46,6 +46,17 @@ def deployment(app: App, scene: Scene, template: Object) -> Object:
     }
 
 
+def _asked(app: App) -> dict[str, str]:
+    """The labels of the pods that answer."""
+    match app.form:
+        case "llm":
+            return kserve.selector(app)
+        case "group":
+            return lws.leader(app)
+        case _:
+            return selector(app.name)
+
+
 def service(app: App, scene: Scene) -> Object:
     """Its name within the namespace; nothing of it leaves the cluster."""
     return {
@@ -54,7 +65,7 @@ def service(app: App, scene: Scene) -> Object:
         "metadata": meta(app.name, app.name, app.component, scene.table.namespace),
         "spec": {
             "type": "ClusterIP",
-            "selector": kserve.selector(app) if app.form == "llm" else selector(app.name),
+            "selector": _asked(app),
             "ports": [
                 {
                     "name": "http",
@@ -72,4 +83,5 @@ CONTROLLERS: Final[dict[Form, Callable[[App, Scene, Object], Object]]] = {
     "deployment": deployment,
     "llm": kserve.llm,
     "predictor": kserve.predictor,
+    "group": lws.group,
 }

@@ -12,8 +12,8 @@ from llmgen.plan.model import Plan
 from llmgen.plan.process import NEVER_ASKED, health
 from llmgen.targets.containers.model import Container
 
-# A Deployment, KServe's LLMInferenceService, and its InferenceService.
-Form: TypeAlias = Literal["deployment", "llm", "predictor"]
+# A Deployment, KServe's LLMInferenceService and InferenceService, a LeaderWorkerSet.
+Form: TypeAlias = Literal["deployment", "llm", "predictor", "group"]
 
 _PREDICTED: Final = ("embedding", "rerank")
 # What KServe's own Deployment of an LLMInferenceService rolls out with: a quarter more, a quarter
@@ -23,6 +23,8 @@ _QUARTER: Final = 4
 
 def form(unit: Unit, plan: Plan, container: Container, style: Style) -> Form:
     """The controller's kind; what KServe cannot run as it is stays a Deployment."""
+    if unit.nodes > 1:
+        return "group"
     if style != "kserve" or unit.kind != "model":
         return "deployment"
     model = plan.placements[0].model
