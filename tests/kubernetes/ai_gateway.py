@@ -15,6 +15,13 @@ from readers.running import SLOW, running
 
 ENVOY = "1.40.0"
 PROGRAMS = ("aigw", "envoy")
+# Which Envoy is run: without a version it would look up the newest one.
+PROXY = {
+    "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+    "kind": "EnvoyProxy",
+    "metadata": {"name": "test", "namespace": "test"},
+    "spec": {"provider": {"type": "Host", "host": {"envoyVersion": ENVOY}}},
+}
 
 
 @contextlib.contextmanager
@@ -26,7 +33,8 @@ def ai_gateway(folder, objects, *, port, env=None):
     it does not know, it leaves out without a word, so let the API server judge the same objects.
     """
     file = folder / "resources.yaml"
-    file.write_text(yaml.safe_dump_all(objects, sort_keys=False), "utf-8")
+    given = [*map(_of_this_envoy, objects), PROXY]
+    file.write_text(yaml.safe_dump_all(given, sort_keys=False), "utf-8")
     admin = free_port()
     argv = [readers.find("aigw"), "run", "--admin-port", admin, file]
     ready = f"http://127.0.0.1:{admin}/health"
@@ -37,6 +45,15 @@ def ai_gateway(folder, objects, *, port, env=None):
         with running(argv, ready=ready, log=log, env=told):
             _listening(port, log)
             yield f"http://127.0.0.1:{port}"
+
+
+def _of_this_envoy(item):
+    """A GatewayClass with the proxy of the test."""
+    if item["kind"] != "GatewayClass":
+        return item
+    proxy = {"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": "test"}
+    parameters = {"parametersRef": {**proxy, "namespace": "test"}}
+    return {**item, "spec": {**item["spec"], **parameters}}
 
 
 def _places(folder, sockets):
