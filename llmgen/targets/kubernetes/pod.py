@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import Final
 
 from msgspec import Struct
 
@@ -27,7 +28,7 @@ from llmgen.targets.kubernetes.config_maps import Files, config_maps, projected
 from llmgen.targets.kubernetes.names import ACCOUNT, FILES, MODELS, Object, labels, literal
 from llmgen.targets.kubernetes.node_choice import selected, tolerated
 from llmgen.targets.kubernetes.probes import probes
-from llmgen.targets.kubernetes.resources import resources
+from llmgen.targets.kubernetes.resources import SHARED_BYTES, resources
 from llmgen.targets.kubernetes.scene import App, Scene
 from llmgen.targets.kubernetes.security import OF_CONTAINERS, SMALL, of_pod
 from llmgen.targets.kubernetes.watched import METRICS, metrics_port
@@ -35,6 +36,8 @@ from llmgen.units import MIB
 
 # The mode of files for the pod's user alone.
 _PRIVATE = 0o440
+# Memory that processes of a program share.
+_SHARED: Final = PurePosixPath("/dev/shm")  # noqa: S108 - within the pod
 
 
 class Pod(Struct, frozen=True):
@@ -221,6 +224,8 @@ def _mounts(item: Container, filled: Manifest | None, files: Files) -> Iterator[
         yield _mount("tls", PurePosixPath(CERTIFICATE))
     for number, place in enumerate(item.tmpfs):
         yield _mount(_tmpfs(number), place, writable=True)
+    if item.memory.host_ipc:
+        yield _mount("shared", _SHARED, writable=True)
     for mount in item.mounts:
         if mount.kind in ("models", "volume"):
             yield _mount(_volume(mount), mount.target, writable=mount.writable)
@@ -262,6 +267,9 @@ def _volumes(app: App, scene: Scene, filled: Manifest | None, files: Files) -> I
             "name": _tmpfs(number),
             "emptyDir": {"medium": "Memory", "sizeLimit": f"{size}Mi"},
         }
+    if item.memory.host_ipc:
+        size = SHARED_BYTES // MIB
+        yield {"name": "shared", "emptyDir": {"medium": "Memory", "sizeLimit": f"{size}Mi"}}
     for mount in item.mounts:
         if mount.kind == "models":
             claim = scene.table.storage.claim or MODELS

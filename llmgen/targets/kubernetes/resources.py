@@ -9,6 +9,9 @@ from llmgen.units import MIB
 
 # Of programs that the plan does not count: Envoy keeps one body of each waiting request.
 GATEWAY_BYTES = 1024 * MIB
+# /dev/shm of programs whose processes share memory, which on a machine is the machine's own: those
+# of vLLM and SGLang with several devices (vLLM's docs/serving/parallelism_scaling.md mounts it).
+SHARED_BYTES = 2048 * MIB
 # A program that only passes requests on.
 _GATEWAY_MILLIS = 500
 
@@ -19,6 +22,8 @@ def memory_bytes(unit: Unit, container: Container) -> int:
     With unified memory what is on the devices is the node's memory, too, and counted here.
     """
     limit = container.memory.limit_bytes or GATEWAY_BYTES
+    if container.memory.host_ipc:
+        limit += SHARED_BYTES
     if unit.plan.library.machine.unified:
         limit += device_bytes(unit)
     return -(-limit // MIB) * MIB
