@@ -4,6 +4,8 @@ import json
 
 from made import objects, one, stack
 
+from llmgen.targets.kubernetes.demand import requests
+
 STACK = """
 [services]
 on_demand = "llama_swap"
@@ -79,3 +81,12 @@ def test_the_picker_reads_no_queue_that_nobody_shows():
 def test_the_picker_may_only_read():
     rules = one(objects(stack(STACK)), "Role", "model-chatter-picker")["rules"]
     assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "watch", "list"}
+
+
+def test_the_picker_is_on_the_pool_of_its_model_and_in_the_proof():
+    made = stack(STACK)
+    (pool,) = made.cluster.pools
+    spec = one(objects(made), "Deployment", "model-chatter-picker")["spec"]["template"]["spec"]
+    assert spec["nodeSelector"] == {"llmgen.io/pool": pool}
+    asked = {pod.name: pod.request.memory_bytes for pod in requests(made, pool)}
+    assert asked["model-chatter-picker"] == 512 * 2**20

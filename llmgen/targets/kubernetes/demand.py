@@ -12,6 +12,7 @@ from llmgen.cluster.proof import Proof
 from llmgen.config.tables.kubernetes import Style
 from llmgen.errors import Diagnostic, Severity
 from llmgen.targets.kubernetes import download
+from llmgen.targets.kubernetes.gateways import picked
 from llmgen.targets.kubernetes.resources import cpu_millis, memory_bytes
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def requests(scene: Scene, pool: str) -> tuple[packing.Pod, ...]:
     pods = [_pod(app, scene) for app in scene.apps if app.unit.pool == pool]
     if download.pool(scene) == pool:
         pods.append(_downloading(scene, pool))
+    pods += [_picker(app, scene) for app in picked.pooled(scene) if app.unit.pool == pool]
     return tuple(pods)
 
 
@@ -65,6 +67,18 @@ def _downloading(scene: Scene, pool: str) -> packing.Pod:
             memory_bytes=download.MEMORY_BYTES, cpu_millis=download.CPU_MILLIS if counted else 0
         ),
         priority=scene.priorities.get(download.NAME, 0),
+    )
+
+
+def _picker(app: App, scene: Scene) -> packing.Pod:
+    """The pod that says which of a model's pods a request goes to."""
+    counted, name = scene.cluster.pools[app.unit.pool].table.cpu, picked.name_of(app)
+    return packing.Pod(
+        name=name,
+        request=packing.Amount(
+            memory_bytes=picked.MEMORY_BYTES, cpu_millis=picked.CPU_MILLIS if counted else 0
+        ),
+        priority=scene.priorities.get(name, 0),
     )
 
 

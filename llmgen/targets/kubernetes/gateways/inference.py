@@ -7,7 +7,8 @@ from typing import Final
 
 from llmgen.targets.kubernetes.gateways.by_header import READ, by_header
 from llmgen.targets.kubernetes.gateways.front import Front, gateway
-from llmgen.targets.kubernetes.gateways.picker import PORT, name_of, picker
+from llmgen.targets.kubernetes.gateways.picked import name_of, pooled
+from llmgen.targets.kubernetes.gateways.picker import PORT, picker
 from llmgen.targets.kubernetes.names import Object, meta, selector
 from llmgen.targets.kubernetes.scene import App
 from llmgen.targets.kubernetes.styles import kserve
@@ -18,21 +19,15 @@ GROUP: Final = "inference.networking.k8s.io"
 def objects(front: Front) -> Iterator[Object]:
     """The Gateway, a pool for each model with several pods, and routes to pools and Services."""
     yield gateway(front)
-    pooled = [app for app in front.scene.serving if _is_pooled(app)]
-    for app in pooled:
+    found = [*pooled(front.scene)]
+    for app in found:
         yield from picker(front, app)
         yield _pool(front, app)
     pools: dict[str, Object] = {
         app.name: {"group": GROUP, "kind": "InferencePool", "name": app.name, "weight": 1}
-        for app in pooled
+        for app in found
     }
     yield from by_header(front, READ, pools)
-
-
-def _is_pooled(app: App) -> bool:
-    """Of one pod there is nothing to pick; the picker reads requests for texts alone."""
-    text = {"chat", "vision", "completion"} & {*app.plan.placements[0].model.serves}
-    return app.unit.kind == "model" and app.unit.copies > 1 and bool(text)
 
 
 def _pool(front: Front, app: App) -> Object:

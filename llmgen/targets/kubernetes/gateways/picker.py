@@ -6,10 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
+from llmgen.targets.kubernetes import priority_class
 from llmgen.targets.kubernetes.gateways.front import Front
-from llmgen.targets.kubernetes.names import PICKER, Object, labels, meta, selector, short
+from llmgen.targets.kubernetes.gateways.picked import CPU_MILLIS, MEMORY_BYTES, name_of
+from llmgen.targets.kubernetes.names import PICKER, Object, labels, meta, selector
+from llmgen.targets.kubernetes.node_choice import selected, tolerated
 from llmgen.targets.kubernetes.scene import App
 from llmgen.targets.kubernetes.security import OF_CONTAINERS
+from llmgen.units import MIB
 
 PORT: Final = 9002
 _HEALTH: Final = 9003
@@ -21,11 +25,6 @@ _READS: Final = (
     ("inference.networking.k8s.io", "inferencepools"),
     ("", "pods"),
 )
-
-
-def name_of(app: App) -> str:
-    """What everything of its picker is called."""
-    return short(f"{app.name}-picker")
 
 
 def picker(front: Front, app: App) -> Iterator[Object]:
@@ -76,6 +75,7 @@ def picker(front: Front, app: App) -> Iterator[Object]:
 
 
 def _pod(front: Front, app: App, name: str) -> Object:
+    nodes = front.scene.cluster.pools[app.unit.pool]
     spec: Object = {
         "serviceAccountName": name,
         "automountServiceAccountToken": True,
@@ -88,6 +88,9 @@ def _pod(front: Front, app: App, name: str) -> Object:
             "runAsUser": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        **selected(nodes),
+        **tolerated(nodes.table.taints),
+        **priority_class.of_pod(name, front.scene),
         "containers": [_container(front, app)],
     }
     if front.table.image_pull_secrets:
@@ -97,6 +100,7 @@ def _pod(front: Front, app: App, name: str) -> Object:
 
 def _container(front: Front, app: App) -> Object:
     asked = {"grpc": {"port": _HEALTH, "service": "inference-extension"}}
+    memory = f"{MEMORY_BYTES // MIB}Mi"
     times = {"failureThreshold": 3, "successThreshold": 1, "timeoutSeconds": 1}
     return {
         "name": "epp",
@@ -115,8 +119,8 @@ def _container(front: Front, app: App) -> Object:
             {"name": "grpc-health", "containerPort": _HEALTH, "protocol": "TCP"},
         ],
         "resources": {
-            "limits": {"memory": "512Mi"},
-            "requests": {"cpu": "250m", "memory": "512Mi"},
+            "limits": {"memory": memory},
+            "requests": {"cpu": f"{CPU_MILLIS}m", "memory": memory},
         },
         "livenessProbe": {**asked, **times, "initialDelaySeconds": 5, "periodSeconds": 10},
         "readinessProbe": {**asked, **times, "periodSeconds": 2},
