@@ -90,3 +90,10 @@ def test_the_picker_is_on_the_pool_of_its_model_and_in_the_proof():
     assert spec["nodeSelector"] == {"llmgen.io/pool": pool}
     asked = {pod.name: pod.request.memory_bytes for pod in requests(made, pool)}
     assert asked["model-chatter-picker"] == 512 * 2**20
+
+
+def test_the_pickers_image_is_the_one_that_is_named():
+    told = 'gateway = "inference-extension"'
+    found = objects(stack(STACK.replace(told, f'{told}\npicker_image = "docker.io/x/y:1"')))
+    spec = one(found, "Deployment", "model-chatter-picker")["spec"]["template"]["spec"]
+    assert spec["containers"][0]["image"] == "docker.io/x/y:1"
