@@ -19,23 +19,25 @@ from llmgen.cluster.origin import told_of
 from llmgen.cluster.said import findings
 from llmgen.cluster.seats import Alone, Seats
 from llmgen.config.editions import EDITIONS
-from llmgen.config.load import validated
 from llmgen.config.model import Config
 from llmgen.config.names import service_name
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.config.tables.models import Model
 from llmgen.errors import ConfigError, Diagnostic, LlmgenError, PlanError
 from llmgen.facts.lock_model import Lock
+from llmgen.fleet.ground import library_of, typed_as
 from llmgen.fleet.project import Elsewhere, external
 from llmgen.gateway.addresses import host_name
-from llmgen.library import Keep, Library
+from llmgen.library import Keep
 from llmgen.machine import machine
 from llmgen.plan.place import place
-from llmgen.resolve import resolve
 
 
 class Ground(Struct, frozen=True):
-    """The whole file, typed and as it is written, its lock, and the documents of its pools."""
+    """The whole file, typed and as it is written, its lock, and the documents of its pools.
+
+    ``models`` are the tables of all models, as each pool has them.
+    """
 
     config: Config
     table: Kubernetes
@@ -43,13 +45,14 @@ class Ground(Struct, frozen=True):
     lock: Lock
     nodes: Mapping[str, Nodes]
     pools: Mapping[str, Document]
+    models: Mapping[str, Mapping[str, Model]]
 
 
 def cluster(config: Config, document: Mapping[str, Any], lock: Lock) -> Cluster:
     """Every pod planned; ConfigError and PlanError name the pool and the model."""
     ground = ground_of(config, document, lock)
     alone = cache(partial(_alone, ground))
-    found = Seats(config, ground.nodes, alone)
+    found = Seats(config, ground.models, ground.nodes, alone)
     for name in sorted(_served(config), key=lambda name: -config.models[name].priority):
         found.seat(name)
     units = [unit for pool in ground.pools for unit in _units(ground, pool, found.pool, alone)]
@@ -70,13 +73,17 @@ def ground_of(config: Config, document: Mapping[str, Any], lock: Lock) -> Ground
         raise ValueError("llm.toml has no [kubernetes]")
     if errors := [*findings(config)]:
         raise ConfigError(errors)
-    found = {name: _pool(config, document, name) for name in documents.pools(table)}
-    nodes = {}
+    found, models, nodes = {}, {}, {}
     for name, pool in documents.pools(table).items():
-        own = _typed({**found[name], "models": {}}, name, document)
+        whole = documents.of_pool(document, name)
+        # Where a pool says nothing else of models, their tables are those of the whole file.
+        told = whole if pool.models else {**whole, "models": {}}
+        own = _typed(told, name, document)
+        models[name] = own.models if pool.models else config.models
+        found[name] = _decided(whole, models[name], config)
         node = machine(own.hardware, own.budget)
         nodes[name] = Nodes(name, pool, node, resource(pool, node))
-    return Ground(config, table, document, lock, nodes, found)
+    return Ground(config, table, document, lock, nodes, found, models)
 
 
 def _served(config: Config) -> Iterator[str]:
@@ -92,7 +99,7 @@ def keep_of(config: Config, table: Model) -> Keep:
 
 def _alone(ground: Ground, pool: str, name: str) -> Planned:
     """The model in a pod of its own, with as few devices as it fits on."""
-    node, table = ground.nodes[pool].node, ground.config.models[name]
+    node, table = ground.nodes[pool].node, ground.models[pool][name]
     most = len(node.devices)
     if table.nodes > 1:
         tries = [table.tensor_parallel_size or 1]
@@ -130,8 +137,8 @@ def _planned(
 
 def _grouped(ground: Ground, pool: str, name: str, devices: int) -> Planned:
     """A model over several nodes, with so many devices of each."""
-    node, nodes = ground.nodes[pool].node, ground.config.models[name].nodes
-    asked = ground.config.models[name].tensor_parallel_size or 1
+    node, table = ground.nodes[pool].node, ground.models[pool][name]
+    asked = table.tensor_parallel_size or 1
     if asked > len(node.devices):
         raise PlanError(
             Diagnostic(
@@ -142,7 +149,7 @@ def _grouped(ground: Ground, pool: str, name: str, devices: int) -> Planned:
                 hint="fewer devices and more nodes (`nodes`)",
             )
         )
-    made = documents.of_group(ground.pools[pool], name, node, devices, nodes)
+    made = documents.of_group(ground.pools[pool], name, node, devices, table.nodes)
     return _placed(ground, pool, made, devices)
 
 
@@ -155,30 +162,18 @@ def _placed(ground: Ground, pool: str, made: Document, devices: int) -> Planned:
         raise type(error)(told) from None
 
 
-def _pool(config: Config, document: Mapping[str, Any], name: str) -> Document:
+def _decided(pool: Document, models: Mapping[str, Model], config: Config) -> Document:
     """The pool's document in which each model says when it is in memory."""
-    found = documents.of_pool(document, name)
-    models = {
-        name: {**table, **_decided(config, name)}
-        for name, table in found["models"].items()
-        if name in config.models
-    }
-    return {**found, "models": models}
+    told = {name: {**pool["models"][name], **_kept(models[name], config)} for name in models}
+    return {**pool, "models": told}
 
 
-def _decided(config: Config, name: str) -> Document:
+def _kept(table: Model, config: Config) -> Document:
     """When the model is in memory, and where it listens if KServe says that."""
-    table = config.models[name]
     keep = keep_of(config, table)
     style = config.kubernetes.style if config.kubernetes else "plain"
     port = style == "kserve" and keep is Keep.ALWAYS and is_text(table.role)
     return {"keep": keep.value, **({"port": KSERVE_PORT} if port else {})}
-
-
-def library_of(config: Config, lock: Lock) -> Library:
-    """A pod's config joined with the lock of all."""
-    measured = {ref: entry.measured for ref, entry in lock.entries.items() if entry.measured}
-    return resolve(config, lock.facts, measured, lock.runs, lock.checkpoints)
 
 
 def _units(ground: Ground, pool: str, seats: Mapping[str, str], alone: Alone) -> Iterator[Unit]:
@@ -189,7 +184,7 @@ def _units(ground: Ground, pool: str, seats: Mapping[str, str], alone: Alone) ->
             most = len(ground.nodes[pool].node.devices)
             yield _unit(ground, pool, mine, _planned(ground, pool, mine, most, stack=True))
         return
-    keeps = {name: keep_of(ground.config, ground.config.models[name]) for name in mine}
+    keeps = {name: keep_of(ground.config, ground.models[pool][name]) for name in mine}
     for name in mine:
         if keeps[name] is Keep.ALWAYS:
             yield _unit(ground, pool, (name,), alone(pool, name))
@@ -222,8 +217,9 @@ def _unit(ground: Ground, pool: str, names: Sequence[str], made: Planned) -> Uni
     port = first.port
     if kind != "model":
         port = services.router.port if kind == "router" else services.llama_swap.port
-    copies = max(ground.config.models[name].hosts for name in names) if kind == "model" else 1
-    nodes = max(ground.config.models[one].nodes for one in names)
+    tables = [ground.models[pool][one] for one in names]
+    copies = tables[0].hosts if kind == "model" else 1
+    nodes = max(table.nodes for table in tables)
     return Unit(
         name,
         kind,
@@ -263,7 +259,7 @@ def _front(ground: Ground, units: Sequence[Unit]) -> Unit | None:
 
 def _outside(ground: Ground, unit: Unit, name: str) -> Document:
     """An on-demand model as the gateway knows it: behind the Service of its engine."""
-    table, config = ground.config.models[name], ground.config
+    table, config = ground.models[unit.pool][name], ground.config
     prefix = config.naming.prefix
     placed = unit.plan.placement(prefix + name)
     variants = (
@@ -289,16 +285,5 @@ def _outside(ground: Ground, unit: Unit, name: str) -> Document:
     return {**told, **{key: value for key, value in known.items() if value > 0}}
 
 
-def _typed(made: Mapping[str, Any], pool: str, document: Mapping[str, Any]) -> Config:
-    """The config of a document; its mistakes are those that only the overlay has."""
-    from pydantic import ValidationError  # noqa: PLC0415 - only for mistakes
-
-    try:
-        return validated(dict(made))
-    except ValidationError as error:
-        from llmgen.config.mistakes import diagnostics  # noqa: PLC0415 - only for mistakes
-
-        found: Sequence[Diagnostic] = [*diagnostics(error, ())]
-    except ConfigError as error:
-        found = error.diagnostics
-    raise ConfigError([told_of(item, pool, document) for item in found])
+def _typed(made: Document, pool: str, document: Mapping[str, Any]) -> Config:
+    return typed_as(made, lambda item: told_of(item, pool, document))

@@ -113,9 +113,9 @@ def of_gateway(document: Mapping[str, Any], external: Document) -> Document:
         "unified": False,
         "devices": [],
     }
-    services = {key: document.get("services", {}).get(key) for key in ("api_key",)}
+    key = document.get("services", {}).get("api_key")
     found["services"] = {
-        **{key: value for key, value in services.items() if value is not None},
+        **({"api_key": key} if key is not None else {}),
         "on_demand": "none",
         "scope": "system",
     }

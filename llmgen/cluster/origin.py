@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, KeyPath
+from llmgen.fleet.origin import is_written
 
 
 def told_of(item: Diagnostic, pool: str, document: Mapping[str, Any]) -> Diagnostic:
@@ -21,14 +22,4 @@ def origin(key: KeyPath, pool: str, document: Mapping[str, Any]) -> KeyPath:
     if not key or key[0] not in ("hardware", "models"):
         return key
     within = ("kubernetes", "pools", pool, *key)
-    return within if _written(document, within) else key
-
-
-def _written(document: Mapping[str, Any], key: KeyPath) -> bool:
-    at: Any = document
-    for part in key:
-        try:
-            at = at[part]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return True
+    return within if is_written(document, within, least=len(within)) else key

@@ -35,6 +35,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
     yield from _certificate(config, table)
     if table.scale.enable:
         yield from scaling.findings(config, table)
+    yield from _unknown_models(config, table)
     known = [*pools(table)]
     for name, model in config.models.items():
         if model.pool is not None and model.pool not in known:
@@ -45,6 +46,20 @@ def findings(config: Config) -> Iterator[Diagnostic]:
                 ("models", name, "pool"),
                 hint=f"did you mean `{near[0]}`?" if near else f"pools are {', '.join(known)}",
             )
+
+
+def _unknown_models(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:
+    """Keys of a model on some nodes, where no model has that name."""
+    for pool, item in table.pools.items():
+        for name in item.models:
+            if name not in config.models:
+                near = get_close_matches(name, config.models, 1)
+                yield Diagnostic(
+                    "kubernetes.no-model",
+                    f"`{pool}` says something of the model `{name}`, and there is none",
+                    ("kubernetes", "pools", pool, "models", name),
+                    hint=f"did you mean `{near[0]}`?" if near else "models stand in [models.NAME]",
+                )
 
 
 def _claims(table: Kubernetes) -> Iterator[Diagnostic]:

@@ -14,6 +14,7 @@ from llmgen.cluster.model import Nodes, Planned
 from llmgen.cluster.nodes import Amount, Pod
 from llmgen.cluster.nodes import Nodes as Room
 from llmgen.config.model import Config
+from llmgen.config.tables.models import Model
 from llmgen.errors import Diagnostic, LlmgenError, PlanError
 from llmgen.library import Keep
 from llmgen.plan.slack import PROCESS_SLACK, SWAP_SLACK, TMPFS_BYTES
@@ -25,9 +26,18 @@ Alone: TypeAlias = Callable[[str, str], Planned]
 class Seats:
     """The pools with what has been seated on them, in the order of priority."""
 
-    def __init__(self, config: Config, nodes: Mapping[str, Nodes], alone: Alone) -> None:
-        """``alone`` plans a model of a pool; PlanError where it fits no node."""
-        self.config, self.nodes, self.alone = config, nodes, alone
+    def __init__(
+        self,
+        config: Config,
+        models: Mapping[str, Mapping[str, Model]],
+        nodes: Mapping[str, Nodes],
+        alone: Alone,
+    ) -> None:
+        """``models`` are the tables of models on each pool.
+
+        ``alone`` plans one; PlanError where it fits no node.
+        """
+        self.config, self.models, self.nodes, self.alone = config, models, nodes, alone
         self.pods: dict[str, dict[str, Pod]] = {name: {} for name in nodes}
         self.pool: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
@@ -69,8 +79,8 @@ class Seats:
         memory = sum(first.estimate.on(view) for view in dict.fromkeys(views))
         if first.keep is Keep.ALWAYS and self.nodes[pool].table.layout == "models":
             asked = Amount(made.devices, memory + PROCESS_SLACK + TMPFS_BYTES)
-            copies = self.config.models[name].hosts * self.config.models[name].nodes
-            found[name] = Pod(name, asked, copies=copies)
+            table = self.models[pool][name]
+            found[name] = Pod(name, asked, copies=table.hosts * table.nodes)
             return found
         # One pod for all of these: as large as the largest, until their plan says more.
         asked = Amount(made.devices, memory + PROCESS_SLACK + SWAP_SLACK + TMPFS_BYTES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -58,15 +58,19 @@ def alone(document: Document, name: str) -> Document:
 
 def typed(mine: Document, host: str, document: Mapping[str, Any]) -> Config:
     """The config of a host's document; its mistakes are those that only the overlay has."""
+    return typed_as(mine, lambda item: told_of(item, host, document))
+
+
+def typed_as(made: Document, told: Callable[[Diagnostic], Diagnostic]) -> Config:
+    """The config of a document made from the whole one; ``told`` says where a mistake is there."""
     try:
-        return validated(mine)
+        return validated(made)
     except ValidationError as error:
         from llmgen.config.mistakes import diagnostics  # noqa: PLC0415 - only for mistakes
 
-        found = diagnostics(error, ())
-        raise ConfigError([told_of(item, host, document) for item in found]) from None
+        raise ConfigError([*map(told, diagnostics(error, ()))]) from None
     except ConfigError as error:
-        raise ConfigError([told_of(i, host, document) for i in error.diagnostics]) from None
+        raise ConfigError([*map(told, error.diagnostics)]) from None
 
 
 def library_of(config: Config, lock: Lock) -> Library:

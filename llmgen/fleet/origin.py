@@ -28,9 +28,9 @@ def origin(key: KeyPath, host: str, document: Mapping[str, Any]) -> KeyPath:
     if key[0] not in (*LAID_OVER, "models"):
         return key
     within = ("hosts", host, *key)
-    if _written(document, within, least=4):
+    if is_written(document, within, least=4):
         return within
-    if key[0] == "models" or _written(document, key, least=1):
+    if key[0] == "models" or is_written(document, key, least=1):
         return key
     return within
 
@@ -42,7 +42,7 @@ def _of_rpc(key: KeyPath, host: str) -> KeyPath:
     return ("hosts", lender, written)
 
 
-def _written(document: Mapping[str, Any], key: KeyPath, least: int) -> bool:
+def is_written(document: Mapping[str, Any], key: KeyPath, least: int) -> bool:
     """Whether the file says something at this key; of a longer one its first parts will do."""
     at: Any = document
     for count, part in enumerate(key):

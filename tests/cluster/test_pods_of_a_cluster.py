@@ -151,3 +151,16 @@ def test_a_model_larger_than_any_node_is_refused_with_its_pool():
     found = refused('[models.chat]\nmodel = "chat.gguf"\nkeep = "always"\n', **large)
     assert found[0][0].startswith("budget.")
     assert found[0][1][:2] == ("models", "chat")
+
+
+def test_a_pool_says_when_a_model_is_in_memory_and_how_often_it_is_there():
+    text = '[models.chat]\nmodel = "chat.gguf"\nkeep = "on_demand"\n'
+    own = '[kubernetes.pools.gpu]\ncount = 3\nmodels.chat = { keep = "always", hosts = 2 }\n'
+    (unit, *_) = made(text + own).units
+    assert (unit.kind, unit.copies) == ("model", 2)
+
+
+def test_a_pool_has_keys_of_models_that_are_there():
+    text = '[models.chat]\nmodel = "chat.gguf"\n[kubernetes.pools.gpu.models.chta]\nparallel = 2'
+    (found,) = refused(text)
+    assert found == ("kubernetes.no-model", ("kubernetes", "pools", "gpu", "models", "chta"))
