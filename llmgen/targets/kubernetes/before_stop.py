@@ -12,7 +12,7 @@ from typing import Final
 from llmgen.gateway.addresses import LOOPBACK
 from llmgen.gateway.command import DRAIN_SECONDS
 from llmgen.targets.containers.model import SECRETS
-from llmgen.targets.kubernetes.names import Object, literal
+from llmgen.targets.kubernetes.names import Object
 from llmgen.targets.kubernetes.scene import App, Scene
 from llmgen.targets.secrets import variable
 
@@ -115,4 +115,6 @@ def _key(app: App) -> str:
 
 
 def _exec(script: str, *words: str) -> Object:
-    return {"exec": {"command": ["/bin/sh", "-c", literal(script), "stop", *map(literal, words)]}}
+    # A kubelet fills no `$(NAME)` into hooks (pkg/kubelet/lifecycle/handlers.go), as it does into the
+    # commands of containers and probes: two `$` would stay two.
+    return {"exec": {"command": ["/bin/sh", "-c", script, "stop", *words]}}

@@ -57,7 +57,10 @@ def short(text: str, most: int = _LONGEST) -> str:
 
 
 def literal(text: str) -> str:
-    """A word of a command, or a variable's value, in which Kubernetes fills in no `$(NAME)`."""
+    """A word of a container's or probe's command, or a variable's value, without a `$(NAME)` in it.
+
+    Kubernetes fills those in; what it executes as a hook it takes as it is.
+    """
     return text.replace("$(", "$$(")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmgen.plan.process import NEVER_ASKED, health
-from llmgen.targets.kubernetes.names import Object
+from llmgen.targets.kubernetes.names import Object, literal
 from llmgen.targets.kubernetes.scene import App
 
 # A loading server is asked so often; what is up, seldom: /health waits while all threads are busy
@@ -41,7 +41,7 @@ def _asked(app: App) -> Object | None:
             return _get("/health", app.container.port)
         case "gateway":
             # Envoy's own page is on loopback, where kubelet is not.
-            return {"exec": {"command": [*app.container.health.argv]}}
+            return {"exec": {"command": [*map(literal, app.container.health.argv)]}}
 
 
 def _get(page: str, port: int) -> Object:
