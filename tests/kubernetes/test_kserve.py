@@ -126,3 +126,49 @@ def test_a_chat_model_without_room_for_one_more_never_rolls_out(count, hangs):
     assert bool(found) is hangs
     if hangs:
         assert 'style = "plain"' in found[0].hint
+
+
+def worn_by_chat_models(found):
+    return one(found, "Service", "model-chatter")["spec"]["selector"]
+
+
+def test_pods_of_kserve_are_drained_one_at_a_time_and_spread():
+    found = objects(stack(STACK))
+    budget = one(found, "PodDisruptionBudget", "model-chatter")["spec"]
+    assert budget["selector"]["matchLabels"] == worn_by_chat_models(found)
+    pods = one(found, "LLMInferenceService")["spec"]["template"]
+    (constraint,) = pods["topologySpreadConstraints"]
+    assert constraint["labelSelector"]["matchLabels"] == worn_by_chat_models(found)
+
+
+MONITORED = (
+    STACK.replace("[models.chatter]", "[models.chatter]\nmetrics = true").replace(
+        "[models.embed]", "[models.embed]\nmetrics = true"
+    )
+    + "[kubernetes.monitoring]\nenable = true"
+)
+
+
+def test_prometheus_finds_the_pods_of_kserve():
+    found = objects(stack(MONITORED))
+    own = one(found, "PodMonitor", "llmgen-server-kserve")["spec"]["selector"]
+    (named,) = own["matchExpressions"]
+    assert named["values"] == ["model-chatter"]
+    assert own["matchLabels"].items() < worn_by_chat_models(found).items()
+    others = one(found, "PodMonitor", "llmgen-server")["spec"]["selector"]
+    assert others["matchExpressions"][0]["values"] == ["model-embed"]
+    worn = one(found, "InferenceService", "model-embed")["spec"]["predictor"]["labels"]
+    assert others["matchLabels"].items() <= worn.items()
+
+
+def test_a_full_pod_of_kserve_is_known_by_its_names():
+    groups = one(objects(stack(MONITORED)), "PrometheusRule")["spec"]["groups"]
+    full = {
+        rule["labels"]["app"]: rule["expr"]
+        for group in groups
+        for rule in group["rules"]
+        if rule["alert"] == "LlmgenPodAbovePlan"
+    }
+    assert 'container="main",pod=~"model-chatter-kserve-.+"' in full["model-chatter"]
+    assert 'container="kserve-container",pod=~"model-embed-predictor-.+"' in full["model-embed"]
+    assert 'container="swap-gpu"' in full["swap-gpu"]

@@ -86,3 +86,11 @@ def test_what_cannot_be_over_several_nodes_is_refused(old, new, word):
     assert diagnostic.code == "kubernetes.nodes"
     assert word in diagnostic.message
     assert diagnostic.hint
+
+
+def test_an_endpoint_picker_picks_among_leaders():
+    more = 'gateway = "inference-extension"'
+    text = STACK.replace("[kubernetes]", f"[kubernetes]\n{more}").replace("count = 2", "count = 4")
+    found = objects(stack(text.replace("nodes = 2", "nodes = 2\nhosts = 2")))
+    pods = one(found, "InferencePool", "model-large")["spec"]["selector"]
+    assert pods["matchLabels"] == one(found, "Service", "model-large")["spec"]["selector"]

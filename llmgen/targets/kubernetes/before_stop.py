@@ -115,6 +115,6 @@ def _key(app: App) -> str:
 
 
 def _exec(script: str, *words: str) -> Object:
-    # A kubelet fills no `$(NAME)` into hooks (pkg/kubelet/lifecycle/handlers.go), as it does into the
-    # commands of containers and probes: two `$` would stay two.
+    # A kubelet fills no `$(NAME)` into hooks (pkg/kubelet/lifecycle/handlers.go), as it does into
+    # the commands of containers and probes: two `$` would stay two.
     return {"exec": {"command": ["/bin/sh", "-c", script, "stop", *words]}}

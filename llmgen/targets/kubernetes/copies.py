@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmgen.targets.kubernetes.names import Object, meta, selector
+from llmgen.targets.kubernetes.names import Object, meta
 from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.styles.pod_labels import of_all
 
 
 def most(app: App, scene: Scene) -> int:
@@ -40,7 +41,7 @@ def budget(app: App, scene: Scene) -> Object:
         "metadata": meta(app.name, app.name, app.component, scene.table.namespace),
         "spec": {
             "maxUnavailable": 1,
-            "selector": {"matchLabels": selector(app.name)},
+            "selector": {"matchLabels": of_all(app)},
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
         },
     }
@@ -54,6 +55,6 @@ def spread(app: App, scene: Scene) -> Object:
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
         "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": selector(app.name)},
+        "labelSelector": {"matchLabels": of_all(app)},
     }
     return {"topologySpreadConstraints": [constraint]}

@@ -17,6 +17,7 @@ from llmgen.targets.kubernetes.names import (
 )
 from llmgen.targets.kubernetes.resources import memory_bytes
 from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.styles import kserve
 from llmgen.targets.kubernetes.watched import Told, told, watched
 from llmgen.targets.prometheus.dashboard import Panel, Query, document, served
 from llmgen.targets.prometheus.rules import Group, Rule, alert, servers
@@ -42,18 +43,19 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
 
 
 def _monitors(scene: Scene) -> Iterator[Object]:
-    found: dict[Told, list[str]] = {}
+    """One for each way to ask; pods of LLMInferenceServices wear other labels than the rest."""
+    found: dict[tuple[Told, bool], list[str]] = {}
     for app in scene.apps:
         for item in told(app):
-            found.setdefault(item, []).append(app.name)
-    for item, names in found.items():
+            found.setdefault((item, app.form == "llm"), []).append(app.name)
+    for (item, of_kserve), names in found.items():
         yield {
             "apiVersion": "monitoring.coreos.com/v1",
             "kind": "PodMonitor",
-            "metadata": _meta(scene, item.job),
+            "metadata": _meta(scene, f"{item.job}-kserve" if of_kserve else item.job),
             "spec": {
                 "selector": {
-                    "matchLabels": {PART_OF: MANAGER},
+                    "matchLabels": kserve.OF_LLM if of_kserve else {PART_OF: MANAGER},
                     "matchExpressions": [{"key": APP, "operator": "In", "values": sorted(names)}],
                 },
                 "podMetricsEndpoints": [_endpoint(scene, item)],
@@ -112,7 +114,7 @@ def _pods(scene: Scene, plan: Plan) -> Group:
 
 def _full(app: App, plan: Plan, here: str) -> Rule:
     most = int(_FULL * memory_bytes(app.unit, app.container))
-    own = f"{here},container={text(app.name)}"
+    own = f"{here},{_container(app)}"
     return alert(
         plan,
         "LlmgenPodAbovePlan",
@@ -123,6 +125,13 @@ def _full(app: App, plan: Plan, here: str) -> Rule:
         "critical",
         app=app.name,
     )
+
+
+def _container(app: App) -> str:
+    """The container as kubelet's series have it; KServe's name is one for all, its pods' is not."""
+    if (name := kserve.container(app)) is None:
+        return f"container={text(app.name)}"
+    return f"container={text(name)},pod=~{text(f'{kserve.controller(app)}-.+')}"
 
 
 def _dashboard(scene: Scene, plan: Plan) -> Object:

@@ -10,6 +10,7 @@ from llmgen.targets.kubernetes.pod import pod
 from llmgen.targets.kubernetes.scene import App, Scene
 from llmgen.targets.kubernetes.styles import kserve, lws
 from llmgen.targets.kubernetes.styles.forms import Form
+from llmgen.targets.kubernetes.styles.pod_labels import of_answering
 
 # Longest time without progress that a rollout is still one: a load, and the old pod's answers.
 _DEADLINE_SECONDS = 600
@@ -46,17 +47,6 @@ def deployment(app: App, scene: Scene, template: Object) -> Object:
     }
 
 
-def _asked(app: App) -> dict[str, str]:
-    """The labels of the pods that answer."""
-    match app.form:
-        case "llm":
-            return kserve.selector(app)
-        case "group":
-            return lws.leader(app)
-        case _:
-            return selector(app.name)
-
-
 def service(app: App, scene: Scene) -> Object:
     """Its name within the namespace; nothing of it leaves the cluster."""
     return {
@@ -65,7 +55,7 @@ def service(app: App, scene: Scene) -> Object:
         "metadata": meta(app.name, app.name, app.component, scene.table.namespace),
         "spec": {
             "type": "ClusterIP",
-            "selector": _asked(app),
+            "selector": of_answering(app),
             "ports": [
                 {
                     "name": "http",

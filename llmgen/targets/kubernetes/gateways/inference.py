@@ -9,9 +9,9 @@ from llmgen.targets.kubernetes.gateways.by_header import READ, by_header
 from llmgen.targets.kubernetes.gateways.front import Front, gateway
 from llmgen.targets.kubernetes.gateways.picked import name_of, pooled
 from llmgen.targets.kubernetes.gateways.picker import PORT, picker
-from llmgen.targets.kubernetes.names import Object, meta, selector
+from llmgen.targets.kubernetes.names import Object, meta
 from llmgen.targets.kubernetes.scene import App
-from llmgen.targets.kubernetes.styles import kserve
+from llmgen.targets.kubernetes.styles.pod_labels import of_answering
 
 GROUP: Final = "inference.networking.k8s.io"
 
@@ -32,13 +32,12 @@ def objects(front: Front) -> Iterator[Object]:
 
 def _pool(front: Front, app: App) -> Object:
     """The pods, and the picker's Service; when that does not answer, any of them is asked."""
-    worn = kserve.selector(app) if app.form == "llm" else selector(app.name)
     return {
         "apiVersion": f"{GROUP}/v1",
         "kind": "InferencePool",
         "metadata": meta(app.name, app.name, app.component, front.table.namespace),
         "spec": {
-            "selector": {"matchLabels": worn},
+            "selector": {"matchLabels": of_answering(app)},
             "targetPorts": [{"number": app.container.port}],
             "endpointPickerRef": {
                 "group": "",

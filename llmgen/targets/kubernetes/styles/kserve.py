@@ -7,9 +7,11 @@ from typing import Any, Final
 from llmgen.engines.container import MODELS as FOLDER
 from llmgen.targets.kubernetes.names import APP, MODELS, PART_OF, Object, labels, meta
 from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.styles.forms import Form
 
-# What it calls the container that serves.
-_LLM, _PREDICTOR = "main", "kserve-container"
+# What it calls the container that serves, and the Deployment that it makes.
+_CONTAINERS: Final[dict[Form, str]] = {"llm": "main", "predictor": "kserve-container"}
+_ENDS: Final[dict[Form, str]] = {"llm": "kserve", "predictor": "predictor"}
 # What pods of an LLMInferenceService wear; the labels of ours do not reach them.
 OF_LLM: Final = {PART_OF: "llminferenceservice", "kserve.io/component": "workload"}
 
@@ -21,7 +23,7 @@ def llm(app: App, scene: Scene, template: Object) -> Object:
     # The preset says that its container may be root, and has words for vLLM where there are none.
     allowed = {**container["securityContext"], "runAsNonRoot": True}
     words = container.get("args") or ["--port", str(app.container.port)]
-    main = {**container, "name": _LLM, "args": words, "securityContext": allowed}
+    main = {**container, "name": _CONTAINERS["llm"], "args": words, "securityContext": allowed}
     model = app.plan.placements[0].model
     folder = str(model.path.parent.relative_to(FOLDER))
     claim = scene.table.storage.claim or MODELS
@@ -61,7 +63,7 @@ def predictor(app: App, scene: Scene, template: Object) -> Object:
         "spec": {
             "predictor": {
                 **spec,
-                "containers": [{**container, "name": _PREDICTOR}],
+                "containers": [{**container, "name": _CONTAINERS["predictor"]}],
                 "labels": labels(app.name, app.component),
                 "minReplicas": app.unit.copies,
                 "maxReplicas": max(app.unit.copies, 1),
@@ -77,6 +79,16 @@ def predictor(app: App, scene: Scene, template: Object) -> Object:
 def selector(app: App) -> dict[str, str]:
     """The labels by which the pods of an LLMInferenceService are found."""
     return {APP: app.name, **OF_LLM}
+
+
+def container(app: App) -> str | None:
+    """What it calls the container of an app; None where the app's controller is another one."""
+    return _CONTAINERS.get(app.form)
+
+
+def controller(app: App) -> str:
+    """The Deployment that it makes for an app."""
+    return f"{app.name}-{_ENDS[app.form]}"
 
 
 def _escaped(value: Any) -> Any:  # noqa: ANN401 - any value of an object
