@@ -10,8 +10,9 @@ import click
 
 from llmgen.cli.boundary import INTERRUPTED
 from llmgen.cli.outcome import Outcome
+from llmgen.cli.ready import NO_WAIT
 from llmgen.cli.waiting import waiting
-from llmgen.errors import InputError, LlmgenError, Severity
+from llmgen.errors import InputError, Severity
 
 if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
@@ -41,6 +42,8 @@ def install(
     """Apply the objects of llm.toml; wait until their pods are ready."""
     from llmgen.operate.kubectl.apply import Manner
 
+    if wait is False and wait_timeout is not None:
+        raise click.UsageError(NO_WAIT)
     made, notes = asked.scene(session)
     wanted = asked.objects(made)
     manner = Manner(force=force_conflicts, adopt=adopt)
@@ -66,10 +69,8 @@ def rollback(
 
     del session
     reach = asked.reach()
-    try:
+    with asked.located():
         old = history.chosen(history.generations(look.records(reach)), number)
-    except LlmgenError as error:
-        raise asked.found.located(error) from None
     manner = Manner(force=force_conflicts, adopt=adopt)
     reason = f"rollback to {old.number}"
     seconds = _budget(old.objects)
@@ -82,18 +83,16 @@ def uninstall(session: Session, asked: Asked, *, dry_run: bool, delete_models: b
 
     del session
     reach = asked.reach()
-    try:
+    with asked.located():
         with waiting(f"asking {reach.place.context}"):
             changes = apply.removal(reach, with_claims=delete_models)
         if not dry_run:
             apply.delete(reach, changes)
-    except LlmgenError as error:
-        raise asked.found.located(error) from None
     text = _planned(changes) if dry_run else ""
     return Outcome(
         {**_data(reach, changes), "removed": not dry_run},
         text=text,
-        said="" if dry_run else f"{_counts(changes)} in {_where(reach)}",
+        said="" if dry_run else f"{_counts(changes)} in {reach.place}",
         diagnostics=tuple(_left(reach, changes)),
     )
 
@@ -111,7 +110,7 @@ def _applied(
 ) -> Outcome:
     from llmgen.operate.kubectl import apply
 
-    try:
+    with asked.located():
         with waiting(f"asking {reach.place.context}"):
             prepared = apply.prepare(reach, wanted, manner)
         if dry_run:
@@ -123,9 +122,7 @@ def _applied(
         with waiting(f"applying {len(wanted)} objects"):
             apply.apply(reach, prepared, manner)
             number = apply.record(reach, prepared, reason)
-    except LlmgenError as error:
-        raise asked.found.located(error) from None
-    counted = f"{_counts(prepared.changes)} in {_where(reach)}"
+    counted = f"{_counts(prepared.changes)} in {reach.place}"
     said = counted if number is None else f"generation {number}: {counted}"
     done = Outcome(
         {**_data(reach, prepared.changes), "generation": number},
@@ -147,15 +144,13 @@ def _waited(
     data = done.data if isinstance(done.data, dict) else {}
     clock, begun = Clock(time.monotonic, time.sleep), time.monotonic()
     try:
-        with waiting(f"waiting for the pods in {_where(reach)}") as tell:
+        with asked.located(), waiting(f"waiting for the pods in {reach.place}") as tell:
             lacking = until_settled(
                 reach, names, seconds, clock, lambda rows: tell(_line(rows, begun, seconds))
             )
     except KeyboardInterrupt:
         data = {**data, "ready": False}
         return replace(done, data=data, said=f"{done.said}\n{_STAYS}", exit_code=INTERRUPTED)
-    except LlmgenError as error:
-        raise asked.found.located(error) from None
     told = tuple(not_ready(lacking, seconds, reach.place))
     return replace(
         done,
@@ -222,10 +217,6 @@ def _counts(changes: Sequence[Change]) -> str:
     words = {"create": "created", "update": "changed", "delete": "deleted", "keep": "unchanged"}
     said = [f"{found[key]} {word}" for key, word in words.items() if found[key]]
     return ", ".join(said) or "nothing to do"
-
-
-def _where(reach: Reach) -> str:
-    return f"`{reach.place.namespace}` of `{reach.place.context}`"
 
 
 def _left(reach: Reach, changes: Sequence[Change]) -> Iterator[Diagnostic]:

@@ -46,14 +46,10 @@ def diff(
     made, notes = asked.scene(session)
     wanted = asked.objects(made)
     reach = asked.reach()
-    try:
-        with waiting(f"asking {reach.place.context}"):
-            # What others have set is other, too.
-            prepared = apply.prepare(reach, wanted, apply.Manner(force=True))
-    except LlmgenError as error:
-        raise asked.found.located(error) from None
+    with asked.located(), waiting(f"asking {reach.place.context}"):
+        # What others have set is other, too.
+        prepared = apply.prepare(reach, wanted, apply.Manner(force=True))
     text = difference(prepared.changes)
-    where = f"`{reach.place.namespace}` of `{reach.place.context}`"
     unknown = () if prepared.is_judged else (apply.unjudged(reach),)
     changes = [
         {"action": item.action.value, "object": str(item.thing)}
@@ -63,7 +59,7 @@ def diff(
     return Outcome(
         {"changes": changes, "diff": text},
         text=text,
-        said="" if changes else f"{where} is what llm.toml says",
+        said="" if changes else f"{reach.place} is what llm.toml says",
         ok=not changes,
         diagnostics=(*notes, *unknown),
     )
@@ -76,12 +72,9 @@ def status(session: Session, asked: Asked) -> Outcome:
     made, _ = asked.scene(session)
     wanted = asked.objects(made)
     reach = asked.reach()
-    try:
-        with waiting(f"asking {reach.place.context}"):
-            rows = look(reach)
-            differences = [*_differences(reach, wanted)]
-    except LlmgenError as error:
-        raise asked.found.located(error) from None
+    with asked.located(), waiting(f"asking {reach.place.context}"):
+        rows = look(reach)
+        differences = [*_differences(reach, wanted)]
     pools = {app.name: app.unit.pool for app in made.apps}
     units = [{**_row(item, pools), "pods": list(item.pods)} for item in rows]
     well = all(item.is_settled for item in rows) and not differences
@@ -163,12 +156,10 @@ def logs(
     reach = asked.reach()
     units = [_unit(made, name) for name in names]
     words = [*_log_words(units, lines, since)]
-    if follow and not session.json:
-        return Outcome(exit_code=reach.follow([*words, "--follow"]))
-    try:
+    with asked.located():
+        if follow and not session.json:
+            return Outcome(exit_code=reach.follow([*words, "--follow"]))
         text = reach.must(words).output
-    except LlmgenError as error:
-        raise asked.found.located(error) from None
     said = "" if text else "they have said nothing, or there are no pods"
     return Outcome({"lines": text.splitlines()}, text=text, said=said)
 
@@ -218,11 +209,9 @@ def generations(session: Session, asked: Asked, *, keep: int | None) -> Outcome:
 
     del session
     reach = asked.reach()
-    try:
+    with asked.located():
         records = look.records(reach)
         dropped = apply.forget(reach, history.numbers(records), keep) if keep else []
-    except LlmgenError as error:
-        raise asked.found.located(error) from None
     known = [item for item in history.generations(records) if item.number not in dropped]
     rows = [
         {
@@ -252,6 +241,6 @@ def doctor(session: Session, asked: Asked, *, everything: bool) -> Outcome:
     made, notes = asked.scene(session)
     wanted = asked.objects(made)
     reach = asked.reach()
-    with waiting(f"asking {reach.place.context}"):
+    with asked.located(), waiting(f"asking {reach.place.context}"):
         seen = look(reach, made, wanted)
     return told(diagnose(made, wanted, seen), notes, everything=everything)

@@ -67,7 +67,7 @@ def on_cluster(
                 usual = {key: value for key, value in options.items() if key not in added}
                 return cast("Outcome", function(session, **usual))
             others = {*options} - {*takes, *added}
-            _refuse(ctx, others, _OF_MACHINES)
+            refuse_of_machines(others)
             module, _, name = instead.partition(":")
             run = getattr(importlib.import_module(module), name)
             kept = {key: options[key] for key in (*takes, *added)}
@@ -105,6 +105,11 @@ def _cluster_read(session: Session) -> Read | None:
     return found
 
 
+def refuse_of_machines(names: Collection[str]) -> None:
+    """A usage error for options of the command that mean nothing of a cluster."""
+    _refuse(click.get_current_context(), names, _OF_MACHINES)
+
+
 def _refuse(ctx: click.Context, names: Collection[str], told: str) -> None:
     """A usage error for options that mean nothing there."""
     for given in _given(ctx, names):
@@ -123,7 +128,10 @@ class Asked:
     """What a command is about: llm.toml, which cluster, which of its environments."""
 
     def __init__(self, found: Read, context: str | None, environment: str | None) -> None:
-        """A usage error for an environment that llm.toml does not have."""
+        """A usage error for an environment that llm.toml does not have, and for no context."""
+        # For an empty one kubectl would take the current one.
+        if context == "":
+            raise click.UsageError("`--context` is the name of a context, and it is empty")
         table = found.config.kubernetes
         if table is None:
             raise ValueError("llm.toml has no [kubernetes]")

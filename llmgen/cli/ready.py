@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 STAYS = "no longer waiting; the stack goes on, and `llmgen status` tells who answers"
+NO_WAIT: Final = "`--wait-timeout` says how long `--wait` waits"
 
 
 def wait_options(function: Decorated) -> Decorated:
@@ -33,7 +34,7 @@ def wait_options(function: Decorated) -> Decorated:
     @functools.wraps(function)
     def call(*given: Any, wait: bool | None, wait_timeout: int | None, **options: Any) -> Outcome:  # noqa: ANN401
         if wait_timeout is not None and not wait:
-            raise click.UsageError("`--wait-timeout` says how long `--wait` waits")
+            raise click.UsageError(NO_WAIT)
         outcome: Outcome = function(*given, wait=(wait_timeout or 0) if wait else None, **options)
         return outcome
 

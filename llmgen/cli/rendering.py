@@ -22,7 +22,9 @@ def rendered(
     """The files, what is doubtful, and whose files alone are looked at (none: everybody's)."""
     if found.config.kubernetes is not None:
         from llmgen.cli import clusters
+        from llmgen.cli.on_cluster import refuse_of_machines
 
+        refuse_of_machines(("targets",))
         cluster = clusters.cluster_of(found)
         return *clusters.tree_of(found, cluster, session), ()
     hosts = chosen(found, session)

@@ -58,8 +58,10 @@ def cli(
 
         found = changed(found, what_if)
     if found.config.kubernetes is not None:
+        from llmgen.cli.on_cluster import refuse_of_machines
         from llmgen.cli.show_cluster import show_cluster
 
+        refuse_of_machines(("without", "explain", "files", "requirements", "expect"))
         return show_cluster(session, found, every=every, model=model)
     if without:
         from llmgen.cli.show_fleet import show_without

@@ -86,6 +86,13 @@ def test_without_kubectl(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert refused(contexts).code == "kubernetes.no-kubectl"
     assert refused(lambda: Reach(HERE).run(("get",))).code == "kubernetes.no-kubectl"
+    assert refused(lambda: Reach(HERE).follow(("logs",))).code == "kubernetes.no-kubectl"
+
+
+def test_a_context_that_is_not_known_is_not_followed(tmp_path, monkeypatch):
+    calls = put(tmp_path / "bin", "print('others')", monkeypatch)
+    assert refused(lambda: Reach(HERE).follow(("logs",))).code == "kubernetes.no-context"
+    assert [*calls] == [["config", "get-contexts", "--output=name"]]
 
 
 def test_one_that_may_not_be_run(monkeypatch, tmp_path):

@@ -96,10 +96,45 @@ def test_a_context_that_kubectl_does_not_know(llmgen, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "words",
-    [("install", "--cron"), ("install", "--root", "x"), ("status", "--probe"), ("logs", "--boot")],
+    [
+        ("install", "--cron"),
+        ("install", "--root", "x"),
+        ("status", "--probe"),
+        ("logs", "--boot"),
+        ("show", "--files"),
+        ("show", "--requirements"),
+        ("show", "--explain"),
+        ("show", "--expect"),
+        ("show", "--without", "gpu"),
+        ("generate", "--target", "envoy"),
+        ("diff", "--target", "envoy"),
+    ],
 )
 def test_options_of_machines_are_refused(words, llmgen):
-    assert "is for machines" in llmgen(*words, code=2)
+    before = sorted(Path().rglob("*"))
+    assert f"`{words[1]}` is for machines" in llmgen(*words, code=2)
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_time_to_wait_without_waiting(llmgen):
+    assert "says how long" in llmgen("install", "--no-wait", "--wait-timeout", "5", code=2)
+
+
+def test_an_empty_context_is_no_context_of_llm_toml(llmgen):
+    Path("cluster.toml").write_text(f'kubernetes.context = "lab"\n{CLUSTER}')
+    assert "it is empty" in llmgen("install", "--context", "", code=2)
+
+
+def test_doctor_says_where_the_context_stands(llmgen, tmp_path, monkeypatch):
+    Path("cluster.toml").write_text(f'kubernetes.context = "labb"\n{CLUSTER}')
+    script = (
+        "print('lab') if 'get-contexts' in words else"
+        " sys.exit('error: context \"labb\" does not exist')"
+    )
+    put(tmp_path / "bin", script, monkeypatch)
+    (only,) = llmgen("doctor", code=4)["diagnostics"]
+    assert only["code"] == "kubernetes.no-context"
+    assert only["location"]["line"] == 1
 
 
 @pytest.mark.parametrize(

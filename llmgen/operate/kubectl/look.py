@@ -150,8 +150,7 @@ def refuse_foreign(reach: Reach, wanted: Sequence[Object], found: Living) -> Non
 def _in_the_way(reach: Reach, item: Thing) -> Diagnostic:
     return Diagnostic(
         "kubernetes.not-ours",
-        f"`{item}` in `{reach.place.namespace}` of `{reach.place.context}` is not llmgen's: it has "
-        "not its labels",
+        f"`{item}` in {reach.place} is not llmgen's: it has not its labels",
         ("kubernetes", "namespace"),
         hint="another `namespace`, or `--adopt` takes over what is there",
     )

@@ -21,6 +21,10 @@ class Place(Struct, frozen=True):
     namespace: str
     key: KeyPath = ()
 
+    def __str__(self) -> str:
+        """As people are told."""
+        return f"`{self.namespace}` of `{self.context}`"
+
     @property
     def words(self) -> tuple[str, ...]:
         """How kubectl is told of it."""
@@ -31,11 +35,10 @@ def place_of(table: Kubernetes, context: str | None, environment: str | None) ->
     """What the command line says, else llm.toml; None where nobody does."""
     own = table.environments[environment] if environment is not None else None
     namespace = (own.namespace if own else None) or table.namespace
-    # For an empty one kubectl would take the current one.
     if context:
         return Place(context, namespace)
     told = (own.context if own else None) or table.context
-    if not told or context is not None:
+    if told is None:
         return None
     if own is not None and own.context:
         return Place(told, namespace, ("kubernetes", "environments", str(environment), "context"))
@@ -44,13 +47,12 @@ def place_of(table: Kubernetes, context: str | None, environment: str | None) ->
 
 def untold(known: Sequence[str]) -> Diagnostic:
     """The mistake where nobody names a context."""
-    some = ", ".join(known[:20]) + (" …" if len(known) > 20 else "")
     return Diagnostic(
         "kubernetes.which-context",
         "nobody says which cluster: llm.toml names no `context`, and the current one of kubectl "
         "is never taken",
         ("kubernetes",),
-        hint=f"`--context NAME`, or `context` in [kubernetes]; kubectl knows {some}"
+        hint=f"`--context NAME`, or `context` in [kubernetes]; kubectl knows {_some(known)}"
         if known
         else "`kubectl config get-contexts` knows none: $KUBECONFIG names its file",
     )
@@ -59,11 +61,16 @@ def untold(known: Sequence[str]) -> Diagnostic:
 def unknown(place: Place, known: Sequence[str]) -> Diagnostic:
     """The mistake where kubectl does not know the context."""
     near = get_close_matches(place.context, known, 1)
-    some = ", ".join(known[:20]) + (" …" if len(known) > 20 else "")
     hint = f"did you mean `{near[0]}`? " if near else ""
     return Diagnostic(
         "kubernetes.no-context",
         f"kubectl knows no context `{place.context}`",
         place.key,
-        hint=f"{hint}it knows {some}" if known else "it knows none: $KUBECONFIG names its file",
+        hint=f"{hint}it knows {_some(known)}"
+        if known
+        else "it knows none: $KUBECONFIG names its file",
     )
+
+
+def _some(known: Sequence[str]) -> str:
+    return ", ".join(known[:20]) + (" …" if len(known) > 20 else "")

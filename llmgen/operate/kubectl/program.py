@@ -59,11 +59,9 @@ def run(words: Sequence[str], *, given: str | None = None, bounds: Bounds) -> Fi
 
 
 def follow(words: Sequence[str]) -> int:
-    """Run it in this terminal until it ends or ^C; its exit code, 127 when it is not there."""
+    """Run it in this terminal until it ends or ^C; its exit code."""
     try:
         return subprocess.run(list(words), check=False, env=_environment()).returncode  # noqa: S603 - words
-    except FileNotFoundError:
-        return 127
     except KeyboardInterrupt:
         return 0
 

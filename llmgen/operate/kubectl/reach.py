@@ -89,7 +89,13 @@ class Reach:
         return InputError(told)
 
     def follow(self, words: Sequence[str]) -> int:
-        """Run it in this terminal until it ends or ^C; its exit code."""
+        """Run it in this terminal until it ends or ^C; its exit code.
+
+        InputError without kubectl, or where it does not know the context.
+        """
+        known = contexts()
+        if self.place.context not in known:
+            raise InputError(unknown(self.place, known))
         return follow((PROGRAM, *self.place.words, *words))
 
 
