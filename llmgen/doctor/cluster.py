@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from llmgen.doctor.cluster_seen import ClusterSeen, NodeSeen
 from llmgen.doctor.rules.cluster import wanted_kinds, wanted_others
 from llmgen.errors import InputError
-from llmgen.operate.kubectl.objects import labels
+from llmgen.operate.kubectl.objects import labels, part, rows
 from llmgen.operate.kubectl.reach import Reach
 from llmgen.targets.kubernetes import keys
 from llmgen.targets.kubernetes.names import Object
@@ -114,14 +114,9 @@ def _kinds(reach: Reach, api: str) -> tuple[str, ...] | None:
 
 def _classes(reach: Reach) -> dict[str, bool]:
     return {
-        item["metadata"]["name"]: _annotations(item).get(_DEFAULT) == "true"
+        item["metadata"]["name"]: part(item["metadata"], "annotations").get(_DEFAULT) == "true"
         for item in reach.listed(("get", "storageclasses"))
     }
-
-
-def _annotations(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = item["metadata"].get("annotations")
-    return found if isinstance(found, dict) else {}
 
 
 def _claims(asked: _Asked, reach: Reach, scene: Scene) -> dict[str, str | None]:
@@ -132,7 +127,7 @@ def _claims(asked: _Asked, reach: Reach, scene: Scene) -> dict[str, str | None]:
     def ask() -> str | None:
         words = ("get", "persistentvolumeclaims", name, "--ignore-not-found")
         found = reach.listed(words)
-        return str(_part(found[0], "status").get("phase", "")) if found else None
+        return str(part(found[0], "status").get("phase", "")) if found else None
 
     return asked.one("claims", name, ask)
 
@@ -172,28 +167,19 @@ def _is_there(reach: Reach, words: Sequence[str]) -> bool:
 
 def _nodes(reach: Reach) -> Iterator[NodeSeen]:
     for item in reach.listed(("get", "nodes")):
-        spec, status = _part(item, "spec"), _part(item, "status")
+        spec, status = part(item, "spec"), part(item, "status")
         ready = any(
             one.get("type") == "Ready" and one.get("status") == "True"
-            for one in _rows(status.get("conditions"))
+            for one in rows(status.get("conditions"))
         )
         yield NodeSeen(
             item["metadata"]["name"],
             {key: str(value) for key, value in labels(item).items()},
-            {key: str(value) for key, value in _part(status, "allocatable").items()},
+            {key: str(value) for key, value in part(status, "allocatable").items()},
             tuple(
                 (str(one.get("key", "")), str(one.get("value", "")), str(one.get("effect", "")))
-                for one in _rows(spec.get("taints"))
+                for one in rows(spec.get("taints"))
             ),
             is_ready=ready,
             is_cordoned=spec.get("unschedulable") is True,
         )
-
-
-def _part(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = item.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _rows(found: object) -> list[Mapping[str, Any]]:
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []

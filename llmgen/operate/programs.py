@@ -1,4 +1,4 @@
-"""Start other programs and wait for them; the only place of ``operate`` that does."""
+"""Start other programs and wait for them to end."""
 
 from __future__ import annotations
 

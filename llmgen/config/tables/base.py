@@ -147,9 +147,11 @@ _CMAKE = r"^[A-Z][A-Z0-9_]*$"
 CLUSTER_NAME = r"^[a-z](?:[a-z0-9-]{0,51}[a-z0-9])?$"
 _DOMAIN = r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$"
 _LABEL_VALUE = r"^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"
-_LABEL_KEY = (
-    r"^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
-)
+_LABEL_DOMAIN = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
+_LABEL_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+_LABEL_KEY = rf"^(?:{_LABEL_DOMAIN}/)?{_LABEL_NAME}$"
+# A resource without a domain is Kubernetes' own (`cpu`, `memory`), and no device.
+_RESOURCE = rf"^{_LABEL_DOMAIN}/{_LABEL_NAME}$"
 
 MODEL_NAME = re.compile(_NAME)
 # What a text must be like, in words, for whoever wrote another one.
@@ -180,6 +182,7 @@ FORMS: Final = {
     _DOMAIN: "a name of Kubernetes: small letters, digits, `-` and `.`",
     _LABEL_VALUE: "the value of a label: letters, digits and . _ -, at most 63",
     _LABEL_KEY: "the key of a label, like `gpu` or `example.org/gpu`",
+    _RESOURCE: "the name of a resource, like `nvidia.com/gpu`",
     _CMAKE: "the name of an option of CMake like `GGML_CUDA`",
     _DEVICE: "a device name as `llama-server --list-devices` prints it",
     _SIZE: 'a size like "64K" or "1.5GiB"',
@@ -214,6 +217,7 @@ Digest: TypeAlias = Annotated[str, Field(pattern=_SHA256)]
 ClusterName: TypeAlias = Annotated[str, Field(pattern=CLUSTER_NAME)]
 Domain: TypeAlias = Annotated[str, Field(pattern=_DOMAIN, max_length=253)]
 LabelKey: TypeAlias = Annotated[str, Field(pattern=_LABEL_KEY)]
+ResourceName: TypeAlias = Annotated[str, Field(pattern=_RESOURCE)]
 LabelValue: TypeAlias = Annotated[str, Field(pattern=_LABEL_VALUE)]
 CmakeName: TypeAlias = Annotated[str, Field(pattern=_CMAKE)]
 DeviceName: TypeAlias = Annotated[str, Field(pattern=_DEVICE)]

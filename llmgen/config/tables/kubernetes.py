@@ -14,11 +14,13 @@ from llmgen.config.tables.base import (
     LabelValue,
     ModelName,
     Release,
+    ResourceName,
     Seconds,
     Secret,
     Size,
     Table,
     Text,
+    Url,
 )
 from llmgen.config.tables.hardware import Hardware
 from llmgen.config.tables.models import Model
@@ -51,7 +53,7 @@ class Pool(Table):
     """Labels of its nodes, by which pods find them; absent: `llmgen.io/pool = "NAME"`."""
     taints: tuple[Taint, ...] = ()
     """Taints of its nodes."""
-    gpu_resource: LabelKey | None = None
+    gpu_resource: ResourceName | None = None
     """What its device plugin calls a device (`nvidia.com/gpu.shared`, `nvidia.com/mig-3g.40gb`);
     absent: the vendor's usual name."""
     device_class: Domain | None = None
@@ -107,7 +109,7 @@ class Scale(Table):
     for them the nodes have room."""
     cooldown: Seconds = 600
     """Time without a request after which they end; never less than two loads take."""
-    prometheus: Text = "http://prometheus-operated.monitoring:9090"
+    prometheus: Url = "http://prometheus-operated.monitoring:9090"
     """Prometheus that has the gateway's metrics."""
 
 

@@ -109,8 +109,18 @@ def by_thing(items: Iterable[Object]) -> dict[Thing, Object]:
 
 def labels(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """Its labels."""
-    found = item["metadata"].get("labels")
+    return part(item["metadata"], "labels")
+
+
+def part(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What stands under a key, where that is a mapping; else nothing."""
+    found = item.get(key)
     return found if isinstance(found, dict) else {}
+
+
+def rows(found: object) -> list[Mapping[str, Any]]:
+    """The mappings of a list; none where it is no list."""
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
 def is_ours(item: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from llmgen.operate.kubectl.objects import labels, thing
+from llmgen.operate.kubectl.objects import labels, part, rows, thing
 from llmgen.targets.kubernetes.names import APP
 
 # Controllers whose pods are waited for, and custom resources that say whether they are ready.
@@ -79,14 +79,14 @@ def _workload(item: Mapping[str, Any], pods: Sequence[Pod]) -> Workload:
 
 def _counts(item: Mapping[str, Any], kind: str) -> tuple[int, int, bool]:
     """Pods that are wanted, those that are ready, and whether the controller is done."""
-    spec, status = _part(item, "spec"), _part(item, "status")
+    spec, status = part(item, "spec"), part(item, "status")
     is_seen = _int(status.get("observedGeneration")) >= _int(item["metadata"].get("generation"))
     if kind == "Job":
         wanted = _int(spec.get("completions"), 1)
         done = _int(status.get("succeeded"))
         return wanted, done, done >= wanted
     if kind not in _COUNTED:
-        is_ready = any(_is(condition, "Ready") for condition in _list(status.get("conditions")))
+        is_ready = any(_is(condition, "Ready") for condition in rows(status.get("conditions")))
         return 1, int(is_ready), is_ready and is_seen
     wanted, ready = _int(spec.get("replicas"), 1), _int(status.get("readyReplicas"))
     updated = _int(status.get("updatedReplicas"))
@@ -114,7 +114,7 @@ _RANK: Final = {"pending": 1, "starting": 2, "loading": 3, "not ready": 2, "endi
 
 def _failed(item: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Why the controller cannot make pods, or has given up."""
-    for condition in _list(_part(item, "status").get("conditions")):
+    for condition in rows(part(item, "status").get("conditions")):
         kind, status = condition.get("type"), condition.get("status")
         bad = kind in ("ReplicaFailure", "Failed") and status == "True"
         if bad:
@@ -123,7 +123,7 @@ def _failed(item: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _pod(item: Mapping[str, Any]) -> Pod:
-    meta, spec, status = item["metadata"], _part(item, "spec"), _part(item, "status")
+    meta, spec, status = item["metadata"], part(item, "spec"), part(item, "status")
     state, since, why = _of_pod(item, status)
     return Pod(
         str(meta["name"]),
@@ -137,7 +137,7 @@ def _pod(item: Mapping[str, Any]) -> Pod:
 def _of_pod(item: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[str, str, str]:
     if "deletionTimestamp" in item["metadata"]:
         return "ending", str(item["metadata"]["deletionTimestamp"]), ""
-    conditions = {str(one.get("type")): one for one in _list(status.get("conditions"))}
+    conditions = {str(one.get("type")): one for one in rows(status.get("conditions"))}
     placed = conditions.get("PodScheduled", {})
     if placed.get("status") == "False":
         return "pending", str(placed.get("lastTransitionTime", "")), _said(placed)
@@ -148,8 +148,8 @@ def _of_pod(item: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[str, st
     if phase == "Succeeded":
         return "done", "", ""
     for container in (
-        *_list(status.get("initContainerStatuses")),
-        *_list(status.get("containerStatuses")),
+        *rows(status.get("initContainerStatuses")),
+        *rows(status.get("containerStatuses")),
     ):
         if found := _container(container):
             return found
@@ -160,19 +160,19 @@ def _of_pod(item: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[str, st
 
 def _container(item: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """What a container waits for, in the words of kubelet; None where it is well."""
-    states = _part(item, "state")
-    waits = _part(states, "waiting")
+    states = part(item, "state")
+    waits = part(states, "waiting")
     reason = str(waits.get("reason", ""))
     if reason and reason not in ("PodInitializing", "ContainerCreating"):
         return reason, "", _ended(item) or str(waits.get("message", ""))
     if "running" in states and not item.get("started") and not item.get("ready"):
-        return "loading", str(_part(states, "running").get("startedAt", "")), _ended(item)
+        return "loading", str(part(states, "running").get("startedAt", "")), _ended(item)
     return None
 
 
 def _ended(item: Mapping[str, Any]) -> str:
     """How it ended the last time."""
-    last = _part(_part(item, "lastState"), "terminated")
+    last = part(part(item, "lastState"), "terminated")
     if not last:
         return ""
     times = _int(item.get("restartCount"))
@@ -191,15 +191,6 @@ def _said(condition: Mapping[str, Any]) -> str:
 def _short(text: str) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= _LONGEST else f"{flat[:_LONGEST]} …"
-
-
-def _part(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = item.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _list(found: object) -> list[Mapping[str, Any]]:
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
 def _int(found: object, absent: int = 0) -> int:
