@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
     from llmgen.cli.on_cluster import Asked
     from llmgen.errors import Diagnostic
-    from llmgen.operate.kubectl.apply import Manner, Prepared
-    from llmgen.operate.kubectl.changes import Change
+    from llmgen.operate.kubectl.apply import ApplyOptions, Prepared
+    from llmgen.operate.kubectl.changes import ObjectChange
     from llmgen.operate.kubectl.reach import Reach
     from llmgen.operate.kubectl.rollout import Workload
     from llmgen.targets.kubernetes.names import Object
@@ -40,17 +40,17 @@ def install(
     wait_timeout: int | None,
 ) -> Outcome:
     """Apply the objects of llm.toml; wait until their pods are ready."""
-    from llmgen.operate.kubectl.apply import Manner
+    from llmgen.operate.kubectl.apply import ApplyOptions
 
     if wait is False and wait_timeout is not None:
         raise click.UsageError(NO_WAIT)
     made, notes = asked.scene(session)
     wanted = asked.objects(made)
-    manner = Manner(force=force_conflicts, adopt=adopt)
+    options = ApplyOptions(force=force_conflicts, adopt=adopt)
     seconds = None if wait is False else wait_timeout or _budget(wanted)
     reach = asked.reach()
     return _applied(
-        asked, reach, wanted, manner, "install", dry_run=dry_run, seconds=seconds, notes=notes
+        asked, reach, wanted, options, "install", dry_run=dry_run, seconds=seconds, notes=notes
     )
 
 
@@ -65,16 +65,16 @@ def rollback(
 ) -> Outcome:
     """Apply a former generation in the same way."""
     from llmgen.operate.kubectl import history, look
-    from llmgen.operate.kubectl.apply import Manner
+    from llmgen.operate.kubectl.apply import ApplyOptions
 
     del session
     reach = asked.reach()
     with asked.located():
         old = history.chosen(history.generations(look.records(reach)), number)
-    manner = Manner(force=force_conflicts, adopt=adopt)
+    options = ApplyOptions(force=force_conflicts, adopt=adopt)
     reason = f"rollback to {old.number}"
     seconds = _budget(old.objects)
-    return _applied(asked, reach, old.objects, manner, reason, dry_run=dry_run, seconds=seconds)
+    return _applied(asked, reach, old.objects, options, reason, dry_run=dry_run, seconds=seconds)
 
 
 def uninstall(session: Session, asked: Asked, *, dry_run: bool, delete_models: bool) -> Outcome:
@@ -101,7 +101,7 @@ def _applied(
     asked: Asked,
     reach: Reach,
     wanted: Sequence[Object],
-    manner: Manner,
+    options: ApplyOptions,
     reason: str,
     *,
     dry_run: bool,
@@ -112,15 +112,15 @@ def _applied(
 
     with asked.located():
         with waiting(f"asking {reach.place.context}"):
-            prepared = apply.prepare(reach, wanted, manner)
+            prepared = apply.prepare(reach, wanted, options)
         if dry_run:
             return _shown(reach, prepared, notes)
         if not prepared.is_judged:
-            apply.make_namespace(reach, wanted, manner)
-            prepared = apply.prepare(reach, wanted, manner)
+            apply.make_namespace(reach, wanted, options)
+            prepared = apply.prepare(reach, wanted, options)
         click.echo(_planned(prepared.changes), err=True, nl=False)
         with waiting(f"applying {len(wanted)} objects"):
-            apply.apply(reach, prepared, manner)
+            apply.apply(reach, prepared, options)
             number = apply.record(reach, prepared, reason)
     counted = f"{_counts(prepared.changes)} in {reach.place}"
     said = counted if number is None else f"generation {number}: {counted}"
@@ -189,28 +189,28 @@ def _budget(wanted: Sequence[Object]) -> int:
     return max((seconds for seconds in told if isinstance(seconds, int)), default=_USUAL_SECONDS)
 
 
-def _planned(changes: Sequence[Change]) -> str:
+def _planned(changes: Sequence[ObjectChange]) -> str:
     lines = []
     for item in changes:
-        if item.alters or item.action.value == "stay":
+        if item.alters or item.stays:
             why = f"  # {item.why}" if item.why else ""
             lines.append(f"{item.action.value:8} {item.thing}{why}\n")
     return "".join(lines)
 
 
-def _data(reach: Reach, changes: Sequence[Change]) -> dict[str, Any]:
+def _data(reach: Reach, changes: Sequence[ObjectChange]) -> dict[str, Any]:
     return {
         "context": reach.place.context,
         "namespace": reach.place.namespace,
         "changes": [
             {"action": item.action.value, "object": str(item.thing), "why": item.why}
             for item in changes
-            if item.alters or item.action.value == "stay"
+            if item.alters or item.stays
         ],
     }
 
 
-def _counts(changes: Sequence[Change]) -> str:
+def _counts(changes: Sequence[ObjectChange]) -> str:
     from collections import Counter
 
     found = Counter(item.action.value for item in changes)
@@ -219,11 +219,11 @@ def _counts(changes: Sequence[Change]) -> str:
     return ", ".join(said) or "nothing to do"
 
 
-def _left(reach: Reach, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+def _left(reach: Reach, changes: Sequence[ObjectChange]) -> Iterator[Diagnostic]:
     """What an uninstall leaves: claims with model files, the namespace, generations."""
     from llmgen.errors import Diagnostic
 
-    claims = [item.thing.name for item in changes if item.action.value == "stay"]
+    claims = [item.thing.name for item in changes if item.stays]
     if claims:
         yield Diagnostic(
             "kubernetes.claims-stay",

@@ -48,7 +48,7 @@ def diff(
     reach = asked.reach()
     with asked.located(), waiting(f"asking {reach.place.context}"):
         # What others have set is other, too.
-        prepared = apply.prepare(reach, wanted, apply.Manner(force=True))
+        prepared = apply.prepare(reach, wanted, apply.ApplyOptions(force=True))
     text = difference(prepared.changes)
     unknown = () if prepared.is_judged else (apply.unjudged(reach),)
     changes = [
@@ -94,7 +94,7 @@ def _differences(reach: Reach, wanted: Sequence[Object]) -> Iterator[Diagnostic]
     from llmgen.operate.kubectl import apply
 
     try:
-        prepared = apply.prepare(reach, wanted, apply.Manner(force=True))
+        prepared = apply.prepare(reach, wanted, apply.ApplyOptions(force=True))
     except LlmgenError as error:
         yield from (replace(item, severity=Severity.WARNING) for item in error.diagnostics)
         return

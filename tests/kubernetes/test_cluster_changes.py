@@ -1,6 +1,6 @@
 """What happens to each object: what is wanted, what is left over, and what nobody touches."""
 
-from llmgen.operate.kubectl.changes import Action, Living, decide, difference, foreign
+from llmgen.operate.kubectl.changes import Living, ObjectAction, decide, difference, foreign
 from llmgen.operate.kubectl.objects import OURS, by_thing, thing
 
 
@@ -26,7 +26,7 @@ def actions(changes):
 def test_what_the_server_would_keep_is_kept():
     item = an_object(spec={"a": 1})
     (found,) = decide([item], living(as_living(item), dry=[as_living(item, status={})]))
-    assert found.action is Action.KEEP
+    assert found.action is ObjectAction.KEEP
     assert difference([found]) == ""
 
 
@@ -34,7 +34,7 @@ def test_what_the_server_would_make_is_made_and_what_it_would_change_is_changed(
     new, old = an_object(name="new"), an_object(name="old", spec={"a": 1})
     dry = [new, as_living(an_object(name="old", spec={"a": 2}))]
     found = decide([new, old], living(as_living(old), dry=dry))
-    assert actions(found) == [(Action.CREATE, "new"), (Action.UPDATE, "old")]
+    assert actions(found) == [(ObjectAction.CREATE, "new"), (ObjectAction.UPDATE, "old")]
     text = difference(found)
     assert "--- /dev/null\n+++ b/Service/new\n" in text
     assert "-  a: 1\n+  a: 2\n" in text
@@ -47,21 +47,21 @@ def left(*items, **how):
 
 def test_what_is_no_longer_wanted_goes():
     assert left(an_object(), an_object("Deployment", "d", version="apps/v1")) == [
-        (Action.DELETE, "a"),
-        (Action.DELETE, "d"),
+        (ObjectAction.DELETE, "a"),
+        (ObjectAction.DELETE, "d"),
     ]
 
 
 def test_claims_stay_unless_they_are_asked_for():
     claim = an_object("PersistentVolumeClaim", "models")
-    assert left(claim) == [(Action.STAY, "models")]
-    assert left(claim, with_claims=True) == [(Action.DELETE, "models")]
+    assert left(claim) == [(ObjectAction.STAY, "models")]
+    assert left(claim, with_claims=True) == [(ObjectAction.DELETE, "models")]
 
 
 def test_files_of_pods_that_may_come_back_stay():
     item = an_object("ConfigMap", "c")
-    assert left(item, recent={thing(item)}) == [(Action.STAY, "c")]
-    assert left(item) == [(Action.DELETE, "c")]
+    assert left(item, recent={thing(item)}) == [(ObjectAction.STAY, "c")]
+    assert left(item) == [(ObjectAction.DELETE, "c")]
 
 
 def test_nobody_elses_objects_go():

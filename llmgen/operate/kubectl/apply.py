@@ -9,11 +9,9 @@ from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError, Severity
 from llmgen.operate.kubectl import history, look
-from llmgen.operate.kubectl.changes import NAMESPACE, Action, Change, Living, decide
+from llmgen.operate.kubectl.changes import NAMESPACE, Living, ObjectAction, ObjectChange, decide
 from llmgen.operate.kubectl.objects import (
     CONFIG_MAP,
-    KINDS,
-    Thing,
     as_list,
     by_thing,
     reference,
@@ -23,12 +21,11 @@ from llmgen.operate.kubectl.reach import Reach
 from llmgen.targets.kubernetes.names import Object
 
 
-class Manner(Struct, frozen=True):
-    """How objects are applied: over other field managers, over objects of others, with claims."""
+class ApplyOptions(Struct, frozen=True):
+    """Over what objects are applied: other field managers, objects of others."""
 
     force: bool = False
     adopt: bool = False
-    with_claims: bool = False
 
 
 class Prepared(Struct, frozen=True):
@@ -39,7 +36,7 @@ class Prepared(Struct, frozen=True):
 
     wanted: tuple[Object, ...]
     apply: tuple[Object, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[ObjectChange, ...]
     known: tuple[history.Generation, ...]
     numbers: tuple[int, ...]
     warned: tuple[Diagnostic, ...] = ()
@@ -51,7 +48,7 @@ class Prepared(Struct, frozen=True):
         return any(item.alters for item in self.changes)
 
 
-def prepare(reach: Reach, wanted: Sequence[Object], manner: Manner = Manner()) -> Prepared:  # noqa: B008 - frozen
+def prepare(reach: Reach, wanted: Sequence[Object], options: ApplyOptions) -> Prepared:
     """The server's own dry run beside what is there; errors for what it refuses."""
     there = look.namespace(reach)
     records = look.records(reach) if there is not None else []
@@ -59,13 +56,13 @@ def prepare(reach: Reach, wanted: Sequence[Object], manner: Manner = Manner()) -
     ours = look.ours(reach) if there is not None else []
     todo = [item for item in wanted if not _is_done(item, ours, known)]
     try:
-        found, warned = look.living(reach, todo, there, ours, force=manner.force)
+        found, warned = look.living(reach, todo, there, ours, force=options.force)
     except InputError as error:
-        if not manner.adopt and error.diagnostics[0].code == "kubernetes.conflict":
+        if not options.adopt and error.diagnostics[0].code == "kubernetes.conflict":
             # Whose the whole object is comes before who has set a field of it.
             look.refuse_foreign(reach, todo, look.living(reach, todo, there, ours, force=True)[0])
         raise
-    if not manner.adopt:
+    if not options.adopt:
         look.refuse_foreign(reach, todo, found)
     recent = {
         thing(item)
@@ -73,7 +70,7 @@ def prepare(reach: Reach, wanted: Sequence[Object], manner: Manner = Manner()) -
         for item in past.objects
         if thing(item).type == CONFIG_MAP
     }
-    changes = decide(todo, found, recent=recent, with_claims=manner.with_claims)
+    changes = decide(todo, found, recent=recent)
     numbers = tuple(history.numbers(records))
     return Prepared(
         tuple(wanted),
@@ -97,7 +94,7 @@ def _is_done(item: Object, ours: Sequence[Object], known: Sequence[history.Gener
     )
 
 
-def removal(reach: Reach, *, with_claims: bool) -> tuple[Change, ...]:
+def removal(reach: Reach, *, with_claims: bool) -> tuple[ObjectChange, ...]:
     """What an uninstall takes away, and what it leaves."""
     there = look.namespace(reach)
     if there is None:
@@ -106,40 +103,35 @@ def removal(reach: Reach, *, with_claims: bool) -> tuple[Change, ...]:
     return decide((), found, with_claims=with_claims)
 
 
-def make_namespace(reach: Reach, wanted: Sequence[Object], manner: Manner) -> None:
+def make_namespace(reach: Reach, wanted: Sequence[Object], options: ApplyOptions) -> None:
     """Apply the namespace alone, so that the server can judge what is in it."""
     items = [item for item in wanted if thing(item).type == NAMESPACE]
-    _apply(reach, items, manner)
+    _apply(reach, items, options)
 
 
-def apply(reach: Reach, prepared: Prepared, manner: Manner) -> None:
+def apply(reach: Reach, prepared: Prepared, options: ApplyOptions) -> None:
     """Apply every object, then delete what is no longer wanted."""
-    _apply(reach, prepared.apply, manner)
+    _apply(reach, prepared.apply, options)
     delete(reach, prepared.changes)
 
 
-def _apply(reach: Reach, wanted: Sequence[Object], manner: Manner) -> None:
+def _apply(reach: Reach, wanted: Sequence[Object], options: ApplyOptions) -> None:
     done = reach.run(
-        (*look.apply_words(force=manner.force), "--output=name"),
+        (*look.apply_words(force=options.force), "--output=name"),
         given=json.dumps(as_list(wanted)),
         bounds=look.PATIENCE,
     )
     if not done.ok:
-        raise look.refused(reach, wanted, done, force=manner.force)
+        raise look.refused(reach, wanted, done, force=options.force)
 
 
-def delete(reach: Reach, changes: Sequence[Change]) -> None:
+def delete(reach: Reach, changes: Sequence[ObjectChange]) -> None:
     """Delete what is to go, each by its name; what controllers made of it goes with it."""
-    gone = [item for item in changes if item.action is Action.DELETE and item.before is not None]
-    _delete(reach, [(item.thing, str((item.before or {})["apiVersion"])) for item in gone])
-
-
-def _delete(reach: Reach, things: Sequence[tuple[Thing, str]]) -> None:
-    if not things:
-        return
-    items = [reference(name, version) for name, version in things if name.type in KINDS]
-    words = ("delete", "--ignore-not-found", "--wait=false", "--filename=-")
-    reach.must(words, given=json.dumps(as_list(items)), bounds=look.PATIENCE)
+    gone = [item.before for item in changes if item.action is ObjectAction.DELETE]
+    items = [reference(item) for item in gone if item is not None]
+    if items:
+        words = ("delete", "--ignore-not-found", "--wait=false", "--filename=-")
+        reach.must(words, given=json.dumps(as_list(items)), bounds=look.PATIENCE)
 
 
 def record(reach: Reach, prepared: Prepared, reason: str) -> int | None:

@@ -26,7 +26,7 @@ from llmgen.targets.kubernetes.names import Object
 NAMESPACE: Final = ("", "Namespace")
 
 
-class Action(StrEnum):
+class ObjectAction(StrEnum):
     """What happens to an object."""
 
     CREATE = "create"
@@ -36,10 +36,10 @@ class Action(StrEnum):
     STAY = "stay"
 
 
-class Change(Struct, frozen=True):
+class ObjectChange(Struct, frozen=True):
     """One object: as it is there, and as it will be; ``why`` says it where that is not plain."""
 
-    action: Action
+    action: ObjectAction
     thing: Thing
     before: Object | None = None
     after: Object | None = None
@@ -48,7 +48,12 @@ class Change(Struct, frozen=True):
     @property
     def alters(self) -> bool:
         """Whether anything happens."""
-        return self.action in (Action.CREATE, Action.UPDATE, Action.DELETE)
+        return self.action in (ObjectAction.CREATE, ObjectAction.UPDATE, ObjectAction.DELETE)
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is left, though nobody wants it any longer."""
+        return self.action is ObjectAction.STAY
 
 
 class Living(Struct, frozen=True):
@@ -68,7 +73,7 @@ def decide(
     *,
     recent: Collection[Thing] = (),
     with_claims: bool = False,
-) -> tuple[Change, ...]:
+) -> tuple[ObjectChange, ...]:
     """Every object that is wanted, then those that no longer are.
 
     ``recent`` ConfigMaps stay: pods that still end, or come back, are made from them.
@@ -93,20 +98,20 @@ def foreign(wanted: Sequence[Object], living: Living) -> list[Thing]:
     ]
 
 
-def _wanted(item: Object, living: Living) -> Change:
+def _wanted(item: Object, living: Living) -> ObjectChange:
     name = thing(item)
     if living.dry is None:
         if name.type == NAMESPACE and living.namespace is not None:
-            return Change(Action.UPDATE, name, living.namespace, item)
-        return Change(Action.CREATE, name, None, item)
+            return ObjectChange(ObjectAction.UPDATE, name, living.namespace, item)
+        return ObjectChange(ObjectAction.CREATE, name, None, item)
     after = living.dry[name]
     before = living.namespace if name.type == NAMESPACE else living.ours.get(name)
     if "resourceVersion" not in after["metadata"]:
-        return Change(Action.CREATE, name, None, item)
+        return ObjectChange(ObjectAction.CREATE, name, None, item)
     if before is None:
-        return Change(Action.UPDATE, name, None, after, "it is somebody else's")
-    action = Action.KEEP if bare(before) == bare(after) else Action.UPDATE
-    return Change(action, name, before, after)
+        return ObjectChange(ObjectAction.UPDATE, name, None, after, "it is somebody else's")
+    action = ObjectAction.KEEP if bare(before) == bare(after) else ObjectAction.UPDATE
+    return ObjectChange(action, name, before, after)
 
 
 def _left(
@@ -115,30 +120,32 @@ def _left(
     recent: Collection[Thing],
     *,
     with_claims: bool,
-) -> Iterator[Change]:
+) -> Iterator[ObjectChange]:
     for item in ours:
         name = thing(item)
         if name in wanted or name.type not in KINDS or not is_ours(item) or is_generation(item):
             continue
         if name.type == CLAIM and not with_claims:
-            yield Change(Action.STAY, name, item, None, "model files")
+            yield ObjectChange(ObjectAction.STAY, name, item, None, "model files")
         elif name.type == CONFIG_MAP and name in recent:
-            yield Change(Action.STAY, name, item, None, "pods of before are made from it")
+            yield ObjectChange(
+                ObjectAction.STAY, name, item, None, "pods of before are made from it"
+            )
         else:
-            yield Change(Action.DELETE, name, item)
+            yield ObjectChange(ObjectAction.DELETE, name, item)
 
 
-def difference(changes: Iterable[Change]) -> str:
+def difference(changes: Iterable[ObjectChange]) -> str:
     """What would be other, as a unified diff of YAML; empty when nothing."""
     return "".join(line for item in changes if item.alters for line in _diff(item))
 
 
-def _diff(item: Change) -> Iterator[str]:
+def _diff(item: ObjectChange) -> Iterator[str]:
     before = _lines(item.before)
-    after = [] if item.action is Action.DELETE else _lines(item.after)
+    after = [] if item.action is ObjectAction.DELETE else _lines(item.after)
     names = (
         f"a/{item.thing}" if item.before else "/dev/null",
-        "/dev/null" if item.action is Action.DELETE else f"b/{item.thing}",
+        "/dev/null" if item.action is ObjectAction.DELETE else f"b/{item.thing}",
     )
     yield from difflib.unified_diff(before, after, *names)
 

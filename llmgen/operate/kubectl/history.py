@@ -69,19 +69,22 @@ def map_name(number: int, part: int) -> str:
 
 def generations(items: Iterable[Mapping[str, Any]]) -> list[Generation]:
     """The generations that these ConfigMaps record, oldest first; damaged ones are left out."""
-    found: dict[int, list[Mapping[str, Any]]] = {}
-    for item in items:
-        number = str(labels(item).get(NUMBER, ""))
-        if number.isdecimal() and len(number) < 10:
-            found.setdefault(int(number), []).append(item)
-    told = (_generation(number, found[number]) for number in sorted(found))
+    told = (_generation(number, parts) for number, parts in sorted(_by_number(items).items()))
     return [item for item in told if item is not None]
 
 
 def numbers(items: Iterable[Mapping[str, Any]]) -> list[int]:
     """The numbers of all that are there, whole or damaged."""
-    told = {str(labels(item).get(NUMBER, "")) for item in items}
-    return sorted(int(number) for number in told if number.isdecimal() and len(number) < 10)
+    return sorted(_by_number(items))
+
+
+def _by_number(items: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for item in items:
+        number = str(labels(item).get(NUMBER, ""))
+        if number.isdecimal() and len(number) < 10:
+            found.setdefault(int(number), []).append(item)
+    return found
 
 
 def chosen(known: Sequence[Generation], number: int | None) -> Generation:

@@ -142,10 +142,10 @@ def bare(item: Mapping[str, Any]) -> Object:
     return {**found, "metadata": meta}
 
 
-def reference(item: Thing, version: str) -> Object:
+def reference(item: Mapping[str, Any]) -> Object:
     """As much of an object as names it."""
-    meta = {"name": item.name, **({"namespace": item.namespace} if item.namespace else {})}
-    return {"apiVersion": version, "kind": item.kind, "metadata": meta}
+    meta = {key: item["metadata"][key] for key in ("name", "namespace") if key in item["metadata"]}
+    return {"apiVersion": item["apiVersion"], "kind": item["kind"], "metadata": meta}
 
 
 def as_list(items: Iterable[Object]) -> Object:
