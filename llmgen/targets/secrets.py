@@ -51,7 +51,7 @@ def carried(secrets: Iterable[Secret]) -> tuple[tuple[str, Secret], ...]:
             raise ConfigError(
                 Diagnostic(
                     "targets.same-variable",
-                    f"the secrets {_spoken(other)} and {_spoken(item)} would both be called "
+                    f"the secrets {spoken(other)} and {spoken(item)} would both be called "
                     f"`{variable(item)}`",
                     hint="rename one of the two",
                 )
@@ -59,7 +59,8 @@ def carried(secrets: Iterable[Secret]) -> tuple[tuple[str, Secret], ...]:
     return tuple(found.items())
 
 
-def _spoken(item: Secret) -> str:
+def spoken(item: Secret) -> str:
+    """A secret as llm.toml says where it is."""
     return ", ".join(
         f"`{kind} = {name}`" for kind, name in item.model_dump(exclude_none=True).items()
     )

@@ -1,6 +1,9 @@
 """The Secret that External Secrets fills: every entry that a pod reads, and no other."""
 
+import pytest
 from made import objects, one, stack
+
+from llmgen.errors import PlanError
 
 TEXT = """
 [kubernetes]
@@ -42,3 +45,30 @@ def test_nothing_is_fetched_where_nothing_is_secret():
         'api_keys = [{ name = "all", secret = { file = "/etc/keys/clients" } }]', ""
     )
     assert not [item for item in objects(stack(text)) if item["kind"] == "ExternalSecret"]
+
+
+FAR = """
+[models.a]
+model = "a.gguf"
+ctx_size = 1024
+keep = "always"
+[external.near]
+endpoint = "https://near.example.org/v1"
+api_key = { file = "/etc/near/key" }
+[external.far]
+endpoint = "https://far.example.org/v1"
+api_key = { file = "/etc/far/key" }
+"""
+
+
+@pytest.mark.parametrize(
+    "gateway", ["gateway.envoy.enable = true", 'kubernetes.gateway = "ai-gateway"']
+)
+def test_secrets_that_would_share_an_entry_are_refused(gateway):
+    with pytest.raises(PlanError) as caught:
+        objects(stack(f"{gateway}\n{FAR}"))
+    (found,) = caught.value.diagnostics
+    assert found.code == "kubernetes.same-entry"
+    assert "/etc/near/key" in found.message
+    assert "/etc/far/key" in found.message
+    assert objects(stack(f"{gateway}\n{FAR}".replace("/etc/near/key", "/etc/far/key")))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, PlanError
-from llmgen.gateway.secrets import MANIFEST, Manifest, read_manifest
+from llmgen.gateway.secrets import MANIFEST, Manifest, absolute, read_manifest
+from llmgen.targets.secrets import spoken
 
 if TYPE_CHECKING:
     from llmgen.targets.kubernetes.scene import App, Scene
@@ -46,11 +47,36 @@ def entries(secrets: Mapping[str, Secret] | Iterable[tuple[str, Secret]]) -> dic
 
 
 def wanted(scene: Scene) -> tuple[str, ...]:
-    """Every entry that the Secret has to have, sorted."""
+    """Every entry that the Secret has to have, sorted; PlanError where two secrets share one."""
+    return tuple(sorted(by_entry(_secrets(scene))))
+
+
+def _secrets(scene: Scene) -> Iterator[Secret]:
+    """Every secret that pods read, with whole paths: then those that are the same look so."""
     token = scene.table.storage.hub_token
-    found = {entry(token)} if token is not None else set()
     for app in scene.apps:
         filled = manifest(app)
-        found |= {*entries(app.container.secrets).values()}
-        found |= {*entries(filled.secrets).values()} if filled else set()
-    return tuple(sorted(found))
+        found = [*dict(app.container.secrets).values()]
+        found += filled.secrets.values() if filled else ()
+        found += [token] if token is not None else []
+        yield from (absolute(item, app.plan.library.layout) for item in found)
+
+
+def by_entry(secrets: Iterable[Secret]) -> dict[str, Secret]:
+    """The secrets by their entries; PlanError where one would be read as another."""
+    found: dict[str, Secret] = {}
+    for item in secrets:
+        name = entry(item)
+        other = found.setdefault(name, item)
+        if other != item:
+            raise PlanError(
+                Diagnostic(
+                    "kubernetes.same-entry",
+                    f"the secrets {spoken(other)} and {spoken(item)} would both be the entry "
+                    f"`{name}`",
+                    ("kubernetes", "secret"),
+                    hint='another name for one of the two; or `{ env = "NAME" }`, whose entry is '
+                    "`NAME`",
+                )
+            )
+    return found

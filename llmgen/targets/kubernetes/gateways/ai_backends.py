@@ -10,8 +10,9 @@ from llmgen.cluster.fronts import apart, spoken
 from llmgen.config.tables.base import Secret
 from llmgen.gateway.addresses import bare, host_name, numeric
 from llmgen.gateway.backends import Backend, Endpoint
-from llmgen.gateway.secrets import backend_secrets
+from llmgen.gateway.secrets import absolute, backend_secrets
 from llmgen.targets.kubernetes.gateways.front import Front
+from llmgen.targets.kubernetes.keys import by_entry
 from llmgen.targets.kubernetes.names import Object
 
 _ENVOY = "gateway.envoyproxy.io"
@@ -33,7 +34,10 @@ class Server(Struct, frozen=True):
 
 
 def servers(front: Front) -> dict[str, Server]:
-    """The server of each backend that can be routed to, by the backend's name."""
+    """The server of each backend that can be routed to, by the backend's name.
+
+    PlanError where two have keys that would be one Secret.
+    """
     secrets = backend_secrets(front.plan)
     services = {app.name for app in front.scene.apps}
     found: dict[str, Server] = {}
@@ -44,6 +48,9 @@ def servers(front: Front) -> dict[str, Server]:
             endpoints = tuple(_endpoint(front, one, services) for one in item.endpoints)
             key = secrets.get(item.secret)
             found[item.name] = Server(name, kind[1], endpoints, item.tls, item.prefix, key)
+    by_entry(
+        absolute(one.secret, front.plan.library.layout) for one in found.values() if one.secret
+    )
     return found
 
 
