@@ -25,6 +25,11 @@ def destinations(scene: Scene) -> Iterator[Object]:
     yield from rules.values()
 
 
+def namespace(name: str) -> Object:
+    """Every pod of a namespace."""
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
 def _places(scene: Scene) -> Iterator[tuple[str, int]]:
     """(host, port) of every server that is none of the stack's own."""
     config = scene.cluster.config
@@ -46,14 +51,11 @@ def _rule(scene: Scene, host: str, port: int) -> Object:
     if numeric(host):
         address = ip_address(host)
         return {"to": [{"ipBlock": {"cidr": f"{address}/{address.max_prefixlen}"}}], "ports": ports}
-    namespace = _namespace(host, scene.table.domain)
-    if namespace is None:
+    place = _namespace(host, scene.table.domain)
+    if place is None:
         return {"to": PUBLIC, "ports": ports}
     # A Service's own port is not that of its pods, which is what policies are about.
-    peer: Object = {"podSelector": {}}
-    if namespace:
-        named = {"kubernetes.io/metadata.name": namespace}
-        peer = {"namespaceSelector": {"matchLabels": named}}
+    peer: Object = namespace(place) if place else {"podSelector": {}}
     return {"to": [peer], "ports": [{"protocol": "TCP"}]}
 
 

@@ -18,12 +18,12 @@ from llmgen.facts.lock_render import render_lock
 from llmgen.facts.model import ModelRef
 from llmgen.fleet.text import text
 from llmgen.render.header import OWNER, comment
-from llmgen.targets.kubernetes import fill, keys, model_files, priority_class
+from llmgen.targets.kubernetes import fill, keys, model_files, priority_class, pull_secrets
 from llmgen.targets.kubernetes.config_maps import Files, config_maps, projected
 from llmgen.targets.kubernetes.names import ACCOUNT, FILES, Object, labels, meta
 from llmgen.targets.kubernetes.names import MODELS as CLAIM
 from llmgen.targets.kubernetes.node_choice import selected, tolerated
-from llmgen.targets.kubernetes.security import OF_CONTAINERS, SMALL, of_pod
+from llmgen.targets.kubernetes.security import OF_CONTAINERS, of_pod
 from llmgen.targets.kubernetes.storage import on_one_node
 from llmgen.units import MIB
 
@@ -43,11 +43,11 @@ _WEEK: Final = 7 * 24 * 3600
 
 def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
     """The Job with its files, called by what it does; nothing where nothing is of the Hub."""
-    entries = model_files.downloads(scene)
-    if not entries:
+    entries, image = model_files.downloads(scene), scene.table.llmgen_image
+    if image is None or not entries:
         return
     files = _files(entries, scene)
-    spec = _spec(scene, files)
+    spec = _spec(scene, image, files)
     told = json.dumps(spec, sort_keys=True, ensure_ascii=False)
     # A Job's template never changes: another set of files, or another image, is another Job.
     name = f"{NAME}-{sha256(told.encode()).hexdigest()[:10]}"
@@ -123,7 +123,7 @@ def _files(entries: Mapping[ModelRef, Entry], scene: Scene) -> Files:
     return config_maps(NAME, NAME, namespace, made)
 
 
-def _spec(scene: Scene, files: Files) -> Object:
+def _spec(scene: Scene, image: str, files: Files) -> Object:
     disrupted = {"type": "DisruptionTarget", "status": "True"}
     return {
         "parallelism": 1,
@@ -136,11 +136,11 @@ def _spec(scene: Scene, files: Files) -> Object:
         "podReplacementPolicy": "Failed",
         "suspend": False,
         "ttlSecondsAfterFinished": _WEEK,
-        "template": {"metadata": {"labels": labels(NAME, NAME)}, "spec": _pod(scene, files)},
+        "template": {"metadata": {"labels": labels(NAME, NAME)}, "spec": _pod(scene, image, files)},
     }
 
 
-def _pod(scene: Scene, files: Files) -> Object:
+def _pod(scene: Scene, image: str, files: Files) -> Object:
     table = scene.table
     nodes = scene.cluster.pools[pool(scene)]
     found: Object = {
@@ -155,14 +155,16 @@ def _pod(scene: Scene, files: Files) -> Object:
         **priority_class.of_pod(NAME, scene),
     }
     if files.parts:
-        found["initContainers"] = [_joining(scene)]
-    found |= {"containers": [_container(scene, files)], "volumes": [*_volumes(scene, files)]}
-    if table.image_pull_secrets:
-        found["imagePullSecrets"] = [{"name": name} for name in table.image_pull_secrets]
-    return found
+        found["initContainers"] = [fill.container(image, parts=True)]
+    return {
+        **found,
+        "containers": [_container(scene, image, files)],
+        "volumes": [*_volumes(scene, files)],
+        **pull_secrets.of_pod(table),
+    }
 
 
-def _container(scene: Scene, files: Files) -> Object:
+def _container(scene: Scene, image: str, files: Files) -> Object:
     token = scene.table.storage.hub_token
     memory = f"{MEMORY_BYTES // MIB}Mi"
     variables: list[Object] = [{"name": "HOME", "value": _TMP}]
@@ -171,7 +173,7 @@ def _container(scene: Scene, files: Files) -> Object:
         variables.append({"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": key}})
     return {
         "name": NAME,
-        "image": scene.table.llmgen_image,
+        "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["llmgen"],
         "args": ["-c", str(FILES / "llm.toml"), "pull"],
@@ -192,24 +194,6 @@ def _container(scene: Scene, files: Files) -> Object:
             },
             {"name": "models", "mountPath": MODELS},
             {"name": "tmp", "mountPath": _TMP},
-        ],
-    }
-
-
-def _joining(scene: Scene) -> Object:
-    """What joins files that are in parts, with the shell of the same image."""
-    return {
-        "name": "files",
-        "image": scene.table.llmgen_image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["/bin/sh", "-eu", str(fill.SOURCE / fill.NAME)],
-        "resources": SMALL,
-        "securityContext": OF_CONTAINERS,
-        "terminationMessagePath": "/dev/termination-log",
-        "terminationMessagePolicy": "File",
-        "volumeMounts": [
-            {"name": "files", "mountPath": str(fill.SOURCE), "readOnly": True},
-            {"name": "joined", "mountPath": str(FILES)},
         ],
     }
 

@@ -6,7 +6,7 @@ init container of the same image does it, from the files of the Secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -14,7 +14,8 @@ from llmgen.config.tables.base import PLACEHOLDER
 from llmgen.gateway.secrets import Manifest
 from llmgen.render.quoting import shell
 from llmgen.targets.kubernetes.config_maps import part
-from llmgen.targets.kubernetes.names import FILES
+from llmgen.targets.kubernetes.init_container import init_container
+from llmgen.targets.kubernetes.names import FILES, Object
 
 # Where the Secret's entries lie while files are filled, and files that are still in parts.
 KEYS: Final = PurePosixPath("/run/llmgen/keys")
@@ -70,6 +71,15 @@ def script(
     ``entries`` are those of the Secret by the names that marks have; ``paths`` are all files.
     """
     return "".join(_script(manifest, entries, paths, parts))
+
+
+def container(image: str, *, parts: bool, mounts: Sequence[Object] = ()) -> Object:
+    """What runs the script, with the folders that it fills; it reads the files where they are."""
+    source = SOURCE if parts else FILES
+    found: list[Object] = [{"name": "files", "mountPath": str(source), "readOnly": True}]
+    if parts:
+        found.append({"name": "joined", "mountPath": str(FILES)})
+    return init_container("files", image, ("/bin/sh", "-eu", str(source / NAME)), (*found, *mounts))
 
 
 def _script(

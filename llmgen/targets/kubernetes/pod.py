@@ -21,6 +21,7 @@ from llmgen.targets.kubernetes import (
     keys,
     model_files,
     priority_class,
+    pull_secrets,
     waiting,
 )
 from llmgen.targets.kubernetes.before_stop import before_stop, grace_seconds
@@ -30,7 +31,7 @@ from llmgen.targets.kubernetes.node_choice import selected, tolerated
 from llmgen.targets.kubernetes.probes import probes
 from llmgen.targets.kubernetes.resources import SHARED_BYTES, resources
 from llmgen.targets.kubernetes.scene import App, Scene
-from llmgen.targets.kubernetes.security import OF_CONTAINERS, SMALL, of_pod
+from llmgen.targets.kubernetes.security import OF_CONTAINERS, of_pod
 from llmgen.targets.kubernetes.watched import METRICS, metrics_port
 from llmgen.units import MIB
 
@@ -67,9 +68,8 @@ def pod(app: App, scene: Scene) -> Pod:
         **({"initContainers": init} if init else {}),
         "containers": [_container(app, scene, filled, files)],
         "volumes": [*_volumes(app, scene, filled, files)],
+        **pull_secrets.of_pod(scene.table),
     }
-    if scene.table.image_pull_secrets:
-        spec["imagePullSecrets"] = [{"name": name} for name in scene.table.image_pull_secrets]
     meta = {"labels": labels(app.name, app.component)}
     return Pod({"metadata": meta, "spec": spec}, files.maps)
 
@@ -188,25 +188,12 @@ def _filling(app: App, filled: Manifest | None, files: Files) -> Object | None:
     """What joins and fills its files before it starts."""
     if not any(entry.path == fill.NAME for entry in files.entries):
         return None
-    place = (fill.SOURCE if files.parts else FILES) / fill.NAME
-    mounts = [_mount("files", fill.SOURCE if files.parts else FILES)]
-    if files.parts:
-        mounts.append(_mount("joined", FILES, writable=True))
+    mounts: list[Object] = []
     if filled is not None:
         mounts.append(_mount("runtime", filled.into, writable=True))
         if filled.secrets:
             mounts.append(_mount("keys", fill.KEYS))
-    return {
-        "name": "files",
-        "image": app.container.image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["/bin/sh", "-eu", str(place)],
-        "resources": SMALL,
-        "securityContext": OF_CONTAINERS,
-        "terminationMessagePath": "/dev/termination-log",
-        "terminationMessagePolicy": "File",
-        "volumeMounts": mounts,
-    }
+    return fill.container(app.container.image, parts=bool(files.parts), mounts=mounts)
 
 
 def _mount(name: str, place: PurePosixPath, *, writable: bool = False) -> Object:

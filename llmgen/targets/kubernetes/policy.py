@@ -10,8 +10,9 @@ from typing import Final
 
 from llmgen.gateway.exposure import listeners
 from llmgen.targets.kubernetes import model_files
-from llmgen.targets.kubernetes.destinations import PUBLIC, destinations
+from llmgen.targets.kubernetes.destinations import PUBLIC, destinations, namespace
 from llmgen.targets.kubernetes.download import NAME as DOWNLOAD
+from llmgen.targets.kubernetes.gateways import picked
 from llmgen.targets.kubernetes.names import (
     ACCOUNT,
     APP,
@@ -25,16 +26,15 @@ from llmgen.targets.kubernetes.names import (
 )
 from llmgen.targets.kubernetes.scene import App, Scene
 from llmgen.targets.kubernetes.styles import kserve
+from llmgen.targets.kubernetes.watched import metrics_port
 
 # What a pod of the namespace wears that may ask a gateway without keys.
 CLIENT: Final = "llmgen.io/client"
-_IN: Final = "kubernetes.io/metadata.name"
 _DNS_PORTS: Final = (("UDP", 53), ("TCP", 53))
 # Where the cache of a node answers (kubernetes/dns, nodelocaldns).
 _NODE_DNS: Final = "169.254.20.10/32"
 _HTTPS: Final = 443
 _API: Final = (443, 6443)
-_PICKER: Final = 9002
 
 
 def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
@@ -72,8 +72,8 @@ def _asked(scene: Scene) -> Iterator[Object]:
             told = {"ingress": [{"from": peers}], "egress": [{"to": peers}]}
             both: Object = {"policyTypes": ["Ingress", "Egress"], **told}
             yield _policy(f"{app.name}-group", named, _named([app.name]), both)
-    if _picks(scene):
-        rule = {"from": [*_outer(scene)], "ports": [_port(_PICKER)]}
+    if picked.picks(scene):
+        rule = {"from": [*_outer(scene)], "ports": [_port(picked.PORT)]}
         told = {"ingress": [rule]}
         yield _policy("pickers", named, _any(COMPONENT, [PICKER]), _ingress(told))
     yield from _measured(scene)
@@ -82,7 +82,7 @@ def _asked(scene: Scene) -> Iterator[Object]:
 def _before_servers(scene: Scene) -> Iterator[Object]:
     """The gateways; without any, every pod of the namespace."""
     found = [*_outer(scene)]
-    if _picks(scene):
+    if picked.picks(scene):
         found.append({"podSelector": _any(COMPONENT, [PICKER])})
     if scene.gateways:
         found.insert(0, {"podSelector": _any(COMPONENT, ["gateway"])})
@@ -92,11 +92,7 @@ def _before_servers(scene: Scene) -> Iterator[Object]:
 def _outer(scene: Scene) -> Iterator[Object]:
     """The pods of the cluster's own gateway."""
     if scene.table.gateway != "none":
-        yield _namespace(scene.table.gateway_namespace)
-
-
-def _picks(scene: Scene) -> bool:
-    return scene.table.gateway == "inference-extension"
+        yield namespace(scene.table.gateway_namespace)
 
 
 def _measured(scene: Scene) -> Iterator[Object]:
@@ -104,7 +100,7 @@ def _measured(scene: Scene) -> Iterator[Object]:
     table = scene.table
     if not (table.monitoring.enable or table.scale.enable):
         return
-    peers = [_namespace(table.monitoring.namespace)]
+    peers = [namespace(table.monitoring.namespace)]
     asked: list[tuple[str, Object, str | int | None]] = []
     asked += [(name, pods, "http") for name, pods in _servers(scene).items()]
     asked += [(app.name, _named([app.name]), _metrics(app)) for app in scene.gateways]
@@ -116,10 +112,9 @@ def _measured(scene: Scene) -> Iterator[Object]:
 
 def _metrics(app: App) -> str | int | None:
     """The port of a gateway that tells of itself; None where none does."""
-    gateway = app.unit.config.gateway
     if app.container.name == "envoy":
-        return gateway.envoy.metrics_port
-    return "http" if gateway.litellm.prometheus else None
+        return metrics_port(app)
+    return "http" if app.unit.config.gateway.litellm.prometheus else None
 
 
 def _asking(scene: Scene) -> Iterator[Object]:
@@ -134,7 +129,7 @@ def _asking(scene: Scene) -> Iterator[Object]:
         yield _policy(
             "gateways-out", named, _any(COMPONENT, ["gateway"]), _egress({"egress": rules})
         )
-    if _picks(scene):
+    if picked.picks(scene):
         servers = [{"podSelector": pods} for pods in _servers(scene).values()]
         # The API server has no labels, and its port is one of these.
         watched = {"to": PUBLIC, "ports": [_port(number) for number in _API]}
@@ -156,7 +151,7 @@ def _asking(scene: Scene) -> Iterator[Object]:
 
 def _dns() -> Object:
     servers = {
-        "namespaceSelector": {"matchLabels": {_IN: "kube-system"}},
+        **namespace("kube-system"),
         "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
     }
     return {
@@ -193,10 +188,6 @@ def _any(key: str, values: Iterable[str]) -> Object:
         "matchLabels": own,
         "matchExpressions": [{"key": key, "operator": "In", "values": found}],
     }
-
-
-def _namespace(name: str) -> Object:
-    return {"namespaceSelector": {"matchLabels": {_IN: name}}}
 
 
 def _port(port: str | int, protocol: str = "TCP") -> Object:

@@ -11,11 +11,6 @@ OF_CONTAINERS: Final[Object] = {
     "capabilities": {"drop": ["ALL"]},
     "readOnlyRootFilesystem": True,
 }
-# What an init container may have that looks after a few files.
-SMALL: Final[Object] = {
-    "limits": {"memory": "64Mi"},
-    "requests": {"cpu": "10m", "memory": "64Mi"},
-}
 
 
 def of_pod(user: str) -> Object:

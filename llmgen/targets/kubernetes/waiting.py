@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from llmgen.engines.container import MODELS
+from llmgen.targets.kubernetes.init_container import init_container
 from llmgen.targets.kubernetes.names import Object, literal
-from llmgen.targets.kubernetes.security import OF_CONTAINERS, SMALL
 
 # `llmgen pull` puts a file in place when all of it is there and its digest is right; what others
 # copy there grows until it has its size. The shell is process 1, which no signal ends by itself.
@@ -30,15 +30,10 @@ done
 def container(image: str, files: Mapping[PurePosixPath, int]) -> Object:
     """A container of the server's own image that ends when all files have their sizes."""
     words = [word for path, size in files.items() for word in (str(path), str(size))]
-    return {
-        "name": "models-there",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["/bin/sh", "-euc", literal(_SCRIPT), "wait"],
-        "args": [literal(word) for word in words],
-        "resources": SMALL,
-        "securityContext": OF_CONTAINERS,
-        "terminationMessagePath": "/dev/termination-log",
-        "terminationMessagePolicy": "File",
-        "volumeMounts": [{"name": "models", "mountPath": MODELS, "readOnly": True}],
-    }
+    return init_container(
+        "models-there",
+        image,
+        ("/bin/sh", "-euc", literal(_SCRIPT), "wait"),
+        [{"name": "models", "mountPath": MODELS, "readOnly": True}],
+        args=[literal(word) for word in words],
+    )

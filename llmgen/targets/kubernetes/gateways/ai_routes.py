@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
 from llmgen.cluster.fronts import spoken
 from llmgen.gateway.routes import Edit, Route
 from llmgen.targets.kubernetes.gateways.ai_backends import Server
-from llmgen.targets.kubernetes.gateways.front import NAME, Front, parent
+from llmgen.targets.kubernetes.gateways.front import Front, route_spec
+from llmgen.targets.kubernetes.gateways.route_limits import Rules, routes_of
 from llmgen.targets.kubernetes.names import Object
-
-# Rules of one route go together: as written, then in other letters.
-Rules: TypeAlias = list[Object]
 
 MODEL: Final = "x-ai-eg-model"
 # An AIGatewayRoute has 15 rules and becomes an HTTPRoute, which has 64 matches a rule and fewer
@@ -36,24 +34,18 @@ _COSTS: Final = {
 def routes(front: Front, servers: Mapping[str, Server]) -> Iterator[Object]:
     """The routes; those of a backend that has no server are left out."""
     mine, known = _by_backend(front), _known(front)
-    groups = [
+    groups = (
         group
         for name, server in servers.items()
         for group in _rules(front, server, mine.get(name, []), known)
-    ]
-    for number, rules in enumerate(_packed(groups), 1):
-        name = NAME if number == 1 else f"{NAME}-{number}"
-        spec: Object = {"parentRefs": [parent()], "rules": rules}
-        if front.table.gateway_hostname:
-            spec["hostnames"] = [front.table.gateway_hostname]
-        spec["llmRequestCosts"] = [
-            {"metadataKey": key, "type": kind} for key, kind in _COSTS.items()
-        ]
+    )
+    for name, rules in routes_of(groups, rules=_RULES, matches=_MATCHES):
+        costs = [{"metadataKey": key, "type": kind} for key, kind in _COSTS.items()]
         yield {
             "apiVersion": "aigateway.envoyproxy.io/v1beta1",
             "kind": "AIGatewayRoute",
             "metadata": front.meta(name),
-            "spec": spec,
+            "spec": {**route_spec(front, rules), "llmRequestCosts": costs},
         }
 
 
@@ -149,17 +141,3 @@ def _rule(front: Front, server: Server, edit: Edit, matches: list[Object]) -> Ob
         "timeouts": {"request": front.request_timeout},
         "modelsOwnedBy": "llmgen",
     }
-
-
-def _packed(groups: Iterable[Rules]) -> Iterator[Rules]:
-    """As many groups of rules in each route as it takes."""
-    rules: Rules = []
-    matches = 0
-    for group in groups:
-        more = sum(len(rule["matches"]) for rule in group)
-        if rules and (len(rules) + len(group) > _RULES or matches + more > _MATCHES):
-            yield rules
-            rules, matches = [], 0
-        rules, matches = [*rules, *group], matches + more
-    if rules:
-        yield rules

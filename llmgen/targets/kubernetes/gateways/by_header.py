@@ -7,7 +7,8 @@ from typing import Final
 
 from llmgen.gateway.backends import Backend
 from llmgen.gateway.routes import Route
-from llmgen.targets.kubernetes.gateways.front import NAME, Front, http_route, service
+from llmgen.targets.kubernetes.gateways.front import Front, http_route, service
+from llmgen.targets.kubernetes.gateways.route_limits import routes_of
 from llmgen.targets.kubernetes.names import Object
 
 # The model's name, as clients say it, or what the project of InferencePools reads from bodies
@@ -31,14 +32,14 @@ _RULES, _IN_RULE, _MATCHES = 16, 64, 127
 
 def by_header(front: Front, header: str, pools: Mapping[str, Object]) -> Iterator[Object]:
     """The routes; ``pools`` are what stands for a Service, by its name."""
-    rules = [
-        rule
+    groups = (
+        [rule]
         for route in front.routes.routes
         if route.kind.name in _PATHS and not route.any_case
         for rule in _rules(front, route, header, pools)
-    ]
-    for number, mine in enumerate(_packed(rules), 1):
-        yield http_route(front, NAME if number == 1 else f"{NAME}-{number}", mine)
+    )
+    for name, rules in routes_of(groups, rules=_RULES, matches=_MATCHES):
+        yield http_route(front, name, rules)
 
 
 def _rules(
@@ -80,17 +81,3 @@ def _changed(route: Route, path: str) -> Object | None:
         below = f"{backend.prefix}{path}".rstrip("/")
         return {"type": "ReplacePrefixMatch", "replacePrefixMatch": below}
     return None
-
-
-def _packed(rules: Iterable[Object]) -> Iterator[list[Object]]:
-    """As many rules in each route as it takes."""
-    mine: list[Object] = []
-    matches = 0
-    for rule in rules:
-        more = len(rule["matches"])
-        if mine and (len(mine) == _RULES or matches + more > _MATCHES):
-            yield mine
-            mine, matches = [], 0
-        mine, matches = [*mine, rule], matches + more
-    if mine:
-        yield mine

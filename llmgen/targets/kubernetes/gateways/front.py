@@ -101,12 +101,19 @@ def service(name: str, port: int) -> Object:
 
 def http_route(front: Front, name: str, rules: list[Object]) -> Object:
     """An HTTPRoute of the Gateway."""
-    spec: Object = {"parentRefs": [parent()], "rules": rules}
-    if front.table.gateway_hostname:
-        spec["hostnames"] = [front.table.gateway_hostname]
     return {
         "apiVersion": f"{GROUP}/v1",
         "kind": "HTTPRoute",
         "metadata": front.meta(name),
-        "spec": spec,
+        "spec": route_spec(front, rules),
+    }
+
+
+def route_spec(front: Front, rules: list[Object]) -> Object:
+    """What routes of every kind say: whose they are, for which host, and their rules."""
+    hosts = [front.table.gateway_hostname] if front.table.gateway_hostname else []
+    return {
+        "parentRefs": [parent()],
+        "rules": rules,
+        **({"hostnames": hosts} if hosts else {}),
     }

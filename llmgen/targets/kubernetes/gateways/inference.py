@@ -7,8 +7,8 @@ from typing import Final
 
 from llmgen.targets.kubernetes.gateways.by_header import READ, by_header
 from llmgen.targets.kubernetes.gateways.front import Front, gateway
-from llmgen.targets.kubernetes.gateways.picked import name_of, pooled
-from llmgen.targets.kubernetes.gateways.picker import PORT, picker
+from llmgen.targets.kubernetes.gateways.picked import PORT, name_of, pooled
+from llmgen.targets.kubernetes.gateways.picker import picker
 from llmgen.targets.kubernetes.names import Object, meta
 from llmgen.targets.kubernetes.scene import App
 from llmgen.targets.kubernetes.styles.pod_labels import of_answering

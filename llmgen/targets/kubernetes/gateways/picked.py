@@ -1,4 +1,4 @@
-"""Which models have an endpoint picker, and what its pod asks of a node."""
+"""Which models have an endpoint picker, where it answers, and what its pod asks of a node."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ from llmgen.units import MIB
 if TYPE_CHECKING:
     from llmgen.targets.kubernetes.scene import App, Scene
 
+# Where it answers gateways.
+PORT: Final = 9002
 MEMORY_BYTES: Final = 512 * MIB
 CPU_MILLIS: Final = 250
 
 
+def picks(scene: Scene) -> bool:
+    """Whether the gateway is one that asks pickers."""
+    return scene.table.gateway == "inference-extension"
+
+
 def pooled(scene: Scene) -> Iterator[App]:
     """The models whose pods are an InferencePool."""
-    if scene.table.gateway == "inference-extension":
+    if picks(scene):
         yield from (app for app in scene.serving if _is_pooled(app))
 
 

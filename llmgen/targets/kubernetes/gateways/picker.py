@@ -6,16 +6,15 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
-from llmgen.targets.kubernetes import priority_class
+from llmgen.targets.kubernetes import priority_class, pull_secrets
 from llmgen.targets.kubernetes.gateways.front import Front
-from llmgen.targets.kubernetes.gateways.picked import CPU_MILLIS, MEMORY_BYTES, name_of
+from llmgen.targets.kubernetes.gateways.picked import CPU_MILLIS, MEMORY_BYTES, PORT, name_of
 from llmgen.targets.kubernetes.names import PICKER, Object, labels, meta, selector
 from llmgen.targets.kubernetes.node_choice import selected, tolerated
 from llmgen.targets.kubernetes.scene import App
 from llmgen.targets.kubernetes.security import OF_CONTAINERS
 from llmgen.units import MIB
 
-PORT: Final = 9002
 _HEALTH: Final = 9003
 # The user of its image (gcr.io/distroless/static:nonroot).
 _USER: Final = 65532
@@ -76,7 +75,7 @@ def picker(front: Front, app: App) -> Iterator[Object]:
 
 def _pod(front: Front, app: App, name: str) -> Object:
     nodes = front.scene.cluster.pools[app.unit.pool]
-    spec: Object = {
+    return {
         "serviceAccountName": name,
         "automountServiceAccountToken": True,
         "enableServiceLinks": False,
@@ -92,10 +91,8 @@ def _pod(front: Front, app: App, name: str) -> Object:
         **tolerated(nodes.table.taints),
         **priority_class.of_pod(name, front.scene),
         "containers": [_container(front, app)],
+        **pull_secrets.of_pod(front.table),
     }
-    if front.table.image_pull_secrets:
-        spec["imagePullSecrets"] = [{"name": item} for item in front.table.image_pull_secrets]
-    return spec
 
 
 def _container(front: Front, app: App) -> Object:
