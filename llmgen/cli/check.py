@@ -30,7 +30,7 @@ def cli(session: Session) -> Outcome:
 def _of_cluster(found: Read, session: Session) -> Outcome:
     from llmgen.cli.clusters import cluster_of, tree_of
 
-    cluster = cluster_of(found)
+    cluster = cluster_of(found, session)
     _, notes = tree_of(found, cluster, session)
     units = {
         item.name: {"models": len(item.plan.placements), "states": len(item.plan.states)}

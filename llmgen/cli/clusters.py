@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from llmgen.targets.kubernetes.scene import Scene
 
 
-def cluster_of(found: Read) -> Cluster:
-    """Every pod planned; errors with their places in llm.toml."""
+def cluster_of(found: Read, session: Session) -> Cluster:
+    """Every pod planned; errors with their places in llm.toml, a usage error for a host."""
+    from llmgen.cli.hosts import chosen
     from llmgen.cli.pipeline import read_lock
     from llmgen.cli.waiting import waiting
     from llmgen.cluster.build import cluster
     from llmgen.config.load import merged
 
+    if not found.config.hosts:
+        chosen(found, session)
     try:
         with waiting(f"planning {len(found.config.models)} models"):
             made: Cluster = cluster(found.config, merged(found.sources), read_lock(found))

@@ -167,7 +167,7 @@ class Asked:
         from llmgen.cli.clusters import cluster_of, proved
         from llmgen.targets.kubernetes.environment import environment
 
-        made, notes = proved(self.found, cluster_of(self.found), session)
+        made, notes = proved(self.found, cluster_of(self.found, session), session)
         if self.environment is None:
             return made, notes
         with self.located():

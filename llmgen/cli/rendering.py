@@ -25,7 +25,7 @@ def rendered(
         from llmgen.cli.on_cluster import refuse_of_machines
 
         refuse_of_machines(("targets",))
-        cluster = clusters.cluster_of(found)
+        cluster = clusters.cluster_of(found, session)
         return *clusters.tree_of(found, cluster, session), ()
     hosts = chosen(found, session)
     if not hosts:

@@ -13,6 +13,7 @@ from llmgen.cli.pipeline import known_plan, read_whole, unknown_models
 from llmgen.errors import InputError
 
 if TYPE_CHECKING:
+    from llmgen.cli.pipeline import Read
     from llmgen.cli.view import ModelView
     from llmgen.plan.model import Plan
 
@@ -50,8 +51,6 @@ def cli(
     `--what-if models.coder.ctx_size=131072` plans a change without making it. With [hosts] there is
     a sum of all, then a page for each host.
     """
-    from llmgen.cli.view import view
-
     found = read_whole(session)
     if what_if:
         from llmgen.cli.what_if import changed
@@ -85,6 +84,14 @@ def cli(
         from llmgen.cli.expectation import show_expected
 
         return show_expected(found, placed)
+    return _planned(found, placed, model=model, explain=explain, every=every)
+
+
+def _planned(
+    found: Read, placed: Plan, *, model: str | None, explain: bool, every: bool
+) -> Outcome:
+    """The plan of one machine: one model, every state, or all of it in tables."""
+    from llmgen.cli.view import view
     from llmgen.plan.price import prices
 
     steps = prices(placed, most=DOUBLED if explain else 1) if _is_priced(placed, explain) else ()

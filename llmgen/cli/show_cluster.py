@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
     from llmgen.cli.pipeline import Read
     from llmgen.cli.view import ModelView
+    from llmgen.cluster.model import Cluster
     from llmgen.cluster.proof import Proof
     from llmgen.targets.kubernetes.scene import App, Scene
 
@@ -64,9 +65,9 @@ def show_cluster(session: Session, found: Read, *, every: bool, model: str | Non
     from llmgen.cli.clusters import cluster_of, scene_of
     from llmgen.targets.kubernetes.demand import notes, proofs
 
-    cluster = cluster_of(found)
+    cluster = cluster_of(found, session)
     if model:
-        return _one(found, model)
+        return _one(cluster, model)
     scene = scene_of(found, cluster, session)
     proved = proofs(scene)
     seen = ClusterView(
@@ -79,11 +80,10 @@ def show_cluster(session: Session, found: Read, *, every: bool, model: str | Non
     return Outcome(seen, text=lambda: _show(seen, whole=every), diagnostics=told)
 
 
-def _one(found: Read, model: str) -> Outcome:
-    from llmgen.cli.clusters import cluster_of
+def _one(cluster: Cluster, model: str) -> Outcome:
     from llmgen.cli.view import view
 
-    for unit in cluster_of(found).serving:
+    for unit in cluster.serving:
         for row in view(unit.plan).models:
             if model in row.names:
                 return _page(row)

@@ -116,6 +116,11 @@ def test_options_of_machines_are_refused(words, llmgen):
     assert sorted(Path().rglob("*")) == before
 
 
+@pytest.mark.parametrize("name", ["check", "generate", "install", "show"])
+def test_a_host_of_a_cluster_is_none(name, llmgen):
+    assert "no [hosts]" in llmgen(name, "--host", "gpu", code=2)
+
+
 def test_a_time_to_wait_without_waiting(llmgen):
     assert "says how long" in llmgen("install", "--no-wait", "--wait-timeout", "5", code=2)
 
