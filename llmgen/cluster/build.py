@@ -26,6 +26,7 @@ from llmgen.config.tables.models import Model
 from llmgen.errors import ConfigError, Diagnostic, LlmgenError, PlanError
 from llmgen.facts.lock_model import Lock
 from llmgen.fleet.ground import library_of, typed_as
+from llmgen.fleet.numbers_elsewhere import numbers
 from llmgen.fleet.project import Elsewhere, external
 from llmgen.gateway.addresses import host_name
 from llmgen.library import Keep
@@ -261,7 +262,6 @@ def _outside(ground: Ground, unit: Unit, name: str) -> Document:
     """An on-demand model as the gateway knows it: behind the Service of its engine."""
     table, config = ground.models[unit.pool][name], ground.config
     prefix = config.naming.prefix
-    placed = unit.plan.placement(prefix + name)
     variants = (
         one for key, variant in table.variants.items() for one in (prefix + key, *variant.aliases)
     )
@@ -281,8 +281,7 @@ def _outside(ground: Ground, unit: Unit, name: str) -> Document:
     if key is not None:
         server["api_key"] = key.model_dump(exclude_none=True)
     told = external(item, [server], default=table.default)
-    known = {"slots": placed.settings.parallel, "ctx_size": placed.estimate.n_ctx_seq or 0}
-    return {**told, **{key: value for key, value in known.items() if value > 0}}
+    return {**told, **numbers(unit.plan, prefix + name)}
 
 
 def _typed(made: Document, pool: str, document: Mapping[str, Any]) -> Config:
