@@ -192,6 +192,18 @@ def test_a_user_who_may_not_is_told_what(llmgen, cluster, monkeypatch, tmp_path)
     assert "`nobody` may not list nodes" in pool["observed"]
 
 
+def test_what_is_the_whole_clusters_is_known_and_stays(llmgen):
+    llmgen.write("[gateway.envoy]\nenable = true\n")
+    text = Path("llm.toml").read_text()
+    Path("llm.toml").write_text(text.replace("count = 2", "count = 2\npriority = 1000"))
+    assert ("create", "PriorityClass") in changed(llmgen("install", "--no-wait"))
+    assert llmgen("diff")["data"]["changes"] == []
+    assert "PriorityClass" not in {kind for _, kind in changed(llmgen("uninstall"))}
+    assert llmgen.cluster.get("priorityclasses", "--selector=app.kubernetes.io/part-of=llmgen")[
+        "items"
+    ]
+
+
 def test_an_environment_has_a_namespace_of_its_own(llmgen):
     llmgen.write(f'[kubernetes.environments.test]\nnamespace = "{llmgen.namespace}-2"\n')
     try:

@@ -72,9 +72,9 @@ def living(
     if there is None:
         return Living({}, None, None), ()
     found = by_thing(ours)
-    for item in _elsewhere(wanted, reach.place.namespace):
+    if elsewhere := [*_elsewhere(wanted, reach.place.namespace)]:
         words = ("get", "--ignore-not-found", "--filename=-")
-        found |= by_thing(reach.listed(words, given=json.dumps(item)))
+        found |= by_thing(reach.listed(words, given=json.dumps(as_list(elsewhere))))
     dry, warned = dry_run(reach, wanted, force=force)
     return Living(found, dry, there), warned
 
