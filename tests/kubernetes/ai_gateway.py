@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import filelock
+import httpx
 import readers
 import yaml
+from echo_server import echo
 from readers.ports import free_port
 from readers.running import SLOW, running
 
@@ -45,6 +47,24 @@ def ai_gateway(folder, objects, *, port, env=None):
         with running(argv, ready=ready, log=log, env=told):
             _listening(port, log)
             yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def answering(folder, resources):
+    """A client of it; ``resources`` are made of its port and that of the server behind it."""
+    port = free_port()
+    with (
+        echo() as upstream,
+        ai_gateway(folder, [*resources(port, upstream)], port=port) as address,
+        httpx.Client(base_url=address, timeout=30) as client,
+    ):
+        yield client
+
+
+def chat(client, model, content="hello"):
+    """The answer of a model to one message."""
+    body = {"model": model, "messages": [{"role": "user", "content": content}]}
+    return client.post("/v1/chat/completions", json=body)
 
 
 def _of_this_envoy(item):

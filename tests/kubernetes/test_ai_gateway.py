@@ -1,13 +1,7 @@
 """The real AI Gateway serves resources in front of a server of the test's own."""
 
-import contextlib
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-import httpx
 import pytest
-from ai_gateway import PROGRAMS, ai_gateway
-from readers.ports import free_port
+from ai_gateway import PROGRAMS, answering, chat
 
 pytestmark = [pytest.mark.thorough, pytest.mark.reader(*PROGRAMS)]
 
@@ -60,49 +54,10 @@ def resources(port, upstream):
     ]
 
 
-class Echo(BaseHTTPRequestHandler):
-    """Answers with the request's own bytes."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-@contextlib.contextmanager
-def echo():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
-
-
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
-    port = free_port()
-    with (
-        echo() as upstream,
-        ai_gateway(
-            tmp_path_factory.mktemp("aigw"), resources(port, upstream), port=port
-        ) as address,
-        httpx.Client(base_url=address, timeout=30) as client,
-    ):
+    with answering(tmp_path_factory.mktemp("aigw"), resources) as client:
         yield client
-
-
-def chat(gateway, model, content="hello"):
-    body = {"model": model, "messages": [{"role": "user", "content": content}]}
-    return gateway.post("/v1/chat/completions", json=body)
 
 
 def test_an_alias_reaches_the_server_by_its_own_name(gateway):

@@ -1,28 +1,15 @@
 """What is written for Envoy AI Gateway, run by it without a cluster in front of a server of ours."""
 
-import json
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-import httpx
 import pytest
-from ai_gateway import PROGRAMS, ai_gateway
+from ai_gateway import PROGRAMS, answering, chat
 from made import objects, stack
-from readers.ports import free_port
+from pod_stacks import ROUTED
 
 pytestmark = [pytest.mark.thorough, pytest.mark.reader(*PROGRAMS)]
 
-STACK = """
-[services]
-on_demand = "llama_swap"
-[kubernetes]
-gateway = "ai-gateway"
-[models.embed]
-role = "embedding"
-model = "e.gguf"
-ctx_size = 512
-aliases = ["text-embedding-3-small"]
+STACK = (
+    ROUTED
+    + """
 [models.ranker]
 role = "rerank"
 model = "r.gguf"
@@ -38,56 +25,15 @@ ctx_size = 1024
 keep = "always"
 [models.always.variants.colder]
 params = { temperature = 0.25 }
-[models.coder]
-model = "c.gguf"
-ctx_size = 1024
-aliases = ["gpt-4.1"]
-[models.coder.variants.thinker]
-aliases = ["o3"]
-params = { top_k = 7 }
 """
-
-
-class Echo(BaseHTTPRequestHandler):
-    """Tells which path and body it was sent, within an answer that the gateway can read."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        answer = {
-            "object": "list",
-            "model": asked.get("model", ""),
-            "data": [],
-            "results": [],
-            "usage": {"prompt_tokens": 1, "total_tokens": 1},
-            "asked": asked,
-            "path": self.path,
-        }
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def echo():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
+)
 
 
 def on_this_machine(found, port, upstream):
     """The same objects where there is no cluster: no Service for Envoy, and servers on loopback."""
-    kept = [item for item in found if "envoyproxy.io" in item["apiVersion"] or routed(item)]
+    kept = [
+        item for item in found if "envoyproxy.io" in item["apiVersion"] or item["kind"] == "Gateway"
+    ]
     yield {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "GatewayClass",
@@ -108,28 +54,13 @@ def on_this_machine(found, port, upstream):
         yield {**item, "spec": spec}
 
 
-def routed(item):
-    return item["kind"] == "Gateway"
-
-
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory):
-    port = free_port()
-    with (
-        echo() as upstream,
-        ai_gateway(
-            tmp_path_factory.mktemp("serves"),
-            [*on_this_machine(objects(stack(STACK)), port, upstream)],
-            port=port,
-        ) as address,
-        httpx.Client(base_url=address, timeout=30) as client,
-    ):
+    def resources(port, upstream):
+        return on_this_machine(objects(stack(STACK)), port, upstream)
+
+    with answering(tmp_path_factory.mktemp("serves"), resources) as client:
         yield client
-
-
-def chat(gateway, model, content="hello"):
-    body = {"model": model, "messages": [{"role": "user", "content": content}]}
-    return gateway.post("/v1/chat/completions", json=body)
 
 
 @pytest.mark.parametrize(

@@ -4,28 +4,11 @@ import re
 
 import pytest
 from made import objects, one, stack
+from pod_stacks import ROUTED
 
 from llmgen.errors import ConfigError
 
 KEY = "x-ai-eg-model"
-STACK = """
-[services]
-on_demand = "llama_swap"
-[kubernetes]
-gateway = "ai-gateway"
-[models.embed]
-role = "embedding"
-model = "e.gguf"
-ctx_size = 512
-aliases = ["text-embedding-3-small"]
-[models.coder]
-model = "c.gguf"
-ctx_size = 1024
-aliases = ["gpt-4.1"]
-[models.coder.variants.thinker]
-aliases = ["o3"]
-params = { top_k = 7 }
-"""
 
 
 def routes(text):
@@ -50,33 +33,33 @@ def backend_of(found, name):
 
 
 def test_an_alias_of_a_server_with_one_model_leads_to_it():
-    assert backend_of(rules(STACK), "text-embedding-3-small")["name"] == "model-embed"
+    assert backend_of(rules(ROUTED), "text-embedding-3-small")["name"] == "model-embed"
 
 
 def test_llama_swap_hears_each_name_as_it_is_written():
-    found = rules(STACK)
+    found = rules(ROUTED)
     for name in ("coder", "gpt-4.1", "thinker", "o3"):
         assert backend_of(found, name) == {"name": "swap-nodes", "weight": 1, "priority": 0}
 
 
 def test_other_letters_become_the_name_that_does_the_same():
-    found = rules(STACK)
+    found = rules(ROUTED)
     assert backend_of(found, "GPT-4.1")["modelNameOverride"] == "coder"
     assert backend_of(found, "O3")["modelNameOverride"] == "thinker"
 
 
 def test_a_dot_in_a_name_is_a_dot():
-    assert backend_of(rules(STACK), "GPT-4x1") is None
+    assert backend_of(rules(ROUTED), "GPT-4x1") is None
 
 
 def test_a_variant_of_an_always_on_server_sets_its_parameters():
-    text = STACK.replace("[models.coder]", '[models.coder]\nkeep = "always"')
+    text = ROUTED.replace("[models.coder]", '[models.coder]\nkeep = "always"')
     backend = backend_of(rules(text), "o3")
     assert backend["bodyMutation"] == {"set": [{"path": "top_k", "value": "7"}]}
 
 
 def test_names_that_are_not_listed_are_no_exact_matches():
-    text = STACK.replace("[models.embed]", "[models.embed]\nunlisted = true")
+    text = ROUTED.replace("[models.embed]", "[models.embed]\nunlisted = true")
     found = rules(text)
     assert backend_of(found, "embed")["name"] == "model-embed"
     exact = [
@@ -90,7 +73,7 @@ def test_names_that_are_not_listed_are_no_exact_matches():
 
 
 def test_a_long_silence_and_a_long_answer_are_waited_for():
-    found = rules(STACK + "\n[gateway.envoy]\nenable = false\nstream_idle_timeout = 1800")
+    found = rules(ROUTED + "\n[gateway.envoy]\nenable = false\nstream_idle_timeout = 1800")
     assert {rule["timeouts"]["request"] for rule in found} == {"2400s"}
 
 
@@ -114,20 +97,22 @@ def test_forty_models_with_many_names_are_split_over_routes():
 
 
 def test_a_reranker_speaks_the_api_that_the_gateway_has_for_it():
-    text = STACK.replace('role = "embedding"', 'role = "rerank"')
+    text = ROUTED.replace('role = "embedding"', 'role = "rerank"')
     found = objects(stack(text))
     backend = one(found, "AIServiceBackend", "model-embed-rerank")
     assert backend["spec"]["schema"] == {"name": "Cohere", "version": "v1"}
 
 
 def test_servers_are_looked_up_by_their_whole_names():
-    found = objects(stack(STACK.replace("[kubernetes]", '[kubernetes]\ndomain = "k8s.example"')))
+    found = objects(stack(ROUTED.replace("[kubernetes]", '[kubernetes]\ndomain = "k8s.example"')))
     (place,) = one(found, "Backend", "swap-nodes")["spec"]["endpoints"]
     assert place == {"fqdn": {"hostname": "swap-nodes.llm.svc.k8s.example", "port": 8080}}
 
 
 def test_an_external_server_is_reached_by_its_own_name_and_certificate():
-    text = STACK + '[external.far]\nendpoint = "https://api.example.org/v1"\nupstream_model = "big"'
+    text = (
+        ROUTED + '[external.far]\nendpoint = "https://api.example.org/v1"\nupstream_model = "big"'
+    )
     found = objects(stack(text))
     spec = one(found, "Backend", "external-far")["spec"]
     assert spec["endpoints"] == [{"fqdn": {"hostname": "api.example.org", "port": 443}}]
@@ -136,7 +121,7 @@ def test_an_external_server_is_reached_by_its_own_name_and_certificate():
 
 
 def test_servers_that_want_a_key_are_given_it_by_reference():
-    text = STACK.replace("[services]", '[services]\napi_key = { env = "LLM_KEY" }')
+    text = ROUTED.replace("[services]", '[services]\napi_key = { env = "LLM_KEY" }')
     found = objects(stack(text))
     policies = [item["spec"] for item in found if item["kind"] == "BackendSecurityPolicy"]
     (name,) = {item["apiKey"]["secretRef"]["name"] for item in policies}
@@ -147,7 +132,7 @@ def test_servers_that_want_a_key_are_given_it_by_reference():
 
 def test_what_the_resources_cannot_say_is_refused():
     more = 'failover = [{ endpoint = "http://10.0.0.1:1" }]'
-    text = STACK.replace("[models.embed]", f"[models.embed]\n{more}")
+    text = ROUTED.replace("[models.embed]", f"[models.embed]\n{more}")
     with pytest.raises(ConfigError) as found:
         stack(text + "[gateway.envoy]\nenable = true")
     (diagnostic,) = found.value.diagnostics

@@ -5,6 +5,7 @@ import json
 import pytest
 from control_plane import API_SERVER, control_plane
 from made import objects, stack
+from pod_stacks import GROUP
 
 pytestmark = [pytest.mark.thorough, pytest.mark.reader(*API_SERVER)]
 
@@ -62,21 +63,6 @@ def cluster(tmp_path_factory):
         yield found
 
 
-GROUP = """
-[kubernetes]
-style = "lws"
-[kubernetes.pools.gpu]
-count = 2
-[models.large]
-engine = "vllm"
-model = "org/large"
-keep = "always"
-nodes = 2
-tensor_parallel_size = 2
-memory = { host = "8GiB" }
-[models.large.container]
-image = "docker.io/vllm/vllm-openai:v0.12.0"
-"""
 KINDS = {
     "ai-gateway": '[kubernetes]\ngateway = "ai-gateway"',
     "keyed": KEYED,

@@ -2,28 +2,13 @@
 
 import pytest
 from made import objects, one, stack
+from pod_stacks import GROUP
 
 from llmgen.errors import ConfigError
 from llmgen.targets.kubernetes.demand import proofs
 
-STACK = """
-[kubernetes]
-style = "lws"
-[kubernetes.pools.gpu]
-count = 2
-[models.large]
-engine = "vllm"
-model = "org/large"
-keep = "always"
-nodes = 2
-tensor_parallel_size = 2
-memory = { host = "8GiB" }
-[models.large.container]
-image = "docker.io/vllm/vllm-openai:v0.12.0"
-"""
 
-
-def containers(text=STACK):
+def containers(text=GROUP):
     spec = one(objects(stack(text)), "LeaderWorkerSet")["spec"]["leaderWorkerTemplate"]
     return [spec[key]["spec"]["containers"][0] for key in ("leaderTemplate", "workerTemplate")]
 
@@ -50,12 +35,12 @@ def test_the_leader_answers_and_workers_have_their_rank():
 
 
 def test_the_service_leads_to_leaders_alone():
-    spec = one(objects(stack(STACK)), "Service", "model-large")["spec"]
+    spec = one(objects(stack(GROUP)), "Service", "model-large")["spec"]
     assert spec["selector"]["leaderworkerset.sigs.k8s.io/worker-index"] == "0"
 
 
 def test_pods_of_a_group_reach_each_other():
-    policy = one(objects(stack(STACK)), "NetworkPolicy", "llmgen-model-large-group")["spec"]
+    policy = one(objects(stack(GROUP)), "NetworkPolicy", "llmgen-model-large-group")["spec"]
     own = policy["podSelector"]
     assert own["matchLabels"]["app.kubernetes.io/name"] == "model-large"
     assert policy["ingress"] == [{"from": [{"podSelector": own}]}]
@@ -64,7 +49,7 @@ def test_pods_of_a_group_reach_each_other():
 
 @pytest.mark.parametrize(("count", "fits"), [(2, "yes"), (1, "no")])
 def test_every_pod_of_a_group_needs_a_node(count, fits):
-    (proof,) = proofs(stack(STACK.replace("count = 2", f"count = {count}")))
+    (proof,) = proofs(stack(GROUP.replace("count = 2", f"count = {count}")))
     assert proof.all_nodes.possible == fits
 
 
@@ -77,7 +62,7 @@ def test_every_pod_of_a_group_needs_a_node(count, fits):
     ],
 )
 def test_what_cannot_be_over_several_nodes_is_refused(old, new, word):
-    text = STACK.replace(old, new)
+    text = GROUP.replace(old, new)
     if "gguf" in new:
         text = text.partition("tensor_parallel_size")[0]
     with pytest.raises(ConfigError) as found:
@@ -90,7 +75,7 @@ def test_what_cannot_be_over_several_nodes_is_refused(old, new, word):
 
 def test_an_endpoint_picker_picks_among_leaders():
     more = 'gateway = "inference-extension"'
-    text = STACK.replace("[kubernetes]", f"[kubernetes]\n{more}").replace("count = 2", "count = 4")
+    text = GROUP.replace("[kubernetes]", f"[kubernetes]\n{more}").replace("count = 2", "count = 4")
     found = objects(stack(text.replace("nodes = 2", "nodes = 2\nhosts = 2")))
     pods = one(found, "InferencePool", "model-large")["spec"]["selector"]
     assert pods["matchLabels"] == one(found, "Service", "model-large")["spec"]["selector"]

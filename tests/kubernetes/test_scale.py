@@ -6,38 +6,15 @@ import tomllib
 import pytest
 import yaml
 from made import HEAD, objects, one, stack
+from pod_stacks import SCALED
 
 from llmgen.cluster.said import findings
 from llmgen.config.load import load, overlay
 from llmgen.config.source import parse
 from llmgen.targets.kubernetes import scale
 
-STACK = """
-[gateway.envoy]
-enable = true
-queue = 5
-[models."chat-1.7b"]
-model = "chat.gguf"
-keep = "always"
-hosts = 3
-parallel = 2
-[models.e]
-model = "e.gguf"
-role = "embedding"
-keep = "always"
-[models.demand]
-model = "demand.gguf"
-keep = "on_demand"
-[kubernetes.pools.gpu]
-count = 6
-[kubernetes.monitoring]
-enable = true
-[kubernetes.scale]
-enable = true
-"""
 
-
-def scaled(text=STACK):
+def scaled(text=SCALED):
     return {
         item["metadata"]["name"]: item
         for item in objects(stack(text))
@@ -45,7 +22,7 @@ def scaled(text=STACK):
     }
 
 
-def replicas(text=STACK):
+def replicas(text=SCALED):
     return {
         item["metadata"]["name"]: item["spec"].get("replicas")
         for item in objects(stack(text))
@@ -62,7 +39,7 @@ def config(text):
     return load([source])
 
 
-def envoy(text=STACK):
+def envoy(text=SCALED):
     """The clusters of Envoy by their names."""
     for item in objects(stack(text)):
         for key, content in item.get("data", {}).items():
@@ -78,7 +55,7 @@ def test_only_what_may_have_more_pods_is_scaled():
 def test_who_scales_is_the_only_one_that_says_how_many():
     assert replicas()[CHAT] is None
     assert {*replicas().values()} == {None, 1}
-    plain = STACK.replace("[kubernetes.scale]\nenable = true", "")
+    plain = SCALED.replace("[kubernetes.scale]\nenable = true", "")
     assert replicas(plain)[CHAT] == 3
     assert not scaled(plain)
 
@@ -87,15 +64,15 @@ def test_who_scales_is_the_only_one_that_says_how_many():
     ("told", "least", "most"), [("", 1, 3), ("max = 2", 1, 2), ("min = 0", 0, 3), ("min = 2", 2, 3)]
 )
 def test_pods_are_between_what_is_told_and_what_is_proved(told, least, most):
-    spec = scaled(f"{STACK}{told}")[CHAT]["spec"]
+    spec = scaled(f"{SCALED}{told}")[CHAT]["spec"]
     assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (least, most)
     assert spec["fallback"]["replicas"] == most
 
 
 def test_at_least_all_is_nothing_to_scale():
-    assert not scaled(f"{STACK}min = 3")
-    assert replicas(f"{STACK}min = 3")[CHAT] == 3
-    assert replicas(f"{STACK}min = 2\nmax = 2")[CHAT] == 2
+    assert not scaled(f"{SCALED}min = 3")
+    assert replicas(f"{SCALED}min = 3")[CHAT] == 3
+    assert replicas(f"{SCALED}min = 2\nmax = 2")[CHAT] == 2
 
 
 def test_queries_name_the_series_that_envoy_has():
@@ -112,13 +89,15 @@ def test_queries_name_the_series_that_envoy_has():
 def test_the_gateway_lets_in_as_much_as_all_pods_take():
     most = envoy()["model/chat-1.7b"]["circuit_breakers"]["thresholds"][0]
     assert (most["max_connections"], most["max_pending_requests"]) == (6, 11)
-    more = f'{STACK}[kubernetes.environments.prod]\ncopies = {{ "chat-1.7b" = 4 }}\n'
+    more = f'{SCALED}[kubernetes.environments.prod]\ncopies = {{ "chat-1.7b" = 4 }}\n'
     most = envoy(more)["model/chat-1.7b"]["circuit_breakers"]["thresholds"][0]
     assert most["max_connections"] == 8
 
 
 def test_what_a_start_costs_is_written_and_a_pod_is_not_ended_before_it_answers():
-    slow = STACK.replace("[kubernetes.scale]", "[hardware]\ndisk_bandwidth = 1\n[kubernetes.scale]")
+    slow = SCALED.replace(
+        "[kubernetes.scale]", "[hardware]\ndisk_bandwidth = 1\n[kubernetes.scale]"
+    )
     item = scaled(slow)[CHAT]
     seconds = int(item["metadata"]["annotations"][scale.COLD_START])
     assert seconds > 1000
@@ -127,13 +106,13 @@ def test_what_a_start_costs_is_written_and_a_pod_is_not_ended_before_it_answers(
 
 
 def test_that_requests_are_lost_is_said_and_nobody_is_woken_up():
-    (note,) = scale.notes(stack(f"{STACK}min = 0"))
+    (note,) = scale.notes(stack(f"{SCALED}min = 0"))
     assert note.code == "kubernetes.scale-to-zero"
     assert "and 1 more" in note.message
     assert "on_demand" in note.hint
-    assert not [*scale.notes(stack(STACK))]
+    assert not [*scale.notes(stack(SCALED))]
     for told, quiet in (("", False), ("min = 0", True)):
-        rules = one(objects(stack(f"{STACK}{told}")), "PrometheusRule")["spec"]["groups"]
+        rules = one(objects(stack(f"{SCALED}{told}")), "PrometheusRule")["spec"]["groups"]
         (down,) = (
             rule["expr"]
             for group in rules
@@ -158,7 +137,7 @@ def test_that_requests_are_lost_is_said_and_nobody_is_woken_up():
     ],
 )
 def test_what_cannot_scale_is_refused(was, now, code):
-    (item,) = findings(config(STACK.replace(was, now)))
+    (item,) = findings(config(SCALED.replace(was, now)))
     assert item.code == f"kubernetes.{code}"
     assert item.key[:2] == ("kubernetes", "scale")
     assert item.hint

@@ -6,17 +6,17 @@ import httpx
 import pytest
 import readers
 import yaml
-from made import stack
+from made import objects, one, stack
+from pod_stacks import SCALED
 from readers.ports import free_ports
 from readers.running import running
-from test_scale import CHAT, STACK, scaled
 
 ASKED = {"model": "chat-1.7b", "messages": [{"role": "user", "content": "?"}]}
 
 
 def told(folder, ports):
     """The gateway's Envoy, whose servers have no pod: nobody listens where they are."""
-    (envoy,) = stack(STACK).gateways
+    (envoy,) = stack(SCALED).gateways
     (static,) = (item for item in envoy.files if item.path.name == "static.yaml")
     document = yaml.safe_load(static.content)
     resources = document["static_resources"]
@@ -59,7 +59,7 @@ def series(text, expr):
 @pytest.mark.reader("envoy")
 def test_who_asks_is_counted_where_nobody_answers(tmp_path):
     ports = [*free_ports(4)]
-    triggers = scaled()[CHAT]["spec"]["triggers"]
+    triggers = one(objects(stack(SCALED)), "ScaledObject")["spec"]["triggers"]
     expr = " ".join(trigger["metadata"]["query"] for trigger in triggers)
     admin = f"http://127.0.0.1:{ports[0]}"
     argv = [
