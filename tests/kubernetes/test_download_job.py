@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from gguf_writer import llama, write_gguf, write_split
 from made import objects, one, pod_specs, stack
+from pods_by_podman import command
 from safetensors_writer import write_checkpoint
 
 sys.path.append(str(Path(__file__).parent.parent / "facts"))
@@ -105,12 +106,11 @@ def _volume(found, name):
 def waits(spec, folder):
     """Whether a pod's init container still waits for the files below ``folder``."""
     (init,) = (item for item in spec["initContainers"] if item["name"] == "models-there")
-    words = [word.replace("$$(", "$(") for word in (*init["command"], *init["args"])]
     words = [
         str(folder / "models") + word.removeprefix("/models")
         if word.startswith("/models")
         else word
-        for word in words
+        for word in command(init)
     ]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=1, check=False)

@@ -75,6 +75,13 @@ def test_at_least_all_is_nothing_to_scale():
     assert replicas(f"{SCALED}min = 2\nmax = 2")[CHAT] == 2
 
 
+@pytest.mark.parametrize("told", ["", "max = 3"])
+def test_what_has_one_pod_has_no_budget(told):
+    found = objects(stack(f"{SCALED}{told}"))
+    budgets = [item for item in found if item["kind"] == "PodDisruptionBudget"]
+    assert [item["metadata"]["name"] for item in budgets] == [CHAT]
+
+
 def test_queries_name_the_series_that_envoy_has():
     busy, asked = scaled()[CHAT]["spec"]["triggers"]
     cluster = envoy()["model/chat-1.7b"]

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llmgen.targets.kubernetes.inside import most_copies
 from llmgen.targets.kubernetes.names import Object, meta
 from llmgen.targets.kubernetes.scene import App, Scene
 from llmgen.targets.kubernetes.styles.pod_labels import of_all
-
-
-def most(app: App, scene: Scene) -> int:
-    """How many there may be: as llm.toml says, in any environment, or at the most load."""
-    table, models = scene.table, scene.cluster.config.models
-    if app.unit.kind != "model":
-        return app.unit.copies
-    name = app.unit.models[0]
-    found = [app.unit.copies, models[name].hosts]
-    found += [item.copies[name] for item in table.environments.values() if name in item.copies]
-    if table.scale.enable and table.scale.max is not None:
-        found.append(table.scale.max)
-    return max(found)
 
 
 def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
@@ -29,7 +17,7 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
     being drained.
     """
     for app in scene.apps:
-        if most(app, scene) > 1:
+        if most_copies(scene.cluster, app.unit) > 1:
             yield app.group, budget(app, scene)
 
 
@@ -49,7 +37,7 @@ def budget(app: App, scene: Scene) -> Object:
 
 def spread(app: App, scene: Scene) -> Object:
     """Pods on different nodes where there is room; which nodes have room is proved without it."""
-    if most(app, scene) < 2:
+    if most_copies(scene.cluster, app.unit) < 2:
         return {}
     constraint: Object = {
         "maxSkew": 1,

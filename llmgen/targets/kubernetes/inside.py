@@ -115,12 +115,15 @@ def of_gateway(cluster: Cluster, unit: Unit) -> Plan:
 
 
 def most_copies(cluster: Cluster, unit: Unit) -> int:
-    """Most pods behind a Service, in whichever environment: a gateway's files are the same in all.
+    """Most pods behind a Service, in whichever environment: files of gateways are alike in all.
 
     Where there are fewer, what is let in waits at the servers instead of in the gateway.
     """
-    told = (item.copies for item in cluster.table.environments.values())
-    return max(unit.copies, *(item.get(unit.models[0], 0) for item in told), 1)
+    if unit.kind != "model":
+        return unit.copies
+    name = unit.models[0]
+    told = (item.copies.get(name, 0) for item in cluster.table.environments.values())
+    return max(unit.copies, cluster.config.models[name].hosts, *told, 1)
 
 
 def _behind(placement: Placement, copies: int) -> Placement:
