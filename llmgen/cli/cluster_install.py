@@ -42,12 +42,11 @@ def install(
     """Apply the objects of llm.toml; wait until their pods are ready."""
     from llmgen.operate.kubectl.apply import ApplyOptions
 
-    if wait is False and wait_timeout is not None:
-        raise click.UsageError(NO_WAIT)
+    waits = _waits(wait, wait_timeout)
     made, notes = asked.scene(session)
     wanted = asked.objects(made)
     options = ApplyOptions(force=force_conflicts, adopt=adopt)
-    seconds = None if wait is False else wait_timeout or _budget(wanted)
+    seconds = wait_timeout or _budget(wanted) if waits else None
     reach = asked.reach()
     return _applied(
         asked, reach, wanted, options, "install", dry_run=dry_run, seconds=seconds, notes=notes
@@ -62,18 +61,21 @@ def rollback(
     dry_run: bool,
     adopt: bool,
     force_conflicts: bool,
+    wait: bool | None,
+    wait_timeout: int | None,
 ) -> Outcome:
     """Apply a former generation in the same way."""
     from llmgen.operate.kubectl import history, look
     from llmgen.operate.kubectl.apply import ApplyOptions
 
     del session
+    waits = _waits(wait, wait_timeout)
     reach = asked.reach()
     with asked.located():
         old = history.chosen(history.generations(look.records(reach)), number)
     options = ApplyOptions(force=force_conflicts, adopt=adopt)
     reason = f"rollback to {old.number}"
-    seconds = _budget(old.objects)
+    seconds = wait_timeout or _budget(old.objects) if waits else None
     return _applied(asked, reach, old.objects, options, reason, dry_run=dry_run, seconds=seconds)
 
 
@@ -95,6 +97,13 @@ def uninstall(session: Session, asked: Asked, *, dry_run: bool, delete_models: b
         said="" if dry_run else f"{_counts(changes)} in {reach.place}",
         diagnostics=tuple(_left(reach, changes)),
     )
+
+
+def _waits(wait: bool | None, wait_timeout: int | None) -> bool:
+    """Whether pods are waited for, as they are unless `--no-wait` says otherwise."""
+    if wait is False and wait_timeout is not None:
+        raise click.UsageError(NO_WAIT)
+    return wait is not False
 
 
 def _applied(

@@ -35,6 +35,17 @@ DELETE_MODELS: Final = click.option(
     is_flag=True,
     help="With [kubernetes]: delete the claims with the model files, too.",
 )
+WAIT: Final = click.option(
+    "--wait/--no-wait",
+    default=None,
+    help="With [kubernetes]: come back when all pods are ready, which is usual, or at once.",
+)
+WAIT_TIMEOUT: Final = click.option(
+    "--wait-timeout",
+    type=click.IntRange(min=1),
+    metavar="SECONDS",
+    help="With [kubernetes]: how long; as long as pods may take by the plan.",
+)
 ENVIRONMENT: Final = "With [kubernetes]: one of its environments."
 CONTEXT: Final = "With [kubernetes]: kubectl's context; absent: the one of llm.toml."
 # What every command has, or what says itself what is wrong with it.

@@ -8,7 +8,7 @@ from llmgen.cli.asking import refuse_other_removal
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.host_answers import Shown
 from llmgen.cli.installing import Manner, carry_out, manner
-from llmgen.cli.on_cluster import FORCE_CONFLICTS, on_cluster
+from llmgen.cli.on_cluster import FORCE_CONFLICTS, WAIT, WAIT_TIMEOUT, on_cluster
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
@@ -18,7 +18,7 @@ from llmgen.cli.pipeline import read
 @on_cluster(
     "llmgen.cli.cluster_install:rollback",
     takes=("number", "dry_run", "adopt"),
-    adds={"force_conflicts": FORCE_CONFLICTS},
+    adds={"force_conflicts": FORCE_CONFLICTS, "wait": WAIT, "wait_timeout": WAIT_TIMEOUT},
 )
 @click.argument("number", type=int, required=False)
 @manner

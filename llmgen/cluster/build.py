@@ -16,6 +16,7 @@ from llmgen.cluster.kserve import PORT as KSERVE_PORT
 from llmgen.cluster.kserve import is_text
 from llmgen.cluster.model import Cluster, Kind, Nodes, Planned, Unit
 from llmgen.cluster.origin import told_of
+from llmgen.cluster.pool_nodes import node_of
 from llmgen.cluster.said import findings
 from llmgen.cluster.seats import Alone, Seats
 from llmgen.config.editions import EDITIONS
@@ -30,7 +31,6 @@ from llmgen.fleet.numbers_elsewhere import numbers
 from llmgen.fleet.project import Elsewhere, external
 from llmgen.gateway.addresses import host_name
 from llmgen.library import Keep
-from llmgen.machine import machine
 from llmgen.plan.place import place
 
 
@@ -82,7 +82,7 @@ def ground_of(config: Config, document: Mapping[str, Any], lock: Lock) -> Ground
         own = _typed(told, name, document)
         models[name] = own.models if pool.models else config.models
         found[name] = _decided(whole, models[name], config)
-        node = machine(own.hardware, own.budget)
+        node = node_of(own, name, document)
         nodes[name] = Nodes(name, pool, node, resource(pool, node))
     return Ground(config, table, document, lock, nodes, found, models)
 

@@ -18,8 +18,15 @@ def told_of(item: Diagnostic, pool: str, document: Mapping[str, Any]) -> Diagnos
 
 
 def origin(key: KeyPath, pool: str, document: Mapping[str, Any]) -> KeyPath:
-    """The key in the whole file: the pool's own where it writes it, else the common one."""
+    """The key in the whole file: the pool's own where it writes it, else the common one.
+
+    What of its hardware nobody writes is missing in the pool, where the file has any.
+    """
     if not key or key[0] not in ("hardware", "models"):
         return key
     within = ("kubernetes", "pools", pool, *key)
-    return within if is_written(document, within, least=len(within)) else key
+    if is_written(document, within, least=len(within)):
+        return within
+    if key[0] == "models" or is_written(document, key, least=len(key)):
+        return key
+    return within if pool in document.get("kubernetes", {}).get("pools", {}) else key

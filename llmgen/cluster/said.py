@@ -12,8 +12,20 @@ from llmgen.config.model import Config
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.errors import Diagnostic, KeyPath
 
+# The first API server that takes everything but claims of devices (pkg/features/kube_features.go):
+# a pause before a pod ends (PodLifecycleSleepAction) 1.30, one pod of a Job at a time
+# (JobPodReplacementPolicy) 1.29, who is evicted (PDBUnhealthyPodEvictionPolicy) 1.27.
+_LEAST: Final = (1, 30)
 # resource.k8s.io/v1.
 _CLAIMS: Final = (1, 34)
+# Keys about the Gateway, which `gateway = "none"` has not.
+_OF_GATEWAYS: Final = {
+    "gateway_certificate": '`[kubernetes.tls] secret = "NAME"` is the certificate of Envoy\'s own '
+    'listener; `gateway = "gateway-api"` makes a Gateway',
+    "gateway_hostname": '`gateway = "gateway-api"`, or no `gateway_hostname`',
+}
+# Keys about the claim that llmgen makes.
+_OF_CLAIMS: Final = ("size", "storage_class", "access_mode")
 
 
 def findings(config: Config) -> Iterator[Diagnostic]:
@@ -31,7 +43,10 @@ def findings(config: Config) -> Iterator[Diagnostic]:
         )
     yield from fronts.findings(config)
     yield from groups.findings(config)
-    yield from _claims(table)
+    yield from _version(table)
+    yield from _two_ways(table)
+    yield from _storage(table)
+    yield from _of_gateways(table)
     yield from _certificate(config, table)
     if table.scale.enable:
         yield from scaling.findings(config, table)
@@ -62,9 +77,17 @@ def _unknown_models(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:
                 )
 
 
-def _claims(table: Kubernetes) -> Iterator[Diagnostic]:
-    """Claims of devices are part of the API since 1.34."""
-    if tuple(map(int, table.version.split("."))) >= _CLAIMS:
+def _version(table: Kubernetes) -> Iterator[Diagnostic]:
+    """What is written wants an API server that knows it."""
+    version = tuple(map(int, table.version.split(".")))
+    if version < _LEAST:
+        yield Diagnostic(
+            "kubernetes.version",
+            f"an API server {table.version} does not take what is written for a cluster",
+            ("kubernetes", "version"),
+            hint='a cluster of Kubernetes 1.30 or later: `version = "1.30"`',
+        )
+    if version >= _CLAIMS:
         return
     for name, pool in table.pools.items():
         if pool.device_class is not None:
@@ -73,6 +96,43 @@ def _claims(table: Kubernetes) -> Iterator[Diagnostic]:
                 f"devices by claims came with 1.34, and the API server is {table.version}",
                 ("kubernetes", "pools", name, "device_class"),
                 hint="a device plugin: `gpu_resource`, or the vendor's usual name without it",
+            )
+
+
+def _two_ways(table: Kubernetes) -> Iterator[Diagnostic]:
+    """A device is counted by a plugin or claimed by DRA, and the nodes have one of the two."""
+    for name, pool in table.pools.items():
+        if pool.device_class is not None and pool.gpu_resource is not None:
+            yield Diagnostic(
+                "kubernetes.two-ways",
+                f"`{name}` has its devices of a device plugin (`gpu_resource`) and by claims "
+                "(`device_class`)",
+                ("kubernetes", "pools", name, "gpu_resource"),
+                hint="leave one of them out",
+            )
+
+
+def _storage(table: Kubernetes) -> Iterator[Diagnostic]:
+    """A claim that is there is as it is."""
+    for key in _OF_CLAIMS:
+        if table.storage.claim is not None and key in table.storage.model_fields_set:
+            yield Diagnostic(
+                "kubernetes.claim-there",
+                f"`{key}` is about the claim that llmgen makes, and `{table.storage.claim}` is "
+                "there already",
+                ("kubernetes", "storage", key),
+                hint=f"leave out `{key}`, or `claim`",
+            )
+
+
+def _of_gateways(table: Kubernetes) -> Iterator[Diagnostic]:
+    for key, hint in _OF_GATEWAYS.items():
+        if table.gateway == "none" and getattr(table, key) is not None:
+            yield Diagnostic(
+                "kubernetes.no-gateway",
+                f'`{key}` is about a Gateway, and with `gateway = "none"` there is none',
+                ("kubernetes", key),
+                hint=hint,
             )
 
 

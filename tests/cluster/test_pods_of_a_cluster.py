@@ -164,3 +164,80 @@ def test_a_pool_has_keys_of_models_that_are_there():
     text = '[models.chat]\nmodel = "chat.gguf"\n[kubernetes.pools.gpu.models.chta]\nparallel = 2'
     (found,) = refused(text)
     assert found == ("kubernetes.no-model", ("kubernetes", "pools", "gpu", "models", "chta"))
+
+
+def at(*keys):
+    """A key of a pool's hardware."""
+    return ("kubernetes", "pools", "gpu", "hardware", *keys)
+
+
+POOL = "[kubernetes.pools.gpu]\n"
+MAC = 'profile = "apple-silicon-128gb"'
+# What the nodes are is said by pools alone.
+BARE = "edition = 2\n[hardware]\nthreads = 4\n[kubernetes]\n"
+MAC_HEAD = f"edition = 2\n[paths]\nhome = '/home/llm'\n[hardware]\n{MAC}\n[kubernetes]\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "text", "code", "key"),
+    [
+        (HEAD, f'{POOL}hardware.profile = "nvidia-24"', "hardware.unknown-profile", at("profile")),
+        (HEAD, f'{POOL}hardware.memory = "lots"', "config.bad-value", at("memory")),
+        (HEAD, f"{POOL}hardware.memory = 64", "hardware.bytes", at("memory")),
+        (HEAD, f"{POOL}hardware.devices = [{{ memory = 24 }}]", "hardware.bytes", at("devices")),
+        (BARE, f'{POOL}hardware = {{ memory = "9GiB", os = "linux" }}', "hardware.missing", at("backend")),
+        (HEAD, f'{POOL}hardware.os = "macos"', "kubernetes.no-linux", at("os")),
+        (BARE, f"{POOL}hardware.{MAC}", "kubernetes.no-linux", at("profile")),
+        (MAC_HEAD, POOL, "kubernetes.no-linux", ("hardware", "profile")),
+        (MAC_HEAD, f'{POOL}hardware.os = "macos"', "kubernetes.no-linux", at("os")),
+        (MAC_HEAD, "", "kubernetes.no-linux", ("hardware", "profile")),
+    ],
+)  # fmt: skip
+def test_wrong_hardware_is_told_where_it_is_written(head, text, code, key):
+    assert (code, key) in refused(f"{text}\n{MODELS}", head=head)
+
+
+def test_a_pool_of_another_system_than_the_file_is_of_linux():
+    pool = f'{POOL}hardware.profile = "nvidia-2x24gb"\n'
+    assert made(pool + MODELS, head=MAC_HEAD).pools["gpu"].node.os == "linux"
+
+
+STORAGE = "[kubernetes.storage]\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "key"),
+    [
+        (f'{POOL}gpu_resource = "a.b/c"\ndevice_class = "a.b"', "two-ways", ("pools", "gpu", "gpu_resource")),
+        ('version = "1.29"', "version", ("version",)),
+        ('gateway_hostname = "llm.example.org"', "no-gateway", ("gateway_hostname",)),
+        ('gateway_certificate = "llm-tls"', "no-gateway", ("gateway_certificate",)),
+        (f'{STORAGE}claim = "mine"\nsize = "9GiB"', "claim-there", ("storage", "size")),
+        (f'{STORAGE}claim = "mine"\nstorage_class = "fast"', "claim-there", ("storage", "storage_class")),
+        (f'{STORAGE}claim = "mine"\naccess_mode = "ReadWriteMany"', "claim-there", ("storage", "access_mode")),
+    ],
+)  # fmt: skip
+def test_what_would_be_without_effect_is_refused(told, code, key):
+    assert refused(f"{told}\n{MODELS}") == [(f"kubernetes.{code}", ("kubernetes", *key))]
+
+
+@pytest.mark.parametrize("version", ["1.30", "1.33", "1.34", "2.0"])
+def test_a_server_that_takes_what_is_written_is_not_refused(version):
+    assert made(f'version = "{version}"\n{MODELS}').table.version == version
+
+
+@pytest.mark.parametrize(
+    "key", ["storage.claim", "tls.secret", "secret", "gateway_certificate", "image_pull_secrets"]
+)
+@pytest.mark.parametrize("name", ["team-a.models", "m" * 180, "1st"])
+def test_what_is_there_has_any_name_that_kubernetes_takes(key, name):
+    value = f'["{name}"]' if key == "image_pull_secrets" else f'"{name}"'
+    more = 'gateway = "gateway-api"\n' if key == "gateway_certificate" else ""
+    assert made(f"{more}{key} = {value}\n{MODELS}").units
+
+
+def test_names_that_kubernetes_does_not_take_are_refused():
+    for name in ("A", "a_b", "a..b", "m" * 254):
+        assert refused(f'storage.claim = "{name}"\n{MODELS}') == [
+            ("config.bad-value", ("kubernetes", "storage", "claim"))
+        ]

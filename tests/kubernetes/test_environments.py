@@ -5,7 +5,7 @@ import yaml
 from forms import ENVOY, PROD, SERVER, STACK
 from made import stack
 
-from llmgen.errors import PlanError
+from llmgen.errors import ConfigError, PlanError
 from llmgen.targets.kubernetes.files import artifacts
 
 
@@ -31,19 +31,24 @@ def test_an_environment_has_the_words_of_kustomize():
 
 
 @pytest.mark.parametrize(
-    ("told", "code", "key"),
+    ("told", "error", "code", "key"),
     [
-        ('images = { "docker.io/envoyproxy/envoi" = "x" }', "no-image", "images"),
-        (f'images = {{ "{ENVOY}" = "{SERVER}", "{SERVER}" = "x" }}', "image-twice", "images"),
-        ("copies = { demand = 2 }", "no-pods", "copies"),
-        ("copies = { chat = 9 }", "no-room", "copies"),
+        ('images = { "docker.io/envoyproxy/envoi" = "x" }', ConfigError, "no-image", "images"),
+        (
+            f'images = {{ "{ENVOY}" = "{SERVER}", "{SERVER}" = "x" }}',
+            ConfigError,
+            "image-twice",
+            "images",
+        ),
+        ("copies = { demand = 2 }", ConfigError, "no-pods", "copies"),
+        ("copies = { chat = 9 }", PlanError, "no-room", "copies"),
     ],
 )
-def test_what_an_environment_says_wrongly_is_refused(told, code, key):
+def test_what_an_environment_says_wrongly_is_refused(told, error, code, key):
     made = stack(f"{STACK}[kubernetes.environments.prod]\n{told}")
-    with pytest.raises(PlanError) as error:
+    with pytest.raises(error) as caught:
         [*artifacts(made)]
-    (item,) = error.value.diagnostics
+    (item,) = caught.value.diagnostics
     assert item.code == f"kubernetes.{code}"
     assert item.key[:4] == ("kubernetes", "environments", "prod", key)
     assert item.hint

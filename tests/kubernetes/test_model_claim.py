@@ -1,5 +1,7 @@
 """The claim with the model files: its size, its mode, and when there is none."""
 
+import re
+
 import pytest
 from made import objects, one, pod_specs, stack
 from making import facts
@@ -66,6 +68,24 @@ def test_claim_that_not_all_can_mount_is_refused(text):
 def test_only_pod_may_have_a_claim_of_its_own():
     text = 'kubernetes.storage.access_mode = "ReadWriteOncePod"\n'
     assert claim(text + MODEL)["accessModes"] == ["ReadWriteOncePod"]
+
+
+def test_a_claim_without_room_for_the_files_is_refused_and_the_hint_has_room():
+    made = facts("a.gguf")
+    shards = (ModelFile("a.gguf", 10 * GIB),)
+    lock = Lock({"file:a.gguf": Entry(type(made)(**{**fields(made), "files": shards}))})
+    with pytest.raises(PlanError) as caught:
+        claim(f'kubernetes.storage.size = "9GiB"\n{MODEL}', lock)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.key) == (
+        "kubernetes.small-claim",
+        ("kubernetes", "storage", "size"),
+    )
+    (told,) = re.findall(r"`(size = .*?)`", found.hint)
+    assert claim(f"kubernetes.storage.{told}\n{MODEL}", lock)["resources"] == {
+        "requests": {"storage": "11Gi"}
+    }
+    assert claim(f'kubernetes.storage.size = "10GiB"\n{MODEL}', lock)
 
 
 def test_size_that_nobody_knows_has_to_be_said():

@@ -216,6 +216,8 @@ Release: TypeAlias = Annotated[str, Field(pattern=_RELEASE)]
 Digest: TypeAlias = Annotated[str, Field(pattern=_SHA256)]
 ClusterName: TypeAlias = Annotated[str, Field(pattern=CLUSTER_NAME)]
 Domain: TypeAlias = Annotated[str, Field(pattern=_DOMAIN, max_length=253)]
+# A Secret, from whose name those of others are made.
+SecretName: TypeAlias = Annotated[str, Field(pattern=_DOMAIN, max_length=180)]
 LabelKey: TypeAlias = Annotated[str, Field(pattern=_LABEL_KEY)]
 ResourceName: TypeAlias = Annotated[str, Field(pattern=_RESOURCE)]
 LabelValue: TypeAlias = Annotated[str, Field(pattern=_LABEL_VALUE)]

@@ -17,6 +17,7 @@ from llmgen.config.tables.base import (
     ResourceName,
     Seconds,
     Secret,
+    SecretName,
     Size,
     Table,
     Text,
@@ -73,7 +74,7 @@ class Pool(Table):
 class Storage(Table):
     """[kubernetes.storage]: the volume with the model files."""
 
-    claim: ClusterName | None = None
+    claim: Domain | None = None
     """A PersistentVolumeClaim that is there already; absent: one is made."""
     storage_class: Domain | None = None
     """Its class; absent: the cluster's default."""
@@ -88,7 +89,7 @@ class Storage(Table):
 class ClusterTls(Table):
     """[kubernetes.tls]: Envoy's listener of the cluster speaks TLS."""
 
-    secret: ClusterName
+    secret: Domain
     """A Secret of the type `kubernetes.io/tls` (`tls.crt`, `tls.key`, and `ca.crt` where
     [gateway.envoy.tls] has `client_ca`); a renewed certificate is used without a restart."""
 
@@ -161,7 +162,7 @@ class Kubernetes(Table):
     """The namespace of that gateway's own pods, which may ask those of the stack."""
     gateway_hostname: Domain | None = None
     """The name under which clients ask its Gateway; absent: any."""
-    gateway_certificate: ClusterName | None = None
+    gateway_certificate: Domain | None = None
     """The Secret (`kubernetes.io/tls`) with the certificate of its Gateway; absent: plain HTTP."""
     picker_image: ImageName = "registry.k8s.io/gateway-api-inference-extension/epp:v1.2.0"
     """Image of the endpoint picker (`gateway = "inference-extension"`)."""
@@ -173,13 +174,13 @@ class Kubernetes(Table):
     """Its nodes; absent: one node like [hardware]."""
     storage: Storage = Storage.model_construct()
     """The model files."""
-    secret: ClusterName = "llmgen-keys"  # noqa: S105 - a name
+    secret: SecretName = "llmgen-keys"  # noqa: S105 - a name
     """The Secret with all keys: `{ env = "KEY" }` is its entry `KEY`."""
     external_secrets: Domain | None = None
     """A ClusterSecretStore that External Secrets fills that Secret from; absent: it is there."""
     tls: ClusterTls | None = None
     """The certificate of Envoy's listener; it stands for the files of [gateway.envoy.tls]."""
-    image_pull_secrets: tuple[ClusterName, ...] = ()
+    image_pull_secrets: tuple[Domain, ...] = ()
     """Secrets for registries."""
     llmgen_image: ImageName | None = None
     """Image of llmgen, in which a Job downloads the model files of the Hub that llm.lock names;

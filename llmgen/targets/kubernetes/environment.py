@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from msgspec.structs import replace
 
 from llmgen.config.tables.kubernetes import Environment
-from llmgen.errors import Diagnostic, KeyPath, PlanError
+from llmgen.errors import ConfigError, Diagnostic, KeyPath, PlanError
 from llmgen.targets.kubernetes import demand
 from llmgen.targets.kubernetes.base import grouped
 from llmgen.targets.kubernetes.images import images, mapped, replaced, split
@@ -25,10 +25,10 @@ def in_namespace(scene: Scene, namespace: str) -> Scene:
 
 
 def environment(scene: Scene, name: str) -> Scene:
-    """The scene of an environment; PlanError for pods of models that have none of their own."""
+    """The scene of an environment; ConfigError for pods of models that have none of their own."""
     table = scene.table.environments[name]
     if refused := [*_no_pods(scene, name)]:
-        raise PlanError(refused)
+        raise ConfigError(refused)
     apps = tuple(_counted(app, table) for app in scene.apps)
     counts = {app.unit.name: app.unit for app in apps}
     cluster = scene.cluster
@@ -45,15 +45,25 @@ def objects(scene: Scene, table: Environment) -> dict[str, list[Object]]:
     }
 
 
-def refusals(scene: Scene, found: dict[str, list[Object]]) -> Iterator[Diagnostic]:
-    """What is wrong in environments; ``found`` are the objects of the base."""
-    if not scene.table.environments:
-        return
-    used = images(item for items in found.values() for item in items)
-    for name, table in scene.table.environments.items():
-        yield from _images(table, ("kubernetes", "environments", name, "images"), used)
-        if table.copies and not [*_no_pods(scene, name)]:
-            yield from _no_room(environment(scene, name), name)
+def refuse(scene: Scene, found: dict[str, list[Object]]) -> None:
+    """ConfigError for what environments say wrongly, PlanError for pods that have no node.
+
+    ``found`` are the objects of the base.
+    """
+    tables = scene.table.environments
+    used = images(item for items in found.values() for item in items) if tables else ()
+    if wrong := [one for name in tables for one in _wrong(scene, name, used)]:
+        raise ConfigError(wrong)
+    counted = (name for name, table in tables.items() if table.copies)
+    if refused := [one for name in counted for one in _no_room(environment(scene, name), name)]:
+        raise PlanError(refused)
+
+
+def _wrong(scene: Scene, name: str, used: Sequence[str]) -> Iterator[Diagnostic]:
+    """Images that nothing runs, and pods that no model has."""
+    at = ("kubernetes", "environments", name, "images")
+    yield from _images(scene.table.environments[name], at, used)
+    yield from _no_pods(scene, name)
 
 
 def _images(table: Environment, at: KeyPath, used: Sequence[str]) -> Iterator[Diagnostic]:

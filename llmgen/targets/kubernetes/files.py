@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from llmgen.artifacts import Artifact
-from llmgen.errors import PlanError
 from llmgen.targets.kubernetes import chart, environment, overlays
 from llmgen.targets.kubernetes.base import grouped
 from llmgen.targets.kubernetes.documents import file
@@ -18,10 +17,12 @@ BASE: Final = PurePosixPath(NAME, "base")
 
 
 def artifacts(scene: Scene) -> Iterator[Artifact]:
-    """The base, in files that sort as they have to be applied; overlays; a chart by choice."""
+    """The base, in files that sort as they have to be applied; overlays; a chart by choice.
+
+    ConfigError and PlanError for what is wrong in environments.
+    """
     found = grouped(scene)
-    if refused := [*environment.refusals(scene, found)]:
-        raise PlanError(refused)
+    environment.refuse(scene, found)
     names = sorted(f"{group}.yaml" for group in found)
     for group, items in found.items():
         yield file(BASE / f"{group}.yaml", items)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.targets.kubernetes import model_files
 from llmgen.targets.kubernetes.names import MODELS, STORAGE, Object, meta
-from llmgen.units import GIB
+from llmgen.units import GIB, show_size
 
 if TYPE_CHECKING:
     from llmgen.targets.kubernetes.scene import Scene
@@ -68,8 +68,24 @@ def _size(scene: Scene) -> str:
                 hint='`size = "100GiB"` in [kubernetes.storage], or `llmgen lock`',
             )
         )
+    if told is not None and told < found:
+        raise PlanError(
+            Diagnostic(
+                "kubernetes.small-claim",
+                f"the model files are {show_size(found)}, more than a claim of {show_size(told)} "
+                "holds",
+                _SIZE,
+                hint=f'`size = "{_gib(found + found // 10)}GiB"` is a tenth more; without `size` '
+                "it is that",
+            )
+        )
     wanted = told if told is not None else found + found // 10
-    return f"{-(-wanted // GIB)}Gi"
+    return f"{_gib(wanted)}Gi"
+
+
+def _gib(size: int) -> int:
+    """In whole GiB, rounded up."""
+    return -(-size // GIB)
 
 
 def _wrong_mode(scene: Scene) -> Iterator[Diagnostic]:
