@@ -149,8 +149,13 @@ def _apply(place: Place, decided: Sequence[Change]) -> None:
     refuse_moved(place, decided)
     written = _written(place)
     _note(place, place.journal, _journal(written, decided))
+    there: set[PurePosixPath] = set()
     for change in decided:
         if change.action in _WRITES:
+            folder = change.path.parent
+            if folder not in there:
+                files.make_folder(place.root / folder, durable=place.durable)
+                there.add(folder)
             _write(place, change)
     for change in decided:
         if change.action is Action.DELETE:
@@ -219,7 +224,6 @@ def _write(place: Place, change: Change) -> None:
     if change.artifact is None:
         return
     path = place.root / change.path
-    files.make_folder(path.parent, durable=place.durable)
     if change.backup:
         files.set_aside(path)
     files.write_file(path, change.artifact.content, change.artifact.mode, durable=place.durable)

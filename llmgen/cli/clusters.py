@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmgen.errors import LlmgenError
@@ -36,10 +35,10 @@ def cluster_of(found: Read, session: Session) -> Cluster:
 
 def scene_of(found: Read, cluster: Cluster, session: Session) -> Scene:
     """Every program of the cluster; errors with their places in llm.toml."""
-    from llmgen.render.environment import make_render
+    from llmgen.cli.pipeline import renderer
     from llmgen.targets.kubernetes.scene import scene
 
-    render = make_render([Path(session.templates)] if session.templates else [])
+    render = renderer(session)
     try:
         return scene(cluster, render)
     except LlmgenError as error:

@@ -69,14 +69,13 @@ def cli(
 
 
 def _files(session: Session) -> tuple[Plan, list[HostFile]]:
-    from llmgen.cli.pipeline import known_plan, read
+    from llmgen.cli.pipeline import known_plan, read, renderer
     from llmgen.errors import LlmgenError
-    from llmgen.render.environment import make_render
     from llmgen.targets.host.files import files
 
     found = read(session)
     placed = known_plan(found)
-    render = make_render([Path(session.templates)] if session.templates else [])
+    render = renderer(session)
     try:
         return placed, files(placed, render)
     except LlmgenError as error:

@@ -102,17 +102,17 @@ def tree_of(
 ) -> Tree:
     """The files of these hosts, each host's in a folder of its name, with its own llm.toml."""
     from llmgen.artifacts import Tree
-    from llmgen.cli.pipeline import read_lock, tree
+    from llmgen.cli.pipeline import filled, read_lock, renderer
     from llmgen.fleet.bundle import bundle
     from llmgen.fleet.text import Texts
 
-    lock, texts = read_lock(found), Texts()
+    lock, texts, render = read_lock(found), Texts(), renderer(session)
 
     def files(member: Member) -> Iterator[Artifact]:
         # Its own llm.toml belongs to no target: it is there with all of them.
         if not targets:
             yield from bundle(member, lock, texts)
-        yield from tree(view_of(found, member), member.plan, session, targets)
+        yield from filled(view_of(found, member), member.plan, render, targets)
 
     return Tree(
         replace(item, path=PurePosixPath(name, item.path), target=owned(name, item.target))

@@ -95,15 +95,14 @@ def wanted_tree(
 
     ``lock`` is what llm.lock will say, where it does not yet.
     """
-    from llmgen.cli.pipeline import LOCK, tree
+    from llmgen.cli.pipeline import LOCK, renderer, tree
     from llmgen.operate.kept import kept
     from llmgen.operate.metrics_timer import metrics_timer
     from llmgen.operate.sync_timer import timer
-    from llmgen.render.environment import make_render
 
     rendered = [*tree(found, placed, session)]
     configs = _configs(found, placed.library.layout)
-    render = make_render([Path(session.templates)] if session.templates else [])
+    render = renderer(session)
     if found.config.sync is not None:
         rendered += timer(placed, configs, render)
     rendered += metrics_timer(placed, configs, render)

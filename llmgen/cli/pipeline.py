@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llmgen.fleet.model import Member
     from llmgen.library import Library
     from llmgen.plan.model import Plan
+    from llmgen.targets.base import Render
 
 CONFIG, LOCK, OUTPUT = "llm.toml", "llm.lock", "generated"
 
@@ -165,13 +166,23 @@ def unknown_models(found: Read, placed: Plan) -> tuple[Diagnostic, ...]:
     return found.placed([item for item in placed.notes if item.code == "lock.unknown-model"])
 
 
+def renderer(session: Session) -> Render:
+    """What fills the templates that the command line asks for."""
+    from llmgen.render.environment import make_render
+
+    return make_render([Path(session.templates)] if session.templates else [])
+
+
 def tree(found: Read, placed: Plan, session: Session, targets: Sequence[str] = ()) -> Tree:
     """Render the targets that are wanted, or the named ones."""
+    return filled(found, placed, renderer(session), targets)
+
+
+def filled(found: Read, placed: Plan, render: Render, targets: Sequence[str]) -> Tree:
+    """The same by a renderer that several hosts share: it reads each template once."""
     from llmgen.artifacts import Tree
-    from llmgen.render.environment import make_render
     from llmgen.targets.selection import selected
 
-    render = make_render([Path(session.templates)] if session.templates else [])
     try:
         return Tree(
             artifact

@@ -10,7 +10,7 @@ import click
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import FileName
 from llmgen.cli.outcome import Outcome
-from llmgen.cli.pipeline import Read, library, read
+from llmgen.cli.pipeline import Read, library, read, renderer
 from llmgen.errors import Diagnostic, LlmgenError, OwnershipError, PlanError
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ def cli(session: Session, output: str, what_if: tuple[str, ...]) -> Outcome:
     context fits, where each name leads, and how every number came about. A plan that does not fit
     is drawn as well, with what is missing and the changes that fit; the exit code is then 5.
     """
-    from llmgen.render.environment import make_render
     from llmgen.report.data import report
     from llmgen.report.page import page
     from llmgen.targets.report import units
@@ -46,7 +45,7 @@ def cli(session: Session, output: str, what_if: tuple[str, ...]) -> Outcome:
         found = changed(found, what_if)
     plan, missing = _judged(found)
     made = report(plan, missing, units(plan))
-    render = make_render([Path(session.templates)] if session.templates else [])
+    render = renderer(session)
     content = page(made, render)
     told = tuple(item.diagnostic for item in missing)
     refused = told and not plan.excused

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from llmgen.config.load import validated
 from llmgen.config.model import Config
-from llmgen.config.tables.gateway import Gateway
+from llmgen.config.tables.gateway import External, Gateway
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.facts.lock_model import Lock
 from llmgen.fleet import host_tables, rpc_uses, seats
@@ -20,6 +20,25 @@ from llmgen.fleet.origin import told_of
 from llmgen.fleet.project import Document, own
 from llmgen.library import Library
 from llmgen.resolve import resolve
+
+
+class Elsewheres(Struct, frozen=True):
+    """Tables of [external] as types; one that several hosts share is typed once."""
+
+    # The table itself is kept beside its type: so no other one gets its id.
+    known: dict[tuple[str, int], tuple[Document, External]] = field(default_factory=dict)
+
+    def typed(self, mine: Document, host: str, document: Mapping[str, Any]) -> Config:
+        """What ``typed`` gives, sooner."""
+        told = mine.get("external", {})
+        if not told:
+            return typed(mine, host, document)
+        new = {name: table for name, table in told.items() if (name, id(table)) not in self.known}
+        config = typed({**mine, "external": new}, host, document)
+        for name, table in new.items():
+            self.known[name, id(table)] = table, config.external[name]
+        external = {name: self.known[name, id(table)][1] for name, table in told.items()}
+        return config.model_copy(update={"external": external})
 
 
 class Ground(Struct, frozen=True):
@@ -34,6 +53,7 @@ class Ground(Struct, frozen=True):
     doors: Mapping[str, Door]
     gateways: Mapping[str, Gateway]
     rpc: Mapping[str, Document] = field(default_factory=dict)
+    elsewhere: Elsewheres = field(default_factory=Elsewheres)
 
 
 def ground_of(config: Config, document: Document, lock: Lock) -> Ground:

@@ -53,15 +53,14 @@ class Elsewhere(Struct, frozen=True):
 
 
 def own(document: Document, host: str) -> Document:
-    """The tables of a host over those of the whole file, with every model still in it."""
+    """The tables of a host over those of the whole file, with every model as it is written."""
     mine = document["hosts"][host]
     found = {key: value for key, value in document.items() if key != "hosts"}
     for table in LAID_OVER:
         if table in mine:
             found[table] = overlay(found.get(table, {}), mine[table])
     found["hardware"] = {**found.get("hardware", {}), "host": host}
-    models = overlay(found.get("models", {}), mine.get("models", {}))
-    found["models"] = {name: _here(table) for name, table in models.items()}
+    found["models"] = overlay(found.get("models", {}), mine.get("models", {}))
     return found
 
 
@@ -84,21 +83,22 @@ def project(
     """
     found = own(document, host)
     models = found["models"]
-    mine = {name: table for name, table in models.items() if host in seats.get(name, ())}
+    mine = {name for name in models if host in seats.get(name, ())}
     # Tables that serve nothing keep their names: nobody else may have them.
     off = {name for name, table in models.items() if table.get("enable") is False}
-    found["models"] = {name: models[name] for name in models if name in mine or name in off}
-    for name in mine:
-        if name in spares:
-            told = models[name].get("failover", ())
-            found["models"][name] = {**models[name], "failover": [*told, *spares[name]]}
+    kept = {name: _here(models[name]) for name in models if name in mine or name in off}
+    found["models"] = kept
+    for name, table in kept.items():
+        if name in mine and name in spares:
+            told = table.get("failover", ())
+            kept[name] = {**table, "failover": [*told, *spares[name]]}
     outside = {name: item for name, item in elsewhere.items() if name not in mine}
     if outside:
         found["external"] = {**found.get("external", {}), **outside}
     else:
-        _without_fallbacks(found["models"])
+        _without_fallbacks(kept)
     if "plan" in found:
-        found["plan"] = wishes_among(found["plan"], {*mine})
+        found["plan"] = wishes_among(found["plan"], mine)
     if door is not None:
         _open(found, document["hosts"][host], door)
         _take(found, keys_of_others(document, host), door)

@@ -48,8 +48,10 @@ def _uses(document: Document, seats: Seats) -> Iterator[Use]:
         for name, table in mine["models"].items():
             if host not in seats.get(name, ()):
                 continue
-            draft = table.get("draft", {}).get("device", ())
-            found = [item for item in (*_list(table.get("device", usual)), *draft) if _far(item)]
+            device, draft = table.get("device", usual), table.get("draft", {}).get("device", ())
+            if not device and not draft:
+                continue
+            found = [item for item in (*_list(device), *draft) if _far(item)]
             for lender in dict.fromkeys(item[len(_MARK) :].partition("/")[0] for item in found):
                 there = (item for item in found if item.startswith(f"{_MARK}{lender}/"))
                 yield Use(host, name, lender, tuple(dict.fromkeys(there)))

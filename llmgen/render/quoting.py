@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from html import escape
 
 from msgspec import Struct
@@ -32,19 +33,15 @@ _BARE_WORD = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
 # What llama-swap fills in; the group keeps it when a word is split.
 _MACRO = re.compile(r"(\$\{[A-Za-z0-9_.-]+\})")
 _BARE_SHELL = re.compile(r"[A-Za-z0-9_./:=,@%+-]*")
+# Texts whose quoted form is kept: the files of a fleet have the same names again and again.
+_REMEMBERED = 4096
 
 
 def yaml(value: object) -> str:
     """Write any JSON value so that every YAML reader gives it back; text in double quotes."""
     match value:
         case str():
-            # Beyond the first plane JSON writes two halves, which YAML readers do not join.
-            text = _encode_text(value)
-            return (
-                text
-                if text.isascii() and "\x7f" not in text
-                else _YAML_ESCAPED.sub(lambda found: _yaml_escape(ord(found[0])), text)
-            )
+            return _yaml_text(value)
         case bool() | int() | None:
             return json.dumps(value)
         case float():
@@ -56,6 +53,15 @@ def yaml(value: object) -> str:
             return "[" + ", ".join(yaml(item) for item in value) + "]"
         case _:
             return yaml(str(value))
+
+
+@lru_cache(_REMEMBERED)
+def _yaml_text(value: str) -> str:
+    # Beyond the first plane JSON writes two halves, which YAML readers do not join.
+    text = _encode_text(value)
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _YAML_ESCAPED.sub(lambda found: _yaml_escape(ord(found[0])), text)
 
 
 class Variable(Struct, frozen=True):
@@ -232,11 +238,21 @@ def make(value: object) -> str:
 
 def markdown(value: object) -> str:
     """Escape text for a paragraph or table cell of Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>|~#])", r"\\\1", one_line(value))
+    return _markdown(str(value))
+
+
+@lru_cache(_REMEMBERED)
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>|~#])", r"\\\1", one_line(text))
 
 
 def markdown_code(value: object) -> str:
     """Write text as inline code of Markdown that survives a table cell."""
+    return _markdown_code(str(value))
+
+
+@lru_cache(_REMEMBERED)
+def _markdown_code(value: str) -> str:
     text = one_line(value).replace("|", "\\|")
     fence = "``" if "`" in text else "`"
     padding = " " if text.startswith("`") or text.endswith("`") else ""

@@ -43,6 +43,8 @@ def findings(config: Config) -> Iterator[Diagnostic]:
     yield from _rows(extra.get("model_list"))
     yield from _secrets(EXTRA_KEY, extra)
     for name, external in config.external.items():
+        if not external.litellm:
+            continue
         key = ("external", name, "litellm")
         for inner in external.litellm:
             if inner in OF_A_ROW:

@@ -139,8 +139,9 @@ def _unrouted(config: Config) -> Iterator[Diagnostic]:
     """What only a gateway serves: models of other servers, variants beside llama-swap."""
     if config.gateway.envoy.enable or config.gateway.litellm.enable:
         return
+    has_swap = _has_swap(config)
     for name, item in config.external.items():
-        if not _has_swap(config):
+        if not has_swap:
             what = f"`{name}` is a model of another server, and no gateway routes to it"
             yield _nobody_routes(("external", name), what)
         if item.failover:

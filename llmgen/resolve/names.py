@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from llmgen.config.editions import EDITIONS
 from llmgen.config.model import Config
@@ -15,11 +15,13 @@ Claim = tuple[str, KeyPath]
 
 def findings(config: Config) -> Iterator[Diagnostic]:
     """Names claimed twice, references to names that nobody has, two defaults of one role."""
-    yield from _twice(config)
+    claimed = [*claims(config)]
+    yield from _twice(claimed)
     if EDITIONS[config.edition].small_letters:
-        yield from _by_case(config)
-    yield from _impossible(config)
-    yield from _unknown(config)
+        yield from _by_case(claimed)
+    if config.naming.prefix:
+        yield from _impossible(claimed)
+    yield from _unknown(config, {name for name, _ in claimed})
     yield from _defaults(config)
 
 
@@ -48,10 +50,12 @@ def _aliases(aliases: Iterable[str], key: KeyPath) -> Iterator[Claim]:
     return ((alias, (*key, "aliases", index)) for index, alias in enumerate(aliases))
 
 
-def _twice(config: Config) -> Iterator[Diagnostic]:
+def _twice(claimed: Sequence[Claim]) -> Iterator[Diagnostic]:
+    if len({name for name, _ in claimed}) == len(claimed):
+        return
     # A model's own name wins over an alias, wherever either of them stands.
     owners: dict[str, KeyPath] = {}
-    for name, key in sorted(claims(config), key=lambda claim: claim[1][-2] == "aliases"):
+    for name, key in sorted(claimed, key=lambda claim: claim[1][-2] == "aliases"):
         if name in owners:
             yield Diagnostic(
                 "names.taken",
@@ -62,10 +66,12 @@ def _twice(config: Config) -> Iterator[Diagnostic]:
         owners.setdefault(name, key)
 
 
-def _by_case(config: Config) -> Iterator[Diagnostic]:
+def _by_case(claimed: Sequence[Claim]) -> Iterator[Diagnostic]:
     """Names of two models that a client in small letters could not tell apart."""
+    if len({name.lower() for name, _ in claimed}) == len(claimed):
+        return
     owners: dict[str, tuple[str, KeyPath]] = {}
-    for name, key in claims(config):
+    for name, key in claimed:
         other, first = owners.setdefault(name.lower(), (name, key))
         if other != name and table_name(first) != table_name(key):
             yield Diagnostic(
@@ -76,11 +82,9 @@ def _by_case(config: Config) -> Iterator[Diagnostic]:
             )
 
 
-def _impossible(config: Config) -> Iterator[Diagnostic]:
+def _impossible(claimed: Iterable[Claim]) -> Iterator[Diagnostic]:
     """Names that are none once the prefix stands before them."""
-    if not config.naming.prefix:
-        return
-    for name, key in claims(config):
+    for name, key in claimed:
         if not MODEL_NAME.fullmatch(name):
             yield Diagnostic(
                 "names.too-long",
@@ -96,9 +100,9 @@ def table_name(key: KeyPath) -> str:
     return f"[{'.'.join(str(part) for part in parts)}]"
 
 
-def _unknown(config: Config) -> Iterator[Diagnostic]:
+def _unknown(config: Config, claimed: set[str]) -> Iterator[Diagnostic]:
     models = {name for name, table in config.models.items() if table.enable}
-    known = {name for name, _ in claims(config)} | {*own_names(config)}
+    known = claimed | {*own_names(config)}
     for key, name, among in _mentions(config, models, known):
         if name not in among:
             yield Diagnostic(

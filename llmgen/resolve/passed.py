@@ -28,6 +28,8 @@ def findings(config: Config) -> Iterator[Diagnostic]:
     yield from problems(FILE_KEY, aimed.extra, "file", version)
     yield from _targets(config, aimed.extra)
     for name, external in config.external.items():
+        if not external.llama_swap:
+            continue
         yield from problems(("external", name, "llama_swap"), external.llama_swap, "peer", version)
     for name, table in config.models.items():
         key = ("models", name, "llama_swap")
@@ -103,8 +105,10 @@ def _by_id(key: KeyPath, name: str, table: Model) -> Iterator[Diagnostic]:
 
 def _targets(config: Config, extra: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Names that selectors and profiles make, and those that they lead to."""
-    served = {name for name, _ in names.claims(config)}
     selectors, profiles = (_tables(extra.get(key)) for key in ("selectors", "profiles"))
+    if not selectors and not profiles:
+        return
+    served = {name for name, _ in names.claims(config)}
     for name, table in selectors.items():
         if name in served:
             yield Diagnostic(

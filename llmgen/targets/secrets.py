@@ -47,7 +47,7 @@ def carried(secrets: Iterable[Secret]) -> tuple[tuple[str, Secret], ...]:
     found: dict[str, Secret] = {}
     for item in secrets:
         other = found.setdefault(variable(item), item)
-        if other != item:
+        if other is not item and other != item:
             raise ConfigError(
                 Diagnostic(
                     "targets.same-variable",

@@ -159,3 +159,23 @@ def test_tables_of_one_name_are_each_as_they_are():
     for value in (1, 2):
         document = {"external": {"chat": {"slots": value}}}
         assert tomllib.loads(texts.text(document)) == document
+
+
+def test_machines_that_reach_a_model_alike_share_what_is_known_of_it():
+    fleet = made(
+        HOSTS
+        + """
+[hosts.third]
+address = "192.168.1.12"
+key = { env = "THIRD_KEY" }
+paths.home = "/home/llm"
+gateway.envoy.enable = true
+hardware = { os = "linux", backend = "cpu", memory = "32GiB", reserve = "2GiB", devices = [] }
+[models.chat]
+model = "chat.gguf"
+host = "studio"
+"""
+    )
+    there, third = (fleet.members[name].plan.library.external for name in ("box", "third"))
+    assert third["chat"] is there["chat"]
+    assert fleet.members["box"].config.external["chat"] is there["chat"]
