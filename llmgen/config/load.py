@@ -38,8 +38,10 @@ def load(sources: Sequence[Source]) -> Config:
         from llmgen.config.mistakes import diagnostics  # noqa: PLC0415 - only for mistakes
 
         places = {key for source in sources for key in source.spans}
-        found = diagnostics(error, places)
-        # What is wrong with the hardware of the first host is told at that host.
+        hosts = document.get("hosts")
+        first = ("hosts", next(iter(hosts))) if isinstance(hosts, dict) and hosts else ()
+        found = diagnostics(error, places, first)
+        # What is missing of the hardware of the first host is told at that host.
         ours = {(), ("hardware",)} if "hosts" in document else set()
         told = [item for item in found if item.key not in ours]
         raise located(ConfigError(told or found), sources) from None

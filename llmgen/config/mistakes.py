@@ -59,12 +59,21 @@ _CALLED = {
 }
 
 
-def diagnostics(error: ValidationError, places: Collection[KeyPath]) -> list[Diagnostic]:
+def diagnostics(
+    error: ValidationError, places: Collection[KeyPath], laid_over: KeyPath = ()
+) -> list[Diagnostic]:
     """Every mistake once; the failures of a union at one place become one diagnostic.
 
     Where a list's element is wrong, nobody meant the word that might stand in the list's place.
+    What is wrong below ``laid_over`` is not told once more of the tables that it was laid over,
+    where it is not written.
     """
-    rows = [(_key(item["loc"], places), item) for item in error.errors(include_url=False)]
+    errors = error.errors(include_url=False)
+    known = {item["loc"] for item in errors} if laid_over else set()
+    own = [
+        item for item in errors if (*laid_over, *item["loc"]) not in known or item["loc"] in places
+    ]
+    rows = [(_key(item["loc"], places), item) for item in own]
     around = {key[:length] for key, _ in rows for length in range(len(key))}
     rows = [(key, item) for key, item in rows if key not in around or not _is_other(item)]
     rows.sort(key=lambda row: [str(part) for part in row[0]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from llmgen.errors import Diagnostic
 from llmgen.fleet import asleep
@@ -72,17 +72,7 @@ def unreached(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
     config = ground.config
     yield from asleep.findings(config, ground.doors)
     serving = dict.fromkeys(host for hosts in seats.values() for host in hosts)
-    first: dict[tuple[str, int], str] = {}
-    for name in serving:
-        at = config.hosts[name].address, ground.doors[name].port
-        other = first.setdefault(at, name)
-        if other != name and ground.doors[name].kind:
-            yield Diagnostic(
-                "hosts.same-door",
-                f"`{name}` and `{other}` would both be reached at {in_url(at[0])}:{at[1]}",
-                ("hosts", name, "address"),
-                hint="give each its own address, or its gateway or llama-swap another port",
-            )
+    yield from _at_one_address(ground, serving)
     for name in serving if len(config.hosts) > 1 else ():
         host, way = config.hosts[name], ground.doors[name]
         if "address" not in host.model_fields_set:
@@ -100,6 +90,23 @@ def unreached(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
                 ("hosts", name),
                 hint=f'`on_demand = "llama_swap"` in [hosts.{name}.services], or '
                 f"[hosts.{name}.gateway.envoy]",
+            )
+
+
+def _at_one_address(ground: Ground, serving: Iterable[str]) -> Iterator[Diagnostic]:
+    """Hosts whose doors are one: who asks the other would ask itself."""
+    hosts = ground.config.hosts
+    reached = (name for name, table in hosts.items() if "address" in table.model_fields_set)
+    first: dict[tuple[str, int], str] = {}
+    for name in dict.fromkeys((*serving, *reached)):
+        at = hosts[name].address, ground.doors[name].port
+        other = first.setdefault(at, name)
+        if other != name and ground.doors[name].kind:
+            yield Diagnostic(
+                "hosts.same-door",
+                f"`{name}` and `{other}` would both be reached at {in_url(at[0])}:{at[1]}",
+                ("hosts", name, "address"),
+                hint="give each its own address, or its gateway or llama-swap another port",
             )
 
 

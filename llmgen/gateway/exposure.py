@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, KeyPath, Severity
-from llmgen.gateway.addresses import loopback, numeric
+from llmgen.gateway.addresses import bare, loopback, numeric
 
 # net.ipv4.ip_unprivileged_port_start: the first port that everybody may listen on.
 FREE_PORT: Final = 1024
@@ -87,10 +87,12 @@ def unnamed(config: Config) -> Iterator[Diagnostic]:
 
 def loops(config: Config) -> Iterator[Diagnostic]:
     """An error for each external model that is this stack itself: its requests would go round."""
-    own = {item.port: item.service for item in listeners(config)}
+    listening = listeners(config)
+    own = {item.port: item.service for item in listening}
+    reached = {(bare(item.address), item.port) for item in listening}
     for name, key, endpoint in _endpoints(config):
         host, port = _host_and_port(endpoint)
-        if port in own and host and loopback(host):
+        if port in own and host and (loopback(host) or (host, port) in reached):
             yield Diagnostic(
                 "gateway.loop",
                 f"`{name}` is said to be at {own[port]} of this very stack",

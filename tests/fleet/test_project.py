@@ -132,6 +132,16 @@ def test_two_hosts_have_two_doors():
     assert [item.code for item in refused.value.diagnostics] == ["hosts.same-door"]
 
 
+def test_who_serves_nothing_has_a_door_of_its_own_too():
+    text = HOSTS.replace("192.168.1.11", "192.168.1.10").replace(
+        "gateway.envoy.enable = true\n", ""
+    )
+    with pytest.raises(ConfigError) as refused:
+        made(text + '[models.chat]\nmodel = "chat.gguf"\nhost = "studio"\n')
+    (found,) = refused.value.diagnostics
+    assert (found.code, found.key) == ("hosts.same-door", ("hosts", "box", "address"))
+
+
 def test_a_plan_that_does_not_fit_names_the_host():
     with pytest.raises(PlanError) as refused:
         made((HOSTS + TWO).replace('memory = "64GiB"', 'memory = "2100MiB"'))

@@ -91,3 +91,21 @@ def test_clients_of_a_certificate_are_told_its_name():
 def test_model_of_another_server_is_not_this_stack_itself(endpoint, found):
     text = f'[gateway.envoy]\nenable = true\n[external.far]\nendpoint = "{endpoint}"'
     assert [(item.code, item.key) for item in loops(config(text))] == found
+
+
+def test_nor_is_it_at_an_address_on_which_this_stack_listens():
+    text = """[gateway.envoy]
+listen = ["127.0.0.1", "10.0.0.9", "fd00::9"]
+api_keys = [{ name = "me", secret = { env = "KEY" } }]
+[external.far]
+endpoint = "http://10.0.0.9:4001"
+[external.six]
+endpoint = "http://[fd00::9]:4001"
+[external.other]
+endpoint = "http://10.0.0.9:4002"
+"""
+    found = [*loops(config(text))]
+    assert [(item.code, item.key[1]) for item in found] == [
+        ("gateway.loop", "far"),
+        ("gateway.loop", "six"),
+    ]
