@@ -41,6 +41,9 @@ class Rule(Enum):
     ENCODER_MASK_PADDED = "masks of encoders are padded as those of caches"
     ONE_SLOT_RESERVED = "a graph for one slot is reserved, too"
     LAST_LAYER_WHOLE = "the last layer computes every token"
+    STREAM_HANDED_ON = "the stream in front of the last norm is kept for nextn blocks"
+    QUERY_PARTS_ROTATED = "the rotated part of a latent query is taken out of it, and joined again"
+    EXPERTS_BY_HEADER = "the header says how experts are chosen and weighed"
     POSITIONS_FIRST = "positions of encoders are looked up before tokens"
 
 
@@ -62,6 +65,7 @@ _PERIODS: Final = (
 _DEEP: Final = ("qwen3vl", "qwen3vlmoe")
 _LFM: Final = ("lfm2", "lfm2moe")
 _WHOLE_LAST: Final = ("mamba", "nemotron_h", "nemotron_h_moe", "gemma3n")
+_WHOLE_LAST_ONCE: Final = ("hy_v3", "step35", "cohere2moe")
 _QWEN_WHOLE_LAST: Final = ("qwen35", "qwen35moe")
 _LINEAR: Final = ("kimi-linear", "minimax-01")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
@@ -83,6 +87,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.SPLIT_INPUTS_BOUNDED, 0, 11327, (), "9464…11327"),
     Step(Rule.LAST_LAYER_WHOLE, 0, _EVER, _WHOLE_LAST, "9464"),
     Step(Rule.LAST_LAYER_WHOLE, 0, 11548, _QWEN_WHOLE_LAST, "11434…11548"),
+    Step(Rule.LAST_LAYER_WHOLE, 0, 11548, _WHOLE_LAST_ONCE, "9464, 11434…11548"),
     Step(Rule.LAST_LAYER_WHOLE, 11327, 11548, ("qwen3next",), "9464…11327, 11434…11548"),
     Step(Rule.LAST_LAYER_WHOLE, 9554, 11548, ("gemma4",), "9464…9554, 11434…11548"),
     Step(Rule.LAST_LAYER_WHOLE, 10236, 11548, ("gpt-oss",), "10152…10236, 11434…11548"),
@@ -96,6 +101,10 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.LAYER_ROWS_FIRST, 11548, _EVER, ("gemma4",), "11434…11548"),
     Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
     Step(Rule.ENCODER_MASK_PADDED, 11739, _EVER, (), "11548…11739"),
+    Step(Rule.STREAM_HANDED_ON, 0, _EVER, ("step35",), "9464"),
+    Step(Rule.STREAM_HANDED_ON, 11548, _EVER, ("mimo2",), "11434…11548"),
+    Step(Rule.QUERY_PARTS_ROTATED, 0, 10715, (), "10335…10715"),
+    Step(Rule.EXPERTS_BY_HEADER, 11739, _EVER, ("mellum",), "11548…11739"),
     Step(Rule.POSITIONS_FIRST, 11739, _EVER, ("bert",), "11548…11739"),
 )
 

@@ -139,8 +139,8 @@ def context(
         rollback=rollback,
         mtp=mtp,
     )
-    split = (model.blocks, settings.devices, settings.n_gpu_layers, settings.tensor_split)
-    placement = _PLACEMENTS.get(split, None, lambda: place_layers(model.blocks, settings))
+    split = (model.layers, settings.devices, settings.n_gpu_layers, settings.tensor_split)
+    placement = _PLACEMENTS.get(split, None, lambda: place_layers(model.layers, settings))
     placed = (model, facts.tensors, settings, placement)
     moved = moved_attention(*placed)
     keeps = keeps_flash(model, settings, placement, apart=bool(moved))

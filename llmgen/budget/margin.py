@@ -52,8 +52,6 @@ WIDER: Final = (
     Wider("arwkv7", _EVER, Extra(125, 48 * MIB)),  # 89 beside 74
     Wider("rwkv7", _EVER, Extra(125, 48 * MIB)),  # the same mixer
     Wider("minimax-m3", _EVER, Extra(125, 92 * MIB)),  # 617 beside 432, two devices
-    Wider("talkie", _EVER, Extra(13, 92 * MIB)),  # 212 beside 986, two devices
-    Wider("chameleon", _EVER, Extra(32, 92 * MIB)),  # 393 beside 1,296, embeddings
 )
 # With op offload, prompts copy host-resident experts to the device, two matrices at a time: 76 to
 # 151 MiB on DeepSeek-V2-Lite, about 660 on Qwen3-Next-80B. RPC devices, and so the oracle, do not.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from llmgen.budget.graph.attention import Batch, Extras, Window, cached_attention, caches
 from llmgen.budget.graph.feedforward import feed_forward, latent_experts
-from llmgen.budget.graph.gated import gated_heads
-from llmgen.budget.graph.head import ends_whole, finish
+from llmgen.budget.graph.gated import gated_heads, gated_result
+from llmgen.budget.graph.head import finish, is_whole
 from llmgen.budget.graph.inputs import (
     attention_scale,
     deep_rows,
@@ -36,8 +38,11 @@ class Decoder:
 
     def __init__(self, scene: Scene, recipe: Recipe) -> None:
         """Make the inputs; only those that are read get into the graph."""
-        self.scene, self.recipe = scene, recipe
         header = scene.model.header.values
+        if recipe.norm == "header":
+            found = "RMS_NORM" if header.get("attention.layer_norm_rms_epsilon") else "NORM"
+            recipe = replace(recipe, norm=found)
+        self.scene, self.recipe = scene, recipe
         self.scaled = recipe.residual_scaled == "constant" or (
             bool(recipe.residual_scaled) and bool(header.get("residual_scale"))
         )
@@ -84,22 +89,34 @@ class Decoder:
         if recipe.both:
             return self._beside(source, layer)
         added = self._mixed(source, layer)
-        late = ends_whole(scene, recipe) or recipe.rows_last or not recipe.picks
-        if layer == scene.last and not late:
+        if recipe.post_first:
+            added = self._normed_behind(added, layer)
+        if self._takes_rows(layer):
             added, stream = b.get_rows(added, self.rows), b.get_rows(stream, self.rows)
             if self.beside is Beside.ATTENTION_INPUT or self._feeds_on_input(layer):
                 normed = b.get_rows(normed, self.rows)
         if recipe.alone:
             return scene.call(b.add(added, stream), "l_out", layer)
-        if recipe.post[0]:
-            added = norm(scene, recipe.norm, recipe.post[0], added, layer)
-            scene.call(added, "attn_post_norm", layer)
+        if not recipe.post_first:
+            added = self._normed_behind(added, layer)
         added = b.scale(added) if self.scaled else added
         result = self._behind(stream, normed, added, layer)
         scene.call(result, "l_out", layer)
         if layer < scene.model.header.count("n_deepstack_layers"):
             result = scene.call(b.add(result, deep_rows(scene)), "deepstack_out", layer)
         return result
+
+    def _takes_rows(self, layer: int) -> bool:
+        """Whether a layer goes on with rows of outputs alone."""
+        late = is_whole(self.scene, self.recipe) or not self.recipe.picks
+        return layer == self.scene.last and not late
+
+    def _normed_behind(self, added: Tensor, layer: int) -> Tensor:
+        """What attention adds, behind a norm if there is one."""
+        if not self.recipe.post[0]:
+            return added
+        added = norm(self.scene, self.recipe.norm, self.recipe.post[0], added, layer)
+        return self.scene.call(added, "attn_post_norm", layer)
 
     def _unnormed(self, layer: int) -> bool:
         """Whether attention reads the stream itself."""
@@ -115,9 +132,7 @@ class Decoder:
         stream = b.add(b.add(added, mixed), self.stream)
         if layer == scene.last:
             stream = b.get_rows(stream, self.rows)
-        # The loader calls this norm by a name without a suffix.
-        weight = scene.weight("ffn_norm.weight", layer) or scene.needed("ffn_norm", layer)
-        normed = b.mul(scene.call(b.each(recipe.norm, stream), "norm", layer), weight)
+        normed = norm(scene, recipe.norm, "ffn_norm", stream, layer)
         result = self._feed(scene.call(normed, "ffn_norm", layer), layer)
         return scene.call(b.add(result, stream), "l_out", layer)
 
@@ -165,12 +180,19 @@ class Decoder:
         """A feed-forward, or experts with shared ones beside them."""
         scene, recipe, b = self.scene, self.recipe, self.scene.b
         if not scene.weight("ffn_gate_inp.weight", layer):
-            scales, biases = recipe.scales, recipe.feed_biases
-            fed = feed_forward(scene, normed, layer, recipe.kind, scales=scales, biases=biases)
+            fed = feed_forward(
+                *(scene, normed, layer, recipe.kind),
+                scales=recipe.scales,
+                biases=recipe.feed_biases,
+                inner=recipe.inner[1],
+                limit=recipe.limit,
+            )
             return scene.call(fed, "ffn_out", layer)
+        if not recipe.routed:
+            return b.unary(normed)
         routed = latent_experts(scene, normed, layer, recipe.experts)
         if not scene.weight("ffn_up_shexp.weight", layer):
-            return routed
+            return b.add(routed, b.unary(normed)) if recipe.shared_bare else routed
         gate = None
         if recipe.shared_gate == SIGMOID:
             shared = feed_forward(
@@ -182,11 +204,16 @@ class Decoder:
             open_ = linear(scene, "ffn_gate_inp_shexp", normed, layer)
             scene.call(open_, "ffn_shexp_gate_inp", layer)
             gate = scene.call(b.each("DIV", b.unary(open_), open_), "ffn_shexp_gate", layer)
-        shared = feed_forward(scene, normed, layer, recipe.experts.kind, "_shexp")
+        shared = feed_forward(
+            *(scene, normed, layer, recipe.shared_kind or recipe.experts.kind, "_shexp"),
+            scales=recipe.scales,
+            limit=recipe.limit,
+        )
         scene.call(shared, "ffn_shexp", layer)
         if gate is not None:
             shared = scene.call(b.mul(shared, gate), "ffn_shexp_out", layer)
-        return scene.call(b.add(routed, shared), "ffn_out", layer)
+        both = b.add(routed, shared)
+        return scene.call(b.scale(both) if recipe.halved else both, "ffn_out", layer)
 
     def _attention(self, normed: Tensor, layer: int) -> Tensor:
         scene, recipe, b = self.scene, self.recipe, self.scene.b
@@ -221,7 +248,23 @@ class Decoder:
             result = self.batch.attend(query, keys, values, layer, extras)
         if gate is not None:
             result = b.mul(result, b.unary(gate))
-        return (linear if recipe.both else biased)(scene, "attn_output", result, layer)
+        return self._attended(result, normed, layer)
+
+    def _attended(self, result: Tensor, normed: Tensor, layer: int) -> Tensor:
+        """What attention adds to the stream, of the rows of its heads."""
+        scene, recipe, b = self.scene, self.recipe, self.scene.b
+        if recipe.output_gate and scene.weight("attn_gate.weight", layer):
+            gate = b.unary(b.mul_mat(scene.needed("attn_gate.weight", layer), normed))
+            result = gated_result(scene, result, gate, layer)
+        if recipe.inner[0]:
+            result = norm(scene, recipe.norm, recipe.inner[0], result, layer)
+            scene.call(result, recipe.inner[0], layer)
+        plain = recipe.both or not recipe.output_biased
+        result = (linear if plain else biased)(scene, "attn_output", result, layer)
+        scaled = recipe.values_scaled and scene.model.header.values.get(recipe.values_scaled)
+        if scaled and scaled != 1:
+            result = scene.call(b.scale(result), "attn_out_scaled", layer)
+        return result
 
     def _heads(self, normed: Tensor, layer: int) -> tuple[Tensor, Tensor, Tensor]:
         """Q, K and V by heads, normed if the model has weights for that (``build_qkv``)."""
@@ -232,9 +275,10 @@ class Decoder:
             ("k", cache.key_head(layer), model.kv_heads[layer]),
             ("v", cache.value_head(layer), model.kv_heads[layer]),
         )
-        rows = recipe.heads is Heads.ROW
+        product = biased if recipe.heads_biased else linear
+        rows = recipe.heads in (Heads.ROW, Heads.COPIED)
         if scene.weight("attn_qkv.weight", layer):
-            fused = biased(scene, "attn_qkv", normed, layer)
+            fused = product(scene, "attn_qkv", normed, layer)
             fused = b.each("CLAMP", fused) if self.clamped else fused
             parts = [
                 b.view(fused, (head, count, scene.tokens), (4 * head, fused.nb[1]))
@@ -246,18 +290,24 @@ class Decoder:
                     for _, head, count in sizes
                 ]
         else:
-            parts = [biased(scene, f"attn_{name}", normed, layer) for name, _, _ in sizes]
+            parts = [product(scene, f"attn_{name}", normed, layer) for name, _, _ in sizes]
             if self.clamped:
                 parts = [b.each("CLAMP", part) for part in parts]
             if not rows:
                 parts = self._by_heads(parts, sizes)
+        if recipe.heads is Heads.COPIED:
+            parts = self._by_heads(parts, sizes)
         norms = "attn_q_norm", "attn_k_norm"
         for place, name in enumerate(norms) if recipe.heads is not Heads.AFTER else ():
-            if scene.weight(f"{name}.weight", layer):
-                parts[place] = norm(
-                    scene, recipe.head_norm or recipe.norm, name, parts[place], layer
-                )
-        if rows:
+            deciding = norms[0] if recipe.heads is Heads.JOINED else name
+            if scene.weight(f"{deciding}.weight", layer):
+                part = parts[place]
+                if recipe.heads is Heads.JOINED:
+                    part = b.reshape(part, part.ne[0] * part.ne[1], scene.tokens)
+                part = norm(scene, recipe.head_norm or recipe.norm, name, part, layer)
+                joined = recipe.heads is Heads.JOINED
+                parts[place] = b.reshape(part, *parts[place].ne) if joined else part
+        if recipe.heads is Heads.ROW:
             parts = self._by_heads(parts, sizes)
         return parts[0], parts[1], parts[2]
 
@@ -271,8 +321,9 @@ class Decoder:
         ]
 
     def _factors(self, layer: int) -> Tensor | None:
+        home = self.scene.homes[self.scene.matrices.blocks.get(layer, layer)]
         for name in ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"):
-            if found := self.scene.matrices.each(name, self.scene.homes[layer]):
+            if found := self.scene.matrices.each(name, home):
                 return found
         return None
 
@@ -288,6 +339,12 @@ class Decoder:
             case Rope.WINDOWED_OR_DENSE:
                 dense = scene.model.header.count("leading_dense_block_count")
                 return windows.layers[layer] or layer < dense
+            case Rope.BEHIND_FIRST:
+                near = windows.used and scene.model.trunk != self.recipe.skipped
+                return not near or layer % self.recipe.skipped != 0
+            case Rope.LISTED:
+                listed = scene.model.header.values.get("attention.rope_pattern")
+                return bool(listed[layer]) if isinstance(listed, tuple) else True
             case Rope.SKIPPED:
                 return (layer + 1) % self.recipe.skipped != 0
             case Rope.BY_HEADER:

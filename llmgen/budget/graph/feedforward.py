@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from llmgen.budget.graph.linear import linear
+from llmgen.budget.builds import Rule
+from llmgen.budget.graph.linear import linear, norm
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
 
@@ -19,6 +21,8 @@ SQUARED: Final = "up squared"
 BY_WEIGHTS: Final = "as the matrices are: a gate, up with both halves, or up alone"
 
 _SIGMOID: Final = 2
+# The smallest limit of hidden rows that the program takes for one.
+_LEAST_LIMIT: Final = 1e-6
 
 
 def feed_forward(
@@ -30,8 +34,14 @@ def feed_forward(
     *,
     scales: bool = False,
     biases: bool = True,
+    inner: str = "",
+    limit: str = "",
 ) -> Tensor:
-    """Up (and gate) and down; biases and scales if the model has them and reads those."""
+    """Up (and gate) and down; biases and scales if the model has them and reads those.
+
+    ``inner`` is the tensor of a norm in front of down, ``limit`` the key of limits of the hidden
+    row.
+    """
     b = scene.b
 
     def part(name: str, source: Tensor) -> Tensor:
@@ -47,9 +57,12 @@ def feed_forward(
         return result
 
     kind = _found_kind(scene, layer) if kind == BY_WEIGHTS else kind
+    if kind == PARALLEL and not scene.weight(f"ffn_gate{suffix}.weight", layer):
+        kind = ALONE
     up = part("up", of)
     if kind == PARALLEL:
-        hidden = scene.call(b.glu(part("gate", of), up), "ffn_swiglu", layer)
+        gate = part("gate", of)
+        hidden = gated(scene, gate, up, layer, limit)
     elif kind == HALVES:
         hidden = scene.call(b.glu(up), "ffn_swiglu", layer)
     else:
@@ -58,7 +71,21 @@ def feed_forward(
             hidden = b.each("DIV", hidden, scales_of)
         if kind == SQUARED:
             hidden = scene.call(b.each("SQR", hidden), "ffn_sqr(relu)", layer)
+    if inner:
+        hidden = scene.call(norm(scene, "RMS_NORM", inner, hidden, layer), inner, layer)
     return part("down", hidden)
+
+
+def gated(scene: Scene, gate: Tensor, up: Tensor, layer: int, limit: str) -> Tensor:
+    """What passes a gate; limited on both sides where the header has a limit for the layer."""
+    b, limits = scene.b, scene.model.header.values.get(limit) if limit else None
+    most = limits[layer] if isinstance(limits, tuple) else limits
+    if not isinstance(most, int | float) or most <= _LEAST_LIMIT:
+        return scene.call(b.glu(gate, up), "ffn_swiglu", layer)
+    up = scene.call(b.each("CLAMP", up), "ffn_up_clamped", layer)
+    gate = scene.call(b.unary(gate), "ffn_silu", layer)
+    gate = scene.call(b.each("CLAMP", gate), "ffn_silu_clamped", layer)
+    return scene.call(b.mul(gate, up), "ffn_swiglu_limited", layer)
 
 
 def _found_kind(scene: Scene, layer: int) -> str:
@@ -75,15 +102,17 @@ class Experts(Struct, frozen=True):
     weights of the chosen ones), or ``header`` (what it says, ``softmax`` or ``sigmoid``).
     ``normed`` divides the weights by their sum: True, False, or as the header says (None).
     ``scaled`` multiplies them by a number if the header has one. ``early`` weighs the input
-    instead of the output. ``scales`` reads a scale of each expert's matrices.
+    instead of the output. ``scales`` reads a scale of each expert's matrices. ``limit`` is the key
+    of limits of their hidden rows, in operations of their own.
     """
 
     score: str = "softmax"
     normed: bool | None = True
-    scaled: bool = True
+    scaled: bool = False
     early: bool = False
     scales: bool = False
     kind: str = PARALLEL
+    limit: str = ""
 
 
 def latent_experts(scene: Scene, of: Tensor, layer: int, how: Experts) -> Tensor:
@@ -110,17 +139,29 @@ def experts(  # noqa: PLR0917 - as build_moe_ffn
     of = router if of is None else of
     b = scene.b
     used = scene.model.header.most("expert_used_count")
-    tokens = of.ne[1]
     if logits is None:
         logits = linear(scene, "ffn_gate_inp", router, layer)
     chosen, weights = _chosen(scene, logits, layer, how, used)
-    b.expand(weights)
+    return mixed(scene, of, chosen, b.expand(weights), layer, how)
+
+
+def mixed(  # noqa: PLR0917 - as build_moe_ffn
+    scene: Scene,
+    of: Tensor,
+    chosen: Tensor,
+    weights: Tensor,
+    layer: int,
+    how: Experts,
+    name: str = "exps",
+) -> Tensor:
+    """The weighted sum of what chosen experts make."""
+    b, used, tokens = scene.b, chosen.ne[0], of.ne[1]
     rows = b.reshape(of, of.ne[0], 1, tokens)
     if how.early:
         rows = b.mul(b.repeat(rows, of.ne[0], used, tokens), weights)
         scene.call(rows, "ffn_moe_weighted", layer)
-    hidden = _hidden(scene, rows, chosen, layer, how)
-    outputs = _each(scene, "down", hidden, chosen, layer, how=how)
+    hidden = _hidden(scene, rows, chosen, layer, how, name)
+    outputs = _each(scene, f"down_{name}", hidden, chosen, layer, how=how)
     if not how.early:
         outputs = scene.call(b.mul(outputs, weights), "ffn_moe_weighted", layer)
     b.expand(outputs)
@@ -136,11 +177,13 @@ def _chosen(
     scene: Scene, logits: Tensor, layer: int, how: Experts, used: int
 ) -> tuple[Tensor, Tensor]:
     """Which experts each token takes, and how much of each."""
-    b, header, tokens = scene.b, scene.model.header, logits.ne[1]
+    b, header = scene.b, scene.model.header
+    if scene.follows(Rule.EXPERTS_BY_HEADER):
+        how = replace(how, score="header", normed=None)
     scene.call(logits, "ffn_moe_logits", layer)
     if bias := scene.weight("ffn_gate_inp.bias", layer):
         logits = scene.call(b.add(logits, bias), "ffn_moe_logits_biased", layer)
-    every, score = logits.ne[0], how.score
+    score = how.score
     if score == "header":
         score = "sigmoid" if header.count("expert_gating_func") == _SIGMOID else "softmax"
     scores = logits
@@ -148,7 +191,7 @@ def _chosen(
         scores = b.softmax(logits) if score == "softmax" else b.unary(logits)
         scene.call(scores, "ffn_moe_probs", layer)
     choice = scores
-    if bias := scene.weight("exp_probs_b.bias", layer):
+    if bias := scene.weight("exp_probs_b.bias", layer) or scene.weight("exp_probs_b", layer):
         choice = scene.call(b.add(scores, bias), "ffn_moe_probs_biased", layer)
     if how.early:
         choice = logits
@@ -156,9 +199,16 @@ def _chosen(
     chosen = b.argsort_top_k(choice, used)
     scene.call(chosen.sources[0], "ffn_moe_argsort", layer)
     scene.call(chosen, "ffn_moe_topk", layer)
+    return chosen, weighed(scene, scores, chosen, layer, how)
+
+
+def weighed(scene: Scene, scores: Tensor, chosen: Tensor, layer: int, how: Experts) -> Tensor:
+    """How much of each chosen expert a token takes."""
+    b, header, used = scene.b, scene.model.header, chosen.ne[0]
+    every, tokens = scores.ne[:2]
     weights = b.get_rows(b.reshape(scores, 1, every, tokens), chosen)
     scene.call(weights, "ffn_moe_weights", layer)
-    if score == "none":
+    if how.score == "none":
         weights = b.softmax(b.reshape(weights, used, tokens))
         weights = b.reshape(weights, 1, used, tokens)
     if header.values.get("expert_weights_norm") if how.normed is None else how.normed:
@@ -169,7 +219,7 @@ def _chosen(
         weights = b.reshape(weights, 1, used, tokens)
     if how.scaled and header.values.get("expert_weights_scale") not in (None, 0, 0.0, 1, 1.0):
         weights = scene.call(b.scale(weights), "ffn_moe_weights_scaled", layer)
-    return chosen, weights
+    return weights
 
 
 def _grouped(scene: Scene, choice: Tensor, layer: int) -> Tensor:
@@ -192,17 +242,19 @@ def _grouped(scene: Scene, choice: Tensor, layer: int) -> Tensor:
     return scene.call(b.reshape(rows, every, tokens), "ffn_moe_probs_masked", layer)
 
 
-def _hidden(scene: Scene, rows: Tensor, chosen: Tensor, layer: int, how: Experts) -> Tensor:
+def _hidden(  # noqa: PLR0917 - as build_moe_ffn
+    scene: Scene, rows: Tensor, chosen: Tensor, layer: int, how: Experts, name: str
+) -> Tensor:
     b = scene.b
-    if scene.weight("ffn_gate_up_exps.weight", layer):
-        both = _each(scene, "gate_up", rows, chosen, layer, how=how)
+    if scene.weight(f"ffn_gate_up_{name}.weight", layer):
+        both = _each(scene, f"gate_up_{name}", rows, chosen, layer, how=how)
         ne, nb = (both.ne[0] // 2, *both.ne[1:3]), both.nb[1:3]
         gate, up = b.view(both, ne, nb), b.view(both, ne, nb)
         return scene.call(b.glu(gate, up), "ffn_moe_swiglu", layer)
-    up = _each(scene, "up", rows, chosen, layer, how=how)
-    if scene.weight("ffn_gate_exps.weight", layer):
-        gate = _each(scene, "gate", rows, chosen, layer, how=how)
-        return scene.call(b.glu(gate, up), "ffn_moe_swiglu", layer)
+    up = _each(scene, f"up_{name}", rows, chosen, layer, how=how)
+    if scene.weight(f"ffn_gate_{name}.weight", layer):
+        gate = _each(scene, f"gate_{name}", rows, chosen, layer, how=how)
+        return scene.call(gated(scene, gate, up, layer, how.limit), "ffn_moe_swiglu", layer)
     hidden = b.unary(up)
     return b.each("SQR", hidden) if how.kind == SQUARED else hidden
 
@@ -211,15 +263,15 @@ def _each(
     scene: Scene, name: str, rows: Tensor, chosen: Tensor, layer: int, *, how: Experts
 ) -> Tensor:
     """A product with the matrices of the chosen experts, scaled and biased if the model is."""
-    b = scene.b
-    result = b.mul_mat_id(scene.needed(f"ffn_{name}_exps.weight", layer), rows, chosen)
-    scene.call(result, f"ffn_moe_{name}", layer)
-    scale = scene.weight(f"ffn_{name}_exps.scale", layer) if how.scales else None
+    b, said = scene.b, name.rpartition("_")[0]
+    result = b.mul_mat_id(scene.needed(f"ffn_{name}.weight", layer), rows, chosen)
+    scene.call(result, f"ffn_moe_{said}", layer)
+    scale = scene.weight(f"ffn_{name}.scale", layer) if how.scales else None
     if scale is not None:
         every = scale.ne[0]
         repeated = b.repeat(b.reshape(scale, 1, every, 1), 1, every, chosen.ne[1], 1)
         result = b.mul(result, b.get_rows(repeated, chosen))
-    if bias := scene.weight(f"ffn_{name}_exps.bias", layer):
+    if bias := scene.weight(f"ffn_{name}.bias", layer):
         result = b.each("ADD_ID", result, bias, chosen)
-        scene.call(result, f"ffn_moe_{name}_biased", layer)
+        scene.call(result, f"ffn_moe_{said}_biased", layer)
     return result

@@ -1,4 +1,4 @@
-"""Attention whose output passes a gate that is a half of its queries (Qwen3-Next, Qwen3.5)."""
+"""Attention whose output passes a gate: a half of its queries, or a product of its own."""
 
 from __future__ import annotations
 
@@ -19,3 +19,14 @@ def gated_heads(scene: Scene, of: Tensor, layer: int) -> tuple[Tensor, Tensor, T
     keys = norm(scene, "RMS_NORM", "attn_k_norm", b.reshape(keys, head, kv, tokens), layer)
     gate = b.cont(b.view(both, ne, nb), head * heads, tokens)
     return query, keys, b.reshape(values, head, kv, tokens), gate
+
+
+def gated_result(scene: Scene, result: Tensor, gate: Tensor, layer: int) -> Tensor:
+    """Rows of all heads times a gate that has an element for each head, or for each element."""
+    b, heads, tokens = scene.b, scene.model.heads[layer], result.ne[1]
+    if gate.ne[0] != heads:
+        return scene.call(b.mul(result, gate), "attn_gated", layer)
+    width = result.ne[0]
+    result = b.reshape(result, width // heads, heads, tokens)
+    result = b.mul(result, b.reshape(gate, 1, heads, tokens))
+    return scene.call(b.reshape(result, width, tokens), "attn_gated", layer)

@@ -12,15 +12,18 @@ from llmgen.budget.header import Header
 _POOLED = ("mean", "cls", "last", "rank")
 # llama_pooling_type in a header.
 _MEAN = 1
+# A constant of Chameleon's graph.
+_IMAGE_TOKENS = 8196 - 4
 
 
 def finish(scene: Scene, recipe: Recipe, stream: Tensor, rows: Tensor) -> None:
     """Norm, logits and pooled rows."""
-    if ends_whole(scene, recipe):
+    if ends_whole(scene, recipe) or scene.follows(Rule.STREAM_HANDED_ON):
         scene.give("h_nextn", stream)
+    if ends_whole(scene, recipe):
         stream = scene.b.get_rows(stream, rows)
     result = norm(scene, recipe.norm, recipe.output_norm, stream) if recipe.output_norm else stream
-    if recipe.rows_last:
+    if recipe.rows_last and scene.follows(Rule.LAST_LAYER_WHOLE):
         scene.give("h_nextn", scene.call(result, "h_nextn"))
         result = scene.b.get_rows(result, rows)
     conclude(scene, recipe, result)
@@ -41,9 +44,15 @@ def conclude(scene: Scene, recipe: Recipe, result: Tensor) -> None:
     pool(scene, recipe)
 
 
+def is_whole(scene: Scene, recipe: Recipe) -> bool:
+    """Whether the last layer computes every token."""
+    whole = scene.follows(Rule.LAST_LAYER_WHOLE)
+    return whole and (recipe.rows_last or not recipe.mixer)
+
+
 def ends_whole(scene: Scene, recipe: Recipe) -> bool:
-    """Whether the last layer computes every token, and rows of outputs are taken behind it."""
-    return not recipe.mixer and scene.follows(Rule.LAST_LAYER_WHOLE)
+    """Whether rows of outputs are taken between the last layer, which is whole, and its norm."""
+    return is_whole(scene, recipe) and not recipe.rows_last
 
 
 def has_logits(scene: Scene) -> bool:
@@ -55,21 +64,37 @@ def has_logits(scene: Scene) -> bool:
 def logits(scene: Scene, recipe: Recipe, of: Tensor) -> None:
     """A row of the vocabulary for each output."""
     b = scene.b
-    result = b.mul_mat(scene.matrices.output(), of)
+    held = recipe.reads_embedding
+    matrix = scene.needed("token_embd.weight") if held else scene.matrices.output()
+    result = b.mul_mat(matrix, b.scale(of) if recipe.rows_scaled else of)
     if scale := scene.weight("output.scale"):
         result = b.mul(result, scale)
     if bias := scene.weight("output.bias"):
         result = b.add(result, bias)
     for op in recipe.logits:
-        if op == "SCALE" and not _scales(scene):
+        if (op == "SCALE" and not _scales(scene)) or (op[0] == "?" and not _caps(scene)):
             continue
-        result = b.each("UNARY" if op == "TANH" else op.removeprefix("="), result)
+        name = op.lstrip("=?")
+        result = b.each("UNARY" if name == "TANH" else name, result)
+    if recipe.images:
+        result = shut_images(scene, result)
     scene.give("logits", scene.call(result, "result_output"))
     b.expand(result)
 
 
+def shut_images(scene: Scene, logits: Tensor) -> Tensor:
+    """Write over the logits of tokens that are images (``chameleon.cpp``)."""
+    b = scene.b
+    shut = b.each("CLAMP", b.made("NONE", "f32", (_IMAGE_TOKENS,)))
+    return b.each("SET", logits, scene.call(shut, "img_logits"))
+
+
 def _scales(scene: Scene) -> bool:
     return bool(scene.model.header.values.get("logit_scale"))
+
+
+def _caps(scene: Scene) -> bool:
+    return scene.model.header.values.get("final_logit_softcapping") != 0
 
 
 def pool(scene: Scene, recipe: Recipe) -> None:

@@ -28,7 +28,8 @@ def norm(
     Those of the input are no tensors ``of_layer``, but called by the first one.
     """
     own = layer if of_layer else -1
-    weight = scene.weight(f"{name}.weight", own) if name else None
+    # Some loaders call a norm by a name without a suffix.
+    weight = scene.weight(f"{name}.weight", own) or scene.weight(name, own) if name else None
     bias = scene.weight(f"{name}.bias", own) if name else None
     result = scene.b.each(op, of)
     if weight or bias:

@@ -26,7 +26,7 @@ _LAYER_NORM: Final = Recipe(norm="NORM", kind=ALONE)
 _FSA: Final = ("feed", "stream", "added")
 _CAPPED: Final = ("=SCALE", "TANH", "=SCALE")
 _UNNORMED: Final = Experts(normed=False)
-_BY_HEADER: Final = Experts(score="header", normed=None)
+_BY_HEADER: Final = Experts(score="header", normed=None, scaled=True)
 
 _NEMOTRON: Final = Recipe(
     mixer="mamba2",
@@ -34,7 +34,7 @@ _NEMOTRON: Final = Recipe(
     rope=Rope.NONE,
     kind=SQUARED,
     scales=True,
-    experts=Experts(score="sigmoid", normed=None, kind=SQUARED, scales=True),
+    experts=Experts(score="sigmoid", normed=None, scaled=True, kind=SQUARED, scales=True),
     rows_last=True,
     since=11413,
     until=11548,
@@ -68,6 +68,9 @@ _INDEXED: Final = Recipe(
     linear_from="attention.indexer.top_k",
     since=10715,
 )
+
+_CAPPED_IF_ANY: Final = ("?SCALE", "?TANH", "?SCALE")
+_BOTH_POST: Final = ("post_attention_norm", "post_ffw_norm")
 
 # Norms behind attention and feed-forward, and no cache.
 _ENCODER: Final = Recipe(
@@ -157,7 +160,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     ),
     "bloom": Recipe(norm="NORM", kind=ALONE, rope=Rope.NONE, input_norm="token_embd_norm"),
     "nemotron": Recipe(norm="NORM", kind=SQUARED),
-    "deepseek": Recipe(factors=True, experts=_UNNORMED),
+    "deepseek": Recipe(factors=True, experts=Experts(normed=False, scaled=True)),
     "dots1": Recipe(experts=_BY_HEADER),
     "minimax-m2": Recipe(heads=Heads.ROW, experts=Experts(score="header")),
     "smollm3": Recipe(rope=Rope.SKIPPED),
@@ -197,7 +200,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "pangu-embedded": _PLAIN,
     "maincoder": Recipe(heads=Heads.AFTER),
     "plamo": Recipe(beside=Beside.ATTENTION_INPUT, sum=("feed", "added", "stream")),
-    "bailingmoe": Recipe(factors=True, experts=Experts(normed=None)),
+    "bailingmoe": Recipe(factors=True, experts=Experts(normed=None, scaled=True)),
     "bailingmoe2": Recipe(experts=_BY_HEADER),
     "gptneox": Recipe(norm="NORM", kind=ALONE, beside=Beside.BY_HEADER, sum=_FSA),
     "baichuan": Recipe(rope=Rope.IF_32_LAYERS),
@@ -255,6 +258,119 @@ RECIPES: Final[dict[str, Recipe]] = {
         logits=("=SCALE",),
         own_inputs=True,
     ),
+    "grok": Recipe(
+        special="beside",
+        scaled="constant",
+        caps=1,
+        post=("attn_output_norm", "post_ffw_norm"),
+        logits=("=SCALE", "=SCALE", "TANH", "=SCALE"),
+    ),
+    "arctic": Recipe(special="beside", output_biased=False),
+    "deepseek2-ocr": Recipe(feed_biases=False, output_biased=False, experts=_BY_HEADER),
+    "chameleon": Recipe(
+        special="chameleon",
+        head_norm="NORM",
+        feed_biases=False,
+        output_biased=False,
+        images=True,
+    ),
+    "grovemoe": Recipe(special="grove"),
+    "smallthinker": Recipe(special="thinker", rope=Rope.BEHIND_FIRST, experts=Experts("header")),
+    "talkie": Recipe(
+        special="talkie",
+        input_norm="inp_norm",
+        heads=Heads.AFTER,
+        feed_biases=False,
+        output_biased=False,
+        logits=("=SCALE",),
+    ),
+    "deci": Recipe(special="deci", factors=True),
+    "minicpm3": Recipe(
+        special="latent",
+        scaled="constant",
+        residual_scaled="constant",
+        feed_biases=False,
+        output_biased=False,
+        rows_scaled=True,
+    ),
+    "plm": Recipe(special="latent", kind=SQUARED, feed_biases=False, output_biased=False),
+    "hrm_text": Recipe(
+        special="stacks", scaled="header", output_gate=True, output_norm="", every=True
+    ),
+    "nanbeige": Recipe(special="loops", factors=True, scales=True, every=True),
+    "mpt": Recipe(
+        norm="NORM", kind=ALONE, rope=Rope.NONE, learned=True, clamped=True, heads=Heads.JOINED
+    ),
+    "refact": Recipe(rope=Rope.NONE, feed_biases=False, output_biased=False, routed=False),
+    "jais2": Recipe(norm="NORM", kind=SQUARED),
+    "pockettts": Recipe(norm="NORM", kind=ALONE, feed_biases=False, output_biased=False),
+    "openelm": Recipe(onto_stream=True, feed_biases=False, output_biased=False, heads_biased=False),
+    "hy_v3": Recipe(
+        factors=True,
+        scales=True,
+        experts=Experts("header", normed=None, scaled=True, scales=True),
+        shared_bare=True,
+        rows_last=True,
+    ),
+    "qwen3tts": Recipe(positions=4),
+    "plamo3": Recipe(heads_biased=False, kind=HALVES, post=_BOTH_POST),
+    "mellum": Recipe(experts=Experts(scales=True)),
+    "maple": Recipe(rope=Rope.WINDOWED),
+    "granite_swa": Recipe(
+        rope=Rope.LISTED,
+        factors=True,
+        scaled="header",
+        residual_scaled="header",
+        sinks=True,
+        shared_kind=HALVES,
+        logits=("=SCALE",),
+    ),
+    "mimo2": Recipe(
+        heads_biased=False,
+        output_biased=False,
+        sinks=True,
+        experts=Experts("sigmoid"),
+        values_scaled="attention.value_scale",
+    ),
+    "spark2_5": Recipe(output_gate=True),
+    "step35": Recipe(
+        heads=Heads.COPIED,
+        factors=True,
+        output_gate=True,
+        experts=Experts("header", normed=None, scaled=True, limit="swiglu_clamp_exp"),
+        limit="swiglu_clamp_shexp",
+        shared_bare=True,
+    ),
+    "cohere2moe": Recipe(
+        norm="header",
+        rope=Rope.WINDOWED_OR_DENSE,
+        factors=True,
+        scales=True,
+        beside=Beside.ATTENTION_INPUT,
+        experts=Experts("header", normed=None, scaled=True, scales=True),
+        halved=True,
+        sum=_FSA,
+        rows_last=True,
+        logits=("SCALE",),
+    ),
+    "muse-glimmer": Recipe(
+        input_norm="embd_norm",
+        rope=Rope.WINDOWED,
+        output_gate=True,
+        post=_BOTH_POST,
+        post_first=True,
+        logits=("=SCALE", *_CAPPED_IF_ANY),
+    ),
+    "afmoe": Recipe(
+        scaled="always",
+        rope=Rope.SKIPPED,
+        output_gate=True,
+        post=_BOTH_POST,
+        post_first=True,
+        experts=_BY_HEADER,
+    ),
+    "laguna": Recipe(output_gate=True, experts=_BY_HEADER),
+    "bitnet": Recipe(inner=("attn_sub_norm", "ffn_sub_norm"), scales=True, reads_embedding=True),
     "bert": structs.replace(_ENCODER, rope=Rope.NONE, learned=True),
     "nomic-bert": structs.replace(_ENCODER, kind=PARALLEL, feed_biases=False),
     "nomic-bert-moe": structs.replace(_ENCODER, experts=_UNNORMED),

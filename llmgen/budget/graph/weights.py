@@ -33,12 +33,15 @@ class Matrices:
         self._made: dict[tuple[str, int], Tensor | None] = {}
         # Which of two stacks of layers is meant: ``enc.`` or ``dec.``; most models have one.
         self.stack = ""
+        # Which block of the file a layer reads, where that is another one; scales are its own.
+        self.blocks: dict[int, int] = {}
 
     def get(self, name: str, layer: int = NOWHERE) -> Tensor | None:
         """``attn_q.weight`` of a layer, or a tensor outside of them; None if the model has none."""
-        key = (name, layer)
+        block = layer if name.endswith(".scale") else self.blocks.get(layer, layer)
+        key = (name, block)
         if key not in self._made:
-            self._made[key] = self._make(name, layer)
+            self._made[key] = self._make(*key)
         return self._made[key]
 
     def each(self, name: str, home: int) -> Tensor | None:

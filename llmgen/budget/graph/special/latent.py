@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.attention import Extras, cached_attention
 from llmgen.budget.graph.cache import Cache
 from llmgen.budget.graph.decoder import Decoder
@@ -91,7 +92,13 @@ class Latent(Decoder):
         head = both.nb[1] // heads
         keys = b.view(both, (plain, heads, tokens), (head, both.nb[1]))
         values = b.cont(b.view(both, (model.value_length, heads, tokens), (head, both.nb[1])))
-        query = b.rope(query, self.positions)
+        if scene.follows(Rule.QUERY_PARTS_ROTATED):
+            part = b.rope(
+                b.view(query, (self.rotated, heads, tokens), query.nb[1:3]), self.positions
+            )
+            query = b.concat(b.view(query, (plain, heads, tokens), query.nb[1:3]), part, 0)
+        else:
+            query = b.rope(query, self.positions)
         keys = b.concat(keys, b.repeat(placed, self.rotated, heads, tokens), 0)
         if model.header.values.get(_TEMPERATURE):
             query = b.mul(query, self.warmth)
