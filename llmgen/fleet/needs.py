@@ -59,12 +59,13 @@ class ModelNeeds(Struct, frozen=True):
 class Room(Struct, frozen=True):
     """What a host has left beside some models, in the state in which that is least.
 
-    ``why`` is a sentence for where bytes do not tell it.
+    ``why`` is a sentence for where bytes do not tell it; ``pools`` are what the bytes are of.
     """
 
     free: int
     models: tuple[str, ...] = ()
     why: str = ""
+    pools: tuple[str, ...] = ()
 
 
 class Verdict(Struct, frozen=True):

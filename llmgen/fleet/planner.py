@@ -115,7 +115,7 @@ class Planner(Struct, frozen=True):
         free = self.budget - sum(used[name] for name in names)
         prefix = self.library.prefix
         told = (name.removeprefix(prefix) for name in (*numbers.always, *state))
-        return Room(max(0, free), tuple(told))
+        return Room(max(0, free), tuple(told), pools=tuple(names))
 
 
 class Planners(Struct, frozen=True):

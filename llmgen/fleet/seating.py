@@ -14,7 +14,7 @@ from llmgen.fleet.host_reasons import reasons
 from llmgen.fleet.no_host import NoHost
 from llmgen.fleet.planner import choosing
 from llmgen.fleet.project import Seats
-from llmgen.fleet.seats import fixed, wishes
+from llmgen.fleet.seats import Wish, fixed, wishes
 
 # Among so many hosts another one is looked for.
 ADVISED: Final = 16
@@ -40,7 +40,7 @@ def seated(ground: Ground) -> tuple[Seats, Mapping[str, str], tuple[Diagnostic, 
             # Advice may be a host that llm.toml does not allow.
             wider = placement.place(choosing(ground, found, everywhere=True))
             placed = wider if isinstance(wider, placement.Refused) else placed
-        raise PlanError([*_refusals(placed.missing), *doubts])
+        raise PlanError([*_refusals(placed.missing, found), *doubts])
     return placed.hosts, dict(reasons(made, placed.hosts)), doubts
 
 
@@ -60,12 +60,15 @@ def advised(item: Diagnostic, ground: Ground, seats: Seats) -> Diagnostic:
     return replace(item, hint=f"{told}; {item.hint}" if item.hint else told)
 
 
-def _refusals(missing: Iterable[NoHost]) -> Iterable[Diagnostic]:
+def _refusals(missing: Iterable[NoHost], found: Mapping[str, Wish]) -> Iterable[Diagnostic]:
     for item in missing:
         moves = " or ".join(move.words for move in item.moves)
+        told = (
+            "fits on no host" if found[item.model].open else "does not fit where it is told to be"
+        )
         yield Diagnostic(
             "hosts.no-room",
-            f"`{item.model}` fits on no host: {'; '.join(item.why.values())}",
+            f"`{item.model}` {told}: {'; '.join(item.why.values())}",
             ("models", item.model),
             hint=moves or "a shorter context, a smaller quantisation, or fewer models beside it",
         )

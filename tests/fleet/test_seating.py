@@ -42,6 +42,8 @@ def test_no_host_with_room_names_each_and_why():
     found = refused.value.diagnostics
     assert [item.key for item in found] == [("models", "large"), ("models", "small")]
     assert all("studio" in item.message and "box" in item.message for item in found)
+    assert "`small` fits on no host: " in found[1].message
+    assert " left on gpu0" in found[1].message
 
 
 def test_a_refusal_of_a_told_host_names_the_one_where_it_fits():
@@ -51,6 +53,8 @@ def test_a_refusal_of_a_told_host_names_the_one_where_it_fits():
             text + OPEN.replace("parallel", 'host = "studio"\nparallel'), layers=32, embedding=2048
         )
     (found,) = refused.value.diagnostics
+    assert "does not fit where it is told to be: " in found.message
+    assert found.message.endswith(" left on host")
     assert "on `box` it fits as it is" in found.hint
 
 
