@@ -152,7 +152,8 @@ class Contained(Struct, frozen=True):
 
     ``files`` is the folder with the configuration of each service, ``folders`` are those with model
     files by their place within, ``images`` the images of models that have one of their own,
-    ``templates`` the files of chat templates.
+    ``templates`` the files of chat templates. ``interceptors`` are what is asked instead of a
+    model's server (`HOST:PORT`): it starts the server first where there is none.
     """
 
     host: Layout
@@ -160,6 +161,7 @@ class Contained(Struct, frozen=True):
     folders: Mapping[PurePosixPath, PurePosixPath]
     images: Mapping[str, Container] = field(default_factory=dict)
     templates: Mapping[str, PurePosixPath] = field(default_factory=dict)
+    interceptors: Mapping[str, str] = field(default_factory=dict)
 
 
 class Library(Struct, frozen=True):

@@ -121,7 +121,7 @@ def of_gateway(document: Mapping[str, Any], external: Document) -> Document:
     }
     found["external"] = {**document.get("external", {}), **external}
     cluster = document.get("kubernetes", {})
-    if any(cluster.get(key, {}).get("enable") for key in ("monitoring", "scale")):
+    if cluster.get("monitoring", {}).get("enable"):
         found["gateway"] = _measured(found.get("gateway", {}))
     if cluster.get("tls"):
         found["gateway"] = _certified(found.get("gateway", {}))

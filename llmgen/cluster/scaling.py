@@ -10,22 +10,10 @@ from llmgen.errors import Diagnostic
 
 
 def findings(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:
-    """KEDA reads what Envoy counts, and starts no more pods than are planned."""
+    """KEDA counts requests somewhere, and starts no more pods than are planned."""
     at, scale = ("kubernetes", "scale"), table.scale
-    if not config.gateway.envoy.enable:
-        yield Diagnostic(
-            "kubernetes.scale-without-envoy",
-            "[kubernetes.scale] follows the requests that Envoy counts, and there is no Envoy",
-            (*at, "enable"),
-            hint="`[gateway.envoy] enable = true`",
-        )
-    if not table.monitoring.enable:
-        yield Diagnostic(
-            "kubernetes.scale-without-monitoring",
-            "[kubernetes.scale] reads Envoy's series, and nothing lets Prometheus ask Envoy",
-            (*at, "enable"),
-            hint="`[kubernetes.monitoring] enable = true`",
-        )
+    counted = _by_envoy if scale.by == "prometheus" else _by_interceptor
+    yield from counted(config, table)
     if table.style != "plain":
         yield Diagnostic(
             "kubernetes.scale-style",
@@ -49,4 +37,51 @@ def findings(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:
             f"at least {scale.min} and at most {scale.max} pods is no number of them",
             (*at, "min"),
             hint=f"`min = {scale.max}`",
+        )
+
+
+def _by_envoy(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:
+    """KEDA reads what Envoy counts."""
+    key = ("kubernetes", "scale", "enable")
+    if not config.gateway.envoy.enable:
+        yield Diagnostic(
+            "kubernetes.scale-without-envoy",
+            "[kubernetes.scale] follows the requests that Envoy counts, and there is no Envoy",
+            key,
+            hint="`[gateway.envoy] enable = true`",
+        )
+    if not table.monitoring.enable:
+        yield Diagnostic(
+            "kubernetes.scale-without-monitoring",
+            "[kubernetes.scale] reads Envoy's series, and nothing lets Prometheus ask Envoy",
+            key,
+            hint="`[kubernetes.monitoring] enable = true`",
+        )
+
+
+def _by_interceptor(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:
+    """Whoever leads to a model leads to the interceptor, and tells it the model by a `Host`."""
+    key = ("kubernetes", "scale", "by")
+    envoy = config.gateway.envoy.enable
+    if table.gateway == "inference-extension":
+        yield Diagnostic(
+            "kubernetes.scale-picked",
+            "an InferencePool leads to pods themselves, past the interceptor that starts one",
+            key,
+            hint='`gateway = "gateway-api"` with `enable = true` in [gateway.envoy]',
+        )
+    elif not envoy and table.gateway != "ai-gateway":
+        yield Diagnostic(
+            "kubernetes.scale-without-envoy",
+            "the interceptor of KEDA's HTTP add-on knows a model by the `Host` of a request, which "
+            "Envoy of [gateway.envoy] and Envoy AI Gateway write",
+            key,
+            hint='`[gateway.envoy] enable = true`, or `gateway = "ai-gateway"` in [kubernetes]',
+        )
+    if config.gateway.litellm.enable:
+        yield Diagnostic(
+            "kubernetes.scale-litellm",
+            "LiteLLM asks the models' pods itself, past the interceptor that starts one",
+            key,
+            hint="`[gateway.litellm] enable = false`, and Envoy for the clients",
         )

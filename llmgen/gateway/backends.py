@@ -57,7 +57,8 @@ class Backend(Struct, frozen=True):
     all of its roles), ``moved`` its own path for a kind of endpoint. ``failover`` are servers
     elsewhere that are asked in turn, an external model's own before its others; a server that is
     ``told`` hears that a gateway asks. ``ca`` and ``shown`` are files of TLS, as llm.toml has
-    them. ``swap`` is another machine's llama-swap.
+    them. ``swap`` is another machine's llama-swap. ``interceptor`` is the host that is asked
+    instead, which starts a server where there is none.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Backend(Struct, frozen=True):
     swap: bool = False
     ca: str = ""
     shown: Shown | None = None
+    interceptor: str = ""
 
     @property
     def serves(self) -> tuple[str, ...]:
@@ -149,12 +151,13 @@ def _placed(plan: Plan, placement: Placement) -> Backend:
     host = at(plan.library, service_name(model.name))
     first = _direct(placement, host) if always else engine_endpoint(plan)
     slots = placement.settings.parallel
+    before = _interceptor(plan, model) if always else None
     return Backend(
         name=f"model/{model.name}",
         model=model.name,
         role=model.role,
         engine=engine,
-        endpoints=(first, *(_address(text) for text in model.replicas)),
+        endpoints=(before or first, *(_address(text) for text in model.replicas)),
         slots=slots if slots > 0 else AUTO_SLOTS,
         context=placement.estimate.n_ctx_seq or None,
         title=model.title,
@@ -166,7 +169,8 @@ def _placed(plan: Plan, placement: Placement) -> Backend:
         # llama-swap tells its servers the name itself.
         upstream=upstream(model) if always else "",
         secret=_secret(plan, engine, model),
-        health=_health(model) if always or model.replicas else "",
+        # Whoever asks an interceptor keeps the server awake.
+        health=_health(model) if before is None and (always or model.replicas) else "",
         pictures=model.mmproj_path is not None or bool({*model.serves} & _PICTURES),
         tools=model.calls_tools if model.served else model.options.jinja is not False,
         roles=model.serves,
@@ -174,7 +178,15 @@ def _placed(plan: Plan, placement: Placement) -> Backend:
         moved=model.engine.moved,
         failover=tuple(map(remote, model.failover)),
         prefix=urlsplit(reached(model, placement.port, host)).path.rstrip("/") if always else "",
+        interceptor=before.host if before is not None else "",
     )
+
+
+def _interceptor(plan: Plan, model: Model) -> Endpoint | None:
+    """What is asked instead of the model's server."""
+    around = plan.library.contained
+    told = around.interceptors.get(model.name) if around is not None else None
+    return _address(told) if told is not None else None
 
 
 def _direct(placement: Placement, host: str) -> Endpoint:

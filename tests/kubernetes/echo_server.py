@@ -22,6 +22,7 @@ class Echo(BaseHTTPRequestHandler):
             "usage": {"prompt_tokens": 1, "total_tokens": 1},
             "asked": asked,
             "path": self.path,
+            "host": self.headers["Host"],
         }
         body = json.dumps(answer).encode()
         self.send_response(200)

@@ -59,3 +59,7 @@ enable = true
 [kubernetes.scale]
 enable = true
 """
+# The same by KEDA's HTTP add-on, which needs no Prometheus, and down to no pod.
+ASLEEP = SCALED.replace("[kubernetes.monitoring]\nenable = true\n", "") + (
+    'by = "http-add-on"\nmin = 0\n'
+)

@@ -5,45 +5,13 @@ import re
 import httpx
 import pytest
 import readers
-import yaml
+from envoy_of_pods import told
 from made import objects, one, stack
 from pod_stacks import SCALED
 from readers.ports import free_ports
 from readers.running import running
 
 ASKED = {"model": "chat-1.7b", "messages": [{"role": "user", "content": "?"}]}
-
-
-def told(folder, ports):
-    """The gateway's Envoy, whose servers have no pod: nobody listens where they are."""
-    (envoy,) = stack(SCALED).gateways
-    (static,) = (item for item in envoy.files if item.path.name == "static.yaml")
-    document = yaml.safe_load(static.content)
-    resources = document["static_resources"]
-    (inside,) = (item for item in resources["clusters"] if item["name"] == "admin")
-    _place(inside, ports[0])
-    document["admin"]["address"]["socket_address"]["port_value"] = ports[0]
-    for cluster in resources["clusters"]:
-        if cluster["name"].startswith("model/"):
-            cluster["type"] = "STATIC"
-            _place(cluster, ports[2])
-            # As soon as Envoy ever looks.
-            cluster["health_checks"][0]["no_traffic_interval"] = "0.1s"
-    for listener in resources["listeners"]:
-        port = ports[1 if listener["name"] == "llm" else 3]
-        address = {"address": "127.0.0.1", "port_value": port}
-        listener["address"] = {"socket_address": address}
-        listener.pop("additional_addresses", None)
-    path = folder / "static.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
-def _place(cluster, port):
-    for group in cluster["load_assignment"]["endpoints"]:
-        for item in group["lb_endpoints"]:
-            address = {"address": "127.0.0.1", "port_value": port}
-            item["endpoint"]["address"] = {"socket_address": address}
 
 
 def series(text, expr):
@@ -63,7 +31,7 @@ def test_who_asks_is_counted_where_nobody_answers(tmp_path):
     expr = " ".join(trigger["metadata"]["query"] for trigger in triggers)
     admin = f"http://127.0.0.1:{ports[0]}"
     argv = [
-        readers.find("envoy"), "--config-path", told(tmp_path, ports), "--log-level", "error",
+        readers.find("envoy"), "--config-path", told(tmp_path, SCALED, ports), "--log-level", "error",
         "--use-dynamic-base-id",
     ]  # fmt: skip
     with running(argv, ready=f"{admin}/ready", log=tmp_path / "log"):

@@ -95,16 +95,18 @@ class ClusterTls(Table):
 
 
 class Scale(Table):
-    """[kubernetes.scale]: KEDA starts and ends pods of always-on models as requests come.
-
-    It wants [kubernetes.monitoring], whose series of Envoy it reads.
-    """
+    """[kubernetes.scale]: KEDA starts and ends pods of always-on models as requests come."""
 
     enable: bool = False
     """Write its objects."""
+    by: Literal["prometheus", "http-add-on"] = "prometheus"
+    """Who counts requests. `"prometheus"`: Envoy, whose series KEDA reads; it wants
+    [kubernetes.monitoring]. `"http-add-on"`: the interceptor of KEDA's HTTP add-on, which Envoy (or
+    Envoy AI Gateway) asks instead of a model's pods; there a request waits while a pod starts."""
     min: Annotated[Count, Field(ge=0)] = 1
-    """Fewest pods of a model. 0 loses requests: Envoy waits about ten seconds for a pod, and one
-    takes longer to start; `keep = "on_demand"` does not lose any."""
+    """Fewest pods of a model. By Prometheus 0 loses requests: Envoy waits about ten seconds for a
+    pod, and one takes longer to start. The HTTP add-on loses none, nor does `keep = "on_demand"`.
+    """
     max: Annotated[Count, Field(ge=1)] | None = None
     """Most pods of a model; absent: as many as are planned (`hosts` of the model). Never more:
     for them the nodes have room."""
@@ -112,6 +114,8 @@ class Scale(Table):
     """Time without a request after which they end; never less than two loads take."""
     prometheus: Url = "http://prometheus-operated.monitoring:9090"
     """Prometheus that has the gateway's metrics."""
+    namespace: ClusterName = "keda"
+    """Where the HTTP add-on and its interceptor run."""
 
 
 class Monitoring(Table):

@@ -13,6 +13,8 @@ from llmgen.gateway.listing import document, entries
 from llmgen.gateway.routes import Group, Route, RouteTable
 from llmgen.targets.envoy.errors import INVALID, ErrorBody
 
+# The variable of Envoy's pod with its namespace, in which the Services of interceptors are.
+NAMESPACE = "NAMESPACE"
 # How many names the answer to an unknown one lists; GET /v1/models has them all.
 NAMED = 60
 
@@ -39,7 +41,8 @@ class RouteView(Struct, frozen=True):
 
     A ``form`` is any request in which no model was found yet: the script looks for one there.
     ``edit`` is what the script changes in the body of such requests; from the answers of a route
-    that ``counts`` it reads the tokens.
+    that ``counts`` it reads the tokens. ``interceptor`` is the `Host` by which an interceptor knows
+    the server.
     """
 
     label: str
@@ -58,6 +61,7 @@ class RouteView(Struct, frozen=True):
     failover: bool
     told: bool
     model: str
+    interceptor: str
 
 
 class Answer(Struct, frozen=True):
@@ -173,7 +177,13 @@ def _route(route: Route) -> RouteView:
         failover=route.failover,
         told=route.failover or route.backend.told,
         model=_named_in_paths(route),
+        interceptor=_host(route.backend),
     )
+
+
+def _host(backend: Backend) -> str:
+    """The name of the interceptor's Service, with the namespace that Envoy itself is in."""
+    return f"{backend.interceptor}.%ENVIRONMENT({NAMESPACE})%" if backend.interceptor else ""
 
 
 def _named_in_paths(route: Route) -> str:

@@ -39,6 +39,7 @@ _CHART: Final[Object] = {
 _COUNTED: Final = (
     ("spec", "replicas"),
     ("spec", "maxReplicaCount"),
+    ("spec", "replicas", "max"),
     ("spec", "fallback", "replicas"),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmgen.targets.kubernetes.inside import most_copies
+from llmgen.cluster.copies import most_copies
 from llmgen.targets.kubernetes.names import Object, meta
 from llmgen.targets.kubernetes.scene import App, Scene
 from llmgen.targets.kubernetes.styles.pod_labels import of_all

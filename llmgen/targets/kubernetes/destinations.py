@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from llmgen.gateway.addresses import numeric
 from llmgen.gateway.remotes import remote, servers
 from llmgen.targets.kubernetes.names import Object
-from llmgen.targets.kubernetes.scene import Scene
+
+if TYPE_CHECKING:
+    from llmgen.targets.kubernetes.scene import Scene
 
 PUBLIC: Final[list[Object]] = [
     {"ipBlock": {"cidr": "0.0.0.0/0"}},

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
+from llmgen.cluster.copies import is_intercepted, most_copies
 from llmgen.cluster.model import Cluster, Unit
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.layout import Layout
@@ -17,6 +18,7 @@ from llmgen.targets.containers.derive import of_contained
 from llmgen.targets.containers.inside import contained, within
 from llmgen.targets.containers.model import Container
 from llmgen.targets.containers.refused import refusals
+from llmgen.targets.kubernetes import interceptor
 from llmgen.targets.kubernetes.names import FILES
 
 
@@ -111,19 +113,19 @@ def of_gateway(cluster: Cluster, unit: Unit) -> Plan:
         for placement in inner(item, cluster).placements
     )
     models = tuple(item.model for item in placed)
-    return replace(own, library=replace(own.library, models=models), placements=placed)
+    around = own.library.contained
+    if around is not None:
+        around = replace(around, interceptors=dict(_interceptors(cluster)))
+    library = replace(own.library, models=models, contained=around)
+    return replace(own, library=library, placements=placed)
 
 
-def most_copies(cluster: Cluster, unit: Unit) -> int:
-    """Most pods behind a Service, in whichever environment: files of gateways are alike in all.
-
-    Where there are fewer, what is let in waits at the servers instead of in the gateway.
-    """
-    if unit.kind != "model":
-        return unit.copies
-    name = unit.models[0]
-    told = (item.copies.get(name, 0) for item in cluster.table.environments.values())
-    return max(unit.copies, cluster.config.models[name].hosts, *told, 1)
+def _interceptors(cluster: Cluster) -> Iterator[tuple[str, str]]:
+    """What is asked instead of the pods of each model that may have none."""
+    for unit in cluster.serving:
+        if is_intercepted(cluster, unit):
+            for item in unit.plan.placements:
+                yield item.name, f"{interceptor.name_of(unit.name)}:{interceptor.PORT}"
 
 
 def _behind(placement: Placement, copies: int) -> Placement:

@@ -14,10 +14,12 @@ from llmgen.engines.container import MODELS as MODELS_FOLDER
 from llmgen.errors import Diagnostic, KeyPath, PlanError
 from llmgen.gateway.secrets import MANIFEST, Manifest
 from llmgen.targets.containers.model import SECRETS, Container, Mount
+from llmgen.targets.envoy.routing import NAMESPACE
 from llmgen.targets.kubernetes import (
     claims,
     copies,
     fill,
+    interceptor,
     keys,
     model_files,
     priority_class,
@@ -157,7 +159,10 @@ def _container(app: App, scene: Scene, filled: Manifest | None, files: Files) ->
         "imagePullPolicy": "IfNotPresent",
         **({} if item.own_entry else {"command": [literal(item.argv[0])]}),
         "args": [literal(word) for word in (item.argv if item.own_entry else item.argv[1:])],
-        "env": [{"name": name, "value": literal(value)} for name, value in item.environment],
+        "env": [
+            *({"name": name, "value": literal(value)} for name, value in item.environment),
+            *_namespace(app, scene),
+        ],
         "ports": [*_ports(app)],
         "resources": resources(app.unit, item, scene.cluster),
         **probes(app),
@@ -168,6 +173,13 @@ def _container(app: App, scene: Scene, filled: Manifest | None, files: Files) ->
         "volumeMounts": [*_mounts(item, filled, files)],
     }
     return {key: value for key, value in found.items() if value != []}
+
+
+def _namespace(app: App, scene: Scene) -> Iterator[Object]:
+    """What Envoy tells an interceptor with a model's name: its files are those of any namespace."""
+    if app.container.name == "envoy" and interceptor.is_asked(scene):
+        told = {"apiVersion": "v1", "fieldPath": "metadata.namespace"}
+        yield {"name": NAMESPACE, "valueFrom": {"fieldRef": told}}
 
 
 def _ports(app: App) -> Iterator[Object]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from llmgen.gateway.exposure import listeners
-from llmgen.targets.kubernetes import model_files
+from llmgen.targets.kubernetes import interceptor, model_files
 from llmgen.targets.kubernetes.destinations import PUBLIC, destinations, namespace
 from llmgen.targets.kubernetes.download import NAME as DOWNLOAD
 from llmgen.targets.kubernetes.gateways import picked
@@ -86,6 +86,8 @@ def _before_servers(scene: Scene) -> Iterator[Object]:
         found.append({"podSelector": _any(COMPONENT, [PICKER])})
     if scene.gateways:
         found.insert(0, {"podSelector": _any(COMPONENT, ["gateway"])})
+    if interceptor.is_asked(scene):
+        found.append(interceptor.peer(scene))
     yield from found or [{"podSelector": {}}]
 
 
@@ -98,7 +100,7 @@ def _outer(scene: Scene) -> Iterator[Object]:
 def _measured(scene: Scene) -> Iterator[Object]:
     """Prometheus asks servers where clients do, and Envoy at a port of its own."""
     table = scene.table
-    if not (table.monitoring.enable or table.scale.enable):
+    if not table.monitoring.enable:
         return
     peers = [namespace(table.monitoring.namespace)]
     asked: list[tuple[str, Object, str | int | None]] = []
@@ -126,6 +128,8 @@ def _asking(scene: Scene) -> Iterator[Object]:
         servers = [{"podSelector": pods} for pods in _servers(scene).values()]
         rules: list[Object] = [{"to": servers, "ports": [_port("http")]}] if servers else []
         rules += destinations(scene)
+        if interceptor.is_asked(scene):
+            rules.append({"to": [interceptor.peer(scene)], "ports": [_port(interceptor.PORT)]})
         yield _policy(
             "gateways-out", named, _any(COMPONENT, ["gateway"]), _egress({"egress": rules})
         )

@@ -1,9 +1,8 @@
-"""KEDA: how many pods of an always-on model there are follows its requests, as Envoy counts them.
+"""KEDA: how many pods of an always-on model there are follows its requests.
 
-Scaling to none loses requests: Envoy tries again for about ten seconds, which is less than a pod
-takes to start. KEDA's HTTP add-on waits twenty (its interceptor's `KEDA_CONDITION_WAIT_TIMEOUT`),
-less than a large model takes to load, and would be a proxy more before each; so it is not written.
-What is to sleep is on demand: llama-swap lets a request wait as long as its model loads.
+As Envoy counts them, scaling to none loses requests: Envoy tries again for about ten seconds, which
+is less than a pod takes to start. By choice the HTTP add-on counts them, a proxy more before each
+model, in which they wait. What is on demand waits as well: in llama-swap, while its model loads.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.backends import backends
 from llmgen.plan.scale import load_cost
 from llmgen.targets.envoy.clusters import counted_as
+from llmgen.targets.kubernetes import interceptor
 from llmgen.targets.kubernetes.names import Object, meta
 from llmgen.targets.kubernetes.scene import App, Scene
 from llmgen.targets.prometheus.sources import text
@@ -31,8 +31,10 @@ _LONGEST: Final = 3600
 
 
 def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
-    """A ScaledObject for each always-on model that may have more pods than it has at least."""
+    """What scales each always-on model that may have more pods than it has at least."""
     for app in scene.apps:
+        if scene.is_intercepted(app):
+            yield app.group, interceptor.service(app, scene)
         if scene.replicas(app) is None:
             yield app.group, _scaled(app, scene)
 
@@ -44,6 +46,9 @@ def notes(scene: Scene) -> Iterator[Diagnostic]:
         return
     slowest = max(apps, key=cold_start)
     others = f" and {len(apps) - 1} more" if len(apps) > 1 else ""
+    if scene.table.scale.by == "http-add-on":
+        yield _waits(scene, slowest, others)
+        return
     yield Diagnostic(
         "kubernetes.scale-to-zero",
         f"`{slowest.unit.models[0]}`{others} may have no pod after {scene.table.scale.cooldown} s "
@@ -56,13 +61,41 @@ def notes(scene: Scene) -> Iterator[Diagnostic]:
     )
 
 
+def _waits(scene: Scene, slowest: App, others: str) -> Diagnostic:
+    """What asks for a model without a pod waits, unless its gateway waits for less."""
+    seconds, silence = cold_start(slowest), scene.cluster.config.gateway.envoy.stream_idle_timeout
+    rests = (
+        f"`{slowest.unit.models[0]}`{others} may have no pod after {scene.table.scale.cooldown} s "
+        "without a request; what asks then waits in KEDA's interceptor until one has started, "
+        f"which takes {seconds} s at least"
+    )
+    if silence > seconds:
+        return Diagnostic(
+            "kubernetes.scale-to-zero",
+            rests,
+            ("kubernetes", "scale", "min"),
+            severity=Severity.NOTE,
+            hint="`KEDA_HTTP_IDLE_CONN_TIMEOUT=4s` for the interceptor: llama-server ends idle "
+            "connections after 5 s",
+        )
+    return Diagnostic(
+        "kubernetes.scale-to-zero",
+        f"{rests}, and the gateway waits for {silence} s",
+        ("gateway", "envoy", "stream_idle_timeout"),
+        severity=Severity.WARNING,
+        hint=f'`stream_idle_timeout = "{2 * seconds}s"` in [gateway.envoy]',
+    )
+
+
 def _resting(scene: Scene) -> Iterator[App]:
     if scene.table.scale.min == 0:
         yield from (app for app in scene.apps if scene.replicas(app) is None)
 
 
 def resting(scene: Scene) -> tuple[str, ...]:
-    """What Envoy's figures call the models that may have no pod."""
+    """What Envoy's figures call the models that may have no pod, and nothing in its place."""
+    if scene.table.scale.by == "http-add-on":
+        return ()
     found = (item for app in _resting(scene) for item in backends(app.plan))
     return tuple(counted_as(item.name) for item in found)
 
@@ -74,15 +107,21 @@ def cold_start(app: App) -> int:
 
 
 def _scaled(app: App, scene: Scene) -> Object:
-    table, seconds = scene.table.scale, cold_start(app)
-    most = scene.most(app)
-    found = meta(app.name, app.name, app.component, scene.table.namespace)
+    seconds = cold_start(app)
     # A pod that is not asked while it loads is not ended before it has answered anything.
-    cooldown = max(table.cooldown, 2 * seconds)
+    cooldown = max(scene.table.scale.cooldown, 2 * seconds)
+    scales = interceptor.scaled if scene.is_intercepted(app) else _by_figures
+    found = scales(app, scene, cooldown)
+    about = {**found["metadata"], "annotations": {COLD_START: str(seconds)}}
+    return {**found, "metadata": about}
+
+
+def _by_figures(app: App, scene: Scene, cooldown: int) -> Object:
+    table, most = scene.table.scale, scene.most(app)
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
-        "metadata": {**found, "annotations": {COLD_START: str(seconds)}},
+        "metadata": meta(app.name, app.name, app.component, scene.table.namespace),
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": app.name},
             "pollingInterval": _ASKED_EVERY,

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from llmgen.artifacts import Artifact
+from llmgen.cluster.copies import is_intercepted
 from llmgen.cluster.model import Cluster, Unit
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.plan.model import Plan
@@ -78,9 +79,15 @@ class Scene(Struct, frozen=True):
     def replicas(self, app: App) -> int | None:
         """How many pods its controller has; None: KEDA says how many, and nobody else."""
         most, table = self.most(app), self.table.scale
+        if self.is_intercepted(app):
+            return None if most else 0
         if table.enable and app.unit.kind == "model" and table.min < most:
             return None
         return most
+
+    def is_intercepted(self, app: App) -> bool:
+        """Whether gateways ask KEDA's interceptor instead of its pods."""
+        return is_intercepted(self.cluster, app.unit)
 
     @property
     def serving(self) -> tuple[App, ...]:

@@ -40,6 +40,7 @@ def servers(front: Front) -> dict[str, Server]:
     """
     secrets = backend_secrets(front.plan)
     services = {app.name for app in front.scene.apps}
+    services |= {item.interceptor for item in front.routes.backends if item.interceptor}
     found: dict[str, Server] = {}
     for item in front.routes.backends:
         kind = spoken(item)

@@ -1,0 +1,27 @@
+"""How many pods of a model there may be, in whichever environment, and who is asked for them."""
+
+from __future__ import annotations
+
+from llmgen.cluster.model import Cluster, Unit
+
+
+def most_copies(cluster: Cluster, unit: Unit) -> int:
+    """Most pods behind a Service, in whichever environment: files of gateways are alike in all.
+
+    Where there are fewer, what is let in waits at the servers instead of in the gateway.
+    """
+    if unit.kind != "model":
+        return unit.copies
+    name = unit.models[0]
+    own = cluster.pools[unit.pool].table.models.get(name, cluster.config.models[name])
+    told = (item.copies.get(name, 0) for item in cluster.table.environments.values())
+    return max(unit.copies, own.hosts, cluster.config.models[name].hosts, *told, 1)
+
+
+def is_intercepted(cluster: Cluster, unit: Unit) -> bool:
+    """Whether gateways ask KEDA's interceptor instead of the pods, in every environment alike."""
+    table = cluster.table.scale
+    if not table.enable or table.by != "http-add-on" or unit.kind != "model":
+        return False
+    most = most_copies(cluster, unit)
+    return table.min < (most if table.max is None else min(table.max, most))
