@@ -1,36 +1,20 @@
 """Every object of every style and gateway is one for the real API server, which changes nothing of it."""
 
 import json
-import tomllib
-from pathlib import Path
 
 import pytest
+from case_stacks import POOL, STACKS, scene_of
 from control_plane import API_SERVER, control_plane
 from fleets_of_pods import Drawn
 from made import objects, stack
-
-from llmgen.config.load import overlay
-from llmgen.facts.lock import read_lock
+from pod_stacks import ASLEEP
 
 pytestmark = [pytest.mark.reader(*API_SERVER), pytest.mark.thorough]
 
-CASES = Path(__file__).parents[1] / "cases"
 CRDS = (
-    "gateway-api", "envoy-gateway", "ai-gateway", "inference-extension", "kserve", "lws", "keda",
+    "gateway-api", "envoy-gateway", "ai-gateway", "inference-extension", "kserve", "lws", "keda", "keda-http",
     "prometheus-operator", "external-secrets",
 )  # fmt: skip
-POOL = """
-[kubernetes.pools.gpu]
-count = 9
-"""
-# What each stack needs beside a pool: another machine than a Mac's, images for other engines.
-STACKS = {
-    "minimal": "",
-    "samplers": "",
-    "spark": "",
-    "router": "",
-    "strix-halo": "",
-}
 EVERYTHING = """
 [kubernetes]
 namespace = "everything"
@@ -43,12 +27,6 @@ storage = { size = "1TiB", storage_class = "fast" }
 """
 STYLES = ("plain", "kserve", "lws")
 GATEWAYS = ("none", "gateway-api", "ai-gateway", "inference-extension")
-
-
-def scene_of(name, text):
-    folder = CASES / name
-    document = overlay(tomllib.loads((folder / "llm.toml").read_text("utf-8")), tomllib.loads(text))
-    return stack(lock=read_lock(folder / "llm.lock"), document=document)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +51,7 @@ def accepted(server, found):
 @pytest.mark.parametrize("name", STACKS)
 def test_the_server_takes_every_object_of_a_stack(server, name, style, gateway):
     told = f'[kubernetes]\nnamespace = "{name}-{style}-{gateway}"\nstyle = "{style}"\n'
-    made = scene_of(name, f'{told}gateway = "{gateway}"\n{POOL}{STACKS[name]}')
+    made = scene_of(name, f'{told}gateway = "{gateway}"\n', POOL, *STACKS[name])
     accepted(server, objects(made))
 
 
@@ -83,4 +61,10 @@ def test_the_server_takes_a_fleet_of_pools(server, seed):
 
 
 def test_the_server_takes_everything_at_once(server):
-    accepted(server, objects(scene_of("strix-halo", EVERYTHING + POOL)))
+    accepted(server, objects(scene_of("strix-halo", EVERYTHING, POOL)))
+
+
+@pytest.mark.parametrize("gateway", ["none", "gateway-api", "ai-gateway"])
+def test_the_server_takes_what_wakes_models(server, gateway):
+    told = f'[kubernetes]\nnamespace = "asleep-{gateway}"\ngateway = "{gateway}"\n'
+    accepted(server, objects(stack(ASLEEP + told)))

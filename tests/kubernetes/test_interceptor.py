@@ -141,9 +141,9 @@ def test_the_same_model_of_another_namespace_is_another(made):
     made.cluster.apply([one(other, "HTTPScaledObject", CHAT), slices(CHAT, namespace="other")])
     made.cluster.apply([slices(CHAT, "10.0.0.7")])
     assert httpx.post(made.url, json=ASKED, timeout=60).status_code == 200
+    theirs = {"Host": f"{CHAT}-interceptor.other"}
     with pytest.raises(httpx.ReadTimeout):
-        host = f"{CHAT}-interceptor.other"
-        httpx.post(made.interceptor, json={}, headers={"Host": host}, timeout=1)
+        httpx.post(made.interceptor, json={}, headers=theirs, timeout=1)
 
 
 def test_nothing_of_the_stack_wakes_a_model_by_itself(made):

@@ -22,13 +22,14 @@ from llmgen.targets.kubernetes import interceptor
 from llmgen.targets.kubernetes.names import FILES
 
 
-def inner(unit: Unit, cluster: Cluster) -> Plan:
-    """The plan with the paths, programs and addresses of its pods.
-
-    PlanError when something of it cannot run in a container.
-    """
-    if refused := [*map(_told, refusals(unit.plan))]:
+def refuse(cluster: Cluster) -> None:
+    """PlanError when something of any plan cannot run in a container."""
+    if refused := [_told(item) for unit in cluster.units for item in refusals(unit.plan)]:
         raise PlanError(refused)
+
+
+def inner(unit: Unit, cluster: Cluster) -> Plan:
+    """The plan with the paths, programs and addresses of its pods."""
     plan = _downloaded(unit, cluster) if cluster.table.llmgen_image is not None else unit.plan
     return _with_templates(contained(plan, FILES))
 

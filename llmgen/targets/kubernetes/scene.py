@@ -101,7 +101,8 @@ class Scene(Struct, frozen=True):
 
 
 def scene(cluster: Cluster, render: Render) -> Scene:
-    """Every program of the cluster; PlanError when one cannot run in a container."""
+    """Every program of the cluster; PlanError when any cannot run in a container."""
+    inside.refuse(cluster)
     made = Scene(cluster, tuple(_apps(cluster, render)))
     return replace(made, priorities=priorities(made))
 
