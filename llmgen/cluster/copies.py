@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from llmgen.cluster.fronts import spoken
 from llmgen.cluster.model import Cluster, Unit
+from llmgen.gateway.backends import backends
 
 
 def most_copies(cluster: Cluster, unit: Unit) -> int:
@@ -24,4 +26,12 @@ def is_intercepted(cluster: Cluster, unit: Unit) -> bool:
     if not table.enable or table.by != "http-add-on" or unit.kind != "model":
         return False
     most = most_copies(cluster, unit)
-    return table.min < (most if table.max is None else min(table.max, most))
+    is_scaled = table.min < (most if table.max is None else min(table.max, most))
+    return is_scaled and _is_led_to(cluster, unit)
+
+
+def _is_led_to(cluster: Cluster, unit: Unit) -> bool:
+    """Whether the gateway has a way to it: what nobody wakes may not sleep."""
+    if cluster.config.gateway.envoy.enable:
+        return True
+    return all(spoken(item) is not None for item in backends(unit.plan))

@@ -67,6 +67,7 @@ def test_a_restricted_namespace_refuses_a_pod_that_may_be_root(server):
         ("gateway-api", "httproutes.gateway.networking.k8s.io"),
         ("inference-extension", "inferencepools.inference.networking.k8s.io"),
         ("keda", "scaledobjects.keda.sh"),
+        ("keda-http", "httpscaledobjects.http.keda.sh"),
         ("kserve", "llminferenceservices.serving.kserve.io"),
         ("lws", "leaderworkersets.leaderworkerset.x-k8s.io"),
         ("prometheus-operator", "servicemonitors.monitoring.coreos.com"),

@@ -142,6 +142,27 @@ def test_envoy_ai_gateway_asks_by_a_name_that_is_the_models():
     assert len(places & hosts) == 2
 
 
+# Envoy AI Gateway asks for no path of a server's own.
+RANKER = """
+[models.ranker]
+engine = "tei"
+hf_repo = "o/r"
+role = "rerank"
+keep = "always"
+memory.host = "1GiB"
+container.image = "x/tei:1"
+"""
+
+
+@pytest.mark.parametrize(("text", "sleeps"), [(ASLEEP, True), (AI, False)])
+def test_what_no_gateway_leads_to_is_never_ended(text, sleeps):
+    found = objects(stack(text + RANKER))
+    assert ("model-ranker" in named(found, "HTTPScaledObject")) is sleeps
+    assert ("model-ranker-interceptor" in interceptors(found)) is sleeps
+    ranker = named(found, "Deployment")["model-ranker"]["spec"]
+    assert ranker.get("replicas") == (None if sleeps else 1)
+
+
 def test_the_interceptor_is_let_in_and_gateways_out_to_it():
     found = named(objects(stack(f'{ASLEEP}namespace = "scaling"\n')), "NetworkPolicy")
     peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "scaling"}}}

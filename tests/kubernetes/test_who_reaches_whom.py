@@ -23,10 +23,11 @@ OUTSIDE = [
     Peer("dns", "kube-system", {"k8s-app": "kube-dns"}, address="10.1.0.6"),
     Peer("system", "kube-system", {"k8s-app": "x"}, address="10.1.0.7"),
     Peer("data-plane", "envoy-gateway-system", address="10.1.0.8"),
+    Peer("interceptor", "keda", address="10.1.0.9"),
     Peer("world", address="203.0.113.7"),
     Peer("server-elsewhere", address="10.9.9.9"),
 ]
-PORTS = (53, 80, 443, 4000, 4001, 8000, 9100, 9902)
+PORTS = (53, 80, 443, 4000, 4001, 8000, 8080, 9100, 9902)
 
 
 class Wanted:
@@ -45,10 +46,14 @@ class Wanted:
         self.metrics = pick.random() < 0.5
         self.external = [name for name in EXTERNAL if pick.random() < 0.4]
         self.always = pick.randint(0, 2)
+        sleeps = self.envoy and not self.litellm and (self.always or self.vllm)
+        self.asleep = bool(sleeps) and pick.random() < 0.5
 
     @property
     def text(self):
         lines = [f"kubernetes.monitoring.enable = {str(self.monitored).lower()}"]
+        if self.asleep:
+            lines.append('kubernetes.scale = { enable = true, by = "http-add-on", min = 0 }')
         if self.image:
             lines.append('kubernetes.llmgen_image = "x/llmgen:1"')
         if self.outer:
@@ -95,6 +100,8 @@ class Wanted:
             return False
         if loads:
             return port == 443
+        if self.asleep and (target.name, port) == ("interceptor", 8080):
+            return True
         to_server = port == target.ports.get("http") and self._is_server(target)
         return to_server or any(EXTERNAL[name][1](target, port) for name in self.external)
 
@@ -111,6 +118,8 @@ class Wanted:
             return False
         from_outer = self.outer and source.name == "data-plane"
         if self._is_server(target):
+            if self.asleep and source.name == "interceptor":
+                return True
             if not (self.envoy or self.litellm or self.outer):
                 return measures or source.namespace == "llm"
             return measures or from_outer or source.name in ("envoy", "litellm")

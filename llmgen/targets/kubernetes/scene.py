@@ -81,9 +81,8 @@ class Scene(Struct, frozen=True):
         most, table = self.most(app), self.table.scale
         if self.is_intercepted(app):
             return None if most else 0
-        if table.enable and app.unit.kind == "model" and table.min < most:
-            return None
-        return most
+        follows = table.enable and table.by == "prometheus" and app.unit.kind == "model"
+        return None if follows and table.min < most else most
 
     def is_intercepted(self, app: App) -> bool:
         """Whether gateways ask KEDA's interceptor instead of its pods."""
