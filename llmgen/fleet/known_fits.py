@@ -34,8 +34,8 @@ class KnownFits(Struct):
     def holds(self, host: int, models: int) -> bool:
         """Whether a plan of these models stands; what was concluded of more than them is forgotten.
 
-        Shares over several devices, for one, are settled with all models of a host, so that a set
-        may fit that has one which does not.
+        Open values, for one, are settled with all models of a host: what is found for a set may be
+        sought in vain for less, where the search is given up.
         """
         key = kind, _ = self.hosts[host].alike, models
         if key not in self.judged:

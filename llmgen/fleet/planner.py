@@ -21,6 +21,7 @@ from llmgen.plan.attempt import GROUPS, Attempt, attempt
 from llmgen.plan.model import Pool
 from llmgen.plan.ports import ports
 from llmgen.plan.scale import Scale, scale
+from llmgen.plan.splits import is_left_out
 
 # Tables of a host in which two may differ without the planner noticing.
 _OF_NO_MATTER = ("paths",)
@@ -173,7 +174,8 @@ def _needs(
     always = bool(models) and all(model.keep is Keep.ALWAYS for model in models.values())
     # What may be overfull holds more than there is.
     strict = {h for h, item in planners.items() if not item.library.config.budget.override}
-    settled = {host for host, model in models.items() if not model.open}
+    # On several cards a model takes more or less, by how its layers are divided there.
+    settled = {h for h, model in models.items() if not (model.open or is_left_out(model))}
     certain = {host: size for host, size in demand.items() if host in strict & settled}
     return ModelNeeds(
         name, wish.hosts, demand, wish.copies, always, never, certain if always else {}

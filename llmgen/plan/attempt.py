@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import ValidationError
 
+from llmgen.budget.model import HOST
 from llmgen.errors import KeyPath, LlmgenError
-from llmgen.library import Keep, Library
+from llmgen.library import Keep, Library, Model
+from llmgen.plan.bounds import hopeless
 from llmgen.plan.derive import groups, router
 from llmgen.plan.model import Router
 from llmgen.plan.ports import ports
@@ -18,7 +21,9 @@ from llmgen.plan.rewrite import Edit, rewritten
 from llmgen.plan.router_limits import RouterLimit, router_limits
 from llmgen.plan.scale import Scale, scale, stack
 from llmgen.plan.solve import Settled, settle
+from llmgen.plan.splits import divided, is_left_out, sought
 from llmgen.plan.stack import Stack
+from llmgen.plan.trial import trial_of
 
 # `engine = "groups"` where groups cannot say what fits; told only when all else is well.
 GROUPS: Final[Identity] = (("plan", "engine"), "groups", ())
@@ -43,7 +48,45 @@ class Attempt(Struct, frozen=True):
 
 
 def attempt(library: Library, weigh: Scale) -> Attempt:
-    """The library planned; PlanError where a server would refuse its settings."""
+    """The library planned; PlanError where a server would refuse its settings.
+
+    Where shares in proportion overfill a device, all those that llm.toml leaves out are sought as
+    ``tensor_split = "auto"`` is. What may be overfull by an override keeps its proportions.
+    """
+    found = by_rule(library, weigh)
+    if library.config.budget.override or not _may_be_divided(found):
+        return found
+    other = divided(library)
+    if hopeless(trial_of(other, weigh.of(other)), other.models):
+        return found
+    again = by_rule(other, weigh.of(other))
+    if again.wrong - {GROUPS}:
+        return replace(found, unsearched=again.unsearched)
+    settled = {model.name: _told(model, again.settled[model.name]) for model in library.models}
+    return replace(again, library=library, weigh=weigh, settled=settled)
+
+
+def _may_be_divided(found: Attempt) -> bool:
+    """Whether a model whose shares are left out has a part in what overfills a device."""
+    left_out = {model.name for model in found.library.models if is_left_out(model)}
+    kept = left_out & {*found.stack.always}
+    devices = {pool.name for pool in found.weigh.pools if HOST not in pool.views}
+    return any(
+        item.pool in devices and (kept or left_out & {*item.requirement.models})
+        for item in found.broken
+    )
+
+
+def _told(model: Model, settled: Settled) -> Settled:
+    """The settings with the reason for shares that llm.toml left out."""
+    if not is_left_out(model):
+        return settled
+    others = (item for item in settled.reasons if item.key != "tensor_split")
+    return replace(settled, reasons=(*others, *sought(settled.settings)))
+
+
+def by_rule(library: Library, weigh: Scale) -> Attempt:
+    """The library planned with shares in proportion wherever llm.toml leaves them out."""
     solution = settle(library, weigh)
     settled = solution.settled
     footprints = {

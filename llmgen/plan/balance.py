@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice, permutations
 
 from msgspec.structs import replace
 
@@ -12,6 +14,8 @@ from llmgen.plan.gap import Gap
 
 # So often layers are moved from the fullest device to the emptiest.
 MOVES = 12
+# In so many orders devices are filled, every one of up to four.
+ORDERS = 24
 # Where all devices together lack more than this part of their room, no division is looked for.
 _HOPE = 1.02
 
@@ -27,7 +31,47 @@ def balanced(gap: Gap, settings: ServerSettings) -> ServerSettings:
         return replace(settings, tensor_split=())
     first = choices.shares(gap.model, gap.free, settings)
     found = _moved(gap, settings, first)
-    return _with(settings, found or _filled(gap, settings, sum(first)) or first)
+    order = range(len(settings.devices))
+    return _with(settings, found or _filled(gap, settings, sum(first), order) or first)
+
+
+def divisions(gap: Gap, start: ServerSettings) -> Iterator[ServerSettings]:
+    """Every other division with which the devices hold the model.
+
+    First those that fill one device after the other, then those that are near. Of those that fit
+    each is reached from each other by moving one layer at a time, since what a device needs grows
+    with its layers alone.
+    """
+    first = tuple(map(int, start.tensor_split))
+    corners = {*_corners(gap, start, sum(first))} - {first}
+    yield from (_with(start, counts) for counts in sorted(corners, reverse=True))
+    seen = {first, *corners}
+    waiting = deque((first, *sorted(corners, reverse=True)))
+    while waiting:
+        for counts in _neighbours(waiting.popleft()):
+            found = _with(start, counts)
+            if counts not in seen and gap.fits_devices(found):
+                waiting.append(counts)
+                yield found
+            seen.add(counts)
+
+
+def _corners(gap: Gap, settings: ServerSettings, layers: int) -> Iterator[tuple[int, ...]]:
+    """Each device in turn filled, in every order of them, as long as they are few."""
+    for order in islice(permutations(range(len(settings.devices))), ORDERS):
+        counts = _filled(gap, settings, layers, order)
+        if counts:
+            yield tuple(counts)
+
+
+def _neighbours(counts: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """One layer moved from one device to another."""
+    for giver, taker in permutations(range(len(counts)), 2):
+        if counts[giver]:
+            moved = [*counts]
+            moved[giver] -= 1
+            moved[taker] += 1
+            yield tuple(moved)
 
 
 def _with(settings: ServerSettings, counts: Sequence[int]) -> ServerSettings:
@@ -61,32 +105,34 @@ def _moved(gap: Gap, settings: ServerSettings, first: Sequence[int]) -> list[int
     return None
 
 
-def _filled(gap: Gap, settings: ServerSettings, layers: int) -> list[int] | None:
-    """As many layers on each device in turn as it holds, the others on the last."""
+def _filled(
+    gap: Gap, settings: ServerSettings, layers: int, order: Sequence[int]
+) -> list[int] | None:
+    """As many layers on each device in this order as it holds, the others on the last."""
     counts = [0] * len(settings.devices)
-    counts[-1] = layers
+    counts[order[-1]] = layers
     missing = _missing(gap, settings, counts)
     room = sum(gap.left[key] for key in settings.devices)
     if missing is None or sum(missing) + room > _HOPE * room:
         return None
-    for at in range(len(counts) - 1):
-        counts = _most(gap, settings, counts, at)
+    for at in order[:-1]:
+        counts = _most(gap, settings, counts, at, order[-1])
     missing = _missing(gap, settings, counts)
     return counts if missing and max(missing) <= 0 else None
 
 
-def _most(gap: Gap, settings: ServerSettings, counts: list[int], at: int) -> list[int]:
-    low, high = 0, counts[-1]
+def _most(gap: Gap, settings: ServerSettings, counts: list[int], at: int, last: int) -> list[int]:
+    low, high = 0, counts[last]
     while low < high:
         middle = (low + high + 1) // 2
-        missing = _missing(gap, settings, _given(counts, at, middle))
+        missing = _missing(gap, settings, _given(counts, at, last, middle))
         holds = missing is not None and missing[at] <= 0
         low, high = (middle, high) if holds else (low, middle - 1)
-    return _given(counts, at, low)
+    return _given(counts, at, last, low)
 
 
-def _given(counts: Sequence[int], at: int, taken: int) -> list[int]:
+def _given(counts: Sequence[int], at: int, last: int, taken: int) -> list[int]:
     given = [*counts]
     given[at] += taken
-    given[-1] -= taken
+    given[last] -= taken
     return given

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Keep, Library
 from llmgen.plan.advise import Advice, Adviser, Tried
-from llmgen.plan.attempt import REFUSED, Attempt, attempt, mends, rewritten_attempt
+from llmgen.plan.attempt import REFUSED, Attempt, by_rule, mends, rewritten_attempt
 from llmgen.plan.changes import closed
 from llmgen.plan.elsewhere import elsewhere
 from llmgen.plan.requirements import ROUTER_KEY, Broken
@@ -125,7 +125,7 @@ def _advice(tried: Attempt, item: Broken, beside: tuple[Edit, ...] = ()) -> list
 def _numbers(library: Library, weigh: Scale) -> Tried:
     """A changed library as numbers; where a server would not start, nothing fits."""
     try:
-        made = attempt(library, weigh)
+        made = by_rule(library, weigh)
     except PlanError:
         return Stack({}, {}), frozenset({REFUSED})
     return made.stack, made.wrong

@@ -13,7 +13,7 @@ from llmgen.plan import process, splits
 from llmgen.plan.attempt import Attempt, attempt, router_of
 from llmgen.plan.derive import SYMBOLIC_SINCE, groups, matrix
 from llmgen.plan.findings import findings
-from llmgen.plan.model import Engine, Headroom, Placement, Plan, Pool, State
+from llmgen.plan.model import Engine, Headroom, Placement, Plan, Pool, Reason, State
 from llmgen.plan.ports import ports
 from llmgen.plan.residency import group_states, matrix_states, router_states, state
 from llmgen.plan.scale import Scale, scale
@@ -104,8 +104,14 @@ def _placement(
         environment=tuple(
             (name, value) for name, value in model.environment.items() if isinstance(value, str)
         ),
-        reasons=(*settled.reasons, *splits.reasons(model, settled.settings)),
+        reasons=(*settled.reasons, *_shares(model, settled)),
     )
+
+
+def _shares(model: Model, settled: Settled) -> Iterable[Reason]:
+    """Why its shares are in proportion, unless they were sought."""
+    told = any(item.key == "tensor_split" for item in settled.reasons)
+    return () if told else splits.reasons(model, settled.settings)
 
 
 def _residency(library: Library, numbers: Stack) -> Residency:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
 from llmgen.library import Model
-from llmgen.plan import choices
+from llmgen.plan import choices, splits
 from llmgen.plan.changes import CACHE_BITS, CACHE_TYPES, host_read
 from llmgen.plan.gap import gap
 from llmgen.plan.model import Plan
@@ -74,8 +74,11 @@ def prices(plan: Plan, *, most: int = 1) -> Iterator[Step]:
     opened = [model for model in library.models if model.open]
     if not opened:
         return
-    settled = {item.name: untold(item.model, item.settings) for item in plan.placements}
-    trial = Trial(library, scale(library), required(library), settled)
+    weigh, settled = scale(library), {item.name: item.settings for item in plan.placements}
+    follow = {item.name: untold(item.model, item.settings) for item in plan.placements}
+    # Shares that were sought, since in proportion they do not fit, stay as they are.
+    settled = follow if splits.told(library, weigh, follow) == settled else settled
+    trial = Trial(library, weigh, required(library), settled)
     for model in opened:
         yield from _of(trial, model, most)
 

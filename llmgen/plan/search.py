@@ -14,6 +14,8 @@ from msgspec import Struct
 from llmgen.budget.model import ServerSettings
 from llmgen.library import Keep, Model
 from llmgen.plan import choices
+from llmgen.plan.balance import divisions
+from llmgen.plan.bounds import hopeless
 from llmgen.plan.changes import CACHE_BITS
 from llmgen.plan.gap import Gap, gap
 from llmgen.plan.open_values import apply, open_keys
@@ -34,6 +36,7 @@ class _Search(Struct):
     trial: Trial
     meeting: tuple[Model, ...]
     apart: tuple[Model, ...]
+    divided: bool = False
     steps: int = STEPS
 
     def found(self, floored: frozenset[str]) -> Trial | None:
@@ -46,11 +49,12 @@ class _Search(Struct):
         model = self.meeting[at]
         waiting = frozenset(item.name for item in (*self.meeting[at + 1 :], *self.apart))
         space = gap(trial, model, waiting)
-        for values in _combinations(space, floored=model.name in floored):
+        last = at + 1 == len(self.meeting) and not self.apart
+        divided = self.divided and model.open.tensor_split and not last
+        for settings in _ways(space, floored=model.name in floored, divided=divided):
             self.steps -= 1
             if self.steps < 0:
                 raise _Spent
-            settings = apply(space, model.settings, values)
             if not space.fits(settings):
                 continue
             found = self._placed(trial.with_settings(model, settings), at + 1, floored)
@@ -91,9 +95,31 @@ def search(trial: Trial, models: Sequence[Model]) -> tuple[Trial | None, str]:
     meeting = [model for model in models if _meets(trial, model)]
     if len(meeting) > MODELS:
         return None, f"{len(meeting)} models with open values meet: not every placement was tried"
-    meeting.sort(key=lambda model: (not _is_kept(model), -model.facts.size_bytes))
-    apart = tuple(model for model in models if model not in meeting)
-    looked = _Search(trial, tuple(meeting), apart)
+    return _looked(_Search(trial, *_parted(meeting, models)), models)
+
+
+def can_be_divided(trial: Trial, models: Sequence[Model]) -> bool:
+    """Whether layers of models that meet are left to the planner."""
+    return any(model.open.tensor_split and _meets(trial, model) for model in models)
+
+
+def search_divisions(trial: Trial, models: Sequence[Model]) -> tuple[Trial | None, str]:
+    """The same with every division of their layers, not the balanced ones alone."""
+    meeting = [model for model in models if _meets(trial, model)]
+    if hopeless(trial, meeting):
+        return None, ""
+    return _looked(_Search(trial, *_parted(meeting, models), divided=True), models)
+
+
+def _parted(
+    meeting: list[Model], models: Sequence[Model]
+) -> tuple[tuple[Model, ...], tuple[Model, ...]]:
+    """Models that meet, in the order of the search, and the others."""
+    ordered = sorted(meeting, key=lambda model: (not _is_kept(model), -model.facts.size_bytes))
+    return tuple(ordered), tuple(model for model in models if model not in meeting)
+
+
+def _looked(looked: _Search, models: Sequence[Model]) -> tuple[Trial | None, str]:
     try:
         return _floored(looked, models), ""
     except _Spent:
@@ -129,6 +155,15 @@ def _devices(space: Gap) -> Iterator[tuple[str, ...]]:
     """Every set of devices; fewer first, and of those the ones with most room."""
     every = choices.placements(space.model, space.trial.library)
     return iter(sorted(every, key=lambda keys: (len(keys), -sum(space.left[key] for key in keys))))
+
+
+def _ways(space: Gap, *, floored: bool, divided: bool) -> Iterator[ServerSettings]:
+    """Settings to try: a division that is balanced, or then every one."""
+    for values in _combinations(space, floored=floored):
+        settings = apply(space, space.model.settings, values)
+        yield settings
+        if divided and len(settings.devices) > 1 and space.fits_devices(settings):
+            yield from divisions(space, settings)
 
 
 def _combinations(space: Gap, *, floored: bool) -> Iterator[Mapping[str, object]]:

@@ -25,7 +25,7 @@ from llmgen.plan.rest import OFFLOAD, complete, first_true, highest
 from llmgen.plan.scale import Scale
 from llmgen.plan.splits import told
 from llmgen.plan.start import holds, start
-from llmgen.plan.trial import Trial, required
+from llmgen.plan.trial import Trial, trial_of
 
 
 class Settled(Struct, frozen=True):
@@ -58,9 +58,7 @@ def settle(library: Library, weigh: Scale) -> Solution:
 
 def solve(library: Library, weigh: Scale) -> tuple[Trial, str]:
     """The settings of all models, best values in order; and what was not searched."""
-    trial = Trial(
-        library, weigh, required(library), {item.name: item.settings for item in library.models}
-    )
+    trial = trial_of(library, weigh)
     models = _ranked(library)
     trial, unsearched = start(trial, models)
     order = tuple(dict.fromkeys((*library.config.plan.prefer, *KEYS)))

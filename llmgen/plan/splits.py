@@ -44,26 +44,61 @@ def told(library: Library, weigh: Scale, chosen: Settings) -> dict[str, ServerSe
     return found
 
 
+def divided(library: Library) -> Library:
+    """The library with every split that llm.toml leaves out sought, as with ``"auto"``."""
+    models = (
+        replace(item, open=replace(item.open, tensor_split=True)) if is_left_out(item) else item
+        for item in library.models
+    )
+    return replace(library, models=tuple(models))
+
+
+def is_left_out(model: Model) -> bool:
+    """Whether llm.toml says nothing of the shares of a model that several devices can have."""
+    if not model.is_llama or model.open.tensor_split or model.settings.tensor_split:
+        return False
+    several = len(model.settings.devices) > 1 or model.open.device
+    return several and model.options.split_mode != "none" and _has_layers(model)
+
+
+def _has_layers(model: Model) -> bool:
+    return model.open.n_gpu_layers or bool(_shared_layers(model, model.settings))
+
+
 def shared(model: Model, settings: ServerSettings, room: Mapping[str, int]) -> ServerSettings:
     """The settings with shares for this room, where they have none and several devices."""
     if not is_untold(settings) or not model.is_llama:
         return settings
-    count = offloaded(blocks(model.facts), settings.n_gpu_layers)
-    if not count and model.draft is not None and settings.draft is not None:
-        count = offloaded(blocks(model.draft), settings.draft.n_gpu_layers)
+    count = _shared_layers(model, settings)
     if not count:
         return settings
     free = [room[device] for device in settings.devices]
     return replace(settings, tensor_split=tuple(map(float, layer_shares(count, free))))
 
 
+def _shared_layers(model: Model, settings: ServerSettings) -> int:
+    """Layers that leave the host, of the model or else of its draft."""
+    count = offloaded(blocks(model.facts), settings.n_gpu_layers)
+    if not count and model.draft is not None and settings.draft is not None:
+        return offloaded(blocks(model.draft), settings.draft.n_gpu_layers)
+    return count
+
+
 def reasons(model: Model, settings: ServerSettings) -> Iterator[Reason]:
     """Why shares that llm.toml left out are what they are."""
     if settings.tensor_split and not model.settings.tensor_split and not model.open.tensor_split:
-        shares = ", ".join(f"{share:g}" for share in settings.tensor_split)
-        devices = " and ".join(settings.devices)
-        why = f"whole layers in proportion to what {devices} have for models"
-        yield Reason("tensor_split", shares, why)
+        yield _reason(settings, "whole layers in proportion to what {} have for models")
+
+
+def sought(settings: ServerSettings) -> Iterator[Reason]:
+    """Why they are others, where those in proportion do not fit."""
+    if settings.tensor_split:
+        yield _reason(settings, "whole layers where {} have room: in proportion they do not fit")
+
+
+def _reason(settings: ServerSettings, why: str) -> Reason:
+    shares = ", ".join(f"{share:g}" for share in settings.tensor_split)
+    return Reason("tensor_split", shares, why.format(" and ".join(settings.devices)))
 
 
 def is_untold(settings: ServerSettings) -> bool:

@@ -10,7 +10,7 @@ from llmgen.plan import choices
 from llmgen.plan.gap import Gap, gap
 from llmgen.plan.open_values import apply, open_keys, values
 from llmgen.plan.rest import complete, floor, highest
-from llmgen.plan.search import search
+from llmgen.plan.search import can_be_divided, search, search_divisions
 from llmgen.plan.trial import Trial
 
 
@@ -18,7 +18,8 @@ def start(trial: Trial, models: Sequence[Model]) -> tuple[Trial, str]:
     """Everything open at rest, and what was not searched where it does not fit.
 
     Nearly nothing is asked for where that alone fits. Where not all of it fits, or a context is
-    below its floor, every placement of the models that meet is tried.
+    below its floor, every placement of the models that meet is tried; last, every division of
+    their layers.
     """
     rested = _at_rest(trial, models, least=False)
     fits = holds(rested, models)
@@ -29,6 +30,8 @@ def start(trial: Trial, models: Sequence[Model]) -> tuple[Trial, str]:
     if fits and not any(_below(rested, model) for model in models):
         return rested, ""
     found, unsearched = search(rested, models)
+    if found is None and not fits and can_be_divided(rested, models):
+        found, unsearched = search_divisions(rested, models)
     return found or rested, unsearched
 
 

@@ -115,6 +115,12 @@ class Trial(Struct, frozen=True):
         return told(self.library, self.weigh, self.settings)
 
 
+def trial_of(library: Library, weigh: Scale) -> Trial:
+    """All models as llm.toml says, what is open at its first choice."""
+    settings = {item.name: item.settings for item in library.models}
+    return Trial(library, weigh, required(library), settings)
+
+
 def required(library: Library) -> Required:
     """What must fit, by the models that it speaks of; always-on and pinned ones are in all."""
     numbers = stack(library, {item.name: {} for item in library.models}, ())

@@ -18,6 +18,9 @@ from llmgen.config.source import parse
 from llmgen.errors import LlmgenError
 from llmgen.facts.lock_model import Entry, Lock
 from llmgen.fleet.build import fleet
+from llmgen.fleet.ground import ground_of
+from llmgen.fleet.planner import choosing
+from llmgen.fleet.seats import wishes
 from llmgen.plan.model import Groups, Matrix, Router
 
 sys.path.append(str(Path(__file__).parent.parent / "plan"))
@@ -153,6 +156,24 @@ def test_groups_of_a_host_that_may_be_overfull_have_to_say_what_fits_nevertheles
     given = drawn(Random("14 0 525"))
     assert given.own["h0"] == {"plan": {"engine": "groups"}, "budget": {"override": "tried"}}
     assert not [*faults(given, Random(0))]
+
+
+def test_shares_that_a_larger_set_would_have_are_found_for_a_smaller_one():
+    """A host with three cards refused two models, and took them beside a third."""
+    given = drawn(Random("14 5 876"))
+    assert not [*faults(given, Random(0))]
+
+
+def test_only_what_a_model_takes_in_any_case_is_certain():
+    """Beside other models its layers may be divided otherwise, and take less."""
+    given = drawn(Random("14 5 876"))
+    given.models["m0"] = {**given.models["m2"], "device": ["gpu1"]}
+    source = parse("llm.toml", given.text())
+    ground = ground_of(load([source]), merged([source]), LOCK)
+    needs = {item.name: item for item in choosing(ground, wishes(ground.config)).needs}
+    assert needs["m0"].least == needs["m0"].demand
+    assert needs["m2"].demand
+    assert not needs["m2"].least
 
 
 @pytest.mark.thorough

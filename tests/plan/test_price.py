@@ -69,3 +69,16 @@ def test_nothing_is_told_where_nothing_better_can_be_bought():
     assert [*prices(planned(text), most=8)] == []
     closed = machine("80GiB") + model("a", "qwen3-8b", "ctx_size = 4096")
     assert [*prices(planned(closed))] == []
+
+
+def test_shares_that_were_sought_stay_as_they_are():
+    large = model("a", "gemma-3-27b", 'ctx_size = 4096\nkeep = "always"\n# shares')
+    keys = 'parallel = 2\nctx_size = "max"\ndevice = ["gpu0"]\ncache_type_k = "q8_0"\n'
+    text = machine("12GiB", "16GiB", reserve='"0"') + large + model("b", "gemma-3-12b", keys)
+    plan = planned(text)
+    shares = [*plan.placement("a").settings.tensor_split]
+    written = planned(text.replace("# shares", f"tensor_split = {shares}"))
+    found = [*prices(plan, most=8)]
+    assert plan.placement("b") == written.placement("b")
+    assert found == [*prices(written, most=8)]
+    assert [step.key for step in found] == ["parallel", "cache_type"]

@@ -340,11 +340,23 @@ def test_no_layer_is_lost_to_rounding():
             assert (*found.layers, found.output).count("gpu0") == first
 
 
-@pytest.mark.parametrize("own", ["", "tensor_split = [1, 1]"])
-def test_other_shares_are_the_first_advice_where_they_are_enough(published, own):
-    head = cards("8GiB", "24GiB", reserve="512MiB").replace('overhead = "0"', 'overhead = "400MiB"')
-    text = '[models.e]\nmodel = "qwen3-8b.gguf"\nctx_size = 4096\ndevice = ["gpu0"]\npin = true\n'
-    text += f'[models.a]\nmodel = "gemma-3-27b.gguf"\nctx_size = 8192\n{own}\n'
+UNEQUAL = cards("8GiB", "24GiB", reserve="512MiB").replace('overhead = "0"', 'overhead = "400MiB"')
+LARGE_BESIDE_PINNED = """
+[models.e]
+model = "qwen3-8b.gguf"
+ctx_size = 4096
+device = ["gpu0"]
+pin = true
+[models.a]
+model = "gemma-3-27b.gguf"
+ctx_size = 8192
+"""
+
+
+def test_other_shares_are_the_first_advice_where_they_are_enough(published):
+    head, text = UNEQUAL, LARGE_BESIDE_PINNED
+    own = "tensor_split = [1, 1]"
+    text += f"{own}\n"
     with pytest.raises(PlanError) as caught:
         stack(published, head, text, "qwen3-8b", "gemma-3-27b")
     (found,) = caught.value.diagnostics
@@ -352,3 +364,22 @@ def test_other_shares_are_the_first_advice_where_they_are_enough(published, own)
     mended = text.replace(own, "") + 'tensor_split = "auto"\n'
     plan = stack(published, head, mended, "qwen3-8b", "gemma-3-27b")
     assert sum(plan.placement("a").settings.tensor_split) == 63
+
+
+def test_absent_shares_are_sought_where_those_in_proportion_do_not_fit(published):
+    head, text = UNEQUAL, LARGE_BESIDE_PINNED
+    plan = stack(published, head, text, "qwen3-8b", "gemma-3-27b")
+    (reason,) = [item for item in plan.placement("a").reasons if item.key == "tensor_split"]
+    auto = stack(published, head, text + 'tensor_split = "auto"\n', "qwen3-8b", "gemma-3-27b")
+    assert plan.placement("a").argv == auto.placement("a").argv
+    assert reason.why == "whole layers where gpu0 and gpu1 have room: in proportion they do not fit"
+    assert not plan.placement("e").reasons
+
+
+def test_what_may_be_overfull_keeps_its_proportions(published):
+    head, text = UNEQUAL, LARGE_BESIDE_PINNED
+    text += '[budget]\noverride = "tried"\n'
+    plan = stack(published, head, text, "qwen3-8b", "gemma-3-27b")
+    (reason,) = [item for item in plan.placement("a").reasons if item.key == "tensor_split"]
+    assert "in proportion to what" in reason.why
+    assert [note.code for note in plan.notes][:1] == ["budget.device-full"]

@@ -132,8 +132,8 @@ class ServerOptions(Table):
     `llama-server --list-devices` calls them (`CUDA0`); `"auto"`: the planner's choice."""
     tensor_split: tuple[Share, ...] | Literal["auto"] | None = None
     """Shares of the devices, and of its draft's (`--tensor-split`); absent: layers in proportion to
-    what each has for models, reserve and always-loaded models taken off; `"auto"`: a split that
-    fits."""
+    what each has for models, reserve and always-loaded models taken off, and where that does not
+    fit as with `"auto"`; `"auto"`: a split that fits."""
     split_mode: Literal["none", "layer", "row"] | None = None
     """How several devices share a model (`--split-mode`)."""
     main_gpu: Count | None = Field(default=None, ge=0)
