@@ -127,6 +127,18 @@ def test_without_keys_nothing_asks_for_one_and_a_limit_counts_addresses():
     assert b"remote_address" in found["rds.yaml"].content
 
 
+def test_a_body_that_no_script_has_read_meets_the_first_route_of_its_kind():
+    (rds,) = read()["rds.yaml"]["resources"]
+    first = {}
+    for route in rds["virtual_hosts"][0]["routes"]:
+        first.setdefault(route["match"].get("safe_regex", {}).get("regex"), route)
+    bodies = [item for paths, item in first.items() if "completions" in (paths or "")]
+    assert bodies
+    for route in bodies:
+        assert [item["invert"] for item in route["match"]["dynamic_metadata"]] == [True, True]
+        assert route["typed_per_filter_config"]["envoy.filters.http.lua"]["name"] == "json"
+
+
 def test_a_hostile_title_stays_in_its_place():
     title = 'quote " and %REQ(x)% and {{ x }} \\ end'
     text = STACK.replace('title = "Big"', f"title = '{title}'")

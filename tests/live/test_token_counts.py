@@ -167,6 +167,12 @@ def test_a_stream_of_another_kind_is_counted_too(gateway):
         ("application/json; charset=utf-8", {"a": '"usage"', "usage": USAGE}, COUNTED),
         ("application/vnd.x+json", {"timings": TIMINGS}, {"completion_tokens": 8} | TIMED),
         ("application/json", {"usage": {"input_tokens": 5, "output_tokens": 7}}, COUNTED),
+        (
+            "application/json",
+            {"usage": {"cache_read_input_tokens": 3, "input_tokens": 5, "output_tokens": 7}},
+            COUNTED | {"cached_tokens": 3},
+        ),
+        ("application/json", {"usage": {"no_prompt_tokens": 9, "x": "prompt_tokens"}}, {}),
         ("application/json", {"usage": [], "timings": {}}, {}),
         ("application/octet-stream", {"usage": USAGE}, {}),
     ],

@@ -182,8 +182,8 @@ def _access_log(plan: Plan) -> str:
 
 
 def _table(names: dict[str, str]) -> str:
-    """As the script's list: each key as it stands in a text, then its name; all are plain words."""
-    return "{" + ", ".join(f"'\"{key}\"', '{name}'" for key, name in names.items()) + "}"
+    """As the script's list: each key without its first quote, then its name; all plain words."""
+    return "{" + ", ".join(f"'{key}\"', '{name}'" for key, name in names.items()) + "}"
 
 
 def _origin(origins: tuple[str, ...]) -> str:

@@ -29,6 +29,7 @@ NAMELESS = ErrorBody(
     "invalid_type",
     "model",
 )
+UNREAD = ErrorBody("The gateway has not read this request.", "server_error", "not_read")
 LOOP = ErrorBody(
     "The request came through several gateways, and each of them takes the model for another's.",
     "server_error",
@@ -67,8 +68,8 @@ class RouteView(Struct, frozen=True):
 class Answer(Struct, frozen=True):
     """An answer that the gateway gives itself.
 
-    With ``sorts`` only after a look for the model, by the script of this name; ``hops`` to what
-    has come through two gateways.
+    ``unread`` to a request of which no script has said anything yet; with ``sorts`` that is done
+    first, by the script of this name; ``hops`` to what has come through two gateways.
     """
 
     status: int
@@ -79,15 +80,18 @@ class Answer(Struct, frozen=True):
     problem: str = ""
     allow: str = ""
     sorts: str = ""
+    unread: bool = False
     hops: bool = False
 
 
 class GroupView(Struct, frozen=True):
     """All of one kind of endpoint: what is here, then what is elsewhere.
 
-    ``between`` is said before a request goes elsewhere, ``answers`` come last.
+    ``first`` has what is not read yet, ``between`` is said before a request goes elsewhere,
+    ``answers`` come last.
     """
 
+    first: tuple[Answer, ...]
     here: tuple[RouteView, ...]
     between: tuple[Answer, ...]
     routes: tuple[RouteView, ...]
@@ -115,14 +119,21 @@ def groups(table: RouteTable) -> tuple[GroupView, ...]:
 
 
 def _group(group: Group) -> GroupView:
-    answers = tuple(_answers(group))
+    first, answers = tuple(_first(group)), tuple(_answers(group))
     if not any(item.backend.told for item in group.routes):
-        return GroupView((), (), tuple(map(_route, group.routes)), answers)
+        return GroupView(first, (), (), tuple(map(_route, group.routes)), answers)
     outside = [item for item in group.routes if item.backend.engine == "external"]
     here = [item for item in group.routes if item.backend.engine != "external"]
-    script = "form" if group.kind.multipart else "model"
+    script = "form" if group.kind.multipart else ""
     loop = Answer(508, LOOP, group.kind.paths, method="POST", sorts=script, hops=True)
-    return GroupView(tuple(map(_route, here)), (loop,), tuple(map(_route, outside)), answers)
+    return GroupView(first, tuple(map(_route, here)), (loop,), tuple(map(_route, outside)), answers)
+
+
+def _first(group: Group) -> Iterator[Answer]:
+    # Until its model is known no other route fits a request: that is seen here, not at the end of
+    # all of them. Of a form the route of the default model is the one.
+    if not group.kind.multipart:
+        yield Answer(500, UNREAD, group.kind.paths, method="POST", sorts="json", unread=True)
 
 
 def listing(backends: tuple[Backend, ...]) -> Listing:
@@ -211,7 +222,7 @@ def _answers(group: Group) -> Iterator[Answer]:
     if not kind.multipart:
         for error, problem in ((UNREADABLE, "unparsable"), (NAMELESS, "nameless")):
             yield replace(unknown, status=400, error=error, problem=problem)
-    yield replace(unknown, sorts="" if kind.multipart else "model")
+    yield unknown
     wrong = ErrorBody("Use POST for this endpoint.", INVALID, "method_not_allowed")
     yield Answer(405, wrong, kind.paths, allow="POST")
 
