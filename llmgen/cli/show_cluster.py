@@ -63,6 +63,7 @@ class ClusterView(Struct, frozen=True):
 def show_cluster(session: Session, found: Read, *, every: bool, model: str | None) -> Outcome:
     """The cluster, or the pods of one model with their whole plan."""
     from llmgen.cli.clusters import cluster_of, scene_of
+    from llmgen.targets.kubernetes import scale
     from llmgen.targets.kubernetes.demand import notes, proofs
 
     cluster = cluster_of(found, session)
@@ -76,7 +77,7 @@ def show_cluster(session: Session, found: Read, *, every: bool, model: str | Non
         tuple(_pods(scene)),
         proved,
     )
-    told = found.placed((*cluster.notes, *notes(proved)))
+    told = found.placed((*cluster.notes, *notes(proved), *scale.notes(scene)))
     return Outcome(seen, text=lambda: _show(seen, whole=every), diagnostics=told)
 
 

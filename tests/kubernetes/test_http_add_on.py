@@ -1,12 +1,16 @@
 """KEDA's HTTP add-on by choice: gateways ask its interceptor, which knows each model by its name."""
 
+import json
 import tomllib
 
 import pytest
 import yaml
+from case_stacks import CASES
+from click.testing import CliRunner
 from made import HEAD, objects, one, stack
 from pod_stacks import ASLEEP, SCALED
 
+from llmgen.cli.boundary import root
 from llmgen.cluster.said import findings
 from llmgen.config.load import load, overlay
 from llmgen.config.source import parse
@@ -269,3 +273,20 @@ def test_every_gateway_that_leads_by_envoy_may_be_scaled(gateway):
         "[kubernetes.scale]", f'[kubernetes]\ngateway = "{gateway}"\n[kubernetes.scale]'
     )
     assert not [*findings(config(text))]
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_commands_say_what_a_start_costs(command, tmp_path):
+    told = """
+    gateway.envoy.enable = true
+    models."qwen3-8b".keep = "always"
+    [kubernetes.scale]
+    enable = true
+    by = "http-add-on"
+    min = 0
+    """
+    (tmp_path / "cluster.toml").write_text(told)
+    files = ["-c", str(CASES / "minimal" / "llm.toml"), "-c", str(tmp_path / "cluster.toml")]
+    done = CliRunner().invoke(root, [*files, command, "--json"])
+    notes = json.loads(done.stdout)["diagnostics"]
+    assert "kubernetes.scale-to-zero" in [item["code"] for item in notes], done.output
