@@ -6,15 +6,18 @@ llm.toml's order: each model as early in its list as some placement of the other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from llmgen.fleet.first_fit import first_fit
+from llmgen.fleet.homes import no_homes
+from llmgen.fleet.kept_first import TooMany, kept_first
 from llmgen.fleet.known_fits import AskedEnough, KnownFits, places
 from llmgen.fleet.levels import NEVER, Wanted, levels
 from llmgen.fleet.needs import HostBudget, ModelNeeds
 from llmgen.fleet.neighbours import with_less_over
+from llmgen.fleet.priced import TooHard, priced
 from llmgen.fleet.search import Search, SearchedEnough, Steps
 
 # Bytes over are closed in on by halves so many times before every better placement is looked for.
@@ -78,6 +81,9 @@ class Best(Struct):
         if found is not None:
             self._ask_of_all(wanted)
             found = self._nearby(wanted, found)
+            found, done = self._priced(wanted, found)
+            if done:
+                return found
             for better in (self._fewest, self._first):
                 for filled in better(wanted, found):
                     found = filled
@@ -93,6 +99,45 @@ class Best(Struct):
         except AskedEnough:
             return found
 
+    def _priced(self, wanted: Sequence[Wanted], found: Filled) -> tuple[Filled, bool]:
+        """A better placement by prices of models, and whether it is the best in every way."""
+        if not found.over or _has_many(wanted):
+            return found, False
+        own = Steps(self.steps.left * 7 // 8)
+        before, search = own.left, None
+        try:
+            every = self._search(wanted, own)
+            search = priced(every.levels, self.known, own, wanted, self.grain)
+            if search is None:
+                return found, False
+            prices, rough = search.mended(found.over)
+            for models in rough:
+                found = self._mended(wanted, found, models)
+            best = search.found(prices, (found.over // self.grain + 1) * self.grain - 1)
+            return (found, False) if best is None else (self._made(every, wanted, best), True)
+        except (SearchedEnough, AskedEnough, TooHard):
+            better = search.better if search else None
+            if better and better[0] < found.over:
+                found = self._made(self._search(wanted, Steps(NEVER)), wanted, better)
+            return found, False
+        finally:
+            self.steps.left -= before - max(0, own.left)
+
+    def _mended(self, wanted: Sequence[Wanted], found: Filled, rough: Mapping[int, int]) -> Filled:
+        """What comes of a rough placement, with some models on many hosts and some on none."""
+        tried = list(wanted)
+        for place, item in enumerate(wanted):
+            demand = self.needs[place].demand
+            on = [host for host in item.may if rough.get(host, 0) >> place & 1]
+            if on:
+                host = min(on, key=lambda host: demand[self.hosts[host].name])
+                tried[place] = Wanted((*item.must, host))
+        models = first_fit(self.hosts, self.needs, self.known, tried)
+        if models is None:
+            return found
+        better = self._nearby(wanted, self._filled(models))
+        return better if better.over < found.over else found
+
     def _ask_of_all(self, wanted: Sequence[Wanted]) -> None:
         """Whether hosts hold all that they may have: what is known of that spares much."""
         for host in {host for item in wanted if item.copies for host in item.may}:
@@ -106,26 +151,58 @@ class Best(Struct):
 
     def _fewest(self, wanted: Sequence[Wanted], found: Filled) -> Iterator[Filled]:
         """Better and better ones."""
-        halves = 0
         own = Steps(self.steps.left * 2 // 3)
         before = own.left
         try:
-            search = self._search(wanted, own)
-            least = search.levels.over + search.levels.least_over(0, search.levels.every)
-            while least // self.grain < found.over // self.grain:
-                middle = self._middle(least, found.over, halves)
-
-                better = search.found(middle)
-                halves += 1
-                if better is None:
-                    least = middle + 1
-                else:
-                    found = self._made(search, wanted, better)
+            kept = self._kept_first(wanted, found.over - 1, own)
+            # Where least can be over is looked at first.
+            for least, there in sorted(kept, key=lambda item: item[0]):
+                for better in self._fewer(there, least, found, own):
+                    found = better
                     yield found
         except (SearchedEnough, AskedEnough):
             self.proved = False
         # What is left is for the order of llm.toml.
         self.steps.left -= before - max(0, own.left)
+
+    def _fewer(
+        self, wanted: Sequence[Wanted], least: int, found: Filled, steps: Steps
+    ) -> Iterator[Filled]:
+        """Better and better ones, ``least`` over at least."""
+        if least // self.grain >= found.over // self.grain:
+            return
+        halves, search = 0, self._search(wanted, steps)
+        every = search.levels.every
+        least = max(least, search.levels.over + search.levels.least_over(0, every))
+        while least // self.grain < found.over // self.grain:
+            middle = self._middle(least, found.over, halves)
+            better = search.found(middle)
+            halves += 1
+            if better is None:
+                least = middle + 1
+            else:
+                found = self._made(search, wanted, better)
+                yield found
+
+    def _kept_first(
+        self, wanted: Sequence[Wanted], limit: int, steps: Steps
+    ) -> Iterator[tuple[int, Sequence[Wanted]]]:
+        """Placements of what is always on, where bytes are over anyway; else all at once."""
+        every = self._search(wanted, steps).levels
+        overfull = every.least_over(0, every.every) > 0
+        first = kept_first(every, wanted, steps.left // 4) if overfull else None
+        if first is None:
+            yield 0, wanted
+            return
+        before = first.left
+        try:
+            for item in first.placements(limit):
+                steps.left, before = steps.left - (before - first.left), first.left
+                yield item
+        except TooMany:
+            yield 0, wanted
+        finally:
+            steps.left -= before - first.left
 
     def _middle(self, least: int, over: int, halves: int) -> int:
         """The next limit: at first what cannot be less, which often can be, then halves."""
@@ -198,9 +275,12 @@ class Best(Struct):
     def _within(
         self, wanted: Sequence[Wanted], limit: int, steps: Steps | None = None
     ) -> Filled | None:
-        search = self._search(wanted, steps)
-        found = search.found(limit)
-        return None if found is None else self._made(search, wanted, found)
+        for _, there in self._kept_first(wanted, limit, steps or self.steps):
+            search = self._search(there, steps)
+            found = search.found(limit)
+            if found is not None:
+                return self._made(search, there, found)
+        return None
 
     def _search(self, wanted: Sequence[Wanted], steps: Steps | None = None) -> Search:
         steps = steps or self.steps
@@ -208,7 +288,8 @@ class Best(Struct):
         steps.left -= 4 * sum(len(item.may) for item in wanted if item.copies)
         if steps.left < 0 or _has_many(wanted):
             raise SearchedEnough
-        return Search(self.known, levels(self.hosts, self.needs, wanted), steps)
+        made = levels(self.hosts, self.needs, wanted)
+        return Search(self.known, made, steps, no_homes(self.known, made))
 
     def _made(
         self, search: Search, wanted: Sequence[Wanted], found: tuple[int, tuple[int, ...]]

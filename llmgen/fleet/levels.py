@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct, field
 
@@ -55,6 +55,19 @@ class Copies(Struct, frozen=True):
     last: int
 
 
+class Standing(NamedTuple):
+    """What is left when a host is filled, as units.
+
+    Of these a full host before it could have ``homed``, and with it ``home``; an equal host before
+    it would have ``barred``.
+    """
+
+    left: int
+    homed: int
+    home: int
+    barred: int
+
+
 class Choice(Struct, frozen=True):
     """What one host must have of what is left, and what else it can have.
 
@@ -87,6 +100,8 @@ class Levels(Struct, frozen=True):
     budgets: list[int]
     floors: list[int]
     counted: bool
+    # The lowest unit of the same model, by unit.
+    shifts: tuple[int, ...] = ()
     by_least: tuple[int, ...] = ()
     by_cost: tuple[int, ...] = ()
     least: tuple[int, ...] = ()
@@ -103,19 +118,26 @@ class Levels(Struct, frozen=True):
             (units >> item.shift & ((1 << item.width) - 1)).bit_length() for item in self.models
         ]
 
-    def least_over(self, at: int, units: int) -> int:
-        """Bytes that are over at least, when what is left has only the hosts from a level on."""
+    def least_over(self, at: int, units: int, homed: int = 0) -> int:
+        """Bytes that are over at least, when what is left has only the hosts from a level on.
+
+        Those that are ``homed`` have a full host before it as well.
+        """
         left = self.left(units)
         cost, alone, held = self.cost[at], self.alone[at], self.held[at]
         over = apart = floor = 0
         for place, copies in enumerate(left):
-            if copies:
+            if copies and homed >> self.models[place].shift & 1:
+                cheapest = self.cost[0][place][1]
+                over += cheapest
+                apart += min(cheapest, alone[place][1])
+            elif copies:
                 over += cost[place][copies]
                 apart += alone[place][copies]
                 floor += held[place][copies]
         if over >= NEVER or floor > self.floors[at] or (self.counted and self._crowded(at, left)):
             return NEVER
-        return max(over - self.budgets[at], apart, self._lumps(at, left))
+        return max(over - self.budgets[at], apart, self._lumps(at, left, homed))
 
     def _crowded(self, at: int, left: Sequence[int]) -> bool:
         """Whether there are more large models than places for them, of what is held always."""
@@ -136,14 +158,18 @@ class Levels(Struct, frozen=True):
             self.counts[key] = found
         return found
 
-    def _lumps(self, at: int, left: Sequence[int]) -> int:
-        """Bytes over because models are whole: so many of at least this size, and so few places."""
+    def _lumps(self, at: int, left: Sequence[int], homed: int) -> int:
+        """Bytes over because models are whole: so many of at least this size, and so few places.
+
+        One on a full host before takes its place with it.
+        """
         number = over = 0
         size = NEVER
         for place in self.by_cost:
             if left[place]:
                 number += left[place]
-                size = min(size, self.cost[at][place][1])
+                home = homed >> self.models[place].shift & 1
+                size = min(size, self.cost[0 if home else at][place][1])
                 key = (at, size, number)
                 found = self.counts.get(key)
                 if found is None:
@@ -161,11 +187,24 @@ class Levels(Struct, frozen=True):
         steps = sorted(size - budget % size for budget in budgets)
         return sum(steps[:extra]) + size * max(0, extra - len(steps))
 
+    def barred(self, at: int, left: int, rest: int, before: int) -> int:
+        """What the next host, if it is equal, does not have: what comes before the first here.
+
+        Of equal hosts with anything the first has the largest, and so on.
+        """
+        if at >= self.levels[at].last_equal:
+            return 0
+        taken = left & ~rest
+        if not taken:
+            return before
+        first = (taken & -taken).bit_length() - 1
+        return rest & ((1 << self.shifts[first]) - 1)
+
     def choice(
-        self, at: int, units: int, limit: int, spare: frozenset[int] = frozenset()
+        self, at: int, standing: Standing, limit: int, spare: frozenset[int] = frozenset()
     ) -> Choice | None:
         """What a host must and can have; None where that is too much at once."""
-        level, left = self.levels[at], self.left(units)
+        level, left = self.levels[at], self.left(standing.left)
         cost, held = self.cost[at + 1], self.held[at + 1]
         need, need_held = -self.budgets[at + 1] - limit, -self.floors[at + 1]
         here = {place: (demand, least) for place, demand, least in level.models}
@@ -175,15 +214,26 @@ class Levels(Struct, frozen=True):
             if not copies:
                 continue
             known = self.models[place]
-            if place not in here:
-                need += cost[place][copies]
-                need_held += held[place][copies]
+            before, now = standing.homed >> known.shift & 1, standing.home >> known.shift & 1
+            bar = standing.barred >> known.shift & 1
+            if bar and not before and known.last <= level.last_equal:
+                return None
+            if bar or place not in here:
+                need += self.cost[0][place][1] if before else cost[place][copies]
+                need_held += 0 if before else held[place][copies]
                 continue
             demand, least = here[place]
             unit = 1 << (known.shift + copies - 1)
             # Of hosts that are equal the first has the largest of what they must share.
-            shared = first and at < level.last_equal and known.last <= level.last_equal
-            first = first and not shared
+            shared = (
+                first and not before and at < level.last_equal and known.last <= level.last_equal
+            )
+            first = False
+            if now and not shared:
+                cheapest = self.cost[0][place][1]
+                need += cheapest
+                items.append((known.bit, unit, demand, cheapest, least, 0, False, True))
+                continue
             if shared or cost[place][copies] >= NEVER:
                 models, taken_units, taken = models | known.bit, taken_units | unit, taken + demand
                 kept += least if known.always else 0
@@ -259,17 +309,19 @@ def _level(
 ) -> Level:
     name = host.name
     least = {place: needs[place].least.get(name, 0) for place in must}
+    floor = host.budget - sum(least[place] for place in must if needs[place].always)
     return Level(
         at,
         host.alike,
         host.budget - sum(needs[place].demand[name] for place in must),
-        host.budget - sum(least[place] for place in must if needs[place].always),
+        floor,
         max((least[place] for place in must if not needs[place].always), default=0),
         sum(1 << place for place in must),
         tuple(
             sorted(
-                (order, needs[place].demand[name], needs[place].least.get(name, 0))
+                (order, needs[place].demand[name], least_here)
                 for order, place in may
+                if (least_here := needs[place].least.get(name, 0)) <= floor
             )
         ),
         0,
@@ -305,7 +357,7 @@ def _tables(
     last = {order: at for at, level in enumerate(ordered) for order, _, _ in level.models}
     for order, place in enumerate(free):
         copies = wanted[place].copies
-        models.append(Copies(1 << place, shift, copies, needs[place].always, last[order]))
+        models.append(Copies(1 << place, shift, copies, needs[place].always, last.get(order, -1)))
         shift += copies
     least = tuple(held[0][order][1] for order in range(len(free)))
     return Levels(
@@ -318,6 +370,7 @@ def _tables(
         [sum(level.budget for level in ordered[at:]) for at in range(len(ordered) + 1)],
         [sum(max(0, level.floor) for level in ordered[at:]) for at in range(len(ordered) + 1)],
         any(least),
+        tuple(item.shift for item in models for _ in range(item.width)),
         tuple(sorted((n for n in range(len(free)) if least[n]), key=lambda n: -least[n])),
         tuple(sorted(range(len(free)), key=lambda n: -cost[0][n][1])),
         least,

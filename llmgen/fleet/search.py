@@ -14,13 +14,17 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
+from llmgen.fleet.homes import Homes, homes, no_homes
 from llmgen.fleet.known_fits import KnownFits
-from llmgen.fleet.levels import Choice, Item, Level, Levels
+from llmgen.fleet.levels import Choice, Item, Level, Levels, Standing
 
 # (level from which to go on, or one of these)
 _NOTHING, _FOUND = -1, -2
-# What is left after a level's filling, the models that it gives the host, bytes over.
-_Filling: TypeAlias = tuple[int, int, int]
+# What it costs to look at a state, in steps.
+_STATE = 16
+# What is left after a level's filling, the models that it gives the host, bytes over, and of which
+# of those that are left it is a home.
+_Filling: TypeAlias = tuple[int, int, int, int]
 
 
 class SearchedEnough(Exception):
@@ -39,23 +43,33 @@ class Search(Struct):
     known: KnownFits
     levels: Levels
     steps: Steps
-    failed: dict[tuple[int, int], int] = field(default_factory=dict)
+    homes: Homes
+    failed: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
     given: list[int] = field(default_factory=list)
     over: list[int] = field(default_factory=list)
     # For each level the models that a later one can have as well, whatever else is there.
     spare: list[frozenset[int]] = field(default_factory=list)
+    # Bytes over of those that went home in the end.
+    homed: int = 0
 
     def found(self, limit: int) -> tuple[int, tuple[int, ...]] | None:
         """Bytes over and each level's models, at most ``limit`` over; None where nothing is."""
         size = len(self.levels.levels)
         self.given, self.over = [0] * size, [0] * size
         limit -= self.levels.over
-        self.spare = self.spare or self._spare()
-        if not all(self.known.fits(*item) for item in self.levels.closed):
+        if not self.spare:
+            self.spare = self._spare()
+            self.homes = homes(self.known, self.levels, self.spare)
+        if limit < 0 or not all(self.known.fits(*item) for item in self.levels.closed):
             return None
-        if limit < 0 or self._entered(0, self.levels.every, limit) != _FOUND:
+        found = self._entered(0, self.levels.every, 0, 0, limit)
+        if found != _FOUND and self.homes.doubt:
+            # The planner refused one its home: then it has none.
+            self.homes, self.failed = no_homes(self.known, self.levels), {}
+            found = self._entered(0, self.levels.every, 0, 0, limit)
+        if found != _FOUND:
             return None
-        return self.levels.over + sum(self.over), tuple(self.given)
+        return self.levels.over + sum(self.over) + self.homed, tuple(self.given)
 
     def _spare(self) -> list[frozenset[int]]:
         """Who need not be on a level that is full: a later one takes all that there is.
@@ -76,44 +90,63 @@ class Search(Struct):
                         free[place] = min(here, free.get(place, here))
         return found[::-1]
 
-    def _entered(self, at: int, left: int, limit: int) -> int:
-        if at == len(self.levels.levels):
-            return self._asked()
-        if self.failed.get((at, left), -1) >= limit or self.levels.least_over(at, left) > limit:
+    def _entered(self, at: int, left: int, homed: int, barred: int, limit: int) -> int:
+        state = (at, left, homed, barred)
+        if self.failed.get(state, -1) >= limit:
             return _NOTHING
-        for rest, models, over in self._fillings(at, left, limit):
-            self.given[at], self.over[at] = models, over
-            answer = self._entered(at + 1, rest, limit - over)
+        self._took(_STATE)
+        if self.levels.least_over(at, left, homed) > limit:
+            return _NOTHING
+        if at == len(self.levels.levels):
+            return self._asked(left)
+        for rest, models, over, home in self._fillings(*state, limit):
+            self.given[at], self.over[at], self.homes.at[at] = models, over, home
+            later = self.levels.barred(at, left, rest, barred)
+            answer = self._entered(at + 1, rest, (homed | home) & rest, later, limit - over)
             if answer == _FOUND or _NOTHING < answer < at:
                 return answer
-        self.failed[at, left] = limit
+        self.failed[state] = limit
         return _NOTHING
 
-    def _asked(self) -> int:
+    def _took(self, steps: int) -> None:
+        self.steps.left -= steps
+        if self.steps.left < 0:
+            raise SearchedEnough
+
+    def _asked(self, left: int) -> int:
         """Whether the planner takes what the hosts were given; else the level that must change."""
         for at, level in enumerate(self.levels.levels):
             models = self.given[at] | level.base
             if not self.known.fits(level.host, models):
                 self.known.learn(level.host, models)
                 return at
+        given = self.homes.filled(self.given, left)
+        if given is None:
+            return _NOTHING
+        self.given, self.homed = given, self.levels.least_over(len(given), left, left)
         return _FOUND
 
-    def _fillings(self, at: int, left: int, limit: int) -> Iterator[_Filling]:
+    def _fillings(
+        self, at: int, left: int, homed: int, barred: int, limit: int
+    ) -> Iterator[_Filling]:
         """What this host can be given: largest first, what fits its bytes before what does not."""
         level = self.levels.levels[at]
-        choice = self.levels.choice(at, left, limit, self.spare[at])
+        here = self.homes.possible(at, limit) & left
+        standing = Standing(left, homed, homed | here, barred)
+        choice = self.levels.choice(at, standing, limit, self.spare[at])
         if choice is None or not self._compatible(level, choice.models | level.base):
             return
-        yield from self._band(level, left, limit, choice, within=True)
+        yield from self._band(at, left, here, limit, choice, within=True)
         if limit:
-            yield from self._band(level, left, limit, choice, within=False)
+            yield from self._band(at, left, here, limit, choice, within=False)
 
     def _compatible(self, level: Level, models: int) -> bool:
         return not self.known.clash(level.host, models)
 
     def _band(
-        self, level: Level, left: int, limit: int, choice: Choice, *, within: bool
+        self, level_at: int, left: int, here: int, limit: int, choice: Choice, *, within: bool
     ) -> Iterator[_Filling]:
+        level = self.levels.levels[level_at]
         items, rest_size, rest_gain, rest_held = choice.tails
         clashes = self.known.clashes.setdefault(level.alike, [])
         known, size = len(clashes), len(items)
@@ -124,14 +157,16 @@ class Search(Struct):
         taken, _, held, _, beside = choice.sums
         if taken > most or held + beside > floor:
             return
-        smaller, steps = _smaller(items), self.steps
+        smaller = _smaller(items)
         # (place of the next item, or none for what is filled; then what is given so far)
         stack = [(0, choice.models | base, left & ~choice.units, *choice.sums)]
         while stack:
             place, models, after, taken, gain, held, held_gain, beside = stack.pop()
             over = taken - budget if taken > budget else 0
             if place < 0:
-                yield after, models & ~base, over
+                full = taken >= budget
+                home = self.homes.of(level_at, after & here, held, models) if full else 0
+                yield after, models & ~base, over, home
                 if len(clashes) > known:
                     known = len(clashes)
                     stack = [item for item in stack if self._compatible(level, item[1])]
@@ -180,9 +215,7 @@ class Search(Struct):
                     )
                 )
             stack += reversed(found)
-            steps.left -= 1 + at - begin
-            if steps.left < 0:
-                raise SearchedEnough
+            self._took(1 + at - begin)
 
 
 def _smaller(items: Sequence[Item]) -> list[int]:

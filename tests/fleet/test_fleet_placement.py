@@ -1,5 +1,7 @@
 """The placement over hosts against all placements there are, and what is said of it."""
 
+import random
+
 import pytest
 from how_many import examples
 from hypothesis import given
@@ -261,6 +263,49 @@ def test_a_model_with_a_second_server_is_not_lost():
     outage = without(choosing, place(choosing).hosts, "spark")
     assert outage.lost == ()
     assert outage.served == ("a",)
+
+
+def test_what_is_always_on_leaves_room_for_the_largest_on_demand():
+    # Of 40 GiB each, one host has to have room for 35 beside what is always on.
+    sizes = [("k1", 20), ("k2", 20), ("d1", 35), *((f"d{n}", 18) for n in range(2, 12))]
+    found = place(fleet({"a": 40, "b": 40}, *sizes, always=("k1", "k2")))
+    assert found.proved
+    assert found.hosts["k1"] == found.hosts["k2"] != found.hosts["d1"]
+
+
+def test_a_model_on_demand_goes_home_to_a_full_host_with_room():
+    # Only `a` has room for `large`, which is needed nowhere: `a` is full without it.
+    sizes = [("kept", 10), ("large", 40), ("m1", 30), ("m2", 30), ("m3", 18), ("m4", 18)]
+    found = place(fleet({"a": 60, "b": 20}, *sizes, always=("kept",)))
+    assert found.proved
+    assert found.hosts["large"] == ("a",)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_the_best_is_found_by_prices(part):
+    found = 0
+    for seed in range(20_000 + part * 50, 20_050 + part * 50):
+        choosing = differing(seed)
+        best, placed = brute(choosing), place(choosing)
+        assert placed.proved
+        assert (placed.over, tuple(placed.hosts.values())) == best
+        found += best[0] > 0
+    assert found > 10
+
+
+def differing(seed):
+    """Models on demand that take other bytes on each host, more than there is room for."""
+    luck = random.Random(seed)
+    names = [f"host{at}" for at in range(luck.randint(2, 3))]
+    budgets = {name: luck.randint(60, 120) for name in names}
+    takes, needs = {}, []
+    for number in range(luck.randint(5, 7)):
+        demand = {name: luck.randint(10, 60) for name in names}
+        takes[f"m{number}"] = {name: (size,) for name, size in demand.items()}
+        needs.append(ModelNeeds(f"m{number}", tuple(names), demand, least=demand))
+    capacity = {name: (size,) for name, size in budgets.items()}
+    oracle = Devices(capacity, takes, frozenset(), (), [])
+    return Choosing([HostBudget(name, budgets[name]) for name in names], needs, oracle)
 
 
 def test_two_hundred_hosts_and_five_hundred_models_are_placed():
