@@ -43,6 +43,11 @@ class Rule(Enum):
     LAST_LAYER_WHOLE = "the last layer computes every token"
     STREAM_HANDED_ON = "the stream in front of the last norm is kept for nextn blocks"
     QUERY_PARTS_ROTATED = "the rotated part of a latent query is taken out of it, and joined again"
+    STRENGTHS_COPIED = "how strongly tokens write to a paired delta net is copied first"
+    TIME_STEPS_COPIED = "time steps of a state space are copied before their product"
+    OTHER_STATES_GATHERED = "a scan gathers the states of all slots but the first, too"
+    SLOTS_APART = "rows of a state space with heads keep an extent for slots"
+    ROTATED_BY_HEADER = "the header says whether queries and keys are rotated"
     EXPERTS_BY_HEADER = "the header says how experts are chosen and weighed"
     POSITIONS_FIRST = "positions of encoders are looked up before tokens"
 
@@ -64,8 +69,8 @@ _PERIODS: Final = (
 )
 _DEEP: Final = ("qwen3vl", "qwen3vlmoe")
 _LFM: Final = ("lfm2", "lfm2moe")
-_WHOLE_LAST: Final = ("mamba", "nemotron_h", "nemotron_h_moe", "gemma3n")
-_WHOLE_LAST_ONCE: Final = ("hy_v3", "step35", "cohere2moe")
+_WHOLE_LAST: Final = ("mamba", "gemma3n")
+_WHOLE_LAST_ONCE: Final = (*("hy_v3", "step35", "cohere2moe", "nemotron_h", "nemotron_h_moe"),)
 _QWEN_WHOLE_LAST: Final = ("qwen35", "qwen35moe")
 _LINEAR: Final = ("kimi-linear", "minimax-01")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
@@ -104,6 +109,11 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.STREAM_HANDED_ON, 0, _EVER, ("step35",), "9464"),
     Step(Rule.STREAM_HANDED_ON, 11548, _EVER, ("mimo2",), "11434…11548"),
     Step(Rule.QUERY_PARTS_ROTATED, 0, 10715, (), "10335…10715"),
+    Step(Rule.STRENGTHS_COPIED, 0, 11739, ("qwen3next",), "11548…11739"),
+    Step(Rule.TIME_STEPS_COPIED, 11391, _EVER, (), "11067…11391"),
+    Step(Rule.OTHER_STATES_GATHERED, 11391, _EVER, (), "11067…11391"),
+    Step(Rule.SLOTS_APART, 0, 10715, (), "10335…10715"),
+    Step(Rule.ROTATED_BY_HEADER, 0, 10715, ("granitemoe",), "10335…10715"),
     Step(Rule.EXPERTS_BY_HEADER, 11739, _EVER, ("mellum",), "11548…11739"),
     Step(Rule.POSITIONS_FIRST, 11739, _EVER, ("bert",), "11548…11739"),
 )

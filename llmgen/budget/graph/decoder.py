@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.attention import Batch, Extras, Window, cached_attention, caches
 from llmgen.budget.graph.feedforward import feed_forward, latent_experts
 from llmgen.budget.graph.gated import gated_heads, gated_result
@@ -352,7 +353,8 @@ class Decoder:
             case Rope.IF_32_LAYERS:
                 return scene.model.trunk == _LAYERS_7B
             case Rope.EVERY:
-                return True
+                finetuned = scene.model.header.values.get("rope.scaling.finetuned", True)
+                return bool(finetuned) or not scene.follows(Rule.ROTATED_BY_HEADER)
 
 
 def embeddings(scene: Scene, recipe: Recipe) -> Tensor:

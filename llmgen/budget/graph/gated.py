@@ -13,7 +13,14 @@ def gated_heads(scene: Scene, of: Tensor, layer: int) -> tuple[Tensor, Tensor, T
     """Q, K, V by heads, Q and K normed, and the gate (``build_layer_attn``)."""
     b, model, tokens = scene.b, scene.model, scene.tokens
     head, heads, kv = model.key_length, model.heads[layer], model.kv_heads[layer]
-    both, keys, values = (biased(scene, f"attn_{part}", of, layer) for part in ("q", "k", "v"))
+    if scene.weight("attn_qkv.weight", layer):
+        fused = biased(scene, "attn_qkv", of, layer)
+        both, keys, values = (
+            b.cont(b.view(fused, (head * count, tokens), (fused.nb[1],)))
+            for count in (2 * heads, kv, kv)
+        )
+    else:
+        both, keys, values = (biased(scene, f"attn_{part}", of, layer) for part in ("q", "k", "v"))
     ne, nb = (head, heads, tokens), (2 * _F32 * head, 2 * _F32 * head * heads)
     query = norm(scene, "RMS_NORM", "attn_q_norm", b.view(both, ne, nb), layer)
     keys = norm(scene, "RMS_NORM", "attn_k_norm", b.reshape(keys, head, kv, tokens), layer)

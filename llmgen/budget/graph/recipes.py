@@ -36,8 +36,6 @@ _NEMOTRON: Final = Recipe(
     scales=True,
     experts=Experts(score="sigmoid", normed=None, scaled=True, kind=SQUARED, scales=True),
     rows_last=True,
-    since=11413,
-    until=11548,
 )
 _LFM2: Final = Recipe(
     mixer="short convolution",
@@ -46,8 +44,6 @@ _LFM2: Final = Recipe(
     experts=Experts(score="header"),
     output_norm="token_embd_norm",
     embeds_alone=True,
-    since=11413,
-    until=11548,
 )
 _GATED: Final = Recipe(
     mixer="delta net",
@@ -58,8 +54,6 @@ _GATED: Final = Recipe(
     scales=True,
     experts=Experts(scales=True),
     rows_last=True,
-    since=11413,
-    until=11548,
 )
 _INDEXED: Final = Recipe(
     special="indexed",
@@ -177,7 +171,6 @@ RECIPES: Final[dict[str, Recipe]] = {
         scaled="header",
         residual_scaled="header",
         logits=("SCALE",),
-        since=10952,
     ),
     "minicpm": Recipe(
         factors=True, scaled="constant", residual_scaled="constant", logits=("=SCALE",)
@@ -210,17 +203,15 @@ RECIPES: Final[dict[str, Recipe]] = {
     "deepseek32": _INDEXED,
     "glm-dsa": _INDEXED,
     "apertus": Recipe(factors=True, kind=ALONE),
-    "mamba": Recipe(mixer="mamba", alone=True, since=11413, until=11548),
-    "mamba2": Recipe(mixer="mamba2", alone=True, since=11413, until=11548),
-    "falcon-h1": Recipe(mixer="mamba2", both=True, since=11413, until=11548),
+    "mamba": Recipe(mixer="mamba", alone=True),
+    "mamba2": Recipe(mixer="mamba2", alone=True),
+    "falcon-h1": Recipe(mixer="mamba2", both=True),
     "jamba": Recipe(
         mixer="mamba",
         rope=Rope.NONE,
         experts=_UNNORMED,
         onto_stream=True,
         sum=("stream", "feed"),
-        since=11413,
-        until=11548,
     ),
     "granitehybrid": Recipe(
         mixer="mamba2",
@@ -229,8 +220,6 @@ RECIPES: Final[dict[str, Recipe]] = {
         scaled="header",
         residual_scaled="header",
         logits=("SCALE",),
-        since=11413,
-        until=11548,
     ),
     "nemotron_h": _NEMOTRON,
     "nemotron_h_moe": _NEMOTRON,
@@ -238,8 +227,6 @@ RECIPES: Final[dict[str, Recipe]] = {
         mixer="plamo2",
         kind=HALVES,
         post=("post_attention_norm", "post_ffw_norm"),
-        since=11413,
-        until=11548,
     ),
     "lfm2": _LFM2,
     "lfm2moe": _LFM2,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
 
@@ -24,7 +25,8 @@ class States:
         b = scene.b
         self.copied = b.input("rs_s_copy", "i32", self.rows)
         self.own = b.view(self.copied, (scene.slots,), ())
-        self.rest = b.view(self.copied, (self.rows - 1,), ())
+        own = 1 if scene.follows(Rule.OTHER_STATES_GATHERED) else scene.slots
+        self.rest = b.view(self.copied, (self.rows - own,), ())
         self.held: dict[tuple[str, int], Tensor] = {}
 
     @property

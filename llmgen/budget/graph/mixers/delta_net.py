@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.linear import linear, norm
 from llmgen.budget.graph.mixers.convolution import convolved, joined, remembered
 from llmgen.budget.graph.mixers.state_space import Sizes
@@ -81,7 +82,9 @@ def _paired(scene: Scene, of: Tensor, layer: int) -> tuple[Tensor, Tensor]:
     both = b.reshape(both, 2 * each, size.groups, *tokens)
     ne = (each, size.groups, *tokens)
     strength, alpha = b.view(both, ne, both.nb[1:4]), b.view(both, ne, both.nb[1:4])
-    return b.unary(b.cont(strength)), b.cont(alpha, size.rank, *tokens)
+    if scene.follows(Rule.STRENGTHS_COPIED):
+        strength = b.cont(strength)
+    return b.unary(strength), b.cont(alpha, size.rank, *tokens)
 
 
 def _heads(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.linear import linear, norm
 from llmgen.budget.graph.mixers.convolution import convolved, joined, remembered
 from llmgen.budget.graph.scene import Scene
@@ -59,7 +60,7 @@ def mamba(scene: Scene, states: States, of: Tensor, layer: int) -> Tensor:
         dt = norm(scene, "RMS_NORM", _NORMS[0], dt, layer)
         inputs = norm(scene, "RMS_NORM", _NORMS[1], inputs, layer)
         outputs = norm(scene, "RMS_NORM", _NORMS[2], outputs, layer)
-    else:
+    elif scene.follows(Rule.TIME_STEPS_COPIED):
         dt = b.cont(dt)
     dt = b.add(linear(scene, "ssm_dt", dt, layer), scene.needed("ssm_dt.bias", layer))
     heads = b.reshape(x, 1, size.inner, size.each, size.slots)
@@ -104,7 +105,9 @@ def mamba2(scene: Scene, states: States, of: Tensor, layer: int) -> Tensor:
     if scene.weight("ssm_norm.weight", layer):
         y = b.reshape(y, size.inner // size.groups, size.groups, *tokens)
         y = norm(scene, "RMS_NORM", "ssm_norm", y, layer)
-    y = linear(scene, "ssm_out", b.reshape(y, size.inner, scene.tokens), layer)
+    rows = tokens if scene.follows(Rule.SLOTS_APART) else (scene.tokens,)
+    y = linear(scene, "ssm_out", b.reshape(y, size.inner, *rows), layer)
+    y = b.reshape(y, y.ne[0], scene.tokens) if len(rows) > 1 else y
     return scene.call(y, "mamba_out", layer)
 
 
