@@ -48,6 +48,7 @@ class Rule(Enum):
     OTHER_STATES_GATHERED = "a scan gathers the states of all slots but the first, too"
     SLOTS_APART = "rows of a state space with heads keep an extent for slots"
     ROTATED_BY_HEADER = "the header says whether queries and keys are rotated"
+    ONE_POSITION = "sections of the rotation are not looked for"
     EXPERTS_BY_HEADER = "the header says how experts are chosen and weighed"
     POSITIONS_FIRST = "positions of encoders are looked up before tokens"
 
@@ -70,7 +71,9 @@ _PERIODS: Final = (
 _DEEP: Final = ("qwen3vl", "qwen3vlmoe")
 _LFM: Final = ("lfm2", "lfm2moe")
 _WHOLE_LAST: Final = ("mamba", "gemma3n")
-_WHOLE_LAST_ONCE: Final = (*("hy_v3", "step35", "cohere2moe", "nemotron_h", "nemotron_h_moe"),)
+_WHOLE_LAST_ONCE: Final = (
+    *("hy_v3", "step35", "cohere2moe", "bailingmoe3", "nemotron_h", "nemotron_h_moe"),
+)
 _QWEN_WHOLE_LAST: Final = ("qwen35", "qwen35moe")
 _LINEAR: Final = ("kimi-linear", "minimax-01")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
@@ -114,6 +117,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.OTHER_STATES_GATHERED, 11391, _EVER, (), "11067…11391"),
     Step(Rule.SLOTS_APART, 0, 10715, (), "10335…10715"),
     Step(Rule.ROTATED_BY_HEADER, 0, 10715, ("granitemoe",), "10335…10715"),
+    Step(Rule.ONE_POSITION, 0, 11391, ("bailingmoe3",), "11067…11391"),
     Step(Rule.EXPERTS_BY_HEADER, 11739, _EVER, ("mellum",), "11548…11739"),
     Step(Rule.POSITIONS_FIRST, 11739, _EVER, ("bert",), "11548…11739"),
 )

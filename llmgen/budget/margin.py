@@ -49,8 +49,6 @@ WIDER: Final = (
     # Shapes drawn at random at b11434: short by so many MiB of compute, beside ours.
     Wider("deepseek4", _EVER, Extra(70, 96 * MIB)),  # 83 beside 13, 176 beside 244
     Wider("glm5-next", _EVER, Extra(10, 404 * MIB)),  # 402 beside none, one layer on a device
-    Wider("arwkv7", _EVER, Extra(125, 48 * MIB)),  # 89 beside 74
-    Wider("rwkv7", _EVER, Extra(125, 48 * MIB)),  # the same mixer
     Wider("minimax-m3", _EVER, Extra(125, 92 * MIB)),  # 617 beside 432, two devices
 )
 # With op offload, prompts copy host-resident experts to the device, two matrices at a time: 76 to

@@ -68,7 +68,8 @@ def positions(scene: Scene, count: int = 1) -> Tensor:
     """
     if not count:
         sections = scene.model.header.listed("rope.dimension_sections")
-        count = _FOUR if len(sections) > 1 and sections[0] and sections[1] else 1
+        several = len(sections) > 1 and sections[0] and sections[1]
+        count = _FOUR if several and not scene.follows(Rule.ONE_POSITION) else 1
     return scene.b.input("inp_pos", "i32", scene.tokens * count)
 
 

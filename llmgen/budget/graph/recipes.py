@@ -72,6 +72,7 @@ _ENCODER: Final = Recipe(
 )
 _NO_CACHE: Final = Recipe(cached=False)
 _T5: Final = Recipe(special="relative", rope=Rope.NONE, kind=BY_WEIGHTS, own_inputs=True)
+_SHIFTED: Final = Recipe(special="rwkv", norm="NORM", input_norm="token_embd_norm")
 _NO_LOGITS: Final = Recipe(cached=False, embeddings=True)
 
 RECIPES: Final[dict[str, Recipe]] = {
@@ -244,6 +245,28 @@ RECIPES: Final[dict[str, Recipe]] = {
         residual_scaled="header",
         logits=("=SCALE",),
         own_inputs=True,
+    ),
+    "rwkv6": _SHIFTED,
+    "rwkv7": _SHIFTED,
+    "rwkv6qwen2": Recipe(special="rwkv", feed_biases=False),
+    "arwkv7": Recipe(special="rwkv", feed_biases=False),
+    "kimi-linear": Recipe(
+        special="kimi",
+        mixer="delta attention",
+        rope=Rope.NONE,
+        normed_first=True,
+        feed_biases=False,
+        experts=Experts("header", scaled=True),
+        shared_bare=True,
+    ),
+    "bailingmoe3": Recipe(
+        special="kimi",
+        mixer="delta attention",
+        positions=0,
+        feed_biases=False,
+        experts=Experts("header", normed=None, scaled=True, limit="swiglu_clamp_exp"),
+        limit="swiglu_clamp_shexp",
+        rows_last=True,
     ),
     "grok": Recipe(
         special="beside",

@@ -7,7 +7,7 @@ from llmgen.budget.graph.attention import Extras, cached_attention
 from llmgen.budget.graph.cache import Cache
 from llmgen.budget.graph.decoder import Decoder
 from llmgen.budget.graph.linear import linear, norm
-from llmgen.budget.graph.recipe import Recipe
+from llmgen.budget.graph.recipe import Recipe, Rope
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
 
@@ -40,14 +40,14 @@ class Latent(Decoder):
         row = both.nb[1]
         latent = b.view(both, (self.rank, scene.tokens), (row,))
         placed = b.view(both, (rotated, 1, scene.tokens), (row, row))
-        placed = b.rope(placed, self.positions)
+        placed = self._turned(placed)
         latent = norm(scene, "RMS_NORM", "attn_kv_a_norm", latent, layer)
         if not model.mla:
             return self._expanded(query, latent, placed, layer)
         near = (heads, scene.tokens)
         query_plain = b.view(query, (plain, *near), query.nb[1:3])
         query_placed = b.view(query, (rotated, *near), query.nb[1:3])
-        query_placed = b.rope(query_placed, self.positions)
+        query_placed = self._turned(query_placed)
         query_plain = b.permute(query_plain, 0, 2, 1, 3)
         inner = b.mul_mat(scene.needed("attn_k_b.weight", layer), query_plain)
         scene.call(inner, "q_nope_absorbed", layer)
@@ -61,7 +61,12 @@ class Latent(Decoder):
         extras = Extras(decompress=decompress, mask=self._mask())
         cache = self.cache
         result = cached_attention(scene, cache, query, keys, latent, layer, extras=extras)
-        return linear(scene, "attn_output", result, layer)
+        return self._latent_out(result, normed, layer)
+
+    def _latent_out(self, result: Tensor, normed: Tensor, layer: int) -> Tensor:
+        """What attention adds to the stream."""
+        del normed
+        return linear(self.scene, "attn_output", result, layer)
 
     def _joined(
         self, inner: Tensor, query_placed: Tensor, latent: Tensor, placed: Tensor
@@ -70,6 +75,10 @@ class Latent(Decoder):
         query = b.concat(inner, query_placed, 0)
         latent = b.reshape(latent, self.rank, 1, self.scene.tokens)
         return query, latent, b.concat(latent, placed, 0)
+
+    def _turned(self, of: Tensor) -> Tensor:
+        """Rotated by position, if the recipe rotates."""
+        return of if self.recipe.rope is Rope.NONE else self.scene.b.rope(of, self.positions)
 
     def _mask(self) -> Tensor | None:
         """A mask in the place of the cache's own."""
@@ -98,7 +107,7 @@ class Latent(Decoder):
             )
             query = b.concat(b.view(query, (plain, heads, tokens), query.nb[1:3]), part, 0)
         else:
-            query = b.rope(query, self.positions)
+            query = self._turned(query)
         keys = b.concat(keys, b.repeat(placed, self.rotated, heads, tokens), 0)
         if model.header.values.get(_TEMPERATURE):
             query = b.mul(query, self.warmth)
