@@ -37,7 +37,8 @@ def conclude(scene: Scene, recipe: Recipe, result: Tensor) -> None:
         shorter = b.mul_mat(weight, result)
         shorter = b.add(shorter, bias) if bias else shorter
         b.expand(scene.give("embd", scene.call(shorter, "result_embd_proj")))
-    if recipe.embeddings or (recipe.embeds_alone and scene.setting.embeddings):
+    alone = recipe.embeds_alone and scene.follows(Rule.EMBEDS_WITHOUT_LOGITS)
+    if recipe.embeddings or (alone and scene.setting.embeddings):
         scene.b.expand(result)
     elif has_logits(scene):
         logits(scene, recipe, result)

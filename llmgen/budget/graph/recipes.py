@@ -29,6 +29,7 @@ _UNNORMED: Final = Experts(normed=False)
 _BY_HEADER: Final = Experts(score="header", normed=None, scaled=True)
 
 _NEMOTRON: Final = Recipe(
+    since=10952,
     mixer="mamba2",
     alone=True,
     rope=Rope.NONE,
@@ -204,15 +205,28 @@ RECIPES: Final[dict[str, Recipe]] = {
     "deepseek32": _INDEXED,
     "glm-dsa": _INDEXED,
     "apertus": Recipe(factors=True, kind=ALONE),
-    "mamba": Recipe(mixer="mamba", alone=True),
-    "mamba2": Recipe(mixer="mamba2", alone=True),
-    "falcon-h1": Recipe(mixer="mamba2", both=True),
+    "mamba": Recipe(
+        mixer="mamba",
+        alone=True,
+        since=9554,
+    ),
+    "mamba2": Recipe(
+        mixer="mamba2",
+        alone=True,
+        since=9554,
+    ),
+    "falcon-h1": Recipe(
+        mixer="mamba2",
+        both=True,
+        since=9554,
+    ),
     "jamba": Recipe(
         mixer="mamba",
         rope=Rope.NONE,
         experts=_UNNORMED,
         onto_stream=True,
         sum=("stream", "feed"),
+        since=9554,
     ),
     "granitehybrid": Recipe(
         mixer="mamba2",
@@ -221,6 +235,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         scaled="header",
         residual_scaled="header",
         logits=("SCALE",),
+        since=11413,
     ),
     "nemotron_h": _NEMOTRON,
     "nemotron_h_moe": _NEMOTRON,
@@ -228,11 +243,12 @@ RECIPES: Final[dict[str, Recipe]] = {
         mixer="plamo2",
         kind=HALVES,
         post=("post_attention_norm", "post_ffw_norm"),
+        since=9554,
     ),
     "lfm2": _LFM2,
     "lfm2moe": _LFM2,
-    "qwen3next": structs.replace(_GATED, mixer="paired delta net"),
-    "qwen35": structs.replace(_GATED, positions=4, projected=True),
+    "qwen3next": structs.replace(_GATED, mixer="paired delta net", since=11391),
+    "qwen35": structs.replace(_GATED, positions=4, projected=True, since=11413),
     "qwen35moe": structs.replace(_GATED, positions=4),
     "chatglm": Recipe(kind=HALVES),
     "jais": Recipe(norm="NORM", rope=Rope.NONE),
