@@ -14,7 +14,8 @@ from llmgen.fleet.first_fit import first_fit
 from llmgen.fleet.homes import no_homes
 from llmgen.fleet.kept_first import TooMany, kept_first
 from llmgen.fleet.known_fits import AskedEnough, KnownFits, places
-from llmgen.fleet.levels import NEVER, Wanted, levels
+from llmgen.fleet.level_order import levels
+from llmgen.fleet.levels import NEVER, Wanted
 from llmgen.fleet.needs import HostBudget, ModelNeeds
 from llmgen.fleet.neighbours import with_less_over
 from llmgen.fleet.priced import TooHard, priced
