@@ -4,6 +4,8 @@ go 1.25.5
 
 tool github.com/kedacore/http-add-on/interceptor
 
+require github.com/kedacore/http-add-on v0.12.0
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
@@ -32,7 +34,6 @@ require (
 	github.com/hashicorp/golang-lru/v2 v2.0.7 // indirect
 	github.com/josharian/intern v1.0.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
-	github.com/kedacore/http-add-on v0.12.0 // indirect
 	github.com/kedacore/keda/v2 v2.18.3 // indirect
 	github.com/kelseyhightower/envconfig v1.4.0 // indirect
 	github.com/mailru/easyjson v0.9.1 // indirect
