@@ -6,7 +6,7 @@ llm.toml's order: each model as early in its list as some placement of the other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ from llmgen.fleet.homes import no_homes
 from llmgen.fleet.kept_first import TooMany, kept_first
 from llmgen.fleet.known_fits import AskedEnough, KnownFits, places
 from llmgen.fleet.level_order import levels
-from llmgen.fleet.levels import NEVER, Wanted
+from llmgen.fleet.levels import NEVER, Levels, Wanted
 from llmgen.fleet.needs import HostBudget, ModelNeeds
 from llmgen.fleet.neighbours import with_less_over
 from llmgen.fleet.priced import TooHard, priced
@@ -115,11 +115,12 @@ class Best(Struct):
             for models in rough:
                 found = self._mended(wanted, found, models)
             best = search.found(prices, (found.over // self.grain + 1) * self.grain - 1)
-            return (found, False) if best is None else (self._made(every, wanted, best), True)
+            return (
+                (found, False) if best is None else (self._made(every.levels, wanted, best), True)
+            )
         except (SearchedEnough, AskedEnough, TooHard):
-            better = search.better if search else None
-            if better and better[0] < found.over:
-                found = self._made(self._search(wanted, Steps(NEVER)), wanted, better)
+            if search and search.better and search.better[0] < found.over:
+                found = self._made(search.levels, wanted, search.better)
             return found, False
         finally:
             self.steps.left -= before - max(0, own.left)
@@ -155,16 +156,37 @@ class Best(Struct):
         own = Steps(self.steps.left * 2 // 3)
         before = own.left
         try:
-            kept = self._kept_first(wanted, found.over - 1, own)
+            found, done = yield from self._at_once(wanted, found, own)
+            kept = [] if done else self._kept_first(wanted, found.over - 1, own)
             # Where least can be over is looked at first.
             for least, there in sorted(kept, key=lambda item: item[0]):
                 for better in self._fewer(there, least, found, own):
                     found = better
                     yield found
+                # All at once has been looked at: no placement of a part is better.
+                if there is wanted:
+                    break
         except (SearchedEnough, AskedEnough):
             self.proved = False
         # What is left is for the order of llm.toml.
         self.steps.left -= before - max(0, own.left)
+
+    def _at_once(
+        self, wanted: Sequence[Wanted], found: Filled, steps: Steps
+    ) -> Generator[Filled, None, tuple[Filled, bool]]:
+        """Better and better ones of all models; in the end the last, and whether it is the best."""
+        # What is always on may have many places: these steps end most fleets sooner.
+        own = Steps(steps.left // 4 if self._is_overfull(wanted, steps) else steps.left)
+        before = own.left
+        try:
+            for better in self._fewer(wanted, 0, found, own):
+                found = better
+                yield found
+        except SearchedEnough:
+            return found, False
+        finally:
+            steps.left -= before - max(0, own.left)
+        return found, True
 
     def _fewer(
         self, wanted: Sequence[Wanted], least: int, found: Filled, steps: Steps
@@ -182,15 +204,15 @@ class Best(Struct):
             if better is None:
                 least = middle + 1
             else:
-                found = self._made(search, wanted, better)
+                found = self._made(search.levels, wanted, better)
                 yield found
 
     def _kept_first(
         self, wanted: Sequence[Wanted], limit: int, steps: Steps
     ) -> Iterator[tuple[int, Sequence[Wanted]]]:
         """Placements of what is always on, where bytes are over anyway; else all at once."""
+        overfull = self._is_overfull(wanted, steps)
         every = self._search(wanted, steps).levels
-        overfull = every.least_over(0, every.every) > 0
         first = kept_first(every, wanted, steps.left // 4) if overfull else None
         if first is None:
             yield 0, wanted
@@ -276,12 +298,33 @@ class Best(Struct):
     def _within(
         self, wanted: Sequence[Wanted], limit: int, steps: Steps | None = None
     ) -> Filled | None:
-        for _, there in self._kept_first(wanted, limit, steps or self.steps):
+        steps = steps or self.steps
+        if self._is_overfull(wanted, steps):
+            half = Steps(steps.left // 2)
+            before = half.left
+            try:
+                return self._within_kept(wanted, limit, half)
+            except SearchedEnough:
+                # All at once may take less.
+                pass
+            finally:
+                steps.left -= before - max(0, half.left)
+        search = self._search(wanted, steps)
+        found = search.found(limit)
+        return None if found is None else self._made(search.levels, wanted, found)
+
+    def _within_kept(self, wanted: Sequence[Wanted], limit: int, steps: Steps) -> Filled | None:
+        for _, there in self._kept_first(wanted, limit, steps):
             search = self._search(there, steps)
             found = search.found(limit)
             if found is not None:
-                return self._made(search, there, found)
+                return self._made(search.levels, there, found)
         return None
+
+    def _is_overfull(self, wanted: Sequence[Wanted], steps: Steps) -> bool:
+        """Whether bytes are over wherever models are."""
+        levels = self._search(wanted, steps).levels
+        return levels.least_over(0, levels.every) > 0
 
     def _search(self, wanted: Sequence[Wanted], steps: Steps | None = None) -> Search:
         steps = steps or self.steps
@@ -293,10 +336,10 @@ class Best(Struct):
         return Search(self.known, made, steps, no_homes(self.known, made))
 
     def _made(
-        self, search: Search, wanted: Sequence[Wanted], found: tuple[int, tuple[int, ...]]
+        self, there: Levels, wanted: Sequence[Wanted], found: tuple[int, tuple[int, ...]]
     ) -> Filled:
         models = [_must(wanted, host) for host in range(len(self.hosts))]
-        for level, given in zip(search.levels.levels, found[1], strict=True):
+        for level, given in zip(there.levels, found[1], strict=True):
             models[level.host] |= given
         return Filled(found[0], tuple(models))
 

@@ -73,6 +73,8 @@ class Priced(Struct):
             found = self._within(prices, tried - self.levels.over)
             if found is not None:
                 return found
+            # Better prices may already say that the next limits are too low.
+            tried = max(tried, prices.least + self.levels.over)
         return None
 
     def _first(self) -> list[int]:
