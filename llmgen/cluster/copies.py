@@ -15,9 +15,11 @@ def most_copies(cluster: Cluster, unit: Unit) -> int:
     if unit.kind != "model":
         return unit.copies
     name = unit.models[0]
-    own = cluster.pools[unit.pool].table.models.get(name, cluster.config.models[name])
+    own = cluster.pools[unit.pool].table.models.get(name)
+    told_here = own is not None and "hosts" in own.model_fields_set
+    hosts = own.hosts if own is not None and told_here else cluster.config.models[name].hosts
     told = (item.copies.get(name, 0) for item in cluster.table.environments.values())
-    return max(unit.copies, own.hosts, cluster.config.models[name].hosts, *told, 1)
+    return max(unit.copies, hosts, *told, 1)
 
 
 def is_intercepted(cluster: Cluster, unit: Unit) -> bool:

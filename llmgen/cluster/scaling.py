@@ -21,9 +21,17 @@ def findings(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:
             (*at, "enable"),
             hint='`style = "plain"`',
         )
+    tables = (config.models, *(pool.models for pool in table.pools.values()))
+    planned = max((item.hosts for models in tables for item in models.values()), default=1)
+    if scale.max is None and scale.min > planned:
+        yield Diagnostic(
+            "kubernetes.scale-min",
+            f"no model has {scale.min} pods planned, {planned} at most",
+            (*at, "min"),
+            hint=f"`hosts = {scale.min}` for the model: then the nodes are proved to hold them",
+        )
     if scale.max is None:
         return
-    planned = max((item.hosts for item in config.models.values()), default=1)
     if scale.max > planned:
         yield Diagnostic(
             "kubernetes.scale-max",

@@ -38,9 +38,9 @@ def balanced(gap: Gap, settings: ServerSettings) -> ServerSettings:
 def divisions(gap: Gap, start: ServerSettings) -> Iterator[ServerSettings]:
     """Every other division with which the devices hold the model.
 
-    First those that fill one device after the other, then those that are near. Of those that fit
-    each is reached from each other by moving one layer at a time, since what a device needs grows
-    with its layers alone.
+    First those that fill one device after the other, then those that are near. Where layers are
+    alike, of those that fit each is reached from each other by moving one at a time: what a device
+    needs grows with its layers alone. Where they are not, some may be left out.
     """
     first = tuple(map(int, start.tensor_split))
     corners = {*_corners(gap, start, sum(first))} - {first}

@@ -315,7 +315,9 @@ def _loaded(name: str, table: Model, engine: Engine, config: Config) -> Iterator
                     f"`${{{macro}}}` in `{key}` of `{name}` is llama-swap's, "
                     "and a service starts it",
                     ("models", name, key),
-                    hint='write it out, or `keep = "on_demand"`',
+                    hint="leave `cmd_stop` out: the process gets a signal"
+                    if key == "cmd_stop"
+                    else 'write it out, or `keep = "on_demand"`',
                 )
 
 

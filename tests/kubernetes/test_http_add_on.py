@@ -61,7 +61,7 @@ def test_each_scaled_model_has_an_object_and_a_name_of_the_interceptor():
     assert not named(found, "ScaledObject")
     assert not named(found, "PodMonitor")
     place = "keda-add-ons-http-interceptor-proxy.keda.svc.cluster.local"
-    assert interceptors(found) == {f"{CHAT}-interceptor": place, "model-e-interceptor": place}
+    assert interceptors(found) == {f"interceptor-{CHAT}": place, "interceptor-model-e": place}
     replicas = {
         name: item["spec"].get("replicas") for name, item in named(found, "Deployment").items()
     }
@@ -74,7 +74,7 @@ def test_an_object_leads_to_the_pods_and_waits_as_long_as_the_gateway():
     services = named(objects(stack(text)), "Service")
     (port,) = services[CHAT]["spec"]["ports"]
     assert spec == {
-        "hosts": [f"{CHAT}-interceptor.llm", f"{CHAT}-interceptor.llm.svc.cluster.local"],
+        "hosts": [f"interceptor-{CHAT}.llm", f"interceptor-{CHAT}.llm.svc.cluster.local"],
         "scaleTargetRef": {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -96,7 +96,7 @@ def test_envoy_asks_the_interceptor_alone_and_never_by_itself():
     (group,) = chat["load_assignment"]["endpoints"]
     (endpoint,) = group["lb_endpoints"]
     assert endpoint["endpoint"]["address"]["socket_address"] == {
-        "address": f"{CHAT}-interceptor",
+        "address": f"interceptor-{CHAT}",
         "port_value": 8080,
     }
     assert "health_checks" not in chat
@@ -120,7 +120,7 @@ def test_envoy_names_the_model_with_the_namespace_that_it_is_in():
         for route in host["routes"]
         if route.get("route", {}).get("host_rewrite_header")
     }
-    assert told["text/chat-1.7b"] == [f"{CHAT}-interceptor.%ENVIRONMENT(NAMESPACE)%"]
+    assert told["text/chat-1.7b"] == [f"interceptor-{CHAT}.%ENVIRONMENT(NAMESPACE)%"]
     assert not [name for name in told if "demand" in name]
     (container,) = one(objects(stack(ASLEEP)), "Deployment", "envoy")["spec"]["template"]["spec"][
         "containers"
@@ -162,7 +162,7 @@ container.image = "x/tei:1"
 def test_what_no_gateway_leads_to_is_never_ended(text, sleeps):
     found = objects(stack(text + RANKER))
     assert ("model-ranker" in named(found, "HTTPScaledObject")) is sleeps
-    assert ("model-ranker-interceptor" in interceptors(found)) is sleeps
+    assert ("interceptor-model-ranker" in interceptors(found)) is sleeps
     ranker = named(found, "Deployment")["model-ranker"]["spec"]
     assert ranker.get("replicas") == (None if sleeps else 1)
 
@@ -188,11 +188,11 @@ def test_every_environment_is_asked_in_the_same_way(copies, scaled):
     made = environment(stack(text), "prod")
     found = objects(made)
     assert (CHAT in named(found, "HTTPScaledObject")) is scaled
-    assert f"{CHAT}-interceptor" in interceptors(found)
+    assert f"interceptor-{CHAT}" in interceptors(found)
     assert envoy(found, "rds.yaml") == envoy(objects(stack(text)), "rds.yaml")
     if scaled:
         spec = named(found, "HTTPScaledObject")[CHAT]["spec"]
-        assert spec["hosts"][0] == f"{CHAT}-interceptor.prod"
+        assert spec["hosts"][0] == f"interceptor-{CHAT}.prod"
         assert spec["replicas"] == {"min": 1, "max": copies}
 
 
@@ -290,3 +290,33 @@ def test_commands_say_what_a_start_costs(command, tmp_path):
     done = CliRunner().invoke(root, [*files, command, "--json"])
     notes = json.loads(done.stdout)["diagnostics"]
     assert "kubernetes.scale-to-zero" in [item["code"] for item in notes], done.output
+
+
+def test_a_model_s_own_service_may_be_called_like_an_interceptor_s():
+    more = (
+        ASLEEP + '[models.e-interceptor]\nmodel = "e.gguf"\nrole = "embedding"\nkeep = "always"\n'
+    )
+    services = [item for item in objects(stack(more)) if item["kind"] == "Service"]
+    names = [item["metadata"]["name"] for item in services]
+    assert {"model-e-interceptor", "interceptor-model-e"} < {*names}
+    assert len({*names}) == len(names)
+
+
+def test_where_the_gateway_waits_without_end_the_interceptor_waits_for_a_day():
+    endless = ASLEEP.replace("queue = 5", "queue = 5\nstream_idle_timeout = 0")
+    made = stack(endless)
+    scaled = named(objects(made), "HTTPScaledObject")[CHAT]
+    assert scaled["spec"]["timeouts"]["conditionWait"] == "86400s"
+    (told,) = [item for item in scale.notes(made) if item.code == "kubernetes.scale-to-zero"]
+    assert told.severity is Severity.NOTE
+
+
+def test_pods_of_a_pool_s_own_table_are_those_that_are_scaled():
+    fewer = ASLEEP.replace("min = 0", "min = 1") + (
+        '[kubernetes.pools.gpu.models."chat-1.7b"]\nhosts = 1\n'
+    )
+    assert not named(objects(stack(fewer)), "HTTPScaledObject")
+    more = ASLEEP.replace("hosts = 3\n", "").replace("min = 0", "min = 0\nmax = 3") + (
+        '[kubernetes.pools.gpu.models."chat-1.7b"]\nhosts = 3\n'
+    )
+    assert named(objects(stack(more)), "HTTPScaledObject")[CHAT]["spec"]["replicas"]["max"] == 3

@@ -100,7 +100,7 @@ def made(tmp_path_factory):
 def is_known(found):
     """Whether the interceptor has read the objects: it then waits for a pod, and says so later."""
     try:
-        host = f"{CHAT}-interceptor.llm"
+        host = f"interceptor-{CHAT}.llm"
         # Without a body: then it hears at once that nobody waits any more.
         answer = httpx.get(found.interceptor, headers={"Host": host}, timeout=0.5)
     except httpx.ReadTimeout:
@@ -124,17 +124,17 @@ def test_a_request_waits_until_there_is_a_pod_and_is_answered(made):
     assert answer.status_code == 200, answer.text
     heard = answer.json()
     # What is told a proxy, too.
-    assert heard["path"] == f"http://{CHAT}-interceptor.llm/v1/chat/completions"
-    assert heard["host"] == f"{CHAT}-interceptor.llm"
+    assert heard["path"] == f"http://interceptor-{CHAT}.llm/v1/chat/completions"
+    assert heard["host"] == f"interceptor-{CHAT}.llm"
     assert heard["asked"]["messages"] == ASKED["messages"]
     made.cluster.until(lambda: made.waiting() == 0)
 
 
 def test_a_client_does_not_choose_the_model_by_its_host(made):
     made.cluster.apply([slices(CHAT, "10.0.0.7")])
-    lies = {"Host": "model-e-interceptor.llm", "x-llm-interceptor": "model-e-interceptor.llm"}
+    lies = {"Host": "interceptor-model-e.llm", "x-llm-interceptor": "interceptor-model-e.llm"}
     heard = httpx.post(made.url, json=ASKED, headers=lies, timeout=60).json()
-    assert heard["host"] == f"{CHAT}-interceptor.llm"
+    assert heard["host"] == f"interceptor-{CHAT}.llm"
 
 
 def test_the_same_model_of_another_namespace_is_another(made):
@@ -143,13 +143,13 @@ def test_the_same_model_of_another_namespace_is_another(made):
     made.cluster.apply([one(other, "HTTPScaledObject", CHAT), slices(CHAT, namespace="other")])
     made.cluster.apply([slices(CHAT, "10.0.0.7")])
     assert httpx.post(made.url, json=ASKED, timeout=60).status_code == 200
-    theirs = {"Host": f"{CHAT}-interceptor.other"}
+    theirs = {"Host": f"interceptor-{CHAT}.other"}
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(made.interceptor, headers=theirs, timeout=1)
 
 
 def test_nothing_of_the_stack_wakes_a_model_by_itself(made):
     scaled = json.dumps(one(FOUND, "HTTPScaledObject", "model-e"))
-    assert "model-e-interceptor.llm" in scaled
+    assert "interceptor-model-e.llm" in scaled
     counted = httpx.get(f"{made.admin}/queue").json()
     assert counted.get("llm/model-e", {}).get("Concurrency", 0) == 0

@@ -140,6 +140,7 @@ def test_that_requests_are_lost_is_said_and_nobody_is_woken_up():
         ("[kubernetes.monitoring]\nenable = true", "", "scale-without-monitoring"),
         ("[kubernetes.scale]", '[kubernetes]\nstyle = "lws"\n[kubernetes.scale]', "scale-style"),
         ("[kubernetes.scale]", "[kubernetes.scale]\nmax = 4", "scale-max"),
+        ("[kubernetes.scale]", "[kubernetes.scale]\nmin = 4", "scale-min"),
         ("[kubernetes.scale]", "[kubernetes.scale]\nmax = 2\nmin = 3", "scale-range"),
     ],
 )

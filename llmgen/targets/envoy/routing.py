@@ -68,8 +68,8 @@ class RouteView(Struct, frozen=True):
 class Answer(Struct, frozen=True):
     """An answer that the gateway gives itself.
 
-    ``unread`` to a request of which no script has said anything yet; with ``sorts`` that is done
-    first, by the script of this name; ``hops`` to what has come through two gateways.
+    ``unread`` is for a request of which no script has said anything yet; ``sorts`` is the script
+    that looks for its model first; ``hops`` is for what has come through two gateways.
     """
 
     status: int

@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 # The Service of the add-on's own chart, and the port of its pods.
 _SERVICE: Final = "keda-add-ons-http-interceptor-proxy"
 PORT: Final = 8080
+# Where the gateway waits without end; no pod takes a day to start.
+_DAY_SECONDS: Final = 86_400
 
 
 def name_of(unit: str) -> str:
     """The Service by which gateways reach the interceptor for a unit."""
-    return short(f"{unit}-interceptor")
+    return short(f"interceptor-{unit}")
+
+
+def patience_seconds(scene: Scene) -> int:
+    """How long a request waits for a pod: as long as the gateway waits."""
+    return scene.cluster.config.gateway.envoy.stream_idle_timeout or _DAY_SECONDS
 
 
 def service(app: App, scene: Scene) -> Object:
@@ -42,7 +49,7 @@ def scaled(app: App, scene: Scene, cooldown: int) -> Object:
     table, most = scene.table, scene.most(app)
     (backend,) = backends(app.plan)
     host = f"{name_of(app.name)}.{table.namespace}"
-    silence = scene.cluster.config.gateway.envoy.stream_idle_timeout
+    silence = patience_seconds(scene)
     return {
         "apiVersion": "http.keda.sh/v1alpha1",
         "kind": "HTTPScaledObject",

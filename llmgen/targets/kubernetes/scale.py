@@ -63,7 +63,7 @@ def notes(scene: Scene) -> Iterator[Diagnostic]:
 
 def _waits(scene: Scene, slowest: App, others: str) -> Diagnostic:
     """What asks for a model without a pod waits, unless its gateway waits for less."""
-    seconds, silence = cold_start(slowest), scene.cluster.config.gateway.envoy.stream_idle_timeout
+    seconds, silence = cold_start(slowest), interceptor.patience_seconds(scene)
     rests = (
         f"`{slowest.unit.models[0]}`{others} may have no pod after {scene.table.scale.cooldown} s "
         "without a request; what asks then waits in KEDA's interceptor until one has started, "
