@@ -198,6 +198,8 @@ def _check(stack, limited, pinned):
     for model in (*pinned, "three", "four"):
         ask(stack, model)
         stack.llmgen("guard")
+        # Of two that were last used in one second none is the older one.
+        time.sleep(1.5)
     with busy(stack, "two"):
         stack.until(lambda: reasons(stack.llmgen("guard")).get("two") == "busy")
         assert stack.llmgen("guard")["unloaded"] == []
