@@ -19,7 +19,10 @@ pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap
 
 @pytest.fixture(scope="module", params=["llama_swap", "router"])
 def stack(request, tmp_path_factory):
-    found = Foreground(tmp_path_factory.mktemp(request.param), on_demand=request.param)
+    # Of random weights an answer may be blank: with a seed it is always the same one.
+    seeded = ('aliases = ["gpt-one"]', 'aliases = ["gpt-one"]\nsampling.seed = 1')
+    folder = tmp_path_factory.mktemp(request.param)
+    found = Foreground(folder, on_demand=request.param, changed=[seeded])
     yield found
     found.end()
 
