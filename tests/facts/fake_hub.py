@@ -67,7 +67,10 @@ class FakeRepo:
 class FakeHub:
     url: str = ""
     repos: dict[str, FakeRepo] = field(default_factory=dict)
+    # Counted before they are written: what a client has is never still to be counted.
     bytes_served: int = 0
+    # Of each download the first byte that was asked for, and the one behind the last.
+    downloads: list[tuple[int, int]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     status: int = 0
     ranges: bool = True
@@ -201,6 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{file.size}")
         else:
             self.send_response(200)
+        self.hub.downloads.append((start, end))
         if self.hub.too_much:
             self.send_header("Connection", "close")
         else:
@@ -213,8 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             while start < stop:
                 piece = file.read(start, min(stop, start + 2**16))
-                self.wfile.write(piece)
                 self.hub.bytes_served += len(piece)
+                self.wfile.write(piece)
                 start += len(piece)
         except OSError:
             return
@@ -230,5 +234,5 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(key, value)
         self.end_headers()
-        self.wfile.write(body)
         self.hub.bytes_served += len(body)
+        self.wfile.write(body)
