@@ -225,8 +225,12 @@ class Lab:
         """The data of each host, where all went well."""
         found = self.document(*words)
         told = [(item["message"], item["notes"]) for item in found["diagnostics"]]
-        assert found["exit_code"] == 0, told
+        assert found["exit_code"] == 0, (told, self.says())
         return {name: item["data"] for name, item in found["data"]["hosts"].items()}
+
+    def says(self):
+        """What every machine does, and did last."""
+        return "\n".join(f"{name}:\n{item.says()}" for name, item in self.machines.items())
 
     def answer(self, host, model):
         """What a model says at the door of a host: HTTP's code and the document."""

@@ -44,7 +44,9 @@ class Machine(Booted):
         self.must("useradd", "--system", "--user-group", "llm")
         if login != "root":
             self.must("useradd", "--create-home", "--shell", "/bin/sh", login)
-            self.must("loginctl", "enable-linger", login)
+        # Without it the user's manager ends ten seconds after each connection, and a login that comes
+        # while it ends waits for that.
+        self.must("loginctl", "enable-linger", login)
         self.must("mkdir", "-p", "/etc/fleet", "/opt/models", "/opt/keys", "/run/sshd")
         self.must("chmod", "755", "/run/sshd")
         self.path("/etc/fleet/sshd_config").write_text(SSHD)
@@ -100,6 +102,12 @@ class Machine(Booted):
         """Kill what serves the connections that there are; the machine itself goes on."""
         ids = self.processes(f"^sshd(-session)?: {self.login}")
         self.must("kill", "-9", *ids)
+
+    def says(self):
+        """What it does, and what it has done last, for the message of a failure."""
+        jobs = self.run("systemctl", "list-jobs", "--no-pager").stdout
+        processes = self.run("ps", "axf", "-o", "pid,stat,wchan:20,etime,args").stdout
+        return jobs + processes + self.run("journalctl", "-n", "60", "--no-pager").stdout
 
     def kill_llmgen(self):
         """Kill every llmgen here at once, as a machine without memory would."""

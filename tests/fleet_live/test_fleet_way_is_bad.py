@@ -33,6 +33,7 @@ def only_spark_fails(lab, code):
     hosts = found["data"]["hosts"]
     assert hosts.pop("spark") == {"exit_code": 4, "data": None}
     for name, host in hosts.items():
+        assert host["data"], (name, found["diagnostics"], lab.machines[name].says())
         assert host["data"]["services"], name
     (told,) = [item for item in found["diagnostics"] if item["code"].startswith("remote.")]
     assert (found["exit_code"], told["code"]) == (4, code)
