@@ -7,22 +7,29 @@ that. A configuration keeps the keys that say something of memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 BF16 = "BF16"
 
 
 @dataclass(frozen=True)
 class Published:
-    """One checkpoint; ``size`` are the bytes of all tensors by its index, 0 where none was found."""
+    """One checkpoint; its tensors are listed when they are wanted. ``size`` are the bytes of all tensors by its index, 0 where none was found."""
 
     name: str
     source: str
     config: dict
-    tensors: dict = field(repr=False)
+    listed: Callable[[], dict] = field(repr=False)
     size: int = 0
     # Bytes of the files themselves, headers and all, where only those are known.
     files: int = 0
+
+    @cached_property
+    def tensors(self) -> dict:
+        """Type and shape by name."""
+        return self.listed()
 
 
 def plain(name, out, into, bias=False):
@@ -366,111 +373,131 @@ FP8 = {"quantization_config": {"quant_method": "fp8", "weight_block_size": [128,
 HUB = "config.json and index of {} on the Hub"
 ALL = (
     Published(
-        "llama-3.1-8b", HUB.format("meta-llama/Llama-3.1-8B"), LLAMA, dense(LLAMA), 16060522496
+        "llama-3.1-8b",
+        HUB.format("meta-llama/Llama-3.1-8B"),
+        LLAMA,
+        lambda: dense(LLAMA),
+        16060522496,
     ),
     Published(
         "qwen2.5-7b",
         HUB.format("Qwen/Qwen2.5-7B-Instruct"),
         QWEN25,
-        dense(QWEN25, qkv_bias=True),
+        lambda: dense(QWEN25, qkv_bias=True),
         15231233024,
     ),
     Published(
-        "qwen3-8b", HUB.format("Qwen/Qwen3-8B"), QWEN3, dense(QWEN3, qk_norm=True), 16381470720
+        "qwen3-8b",
+        HUB.format("Qwen/Qwen3-8B"),
+        QWEN3,
+        lambda: dense(QWEN3, qk_norm=True),
+        16381470720,
     ),
     Published(
         "mistral-7b-v0.1",
         HUB.format("mistralai/Mistral-7B-v0.1"),
         MISTRAL,
-        dense(MISTRAL),
+        lambda: dense(MISTRAL),
         14483464192,
     ),
     Published(
         "devstral-small-2507",
         "fetchwiki/mistralai-Devstral-Small-2507 at 2074b22f",
         DEVSTRAL,
-        dense(DEVSTRAL),
+        lambda: dense(DEVSTRAL),
         47144806400,
     ),
     Published(
-        "gemma-2b", "ananddhanabal/gemma at 718cb189", GEMMA, dense(GEMMA, tied=True), 5012344832
+        "gemma-2b",
+        "ananddhanabal/gemma at 718cb189",
+        GEMMA,
+        lambda: dense(GEMMA, tied=True),
+        5012344832,
     ),
     Published(
         "gemma-2-9b",
         "config.json of google/gemma-2-9b on the Hub",
         GEMMA2,
-        dense(GEMMA2, tied=True, norms=SANDWICH),
+        lambda: dense(GEMMA2, tied=True, norms=SANDWICH),
     ),
     Published(
-        "gemma-3-27b", "Ibtasam-98/medgemma-27b-it at 351f31de", GEMMA3, gemma3(GEMMA3), 54864813280
+        "gemma-3-27b",
+        "Ibtasam-98/medgemma-27b-it at 351f31de",
+        GEMMA3,
+        lambda: gemma3(GEMMA3),
+        54864813280,
     ),
     Published(
         "mixtral-8x7b",
         HUB.format("mistralai/Mixtral-8x7B-v0.1"),
         MIXTRAL,
-        mixtral(MIXTRAL),
+        lambda: mixtral(MIXTRAL),
         93405585408,
     ),
     Published(
         "mixtral-8x22b",
         "tbressers/WizardLM-2-8x22B at c2092670",
         WIZARD,
-        mixtral(WIZARD),
+        lambda: mixtral(WIZARD),
         281241268224,
     ),
     Published(
         "qwen3-30b-a3b",
         HUB.format("Qwen/Qwen3-30B-A3B"),
         QWEN3_MOE,
-        qwen_moe(QWEN3_MOE),
+        lambda: qwen_moe(QWEN3_MOE),
         61064245248,
     ),
     Published(
         "qwen3-30b-a3b-fp8",
         "config.json of Qwen/Qwen3-30B-A3B-FP8 on the Hub",
         QWEN3_MOE | FP8,
-        qwen_moe(QWEN3_MOE, fp8),
+        lambda: qwen_moe(QWEN3_MOE, fp8),
     ),
     Published(
-        "gpt-oss-20b", HUB.format("openai/gpt-oss-20b"), GPT_OSS, gpt_oss(GPT_OSS), 13761264768
+        "gpt-oss-20b",
+        HUB.format("openai/gpt-oss-20b"),
+        GPT_OSS,
+        lambda: gpt_oss(GPT_OSS),
+        13761264768,
     ),
     Published(
         "deepseek-v3",
         "roshini0108/InferSim hf_configs/deepseek_v3_config.json at 705af881; sizes of the files on the Hub",
         DEEPSEEK,
-        deepseek(DEEPSEEK, fp8),
+        lambda: deepseek(DEEPSEEK, fp8),
         files=688586727753,
     ),
     Published(
         "deepseek-v2-lite",
         "config.json of deepseek-ai/DeepSeek-V2-Lite on the Hub",
         DEEPSEEK_LITE,
-        deepseek(DEEPSEEK_LITE),
+        lambda: deepseek(DEEPSEEK_LITE),
     ),
     Published(
         "granite-3.1-1b-a400m",
         "jeremieconte/granite-3.1-1b-a400m-instruct at 73154eec, with the size of its file",
         GRANITE,
-        granite_moe(GRANITE),
+        lambda: granite_moe(GRANITE),
         files=2669283096,
     ),
     Published(
         "phi-3-mini-4k",
         "config.json of microsoft/Phi-3-mini-4k-instruct on the Hub",
         PHI3,
-        phi3(PHI3),
+        lambda: phi3(PHI3),
     ),
     Published(
         "qwen2.5-7b-awq",
         "config.json of Qwen/Qwen2.5-7B-Instruct-AWQ on the Hub",
         AWQ,
-        dense(QWEN25, qkv_bias=True, linear=awq),
+        lambda: dense(QWEN25, qkv_bias=True, linear=awq),
     ),
     Published(
         "qwen2.5-7b-gptq-int4",
         "config.json of Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4 on the Hub",
         GPTQ,
-        dense(QWEN25, qkv_bias=True, linear=gptq),
+        lambda: dense(QWEN25, qkv_bias=True, linear=gptq),
     ),
 )
 BY_NAME = {item.name: item for item in ALL}

@@ -53,25 +53,29 @@ def damaged(data):
     return {**item, "binaryData": {"objects.gz": data}}
 
 
+def packed(data):
+    return base64.b64encode(gzip.compress(data, 1)).decode()
+
+
 @pytest.mark.parametrize(
     "data",
     [
-        "",
-        "no base64",
-        7,
-        base64.b64encode(b"no gzip").decode(),
-        base64.b64encode(gzip.compress(b"no json")).decode(),
-        base64.b64encode(gzip.compress(b"[1]")).decode(),
-        base64.b64encode(gzip.compress(b"{}")).decode(),
-        base64.b64encode(gzip.compress(b"[" * 200_000)).decode(),
+        lambda: "",
+        lambda: "no base64",
+        lambda: 7,
+        lambda: base64.b64encode(b"no gzip").decode(),
+        lambda: packed(b"no json"),
+        lambda: packed(b"[1]"),
+        lambda: packed(b"{}"),
+        lambda: packed(b"[" * 200_000),
         # 300 MiB of zeros.
-        base64.b64encode(gzip.compress(bytes(300 << 20), 1)).decode(),
+        lambda: packed(bytes(300 << 20)),
     ],
     ids=range(9),
 )
 def test_damaged_ones_are_in_nobodys_way(data):
     good = recorded(2, "install", objects(), "llm")
-    assert [item.number for item in generations([damaged(data), *good])] == [2]
+    assert [item.number for item in generations([damaged(data()), *good])] == [2]
 
 
 def test_which_one():
