@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ def make_render(overlay: Sequence[Path] = ()) -> Render:
 
     jinja2 is imported here, not with the module, so that commands without templates start sooner.
     """
-    environment = make_environment((*overlay, templates_folder()))
+    own = templates_folder()
+    environment = make_environment((*overlay, own)) if overlay else _of_own(own)
 
     def render(template: str, /, **values: object) -> bytes:
         from jinja2 import TemplateError
@@ -34,6 +36,12 @@ def make_render(overlay: Sequence[Path] = ()) -> Render:
         return (text.rstrip("\n") + "\n").encode()
 
     return render
+
+
+@cache
+def _of_own(folder: Path) -> Environment:
+    """Llmgen's own templates, each read once; a folder of the user's may change at any time."""
+    return make_environment([folder])
 
 
 def make_environment(folders: Sequence[Path]) -> Environment:
