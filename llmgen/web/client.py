@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmgen.web.limits import Limits
 from llmgen.web.watch import HOOKS, Watch
@@ -67,7 +67,21 @@ def request(
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """Made once: to read all certificates takes longer than most requests."""
+    """The authorities that are trusted, read at the first handshake: few requests have one."""
+    import ssl  # noqa: PLC0415
+
     import httpx  # noqa: PLC0415
 
-    return httpx.create_ssl_context(trust_env=False)
+    whole = cache(lambda: httpx.create_ssl_context(trust_env=False))
+
+    class Trust(ssl.SSLContext):
+        def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:  # noqa: ANN401
+            return whole().wrap_socket(*args, **options)
+
+        def set_alpn_protocols(self, *args: Any) -> None:  # noqa: ANN401
+            whole().set_alpn_protocols(*args)
+
+        def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:  # noqa: ANN401
+            return whole().wrap_bio(*args, **options)
+
+    return Trust(ssl.PROTOCOL_TLS_CLIENT)
