@@ -8,3 +8,8 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def read_yaml(text):
     """The one document of a text."""
     return yaml.load(text, LOADER)
+
+
+def read_all_yaml(text):
+    """Every document of a text, one by one."""
+    return yaml.load_all(text, LOADER)

@@ -35,6 +35,7 @@ def test_every_command_has_a_manual_page():
     assert {f"llmgen-{name}.1" for name in COMMANDS} <= {path.name for path in MAN.iterdir()}
 
 
+@pytest.mark.sample(8)
 @pytest.mark.reader("man")
 @pytest.mark.parametrize("page", sorted(path.name for path in MAN.glob("*.1")))
 def test_man_renders_a_page_without_a_warning(page):

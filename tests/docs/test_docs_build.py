@@ -65,6 +65,7 @@ def test_every_link_and_anchor_of_the_built_pages_is_there(built):
     assert wrong == []
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("sphinx-build")
 def test_nothing_of_the_built_pages_is_fetched_from_elsewhere(built):
     for page in built.rglob("*.html"):

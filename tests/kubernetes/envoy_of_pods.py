@@ -2,13 +2,14 @@
 
 import yaml
 from made import stack
+from yaml_reader import read_yaml
 
 
 def told(folder, text, ports):
     """Its configuration: administration, clients, all servers, metrics are at these ports of loopback."""
     (envoy,) = stack(text).gateways
     (static,) = (item for item in envoy.files if item.path.name == "static.yaml")
-    document = yaml.safe_load(static.content)
+    document = read_yaml(static.content)
     resources = document["static_resources"]
     (inside,) = (item for item in resources["clusters"] if item["name"] == "admin")
     _place(inside, ports[0])

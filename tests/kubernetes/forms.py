@@ -3,8 +3,8 @@
 import subprocess
 
 import readers
-import yaml
 from made import stack
+from yaml_reader import read_all_yaml
 
 from llmgen.targets.kubernetes.environment import environment, objects
 from llmgen.targets.kubernetes.files import artifacts
@@ -79,7 +79,7 @@ def wanted(made, name):
 def kustomized(folder):
     argv = [readers.find("kubectl"), "kustomize", folder]
     done = subprocess.run(argv, capture_output=True, check=True, timeout=60)
-    return by_name(yaml.safe_load_all(done.stdout))
+    return by_name(read_all_yaml(done.stdout))
 
 
 def helm(*words):
@@ -90,4 +90,4 @@ def helm(*words):
 def templated(folder, *words):
     done = helm("template", "llm", folder / "chart", *words)
     assert done.returncode == 0, done.stderr
-    return by_name(yaml.safe_load_all(done.stdout))
+    return by_name(read_all_yaml(done.stdout))

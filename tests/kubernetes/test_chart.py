@@ -1,9 +1,9 @@
 """The Helm chart: what its values are."""
 
 import pytest
-import yaml
 from forms import PROD, STACK, WATCHED, charted
 from made import stack
+from yaml_reader import read_yaml
 
 from llmgen.errors import PlanError
 from llmgen.targets.kubernetes.base import grouped
@@ -12,7 +12,7 @@ from llmgen.targets.kubernetes.files import artifacts
 
 def test_nothing_but_names_images_and_counts_is_a_value():
     files = {str(item.path): item.content.decode() for item in artifacts(charted())}
-    values = yaml.safe_load(files["kubernetes/chart/values.yaml"])
+    values = read_yaml(files["kubernetes/chart/values.yaml"])
     assert [*values] == ["namespace", "images", "replicas"]
     assert values["replicas"]["model-chat"] == 1
     templates = [text for path, text in files.items() if "/templates/" in path]
@@ -35,5 +35,5 @@ def test_an_environment_that_values_cannot_say_is_refused():
 
 def test_of_what_is_scaled_the_count_is_the_most():
     files = {str(item.path): item.content for item in artifacts(charted(WATCHED))}
-    values = yaml.safe_load(files["kubernetes/chart/values-prod.yaml"])
+    values = read_yaml(files["kubernetes/chart/values-prod.yaml"])
     assert values["replicas"]["model-chat"] == 3

@@ -1,9 +1,9 @@
 """Environments: what their overlays say, and what is refused of them."""
 
 import pytest
-import yaml
 from forms import ENVOY, PROD, SERVER, STACK
 from made import stack
+from yaml_reader import read_yaml
 
 from llmgen.errors import ConfigError, PlanError
 from llmgen.targets.kubernetes.files import artifacts
@@ -11,7 +11,7 @@ from llmgen.targets.kubernetes.files import artifacts
 
 def test_an_environment_has_the_words_of_kustomize():
     files = {str(item.path): item.content for item in artifacts(stack(STACK + PROD))}
-    found = yaml.safe_load(files["kubernetes/overlays/prod/kustomization.yaml"])
+    found = read_yaml(files["kubernetes/overlays/prod/kustomization.yaml"])
     assert found["namespace"] == "prod"
     assert found["replicas"] == [
         {"name": "model-chat", "count": 3},

@@ -4,11 +4,11 @@ import json
 import tomllib
 
 import pytest
-import yaml
 from case_stacks import CASES
 from click.testing import CliRunner
 from made import HEAD, objects, one, stack
 from pod_stacks import ASLEEP, SCALED
+from yaml_reader import read_yaml
 
 from llmgen.cli.boundary import root
 from llmgen.cluster.said import findings
@@ -48,7 +48,7 @@ def envoy(found, page):
     for item in found:
         for key, content in item.get("data", {}).items():
             if key.endswith(page):
-                return yaml.safe_load(content)["resources"]
+                return read_yaml(content)["resources"]
     raise AssertionError(f"no {page}")
 
 
@@ -199,7 +199,7 @@ def test_every_environment_is_asked_in_the_same_way(copies, scaled):
 def test_a_chart_says_how_many_pods_there_may_be():
     text = f"{ASLEEP}[kubernetes]\nhelm = true\n"
     files = {str(item.path): item.content.decode() for item in artifacts(stack(text))}
-    values = yaml.safe_load(files["kubernetes/chart/values.yaml"])
+    values = read_yaml(files["kubernetes/chart/values.yaml"])
     assert values["replicas"] == {CHAT: 3, "model-e": 1, "swap-gpu": 1, "envoy": 1}
     assert 'max": {{ int' in files[f"kubernetes/chart/templates/30-{CHAT}.yaml"].replace(
         "max:", 'max":'

@@ -8,6 +8,7 @@ import pytest
 import readers
 import yaml
 from made import objects, one, pod_specs, stack
+from yaml_reader import read_yaml
 
 STACK = """
 [services]
@@ -111,7 +112,7 @@ def test_envoy_tells_of_itself_at_a_port_of_its_own():
         for key, text in item["data"].items()
         if key.endswith("envoy.yaml")
     )
-    listeners = yaml.safe_load(envoy)["static_resources"]["listeners"]
+    listeners = read_yaml(envoy)["static_resources"]["listeners"]
     address = listeners[0]["address"]["socket_address"]
     assert address == {"address": "0.0.0.0", "port_value": ports["metrics"]}
 

@@ -4,9 +4,9 @@ import re
 import tomllib
 
 import pytest
-import yaml
 from made import HEAD, objects, one, stack
 from pod_stacks import SCALED
+from yaml_reader import read_yaml
 
 from llmgen.cluster.said import findings
 from llmgen.config.load import load, overlay
@@ -44,7 +44,7 @@ def envoy(text=SCALED):
     for item in objects(stack(text)):
         for key, content in item.get("data", {}).items():
             if key.endswith("cds.yaml"):
-                return {row["name"]: row for row in yaml.safe_load(content)["resources"]}
+                return {row["name"]: row for row in read_yaml(content)["resources"]}
     raise AssertionError("no cds.yaml")
 
 

@@ -164,7 +164,7 @@ def test_published_embedders_have_the_bytes_of_the_program(facts, point):
 DRAWN = sorted(grid.DATA.glob("drawn-b*.json.xz"))
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("path", DRAWN, ids=[path.name for path in DRAWN])
 def test_drawn_shapes_have_the_bytes_of_the_program(path):
     wrong = []
