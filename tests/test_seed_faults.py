@@ -84,17 +84,17 @@ def repository(facts):
     return place(resolve(load((read(str(ROOT / "llm.toml")),)), facts))
 
 
-def tree(plan):
+def tree(plan, names=tuple(TARGETS)):
     render = make_render()
     return {
         str(item.path): item.content.decode()
-        for target in TARGETS.values()
-        for item in target.artifacts(plan, render)
+        for name in names
+        for item in TARGETS[name].artifacts(plan, render)
     }
 
 
 def swap(plan):
-    return read_yaml(tree(plan)["llama-swap/config.yaml"])
+    return read_yaml(tree(plan, ["llama-swap"])["llama-swap/config.yaml"])
 
 
 def units(plan):

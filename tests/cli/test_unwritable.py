@@ -21,12 +21,13 @@ from llmgen.cli.writing import create_file, write_out
 from llmgen.errors import InputError
 
 PACKAGE = Path(llmgen.__file__).parent
+SMALL = Path(__file__).parents[1] / "cases" / "minimal" / "llm.toml"
 # What an import leaves out says why, and nobody has to do anything.
 NEEDS_NO_HINT = {"import.left-out"}
 
 
-def refusal(*words):
-    done = CliRunner().invoke(root, ["-c", "llm.toml", *map(str, words), "--json"])
+def refusal(*words, config=SMALL):
+    done = CliRunner().invoke(root, ["-c", str(config), *map(str, words), "--json"])
     (found,) = json.loads(done.output)["diagnostics"]
     return done.exit_code, found["code"], found["message"], found["hint"]
 
@@ -58,7 +59,7 @@ def test_file_in_place_of_a_folder_is_named(words, tmp_path):
     "words", [("generate", "-o"), ("install", "--root"), ("install", "--dry-run", "-o")]
 )
 def test_file_system_of_the_kernel_is_named(words):
-    code, _, message, hint = refusal(*words, "/proc/x")
+    code, _, message, hint = refusal(*words, "/proc/x", config="llm.toml")
     assert code == 4
     assert "`/proc" in message
     if os.geteuid() == 0:
@@ -90,7 +91,7 @@ def test_name_from_an_unset_variable_is_wrong_usage(words):
 def test_saved_plan_replaces_nothing_but_a_plan(tmp_path):
     plan, mine = tmp_path / "plan", tmp_path / "mine"
     mine.write_text("mine")
-    words = ["-c", "llm.toml", "install", "--dry-run", "--root", str(tmp_path / "root"), "-o"]
+    words = ["-c", str(SMALL), "install", "--dry-run", "--root", str(tmp_path / "root"), "-o"]
     for _ in range(2):
         assert CliRunner().invoke(root, [*words, str(plan)]).exit_code == 0
     assert CliRunner().invoke(root, [*words, str(mine)]).exit_code == 6
@@ -99,7 +100,7 @@ def test_saved_plan_replaces_nothing_but_a_plan(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
 def test_device_that_somebody_named_is_left_alone():
-    code, _, message, hint = refusal("install", "--dry-run", "-o", "/dev/full")
+    code, _, message, hint = refusal("install", "--dry-run", "-o", "/dev/full", config="llm.toml")
     assert (code, hint) == (4, "make room there, then run the command again")
     assert "`/dev/full`" in message
     assert Path("/dev/full").exists()
@@ -122,7 +123,7 @@ def test_file_that_does_not_fit_leaves_no_piece(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a file system")
 def test_read_only_file_system_is_named(tmp_path):
     words = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o ro x "$0" && exec "$@"', tmp_path]
-    words += [sys.executable, "-m", "llmgen", "-c", "llm.toml", "generate", "-o", tmp_path / "x"]
+    words += [sys.executable, "-m", "llmgen", "-c", SMALL, "generate", "-o", tmp_path / "x"]
     if subprocess.run([*words[:6], "true"], capture_output=True, check=False).returncode:
         pytest.skip("no file system can be mounted here")
     done = subprocess.run(words, capture_output=True, text=True, check=False)
