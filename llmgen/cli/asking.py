@@ -10,15 +10,15 @@ from llmgen.cli.from_afar import config_names, is_from_afar
 from llmgen.cli.pipeline import OUTPUT, Read
 
 if TYPE_CHECKING:
-    from llmgen.operate.asking import Asking
+    from llmgen.operate.status.asking import Asking
     from llmgen.plan.model import Placement, Plan
 
 
 def asking(found: Read) -> Asking:
     """Who asks: this machine's installation, and which llm.toml."""
-    from llmgen.operate.asking import Asking
     from llmgen.operate.site import site
     from llmgen.operate.stack_owner import stack_of, this_stack
+    from llmgen.operate.status.asking import Asking
 
     here = site(found.config)
     names = config_names(found, here.layout)
@@ -28,7 +28,7 @@ def asking(found: Read) -> Asking:
 
 def refuse_other_engine(found: Read) -> None:
     """Refuse where another stack, or a stranger, has the port of who loads models."""
-    from llmgen.operate.asking import engine_port, require_ours
+    from llmgen.operate.status.asking import engine_port, require_ours
 
     who = asking(found)
     require_ours(who, [engine_port(found.config, who.site)])
@@ -36,22 +36,22 @@ def refuse_other_engine(found: Read) -> None:
 
 def refuse_other_install(found: Read) -> None:
     """Refuse where what is installed is another llm.toml's."""
-    from llmgen.operate.asking import require_installed
+    from llmgen.operate.status.asking import require_installed
 
     require_installed(asking(found))
 
 
 def refuse_other_removal(found: Read) -> None:
     """Refuse to remove or roll back another llm.toml's stack, as long as that file is there."""
-    from llmgen.operate.asking import require_removable
+    from llmgen.operate.status.asking import require_removable
 
     require_removable(asking(found))
 
 
 def drain_own(found: Read) -> None:
     """Empty the llama-swap that an install is about to change; another stack's is let be."""
-    from llmgen.operate.asking import engine_port, may_drain
-    from llmgen.operate.engine import drain
+    from llmgen.operate.engines.engine import drain
+    from llmgen.operate.status.asking import engine_port, may_drain
 
     if found.config.services.on_demand != "llama_swap":
         return
@@ -67,10 +67,10 @@ def key_of_url(found: Read, placed: Plan, url: str) -> str:
     """
     from urllib.parse import urlsplit
 
-    from llmgen.operate.asking import is_ours, require_no_other
-    from llmgen.operate.front import key_at
-    from llmgen.operate.port_holder import ServicePort
-    from llmgen.operate.stack import expected
+    from llmgen.operate.engines.front import key_at
+    from llmgen.operate.status.asking import is_ours, require_no_other
+    from llmgen.operate.status.port_holder import ServicePort
+    from llmgen.operate.status.stack import expected
 
     parts = urlsplit(url)
     if not _is_here(parts.hostname or ""):
@@ -99,8 +99,8 @@ def refuse_other_servers(found: Read, placed: Plan, chosen: Collection[Placement
     """Refuse where the server of a model is not this stack's."""
     from llmgen.config.names import service_name
     from llmgen.library import Keep
-    from llmgen.operate.asking import require_ours
-    from llmgen.operate.stack import expected
+    from llmgen.operate.status.asking import require_ours
+    from llmgen.operate.status.stack import expected
 
     who = asking(found)
     names = {service_name(item.name) if item.keep is Keep.ALWAYS else "" for item in chosen}

@@ -147,7 +147,7 @@ def _waited(
     from msgspec.structs import replace
 
     from llmgen.operate.kubectl.watch import not_ready, until_settled
-    from llmgen.operate.ready import Clock
+    from llmgen.operate.status.ready import Clock
 
     names = {item["metadata"]["name"] for item in wanted}
     data = done.data if isinstance(done.data, dict) else {}

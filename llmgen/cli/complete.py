@@ -84,7 +84,7 @@ def profiles(ctx: click.Context) -> list[str]:
 
 def pages(ctx: click.Context) -> list[str]:
     """Pages that programs of a stack may have."""
-    from llmgen.operate.pages import FRONTS
+    from llmgen.operate.status.pages import FRONTS
 
     return [*FRONTS, "report", *models(ctx)]
 

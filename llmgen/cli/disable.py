@@ -17,8 +17,8 @@ from llmgen.cli.pipeline import read
 @on_hosts(Shown("disabled"))
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Start the named services, or all of them, only by hand; what runs goes on."""
-    from llmgen.operate.by_cron import refuse_cron
-    from llmgen.operate.installed import by_hand, chosen
+    from llmgen.operate.installation.installed import by_hand, chosen
+    from llmgen.operate.managers.by_cron import refuse_cron
     from llmgen.operate.site import site
 
     found = read(session)

@@ -69,8 +69,8 @@ def _running(found: Read, placed: Plan) -> Iterator[Finding]:
     from llmgen.cli.asking import asking
     from llmgen.cli.proposal import proposals, short_of
     from llmgen.doctor.model import judged
-    from llmgen.operate.port_holder import Whose, holder, told
-    from llmgen.operate.stack import expected, observe
+    from llmgen.operate.status.port_holder import Whose, holder, told
+    from llmgen.operate.status.stack import expected, observe
 
     who = asking(found)
     wanted = expected(placed, who.site)

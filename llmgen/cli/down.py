@@ -23,10 +23,10 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     Only units that llmgen installed are stopped, never programs by their name. What a killed
     `up --foreground` of this user left goes too.
     """
-    from llmgen.operate.by_cron import end, is_by_cron
-    from llmgen.operate.dead_runs import clear
-    from llmgen.operate.installed import chosen, may_be_installed, stop
-    from llmgen.operate.run_folder import ALREADY_UP, only_one
+    from llmgen.operate.foreground.dead_runs import clear
+    from llmgen.operate.foreground.run_folder import ALREADY_UP, only_one
+    from llmgen.operate.installation.installed import chosen, may_be_installed, stop
+    from llmgen.operate.managers.by_cron import end, is_by_cron
     from llmgen.operate.site import site
 
     found = read(session)

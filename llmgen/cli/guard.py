@@ -24,7 +24,7 @@ def cli(session: Session, gate: str | None, *, dry_run: bool) -> Outcome:
     what keeps memory free; this is for what the plan cannot know.
     """
     from llmgen.layout import layout
-    from llmgen.operate.guard import check
+    from llmgen.operate.guard.once import check
     from llmgen.targets.accounts import state_folder
 
     found = read(session)
@@ -77,8 +77,8 @@ def _said(is_short: bool, unloaded: tuple[str, ...], would: str | None) -> str:
 
 
 def _gate(session: Session, name: str) -> Outcome:
-    from llmgen.operate.guard import gate
-    from llmgen.operate.names import named
+    from llmgen.operate.engines.names import named
+    from llmgen.operate.guard.once import gate
 
     placed = plan(read(session))
     refused = gate(placed, named(placed.placements, name))

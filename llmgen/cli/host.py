@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmgen.apply.changes import Ways
     from llmgen.apply.snapshot import Place
     from llmgen.errors import Diagnostic
-    from llmgen.operate.host_files import Settings
+    from llmgen.operate.installation.host_files import Settings
     from llmgen.plan.model import Plan
     from llmgen.targets.host.files import HostFile
 
@@ -53,7 +53,7 @@ def cli(
     replaced; `--uninstall`, or root's `llmgen uninstall`, takes them away.
     """
     from llmgen.apply.changes import Ways
-    from llmgen.operate.host_files import place_of, prepare
+    from llmgen.operate.installation.host_files import place_of, prepare
 
     if action is None:
         if dry_run or root or overwrite or adopt or backup:
@@ -119,7 +119,7 @@ def carry_out(
 ) -> Outcome:
     """Show what would be done, or do it."""
     from llmgen.apply.write import refuse_conflicts
-    from llmgen.operate.host_files import perform, refuse_user
+    from llmgen.operate.installation.host_files import perform, refuse_user
 
     refuse_conflicts(place, prepared.changes)
     commands = () if place.root != Path("/") else (*prepared.first, *prepared.then)
@@ -158,7 +158,7 @@ def _planned(place: Place, prepared: Settings, commands: Iterable[Sequence[str]]
 
 def removal(root: str | None, ways: Ways) -> tuple[Place, Settings] | None:
     """What `uninstall` takes away as well; None where nothing is in place."""
-    from llmgen.operate.host_files import is_there, place_of, prepare
+    from llmgen.operate.installation.host_files import is_there, place_of, prepare
 
     place = place_of(root)
     return (place, prepare(place, (), ways)) if is_there(place) else None

@@ -74,11 +74,11 @@ def cli(
 
     from msgspec.structs import replace
 
-    from llmgen.operate.asking import replacing
-    from llmgen.operate.checks import missing_programs, without_program
-    from llmgen.operate.install import refuse_other, refuse_stale
-    from llmgen.operate.install import saved as as_file
+    from llmgen.operate.installation.checks import missing_programs, without_program
+    from llmgen.operate.installation.install import refuse_other, refuse_stale
+    from llmgen.operate.installation.install import saved as as_file
     from llmgen.operate.site import refuse_elsewhere, site
+    from llmgen.operate.status.asking import replacing
 
     if output and not manner.dry_run:
         raise click.UsageError("`-o` keeps the plan of a `--dry-run`")

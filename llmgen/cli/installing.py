@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
     from llmgen.errors import Diagnostic
     from llmgen.layout import Layout
-    from llmgen.operate.install import Installation
+    from llmgen.operate.installation.install import Installation
+    from llmgen.operate.installation.steps import Step
     from llmgen.operate.site import Site
-    from llmgen.operate.steps import Step
     from llmgen.plan.model import Plan
 
 
@@ -96,9 +96,9 @@ def wanted_tree(
     ``lock`` is what llm.lock will say, where it does not yet.
     """
     from llmgen.cli.pipeline import LOCK, renderer, tree
-    from llmgen.operate.kept import kept
-    from llmgen.operate.metrics_timer import metrics_timer
-    from llmgen.operate.sync_timer import timer
+    from llmgen.operate.installation.own_copy import kept
+    from llmgen.operate.managers.metrics_timer import metrics_timer
+    from llmgen.operate.managers.sync_timer import timer
 
     rendered = [*tree(found, placed, session)]
     configs = _configs(found, placed.library.layout)
@@ -117,12 +117,12 @@ def prepared_for(
     found: Read, here: Site, tree: Iterable[Artifact], ways: Ways, *, cron: bool
 ) -> tuple[Installation, Callable[[], None] | None]:
     """The installation of a tree; with ``cron`` also what writes the lines that keep it up."""
-    from llmgen.operate.checks import refuse_containers
-    from llmgen.operate.crontab import Timed, is_kept_up, keep_up, without_units
-    from llmgen.operate.install import prepare
-    from llmgen.operate.metrics_timer import is_of_metrics, textfile
+    from llmgen.operate.installation.checks import refuse_containers
+    from llmgen.operate.installation.install import prepare
+    from llmgen.operate.managers.crontab import Timed, is_kept_up, keep_up, without_units
+    from llmgen.operate.managers.metrics_timer import is_of_metrics, textfile
+    from llmgen.operate.managers.sync_timer import is_of_timer, stores_told
     from llmgen.operate.site import installed
-    from llmgen.operate.sync_timer import is_of_timer, stores_told
 
     # Below another root they would look for llm.toml where it is here.
     left_out = (is_of_timer, is_of_metrics) if here.is_staged else ()
@@ -142,7 +142,7 @@ def prepared_for(
 def timer_notes(found: Read, here: Site) -> tuple[Diagnostic, ...]:
     """What is said of the timer of [sync]; InputError when it may not be."""
     from llmgen.errors import InputError
-    from llmgen.operate.sync_timer import NOT_STAGED, refuse_open_files
+    from llmgen.operate.managers.sync_timer import NOT_STAGED, refuse_open_files
 
     if found.config.sync is None or found.config.sync.interval is None:
         return ()
@@ -174,7 +174,7 @@ def carry_out(
 
     from llmgen.apply.write import refuse_conflicts
     from llmgen.errors import Severity
-    from llmgen.operate.install import nothing, perform, unmanaged
+    from llmgen.operate.installation.install import nothing, perform, unmanaged
 
     refuse_conflicts(here.place, prepared.changes)
     steps = [*prepared.first, *prepared.then]
@@ -214,8 +214,8 @@ def _rows(prepared: Installation) -> Iterator[dict[str, Any]]:
 
 
 def _remarks(found: Read, here: Site, prepared: Installation) -> tuple[Diagnostic, ...]:
-    from llmgen.operate.checks import remarks, switching
-    from llmgen.operate.units import units
+    from llmgen.operate.installation.checks import remarks, switching
+    from llmgen.operate.installation.units import units
 
     known = units(prepared.wanted.values(), here.folder).values()
     said = remarks(here, found.config.services, known) if known else ()

@@ -32,7 +32,7 @@ def _known(session: Session) -> list[Path]:
     from llmgen.errors import Diagnostic, InputError
     from llmgen.gateway.secrets import MANIFEST
     from llmgen.layout import layout
-    from llmgen.operate.run_folder import alive
+    from llmgen.operate.foreground.run_folder import alive
 
     found = read(session)
     installed = Path(layout(found.config.paths, found.config.services.scope).config)

@@ -17,8 +17,8 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
 
     What is in memory afterwards is the engine's decision: models that do not fit beside them go.
     """
-    from llmgen.operate.engine import engine
-    from llmgen.operate.names import loadable
+    from llmgen.operate.engines.engine import engine
+    from llmgen.operate.engines.names import loadable
 
     found_config = read(session)
     placed = known_plan(found_config)

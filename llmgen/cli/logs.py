@@ -15,7 +15,7 @@ from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, read
 
 if TYPE_CHECKING:
-    from llmgen.operate.steps import Lines, Words
+    from llmgen.operate.installation.steps import Lines, Words
 
 
 @command(short_help="what the services said")
@@ -46,10 +46,10 @@ def cli(
 
     With --since or --boot all lines from then on, unless -n says how many.
     """
-    from llmgen.operate.logs import of_model
+    from llmgen.operate.installation.logs import of_model
+    from llmgen.operate.installation.steps import Lines
     from llmgen.operate.programs import follow as watch
     from llmgen.operate.programs import must
-    from llmgen.operate.steps import Lines
 
     found = read(session)
     config = found.config
@@ -69,17 +69,17 @@ def cli(
 
 def service_lines(found: Read, names: tuple[str, ...], lines: int) -> list[str]:
     """The last lines of services."""
+    from llmgen.operate.installation.steps import Lines
     from llmgen.operate.programs import must
-    from llmgen.operate.steps import Lines
 
     return must(_words(found, names, Lines(lines, False, "", False))).splitlines()
 
 
 def _words(found: Read, names: tuple[str, ...], wanted: Lines) -> Words:
     """The command that shows them."""
-    from llmgen.operate.by_cron import is_by_cron, log_of
-    from llmgen.operate.installed import chosen
-    from llmgen.operate.logs import commands, refuse_hidden, refuse_times
+    from llmgen.operate.installation.installed import chosen
+    from llmgen.operate.installation.logs import commands, refuse_hidden, refuse_times
+    from llmgen.operate.managers.by_cron import is_by_cron, log_of
     from llmgen.operate.site import site
 
     refuse_other_install(found)

@@ -159,7 +159,7 @@ def _subject(placed: Plan, item: Placement, seconds: int | None) -> Subject:
 
 def _environment(placed: Plan, item: Placement) -> dict[str, str]:
     """The model's variables; a secret that this user cannot read is refused."""
-    from llmgen.operate.server import secret
+    from llmgen.operate.engines.server import secret
 
     found = {}
     for name, value in item.model.environment.items():

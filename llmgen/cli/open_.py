@@ -19,7 +19,7 @@ from llmgen.cli.report import PAGE
 from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
-    from llmgen.operate.pages import WebPage
+    from llmgen.operate.status.pages import WebPage
     from llmgen.plan.model import Plan
 
 REPORT = "report"
@@ -68,12 +68,12 @@ def _listed(found: Read, placed: Plan) -> list[Listed]:
     """Every page, asked whether it is there; what another stack serves is not asked."""
     from msgspec.structs import replace
 
-    from llmgen.operate.asking import observe_ports
-    from llmgen.operate.engine import engine
-    from llmgen.operate.pages import lacking, pages
-    from llmgen.operate.port_holder import Whose, holder, told
-    from llmgen.operate.server import secret
-    from llmgen.operate.stack import expected
+    from llmgen.operate.engines.engine import engine
+    from llmgen.operate.engines.server import secret
+    from llmgen.operate.status.asking import observe_ports
+    from llmgen.operate.status.pages import lacking, pages
+    from llmgen.operate.status.port_holder import Whose, holder, told
+    from llmgen.operate.status.stack import expected
 
     who, config = asking(found), placed.library.config
     known = {item.service.name: item.at for item in expected(placed, who.site)}

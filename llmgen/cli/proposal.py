@@ -10,8 +10,8 @@ from llmgen.cli.pipeline import Read
 from llmgen.units import MIB, show_count
 
 if TYPE_CHECKING:
-    from llmgen.operate.left_by_others import Left
-    from llmgen.operate.observed import Observed
+    from llmgen.operate.status.left_by_others import Left
+    from llmgen.operate.status.observed import Observed
     from llmgen.plan.attempt import Attempt
     from llmgen.plan.model import Plan
     from llmgen.plan.relief import Measured, Pairs, Relief
@@ -23,7 +23,7 @@ TOLD = 3
 
 def short_pools(found: Read, placed: Plan) -> tuple[Left, ...]:
     """Pools in which the plan's worst state, as measured, has no room."""
-    from llmgen.operate.stack import expected, observe
+    from llmgen.operate.status.stack import expected, observe
 
     who = asking(found)
     return short_of(placed, observe(placed, who, expected(placed, who.site)))
@@ -31,7 +31,7 @@ def short_pools(found: Read, placed: Plan) -> tuple[Left, ...]:
 
 def short_of(placed: Plan, seen: Observed) -> tuple[Left, ...]:
     """The same from what was looked at already."""
-    from llmgen.operate.left_by_others import left_by_others
+    from llmgen.operate.status.left_by_others import left_by_others
 
     return tuple(item for item in left_by_others(placed, seen) if item.missing_bytes > 0)
 

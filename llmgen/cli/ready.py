@@ -18,9 +18,9 @@ from llmgen.errors import InputError
 
 if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
-    from llmgen.operate.asking import Asking
-    from llmgen.operate.ready import Lack
-    from llmgen.operate.rows import Expected
+    from llmgen.operate.status.asking import Asking
+    from llmgen.operate.status.ready import Lack
+    from llmgen.operate.status.rows import Expected
     from llmgen.plan.model import Plan
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -61,9 +61,9 @@ def answering(
     """Wait for the services of these units, or for all; 0 seconds: as long as the plan allows."""
     from msgspec.structs import replace
 
-    from llmgen.operate.by_cron import is_by_cron, is_running
-    from llmgen.operate.ready import not_ready, ready_seconds
-    from llmgen.operate.stack import expected
+    from llmgen.operate.managers.by_cron import is_by_cron, is_running
+    from llmgen.operate.status.ready import not_ready, ready_seconds
+    from llmgen.operate.status.stack import expected
 
     placed, who = plan(found), asking(found)
     wanted = [item for item in expected(placed, who.site) if units is None or item.unit in units]
@@ -97,8 +97,8 @@ def _wait(
     limit: int,
     alive: Callable[[], bool],
 ) -> list[Lack]:
-    from llmgen.operate.ready import Clock, until_ready
-    from llmgen.operate.stack import as_run, observe_answers
+    from llmgen.operate.status.ready import Clock, until_ready
+    from llmgen.operate.status.stack import as_run, observe_answers
 
     run, begun = as_run(placed, who.site), time.monotonic()
 

@@ -18,8 +18,8 @@ from llmgen.cli.up import CRON
 @on_hosts(Shown("restarted"))
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Restart the named services, or all of them."""
-    from llmgen.operate.by_cron import begin, end, is_by_cron
-    from llmgen.operate.installed import chosen, restart
+    from llmgen.operate.installation.installed import chosen, restart
+    from llmgen.operate.managers.by_cron import begin, end, is_by_cron
     from llmgen.operate.site import site
 
     found = read(session)

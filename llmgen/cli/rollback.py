@@ -36,7 +36,7 @@ def cli(session: Session, *, number: int | None, manner: Manner) -> Outcome:
     llm.toml stays as it is, so the next `install` goes forward again.
     """
     from llmgen.apply.generations import generation, tree
-    from llmgen.operate.install import prepare
+    from llmgen.operate.installation.install import prepare
     from llmgen.operate.site import site
 
     found = read(session)

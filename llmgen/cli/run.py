@@ -15,8 +15,8 @@ from llmgen.cli.pipeline import known_plan, read
 from llmgen.cli.printable import shown
 
 if TYPE_CHECKING:
-    from llmgen.operate.chat import Piece
-    from llmgen.operate.server import Endpoint
+    from llmgen.operate.engines.chat import Piece
+    from llmgen.operate.engines.server import Endpoint
     from llmgen.plan.model import Placement, Plan
 
 Message = dict[str, str]
@@ -39,7 +39,7 @@ def cli(
     The answer goes to standard output while it is made, what the model thinks before it to
     standard error. Without PROMPT on a terminal it is a chat; otherwise standard input is asked.
     """
-    from llmgen.operate.chat import stream
+    from llmgen.operate.engines.chat import stream
 
     found_config = read(session)
     placed = known_plan(found_config)
@@ -65,7 +65,7 @@ def cli(
 
 
 def _chosen(placed: Plan, model: str | None) -> Placement:
-    from llmgen.operate.names import named
+    from llmgen.operate.engines.names import named
 
     if model is not None:
         return named(placed.placements, model)
@@ -78,9 +78,9 @@ def _chosen(placed: Plan, model: str | None) -> Placement:
 def _endpoint(placed: Plan, chosen: Placement) -> Endpoint:
     """An always-on model's own server, or the engine for the others; of containers the front."""
     from llmgen.library import Keep
-    from llmgen.operate.engine import engine
-    from llmgen.operate.front import front
-    from llmgen.operate.server import local, secret
+    from llmgen.operate.engines.engine import engine
+    from llmgen.operate.engines.front import front
+    from llmgen.operate.engines.server import local, secret
 
     config = placed.library.config
     if config.services.runtime != "native":

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from llmgen.artifacts import Artifact
     from llmgen.cli.pipeline import Read
     from llmgen.errors import Diagnostic
-    from llmgen.operate.asking import Asking
-    from llmgen.operate.probe import Probe
-    from llmgen.operate.rows import DeviceStatus, ModelStatus, ServiceStatus
-    from llmgen.operate.standing import Standing, Written
+    from llmgen.operate.status.asking import Asking
+    from llmgen.operate.status.probe import Probe
+    from llmgen.operate.status.rows import DeviceStatus, ModelStatus, ServiceStatus
+    from llmgen.operate.status.standing import Standing, Written
     from llmgen.plan.model import Plan
 
 
@@ -66,10 +66,10 @@ def cli(session: Session, *, probe: bool, prometheus: bool, output: str | None) 
     Exits with 0 when all three agree and every service answers, with 1 when something differs, with
     4 when no service manager answers that would know, or this user may not see what is installed.
     """
-    from llmgen.operate import truth
-    from llmgen.operate.probe import probes
-    from llmgen.operate.probe import remarks as probe_remarks
-    from llmgen.operate.standing import standing
+    from llmgen.operate.status import truth
+    from llmgen.operate.status.probe import probes
+    from llmgen.operate.status.probe import remarks as probe_remarks
+    from llmgen.operate.status.standing import standing
 
     if output and not prometheus:
         raise click.UsageError("`-o` is for `--prometheus`")
@@ -107,8 +107,8 @@ def _figures(found: Read, placed: Plan, seen: Standing, output: str | None) -> O
     import psutil
 
     from llmgen.layout import layout
-    from llmgen.operate.exposition import Found, exposition
-    from llmgen.operate.unloads import unloads
+    from llmgen.operate.guard.unloads import unloads
+    from llmgen.operate.status.exposition import Found, exposition
     from llmgen.targets.accounts import state_folder
 
     services = found.config.services
@@ -156,7 +156,7 @@ def compared(
     """The installed files beside those; files of a part of llm.toml are not those of all of it."""
     from msgspec.structs import replace
 
-    from llmgen.operate.standing import written_beside
+    from llmgen.operate.status.standing import written_beside
 
     found = written_beside(files, who.site)
     return replace(found, decided=()) if unknown else found

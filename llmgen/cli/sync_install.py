@@ -14,7 +14,7 @@ from llmgen.errors import InputError, OwnershipError
 if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
     from llmgen.cli.syncing import Synced
-    from llmgen.operate.asking import Asking
+    from llmgen.operate.status.asking import Asking
 
 
 def following(session: Session, done: Synced) -> Callable[[bool], Outcome]:
@@ -28,11 +28,11 @@ def following(session: Session, done: Synced) -> Callable[[bool], Outcome]:
     from llmgen.apply.write import refuse_conflicts
     from llmgen.cli.syncing import by_command
     from llmgen.facts.lock import render_lock
-    from llmgen.operate.by_cron import is_by_cron
-    from llmgen.operate.checks import missing_programs
-    from llmgen.operate.install import unmanaged
+    from llmgen.operate.installation.checks import missing_programs
+    from llmgen.operate.installation.install import unmanaged
+    from llmgen.operate.managers.by_cron import is_by_cron
+    from llmgen.operate.managers.sync_timer import installed_timer, is_of_timer
     from llmgen.operate.site import refuse_elsewhere
-    from llmgen.operate.sync_timer import installed_timer, is_of_timer
 
     who = asking(done.after)
     here = who.site
@@ -70,7 +70,7 @@ def following(session: Session, done: Synced) -> Callable[[bool], Outcome]:
 
 def _stays(done: Synced, who: Asking) -> str | None:
     """Why nothing is installed; None where this llm.toml's stack is."""
-    from llmgen.operate.installed import is_installed
+    from llmgen.operate.installation.installed import is_installed
     from llmgen.operate.stack_owner import installed_owner, shown_path
 
     rules = done.after.config.sync

@@ -165,7 +165,7 @@ def _console() -> Console:
 def _acting(found: Read, placed: Plan) -> Acting:
     from llmgen.cli.logs import service_lines
     from llmgen.config.names import service_name
-    from llmgen.operate.logs import of_model
+    from llmgen.operate.installation.logs import of_model
     from llmgen.top.acting import Acting
 
     def model_log(name: str, lines: int) -> list[str]:

@@ -45,8 +45,8 @@ def cli(session: Session, *, manner: Manner) -> Outcome:
 
     from llmgen.apply.write import refuse_conflicts
     from llmgen.cli import host
-    from llmgen.operate.dead_runs import clear
-    from llmgen.operate.install import prepare
+    from llmgen.operate.foreground.dead_runs import clear
+    from llmgen.operate.installation.install import prepare
     from llmgen.operate.site import site
 
     found = read(session)
@@ -86,8 +86,8 @@ def _both(stack: Outcome, settings: Outcome) -> Outcome:
 def _left() -> tuple[Diagnostic, ...]:
     """What this user cannot take away."""
     from llmgen.errors import Diagnostic, Severity
-    from llmgen.operate.host_files import is_there, place_of
-    from llmgen.operate.privilege import as_root
+    from llmgen.operate.installation.host_files import is_there, place_of
+    from llmgen.operate.installation.privilege import as_root
 
     if not is_there(place_of(None)):
         return ()

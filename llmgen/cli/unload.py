@@ -19,8 +19,8 @@ def cli(session: Session, names: tuple[str, ...], *, everything: bool) -> Outcom
     A model that was waiting for its turn can come up after an unload, so the list of loaded models
     is watched until it stays right.
     """
-    from llmgen.operate.engine import engine
-    from llmgen.operate.names import loadable
+    from llmgen.operate.engines.engine import engine
+    from llmgen.operate.engines.names import loadable
 
     if bool(names) == everything:
         raise click.UsageError("name models, or use `--all`")

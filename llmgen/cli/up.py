@@ -20,7 +20,7 @@ from llmgen.cli.printable import printable
 from llmgen.cli.ready import answering, wait_options
 
 if TYPE_CHECKING:
-    from llmgen.operate.foreground import Say
+    from llmgen.operate.foreground.run import Say
     from llmgen.plan.model import Plan
     from llmgen.targets.services import Service
 
@@ -58,8 +58,8 @@ def cli(
     With --wait it comes back when all that it started answers, asked as `status` asks; with 4 when
     one does not in time, has ended, or ends again and again. ^C ends the waiting, not the stack.
     """
-    from llmgen.operate.by_cron import begin, is_by_cron
-    from llmgen.operate.installed import chosen, start
+    from llmgen.operate.installation.installed import chosen, start
+    from llmgen.operate.managers.by_cron import begin, is_by_cron
     from llmgen.operate.site import site
 
     found = read(session)
@@ -88,8 +88,8 @@ def _foreground(
 ) -> Outcome:
     from llmgen.errors import InputError
     from llmgen.layout import layout
-    from llmgen.operate.by_cron import is_stopped
-    from llmgen.operate.run_folder import ALREADY_UP, only_one
+    from llmgen.operate.foreground.run_folder import ALREADY_UP, only_one
+    from llmgen.operate.managers.by_cron import is_stopped
 
     state = layout(found.config.paths, found.config.services.scope).state
     if if_down and is_stopped(Path(state)):
@@ -107,11 +107,11 @@ def _run(session: Session, found: Read, names: tuple[str, ...], *, installed: bo
     from msgspec.structs import replace
 
     from llmgen.cli.frames import frames
-    from llmgen.operate.arrival import greet_later
-    from llmgen.operate.dead_runs import clear
-    from llmgen.operate.foreground import supervise
-    from llmgen.operate.run_folder import folder, moved, put
+    from llmgen.operate.foreground.dead_runs import clear
+    from llmgen.operate.foreground.run import supervise
+    from llmgen.operate.foreground.run_folder import folder, moved, put
     from llmgen.operate.stack_owner import stack_of
+    from llmgen.operate.status.arrival import greet_later
     from llmgen.targets.services import services
 
     # Before anything starts: servers of a run that was killed may still hold the ports.
@@ -135,8 +135,8 @@ def _run(session: Session, found: Read, names: tuple[str, ...], *, installed: bo
 
 def _refuse_taken(found: Read, placed: Plan, chosen: Sequence[Service]) -> None:
     """Refuse every port that something has: its service would start for nothing."""
-    from llmgen.operate.asking import require_free
-    from llmgen.operate.stack import expected
+    from llmgen.operate.status.asking import require_free
+    from llmgen.operate.status.stack import expected
 
     names, who = {item.name for item in chosen}, asking(found)
     wanted = expected(placed, who.site)

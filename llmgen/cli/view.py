@@ -10,7 +10,7 @@ from llmgen.budget.model import DeviceMemory, HostMemory
 from llmgen.facts.card import card, in_words
 from llmgen.gateway.addresses import host_name, in_url
 from llmgen.library import Keep
-from llmgen.operate.pages import pages
+from llmgen.operate.status.pages import pages
 from llmgen.plan.basis import basis_of, resting
 from llmgen.plan.explain import engine_words
 from llmgen.plan.model import Headroom, Placement, Plan, Pool

@@ -168,7 +168,7 @@ def _sleeper(name: str, wake: Wake, url: str) -> Sleeper:
 
 def _wake(item: Sleeper, seconds: float, *, no_wait: bool) -> None:
     from llmgen.cli.waiting import waiting
-    from llmgen.operate.magic_packet import is_awake, send, wake
+    from llmgen.operate.engines.magic_packet import is_awake, send, wake
 
     if no_wait:
         send(item.mac, item.broadcast)

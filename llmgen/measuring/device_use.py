@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from llmgen.detect.devices import amd_process
-from llmgen.operate.memory import devices
 from llmgen.operate.programs import run
+from llmgen.operate.status.memory import devices
 from llmgen.units import MIB
 
 NVIDIA_PLACES: Final = ("nvidia-smi", "--query-gpu=uuid,name", "--format=csv,noheader")

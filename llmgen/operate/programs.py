@@ -12,8 +12,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
-from llmgen.operate.privilege import denied, is_denied
-from llmgen.operate.systemd import no_manager
+from llmgen.operate.installation.privilege import denied, is_denied
+from llmgen.operate.managers.systemd import no_manager
 
 # Starting a unit waits until it is up; a server may load for minutes.
 PATIENCE_SECONDS = 900

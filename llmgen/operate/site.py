@@ -17,9 +17,9 @@ from llmgen.config.model import Config
 from llmgen.config.tables.hardware import OperatingSystem
 from llmgen.errors import Diagnostic, InputError
 from llmgen.layout import Layout, layout
-from llmgen.operate.launchd import Launchd
-from llmgen.operate.steps import Manager
-from llmgen.operate.systemd import Systemd
+from llmgen.operate.installation.steps import Manager
+from llmgen.operate.managers.launchd import Launchd
+from llmgen.operate.managers.systemd import Systemd
 
 # Root's alone, and so outside of the StateDirectory= that systemd gives to the services' user: who
 # can change the ledger or a kept generation there says what root deletes and writes.

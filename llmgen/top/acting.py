@@ -8,8 +8,8 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.errors import LlmgenError
-from llmgen.operate.engine import engine
-from llmgen.operate.names import loadable
+from llmgen.operate.engines.engine import engine
+from llmgen.operate.engines.names import loadable
 from llmgen.plan.model import Plan
 
 LOG_LINES: Final = 200

@@ -9,19 +9,19 @@ from typing import Final
 from llmgen.config.names import service_name
 from llmgen.errors import InputError
 from llmgen.library import Keep
-from llmgen.operate import rows
-from llmgen.operate.activity import Finished, finished
-from llmgen.operate.asking import Asking
-from llmgen.operate.departures import RESTARTED, Departure, departed
-from llmgen.operate.engine import Engine, engine
-from llmgen.operate.idle import last_use
-from llmgen.operate.observed import Observed
-from llmgen.operate.queue import deferred
-from llmgen.operate.rows import ModelStatus
-from llmgen.operate.server import Endpoint, secret
-from llmgen.operate.stack import as_run, expected
-from llmgen.operate.standing import Standing, Written, standing
-from llmgen.operate.swap import Loaded
+from llmgen.operate.engines.activity import Finished, finished
+from llmgen.operate.engines.departures import RESTARTED, Departure, departed
+from llmgen.operate.engines.engine import Engine, engine
+from llmgen.operate.engines.idle import last_use
+from llmgen.operate.engines.queue import deferred
+from llmgen.operate.engines.server import Endpoint, secret
+from llmgen.operate.engines.swap import Loaded
+from llmgen.operate.status import rows
+from llmgen.operate.status.asking import Asking
+from llmgen.operate.status.observed import Observed
+from llmgen.operate.status.rows import ModelStatus
+from llmgen.operate.status.stack import as_run, expected
+from llmgen.operate.status.standing import Standing, Written, standing
 from llmgen.plan.model import Placement, Plan
 from llmgen.top.feed import Feed
 from llmgen.top.model import LiveModel, Moment

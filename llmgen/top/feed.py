@@ -7,11 +7,11 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
 from llmgen.errors import InputError
-from llmgen.operate.swap_news import SwapNews
+from llmgen.operate.engines.swap_news import SwapNews
 from llmgen.web.events import events
 
 if TYPE_CHECKING:
-    from llmgen.operate.server import Endpoint
+    from llmgen.operate.engines.server import Endpoint
 
 PAUSE_SECONDS: Final = 1.0
 

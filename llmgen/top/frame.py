@@ -9,8 +9,8 @@ from msgspec import Struct
 from rich.text import Text
 
 from llmgen.errors import Severity
-from llmgen.operate.departures import SERVES
-from llmgen.operate.rows import HOLDS, PoolStatus, ServiceStatus
+from llmgen.operate.engines.departures import SERVES
+from llmgen.operate.status.rows import HOLDS, PoolStatus, ServiceStatus
 from llmgen.plan.slack import PROCESS_SLACK
 from llmgen.top import figures
 from llmgen.top.columns import Column, table

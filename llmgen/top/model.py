@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from llmgen.errors import Diagnostic
-from llmgen.operate.rows import ModelStatus, PoolStatus, ServiceStatus
+from llmgen.operate.status.rows import ModelStatus, PoolStatus, ServiceStatus
 
 
 class LiveModel(Struct, frozen=True):

@@ -11,7 +11,7 @@ from llmgen.apply.generations import generations
 from llmgen.artifacts import Artifact
 from llmgen.config.tables.hardware import Paths
 from llmgen.layout import layout
-from llmgen.operate.install import PENDING, perform, prepare
+from llmgen.operate.installation.install import PENDING, perform, prepare
 from llmgen.operate.site import Site, installed
 
 

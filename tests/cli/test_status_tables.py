@@ -2,7 +2,7 @@
 
 from llmgen.cli import drawing
 from llmgen.cli.status import _show
-from llmgen.operate.rows import DeviceStatus, ModelStatus, ServiceStatus
+from llmgen.operate.status.rows import DeviceStatus, ModelStatus, ServiceStatus
 
 GIB = 2**30
 SERVICE = ServiceStatus(

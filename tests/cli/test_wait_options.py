@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from llmgen.cli import ready
 from llmgen.cli.boundary import root
 from llmgen.cli.outcome import Outcome
-from llmgen.operate.ready import Lack
-from llmgen.operate.rows import Expected
+from llmgen.operate.status.ready import Lack
+from llmgen.operate.status.rows import Expected
 from llmgen.targets.services import Service
 
 WANTED = [Expected(Service(name, "", ()), f"{name}.service", 1, "") for name in ("a", "b")]
@@ -21,9 +21,9 @@ def waited(monkeypatch):
     """What `answering` makes of a wait that ends so."""
     for name in ("plan", "asking"):
         monkeypatch.setattr(ready, name, lambda _: SimpleNamespace(site=None))
-    monkeypatch.setattr("llmgen.operate.by_cron.is_by_cron", lambda _: False)
-    monkeypatch.setattr("llmgen.operate.stack.expected", lambda *_: WANTED)
-    monkeypatch.setattr("llmgen.operate.ready.ready_seconds", lambda *_: 240)
+    monkeypatch.setattr("llmgen.operate.managers.by_cron.is_by_cron", lambda _: False)
+    monkeypatch.setattr("llmgen.operate.status.stack.expected", lambda *_: WANTED)
+    monkeypatch.setattr("llmgen.operate.status.ready.ready_seconds", lambda *_: 240)
 
     def call(ends, units=None, seconds=0):
         asked = []

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from llmgen.cli.boundary import root
-from llmgen.operate import magic_packet
+from llmgen.operate.engines import magic_packet
 
 STACK = """
 edition = 2

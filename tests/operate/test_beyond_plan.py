@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from llmgen.cli.proposal import proposals
 from llmgen.detect.devices import Gpu
 from llmgen.facts.lock_model import Run
-from llmgen.operate.beyond_plan import beyond_plan
-from llmgen.operate.left_by_others import left_by_others
-from llmgen.operate.observed import Answer, Observed, Process
+from llmgen.operate.status.beyond_plan import beyond_plan
+from llmgen.operate.status.left_by_others import left_by_others
+from llmgen.operate.status.observed import Answer, Observed, Process
 from llmgen.plan.place import place
 from llmgen.plan.started import command_digest
 from llmgen.resolve import resolve

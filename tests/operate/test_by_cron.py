@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tiny_stacks import write_stack
 
-from llmgen.operate.run_folder import holder, only_one
+from llmgen.operate.foreground.run_folder import holder, only_one
 
 pytestmark = [
     pytest.mark.thorough,

@@ -7,8 +7,8 @@ from making import config
 
 from llmgen.errors import InputError
 from llmgen.layout import layout
-from llmgen.operate import crontab
-from llmgen.operate.crontab import (
+from llmgen.operate.managers import crontab
+from llmgen.operate.managers.crontab import (
     BEGIN,
     END,
     keep_up,

@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from llmgen.operate import dead_runs, run_folder
+from llmgen.operate.foreground import dead_runs, run_folder
 
 RUN = """
 import sys
-from llmgen.operate.foreground import supervise
-from llmgen.operate.run_folder import folder
+from llmgen.operate.foreground.run import supervise
+from llmgen.operate.foreground.run_folder import folder
 from llmgen.targets.services import Service
 with folder() as own:
     (own / "key").write_text("sk-planted")

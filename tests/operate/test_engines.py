@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from tiny_stacks import Foreground, write_stack
 
 from llmgen.cli.boundary import root
-from llmgen.operate import foreground
+from llmgen.operate.foreground import run as foreground
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap")]
 

@@ -7,9 +7,9 @@ import readers
 from targets import plans
 
 from llmgen.errors import Diagnostic, Severity
-from llmgen.operate.exposition import Found, exposition
-from llmgen.operate.rows import DeviceStatus, ModelStatus, ServiceStatus
-from llmgen.operate.unloads import add_unloads, unloads
+from llmgen.operate.guard.unloads import add_unloads, unloads
+from llmgen.operate.status.exposition import Found, exposition
+from llmgen.operate.status.rows import DeviceStatus, ModelStatus, ServiceStatus
 
 GIB = 2**30
 TEXT = '[models.big]\nmodel = "big.gguf"\n[models."small/coder"]\nmodel = "small.gguf"\n'

@@ -8,11 +8,11 @@ from making import HEAD, config
 
 from llmgen.errors import InputError
 from llmgen.gateway.secrets import fill, placeholder
-from llmgen.operate import run_folder
-from llmgen.operate.engine import engine
-from llmgen.operate.foreground import _environment, _made
+from llmgen.operate.engines.engine import engine
+from llmgen.operate.foreground import run_folder
+from llmgen.operate.foreground.run import _environment, _made
+from llmgen.operate.foreground.run_folder import alive, only_one
 from llmgen.operate.programs import run
-from llmgen.operate.run_folder import alive, only_one
 from llmgen.targets.services import Service
 
 

@@ -10,9 +10,10 @@ from hostile import EVENTS, dripping, endless, hostile, whole
 
 from llmgen.bench.http import chat
 from llmgen.errors import InputError
-from llmgen.operate import idle, look, router, swap
-from llmgen.operate.chat import pieces, stream
-from llmgen.operate.server import Endpoint
+from llmgen.operate.engines import idle, router, swap
+from llmgen.operate.engines.chat import pieces, stream
+from llmgen.operate.engines.server import Endpoint
+from llmgen.operate.status import look
 
 ODD = [[1], None, {"running": 1, "data": 1}, {"running": [1], "data": ["x"]}]
 ODD += [

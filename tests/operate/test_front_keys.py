@@ -3,7 +3,7 @@
 import pytest
 from targets import plans
 
-from llmgen.operate.front import key_at
+from llmgen.operate.engines.front import key_at
 
 KEYED = """
 [services]

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from tiny_stacks import Foreground, write_stack
 
 from llmgen.cli.boundary import root
-from llmgen.operate.evict import Candidate, first, verdicts
-from llmgen.operate.pressure import of_mac, of_psi, of_usage
+from llmgen.operate.guard.evict import Candidate, first, verdicts
+from llmgen.operate.guard.pressure import of_mac, of_psi, of_usage
 
 V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
 # Its answers never end.

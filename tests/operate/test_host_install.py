@@ -6,8 +6,15 @@ from targets.host import machines
 
 from llmgen.apply.changes import NO_WAYS, Ways
 from llmgen.errors import InputError, OwnershipError
-from llmgen.operate import host_files
-from llmgen.operate.host_files import is_there, perform, place_of, prepare, refuse_user, written
+from llmgen.operate.installation import host_files
+from llmgen.operate.installation.host_files import (
+    is_there,
+    perform,
+    place_of,
+    prepare,
+    refuse_user,
+    written,
+)
 from llmgen.operate.programs import Finished
 from llmgen.render.environment import make_render
 from llmgen.targets.host.files import files

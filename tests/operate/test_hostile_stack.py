@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from tiny_stacks import write_stack
 
 from llmgen.cli.boundary import root
-from llmgen.operate.foreground import MARK, STACK
+from llmgen.operate.foreground.run import MARK, STACK
 
 HOSTILE = Path(__file__).parents[1] / "hostile.py"
 # Three answers at most are read of one program, each to its limit.

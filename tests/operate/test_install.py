@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from tiny_stacks import write_stack
 
 from llmgen.cli.boundary import root
-from llmgen.operate.kept import toml
+from llmgen.operate.installation.own_copy import toml
 
 pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap")]
 

@@ -11,14 +11,14 @@ from llmgen.artifacts import Artifact
 from llmgen.config.tables.hardware import Paths
 from llmgen.errors import InputError
 from llmgen.layout import layout
-from llmgen.operate import containers
-from llmgen.operate.checks import switching
-from llmgen.operate.compose import Compose
-from llmgen.operate.install import nothing, perform, prepare
+from llmgen.operate.installation.checks import switching
+from llmgen.operate.installation.install import nothing, perform, prepare
+from llmgen.operate.installation.units import units
+from llmgen.operate.managers import containers
+from llmgen.operate.managers.compose import Compose
+from llmgen.operate.managers.quadlets import Quadlets
 from llmgen.operate.programs import Finished
-from llmgen.operate.quadlets import Quadlets
 from llmgen.operate.site import Site, installed
-from llmgen.operate.units import units
 
 COMPOSE = """\
 name: llmgen

@@ -9,12 +9,12 @@ from llmgen.apply.changes import NO_WAYS
 from llmgen.artifacts import Artifact
 from llmgen.config.tables.hardware import Paths
 from llmgen.layout import layout
-from llmgen.operate import installed as operate
-from llmgen.operate import look
-from llmgen.operate.install import perform, prepare
-from llmgen.operate.launchd import Launchd
+from llmgen.operate.installation import installed as operate
+from llmgen.operate.installation.install import perform, prepare
+from llmgen.operate.managers.launchd import Launchd
 from llmgen.operate.programs import Finished
 from llmgen.operate.site import Site, installed
+from llmgen.operate.status import look
 
 LABEL = "org.llmgen.swap"
 PRINTED = "gui/501/org.llmgen.swap = {\n\tactive count = 1\n\tstate = running\n\truns = 3\n\tpid = 42\n}\n"
@@ -25,9 +25,9 @@ class Launchctl:
 
     def __init__(self, monkeypatch):
         self.words, self.known = [], set()
-        for module in ("installed", "look", "install"):
+        for module in ("installation.installed", "status.look", "installation.install"):
             monkeypatch.setattr(f"llmgen.operate.{module}.run", self.run)
-        for module in ("installed", "install"):
+        for module in ("installation.installed", "installation.install"):
             monkeypatch.setattr(f"llmgen.operate.{module}.must", self.must)
 
     def run(self, words, **_):

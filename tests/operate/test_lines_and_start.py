@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from llmgen.errors import InputError
-from llmgen.operate.launchd import Launchd
-from llmgen.operate.logs import refuse_times
-from llmgen.operate.steps import Lines
-from llmgen.operate.systemd import Systemd
+from llmgen.operate.installation.logs import refuse_times
+from llmgen.operate.installation.steps import Lines
+from llmgen.operate.managers.launchd import Launchd
+from llmgen.operate.managers.systemd import Systemd
 
 UNITS = [SimpleNamespace(name=name, path=PurePosixPath("/x", name)) for name in ("a", "b")]
 

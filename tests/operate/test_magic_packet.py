@@ -5,8 +5,8 @@ import socket
 import pytest
 
 from llmgen.errors import InputError
-from llmgen.operate import magic_packet
-from llmgen.operate.magic_packet import is_awake, packet, send, wake
+from llmgen.operate.engines import magic_packet
+from llmgen.operate.engines.magic_packet import is_awake, packet, send, wake
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from llmgen.detect.devices import Gpu
 from llmgen.library import Keep
-from llmgen.operate.observed import Answer, Observed, Process
-from llmgen.operate.rows import PoolStatus, pools
-from llmgen.operate.swap import Loaded
+from llmgen.operate.engines.swap import Loaded
+from llmgen.operate.status.observed import Answer, Observed, Process
+from llmgen.operate.status.rows import PoolStatus, pools
 from llmgen.plan.model import Pool
 
 GIB = 2**30

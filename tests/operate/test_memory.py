@@ -3,7 +3,7 @@
 import pytest
 
 from llmgen.detect.devices import Gpu
-from llmgen.operate import memory
+from llmgen.operate.status import memory
 
 SMI = """\
 #!/bin/sh

@@ -8,8 +8,8 @@ import pytest
 import readers
 from targets import plans
 
-from llmgen.operate.metrics_timer import is_of_metrics, metrics_timer
-from llmgen.operate.units import units
+from llmgen.operate.installation.units import units
+from llmgen.operate.managers.metrics_timer import is_of_metrics, metrics_timer
 from llmgen.render.environment import make_render
 
 TEXT = '[targets.prometheus]\ntextfiles = "/var/lib/node exporter"\n[models.a]\nmodel = "a.gguf"\n'

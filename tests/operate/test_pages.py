@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from tiny_stacks import Foreground, write_stack
 
 from llmgen.cli.boundary import root
-from llmgen.operate.pages import FRONTS
+from llmgen.operate.status.pages import FRONTS
 
 ALL = """
 [apps.open_webui]

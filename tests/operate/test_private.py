@@ -17,7 +17,7 @@ from llmgen.config.tables.hardware import Paths
 from llmgen.errors import InputError
 from llmgen.gateway.secrets import Manifest
 from llmgen.layout import layout
-from llmgen.operate.private import forget, forgetting
+from llmgen.operate.installation.private import forget, forgetting
 from llmgen.operate.site import Site
 
 KEYS = PurePosixPath("etc/envoy/keys.json")

@@ -4,9 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from llmgen.errors import Severity
-from llmgen.operate.observed import Answer, Observed, Process, UnitState
-from llmgen.operate.ready import Clock, not_ready, until_ready
-from llmgen.operate.rows import Expected
+from llmgen.operate.status.observed import Answer, Observed, Process, UnitState
+from llmgen.operate.status.ready import Clock, not_ready, until_ready
+from llmgen.operate.status.rows import Expected
 from llmgen.targets.services import Service
 
 UNIT = "llmgen-model-a.service"

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from making import config, facts
 
-from llmgen.operate.observed import Observed, Process
-from llmgen.operate.rows import NOT_HTTP
 from llmgen.operate.site import Site
-from llmgen.operate.stack import _answers, expected
+from llmgen.operate.status.observed import Observed, Process
+from llmgen.operate.status.rows import NOT_HTTP
+from llmgen.operate.status.stack import _answers, expected
 from llmgen.plan.place import place
 from llmgen.resolve import resolve
 

@@ -5,10 +5,10 @@ No Mac is here: launchctl's words are compared with launchctl(1), not run.
 
 from pathlib import PurePosixPath
 
-from llmgen.operate.launchd import Launchd, answer
-from llmgen.operate.steps import DRAIN, after, before
-from llmgen.operate.systemd import Systemd, answers
-from llmgen.operate.units import Impact, Unit
+from llmgen.operate.installation.steps import DRAIN, after, before
+from llmgen.operate.installation.units import Impact, Unit
+from llmgen.operate.managers.launchd import Launchd, answer
+from llmgen.operate.managers.systemd import Systemd, answers
 
 A = Unit("a.service", PurePosixPath("/u/a.service"), "", starts=True)
 B = Unit("b.service", PurePosixPath("/u/b.service"), "", starts=True, reloads=True)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from llmgen.operate.departures import ENDED, NOT_TOLD, Departure, departed
-from llmgen.operate.swap_news import SwapNews
+from llmgen.operate.engines.departures import ENDED, NOT_TOLD, Departure, departed
+from llmgen.operate.engines.swap_news import SwapNews
 
 
 def status(**states):

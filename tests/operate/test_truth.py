@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from llmgen.apply.changes import Action, Change
 from llmgen.detect.devices import Gpu
 from llmgen.library import Keep
-from llmgen.operate.observed import Answer, Observed, Process, UnitState
-from llmgen.operate.rows import Expected, devices, models, services
-from llmgen.operate.swap import Loaded
-from llmgen.operate.systemd import no_manager
-from llmgen.operate.truth import findings, is_well
+from llmgen.operate.engines.swap import Loaded
+from llmgen.operate.managers.systemd import no_manager
+from llmgen.operate.status.observed import Answer, Observed, Process, UnitState
+from llmgen.operate.status.rows import Expected, devices, models, services
+from llmgen.operate.status.truth import findings, is_well
 from llmgen.targets.services import Service
 
 ALWAYS = Service("model-a", "", ("/bin/llama-server",), (("LLAMA_ARG_CTX_SIZE", "512"),))

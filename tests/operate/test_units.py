@@ -4,7 +4,7 @@ import pytest
 
 from llmgen.apply.changes import Action, Change
 from llmgen.artifacts import Artifact
-from llmgen.operate.units import impact, units
+from llmgen.operate.installation.units import impact, units
 
 FOLDER = PurePosixPath("/etc/systemd/system")
 INSTALLED = (

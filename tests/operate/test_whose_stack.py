@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from tiny_stacks import Foreground, write_stack
 
 from llmgen.cli.boundary import root
-from llmgen.operate.observed import Observed, Process, UnitState
-from llmgen.operate.port_holder import ServicePort, Whose, holder, told
 from llmgen.operate.stack_owner import Owner, read_owner
+from llmgen.operate.status.observed import Observed, Process, UnitState
+from llmgen.operate.status.port_holder import ServicePort, Whose, holder, told
 
 MINE, THEIRS = ("/a/llm.toml",), ("/b/llm.toml",)
 AT = ServicePort("swap", "llmgen-swap.service", 8080, ("/bin/llama-swap", "-config", "/x.yaml"))

@@ -7,9 +7,10 @@ from threading import Thread
 import pytest
 
 from llmgen.errors import InputError
-from llmgen.operate import containers, within
+from llmgen.operate.engines import within
+from llmgen.operate.engines.server import Endpoint, history, request
+from llmgen.operate.managers import containers
 from llmgen.operate.programs import Finished
-from llmgen.operate.server import Endpoint, history, request
 
 CURL = ("curl", "--config", "-")
 # Every character that curl's configuration treats in its own way, and some that JSON does.

@@ -11,7 +11,7 @@ from hostile import EVENTS, HEAD, dripping, endless, hostile, whole
 
 import llmgen
 from llmgen.errors import InputError
-from llmgen.operate.server import Endpoint, answer, rows
+from llmgen.operate.engines.server import Endpoint, answer, rows
 from llmgen.units import KIB, MIB
 from llmgen.web.client import request
 from llmgen.web.completion import completion

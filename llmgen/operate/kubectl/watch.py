@@ -10,7 +10,7 @@ from llmgen.operate.kubectl.objects import SELECTOR, is_ours
 from llmgen.operate.kubectl.place import Place
 from llmgen.operate.kubectl.reach import Reach
 from llmgen.operate.kubectl.rollout import CONTROLLERS, Workload, workloads
-from llmgen.operate.ready import Clock
+from llmgen.operate.status.ready import Clock
 
 _AGAIN_SECONDS = 2.0
 

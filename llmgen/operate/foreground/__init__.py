@@ -1,0 +1,1 @@
+"""The stack in one terminal, and what a killed one left."""

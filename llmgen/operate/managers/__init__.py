@@ -1,0 +1,1 @@
+"""Who keeps services up: systemd, launchd, cron, compose, quadlets; timers of llmgen itself."""
