@@ -11,6 +11,7 @@ from yaml_reader import read_yaml
 from llmgen.cluster.said import findings
 from llmgen.config.load import load, overlay
 from llmgen.config.source import parse
+from llmgen.errors import Severity
 from llmgen.targets.kubernetes import scale
 
 
@@ -110,6 +111,27 @@ def test_what_a_start_costs_is_written_and_a_pod_is_not_ended_before_it_answers(
     assert seconds > 1000
     assert item["spec"]["cooldownPeriod"] == 2 * seconds
     assert scaled()[CHAT]["spec"]["cooldownPeriod"] == 600
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "key", "hint"),
+    [
+        ("hosts = 3", "hosts = 1", "enable", "hosts = 2"),
+        ("[kubernetes.scale]", "[kubernetes.scale]\nmin = 3", "enable", "hosts = 4"),
+        ('keep = "always"', 'keep = "on_demand"', "enable", 'keep = "always"'),
+        ("[kubernetes.scale]", "[kubernetes.scale]\nmax = 1", "max", "max = 3"),
+    ],
+)
+@pytest.mark.parametrize("by", ["prometheus", "http-add-on"])
+def test_that_nothing_is_scaled_is_said(was, now, key, hint, by):
+    text = SCALED.replace(was, now) + f'by = "{by}"\n'
+    if "on_demand" in now:
+        text = text.replace("hosts = 3\n", "")
+    (note,) = scale.notes(stack(text))
+    assert note.code == "kubernetes.scale-nothing"
+    assert note.key == ("kubernetes", "scale", key)
+    assert note.severity is Severity.WARNING
+    assert f"`{hint}`" in note.hint
 
 
 def test_that_requests_are_lost_is_said_and_nobody_is_woken_up():

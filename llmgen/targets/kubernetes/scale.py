@@ -40,7 +40,8 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
 
 
 def notes(scene: Scene) -> Iterator[Diagnostic]:
-    """That models are not there at all until they are asked, and what that costs."""
+    """That nothing is scaled; or that models are not there until they are asked, and the cost."""
+    yield from _idle(scene)
     apps = [*_resting(scene)]
     if not apps:
         return
@@ -58,6 +59,40 @@ def notes(scene: Scene) -> Iterator[Diagnostic]:
         severity=Severity.WARNING,
         hint='`min = 1`; or `keep = "on_demand"` for a model: llama-swap unloads it after its '
         "`ttl`, and lets a request wait while it loads",
+    )
+
+
+def _idle(scene: Scene) -> Iterator[Diagnostic]:
+    """That KEDA has nothing to do: no model has fewer pods at least than at most."""
+    if not scene.table.scale.enable or any(scene.replicas(app) is None for app in scene.apps):
+        return
+    key, why, hint = _why_idle(scene)
+    yield Diagnostic(
+        "kubernetes.scale-nothing",
+        f"[kubernetes.scale] scales nothing: {why}",
+        ("kubernetes", "scale", key),
+        severity=Severity.WARNING,
+        hint=hint,
+    )
+
+
+def _why_idle(scene: Scene) -> tuple[str, str, str]:
+    """The key, why nothing is scaled, and what would be."""
+    table = scene.table.scale
+    models = [app.unit.copies for app in scene.apps if app.unit.kind == "model"]
+    planned, pods = max(models, default=0), f"hosts = {table.min + 1}"
+    if not models:
+        return "enable", "no model is always on", f'`keep = "always"` and `{pods}` for a model'
+    if planned <= table.min:
+        why = f"no model has more than {planned} planned, and {table.min} always run"
+        return "enable", why, f"`{pods}` for a model: then the nodes are proved to hold them"
+    if table.max is not None and table.max <= table.min:
+        why = f"at least {table.min} and at most {table.max} is one number of pods"
+        return "max", why, f"`max = {planned}`, or no `max`: as many as are planned"
+    return (
+        "by",
+        "the gateway has no way to what may have more pods",
+        "`[gateway.envoy] enable = true`",
     )
 
 
