@@ -185,7 +185,10 @@ def _expected(item: Any) -> str:  # noqa: ANN401 - pydantic's own dict
         case "finite_number":
             return "a finite number"
         case "too_short":
-            return "a list that is not empty"
+            kind_of_it = _TYPES["dict" if context["field_type"] == "Dictionary" else "list"]
+            return f"{kind_of_it} that is not empty"
+        case "string_too_long":
+            return f"at most {context['max_length']} characters long"
         case _:
             return f"right: {item['msg']}"
 

@@ -1,15 +1,18 @@
 """Wrong values in every key: refused with place and hint, never a traceback."""
 
 import pytest
+from pydantic import ValidationError
 from test_every_key import BASE, ROWS, key_of
 
 from llmgen.config.edit import value_text
 from llmgen.config.load import load
+from llmgen.config.mistakes import expected
+from llmgen.config.model import Config
 from llmgen.config.source import parse
 from llmgen.errors import ConfigError
 
 KEYS = sorted({key_of(row.split(" ; ")[-1]) for row in ROWS} - {"edition"})
-WRONG = [-7, 10**30, float("inf"), "", "\u2028", [[[]]], {"x": {"y": []}}]
+WRONG = [-7, 10**30, float("inf"), "", "\u2028", "x" * 300, {}, [[[]]], {"x": {"y": []}}]
 
 
 @pytest.mark.sample(3)
@@ -26,8 +29,89 @@ def test_wrong_value_has_place_and_hint(value):
                 assert item.location is not None
                 assert item.location.file == "mine.toml", item
                 assert item.hint, item
-                assert "input should" not in item.message.lower()
+                assert " should " not in item.message.lower()
     assert refused > len(KEYS) / 2
+
+
+# What pydantic raises where a schema of a type has that constraint; "" is the type itself.
+RAISED = {
+    ("bool", ""): "bool_type",
+    ("dict", ""): "dict_type",
+    ("dict", "min_length"): "too_short",
+    ("float", ""): "float_type",
+    ("float", "ge"): "greater_than_equal",
+    ("float", "gt"): "greater_than",
+    ("float", "le"): "less_than_equal",
+    ("float", "lt"): "less_than",
+    ("int", ""): "int_type",
+    ("int", "ge"): "greater_than_equal",
+    ("int", "gt"): "greater_than",
+    ("int", "le"): "less_than_equal",
+    ("int", "lt"): "less_than",
+    ("literal", ""): "literal_error",
+    ("model", ""): "model_type",
+    ("str", ""): "string_type",
+    ("str", "max_length"): "string_too_long",
+    ("str", "pattern"): "string_pattern_mismatch",
+    ("tuple", ""): "tuple_type",
+    ("tuple", "min_length"): "too_short",
+}
+# What says nothing by itself: what is around others, and validators of our own (`value_error`).
+AROUND = {"any", "default", "definition-ref", "definitions", "nullable", "union"}
+AROUND |= {"model-field", "model-fields", "function-after", "function-before", "no-info"}
+# Beside constraints: what a schema is made of, and what hinders nothing.
+PARTS = {"type", "metadata", "ref", "serialization", "strict", "cls", "config", "root_model"}
+PARTS |= {"items_schema", "keys_schema", "values_schema", "variadic_item_index", "expected"}
+PARTS |= {"schema", "custom_init"}
+
+
+def constraints(schema):
+    """(type, constraint) of every schema that a key of llm.toml has, and (type, "")."""
+    if isinstance(schema, dict):
+        kind = schema.get("type")
+        if isinstance(kind, str) and kind not in AROUND:
+            yield kind, ""
+            yield from ((kind, name) for name in schema if name not in PARTS)
+        schema = [item for name, item in schema.items() if name != "metadata"]
+    if isinstance(schema, list | tuple):
+        for item in schema:
+            yield from constraints(item)
+
+
+def test_every_kind_of_mistake_that_the_schema_has_is_known():
+    Config.model_rebuild()
+    assert {*constraints(Config.__pydantic_core_schema__)} - {*RAISED} == set()
+
+
+CONTEXT = {"ge": 1, "gt": 1, "le": 1, "lt": 1, "expected": "'a' or 'b'", "max_length": 9}
+CONTEXT |= {"pattern": r"^\s*\d+\s*(s|m|min|h|d)?\s*$", "class_name": "Table"}
+CONTEXT |= {"field_type": "Tuple", "min_length": 1, "actual_length": 0}
+
+
+@pytest.mark.parametrize("kind", sorted({*RAISED.values(), "finite_number"}))
+def test_every_kind_of_mistake_has_words_of_its_own(kind):
+    error = {"type": kind, "loc": ("a",), "input": None, "ctx": CONTEXT}
+    told = expected(ValidationError.from_exception_data("Config", [error]))
+    assert not told.startswith("right:")
+    assert "should" not in told
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        (f'kubernetes.storage.claim = "{"m" * 254}"', "at most 253 characters long"),
+        (f'kubernetes.secret = "{"m" * 181}"', "at most 180 characters long"),
+        ("models.a.memory = {}", "a table that is not empty"),
+        ("gateway.envoy.listen = []", "a list that is not empty"),
+        (f"kubernetes.pools.{'p' * 65} = {{}}", "digits and . _ -, at most 64"),
+    ],
+)
+def test_what_is_too_long_or_empty_is_told_in_words(line, wanted):
+    with pytest.raises(ConfigError) as caught:
+        load([parse("llm.toml", f"edition = 1\nhardware = {{}}\n{line}\n")])
+    (found,) = caught.value.diagnostics
+    assert wanted in found.message
+    assert found.hint
 
 
 @pytest.mark.parametrize(

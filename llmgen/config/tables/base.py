@@ -156,9 +156,9 @@ _RESOURCE = rf"^{_LABEL_DOMAIN}/{_LABEL_NAME}$"
 MODEL_NAME = re.compile(_NAME)
 # What a text must be like, in words, for whoever wrote another one.
 FORMS: Final = {
-    _NAME: "a model name: letters, digits and . _ : / -, without spaces",
+    _NAME: "a model name: at most 128 letters, digits and . _ : / -, without spaces",
     PREFIX: "the beginning of model names, of at most 32 letters, digits and . _ : / -",
-    _FILE_NAME: "lower-case letters, digits and . _ -",
+    _FILE_NAME: "lower-case letters, digits and . _ -, at most 64",
     _ENVIRONMENT: "the name of an environment variable",
     _LINE: "one line without control characters",
     TEXT: "one line of text, not empty",
