@@ -22,7 +22,10 @@ _CLAIMS: Final = (1, 34)
 _OF_GATEWAYS: Final = {
     "gateway_certificate": '`[kubernetes.tls] secret = "NAME"` is the certificate of Envoy\'s own '
     'listener; `gateway = "gateway-api"` makes a Gateway',
-    "gateway_hostname": '`gateway = "gateway-api"`, or no `gateway_hostname`',
+    **dict.fromkeys(
+        ("gateway_hostname", "gateway_class", "gateway_namespace"),
+        '`gateway = "gateway-api"` makes a Gateway; else leave it out',
+    ),
 }
 # Keys about the claim that llmgen makes.
 _OF_CLAIMS: Final = ("size", "storage_class", "access_mode")
@@ -127,13 +130,20 @@ def _storage(table: Kubernetes) -> Iterator[Diagnostic]:
 
 def _of_gateways(table: Kubernetes) -> Iterator[Diagnostic]:
     for key, hint in _OF_GATEWAYS.items():
-        if table.gateway == "none" and getattr(table, key) is not None:
+        if table.gateway == "none" and key in table.model_fields_set:
             yield Diagnostic(
                 "kubernetes.no-gateway",
                 f'`{key}` is about a Gateway, and with `gateway = "none"` there is none',
                 ("kubernetes", key),
                 hint=hint,
             )
+    if table.gateway != "inference-extension" and "picker_image" in table.model_fields_set:
+        yield Diagnostic(
+            "kubernetes.no-picker",
+            "`picker_image` is about pickers of InferencePools, and there is no InferencePool",
+            ("kubernetes", "picker_image"),
+            hint='`gateway = "inference-extension"`, or no `picker_image`',
+        )
 
 
 def _certificate(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:

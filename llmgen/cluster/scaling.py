@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from llmgen.config.model import Config
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.errors import Diagnostic
+
+# Keys that belong to one way of counting requests.
+_OF_WAYS: Final = {"prometheus": "prometheus", "namespace": "http-add-on"}
 
 
 def findings(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:
@@ -14,6 +18,14 @@ def findings(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:
     at, scale = ("kubernetes", "scale"), table.scale
     counted = _by_envoy if scale.by == "prometheus" else _by_interceptor
     yield from counted(config, table)
+    for key, way in _OF_WAYS.items():
+        if key in scale.model_fields_set and scale.by != way:
+            yield Diagnostic(
+                "kubernetes.scale-other-way",
+                f'`{key}` is about `by = "{way}"`, and requests are counted by "{scale.by}"',
+                (*at, key),
+                hint=f'`by = "{way}"`, or no `{key}`',
+            )
     if table.style != "plain":
         yield Diagnostic(
             "kubernetes.scale-style",

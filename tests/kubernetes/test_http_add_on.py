@@ -174,9 +174,7 @@ def test_the_interceptor_is_let_in_and_gateways_out_to_it():
     assert peer in rule["from"]
     out = found["llmgen-gateways-out"]["spec"]["egress"]
     assert {"to": [peer], "ports": [{"port": 8080, "protocol": "TCP"}]} in out
-    assert "scaling" not in str(
-        named(objects(stack(f'{SCALED}namespace = "scaling"\n')), "NetworkPolicy")
-    )
+    assert '"keda"' not in json.dumps(named(objects(stack(SCALED)), "NetworkPolicy"))
 
 
 PROD = '[kubernetes.environments.prod]\nnamespace = "prod"\ncopies = {{ "chat-1.7b" = {} }}\n'
@@ -256,6 +254,7 @@ def test_a_start_that_takes_longer_than_the_gateway_waits_is_a_warning():
             '[kubernetes]\ngateway = "inference-extension"\n[gateway.envoy]',
             "scale-picked",
         ),
+        ("[kubernetes.scale]", '[kubernetes.scale]\nprometheus = "http://x:1"', "scale-other-way"),
         ("[gateway.envoy]", '[kubernetes]\nstyle = "lws"\n[gateway.envoy]', "scale-style"),
     ],
 )

@@ -164,6 +164,7 @@ def test_that_requests_are_lost_is_said_and_nobody_is_woken_up():
         ("[kubernetes.scale]", "[kubernetes.scale]\nmax = 4", "scale-max"),
         ("[kubernetes.scale]", "[kubernetes.scale]\nmin = 4", "scale-min"),
         ("[kubernetes.scale]", "[kubernetes.scale]\nmax = 2\nmin = 3", "scale-range"),
+        ("[kubernetes.scale]", '[kubernetes.scale]\nnamespace = "keda"', "scale-other-way"),
     ],
 )
 def test_what_cannot_scale_is_refused(was, now, code):
