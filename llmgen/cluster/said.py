@@ -18,6 +18,10 @@ from llmgen.errors import Diagnostic, KeyPath
 _LEAST: Final = (1, 30)
 # resource.k8s.io/v1.
 _CLAIMS: Final = (1, 34)
+# Whose domain it is, no device plugin may use; `requests.` is before a resource in a quota
+# (IsExtendedResourceName in pkg/apis/core/v1/helper/helpers.go, which the API server asks).
+_RESERVED: Final = "kubernetes.io/"
+_OF_QUOTAS: Final = "requests."
 # Keys about the Gateway, which `gateway = "none"` has not.
 _OF_GATEWAYS: Final = {
     "gateway_certificate": '`[kubernetes.tls] secret = "NAME"` is the certificate of Envoy\'s own '
@@ -48,6 +52,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
     yield from groups.findings(config)
     yield from _version(table)
     yield from _two_ways(table)
+    yield from _reserved(table)
     yield from _storage(table)
     yield from _of_gateways(table)
     yield from _certificate(config, table)
@@ -112,6 +117,20 @@ def _two_ways(table: Kubernetes) -> Iterator[Diagnostic]:
                 "(`device_class`)",
                 ("kubernetes", "pools", name, "gpu_resource"),
                 hint="leave one of them out",
+            )
+
+
+def _reserved(table: Kubernetes) -> Iterator[Diagnostic]:
+    """A pod that asks for a resource which is Kubernetes' own, and no device, is refused."""
+    for name, pool in table.pools.items():
+        told = pool.gpu_resource or ""
+        if _RESERVED in told or told.startswith(_OF_QUOTAS):
+            yield Diagnostic(
+                "kubernetes.resource",
+                f"`{told}` is a name that Kubernetes keeps for itself, and no device plugin's",
+                ("kubernetes", "pools", name, "gpu_resource"),
+                hint="`kubectl describe node` shows what the plugin offers, like `nvidia.com/gpu`; "
+                "absent: the vendor's usual name",
             )
 
 

@@ -209,6 +209,9 @@ STORAGE = "[kubernetes.storage]\n"
     ("told", "code", "key"),
     [
         (f'{POOL}gpu_resource = "a.b/c"\ndevice_class = "a.b"', "two-ways", ("pools", "gpu", "gpu_resource")),
+        (f'{POOL}gpu_resource = "kubernetes.io/gpu"', "resource", ("pools", "gpu", "gpu_resource")),
+        (f'{POOL}gpu_resource = "a.kubernetes.io/gpu"', "resource", ("pools", "gpu", "gpu_resource")),
+        (f'{POOL}gpu_resource = "requests.a.b/gpu"', "resource", ("pools", "gpu", "gpu_resource")),
         ('version = "1.29"', "version", ("version",)),
         ('gateway_hostname = "llm.example.org"', "no-gateway", ("gateway_hostname",)),
         ('gateway_certificate = "llm-tls"', "no-gateway", ("gateway_certificate",)),
@@ -238,6 +241,16 @@ def test_what_is_there_has_any_name_that_kubernetes_takes(key, name):
     value = f'["{name}"]' if key == "image_pull_secrets" else f'"{name}"'
     more = 'gateway = "gateway-api"\n' if key == "gateway_certificate" else ""
     assert made(f"{more}{key} = {value}\n{MODELS}").units
+
+
+@pytest.mark.parametrize(("length", "is_taken"), [(244, True), (245, False)])
+def test_domain_of_a_resource_leaves_room_for_that_of_its_quota(length, is_taken):
+    told = f'{POOL}gpu_resource = "{"a" * length}/gpu"\n{MODELS}'
+    if is_taken:
+        assert made(told).units
+    else:
+        key = ("kubernetes", "pools", "gpu", "gpu_resource")
+        assert refused(told) == [("config.bad-value", key)]
 
 
 def test_names_that_kubernetes_does_not_take_are_refused():

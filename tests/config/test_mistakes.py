@@ -101,12 +101,13 @@ def test_every_kind_of_mistake_has_words_of_its_own(kind):
     [
         (f'kubernetes.storage.claim = "{"m" * 254}"', "at most 253 characters long"),
         (f'kubernetes.secret = "{"m" * 181}"', "at most 180 characters long"),
+        ('kubernetes.version = "v1.31"', 'two numbers like "5.4", nothing before or after'),
         ("models.a.memory = {}", "a table that is not empty"),
         ("gateway.envoy.listen = []", "a list that is not empty"),
         (f"kubernetes.pools.{'p' * 65} = {{}}", "digits and . _ -, at most 64"),
     ],
 )
-def test_what_is_too_long_or_empty_is_told_in_words(line, wanted):
+def test_what_has_a_wrong_length_or_form_is_told_in_words(line, wanted):
     with pytest.raises(ConfigError) as caught:
         load([parse("llm.toml", f"edition = 1\nhardware = {{}}\n{line}\n")])
     (found,) = caught.value.diagnostics

@@ -150,8 +150,9 @@ _LABEL_VALUE = r"^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"
 _LABEL_DOMAIN = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
 _LABEL_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _LABEL_KEY = rf"^(?:{_LABEL_DOMAIN}/)?{_LABEL_NAME}$"
-# A resource without a domain is Kubernetes' own (`cpu`, `memory`), and no device.
-_RESOURCE = rf"^{_LABEL_DOMAIN}/{_LABEL_NAME}$"
+# A resource without a domain is Kubernetes' own (`cpu`, `memory`), and no device. A quota has
+# `requests.` before it, and its domain is no longer than others.
+_RESOURCE = rf"^[a-z0-9](?:[a-z0-9.-]{{0,242}}[a-z0-9])?/{_LABEL_NAME}$"
 
 MODEL_NAME = re.compile(_NAME)
 # What a text must be like, in words, for whoever wrote another one.
@@ -176,7 +177,7 @@ FORMS: Final = {
     _PROXY: "a URL like `http://127.0.0.1:${PORT}`",
     IMAGE_NAME: "the name of an image like `ghcr.io/ggml-org/llama.cpp:server-cuda`",
     _OWNER: "a user and a group as numbers, like `1000:1000`",
-    _RELEASE: 'a version like "5.4"',
+    _RELEASE: 'a version of two numbers like "5.4", nothing before or after them',
     _SHA256: "a SHA-256, as `sha256sum` prints it",
     CLUSTER_NAME: "small letters, digits and `-`, a letter first, at most 53",
     _DOMAIN: "a name of Kubernetes: small letters, digits, `-` and `.`",
