@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -43,23 +43,26 @@ class Seats:
         self.reasons: dict[str, str] = {}
 
     def seat(self, name: str) -> None:
-        """Find the pool of a model; PlanError where it fits no node of any."""
+        """Find the pool of a model; PlanError where it fits no node of any.
+
+        Where the same is wrong with it on each pool (ConfigError), no node matters.
+        """
         told = self.config.models[name].pool
         if told is not None:
             self._take(name, told, self._pods(name, told))
             return
-        errors: list[Diagnostic] = []
+        errors: list[LlmgenError] = []
         fits: dict[str, dict[str, Pod]] = {}
         for pool in self.nodes:
             try:
                 fits[pool] = self._pods(name, pool)
             except LlmgenError as error:
-                errors += error.diagnostics
+                errors.append(error)
                 continue
             if self._has_room(pool, fits[pool]):
                 break
         if not fits:
-            raise PlanError(errors)
+            raise _all_of(errors)
         roomy = [pool for pool, pods in fits.items() if self._has_room(pool, pods)]
         pool = roomy[0] if roomy else next(iter(fits))
         if len(self.nodes) > 1:
@@ -107,3 +110,10 @@ class Seats:
                 yield f"{other} has none beside what is there"
             else:
                 yield f"it fits no node of {other}"
+
+
+def _all_of(errors: Sequence[LlmgenError]) -> LlmgenError:
+    """Everything that pools say against a model: of one kind where all are, else no room."""
+    kinds = {type(error) for error in errors}
+    told: list[Diagnostic] = [item for error in errors for item in error.diagnostics]
+    return (kinds.pop() if len(kinds) == 1 else PlanError)(told)

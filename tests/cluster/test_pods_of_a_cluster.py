@@ -6,7 +6,7 @@ from making import facts
 from llmgen.cluster.build import cluster
 from llmgen.config.load import load, merged
 from llmgen.config.source import parse
-from llmgen.errors import LlmgenError
+from llmgen.errors import ConfigError, LlmgenError, PlanError
 from llmgen.facts.lock_model import Entry, Lock
 from llmgen.resolve import references
 
@@ -258,3 +258,30 @@ def test_names_that_kubernetes_does_not_take_are_refused():
         assert refused(f'storage.claim = "{name}"\n{MODELS}') == [
             ("config.bad-value", ("kubernetes", "storage", "claim"))
         ]
+
+
+POOLS = f"{POOL}\n[kubernetes.pools.other]\ncount = 1\n"
+MACRO = """
+[models.talk]
+engine = "command"
+cmd = ["/opt/tts/serve", "--port", "${PORT}"]
+cmd_stop = ["/bin/kill", "${PID}"]
+keep = "always"
+role = "speech"
+memory = { host = "1GiB" }
+"""
+
+
+@pytest.mark.parametrize("pools", [POOL, POOLS])
+def test_what_is_wrong_on_every_pool_is_a_wrong_llm_toml(pools):
+    with pytest.raises(LlmgenError) as caught:
+        made(f"{pools}{MACRO}")
+    assert {item.code for item in caught.value.diagnostics} == {"models.macro"}
+    assert type(caught.value) is ConfigError
+
+
+@pytest.mark.parametrize("pools", [POOL, POOLS])
+def test_what_fits_no_node_is_no_plan(pools):
+    with pytest.raises(LlmgenError) as caught:
+        made(f"{pools}{MODELS}", embedding=2**14, feed_forward=2**16, layers=90)
+    assert type(caught.value) is PlanError
