@@ -78,8 +78,8 @@ def findings(config: Config) -> Iterator[Diagnostic]:
 def _beyond_routes(config: Config) -> Iterator[Diagnostic]:
     """An HTTPRoute asks for no key, counts nothing, and leads to Services alone."""
     envoy = config.gateway.envoy
-    envoy_first = '`gateway = "gateway-api"` with `enable = true` in [gateway.envoy]'
-    whole = f'{envoy_first}, or "ai-gateway"'
+    envoy_first = _by_envoy(config)
+    whole = f'{envoy_first}, or `gateway = "ai-gateway"` in [kubernetes]'
     said = (
         ("api_keys", bool(envoy.api_keys)),
         ("requests_per_minute", bool(envoy.requests_per_minute)),
@@ -141,19 +141,21 @@ def notes(config: Config, units: Sequence[Unit]) -> Iterator[Diagnostic]:
 
 
 def _of_routes(config: Config, table: Kubernetes, units: Sequence[Unit]) -> Iterator[Diagnostic]:
-    by_envoy = table.gateway == "gateway-api" and config.gateway.envoy.enable
-    if not (by_envoy and config.gateway.envoy.api_keys):
+    envoy, litellm = config.gateway.envoy, config.gateway.litellm
+    by_envoy = table.gateway == "gateway-api" and envoy.enable
+    by_litellm = table.gateway == "gateway-api" and litellm.enable and not envoy.enable
+    if not (by_envoy and envoy.api_keys) and not (by_litellm and litellm.master_key):
         yield _note(
             "nobody is asked for a key: whoever reaches the Gateway is served",
-            '`gateway = "gateway-api"` with `enable = true` and `api_keys` in [gateway.envoy]',
+            "`master_key` in [gateway.litellm]" if by_litellm else _by_envoy(config, "api_keys"),
         )
-    if by_envoy or (table.gateway == "gateway-api" and config.gateway.litellm.enable):
+    if by_envoy or by_litellm:
         return
     header = "x-llm-model" if table.gateway == "gateway-api" else "x-gateway-model-name"
     yield _note(
         f"routes of the Gateway API read no bodies: a model that is no default is named in the "
         f"header `{header}`, too",
-        '`gateway = "gateway-api"` with `enable = true` in [gateway.envoy], or "ai-gateway"',
+        f'{_by_envoy(config)}, or `gateway = "ai-gateway"` in [kubernetes]',
     )
     always = (unit for unit in units if unit.kind == "model")
     if named := [one for unit in always for p in unit.plan.placements for one in p.model.variants]:
@@ -162,6 +164,16 @@ def _of_routes(config: Config, table: Kubernetes, units: Sequence[Unit]) -> Iter
             "those models as they are",
             '`gateway = "ai-gateway"`, or `keep = "on_demand"` behind llama-swap',
         )
+
+
+def _by_envoy(config: Config, more: str = "") -> str:
+    """What is still to be said, so that routes lead to Envoy: of [gateway.envoy] ``more``, too."""
+    envoy = ["enable = true"] * (not config.gateway.envoy.enable) + [more] * bool(more)
+    there = config.kubernetes is not None and config.kubernetes.gateway == "gateway-api"
+    found = [] if there else ['`gateway = "gateway-api"` in [kubernetes]']
+    if envoy:
+        found.append(" and ".join(f"`{item}`" for item in envoy) + " in [gateway.envoy]")
+    return " with ".join(found)
 
 
 def _of_ai_gateway(

@@ -30,8 +30,8 @@ def findings(config: Config, table: Kubernetes) -> Iterator[Diagnostic]:
         yield Diagnostic(
             "kubernetes.scale-style",
             f'[kubernetes.scale] is about Deployments, and `style = "{table.style}"` has none',
-            (*at, "enable"),
-            hint='`style = "plain"`',
+            ("kubernetes", "style"),
+            hint='`style = "plain"`, or no [kubernetes.scale]',
         )
     tables = (config.models, *(pool.models for pool in table.pools.values()))
     planned = max((item.hosts for models in tables for item in models.values()), default=1)

@@ -97,6 +97,36 @@ def test_who_is_served_without_a_key_is_said():
     assert any("`x-llm-model`" in text for text in told)
 
 
+ROUTES = '`gateway = "gateway-api"` in [kubernetes]'
+KEY = '{ env = "K" }'
+
+
+@pytest.mark.parametrize(
+    ("gateway", "told", "hint"),
+    [
+        ("gateway-api", "", "`enable = true` and `api_keys` in [gateway.envoy]"),
+        ("gateway-api", "[gateway.envoy]\nenable = true", "`api_keys` in [gateway.envoy]"),
+        ("gateway-api", "[gateway.litellm]\nenable = true", "`master_key` in [gateway.litellm]"),
+        ("gateway-api", f"[gateway.litellm]\nenable = true\nmaster_key = {KEY}", None),
+        (
+            "gateway-api",
+            f'[gateway.envoy]\nenable = true\napi_keys = [{{ name = "a", secret = {KEY} }}]',
+            None,
+        ),
+        (
+            "inference-extension",
+            "",
+            f"{ROUTES} with `enable = true` and `api_keys` in [gateway.envoy]",
+        ),
+    ],
+)
+def test_hint_names_what_is_not_there_yet(gateway, told, hint):
+    text = STACK.replace('gateway = "gateway-api"', f'gateway = "{gateway}"') + told
+    notes = {note.message: note.hint for note in stack(text).cluster.notes}
+    found = {hint for message, hint in notes.items() if "nobody is asked for a key" in message}
+    assert found == ({hint} if hint else set())
+
+
 @pytest.mark.parametrize(
     ("more", "key"),
     [

@@ -170,5 +170,6 @@ def test_that_requests_are_lost_is_said_and_nobody_is_woken_up():
 def test_what_cannot_scale_is_refused(was, now, code):
     (item,) = findings(config(SCALED.replace(was, now)))
     assert item.code == f"kubernetes.{code}"
-    assert item.key[:2] == ("kubernetes", "scale")
+    at = ("kubernetes", "style") if code == "scale-style" else ("kubernetes", "scale")
+    assert item.key[:2] == at
     assert item.hint
