@@ -50,10 +50,11 @@ def refuse_other_removal(found: Read) -> None:
 
 def drain_own(found: Read) -> None:
     """Empty the llama-swap that an install is about to change; another stack's is let be."""
+    from llmgen.engines.loaders import loader_of
     from llmgen.operate.engines.engine import drain
     from llmgen.operate.status.asking import engine_port, may_drain
 
-    if found.config.services.on_demand != "llama_swap":
+    if not loader_of(found.config.services).drains:
         return
     who = asking(found)
     if may_drain(who, engine_port(found.config, who.site)):

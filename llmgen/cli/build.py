@@ -181,6 +181,7 @@ def _wanted_images(found: Read) -> Images:
 
     from llmgen.building.image import image_of
     from llmgen.building.images import Images
+    from llmgen.engines.loaders import LLAMA_SWAP, loader_of
     from llmgen.render.environment import make_render
     from llmgen.targets import containerfile
 
@@ -192,7 +193,7 @@ def _wanted_images(found: Read) -> Images:
     library = replace(library, config=config)
     server, swap = image_of(library, "llama_server"), image_of(library, "llama_swap")
     stages = [("server", server.reference)] if server.built else []
-    if swap.built and config.services.on_demand == "llama_swap":
+    if swap.built and loader_of(config.services) is LLAMA_SWAP:
         stages.append(("swap", swap.reference))
     if not stages:
         raise InputError(

@@ -165,11 +165,12 @@ def _console() -> Console:
 def _acting(found: Read, placed: Plan) -> Acting:
     from llmgen.cli.logs import service_lines
     from llmgen.config.names import service_name
+    from llmgen.engines.loaders import loader_of
     from llmgen.operate.installation.logs import of_model
     from llmgen.top.acting import Acting
 
     def model_log(name: str, lines: int) -> list[str]:
-        if found.config.services.on_demand != "llama_swap":
+        if not loader_of(found.config.services).keeps_logs:
             return service_lines(found, ("router",), lines)
         refuse_other_engine(found)
         return of_model(found.config, name, lines).splitlines()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from llmgen.budget.model import DeviceMemory, HostMemory
+from llmgen.engines.loaders import loader_of, table_of
 from llmgen.facts.card import card, in_words
 from llmgen.gateway.addresses import host_name, in_url
 from llmgen.library import Keep
@@ -253,14 +254,10 @@ def _endpoints(plan: Plan) -> list[EndpointView]:
         EndpointView("envoy", url("envoy", first, envoy.port, scheme), envoy.enable),
         EndpointView("litellm", url("litellm", litellm.listen, litellm.port), litellm.enable),
     ]
-    if services.on_demand == "llama_swap":
-        swap = services.llama_swap
-        found.append(EndpointView("llama-swap", url("swap", swap.listen, swap.port), enabled=True))
-    if services.on_demand == "router":
-        router = services.router
-        found.append(
-            EndpointView("router", url("router", router.listen, router.port), enabled=True)
-        )
+    loader, own = loader_of(services), table_of(services)
+    if own is not None:
+        at = url(loader.service, own.listen, own.port)
+        found.append(EndpointView(loader.title, at, enabled=True))
     page = config.apps.open_webui
     if page.enable:
         at = f"http://{in_url(page.listen)}:{page.port}"

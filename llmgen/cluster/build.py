@@ -24,6 +24,7 @@ from llmgen.config.model import Config
 from llmgen.config.names import service_name
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.config.tables.models import Model
+from llmgen.engines.loaders import ROUTER, loader_of
 from llmgen.errors import ConfigError, Diagnostic, LlmgenError, PlanError
 from llmgen.facts.lock_model import Lock
 from llmgen.fleet.ground import library_of, typed_as
@@ -93,7 +94,7 @@ def _served(config: Config) -> Iterator[str]:
 
 def keep_of(config: Config, table: Model) -> Keep:
     """When the model is in memory, as its own table or the edition says."""
-    if table.keep is None and config.services.on_demand == "none":
+    if table.keep is None and not loader_of(config.services).loads:
         return Keep.ALWAYS
     return Keep(table.keep or EDITIONS[config.edition].keep[table.role])
 
@@ -212,7 +213,7 @@ def _unit(ground: Ground, pool: str, names: Sequence[str], made: Planned) -> Uni
     first = plan.placements[0]
     kind: Kind = "model"
     if first.keep is Keep.ON_DEMAND:
-        kind = "router" if plan.loader == "router" else "swap"
+        kind = "router" if plan.loader is ROUTER else "swap"
     services = config.services
     name = host_name(service_name(first.name)) if kind == "model" else host_name(f"{kind}-{pool}")
     port = first.port

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.config.model import Config
+from llmgen.engines.loaders import loader_of
 from llmgen.errors import Diagnostic, InputError
 from llmgen.fleet.door import door
 from llmgen.gateway.addresses import bare, loopback, numeric, wildcard
@@ -128,7 +129,7 @@ def _inside(plan: Plan) -> Iterator[int]:
         yield config.gateway.envoy.admin_port
         if config.gateway.envoy.metrics_port is not None:
             yield config.gateway.envoy.metrics_port
-    if config.services.on_demand == "llama_swap":
+    if loader_of(config.services).starts_any:
         count = sum(item.keep is Keep.ON_DEMAND for item in plan.placements)
         first = config.services.llama_swap.start_port
         yield from range(first, first + count)

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from llmgen.config.model import Config
+from llmgen.engines.loaders import table_of
 from llmgen.gateway.addresses import in_url
 
 Kind = Literal["envoy", "litellm", "llama_swap", "router", ""]
@@ -39,10 +40,5 @@ def door(config: Config) -> Door:
         return Door("envoy", gateway.envoy.port, tls is not None, asks)
     if gateway.litellm.enable:
         return Door("litellm", gateway.litellm.port)
-    match services.on_demand:
-        case "llama_swap":
-            return Door("llama_swap", services.llama_swap.port)
-        case "router":
-            return Door("router", services.router.port)
-        case "none":
-            return Door("")
+    name, table = services.on_demand, table_of(services)
+    return Door("") if name == "none" or table is None else Door(name, table.port)

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from llmgen.config.names import service_name
 from llmgen.config.tables.gateway import External
 from llmgen.config.tables.spares import Shown
+from llmgen.engines.loaders import loader_of, table_of
 from llmgen.gateway.addresses import at, bare, numeric
 from llmgen.gateway.remotes import Remote, remote, servers
 from llmgen.library import Keep, Library, Model
@@ -128,21 +129,17 @@ def own_backends(plan: Plan) -> tuple[Backend, ...]:
 
 def engine_of(plan: Plan) -> Engine:
     """Who loads on-demand models."""
-    match plan.library.config.services.on_demand:
-        case "llama_swap":
-            return "llama_swap"
-        case "router":
-            return "router"
-        case _:
-            return ""
+    name = plan.library.config.services.on_demand
+    return "" if name == "none" else name
 
 
 def engine_endpoint(plan: Plan) -> Endpoint:
-    """Where the engine listens, as the gateway reaches it."""
+    """Where the engine listens, as the gateway reaches it; ValueError where there is none."""
     services = plan.library.config.services
-    table = services.llama_swap if services.on_demand == "llama_swap" else services.router
-    name = "swap" if services.on_demand == "llama_swap" else "router"
-    return Endpoint(at(plan.library, name, (table.listen,)), table.port)
+    table = table_of(services)
+    if table is None:
+        raise ValueError(services.on_demand)
+    return Endpoint(at(plan.library, loader_of(services).service, (table.listen,)), table.port)
 
 
 def _placed(plan: Plan, placement: Placement) -> Backend:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from llmgen.config.model import Config
+from llmgen.engines.loaders import table_of
 from llmgen.errors import Diagnostic, KeyPath, Severity
 from llmgen.gateway.addresses import bare, loopback, numeric
 
@@ -132,9 +133,8 @@ def _listeners(config: Config) -> Iterator[Listener]:
         yield Listener(
             "litellm", lite.listen, lite.port, keyed, ("gateway", "litellm", "listen"), remedy
         )
-    if services.on_demand != "none":
+    if (table := table_of(services)) is not None:
         name = services.on_demand
-        table = services.llama_swap if name == "llama_swap" else services.router
         remedy = f"`api_keys` in [services.{name}]"
         place = ("services", name, "listen")
         yield Listener(name, table.listen, table.port, bool(table.api_keys), place, remedy)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from llmgen.budget.model import HOST
+from llmgen.engines.loaders import loader_of
 from llmgen.errors import KeyPath, LlmgenError
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.bounds import hopeless
@@ -131,7 +132,7 @@ def mended(left: frozenset[Identity], wrong: frozenset[Identity], key: KeyPath) 
 def router_of(library: Library, numbers: Stack) -> Router | None:
     """The router's limit, where it serves the on-demand models."""
     services = library.config.services
-    if services.on_demand != "router" or not numbers.demand:
+    if not loader_of(services).counts_models or not numbers.demand:
         return None
     wanted = services.router.models_max
     if wanted == "auto":

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
 from llmgen.config.tables.models import GENERATES
+from llmgen.engines.loaders import loader_of
 from llmgen.library import Keep, Library, Model, Open
 from llmgen.plan import choices
 from llmgen.units import show_count, show_size
@@ -249,7 +250,7 @@ def _kept(model: Model, library: Library) -> Iterator[Change]:
         yield Change((("preload", "false"),), later, "its first request waits for a load")
     if model.pin:
         yield Change((("pin", "false"),), replace(model, pin=False), "it may be evicted")
-    if model.keep is Keep.ALWAYS and library.config.services.on_demand != "none":
+    if model.keep is Keep.ALWAYS and loader_of(library.config.services).loads:
         loose = replace(model, keep=Keep.ON_DEMAND)
         yield Change((("keep", '"on_demand"'),), loose, "its first request waits for a load")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from llmgen.budget.model import Estimate, ServerSettings
+    from llmgen.engines.loaders import Loader
     from llmgen.errors import Diagnostic
     from llmgen.library import Keep, Library, Model
 
@@ -150,19 +151,18 @@ class Plan(Struct, frozen=True):
     ports: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def loader(self) -> Literal["llama_swap", "router", ""]:
-        """Which engine runs beside the always-on servers; "" where nothing is for it to do."""
+    def loader(self) -> Loader:
+        """Which engine runs beside the always-on servers; NONE where nothing is for it to do."""
         from llmgen.library import Keep  # noqa: PLC0415 - the library imports much
 
         services = self.library.config.services
         loads = any(item.keep is Keep.ON_DEMAND for item in self.placements)
-        match services.on_demand:
-            case "llama_swap" if loads or services.llama_swap.always:
-                return "llama_swap"
-            case "router" if loads:
-                return "router"
-            case _:
-                return ""
+        from llmgen.engines.loaders import LLAMA_SWAP, NONE, loader_of  # noqa: PLC0415
+
+        row = loader_of(services)
+        if loads or (row is LLAMA_SWAP and services.llama_swap.always):
+            return row
+        return NONE
 
     def placement(self, name: str) -> Placement:
         """The placement of one model, by its name in llm.toml."""

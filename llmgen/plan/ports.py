@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llmgen.config.model import Config
+from llmgen.engines.loaders import loader_of, table_of
 from llmgen.errors import ConfigError, Diagnostic, KeyPath, PlanError
 from llmgen.library import Keep, Library
 
@@ -19,7 +20,7 @@ def ports(library: Library) -> dict[str, int]:
     """
     claimed = _claimed(library)
     assigned = [item for item in library.models if item.keep is Keep.ON_DEMAND and not item.port]
-    if library.config.services.on_demand == "llama_swap":
+    if loader_of(library.config.services).starts_any:
         _check_range(library.config.services.llama_swap.start_port, len(assigned), claimed)
     free = _count_up(library, claimed, len(assigned))
     return {
@@ -40,10 +41,9 @@ def listeners(config: Config) -> Iterator[tuple[str, KeyPath, int]]:
         yield "LiteLLM", ("gateway", "litellm", "port"), litellm.port
     if config.apps.open_webui.enable:
         yield "Open WebUI", ("apps", "open_webui", "port"), config.apps.open_webui.port
-    if services.on_demand == "llama_swap":
-        yield "llama-swap", ("services", "llama_swap", "port"), services.llama_swap.port
-    if services.on_demand == "router":
-        yield "the router", ("services", "router", "port"), services.router.port
+    loader, own = loader_of(services), table_of(services)
+    if own is not None:
+        yield loader.sentence, ("services", loader.name, "port"), own.port
     for name, lent in config.rpc.lend.items():
         yield f"the RPC server of `{name}`", ("rpc", "lend", name, "port"), lent.port
     for name, table in config.rpc.borrow.items():
@@ -101,7 +101,7 @@ def _check_range(start: int, count: int, claimed: Mapping[int, str]) -> None:
 def _count_up(library: Library, claimed: Mapping[int, str], swapped: int) -> Iterator[int]:
     services = library.config.services
     first = services.llama_swap.start_port
-    own = range(first, first + swapped) if services.on_demand == "llama_swap" else range(0)
+    own = range(first, first + swapped) if loader_of(services).starts_any else range(0)
     for port in range(services.start_port, LAST + 1):
         if port not in claimed and port not in own:
             yield port

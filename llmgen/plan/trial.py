@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
+from llmgen.engines.loaders import loader_of
 from llmgen.errors import PlanError
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.scale import Scale, stack
@@ -145,4 +146,4 @@ def required(library: Library) -> Required:
 def _any_of(library: Library) -> int:
     services = library.config.services
     wanted = services.router.models_max
-    return 0 if services.on_demand != "router" or wanted == "auto" else wanted
+    return 0 if not loader_of(services).counts_models or wanted == "auto" else wanted

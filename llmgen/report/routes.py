@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from llmgen.engines.loaders import LLAMA_SWAP, loader_of, table_of
 from llmgen.gateway.addresses import LOOPBACK, in_url
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.model import Placement, Plan
@@ -21,11 +22,6 @@ _PATHS: Final = {
     "image": "/v1/images/generations",
 }
 # Who loads models on demand, as people call it.
-LOADERS: Final = {
-    "llama_swap": "llama-swap",
-    "router": "llama-server (router mode)",
-    "none": "nobody",
-}
 GATEWAYS: Final = ("Envoy", "LiteLLM")
 
 
@@ -37,7 +33,7 @@ def doors(plan: Plan) -> tuple[Door, ...]:
 def routes(plan: Plan, units: Mapping[str, str]) -> Iterator[Route]:
     """Each model's way; then those of external models. ``units`` are the services of models."""
     found = doors(plan)
-    loader = LOADERS[plan.library.config.services.on_demand]
+    loader = loader_of(plan.library.config.services).described
     for item in plan.placements:
         always = item.keep is Keep.ALWAYS
         yield Route(
@@ -59,12 +55,12 @@ def _leads(door: Door, found: Iterable[Door], item: Placement) -> bool:
         return door.name in gateways
     if door.name == "Router":
         return item.keep is Keep.ON_DEMAND
-    return door.name in (LOADERS["llama_swap"], item.name)
+    return door.name in (LLAMA_SWAP.heading, item.name)
 
 
 def _external_routes(library: Library, found: tuple[Door, ...]) -> Iterator[Route]:
     gateways = tuple(door.name for door in found if door.name in GATEWAYS)
-    swap = tuple(door.name for door in found if door.name == LOADERS["llama_swap"])
+    swap = tuple(door.name for door in found if door.name == LLAMA_SWAP.heading)
     for name, item in library.external.items():
         told = (Name(name, name, "external"), *(Name(one, name, "alias") for one in item.aliases))
         yield Route(name, told, gateways or swap, "", item.endpoint, 0)
@@ -115,19 +111,17 @@ def fronts(plan: Plan) -> Iterator[Door]:
         yield _door(
             "LiteLLM", f"http://{in_url(gateway.litellm.listen)}:{gateway.litellm.port}", paths
         )
-    if table.on_demand == "llama_swap" and not behind:
-        swap = table.llama_swap
-        yield _door("llama-swap", f"http://{in_url(swap.listen)}:{swap.port}", paths)
-    if table.on_demand == "router" and not behind:
-        # It knows nothing of always-on servers; to llama-swap they are peers.
-        own = _paths(item for item in plan.placements if item.keep is Keep.ON_DEMAND)
-        yield _door("Router", f"http://{in_url(table.router.listen)}:{table.router.port}", own)
+    loader, own = loader_of(table), table_of(table)
+    if own is not None and not behind:
+        if not loader.knows_others:
+            paths = _paths(item for item in plan.placements if item.keep is Keep.ON_DEMAND)
+        yield _door(loader.heading, f"http://{in_url(own.listen)}:{own.port}", paths)
 
 
 def _servers(plan: Plan) -> Iterator[Door]:
     """Each server's own address, where nothing stands before them all."""
     gateway = plan.library.config.gateway
-    if plan.library.config.services.on_demand != "none":
+    if loader_of(plan.library.config.services).loads:
         return
     if not (gateway.envoy.enable or gateway.litellm.enable):
         for item in plan.placements:

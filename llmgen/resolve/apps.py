@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmgen.config.model import Config
+from llmgen.engines.loaders import loader_of
 from llmgen.errors import Diagnostic, Severity
 
 _PLACE = ("apps", "open_webui")
@@ -32,7 +33,9 @@ def findings(config: Config) -> Iterator[Diagnostic]:
             (*_PLACE, "enable"),
             hint="`api_key` in [apps.open_webui]: the `secret` of one of the gateway's clients",
         )
-    if config.services.on_demand == "router" and not (envoy.enable or litellm.enable):
+    loader = loader_of(config.services)
+    one_door = envoy.enable or litellm.enable or loader.knows_others
+    if loader.loads and not one_door:
         yield Diagnostic(
             "apps.several-servers",
             "Open WebUI asks every server by itself where no gateway is in front of them",

@@ -12,6 +12,7 @@ from llmgen.config.tables.models import Model, ServerOptions
 from llmgen.engines.base import Engine, Served
 from llmgen.engines.command import macros, readable, split
 from llmgen.engines.container import Container, container_name
+from llmgen.engines.loaders import loader_of
 from llmgen.engines.memory import ALL, HOST, Stated, Unfit
 from llmgen.engines.registry import ENGINES
 from llmgen.errors import Diagnostic, Severity
@@ -290,9 +291,9 @@ def _words(name: str, key: str, text: str | tuple[str, ...]) -> Iterator[Diagnos
 def _loaded(name: str, table: Model, engine: Engine, config: Config) -> Iterator[Diagnostic]:
     """Who starts it: the router starts llama-server alone, services know fewer macros."""
     usual = EDITIONS[config.edition].keep[table.role]
-    on_demand = config.services.on_demand
-    always = on_demand == "none" or (table.keep or usual) == "always"
-    if on_demand == "router" and not always:
+    loader = loader_of(config.services)
+    always = not loader.loads or (table.keep or usual) == "always"
+    if not always and not loader.starts_any:
         yield Diagnostic(
             "models.router-engine",
             f"router mode starts llama-server alone, and `{name}` runs on {engine.name}",

@@ -17,6 +17,7 @@ from llmgen.config.tables.models import ServerOptions
 from llmgen.config.tables.sampling import Sampling
 from llmgen.engines.base import Engine, Served
 from llmgen.engines.digest import served_digest
+from llmgen.engines.loaders import loader_of
 from llmgen.engines.memory import Stated
 from llmgen.engines.registry import ENGINES
 from llmgen.facts.checkpoint_model import CheckpointFacts
@@ -192,7 +193,7 @@ class Join(Struct, frozen=True):
         return self.facts[model_ref(table.draft)]
 
     def _keep(self, table: ModelTable) -> Keep:
-        if table.keep is None and self.config.services.on_demand == "none":
+        if table.keep is None and not loader_of(self.config.services).loads:
             return Keep.ALWAYS
         return Keep(table.keep or self.edition.keep[table.role])
 

@@ -9,6 +9,7 @@ from llmgen.config.model import Config
 from llmgen.config.tables.base import SECRET_NAME, Secret
 from llmgen.config.tables.hosts import AUTO
 from llmgen.config.tables.models import GENERATES, Model, Source
+from llmgen.engines.loaders import loader_of
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway import remotes
@@ -147,7 +148,7 @@ def _unrouted(config: Config) -> Iterator[Diagnostic]:
         if item.failover:
             what = f"`{name}` has spare servers, and no gateway turns to them"
             yield _nobody_routes(("external", name, "failover"), what)
-    swapped = config.services.on_demand == "llama_swap"
+    hears = loader_of(config.services).hears_models
     for name, table in config.models.items():
         if table.enable and table.replicas:
             what = f"`{name}` has replicas, and no gateway spreads requests over them"
@@ -155,7 +156,7 @@ def _unrouted(config: Config) -> Iterator[Diagnostic]:
         if table.enable and table.failover:
             what = f"`{name}` has spare servers, and no gateway turns to them"
             yield _nobody_routes(("models", name, "failover"), what)
-        if table.enable and (table.keep == "always" or not swapped):
+        if table.enable and (table.keep == "always" or not hears):
             for variant in table.variants:
                 what = f"`{variant}` is a variant of `{name}`, and nothing serves it"
                 yield _nobody_routes(("models", name, "variants", variant), what)
@@ -163,7 +164,7 @@ def _unrouted(config: Config) -> Iterator[Diagnostic]:
 
 def _has_swap(config: Config) -> bool:
     """Whether llama-swap runs, which knows models of other servers as its peers."""
-    if config.services.on_demand != "llama_swap":
+    if not loader_of(config.services).knows_others:
         return False
     usual = EDITIONS[config.edition].keep
     return config.services.llama_swap.always or any(
@@ -174,13 +175,13 @@ def _has_swap(config: Config) -> bool:
 
 def _unheard(config: Config) -> Iterator[Diagnostic]:
     """Keys that only llama-swap goes by, on models that it does not serve."""
-    engine = config.services.on_demand
-    if engine == "router" and config.defaults.ttl:
+    loader = loader_of(config.services)
+    if loader.loads and not loader.hears_models and config.defaults.ttl:
         yield _no_effect(("defaults", "ttl"), "ttl", "the router's models", config.defaults.ttl)
     for name, table in config.models.items():
-        usual = "always" if engine == "none" else EDITIONS[config.edition].keep[table.role]
+        usual = "always" if not loader.loads else EDITIONS[config.edition].keep[table.role]
         always = (table.keep or usual) == "always"
-        if not table.enable or (engine == "llama_swap" and not always):
+        if not table.enable or (loader.hears_models and not always):
             continue
         who = f"the always-on model `{name}`" if always else f"`{name}` in router mode"
         for key in ("ttl", "concurrency_limit", *(("preload",) if always else ())):
@@ -314,7 +315,7 @@ def _services(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
                 ("models", name, "host"),
                 hint=f"[hosts.{host}] with its hardware beside those of the other machines",
             )
-    if table.keep == "on_demand" and config.services.on_demand == "none":
+    if table.keep == "on_demand" and not loader_of(config.services).loads:
         yield Diagnostic(
             "models.nobody-loads",
             f'`{name}` is on demand, but `on_demand = "none"` in [services]',

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmgen.config.model import Config
+from llmgen.engines.loaders import loader_of
 from llmgen.errors import Diagnostic, Severity
 
 
@@ -38,7 +39,7 @@ def _no_hook(config: Config) -> tuple[str, str]:
                 f"{program} asks it at once: it has no hook before a request",
                 "llama-swap alone as the door here; or no `wake`, and `llmgen wake` by hand",
             )
-    if services.on_demand != "llama_swap":
+    if not loader_of(services).has_hook:
         return "only llama-swap waits for it", '`on_demand = "llama_swap"` in [services]'
     if services.runtime != "native":
         return (

@@ -13,12 +13,12 @@ from llmgen.artifacts import Artifact
 from llmgen.config.editions import EDITIONS
 from llmgen.config.names import file_name
 from llmgen.config.variables import VARIABLES
+from llmgen.engines.loaders import LLAMA_SWAP, loader_of
 from llmgen.gateway.addresses import at, in_url
 from llmgen.gateway.backends import (
     Backend,
     backends,
     engine_endpoint,
-    engine_of,
     own_backends,
 )
 from llmgen.plan.model import Plan
@@ -150,13 +150,11 @@ def base_url(plan: Plan) -> str:
         return f"{scheme}://{in_url(at(library, 'envoy', envoy.listen))}:{envoy.port}"
     if lite.enable:
         return _url_of(at(library, "litellm", (lite.listen,)), lite.port)
-    match engine_of(plan):
-        case "llama_swap" | "router":
-            endpoint = engine_endpoint(plan)
-            return _url_of(endpoint.host, endpoint.port)
-        case _:
-            own = (item for item in own_backends(plan) if not item.engine)
-            return next((_own(item) for item in own), "")
+    if loader_of(config.services).loads:
+        endpoint = engine_endpoint(plan)
+        return _url_of(endpoint.host, endpoint.port)
+    own = (item for item in own_backends(plan) if not item.engine)
+    return next((_own(item) for item in own), "")
 
 
 def _own(backend: Backend) -> str:
@@ -187,7 +185,7 @@ def _url(plan: Plan, backend: Backend) -> str:
     """Where a model is reached; the router routes to itself alone."""
     if _has_gateway(plan):
         return base_url(plan)
-    if engine_of(plan) != "llama_swap" and not backend.engine:
+    if not loader_of(plan.library.config.services).knows_others and not backend.engine:
         return _own(backend)
     return base_url(plan)
 
@@ -217,7 +215,7 @@ def _names(plan: Plan, backend: Backend, url: str) -> Iterator[ClientModel]:
 def _variables(plan: Plan) -> Iterator[tuple[str, str]]:
     """What scripts around published stacks read from their `.env`: what llm.toml says of it."""
     config = plan.library.config
-    swap, guard = config.services.on_demand == "llama_swap", config.guard.enable
+    swap, guard = loader_of(config.services) is LLAMA_SWAP, config.guard.enable
     lite = config.gateway.litellm.enable
     tables: dict[tuple[str, ...], tuple[bool, object]] = {
         ("services", "llama_swap"): (swap, config.services.llama_swap),

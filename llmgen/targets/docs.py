@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from llmgen.artifacts import Artifact
+from llmgen.engines.loaders import loader_of
 from llmgen.facts.card import card, in_words
 from llmgen.library import Keep, Model
 from llmgen.plan.basis import basis_words, resting
 from llmgen.plan.model import Placement, Plan
 from llmgen.report.picture import PICTURE
-from llmgen.report.routes import GATEWAYS, LOADERS, doors, external, fronts, names
+from llmgen.report.routes import GATEWAYS, doors, external, fronts, names
 from llmgen.targets.base import Render
 from llmgen.targets.launchd import label
 from llmgen.targets.services import services
@@ -47,7 +48,7 @@ def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
             names=[*names(plan)],
             external=[*external(library)],
             fronts=doors(plan),
-            engine=LOADERS[library.config.services.on_demand],
+            engine=loader_of(library.config.services).described,
             states=[_state(plan, placed, state.models) for state in plan.states],
             excused=plan.excused,
             picture=PICTURE if plan.library.config.targets.report.enable else "",
@@ -115,7 +116,7 @@ def _state(
 
 def _edges(plan: Plan, fronts: list[str]) -> Iterator[tuple[str, str, str, str]]:
     """Lines of the diagram: (id, label, id, label)."""
-    engine = LOADERS[plan.library.config.services.on_demand]
+    engine = loader_of(plan.library.config.services).described
     gateways = [name for name in fronts if name in GATEWAYS]
     entrances = dict.fromkeys(gateways or fronts)
     for door in entrances:

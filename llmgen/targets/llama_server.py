@@ -9,6 +9,7 @@ from typing import Final
 from llmgen.artifacts import Artifact
 from llmgen.config.editions import EDITIONS
 from llmgen.config.names import file_name
+from llmgen.engines.loaders import ROUTER, loader_of
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.gateway.addresses import listens
 from llmgen.layout import Layout
@@ -40,7 +41,7 @@ def in_use(plan: Plan) -> bool:
     # In containers its file lies beside theirs.
     if services.runtime != "native":
         return False
-    routes = services.on_demand == "router"
+    routes = loader_of(services) is ROUTER
     return any(item.keep is Keep.ALWAYS or routes for item in plan.placements)
 
 
@@ -63,7 +64,7 @@ def _presets_wanted(library: Library) -> bool:
     """Whether router mode reads them, or somebody wants to look at them."""
     config = library.config
     unused = EDITIONS[config.edition].renders_unused or bool(config.targets.llama_server.enable)
-    return unused or config.services.on_demand == "router"
+    return unused or loader_of(config.services) is ROUTER
 
 
 def conf_path(model: str) -> PurePosixPath:
@@ -111,7 +112,7 @@ def _conf(item: Placement, library: Library, render: Render) -> Artifact:
 
 
 def _models_ini(items: Iterable[Placement], library: Library, render: Render) -> Artifact:
-    enabled = library.config.services.on_demand == "router"
+    enabled = loader_of(library.config.services) is ROUTER
     sections, refused = [], []
     for item in items:
         try:

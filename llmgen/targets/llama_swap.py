@@ -11,6 +11,7 @@ from llmgen.artifacts import Artifact
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.services import Services
 from llmgen.engines.command import PORT, macros
+from llmgen.engines.loaders import LLAMA_SWAP, loader_of
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.gateway.addresses import LOOPBACK
 from llmgen.library import Keep, Library, Model
@@ -56,18 +57,18 @@ def in_use(plan: Plan) -> bool:
     # In containers its file lies beside theirs.
     if services.runtime != "native":
         return False
-    return plan.loader == "llama_swap"
+    return plan.loader is LLAMA_SWAP
 
 
 def artifacts(plan: Plan, render: Render) -> Iterable[Artifact]:
     """One config.yaml when there is anything for it to do, or any on-demand model to look at."""
     models = [item for item in plan.placements if item.keep is Keep.ON_DEMAND]
-    if not models and plan.loader != "llama_swap":
+    if not models and plan.loader is not LLAMA_SWAP:
         return
     library, services = plan.library, plan.library.config.services
     table = services.llama_swap
     engine = beside(plan.engines.get(library.machine.host), library)
-    enabled = services.on_demand == "llama_swap"
+    enabled = loader_of(services) is LLAMA_SWAP
     refused = [*_placeholders(models), *_keys(services), *_selectors(plan, models)]
     if refused and enabled:
         raise PlanError(refused)

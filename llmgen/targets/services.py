@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from llmgen.config.names import service_name
 from llmgen.config.tables.base import Secret
+from llmgen.engines.loaders import LLAMA_SWAP, ROUTER
 from llmgen.gateway import command as gateways
 from llmgen.gateway.addresses import bare, in_url, listens, loopback
 from llmgen.gateway.remotes import spares
@@ -143,13 +144,10 @@ def _other(item: Placement, plan: Plan, key: tuple[tuple[str, Secret], ...]) -> 
 
 
 def _engine(plan: Plan) -> Iterator[Service]:
-    match plan.loader:
-        case "llama_swap":
-            yield _swap(plan, demand(plan))
-        case "router":
-            yield _router(plan, demand(plan))
-        case "":
-            return
+    if plan.loader is LLAMA_SWAP:
+        yield _swap(plan, demand(plan))
+    if plan.loader is ROUTER:
+        yield _router(plan, demand(plan))
 
 
 def _swap(plan: Plan, models: tuple[Placement, ...]) -> Service:

@@ -172,7 +172,7 @@ def test_it_may_run_for_others_where_nothing_is_loaded_on_demand():
     plan = plans.plan(text)
     always = [item for item in plan.placements if item.keep == "always"]
     alone = replace(plan, placements=tuple(always), engines={}, states=plan.states[:1])
-    assert alone.loader == "llama_swap"
+    assert alone.loader.name == "llama_swap"
     (found,) = llama_swap.artifacts(alone, make_render())
     assert read_yaml(found.content)["models"] == {}
     assert problems(found.content.decode()) == []

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from llmgen.config.names import service_name
 from llmgen.doctor.model import FileSeen, Finding, Seen, judged, unknown
+from llmgen.engines.loaders import loader_of
 from llmgen.library import Keep
 from llmgen.plan.model import Plan
 from llmgen.targets import accounts
@@ -39,7 +40,7 @@ def readers(plan: Plan) -> dict[str, str]:
     services, library = plan.library.config.services, plan.library
     if services.scope != "system":
         return {}
-    engine = accounts.user(services, "swap" if services.on_demand == "llama_swap" else "router")
+    engine = accounts.user(services, loader_of(services).service)
     found = dict.fromkeys(wanted(plan), engine)
     for item in plan.placements:
         if item.keep is Keep.ALWAYS:

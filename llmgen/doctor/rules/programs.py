@@ -8,6 +8,7 @@ from llmgen.config.editions import EDITIONS
 from llmgen.detect.obtain import obtain
 from llmgen.detect.versions import build_number, swap_number
 from llmgen.doctor.model import Finding, Seen, judged, unknown
+from llmgen.engines.loaders import LLAMA_SWAP, ROUTER, loader_of
 from llmgen.plan.model import Placement, Plan
 
 
@@ -22,9 +23,10 @@ def needed(plan: Plan) -> dict[str, str]:
     usual = any(item.model.is_plain and not item.model.program for item in plan.placements)
     lends = bool(config.rpc.lend)
     # A lender's llama-server says which build its ggml-rpc-server is.
-    wanted = {"llama_server": usual or lends or config.services.on_demand == "router"}
+    loader = loader_of(config.services)
+    wanted = {"llama_server": usual or lends or loader is ROUTER}
     wanted["rpc_server"] = lends
-    wanted["llama_swap"] = bool(plan.engines) and config.services.on_demand == "llama_swap"
+    wanted["llama_swap"] = bool(plan.engines) and loader is LLAMA_SWAP
     wanted["envoy"] = config.gateway.envoy.enable
     wanted["litellm"] = config.gateway.litellm.enable
     wanted["open_webui"] = config.apps.open_webui.enable
@@ -103,7 +105,8 @@ BY_MEMORY = "--models-memory-margin"
 
 def memory_scheduler(plan: Plan, seen: Seen) -> Iterator[Finding]:
     """Router mode: whether the installed server could keep models by memory, not by number."""
-    if plan.library.config.services.on_demand != "router" or "llama_server" not in needed(plan):
+    counts = loader_of(plan.library.config.services).counts_models
+    if not counts or "llama_server" not in needed(plan):
         return
     expected = (
         "no way of this build to keep more models than `models_max`, which the plan has proved"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from llmgen.config.model import Config
+from llmgen.engines.loaders import LLAMA_SWAP, loader_of, table_of
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.engines import router, swap
 from llmgen.operate.engines.server import Endpoint, local, secret
@@ -27,31 +28,26 @@ class Engine(Struct, frozen=True):
 def engine(config: Config) -> Engine:
     """The engine that llm.toml asks for; InputError when it asks for none."""
     services = config.services
-    match services.on_demand:
-        case "llama_swap":
-            own = services.llama_swap
-            key = secret(own.api_keys[0], config) if own.api_keys else ""
-            at = local(own.listen, own.port, key, reach(config, "swap"))
-            return Engine("llama-swap", at, swap.loaded, swap.load, swap.unload)
-        case "router":
-            front = services.router
-            key = secret(front.api_keys[0], config) if front.api_keys else ""
-            at = local(front.listen, front.port, key, reach(config, "router"))
-            return Engine("router", at, router.loaded, router.load, router.unload)
-        case "none":
-            raise InputError(
-                Diagnostic(
-                    "operate.no-engine",
-                    "llm.toml loads no models on demand",
-                    ("services", "on_demand"),
-                    hint='`on_demand = "llama_swap"` in [services]; always-on models are units',
-                )
+    row, own = loader_of(services), table_of(services)
+    if own is None:
+        raise InputError(
+            Diagnostic(
+                "operate.no-engine",
+                "llm.toml loads no models on demand",
+                ("services", "on_demand"),
+                hint='`on_demand = "llama_swap"` in [services]; always-on models are units',
             )
+        )
+    key = secret(own.api_keys[0], config) if own.api_keys else ""
+    at = local(own.listen, own.port, key, reach(config, row.service))
+    if row is LLAMA_SWAP:
+        return Engine(row.title, at, swap.loaded, swap.load, swap.unload)
+    return Engine(row.title, at, router.loaded, router.load, router.unload)
 
 
 def drain(config: Config) -> None:
     """Empty llama-swap before its file changes; nothing to do where it does not run."""
-    if config.services.on_demand != "llama_swap":
+    if not loader_of(config.services).drains:
         return
     found = engine(config)
     try:

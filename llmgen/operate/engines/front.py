@@ -22,7 +22,7 @@ def front(plan: Plan, chosen: Placement) -> Endpoint:
     if litellm.enable:
         return local(litellm.listen, litellm.port, secret(litellm.master_key, config))
     # llama-swap leads to always-on models as well, and theirs are not published then.
-    if chosen.keep is Keep.ON_DEMAND or plan.loader == "llama_swap":
+    if chosen.keep is Keep.ON_DEMAND or plan.loader.knows_others:
         found = engine(config).endpoint
         return Endpoint(found.url, found.key)
     return local("127.0.0.1", chosen.port, secret(services.api_key, config))

@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from llmgen.engines.loaders import table_of
 from llmgen.errors import LlmgenError
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.library import Keep
@@ -41,10 +42,8 @@ def door(plan: Plan) -> Door | None:
         return Door("https" if envoy.tls else "http", nearest(envoy.listen), envoy.port)
     if litellm.enable:
         return Door("http", nearest((litellm.listen,)), litellm.port)
-    if services.on_demand == "llama_swap":
-        return Door("http", nearest((services.llama_swap.listen,)), services.llama_swap.port)
-    if services.on_demand == "router":
-        return Door("http", nearest((services.router.listen,)), services.router.port)
+    if (loader := table_of(services)) is not None:
+        return Door("http", nearest((loader.listen,)), loader.port)
     always = [item for item in plan.placements if item.keep is Keep.ALWAYS]
     return Door("http", "127.0.0.1", always[0].port) if always else None
 

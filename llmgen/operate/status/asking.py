@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.config.model import Config
+from llmgen.engines.loaders import loader_of, table_of
 from llmgen.errors import Diagnostic, InputError, LlmgenError, Severity
 from llmgen.operate.engines.engine import engine
 from llmgen.operate.installation.installed import may_be_installed
@@ -118,12 +119,11 @@ def may_drain(asking: Asking, at: ServicePort) -> bool:
 def engine_port(config: Config, site: Site) -> ServicePort:
     """The port of who loads on-demand models; InputError when nobody does."""
     own = config.services
-    name = "swap" if own.on_demand == "llama_swap" else "router"
-    port = own.llama_swap.port if name == "swap" else own.router.port
-    if engine(config).endpoint.inside:
+    found, table, name = engine(config), table_of(own), loader_of(own).service
+    if table is None or found.endpoint.inside:
         # It is asked within its container, whoever has that port of the machine.
         return ServicePort(name, unit_name(site)(name), 0, proxied=True)
-    return ServicePort(name, unit_name(site)(name), port)
+    return ServicePort(name, unit_name(site)(name), table.port)
 
 
 def unit_name(site: Site) -> Callable[[str], str]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from llmgen.config.model import Config
 from llmgen.config.names import service_name
+from llmgen.engines.loaders import LLAMA_SWAP, ROUTER
 from llmgen.engines.registry import USUAL
 from llmgen.errors import InputError
 from llmgen.gateway.addresses import LOOPBACK, in_url, nearest
@@ -64,11 +65,11 @@ def _pages(plan: Plan) -> Iterator[WebPage]:
     if chat.enable:
         at = _at(chat.listen, chat.port)
         yield WebPage("open-webui", "open-webui", at, chat.port, "/", "chats, in Open WebUI")
-    if plan.loader == "llama_swap":
+    if plan.loader is LLAMA_SWAP:
         swap = services.llama_swap
         at, shows = _at(swap.listen, swap.port), "models, activity and logs, by llama-swap"
         yield WebPage("llama-swap", "swap", at, swap.port, "/ui/", shows)
-    if plan.loader == "router":
+    if plan.loader is ROUTER:
         router = services.router
         at, shows = _at(router.listen, router.port), "chats with any model, by llama-server"
         yield WebPage("router", "router", at, router.port, "/", shows)

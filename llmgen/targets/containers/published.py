@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmgen.config.names import service_name
+from llmgen.engines.loaders import table_of
 from llmgen.gateway.addresses import LOOPBACK, bare, loopback
 from llmgen.library import Keep
 from llmgen.plan.model import Plan
@@ -37,12 +38,11 @@ def _front(plan: Plan) -> Iterator[Published]:
     if litellm.enable:
         yield _port("litellm", litellm.listen, litellm.port)
         return
-    if plan.loader == "llama_swap":
-        yield _port("swap", services.llama_swap.listen, services.llama_swap.port)
-        # It leads to always-on models as well.
-        return
-    if plan.loader == "router":
-        yield _port("router", services.router.listen, services.router.port)
+    loader, table = plan.loader, table_of(services)
+    if loader.loads and table is not None:
+        yield _port(loader.service, table.listen, table.port)
+        if loader.knows_others:
+            return
     for item in plan.placements:
         if item.keep is Keep.ALWAYS:
             yield _port(service_name(item.name), LOOPBACK, item.port)

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from llmgen.config.names import file_name, service_name
 from llmgen.config.tables.base import Secret
+from llmgen.engines.loaders import LLAMA_SWAP
 from llmgen.gateway.addresses import LOOPBACK, in_url, nearest
 from llmgen.gateway.secrets import backend_secrets
 from llmgen.library import Keep
@@ -97,7 +98,7 @@ def _is_published(plan: Plan, service: str, port: int) -> bool:
 
 
 def _engine(plan: Plan) -> Iterator[Job]:
-    if plan.loader != "llama_swap":
+    if plan.loader is not LLAMA_SWAP:
         return
     swap = plan.library.config.services.llama_swap
     if _is_published(plan, "swap", swap.port):
