@@ -74,7 +74,8 @@ class Window(Struct, frozen=True):
 
     With ``dense_first`` the first layer of each ``period`` is full, else the last one. ``array``
     means that the header must list them. ``forced`` overrides the header's window, ``default``
-    stands for a missing one.
+    stands for a missing one. ``attending`` windows are those of every layer with attention;
+    ``every_if`` is the key of the header that gives one to every layer.
     """
 
     period: int = 0
@@ -83,6 +84,8 @@ class Window(Struct, frozen=True):
     default: int = 0
     forced: int = 0
     array: bool = False
+    attending: bool = False
+    every_if: str = ""
 
 
 class Architecture(Struct, frozen=True):
@@ -106,6 +109,39 @@ class Architecture(Struct, frozen=True):
     encoder: bool = False
     # Owns a cache of its own.
     cached: bool = True
+    # Tokens see no later ones, unless the header says otherwise.
+    causal: bool = True
+    # Layers with state have attention beside it.
+    beside: bool = False
+    # The first layer may have no heads; their sizes are in the header all the same.
+    headless_first: bool = False
+    # V rows are as wide as the latent, whatever `value_length` says.
+    latent_values: bool = False
+    # So many layers have a cache of their own (0: all); others read one of theirs. ``shares`` looks
+    # up in the header how many at the end do.
+    owners: int = 0
+    shares: bool = False
+    # A layer with one head behind the trunk, which routes; every layer runs `num_loops` times.
+    router: bool = False
+    loops: bool = False
+    # Every layer has an indexer if the header does not list them, but only each fourth behind the
+    # first two for models trained with as much context.
+    indexes_every: bool = False
+    sparse_context: int = 0
+    # Key, gate and pooled key of a pooled indexer lie side by side (indexer_kpool_row).
+    pooled_rows: int = 3
+    # Some layers convolve embeddings of n-grams.
+    ngrams: bool = False
+    # The output norm is called as that of embeddings is elsewhere.
+    norm_at_end: bool = False
+    # The loader asks for the output matrix before the embedding. Where both are the same tensor on
+    # the host, that makes two copies, unless the file is mapped.
+    output_first: bool = False
+    # The embedding is asked for again as the output matrix, where the file has none. Most encoders
+    # have no output; a graph may multiply with the embedding where it is.
+    tied: bool = True
+    # Layers with a window have no factors of the rotation.
+    factors_full: bool = False
     known: bool = True
 
     @property
@@ -125,23 +161,25 @@ _PLAIN: Final = """
 llama falcon gpt2 gptj gptneox mpt baichuan starcoder refact bloom stablelm qwen qwen2 qwen2moe
 qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe phi2 phimoe plamo codeshell orion internlm2 minicpm gemma
 starcoder2 xverse command-r dbrx olmo olmoe arctic deepseek deepseek2-ocr chatglm glm4 glm4moe
-bitnet jais jais2 nemotron exaone granite granitemoe chameleon bailingmoe bailingmoe2 dots1 arcee
+jais jais2 nemotron exaone granite granitemoe chameleon bailingmoe bailingmoe2 dots1 arcee
 ernie4_5 ernie4_5-moe hunyuan-moe hunyuan-dense hunyuan_vl hy_v3 smollm3 seed_oss grovemoe apertus
 minimax-m2 cogvlm pangu-embedded mistral3 paddleocr llama-embed maincoder talkie qwen3tts pockettts
-deci openelm phi3 minicpm3 plm graniteswitch hrm_text eagle3 nanbeige
+deci openelm phi3 minicpm3 plm hrm_text eagle3
 """  # phi3 ignores its window; minicpm3 and plm cache full heads; deci may have empty rows
 
 _ENCODERS: Final = """
 bert nomic-bert nomic-bert-moe neo-bert jina-bert-v2 jina-bert-v3 eurobert
 """
 
+_ENCODER: Final = Architecture(Family.ENCODER, tied=False)
+_DIFFUSION: Final = Architecture(Family.DIFFUSION, causal=False)
 _MLA: Final = Architecture(mla=True)
 _DELTA: Final = Architecture(
     Family.HYBRID, recurrent=Recurrent.INTERVAL, interval=4, rollback=True, mtp=True
 )
 _SSM: Final = Architecture(Family.HYBRID, recurrent=Recurrent.NO_KV_HEADS)
 _KDA: Final = replace(_SSM, mla=True, state=State.KDA)
-_CONV: Final = replace(_SSM, state=State.SHORT_CONV, rollback=True)
+_CONV: Final = replace(_SSM, state=State.SHORT_CONV, rollback=True, norm_at_end=True)
 _NEMOTRON: Final = replace(_SSM, recurrent=Recurrent.NO_KV_NO_FF, rollback=True)
 _WKV: Final = Architecture(Family.RECURRENT, recurrent=Recurrent.ALL, state=State.WKV)
 _MARKED: Final = Architecture(Family.INDEXED, mla=True, indexer=Indexer.FULL)
@@ -160,23 +198,31 @@ def _windowed(
 
 _LISTED: Final = Architecture(window=Window(switch=Switch.ALWAYS, array=True))
 
+# Files of projectors, which belong to a model.
+PROJECTOR: Final = "clip"
+
 ARCHITECTURES: Final[dict[str, Architecture]] = {
     **dict.fromkeys(_PLAIN.split(), Architecture()),
-    **dict.fromkeys(_ENCODERS.split(), Architecture(Family.ENCODER)),
-    "modern-bert": Architecture(Family.ENCODER, Window(3, dense_first=True)),
-    "gemma-embedding": Architecture(Family.ENCODER, Window(6, switch=Switch.ALWAYS)),
-    **dict.fromkeys(("dream", "llada", "llada-moe", "rnd1"), Architecture(Family.DIFFUSION)),
+    "bitnet": Architecture(tied=False),
+    "graniteswitch": Architecture(router=True),
+    "nanbeige": Architecture(loops=True),
+    **dict.fromkeys(_ENCODERS.split(), _ENCODER),
+    "modern-bert": replace(_ENCODER, window=Window(3, dense_first=True)),
+    "gemma-embedding": Architecture(Family.ENCODER, Window(6, switch=Switch.ALWAYS), causal=False),
+    **dict.fromkeys(("dream", "llada", "llada-moe", "rnd1"), _DIFFUSION),
     **dict.fromkeys(("t5", "t5encoder"), Architecture(encoder=True)),
     "wavtokenizer-dec": Architecture(Family.VOCODER),
-    "clip": Architecture(Family.PROJECTOR),
+    PROJECTOR: Architecture(Family.PROJECTOR),
     "grok": Architecture(never_flash=True),
     # Sliding windows. llama4 calls them chunks; the cache is sized alike.
     "llama4": _windowed(4, Switch.UNLESS_ZERO, forced=8192),
     "gemma2": _windowed(2, Switch.ALWAYS, default=4096),
     "gemma3": _windowed(6),
-    "gemma3n": _windowed(5, Switch.ALWAYS),
-    "gemma4": _LISTED,
-    "gemma4-assistant": replace(_LISTED, cached=False),  # borrows the cache of its target
+    # n_layer_kv_from_start is a constant of its loader.
+    "gemma3n": replace(_windowed(5, Switch.ALWAYS), owners=20, output_first=True),
+    "gemma4": replace(_LISTED, shares=True, output_first=True, factors_full=True),
+    # Borrows the cache of its target.
+    "gemma4-assistant": replace(_LISTED, cached=False, output_first=True),
     "granite_swa": _LISTED,
     "maple": _LISTED,
     "mimo2": _LISTED,
@@ -194,12 +240,13 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "mellum": _windowed(4),
     "laguna": _windowed(4, dense_first=True),
     "smallthinker": _windowed(4, dense_first=True, forced=4096),
-    "dflash": Architecture(window=Window(array=True)),
+    "dflash": Architecture(window=Window(array=True, every_if="hyper_connection.count")),
     # Latent attention.
     "deepseek2": _MLA,
     "mistral4": _MLA,
-    "deepseek32": replace(_MARKED, indexer=Indexer.TRUNK),
-    "glm-dsa": _MARKED,
+    "deepseek32": replace(_MARKED, indexer=Indexer.TRUNK, indexes_every=True),
+    # From that trained context on, GLM-5.2's default pattern.
+    "glm-dsa": replace(_MARKED, indexes_every=True, sparse_context=1048576),
     "dots3note": replace(_MARKED, window=Window(switch=Switch.ALWAYS, array=True)),
     "hy_v4": replace(_MARKED, indexer=Indexer.FULL_WITH_TOP_K),
     "minimax-m3": Architecture(Family.INDEXED, indexer=Indexer.AFTER_DENSE),
@@ -212,20 +259,26 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "qwen3next": replace(_DELTA, rollback=False),
     "qwen35": _DELTA,
     "qwen35moe": _DELTA,
-    "qwen4exp": replace(_DELTA, mtp=False, indexer=Indexer.ATTENTION),
+    "qwen4exp": replace(_DELTA, mtp=False, indexer=Indexer.ATTENTION, pooled_rows=2, ngrams=True),
     "minimax-01": replace(_DELTA, interval=8, state=State.LINEAR, rollback=False, mtp=False),
-    "plamo2": _SSM,
+    "plamo2": replace(_SSM, headless_first=True),
     "granitehybrid": _SSM,
     "jamba": replace(_SSM, state=State.SSM_UNGROUPED),
-    "falcon-h1": replace(_SSM, recurrent=Recurrent.ALL),
+    "falcon-h1": replace(_SSM, recurrent=Recurrent.ALL, beside=True),
     "nemotron_h": _NEMOTRON,
     "nemotron_h_moe": replace(_NEMOTRON, mtp=True),
-    "lfm2": _CONV,
+    "lfm2": replace(_CONV, window=Window(attending=True)),
     "lfm2moe": _CONV,
     "kimi-linear": _KDA,
-    "kimi-k3": replace(_KDA, rollback=True),
+    "kimi-k3": replace(_KDA, rollback=True, latent_values=True),
     "bailingmoe3": replace(_KDA, rollback=True, mtp=True),
-    "glm5-next": replace(_KDA, rollback=True, indexer=Indexer.FULL_ATTENTION),
+    "glm5-next": replace(
+        _KDA,
+        rollback=True,
+        indexer=Indexer.FULL_ATTENTION,
+        indexes_every=True,
+        latent_values=True,
+    ),
 }
 
 UNKNOWN: Final = Architecture(known=False)

@@ -1,12 +1,13 @@
 """The compute buffer of every device: a graph, its schedule, and an arena for each backend.
 
 ``llama_context`` reserves the graph of one micro-batch of a prompt with a full cache
-(``graph_reserve``); nothing is estimated here.
+(``graph_reserve``). Where its graph is not known, that of a general recipe stands for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 
 from msgspec import Struct
@@ -14,25 +15,29 @@ from msgspec.structs import replace
 
 from llmgen.budget.builds import Rule
 from llmgen.budget.geometry import Geometry
+from llmgen.budget.graph import nextn
 from llmgen.budget.graph.decoder import describe
+from llmgen.budget.graph.general import BARE, WIDE, general
+from llmgen.budget.graph.implied import implied
 from llmgen.budget.graph.recipe import Recipe, Rope
-from llmgen.budget.graph.recipes import RECIPES
 from llmgen.budget.graph.repeats import Shortened, shortened
 from llmgen.budget.graph.scene import Scene, Setting
 from llmgen.budget.graph.shared import owner
 from llmgen.budget.graph.tensor import MARKED, Tensor
-from llmgen.budget.graph.weights import OUTPUT_LAYER, Homes, Matrices, Undescribed
+from llmgen.budget.graph.weights import OUTPUT_LAYER, Homes, Implied, Matrices, Undescribed
 from llmgen.budget.hyperparameters import Hyperparameters
-from llmgen.budget.model import HOST
+from llmgen.budget.model import HOST, SettingRefused
 from llmgen.budget.overrides import Overrides
 from llmgen.budget.placement import Placement
 from llmgen.budget.remembered import Remembered
+from llmgen.budget.rows import is_quantized
 from llmgen.budget.schedule.arena import Arena
 from llmgen.budget.schedule.assign import assign
 from llmgen.budget.schedule.lives import Lives, alive_at_peaks
 from llmgen.budget.schedule.pieces import Piece, piece
 from llmgen.budget.schedule.split import COPIES, MOST_INPUTS, schedule
 from llmgen.budget.schedule.tape import FULL, WINDOWED, Tape
+from llmgen.budget.settings import refuse_quantized_values
 from llmgen.budget.weights import outside
 from llmgen.facts.model import TensorGroup
 
@@ -56,8 +61,11 @@ class Ground(Struct, frozen=True):
     setting: Setting
     # Several devices that share all layers, and nothing kept away from them.
     pipelined: bool
+    recipe: Recipe
     # Flash attention stays on only where it runs on the devices of its layers.
     automatic: bool = False
+    # How much is guessed: 0 nothing, 1 tensors that the file lacks, 2 and 3 the recipe, too.
+    guessed: int = 0
 
 
 class Buffer(Struct, frozen=True):
@@ -67,47 +75,93 @@ class Buffer(Struct, frozen=True):
     parts: tuple[tuple[str, int], ...]
 
 
-def is_described(name: str, build: int) -> bool:
-    """Whether there is a graph for this architecture at this build."""
-    recipe = RECIPES.get(name)
-    return recipe is not None and recipe.since <= build < recipe.until
+class Computed(Struct, frozen=True):
+    """The buffers of all devices and the host; ``guessed`` where parts of the graph are.
+
+    ``pinned`` is what the host's has more in a server than where llama.cpp measures it.
+    """
+
+    buffers: dict[str, Buffer]
+    guessed: bool = False
+    pinned: int = 0
 
 
-def compute_buffers(ground: Ground, *, explained: bool = False) -> dict[str, Buffer] | None:
+def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
     """A buffer for every device of ``Placement.devices``, then one for the host.
 
-    None if the model lacks a tensor that its graph needs.
+    A model that lacks a tensor of its graph has those that its header implies, or a general graph.
+    Raises SettingRefused where no graph can be.
     """
     names = (*ground.placement.devices, HOST)
-    try:
-        ground = _resolved(ground, names)
-        if explained:
-            return dict(zip(names, _explained(ground, names), strict=True))
-        peaks = _peaks(ground, names)
-    except Undescribed:
-        return None
+    if not _layers(ground):  # nothing drafts
+        return Computed({name: Buffer(0, ()) for name in (HOST, *names)})
+    for tried in _grounds(ground):
+        try:
+            found, fused = _resolved(tried, names)
+            made = _buffers(found, names, explained=explained)
+        except Undescribed:
+            continue
+        guessed = tried.guessed > 1 or tried.recipe.special == WIDE or not fused
+        more = _pinned(found, names, made[HOST].bytes)
+        return Computed({HOST: made[HOST], **made}, guessed, more)
+    raise SettingRefused("model", f"`{ground.model.name}` has no tensors that make a graph")
+
+
+def _grounds(ground: Ground) -> Iterator[Ground]:
+    """What is tried one after the other."""
+    yield ground
+    yield replace(ground, guessed=1)
+    recipe = general(ground.model, ground.tensors)
+    yield replace(ground, guessed=2, recipe=recipe)
+    yield replace(ground, guessed=3, recipe=replace(recipe, special=BARE, every=True))
+
+
+def _buffers(ground: Ground, names: Sequence[str], *, explained: bool) -> dict[str, Buffer]:
+    if explained:
+        return dict(zip(names, _explained(ground, names), strict=True))
+    peaks = _peaks(ground, names)
     return {name: Buffer(peak, ((_WHOLE, peak),)) for name, peak in zip(names, peaks, strict=True)}
 
 
-def _resolved(ground: Ground, names: Sequence[str]) -> Ground:
+def _pinned(ground: Ground, names: Sequence[str], host: int) -> int:
+    """What attention takes on the host, where ``build_attn_mha`` pins it beside its cache.
+
+    Without flash attention alone. ``llama-fit-params`` forgets the pin before it measures, so the
+    figures of devices have these scores, too; a server has them on the host.
+    """
+    setting = ground.setting
+    if setting.kv_offload or setting.flash:
+        return 0
+    pinned = replace(ground, setting=replace(setting, pinned=True))
+    return max(0, _peaks(pinned, names)[-1] - host)
+
+
+def _resolved(ground: Ground, names: Sequence[str]) -> tuple[Ground, bool]:
     """The ground with what a context finds out in first graphs (``resolve_fused_ops``).
 
-    Raises Undescribed where another operation than flash attention is not done at once: the graph
-    of its parts has no recipe.
+    False with it where another operation than flash attention is not done at once: the graph of its
+    parts has no recipe.
     """
     if ground.automatic and _apart(ground, names, "FLASH_ATTN_EXT", 1):
-        ground = replace(ground, setting=replace(ground.setting, flash=False, rows=True))
-    if any(_apart(ground, names, "GATED_DELTA_NET", each) for each in _DELTA_PROBES):
-        raise Undescribed("GATED_DELTA_NET")
-    return ground
+        if is_quantized(ground.setting.type_v):
+            _refuse_apart(ground)
+        else:
+            ground = replace(ground, setting=replace(ground.setting, flash=False, rows=True))
+    fused = not any(_apart(ground, names, "GATED_DELTA_NET", each) for each in _DELTA_PROBES)
+    return ground, fused
+
+
+def _refuse_apart(ground: Ground) -> None:
+    """Later builds do not look where V is quantised, earlier ones refuse."""
+    if Rule.QUANTISED_V_LEAVES_AUTO in ground.model.build:
+        refuse_quantized_values(ground.model, ground.setting.type_v)
 
 
 def _apart(ground: Ground, names: Sequence[str], op: str, each: int) -> bool:
     """Whether an operation runs elsewhere than its layer, with ``each`` tokens a slot."""
     setting, placement = ground.setting, ground.placement
     simple = setting.kv_offload and placement.is_full and not ground.moved
-    recipe = RECIPES[ground.model.name]
-    if simple or (op == "GATED_DELTA_NET" and "delta" not in recipe.mixer):
+    if simple or (op == "GATED_DELTA_NET" and "delta" not in ground.recipe.mixer):
         return False
     key = (op, each, *_key(_of_any_cells(ground)))
     return _APART.get(key, ground, lambda: _runs_apart(ground, names, op, each))
@@ -118,8 +172,8 @@ def _runs_apart(ground: Ground, names: Sequence[str], op: str, each: int) -> boo
     rows = setting.counts.slots * each
     counts = replace(setting.counts, ubatch=rows, outputs=rows)
     probe = replace(ground, setting=replace(setting, counts=counts))
-    scene = _scene(probe, names, range(ground.model.trunk))
-    _describe(scene, RECIPES[ground.model.name])
+    scene = _scene(probe, names, _layers(ground))
+    _describe(scene, ground.recipe)
     assign(scene.b, len(names) - 1)
     return any(node.op == op and node.backend != scene.homes[node.layer] for node in scene.b.nodes)
 
@@ -144,7 +198,7 @@ _SUFFICED: Remembered[list[int]] = Remembered(_MOST_RECORDED)
 def _peaks(ground: Ground, names: Sequence[str]) -> list[int]:
     """The peak of each arena, replayed with as few layers as that takes."""
     counts, first = ground.setting.counts, _FIRST_TRY
-    if ground.pipelined and RECIPES[ground.model.name].own_inputs:
+    if ground.pipelined and ground.recipe.own_inputs:
         first = ground.model.trunk  # copies for all layers are alive from the start
     some = _of_any_cells(ground)
     key = _key(some)
@@ -171,7 +225,7 @@ def _piece(recorded: Recorded, count: int, counts: Geometry) -> Piece:
 
 def _of_any_cells(ground: Ground) -> Ground:
     """The ground with caches of so many cells that each size tells how it grows with them."""
-    recipe, setting = RECIPES[ground.model.name], ground.setting
+    recipe, setting = ground.recipe, ground.setting
     fewest = ground.model.header.count(recipe.linear_from) if recipe.linear_from else 0
     if not recipe.linear or setting.counts.cells < fewest:
         return ground
@@ -185,7 +239,7 @@ def _recorded(
     """A tape of ``kept`` repetitions of each layer."""
 
     def made() -> Recorded:
-        few = shortened(layer_kinds(ground), kept)
+        few = _few(ground, kept)
         lives, scene = _lives(ground, names, few)
         marks = {layer: lives.marks[id(scene.ends[layer])] for pair in few.equal for layer in pair}
         equal = tuple((marks[first], marks[second]) for first, second in few.equal)
@@ -194,15 +248,28 @@ def _recorded(
     return _RECORDED.get((kept, *key), ground, made)
 
 
+def _few(ground: Ground, kept: int) -> Shortened:
+    """The layers to walk."""
+    if ground.setting.drafts:
+        return Shortened(tuple(_layers(ground)), ())
+    return shortened(layer_kinds(ground), kept)
+
+
+def _layers(ground: Ground) -> range:
+    """Every layer that the graph runs."""
+    model = ground.model
+    return range(model.trunk, model.layers) if ground.setting.drafts else range(model.trunk)
+
+
 def _key(ground: Ground) -> tuple[Hashable, ...]:
     """All that a graph depends on; what is remembered by it keeps the model alive."""
-    place = (ground.setting, ground.pipelined, ground.placement, ground.moved_by)
+    place = (ground.setting, ground.pipelined, ground.placement, ground.moved_by, ground.guessed)
     return *place, id(ground.tensors), id(ground.model.header.values), ground.model.build
 
 
 def _lives(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives, Scene]:
     scene = _scene(ground, names, few.layers)
-    _describe(scene, RECIPES[ground.model.name])
+    _describe(scene, ground.recipe)
     for pair in few.equal:
         for layer in pair:
             scene.ends[layer].flags |= MARKED
@@ -216,7 +283,9 @@ def _lives(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives,
 
 def _describe(scene: Scene, recipe: Recipe) -> None:
     """By the recipe, or by the module of its own that it names: ``describe(scene, recipe)``."""
-    if recipe.special:
+    if scene.setting.drafts:
+        nextn.describe(scene, recipe)
+    elif recipe.special:
         import_module(f"llmgen.budget.graph.special.{recipe.special}").describe(scene, recipe)
     else:
         describe(scene, recipe)
@@ -224,7 +293,7 @@ def _describe(scene: Scene, recipe: Recipe) -> None:
 
 def _explained(ground: Ground, names: Sequence[str]) -> Iterator[Buffer]:
     """Buffers with the tensors that are alive at their peak, all layers walked."""
-    every = Shortened(tuple(range(ground.model.trunk)), ())
+    every = Shortened(tuple(_layers(ground)), ())
     lives, _ = _lives(ground, names, every)
     sizes = [size.of(0, 0) for size in lives.tape.sizes]
     arenas = [Arena() for _ in names]
@@ -269,7 +338,7 @@ def layer_kinds(ground: Ground) -> list[Hashable]:
                 if il < model.layers:
                     found[il] = (group.shape, ground.moved.of(group, il) if ground.moved else None)
         parts.append(found)
-    recipe = RECIPES[model.name]
+    recipe = ground.recipe
     if recipe.every:
         return list(range(model.trunk))
     deep = model.header.count("n_deepstack_layers")
@@ -302,15 +371,19 @@ def _scene(ground: Ground, names: Sequence[str], layers: Sequence[int]) -> Scene
     return Scene(
         model,
         ground.setting,
-        Matrices(ground.tensors, _homes(ground, index)),
+        Matrices(ground.tensors, _homes(ground, index), _implied(ground)),
         layers,
         homes=homes,
         host=index[HOST],
     )
 
 
+def _implied(ground: Ground) -> Implied | None:
+    return partial(implied, ground.model) if ground.guessed else None
+
+
 def _homes(ground: Ground, index: dict[str, int]) -> Homes:
-    placement, moved, name = ground.placement, ground.moved, ground.model.name
+    placement, moved, rules = ground.placement, ground.moved, ground.model.rules
 
     def home(group: TensorGroup, layer: int) -> int:
         found = moved.of(group, layer if layer >= 0 else None) if moved else None
@@ -320,7 +393,7 @@ def _homes(ground: Ground, index: dict[str, int]) -> Homes:
             elif layer >= 0:
                 found = placement.of(layer)
             else:
-                found = outside(group.pattern, name, placement)
+                found = outside(group.pattern, rules, placement)
         return index[found]
 
     return home

@@ -102,6 +102,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
     Step(Rule.ONE_SLOT_RESERVED, 10952, _EVER, _LINEAR, "10715…10952, TAG_RESERVE_DIAG_DECAY"),
     Step(Rule.UNFUSED_INDEXER, 0, 10069, ("deepseek32",), "9756…10069"),
+    Step(Rule.UNFUSED_INDEXER, 0, 11352, ("qwen4exp",), "11327…11352"),
     Step(Rule.EMBEDS_WITHOUT_LOGITS, 9838, _EVER, _LFM, "9756…9838"),
     Step(Rule.LOGITS_BEHIND_EXPERTS, 0, 9554, ("granitehybrid",), "9464…9554"),
     Step(Rule.ROWS_FIRST, 11548, _EVER, (), "11434…11548"),

@@ -78,7 +78,7 @@ def _shares(sizes: _Sizes) -> Iterator[Share]:
             yield from _hybrid(sizes, owners, trunk, tail)
         case _ if Rule.NEXTN_CACHED in model.build:
             yield from sizes.attention(owners)
-        case _ if model.nextn and model.trunk and model.name != "graniteswitch":
+        case _ if model.nextn and model.trunk and not model.rules.router:
             yield from sizes.attention(tail if mtp else trunk)
         case _:
             yield from sizes.attention(owners)

@@ -9,21 +9,19 @@ from msgspec.structs import replace
 
 from llmgen.budget.aborts import refuse_aborts
 from llmgen.budget.arrivals import refuse_unknown
-from llmgen.budget.buffers import Ground, is_described
+from llmgen.budget.buffers import Ground
 from llmgen.budget.builds import DEFAULT
 from llmgen.budget.cache import CacheSettings, Share, context_shares
 from llmgen.budget.geometry import Geometry, all_rows, geometry, pooling
+from llmgen.budget.graph.general import recipe_of
 from llmgen.budget.graph.scene import Setting
 from llmgen.budget.hyperparameters import Hyperparameters, hyperparameters
 from llmgen.budget.model import DraftSettings, ServerSettings
-from llmgen.budget.moved import moved_attention
 from llmgen.budget.overrides import overrides
 from llmgen.budget.placement import Placement, place_layers
 from llmgen.budget.remembered import Remembered
-from llmgen.budget.rows import is_quantized
-from llmgen.budget.settings import check_cache_types, flash_attention, keeps_flash
+from llmgen.budget.settings import check_cache_types, flash_attention
 from llmgen.budget.weights import Weights, weights
-from llmgen.budget.work import Work
 from llmgen.facts.model import GgufFacts
 
 # Drafting types that roll state back, and so keep a row for each drafted token.
@@ -39,15 +37,8 @@ class Context(Struct, frozen=True):
     placement: Placement
     weights: Weights
     shares: tuple[Share, ...]
-    work: Work
-    # The layers that its graph runs: MTP blocks are only loaded, or they run alone.
-    ran: range
-    # Where attention of a layer runs, if not with its layer.
-    moved: dict[int, str]
-    # Neither the cache nor any tensor is kept away from the devices.
-    pipelined: bool = True
-    # What its graph stands on, if there is a recipe for it.
-    ground: Ground | None = None
+    # What its graph stands on.
+    ground: Ground
 
 
 # A planner asks for one model under many settings.
@@ -141,37 +132,15 @@ def context(
     )
     split = (model.layers, settings.devices, settings.n_gpu_layers, settings.tensor_split)
     placement = _PLACEMENTS.get(split, None, lambda: place_layers(model.layers, settings))
-    placed = (model, facts.tensors, settings, placement)
-    moved = moved_attention(*placed)
-    keeps = keeps_flash(model, settings, placement, apart=bool(moved))
     pipelined = settings.kv_offload and not settings.override_tensor and not settings.n_cpu_moe
     several = placement.is_full and len(placement.devices) > 1
-    looked_for = settings.flash_attn == "auto" and not is_quantized(settings.cache_type_v)
-    drafts = mtp or nextn or rollback
     return Context(
         model=model,
         counts=counts,
         placement=placement,
         weights=_loaded(facts, build, model, placement, settings, nextn=nextn),
         shares=context_shares(model, counts, cache),
-        work=Work(
-            model=model,
-            counts=counts,
-            flash=flash and keeps,
-            sure=settings.flash_attn == "on" or is_quantized(settings.cache_type_v),
-            kv_offload=settings.kv_offload or not settings.devices,
-            type_k=settings.cache_type_k,
-            type_v=settings.cache_type_v,
-            embeds=all_rows(settings),
-            embedding=settings.embedding,
-            pooling=pooling(model, settings),
-        ),
-        ran=range(model.layers if mtp else model.trunk),
-        moved=moved_attention(*placed, scores=True),
-        pipelined=pipelined,
-        ground=None
-        if drafts or not is_described(facts.architecture, build)
-        else Ground(
+        ground=Ground(
             model=model,
             tensors=facts.tensors,
             placement=placement,
@@ -179,14 +148,16 @@ def context(
             moved_by=(settings.override_tensor, settings.n_cpu_moe, settings.devices),
             setting=Setting(
                 counts=counts,
-                flash=flash and (keeps or looked_for),
+                flash=flash,
                 kv_offload=settings.kv_offload or not settings.devices,
                 type_k=settings.cache_type_k,
                 type_v=settings.cache_type_v,
                 embeddings=all_rows(settings),
                 pooling=pooling(model, settings),
+                drafts=mtp,
             ),
             pipelined=pipelined and several,
-            automatic=looked_for,
+            recipe=recipe_of(model, facts.tensors),
+            automatic=flash and settings.flash_attn == "auto",
         ),
     )

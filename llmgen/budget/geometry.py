@@ -6,10 +6,9 @@ and of tools/server/server.cpp, with ``--fit off``.
 
 from __future__ import annotations
 
-from typing import Final
-
 from msgspec import Struct
 
+from llmgen.budget.architectures import Family
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import ServerSettings, SettingRefused
 from llmgen.budget.rows import padded
@@ -20,9 +19,6 @@ _UNIT = 256
 # llama_pooling_type in include/llama.h.
 _POOLING = {0: "none", 1: "mean", 2: "cls", 3: "last", 4: "rank"}
 _MOST_SLOTS = 256  # LLAMA_MAX_SEQ
-
-# Whatever the header says (src/models/).
-_NEVER_CAUSAL: Final = ("gemma-embedding", "dream", "llada", "llada-moe", "rnd1")
 
 
 class Geometry(Struct, frozen=True):
@@ -107,7 +103,7 @@ def _batches(model: Hyperparameters, settings: ServerSettings, raw: int) -> tupl
     asked, ubatch = settings.batch_size, settings.ubatch_size
     if settings.embedding and asked > ubatch:
         asked = ubatch  # an input must fit into one micro-batch
-    causal = model.header.count("attention.causal", 1) != 0 and model.name not in _NEVER_CAUSAL
+    causal = model.header.count("attention.causal", 1) != 0 and model.rules.causal
     batch = min(raw, asked) if causal else asked  # before the context is padded
     return batch, min(batch, ubatch or asked)
 
@@ -119,6 +115,6 @@ def _window_cells(
         return 0
     if settings.swa_full:
         return cells
-    # deepseek4 always keeps one stream for each slot, so no slot shares its window.
-    slots = 1 if model.name == "deepseek4" else sharing
+    # Compressed caches always have one stream for each slot, so no slot shares its window.
+    slots = 1 if model.rules.family is Family.COMPRESSED else sharing
     return padded(min(cells, model.windows.width * slots + ubatch), _UNIT)

@@ -63,8 +63,7 @@ class Hyperparameters(Struct, frozen=True):
         """Whether a layer has attention; hybrids have layers of feed-forward alone, too."""
         if not any(self.recurrent):
             return True
-        beside = self.name == "falcon-h1"
-        return self.kv_heads[layer] > 0 and (beside or not self.recurrent[layer])
+        return self.kv_heads[layer] > 0 and (self.rules.beside or not self.recurrent[layer])
 
     def key_width(self, layer: int) -> int:
         """Elements of one K row."""
@@ -94,7 +93,7 @@ def hyperparameters(
     if "attention.head_count_kv" in header:
         kv_heads = header.layered("attention.head_count_kv", blocks)
     feed_forward = header.layered("feed_forward_length", blocks)
-    key, value = _head_sizes(name, header, heads[0])
+    key, value = _head_sizes(rules, header, heads[0])
     refuse_zeros(
         facts,
         {
@@ -107,7 +106,7 @@ def hyperparameters(
     )
     trunk = blocks - nextn
     recurrent = recurrent_layers(rules, header, trunk, kv_heads, feed_forward)
-    if name in _LATENT_VALUES:
+    if rules.latent_values:
         value = header.needed("attention.kv_lora_rank")
     found = Hyperparameters(
         name=name,
@@ -127,30 +126,25 @@ def hyperparameters(
         key_length_window=header.count("attention.key_length_swa", key),
         value_length_window=header.count("attention.value_length_swa", value),
         mla=_is_latent(rules, header),
-        owners=_owners(name, header, blocks),
+        owners=_owners(rules, header, blocks),
         windows=spread_windows(
-            name,
-            rules.window,
+            rules,
             header,
             trunk,
             recurrent,
             lists=Rule.LISTED_PATTERN_IGNORED not in steps,
         ),
         recurrent=recurrent,
-        rows=state_rows(name, rules, header, heads[0], key),
+        rows=state_rows(rules, header, heads[0], key),
         fused_experts=any(_FUSED_EXPERTS in group.pattern for group in facts.tensors),
-        indexer_width=indexer_width(name, header, steps),
-        indexed=indexed_layers(name, header, blocks, nextn, steps),
+        indexer_width=indexer_width(rules, header, steps),
+        indexed=indexed_layers(rules, header, blocks, nextn, steps),
     )
     return _reshaped(found)
 
 
-# The V rows of these are as wide as the latent, whatever `value_length` says.
-_LATENT_VALUES = ("kimi-k3", "glm5-next")
-
-
-def _head_sizes(name: str, header: Header, first_heads: int) -> tuple[int, int]:
-    if not first_heads and name != "plamo2":
+def _head_sizes(rules: Architecture, header: Header, first_heads: int) -> tuple[int, int]:
+    if not first_heads and not rules.headless_first:
         return 0, 0
     width = header.needed("embedding_length")
     default = width // first_heads if first_heads else 0
@@ -163,24 +157,18 @@ def _is_latent(rules: Architecture, header: Header) -> bool:
     return rules.mla and all(header.count(key) for key in sizes)
 
 
-def _owners(name: str, header: Header, blocks: int) -> int:
-    match name:
-        case "gemma3n":
-            return min(blocks, 20)  # n_layer_kv_from_start is a constant of its loader
-        case "gemma4":
-            return blocks - min(blocks, header.count("attention.shared_kv_layers"))
-        case _:
-            return blocks
+def _owners(rules: Architecture, header: Header, blocks: int) -> int:
+    if rules.shares:
+        return blocks - min(blocks, header.count("attention.shared_kv_layers"))
+    return min(blocks, rules.owners or blocks)
 
 
 def _reshaped(found: Hyperparameters) -> Hyperparameters:
-    match found.name:
-        case "graniteswitch":
-            return _with_router(found)
-        case "nanbeige":
-            return _repeated(found, max(1, found.header.count("num_loops", 1)))
-        case _:
-            return found
+    if found.rules.router:
+        return _with_router(found)
+    if found.rules.loops:
+        return _repeated(found, max(1, found.header.count("num_loops", 1)))
+    return found
 
 
 def _with_router(found: Hyperparameters) -> Hyperparameters:

@@ -31,59 +31,31 @@ HOST_CACHE: Final = Extra(10, 80 * MIB)
 SEVERAL_DEVICES: Final = Extra(10, 92 * MIB)  # glm5-next fixture, b11434
 
 
-class Wider(Struct, frozen=True):
-    """Graphs whose closed form is known to fall short in builds before ``until``.
-
-    It does not make the margin of any kind of server smaller.
-    """
-
-    architecture: str
-    until: int
-    extra: Extra
-
-
-_EVER: Final = 10**9
-WIDER: Final = (
-    # Its indexer's scores are kept for every stream: compute up to 5.26 times ours at b11067.
-    Wider("qwen4exp", 11352, Extra(430, 32 * MIB)),
-    # Shapes drawn at random at b11434: short by so many MiB of compute, beside ours.
-    Wider("deepseek4", _EVER, Extra(70, 96 * MIB)),  # 83 beside 13, 176 beside 244
-    Wider("glm5-next", _EVER, Extra(10, 404 * MIB)),  # 402 beside none, one layer on a device
-    Wider("minimax-m3", _EVER, Extra(125, 92 * MIB)),  # 617 beside 432, two devices
-)
+# Graphs that are guessed: several streams, and indexers. 822 MiB beside 1,980, glm5-next fixture,
+# b11434; beside 75, drawn at random.
+GUESSED: Final = Extra(25, 328 * MIB)
 # With op offload, prompts copy host-resident experts to the device, two matrices at a time: 76 to
 # 151 MiB on DeepSeek-V2-Lite, about 660 on Qwen3-Next-80B. RPC devices, and so the oracle, do not.
 _COPIED_EXPERTS: Final = 2
-# A cache on the host is copied to the device layer by layer; where a copy finds no hole of its size
-# the buffer grows by a part of it. Plain layers are replayed; for latent and hybrid ones half of a
-# copy covers what 9,000 points drawn at random left open (`python -m oracle.holdout` in tests).
-_COPIED_CACHE: Final = 2
 
 
-def margin(
-    memory: DeviceMemory, extra: Extra, copied_expert: int = 0, copied_cache: int = 0
-) -> int:
-    """Bytes to keep free beside ``memory``.
-
-    ``copied_expert`` is the largest expert matrix on the host, ``copied_cache`` one layer's cache.
-    """
+def margin(memory: DeviceMemory, extra: Extra, copied_expert: int = 0) -> int:
+    """Bytes to keep free beside ``memory``; ``copied_expert`` is the largest matrix on the host."""
     if not memory.total:
         return 0
     if memory.device == HOST:
         return extra.of(memory.compute)
-    copied = _COPIED_EXPERTS * copied_expert + copied_cache // _COPIED_CACHE
-    return extra.of(memory.compute) + copied
+    return extra.of(memory.compute) + _COPIED_EXPERTS * copied_expert
 
 
-def extra(architecture: str, settings: ServerSettings, build: int) -> Extra:
-    """What this kind of server needs beside its computed figures."""
+def extra(settings: ServerSettings, *, guessed: bool = False) -> Extra:
+    """What this kind of server needs beside its computed figures; more where they are guessed."""
     kind = _of_kind(settings)
-    for item in WIDER:
-        if item.architecture == architecture and build < item.until:
-            wider = item.extra
-            most = max(wider.absolute_bytes, kind.absolute_bytes)
-            return Extra(max(wider.percent, kind.percent), most)
-    return kind
+    if not guessed:
+        return kind
+    return Extra(
+        max(kind.percent, GUESSED.percent), max(kind.absolute_bytes, GUESSED.absolute_bytes)
+    )
 
 
 def _of_kind(settings: ServerSettings) -> Extra:

@@ -53,7 +53,7 @@ def recurrent_layers(
             return (False,) * blocks
 
 
-def state_rows(name: str, rules: Architecture, header: Header, heads: int, key_length: int) -> Rows:
+def state_rows(rules: Architecture, header: Header, heads: int, key_length: int) -> Rows:
     """The row widths of ``n_embd_r`` and ``n_embd_s`` (src/llama-hparams.cpp)."""
     if rules.recurrent is Recurrent.NONE:
         return Rows()
@@ -73,7 +73,7 @@ def state_rows(name: str, rules: Architecture, header: Header, heads: int, key_l
             return Rows(0, key_length * key_length * heads)
         case State.SSM | State.SSM_UNGROUPED:
             rows = _state_space(rules, header, kernel)
-            return rows if name != "qwen4exp" else _with_ngrams(rows, header, width)
+            return _with_ngrams(rows, header, width) if rules.ngrams else rows
 
 
 def _state_space(rules: Architecture, header: Header, kernel: int) -> Rows:
@@ -83,7 +83,7 @@ def _state_space(rules: Architecture, header: Header, kernel: int) -> Rows:
 
 
 def _with_ngrams(rows: Rows, header: Header, width: int) -> Rows:
-    """Some layers of qwen4exp also convolve n-gram embeddings."""
+    """Some layers also convolve embeddings of n-grams."""
     layers = header.listed("ple.layers")
     if not layers:
         return rows

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from llmgen.budget.architectures import State
+from llmgen.budget.architectures import Family
 from llmgen.budget.builds import Rule
-from llmgen.budget.graphs import HOSTED_ATTENTION
 from llmgen.budget.hyperparameters import Hyperparameters
-from llmgen.budget.model import HOST, ServerSettings, SettingRefused
-from llmgen.budget.placement import Placement
+from llmgen.budget.model import ServerSettings, SettingRefused
 from llmgen.budget.rows import CACHE_TYPES, is_quantized
 
 _FLASH = ("on", "off", "auto")
@@ -21,34 +19,6 @@ def flash_attention(model: Hyperparameters, settings: ServerSettings) -> bool:
     return settings.flash_attn != "off" and not model.rules.never_flash
 
 
-def keeps_flash(
-    model: Hyperparameters, settings: ServerSettings, placement: Placement, *, apart: bool = False
-) -> bool:
-    """Whether ``auto`` leaves flash attention on, which it looks up in a first graph.
-
-    It goes off if attention of any layer runs on another device than the layer
-    (``resolve_fused_ops``), which ``apart`` says of overrides. With a quantised V later builds do
-    not look, and earlier ones refuse.
-    """
-    if settings.flash_attn != "auto":
-        return True
-    apart = apart or _attends_elsewhere(model, placement)
-    if not is_quantized(settings.cache_type_v):
-        return not apart
-    hosted = model.name in HOSTED_ATTENTION and not settings.kv_offload
-    moved = apart or (hosted and set(placement.layers) != {HOST})
-    if moved and Rule.QUANTISED_V_LEAVES_AUTO in model.build:
-        _refuse_quantized_values(model, settings.cache_type_v, "cache_type_v")
-    return True
-
-
-def _attends_elsewhere(model: Hyperparameters, placement: Placement) -> bool:
-    """With short convolutions behind it, attention of the host's last layer runs on a device."""
-    last = placement.layers.count(HOST) - 1
-    behind = model.rules.state is State.SHORT_CONV and 0 <= last < model.trunk - 1
-    return behind and not model.recurrent[last]
-
-
 def check_cache_types(
     model: Hyperparameters, type_k: str, type_v: str, *, flash: bool, prefix: str = "cache_type_"
 ) -> None:
@@ -58,7 +28,7 @@ def check_cache_types(
             message = f"`{key}` is `{cache_type}`, which the server does not take"
             raise SettingRefused(key, message, f"use one of {', '.join(CACHE_TYPES)}")
     if is_quantized(type_v) and not flash:
-        _refuse_quantized_values(model, type_v, f"{prefix}v")
+        refuse_quantized_values(model, type_v, f"{prefix}v")
     if _needs_equal_types(model) and type_k != type_v:
         message = f"`{model.name}` needs the same type for K and V, not {type_k} and {type_v}"
         raise SettingRefused(f"{prefix}v", message, f'use `{prefix}v = "{type_k}"`')
@@ -66,7 +36,8 @@ def check_cache_types(
         _check_blocks(model, type_k, type_v, flash=flash, prefix=prefix)
 
 
-def _refuse_quantized_values(model: Hyperparameters, type_v: str, key: str) -> None:
+def refuse_quantized_values(model: Hyperparameters, type_v: str, key: str = "cache_type_v") -> None:
+    """Refuse V in a type that needs flash attention."""
     if model.rules.never_flash:
         message = f"`{model.name}` runs without flash attention, so V cannot be {type_v}"
         raise SettingRefused(key, message, f'use `{key} = "f16"`')
@@ -76,7 +47,7 @@ def _refuse_quantized_values(model: Hyperparameters, type_v: str, key: str) -> N
 
 def _needs_equal_types(model: Hyperparameters) -> bool:
     latent = model.mla and Rule.LATENT_TYPES_FREE not in model.build
-    return latent or model.name == "deepseek4"
+    return latent or model.rules.family is Family.COMPRESSED
 
 
 def _check_blocks(

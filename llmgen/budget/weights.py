@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.budget.architectures import Family
+from llmgen.budget.architectures import Architecture
 from llmgen.budget.builds import Rule
 from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import HOST, ServerSettings
@@ -38,11 +38,6 @@ _FIRST: Final = (
     "conv1d.",
 )
 _EACH: Final = ("rope_freqs.", "rope_factors_long.", "rope_factors_short.")
-# These call their output norm by that name.
-_NORM_AT_END: Final = ("lfm2", "lfm2moe")
-# Their loaders ask for the output matrix before the embedding. Where both are the same tensor on
-# the host, that makes two copies, unless the file is mapped.
-_OUTPUT_FIRST: Final = ("gemma3n", "gemma4", "gemma4-assistant")
 _ATTENTION_BIASES: Final = tuple(f"blk.#.attn_{name}.bias" for name in "qkv")
 # GGML_OP_NONE: no graph reads them.
 _UNUSED: Final = ("masked_embd_centroids.", "masked_embd_ordering.")
@@ -52,15 +47,12 @@ class Weights(Struct, frozen=True):
     """Bytes on each device, by what they are.
 
     ``copied_expert`` is the largest expert matrix that lies on the host while its layer runs on a
-    device; ``output`` is where the output matrix is, and so the logits are computed. Options keep
-    all experts of the ``hosted`` layers on the host; ``divided`` says that they moved others, too.
+    device; ``output`` is where the output matrix is, and so the logits are computed.
     """
 
     on: dict[str, Counter[str]]
     copied_expert: int
     output: str
-    divided: bool = False
-    hosted: frozenset[int] = frozenset()
 
     def total(self, device: str) -> int:
         """Bytes of all weights on ``device``."""
@@ -79,7 +71,7 @@ def weights(
     nextn_loaded = nextn_loaded or Rule.NEXTN_LOADED in model.build
     on: dict[str, Counter[str]] = {name: Counter() for name in (HOST, *placement.devices)}
     loading = _Loading(
-        model.name,
+        model.rules,
         placement,
         overrides(settings),
         last=model.blocks if nextn_loaded else model.blocks - model.nextn,
@@ -88,42 +80,26 @@ def weights(
         tied=_is_tied(tensors, model),
         mapped=is_mapped(settings),
     )
-    copied, divided = 0, False
-    # For each layer, the homes of its groups of experts.
-    experts: dict[int, set[str]] = {}
+    copied = 0
     for group in tensors:
         size = padded(group.bytes_each, _ALIGNMENT)
         homes = loading.homes(group)
-        moved = loading.is_moved(group, homes)
-        divided = divided or (moved and not is_expert(group))
-        for il, home in loading.experts(group):
-            experts.setdefault(il, set()).add(home)
         for device, count in homes.items():
             on[device][_kind(group)] += size * count
             if device == HOST and placement.layers[-1] != HOST and is_expert(group):
                 copied = max(copied, size)
-    others = {il: homes for il, homes in experts.items() if homes != {placement.of(il)}}
-    hosted = frozenset(il for il, homes in others.items() if homes == {HOST})
-    divided = divided or len(hosted) < len(others)
-    return Weights(on, copied, loading.output(), divided, hosted)
+    return Weights(on, copied, loading.output())
 
 
 def _scaled_layers(model: Hyperparameters) -> tuple[int, ...]:
-    """Layers whose rotation has factors; gemma4 has them on full layers only."""
-    marks = model.windows.layers
-    return tuple(il for il in range(model.blocks) if model.name != "gemma4" or not marks[il])
+    """Layers whose rotation has factors."""
+    marks, full = model.windows.layers, model.rules.factors_full
+    return tuple(il for il in range(model.blocks) if not full or not marks[il])
 
 
 def _is_tied(tensors: tuple[TensorGroup, ...], model: Hyperparameters) -> bool:
-    """Whether the token embedding is asked for again as the output matrix.
-
-    Most encoders have no output, and bitnet multiplies with the embedding where it is.
-    """
-    if model.name == "bitnet":
-        return False
-    if model.rules.family is Family.ENCODER and model.name != "gemma-embedding":
-        return False
-    return not any(group.pattern == _OUTPUT for group in tensors)
+    """Whether the token embedding is asked for again as the output matrix."""
+    return model.rules.tied and not any(group.pattern == _OUTPUT for group in tensors)
 
 
 def is_mapped(settings: ServerSettings) -> bool:
@@ -137,11 +113,11 @@ def _kind(group: TensorGroup) -> str:
     return EMBEDDING if group.pattern.startswith("token_embd.w") else "output and norms"
 
 
-def outside(name: str, architecture: str, placement: Placement) -> str:
+def outside(name: str, rules: Architecture, placement: Placement) -> str:
     """The device of a tensor without a layer, where no option moves it."""
     if name.startswith(_INPUTS):
         return HOST
-    if name.startswith(_FIRST) and architecture not in _NORM_AT_END:
+    if name.startswith(_FIRST) and not rules.norm_at_end:
         return placement.layers[0]
     return placement.output
 
@@ -149,7 +125,7 @@ def outside(name: str, architecture: str, placement: Placement) -> str:
 class _Loading(Struct, frozen=True):
     """One run of the loader: where each tensor goes."""
 
-    name: str
+    rules: Architecture
     placement: Placement
     moved: Overrides
     # Where the loaded layers end, and whether attention biases are loaded behind them.
@@ -168,18 +144,6 @@ class _Loading(Struct, frozen=True):
         if not self.moved:
             return self.placement.count(layers)
         return Counter(self.moved.of(group, il) or self.placement.of(il) for il in layers)
-
-    def experts(self, group: TensorGroup) -> Iterator[tuple[int, str]]:
-        """Where an option may have put the experts of each layer."""
-        if self.moved and is_expert(group):
-            for il in self._loaded(group):
-                yield il, self.moved.of(group, il) or self.placement.of(il)
-
-    def is_moved(self, group: TensorGroup, homes: Counter[str]) -> bool:
-        """Whether options put a tensor of a layer elsewhere."""
-        if not self.moved or not group.layers:
-            return False
-        return homes != self.placement.count(self._loaded(group))
 
     def _loaded(self, group: TensorGroup) -> Sequence[int]:
         late = self.biased and group.pattern in _ATTENTION_BIASES
@@ -203,7 +167,7 @@ class _Loading(Struct, frozen=True):
     def _requested(self, moved: str | None, name: str) -> Counter[str]:
         """A tensor that is asked for twice on one device is there once, if the order allows."""
         homes = Counter(moved or device for device in self._devices(name))
-        twice = name == _EMBEDDING and self.name in _OUTPUT_FIRST and not self.mapped
+        twice = name == _EMBEDDING and self.rules.output_first and not self.mapped
         return homes if twice else Counter(set(homes))
 
     def _devices(self, name: str) -> Iterator[str]:
@@ -212,4 +176,4 @@ class _Loading(Struct, frozen=True):
             if self.tied:  # asked for once more as the output matrix
                 yield self.placement.output
         else:
-            yield outside(name, self.name, self.placement)
+            yield outside(name, self.rules, self.placement)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from llmgen.budget.architectures import Switch, Window
+from llmgen.budget.architectures import Architecture, Family, Switch, Window
 from llmgen.budget.header import Header
 from llmgen.budget.model import SettingRefused
 
@@ -20,8 +20,7 @@ class Spread(Struct, frozen=True):
 
 
 def spread_windows(
-    name: str,
-    window: Window | None,
+    rules: Architecture,
     header: Header,
     trunk: int,
     recurrent: tuple[bool, ...],
@@ -32,10 +31,11 @@ def spread_windows(
 
     ``lists`` says whether a list in the header replaces an architecture's own period.
     """
-    blocks = len(recurrent)
-    if name == "deepseek4" or (name == "dflash" and header.count("hyper_connection.count")):
+    blocks, window = len(recurrent), rules.window
+    every = window is not None and header.count(window.every_if)
+    if rules.family is Family.COMPRESSED or every:
         return Spread(used=True, width=header.needed(WIDTH), layers=(True,) * blocks)
-    if name == "lfm2" and header.count(WIDTH):  # its attention layers are windowed, all of them
+    if window is not None and window.attending and header.count(WIDTH):
         layers = tuple(il < trunk and not state for il, state in enumerate(recurrent))
         return Spread(used=True, width=header.count(WIDTH), layers=layers)
     if window is None or not _is_on(window, header, trunk):

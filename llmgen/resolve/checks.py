@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from llmgen.budget.architectures import PROJECTOR
 from llmgen.config.tables.models import GENERATES
 from llmgen.errors import Diagnostic, Severity
 from llmgen.facts.model import GgufFacts
@@ -274,14 +275,14 @@ def _misfit(adapter: GgufFacts, model: GgufFacts) -> str:
 
 
 def _projector(model: Model) -> Iterator[Diagnostic]:
-    if model.mmproj is not None and model.mmproj.architecture != "clip":
+    if model.mmproj is not None and model.mmproj.architecture != PROJECTOR:
         yield Diagnostic(
             "models.not-a-projector",
             f"the `mmproj` of `{model.name}` is no projector: `{model.mmproj.architecture}`",
             ("models", model.name, "mmproj"),
             hint="projector files are called mmproj-*.gguf",
         )
-    if model.facts.architecture == "clip":
+    if model.facts.architecture == PROJECTOR:
         yield Diagnostic(
             "models.is-a-projector",
             f"`{model.name}` is a projector file, no model",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from llmgen.budget.architectures import Family, architecture
+from llmgen.budget.architectures import PROJECTOR, Family, architecture
 from llmgen.config.tables.base import TEXT
 from llmgen.config.tables.sync import Sync
 from llmgen.errors import InputError
@@ -208,7 +208,7 @@ def _is_fresh(item: _Seen, facts: GgufFacts, rules: Sync, now: float) -> bool:
 
 def _is_projector(facts: GgufFacts) -> bool:
     kind = facts.hyperparameters.get("general.type")
-    return kind == "mmproj" or facts.architecture == "clip"
+    return kind == "mmproj" or facts.architecture == PROJECTOR
 
 
 def _is_model(facts: GgufFacts) -> bool:

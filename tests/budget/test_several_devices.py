@@ -1,8 +1,9 @@
 """Compute buffers of devices that share a model with others, or with the host."""
 
 import pytest
-from making_facts import facts, group, llama, published
+from making_facts import facts, llama, published
 from msgspec.structs import replace
+from oracle.comparison import all_facts
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings
@@ -10,13 +11,6 @@ from llmgen.budget.model import ServerSettings
 SETTINGS = ServerSettings(ctx_size=4096, parallel=1)
 PAIR = ("gpu0", "gpu1")
 STREAM = 256 * 512 * 4
-LINEAR = {
-    "block_count": 8,
-    "embedding_length": 256,
-    "feed_forward_length": 512,
-    "context_length": 4096,
-    "attention.head_count_kv": 2,
-}
 
 
 def compute(model, build=11434, **settings):
@@ -54,11 +48,7 @@ def test_layers_behind_get_only_their_own_inputs():
 
 
 def test_outputs_of_experts_on_the_host_leave_two_holes_before_mixed_batches():
-    granite = published("granite-4.0-h-small")
-    experts = group("blk.#.ffn_up_exps.weight", 64_000, 40)
-    model = facts(
-        granite.architecture, dict(granite.hyperparameters), granite.vocabulary, (experts,)
-    )
+    model = all_facts()["granite-4.0-h-small"]
     returned = 10 * 4096 * 512 * 4
     older, newer = (
         compute(model, build, n_cpu_moe=128)["gpu0"] // returned for build in (11391, 11434)
@@ -67,8 +57,9 @@ def test_outputs_of_experts_on_the_host_leave_two_holes_before_mixed_batches():
 
 
 def test_linear_attention_fades_every_token_for_every_other_on_host_and_device():
-    minimax = facts("minimax-01", {**LINEAR, "attention.head_count": [8] * 8}, 500)
-    fading = 8 * 512 * 512 * 4
+    minimax = all_facts()["fixture/minimax-01-moe"]
+    heads = minimax.hyperparameters["attention.head_count"]
+    fading = (max(heads) if isinstance(heads, tuple) else heads) * 512 * 512 * 4
     found = compute(minimax)
     assert found["host"] > fading
     assert found["gpu0"] > 2 * fading

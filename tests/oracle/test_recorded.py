@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 import readers
 
-from llmgen.budget.buffers import is_described
+from llmgen.budget.graph.general import is_described
 from oracle import grid
 from oracle.comparison import Pair, all_facts, error, is_answered, is_published, pairs, said
 from oracle.grid import Point

@@ -144,7 +144,10 @@ def _scored(  # noqa: PLR0917 - as build_attn_mha
     if extras.decompress is not None:
         result = scene.call(b.mul_mat(extras.decompress, result), "kqv_mla", layer)
     result = b.permute(result, 0, 2, 1, 3)
-    return b.cont(result, result.ne[0] * result.ne[1], result.ne[2] * result.ne[3])
+    result = b.cont(result, result.ne[0] * result.ne[1], result.ne[2] * result.ne[3])
+    if scene.setting.pinned:
+        result.backend = scene.host
+    return result
 
 
 class Window(Struct):

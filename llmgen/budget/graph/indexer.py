@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.linear import norm
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
@@ -17,13 +18,15 @@ class IndexerKeys:
     """A cache of one short key for each token, with a mask and a rotation of its own."""
 
     def __init__(self, scene: Scene) -> None:
-        """Make its inputs; the mask is as the fused operation wants it."""
+        """Make its inputs; a fused operation wants its mask in f16."""
         b, counts = scene.b, scene.setting.counts
         self.scene, self.cells = scene, counts.cells
         self.width = scene.model.indexer_width
         self.places = b.input("attn_inp_k_idxs", "i64", scene.tokens)
         each = scene.tokens // scene.streams
-        self.mask = b.input("attn_inp_kq_mask", "f16", self.cells, each, 1, scene.streams)
+        self.fused = not scene.follows(Rule.UNFUSED_INDEXER)
+        kind = "f16" if self.fused else "f32"
+        self.mask = b.input("attn_inp_kq_mask", kind, self.cells, each, 1, scene.streams)
         block = _ROTATED
         while self.width % (2 * block) == 0:
             block *= 2
@@ -58,14 +61,36 @@ class IndexerKeys:
         ne, nb = (self.width, heads, each, streams), queries.nb
         queries = b.view(queries, ne, (nb[1], nb[2], nb[3] // streams))
         ne, nb = (heads, each, 1, streams), shares.nb
-        shares = b.scale(b.view(shares, ne, (nb[1], nb[2] // streams, nb[3] // streams)))
-        scene.call(shares, "indexer_weights", layer)
-        extents = (self.cells, each, 1, streams)
-        scores = b.made("LIGHTNING_INDEXER", "f32", extents, queries, stored, shares, self.mask)
+        shares = b.view(shares, ne, (nb[1], nb[2] // streams, nb[3] // streams))
+        scores = (self._scores if self.fused else self._scores_of_heads)(
+            queries, stored, shares, layer
+        )
         scene.call(scores, "indexer_score", layer)
         count = min(self.cells, header.count("attention.indexer.top_k"))
-        best = b.made("TOP_K", "i32", (count, *extents[1:]), scores)
+        best = b.made("TOP_K", "i32", (count, *scores.ne[1:]), scores)
         return scene.call(b.cont(best), "top_k", layer)
+
+    def _scores(self, queries: Tensor, stored: Tensor, shares: Tensor, layer: int) -> Tensor:
+        """What each token is to every other one, in one operation."""
+        b = self.scene.b
+        shares = self.scene.call(b.scale(shares), "indexer_weights", layer)
+        extents = (self.cells, queries.ne[2], 1, queries.ne[3])
+        return b.made("LIGHTNING_INDEXER", "f32", extents, queries, stored, shares, self.mask)
+
+    def _scores_of_heads(
+        self, queries: Tensor, stored: Tensor, shares: Tensor, layer: int
+    ) -> Tensor:
+        """The same from scores of each head (deepseek32.cpp of b9464)."""
+        scene, b = self.scene, self.scene.b
+        queries, stored = b.permute(queries, 0, 2, 1, 3), b.permute(stored, 0, 2, 1, 3)
+        scores = scene.call(b.mul_mat(stored, queries), "indexer_kq", layer)
+        scores = scene.call(b.cont(b.permute(scores, 2, 1, 0, 3)), "indexer_kq", layer)
+        scores = scene.call(b.unary(scores), "indexer_score", layer)
+        shares = scene.call(b.scale(shares), "indexer_weights", layer)
+        scores = scene.call(b.mul(scores, shares), "indexer_score", layer)
+        scores = scene.call(b.sum_rows(scores), "indexer_score", layer)
+        scores = scene.call(b.cont(b.permute(scores, 2, 1, 0, 3)), "indexer_score", layer)
+        return b.add(scores, self.mask)
 
 
 def unmasked(scene: Scene, mask: Tensor, best: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ _BY_HEADER: Final = Experts(score="header", normed=None, scaled=True)
 
 _NEMOTRON: Final = Recipe(
     since=10952,
-    mixer="mamba2",
+    mixer="state space by heads",
     alone=True,
     rope=Rope.NONE,
     kind=SQUARED,
@@ -206,22 +206,22 @@ RECIPES: Final[dict[str, Recipe]] = {
     "glm-dsa": _INDEXED,
     "apertus": Recipe(factors=True, kind=ALONE),
     "mamba": Recipe(
-        mixer="mamba",
+        mixer="state space",
         alone=True,
         since=9554,
     ),
     "mamba2": Recipe(
-        mixer="mamba2",
+        mixer="state space by heads",
         alone=True,
         since=9554,
     ),
     "falcon-h1": Recipe(
-        mixer="mamba2",
+        mixer="state space by heads",
         both=True,
         since=9554,
     ),
     "jamba": Recipe(
-        mixer="mamba",
+        mixer="state space",
         rope=Rope.NONE,
         experts=_UNNORMED,
         onto_stream=True,
@@ -229,7 +229,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         since=9554,
     ),
     "granitehybrid": Recipe(
-        mixer="mamba2",
+        mixer="state space by heads",
         rope=Rope.BY_HEADER,
         factors=True,
         scaled="header",
@@ -240,7 +240,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "nemotron_h": _NEMOTRON,
     "nemotron_h_moe": _NEMOTRON,
     "plamo2": Recipe(
-        mixer="plamo2",
+        mixer="gated state space by heads",
         kind=HALVES,
         post=("post_attention_norm", "post_ffw_norm"),
         since=9554,

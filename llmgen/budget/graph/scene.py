@@ -25,8 +25,12 @@ class Setting(Struct, frozen=True):
     # Whether the context hands over embeddings, and how it pools them.
     embeddings: bool
     pooling: str
+    # Whether the blocks behind the trunk run, and nothing else: they draft.
+    drafts: bool = False
     # V lies in rows although attention is not fused: that was found out behind the cache.
     rows: bool = False
+    # Attention that is not fused runs beside a cache on the host.
+    pinned: bool = False
 
     @property
     def columns(self) -> bool:
@@ -53,6 +57,8 @@ class Scene:
         self.layers, self.homes, self.host = layers, homes, host
         counts = setting.counts
         self.tokens, self.outputs = counts.ubatch, counts.outputs
+        if self.follows(Rule.LOGITS_FOR_MICRO_BATCH):
+            self.outputs = counts.ubatch
         self.slots, self.streams = counts.slots, counts.streams
         self.embedding = model.embedding
         self.last = model.trunk - 1

@@ -10,11 +10,17 @@ from llmgen.facts.model import TensorGroup
 
 # A backend for a group of tensors, and for one of its layers (-1: a tensor outside of the layers).
 Homes = Callable[[TensorGroup, int], int]
+# The extents of a tensor that a file lacks, if its header implies some.
+Implied = Callable[[str, int], tuple[int, ...] | None]
 
 _LAYER: Final = "blk.#."
 # The embedding as the output matrix, and the layer that ``homes`` is then asked for.
 TIED: Final = "token_embd.weight as output"
 OUTPUT_LAYER: Final = -2
+# Without these, the embedding is the output, and a feed-forward is another one.
+_OUTPUT: Final = "output.weight"
+_GATE: Final = "ffn_gate.weight"
+_UP: Final = "ffn_up.weight"
 
 
 class Undescribed(LookupError):
@@ -22,10 +28,16 @@ class Undescribed(LookupError):
 
 
 class Matrices:
-    """Every tensor of one model; ``homes`` says on which backend one is."""
+    """Every tensor of one model; ``homes`` says on which backend one is.
 
-    def __init__(self, groups: tuple[TensorGroup, ...], homes: Homes) -> None:
+    Where there is ``implied``, it makes what the file lacks, or has with fewer extents.
+    """
+
+    def __init__(
+        self, groups: tuple[TensorGroup, ...], homes: Homes, implied: Implied | None = None
+    ) -> None:
         """Find groups by pattern; one pattern has several where types or shapes differ."""
+        self._implied = implied
         self._groups: dict[str, list[TensorGroup]] = {}
         for group in groups:
             self._groups.setdefault(group.pattern, []).append(group)
@@ -54,23 +66,30 @@ class Matrices:
 
     def output(self) -> Tensor:
         """The output matrix: the embedding once more where the file has none."""
-        found = self.get("output.weight")
+        found = self.get(_OUTPUT)
         if found is None:
             found = self.get(TIED)
         if found is None:
-            raise Undescribed("output.weight")
+            raise Undescribed(_OUTPUT)
         return found
 
     def _make(self, name: str, layer: int) -> Tensor | None:
         pattern = name if layer < 0 else self.stack + _LAYER + name
         if name == TIED:
             found = self.get("token_embd.weight")
-            group = self._groups["token_embd.weight"][0]
-            return again(found, self._homes(group, OUTPUT_LAYER)) if found else None
+            groups = self._groups.get("token_embd.weight", (_made_up(name, (), layer),))
+            return again(found, self._homes(groups[0], OUTPUT_LAYER)) if found else None
+        extents = self._implied(name, layer) if self._implied else None
         for group in self._groups.get(pattern, ()):
             if layer < 0 or layer in group.layers:
-                return _held(group, layer, self._homes(group, layer))
-        return None
+                few = extents is not None and len(group.shape) < len(extents)
+                shape = extents if extents and few else group.shape
+                return _held(group, shape, layer, self._homes(group, layer))
+        lacks = name == _OUTPUT or (name == _GATE and self.stack + _LAYER + _UP in self._groups)
+        if not extents or lacks:
+            return None
+        group = _made_up(pattern, extents, layer)
+        return _held(group, extents, layer, self._homes(group, layer))
 
 
 def again(tensor: Tensor, home: int) -> Tensor:
@@ -80,8 +99,12 @@ def again(tensor: Tensor, home: int) -> Tensor:
     return found
 
 
-def _held(group: TensorGroup, layer: int, home: int) -> Tensor:
-    wide = (*group.shape, 1, 1, 1, 1)
+def _made_up(pattern: str, extents: tuple[int, ...], layer: int) -> TensorGroup:
+    return TensorGroup(pattern, "f16", extents, () if layer < 0 else (layer,), 0)
+
+
+def _held(group: TensorGroup, shape: tuple[int, ...], layer: int, home: int) -> Tensor:
+    wide = (*shape, 1, 1, 1, 1)
     ne = (wide[0], wide[1], wide[2], wide[3])
     # Its bytes matter only where a weight is copied, which none of these types is.
     kind = group.type if group.type in KINDS else "f32"

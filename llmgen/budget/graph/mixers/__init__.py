@@ -17,9 +17,9 @@ Mixer = Callable[[Scene, States, Tensor, int], Tensor]
 
 # By the word of ``Recipe.mixer``.
 MIXERS: Final[dict[str, Mixer]] = {
-    "mamba": mamba,
-    "mamba2": mamba2,
-    "plamo2": plamo2,
+    "state space": mamba,
+    "state space by heads": mamba2,
+    "gated state space by heads": plamo2,
     "short convolution": short_convolution,
     "delta net": partial(delta_net, paired=False),
     "paired delta net": partial(delta_net, paired=True),

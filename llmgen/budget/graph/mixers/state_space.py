@@ -8,6 +8,7 @@ from llmgen.budget.graph.mixers.convolution import convolved, joined, remembered
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.states import States
 from llmgen.budget.graph.tensor import Tensor
+from llmgen.budget.graph.weights import Undescribed
 
 _NORMS = ("ssm_dt_norm", "ssm_b_norm", "ssm_c_norm")
 # PLaMo 2 has at least as many elements for its time steps, and a sixteenth of a row.
@@ -19,8 +20,10 @@ class Sizes:
     """What the header says of state spaces."""
 
     def __init__(self, scene: Scene) -> None:
-        """Read it."""
+        """Read it. Raises Undescribed where it says nothing of them."""
         count = scene.model.header.count
+        if not (count("ssm.inner_size") and count("ssm.time_step_rank")):
+            raise Undescribed("ssm.inner_size")
         self.inner, self.state = count("ssm.inner_size"), count("ssm.state_size")
         self.rank, self.groups = count("ssm.time_step_rank"), count("ssm.group_count")
         self.slots, self.each = scene.slots, scene.tokens // scene.slots

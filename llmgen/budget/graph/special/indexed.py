@@ -11,8 +11,8 @@ from llmgen.budget.graph.tensor import Tensor
 
 
 def describe(scene: Scene, recipe: Recipe) -> None:
-    """A decoder with latent attention, and an indexer in front of it."""
-    Indexed(scene, recipe).run()
+    """A decoder with latent attention, and an indexer in front of it if the build has one."""
+    (Indexed if scene.model.indexer_width else Latent)(scene, recipe).run()
 
 
 class Indexed(Latent):

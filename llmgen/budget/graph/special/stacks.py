@@ -6,12 +6,15 @@ from llmgen.budget.graph.decoder import Decoder
 from llmgen.budget.graph.head import conclude
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.weights import Undescribed
 
 
 def describe(scene: Scene, recipe: Recipe) -> None:
     """Caches are those of every run of a layer; the file has each stack once."""
     header = scene.model.header
     each, fast = header.needed("hrm.layers_per_stack"), header.needed("hrm.l_cycles")
+    if not each:
+        raise Undescribed("hrm.layers_per_stack")
     scene.matrices.blocks = {
         layer: layer % each + (each if layer // each % (fast + 1) == fast else 0)
         for layer in range(scene.model.trunk)
