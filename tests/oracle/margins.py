@@ -3,7 +3,9 @@
 Run it in tests/: `../.venv/bin/python -m oracle.margins`.
 """
 
-from llmgen.budget.margin import EMBEDDING, HOST_CACHE, ORDINARY, SEVERAL_DEVICES, WIDER, extra
+from llmgen.budget.buffers import compute_buffers
+from llmgen.budget.contexts import context
+from llmgen.budget.margin import EMBEDDING, GUESSED, HOST_CACHE, ORDINARY, SEVERAL_DEVICES, extra
 from llmgen.units import MIB
 from oracle import grid
 from oracle.comparison import all_facts, is_answered, pairs
@@ -13,7 +15,8 @@ NAMES = {
     id(EMBEDDING): "embedding",
     id(HOST_CACHE): "host cache",
     id(SEVERAL_DEVICES): "several devices",
-} | {id(item.extra): f"{item.architecture} before b{item.until}" for item in WIDER}
+    id(GUESSED): "guessed graphs",
+}
 
 
 def main():
@@ -31,7 +34,8 @@ def main():
 def asked(pair):
     """(kind, MiB beside the share of compute, where) of each device of a point."""
     point, first = pair.point, 1 if len(pair.ours.memory) > 1 else 0
-    more = extra(all_facts()[point.model].architecture, point.settings, point.build)
+    ground = context(all_facts()[point.model], point.settings, point.build).ground
+    more = GUESSED if compute_buffers(ground).guessed else extra(point.settings)
     for mine, (ours, theirs, _) in zip(pair.ours.memory[first:], pair.device_totals(), strict=True):
         wanted = theirs - ours - mine.compute * more.percent // 100
         yield NAMES[id(more)], wanted / MIB, f"b{point.build} {point.model} on {mine.device}"
