@@ -45,6 +45,8 @@ def listeners(ports: Iterable[int]) -> dict[int, Process | None]:
     """Who listens on these ports; a port that nobody has is left out."""
     wanted = {*ports}
     found: dict[int, Process | None] = {}
+    if not wanted:
+        return found
     try:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:
