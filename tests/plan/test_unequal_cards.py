@@ -47,7 +47,7 @@ def test_shares_that_fit_in_proportion_stay_so():
 
 
 def test_what_a_division_fits_is_not_refused_nor_without_one_of_its_models():
-    check("quick", 25)
+    check("quick", 12)
 
 
 @pytest.mark.thorough
