@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
@@ -117,6 +118,9 @@ def passes(key: str, level: Level) -> bool:
 
 def _shape(key: str, value: object, level: Level) -> Iterator[Refusal]:
     """What the JSON Schema says about one value."""
+    # Formats are not asked about; where the package of one is there, jsonschema would compile its
+    # grammar all the same, which takes a second.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None: not to be had
     from jsonschema import Draft7Validator  # noqa: PLC0415 - a tenth of a second, for few files
 
     # Its own `$schema` address is not one that jsonschema knows, so the draft is named here.

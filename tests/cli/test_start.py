@@ -1,6 +1,7 @@
 """Starting quickly: what each command must not import, and that every command explains itself."""
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,16 @@ def test_generate_imports_no_more_than_it_needs(tmp_path):
     assert "jinja2" in found
     unneeded = {"huggingface_hub", "rich", "httpx", "psutil", "yaml", "importlib.metadata", "email"}
     assert not found & unneeded
+
+
+def test_keys_of_llama_swap_compile_no_grammar(tmp_path):
+    minimal = Path(__file__).parents[1] / "cases" / "minimal"
+    text = minimal.joinpath("llm.toml").read_text("utf-8") + 'llama_swap.useModelName = "x"\n'
+    tmp_path.joinpath("llm.toml").write_text(text)
+    shutil.copy(minimal / "llm.lock", tmp_path)
+    found = imported("-c", str(tmp_path / "llm.toml"), "check")
+    assert "jsonschema" in found
+    assert "lark" not in found
 
 
 def test_default_tables_of_llm_toml_build_no_validators():
