@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from llmgen.budget.header import MOST_LAYERS
+from llmgen.budget.shape.header import MOST_LAYERS
 from llmgen.option_table import OPTIONS
 from llmgen.server_help import by_spelling, by_variable
 

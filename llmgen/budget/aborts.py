@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from llmgen.budget.builds import Rule
-from llmgen.budget.geometry import Geometry, all_rows, pooling
 from llmgen.budget.graph.head import pools_mean
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.recipes import RECIPES
-from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.budget.server.geometry import Geometry, all_rows, pooling
+from llmgen.budget.shape.hyperparameters import Hyperparameters
 
 
 def refuse_aborts(model: Hyperparameters, settings: ServerSettings, counts: Geometry) -> None:

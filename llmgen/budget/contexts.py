@@ -8,20 +8,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.aborts import refuse_aborts
-from llmgen.budget.arrivals import refuse_unknown
-from llmgen.budget.buffers import Ground
 from llmgen.budget.builds import DEFAULT
-from llmgen.budget.cache import CacheSettings, Share, context_shares
-from llmgen.budget.geometry import Geometry, all_rows, geometry, pooling
+from llmgen.budget.compute import Ground
 from llmgen.budget.graph.general import recipe_of
 from llmgen.budget.graph.scene import Setting
-from llmgen.budget.hyperparameters import Hyperparameters, hyperparameters
+from llmgen.budget.held.cache import CacheSettings, Share, context_shares
+from llmgen.budget.held.weights import Weights, weights
 from llmgen.budget.model import DraftSettings, ServerSettings
-from llmgen.budget.overrides import overrides
-from llmgen.budget.placement import Placement, place_layers
 from llmgen.budget.remembered import Remembered
-from llmgen.budget.settings import check_cache_types, flash_attention
-from llmgen.budget.weights import Weights, weights
+from llmgen.budget.server.arrivals import refuse_unknown
+from llmgen.budget.server.geometry import Geometry, all_rows, geometry, pooling
+from llmgen.budget.server.overrides import overrides
+from llmgen.budget.server.placement import Placement, place_layers
+from llmgen.budget.server.settings import check_cache_types, flash_attention
+from llmgen.budget.shape.hyperparameters import Hyperparameters, hyperparameters
 from llmgen.facts.model import GgufFacts
 
 # Drafting types that roll state back, and so keep a row for each drafted token.

@@ -7,16 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
-from llmgen.budget.adapters import adapter_memory
-from llmgen.budget.additions import addition_parts, with_additions
-from llmgen.budget.architectures import is_judged
-from llmgen.budget.arrivals import unknown_warning
-from llmgen.budget.buffers import Computed, compute_buffers
+from llmgen.budget.beside.adapters import adapter_memory
+from llmgen.budget.beside.additions import addition_parts, with_additions
+from llmgen.budget.beside.projector import projector_memory
 from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, build_warning
+from llmgen.budget.compute import Computed, compute_buffers
 from llmgen.budget.contexts import Context, contexts
 from llmgen.budget.graph.general import is_described
-from llmgen.budget.host import host_memory
-from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.held.host import host_memory
 from llmgen.budget.margin import extra, margin
 from llmgen.budget.model import (
     HOST,
@@ -25,7 +23,9 @@ from llmgen.budget.model import (
     HostMemory,
     ServerSettings,
 )
-from llmgen.budget.projector import projector_memory
+from llmgen.budget.server.arrivals import unknown_warning
+from llmgen.budget.shape.architectures import is_judged
+from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.facts.model import GgufFacts
 
 

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from llmgen.budget.builds import DEFAULT
 from llmgen.budget.contexts import context
+from llmgen.budget.held.weights import EMBEDDING, EXPERTS
 from llmgen.budget.model import HOST, ServerSettings
-from llmgen.budget.weights import EMBEDDING, EXPERTS
 from llmgen.facts.model import GgufFacts
 
 

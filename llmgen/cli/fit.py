@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from llmgen.budget.builds import DEFAULT
-from llmgen.budget.rows import CACHE_TYPES
+from llmgen.budget.shape.rows import CACHE_TYPES
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import ServerKey
 from llmgen.cli.outcome import Outcome

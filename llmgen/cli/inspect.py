@@ -10,7 +10,7 @@ from msgspec import Struct
 from llmgen.budget.builds import DEFAULT
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
-from llmgen.budget.rows import CACHE_TYPES
+from llmgen.budget.shape.rows import CACHE_TYPES
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import DeviceShares, LayerCount, Override, ServerKey
 from llmgen.cli.outcome import Outcome

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from llmgen.budget.lending import lender_host_bytes
+from llmgen.budget.beside.lending import lender_host_bytes
 from llmgen.budget.model import HOST
 from llmgen.config.model import Config
 from llmgen.config.tables.hosts import Host

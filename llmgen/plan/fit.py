@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings, SettingRefused
-from llmgen.budget.placement import layer_shares, offloaded
+from llmgen.budget.server.placement import layer_shares, offloaded
 from llmgen.config.editions import EDITIONS
 from llmgen.config.tables.containers import Apps
 from llmgen.config.tables.gateway import Gateway

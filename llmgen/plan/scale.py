@@ -7,9 +7,9 @@ from collections.abc import Hashable, Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from llmgen.budget.beside.lending import with_sending
+from llmgen.budget.beside.measured import settings_digest, with_measured
 from llmgen.budget.estimate import estimate
-from llmgen.budget.lending import with_sending
-from llmgen.budget.measured import settings_digest, with_measured
 from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Keep, Library, Model

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from msgspec.structs import replace
 
 from llmgen.budget.model import ServerSettings
-from llmgen.budget.placement import layer_shares, offloaded
+from llmgen.budget.server.placement import layer_shares, offloaded
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.choices import blocks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from llmgen.budget.architectures import PROJECTOR
+from llmgen.budget.shape.architectures import PROJECTOR
 from llmgen.config.tables.models import GENERATES
 from llmgen.errors import Diagnostic, Severity
 from llmgen.facts.model import GgufFacts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmgen.budget.architectures import Family, architecture
+from llmgen.budget.shape.architectures import Family, architecture
 from llmgen.engines.roles import Role
 from llmgen.facts.model import GgufFacts
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from llmgen.budget.architectures import PROJECTOR, Family, architecture
+from llmgen.budget.shape.architectures import PROJECTOR, Family, architecture
 from llmgen.config.tables.base import TEXT
 from llmgen.config.tables.sync import Sync
 from llmgen.errors import InputError

@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.geometry import AUTO_SLOTS
 from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
+from llmgen.budget.server.geometry import AUTO_SLOTS
 from llmgen.facts.model import GgufFacts
 from llmgen.units import MIB
 

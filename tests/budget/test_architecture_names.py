@@ -5,22 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import llmgen
-from llmgen.budget.architectures import ARCHITECTURES
+from llmgen.budget.shape.architectures import ARCHITECTURES
 
 PACKAGE = Path(llmgen.__file__).parent
 
 # Where names of architectures are at home: the catalogue of memory, the graphs, and builds.
 HOMES = (
-    "budget/architectures.py",
+    "budget/shape/architectures.py",
     "budget/graph/recipes.py",
     "budget/graph/special/",
     "budget/builds.py",
-    "budget/arrivals.py",
+    "budget/server/arrivals.py",
 )
 
 # Words of others that are spelled like one, by the module that reads them.
 OTHERS = {
-    "budget/projector.py": {"qwen", "lfm2", "paddleocr"},  # beginnings of `projector_type`
+    "budget/beside/projector.py": {"qwen", "lfm2", "paddleocr"},  # beginnings of `projector_type`
     "config/tables/models.py": {"deepseek"},  # a format of reasoning
     "importing/llama_swap/command.py": {"llama"},  # a program
     # Model types of checkpoints (`config.json`).

@@ -2,9 +2,9 @@
 
 from making_facts import facts
 
-from llmgen.budget.architectures import ARCHITECTURES, Family
 from llmgen.budget.estimate import estimate
 from llmgen.budget.model import ServerSettings
+from llmgen.budget.shape.architectures import ARCHITECTURES, Family
 
 VALUES = {
     "block_count": 3,

@@ -5,8 +5,8 @@ from making import adapter
 from making_facts import facts, group, llama, published
 from msgspec.structs import replace
 
+from llmgen.budget.beside.measured import settings_digest, with_measured
 from llmgen.budget.estimate import estimate
-from llmgen.budget.measured import settings_digest, with_measured
 from llmgen.budget.model import DraftSettings, ServerSettings, SettingRefused
 from llmgen.facts.lock_model import Measured
 

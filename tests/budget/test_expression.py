@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from llmgen.budget.expression import Bounded, Known, TooLong, _parser, expression
+from llmgen.budget.server.expression import Bounded, Known, TooLong, _parser, expression
 
 NAMES = [
     "token_embd.weight", "output.weight", "blk.0.attn_q.weight", "blk.17.ffn_gate_exps.weight",

@@ -3,9 +3,9 @@
 import pytest
 from making_facts import facts, llama, published
 
-from llmgen.budget.geometry import geometry
-from llmgen.budget.hyperparameters import hyperparameters
 from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.budget.server.geometry import geometry
+from llmgen.budget.shape.hyperparameters import hyperparameters
 
 
 def counts(model, **settings):

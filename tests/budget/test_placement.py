@@ -3,7 +3,7 @@
 import pytest
 
 from llmgen.budget.model import HOST, ServerSettings, SettingRefused
-from llmgen.budget.placement import place_layers
+from llmgen.budget.server.placement import place_layers
 
 PAIR = ("gpu0", "gpu1")
 

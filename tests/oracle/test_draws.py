@@ -6,8 +6,8 @@ from functools import cache
 import pytest
 import readers
 
-from llmgen.budget.architectures import ARCHITECTURES
 from llmgen.budget.graph.general import is_described
+from llmgen.budget.shape.architectures import ARCHITECTURES
 from llmgen.facts.local import read_model
 from oracle import fresh_table, grid, points
 from oracle.comparison import Pair, is_answered

@@ -3,13 +3,13 @@
 import pytest
 from msgspec.structs import replace
 
-from llmgen.budget import buffers
-from llmgen.budget.architectures import ARCHITECTURES
+from llmgen.budget import compute
 from llmgen.budget.contexts import context
 from llmgen.budget.estimate import estimate
 from llmgen.budget.graph.recipes import RECIPES
 from llmgen.budget.margin import GUESSED
 from llmgen.budget.model import ServerSettings
+from llmgen.budget.shape.architectures import ARCHITECTURES
 from llmgen.facts.model import GgufFacts
 from oracle.comparison import all_facts
 
@@ -27,9 +27,9 @@ SEVERAL = ({}, {"devices": ("gpu0", "gpu1")}, {"n_cpu_moe": 5}, {"kv_offload": F
 @pytest.mark.parametrize("settings", SEVERAL)
 def test_layers_that_are_left_out_change_nothing(model, settings, monkeypatch):
     ground = context(all_facts()[model], replace(SETTINGS, **settings)).ground
-    found = buffers.compute_buffers(ground)
-    monkeypatch.setattr(buffers, "_FIRST_TRY", 10**6)
-    every = buffers.compute_buffers(ground)
+    found = compute.compute_buffers(ground)
+    monkeypatch.setattr(compute, "_FIRST_TRY", 10**6)
+    every = compute.compute_buffers(ground)
     assert found == every
 
 

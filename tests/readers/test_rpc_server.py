@@ -19,8 +19,8 @@ import pytest
 from gguf_writer import write_llama
 
 import readers
+from llmgen.budget.beside.lending import lender_host_bytes, sent_bytes
 from llmgen.budget.estimate import estimate
-from llmgen.budget.lending import lender_host_bytes, sent_bytes
 from llmgen.budget.model import ServerSettings
 from llmgen.facts.local import read_model
 from readers.ports import free_port

@@ -2,7 +2,7 @@ import pytest
 from making import adapter, config, facts
 from msgspec.structs import replace
 
-from llmgen.budget.measured import settings_digest
+from llmgen.budget.beside.measured import settings_digest
 from llmgen.errors import ConfigError, InputError
 from llmgen.facts.lock_model import Measured
 from llmgen.facts.model import TensorGroup

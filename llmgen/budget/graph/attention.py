@@ -11,7 +11,7 @@ from llmgen.budget.builds import Rule
 from llmgen.budget.graph.cache import Cache
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor, is_contiguous
-from llmgen.budget.rows import padded
+from llmgen.budget.shape.rows import padded
 
 
 class Extras(Struct, frozen=True):

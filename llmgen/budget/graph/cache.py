@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
-from llmgen.budget.rows import is_quantized
+from llmgen.budget.shape.rows import is_quantized
 
 # The smallest block that quantized rows are rotated in (llama-kv-cache.cpp).
 _ROTATED = 64

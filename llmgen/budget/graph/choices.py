@@ -7,10 +7,10 @@ Where scores were not fused, each head has its own.
 
 from __future__ import annotations
 
-from llmgen.budget.architectures import Family
 from llmgen.budget.builds import Rule
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
+from llmgen.budget.shape.architectures import Family
 
 # Products that make an indexer's queries: of the stream, and of latent queries.
 _OF_STREAM = "indexer.q_proj.weight"

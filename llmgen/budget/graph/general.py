@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from llmgen.budget.architectures import State
 from llmgen.budget.graph.feedforward import Experts
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.recipes import RECIPES
-from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.shape.architectures import State
+from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.facts.model import TensorGroup
 
 # Norms in front of the feed-forward, behind attention and behind the feed-forward, by their usual

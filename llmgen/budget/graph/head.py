@@ -7,7 +7,7 @@ from llmgen.budget.graph.linear import norm
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
-from llmgen.budget.header import Header
+from llmgen.budget.shape.header import Header
 
 _POOLED = ("mean", "cls", "last", "rank")
 # llama_pooling_type in a header.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.shape.hyperparameters import Hyperparameters
 
 _UP = ("ffn_up", "ffn_gate")
 

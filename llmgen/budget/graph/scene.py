@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from llmgen.budget.builds import Rule
-from llmgen.budget.geometry import Geometry
 from llmgen.budget.graph.builder import Builder
 from llmgen.budget.graph.tensor import OUTPUT, Tensor
 from llmgen.budget.graph.weights import Matrices, Undescribed
-from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.server.geometry import Geometry
+from llmgen.budget.shape.hyperparameters import Hyperparameters
 
 
 class Setting(Struct, frozen=True):

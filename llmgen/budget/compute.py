@@ -14,7 +14,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.builds import Rule
-from llmgen.budget.geometry import Geometry
 from llmgen.budget.graph import nextn
 from llmgen.budget.graph.decoder import describe
 from llmgen.budget.graph.general import BARE, WIDE, general
@@ -25,20 +24,21 @@ from llmgen.budget.graph.scene import Scene, Setting
 from llmgen.budget.graph.shared import owner
 from llmgen.budget.graph.tensor import MARKED, Tensor
 from llmgen.budget.graph.weights import OUTPUT_LAYER, Homes, Implied, Matrices, Undescribed
-from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.held.weights import outside
 from llmgen.budget.model import HOST, SettingRefused
-from llmgen.budget.overrides import Overrides
-from llmgen.budget.placement import Placement
 from llmgen.budget.remembered import Remembered
-from llmgen.budget.rows import is_quantized
 from llmgen.budget.schedule.arena import Arena
 from llmgen.budget.schedule.assign import assign
 from llmgen.budget.schedule.lives import Lives, alive_at_peaks
 from llmgen.budget.schedule.pieces import Piece, piece
 from llmgen.budget.schedule.split import COPIES, MOST_INPUTS, schedule
 from llmgen.budget.schedule.tape import FULL, WINDOWED, Tape
-from llmgen.budget.settings import refuse_quantized_values
-from llmgen.budget.weights import outside
+from llmgen.budget.server.geometry import Geometry
+from llmgen.budget.server.overrides import Overrides
+from llmgen.budget.server.placement import Placement
+from llmgen.budget.server.settings import refuse_quantized_values
+from llmgen.budget.shape.hyperparameters import Hyperparameters
+from llmgen.budget.shape.rows import is_quantized
 from llmgen.facts.model import TensorGroup
 
 # How many repetitions of a layer are walked at first.

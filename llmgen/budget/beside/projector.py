@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmgen.budget.additions import Addition
+from llmgen.budget.beside.additions import Addition
 from llmgen.budget.model import HOST, ServerSettings, SettingRefused
 from llmgen.facts.model import GgufFacts
 from llmgen.units import MIB

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from llmgen.budget.cache import Share
-from llmgen.budget.geometry import Geometry, all_rows
-from llmgen.budget.hyperparameters import Hyperparameters
+from llmgen.budget.held.cache import Share
+from llmgen.budget.held.weights import is_mapped
 from llmgen.budget.model import HostMemory, ServerSettings
-from llmgen.budget.rows import F32
-from llmgen.budget.weights import is_mapped
+from llmgen.budget.server.geometry import Geometry, all_rows
+from llmgen.budget.shape.hyperparameters import Hyperparameters
+from llmgen.budget.shape.rows import F32
 
 # --cache-ram -1 has no limit of its own; the most that one slot's context can put there is counted.
 _UNLIMITED: Final = -1

@@ -8,13 +8,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.budget.architectures import Architecture
 from llmgen.budget.builds import Rule
-from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import HOST, ServerSettings
-from llmgen.budget.overrides import Overrides, is_expert, overrides
-from llmgen.budget.placement import Placement
-from llmgen.budget.rows import padded
+from llmgen.budget.server.overrides import Overrides, is_expert, overrides
+from llmgen.budget.server.placement import Placement
+from llmgen.budget.shape.architectures import Architecture
+from llmgen.budget.shape.hyperparameters import Hyperparameters
+from llmgen.budget.shape.rows import padded
 from llmgen.facts.model import TensorGroup
 
 # ggml pads each tensor in a buffer to 32 bytes on the CPU (TENSOR_ALIGNMENT); CUDA pads to 128,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from llmgen.budget.architectures import Family
-from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import ServerSettings, SettingRefused
-from llmgen.budget.rows import padded
+from llmgen.budget.shape.architectures import Family
+from llmgen.budget.shape.hyperparameters import Hyperparameters
+from llmgen.budget.shape.rows import padded
 
 # `--parallel` left to the server: four slots that share one cache (PR 16736).
 AUTO_SLOTS = 4

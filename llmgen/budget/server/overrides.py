@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.budget.expression import Expression, TooLong, expression
 from llmgen.budget.model import HOST, ServerSettings, SettingRefused
+from llmgen.budget.server.expression import Expression, TooLong, expression
 from llmgen.facts.model import TensorGroup
 
 # LLM_FFN_EXPS_REGEX in common/common.h, with the layer number that --n-cpu-moe puts before it.

@@ -8,11 +8,11 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.budget.architectures import Family, Indexer, Recurrent
 from llmgen.budget.builds import Rule
-from llmgen.budget.geometry import Geometry
-from llmgen.budget.hyperparameters import Hyperparameters
-from llmgen.budget.rows import F32, padded, row_bytes
+from llmgen.budget.server.geometry import Geometry
+from llmgen.budget.shape.architectures import Family, Indexer, Recurrent
+from llmgen.budget.shape.hyperparameters import Hyperparameters
+from llmgen.budget.shape.rows import F32, padded, row_bytes
 
 _CELL_UNIT = 256
 # deepseek4 keeps every fourth, and every 128th, key.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from llmgen.budget.architectures import Architecture, Family, Switch, Window
-from llmgen.budget.header import Header
 from llmgen.budget.model import SettingRefused
+from llmgen.budget.shape.architectures import Architecture, Family, Switch, Window
+from llmgen.budget.shape.header import Header
 
 WIDTH, PATTERN = "attention.sliding_window", "attention.sliding_window_pattern"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from llmgen.budget.architectures import Family
 from llmgen.budget.builds import Rule
-from llmgen.budget.hyperparameters import Hyperparameters
 from llmgen.budget.model import ServerSettings, SettingRefused
-from llmgen.budget.rows import CACHE_TYPES, is_quantized
+from llmgen.budget.shape.architectures import Family
+from llmgen.budget.shape.hyperparameters import Hyperparameters
+from llmgen.budget.shape.rows import CACHE_TYPES, is_quantized
 
 _FLASH = ("on", "off", "auto")
 

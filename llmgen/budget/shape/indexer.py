@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from llmgen.budget.architectures import Architecture
 from llmgen.budget.builds import Rule
-from llmgen.budget.header import Header
+from llmgen.budget.shape.architectures import Architecture
+from llmgen.budget.shape.header import Header
 
 
 def indexer_width(rules: Architecture, header: Header, steps: frozenset[Rule]) -> int:

@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from llmgen.budget.held.weights import is_mapped
 from llmgen.budget.model import HOST, Estimate, ServerSettings
-from llmgen.budget.weights import is_mapped
 from llmgen.facts.model import GgufFacts
 from llmgen.units import MIB
 

@@ -7,15 +7,15 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.budget.architectures import Architecture, Family, architecture
 from llmgen.budget.builds import DEFAULT, Rule
 from llmgen.budget.builds import rules as build_rules
-from llmgen.budget.header import MOST_LAYERS, Header
-from llmgen.budget.indexer import indexed_layers, indexer_width
 from llmgen.budget.model import SettingRefused
-from llmgen.budget.recurrent import Rows, recurrent_layers, state_rows
-from llmgen.budget.window import Spread, spread_windows
-from llmgen.budget.zeros import refuse_zeros
+from llmgen.budget.shape.architectures import Architecture, Family, architecture
+from llmgen.budget.shape.header import MOST_LAYERS, Header
+from llmgen.budget.shape.indexer import indexed_layers, indexer_width
+from llmgen.budget.shape.recurrent import Rows, recurrent_layers, state_rows
+from llmgen.budget.shape.window import Spread, spread_windows
+from llmgen.budget.shape.zeros import refuse_zeros
 from llmgen.facts.model import GgufFacts
 
 _FUSED_EXPERTS: Final = ".ffn_gate_up_exps."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from llmgen.budget.architectures import Architecture, Recurrent, State
-from llmgen.budget.header import Header
+from llmgen.budget.shape.architectures import Architecture, Recurrent, State
+from llmgen.budget.shape.header import Header
 
 
 class Rows(Struct, frozen=True):

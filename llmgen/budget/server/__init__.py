@@ -1,0 +1,1 @@
+"""How a server runs: slots and batches, devices, options, and what it refuses."""

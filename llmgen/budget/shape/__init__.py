@@ -1,0 +1,1 @@
+"""What the header says: layers, windows, states, and what an architecture does with them."""
