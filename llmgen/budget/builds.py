@@ -19,9 +19,11 @@ class Rule(Enum):
     """A rule that only some builds follow."""
 
     LOGITS_FOR_MICRO_BATCH = "logits for the whole micro-batch"
+    NEXTN_UNKNOWN = "the nextn block is a layer as others are"
     NEXTN_CACHED = "the nextn block has a cache"
     NEXTN_LOADED = "the nextn block is loaded"
     NEXTN_BIAS_LOADED = "the attention biases of the nextn block are loaded"
+    NEXTN_EXPERTS_LOADED = "experts of the nextn block with gate and up in one are loaded"
     QUANTISED_V_LEAVES_AUTO = "a quantised V does not turn `auto` into flash attention"
     NO_INDEXER = "no cache for the indexer"
     EVERY_INDEXER = "indexer keys on every layer"
@@ -45,7 +47,10 @@ class Rule(Enum):
     QUERY_PARTS_ROTATED = "the rotated part of a latent query is taken out of it, and joined again"
     STRENGTHS_COPIED = "how strongly tokens write to a paired delta net is copied first"
     TIME_STEPS_COPIED = "time steps of a state space are copied before their product"
-    OTHER_STATES_GATHERED = "a scan gathers the states of all slots but the first, too"
+    STATES_AT_ONCE = "states of slots that run and of all others are gathered at once"
+    L2_NORM = "queries and keys of delta nets are normed by one operation"
+    GATE_RESHAPED = "the gate of attention is a view, over which nothing is written"
+    ROWS_BEHIND_FEED = "the last layer takes rows of outputs behind its feed-forward"
     SLOTS_APART = "rows of a state space with heads keep an extent for slots"
     ROTATED_BY_HEADER = "the header says whether queries and keys are rotated"
     ONE_POSITION = "sections of the rotation are not looked for"
@@ -71,9 +76,8 @@ _PERIODS: Final = (
 _DEEP: Final = ("qwen3vl", "qwen3vlmoe")
 _LFM: Final = ("lfm2", "lfm2moe")
 _WHOLE_LAST: Final = ("mamba", "gemma3n")
-_WHOLE_LAST_ONCE: Final = (
-    *("hy_v3", "step35", "cohere2moe", "bailingmoe3", "nemotron_h", "nemotron_h_moe"),
-)
+_WHOLE_LAST_ONCE: Final = (*("hy_v3", "step35", "cohere2moe", "bailingmoe3"),)
+_NEMOTRON: Final = ("nemotron_h", "nemotron_h_moe")
 _QWEN_WHOLE_LAST: Final = ("qwen35", "qwen35moe")
 _LINEAR: Final = ("kimi-linear", "minimax-01")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
@@ -88,15 +92,18 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.LATENT_TYPES_FREE, 0, 10236, (), "10152…10236"),
     Step(Rule.QUANTISED_V_LEAVES_AUTO, 0, 10236, (), "10152…10236"),
     Step(Rule.PLAIN_INDEXER, 0, 10335, ("minimax-m3",), "10236…10335"),
+    Step(Rule.NEXTN_UNKNOWN, 0, 10335, ("qwen3next",), "10236…10335"),
     Step(Rule.NEXTN_LOADED, 0, 10216, _QWEN_MTP, "10204…10216"),
-    Step(Rule.NEXTN_BIAS_LOADED, 0, 10289, ("glm4moe",), "10280…10289"),
+    Step(Rule.NEXTN_BIAS_LOADED, 0, 10289, ("glm4moe", *_QWEN_MTP), "10280…10289"),
+    Step(Rule.NEXTN_EXPERTS_LOADED, 0, 11067, (), "10952…11067, create_tensor_gate_up_exps"),
     Step(Rule.LISTED_PATTERN_IGNORED, 0, 11040, _PERIODS, "11028…11040"),
     Step(Rule.ONE_POOLED_ROW, 0, 11352, ("qwen4exp",), "11327…11352"),
     Step(Rule.SPLIT_INPUTS_BOUNDED, 0, 11327, (), "9464…11327"),
     Step(Rule.LAST_LAYER_WHOLE, 0, _EVER, _WHOLE_LAST, "9464"),
     Step(Rule.LAST_LAYER_WHOLE, 0, 11548, _QWEN_WHOLE_LAST, "11434…11548"),
     Step(Rule.LAST_LAYER_WHOLE, 0, 11548, _WHOLE_LAST_ONCE, "9464, 11434…11548"),
-    Step(Rule.LAST_LAYER_WHOLE, 11327, 11548, ("qwen3next",), "9464…11327, 11434…11548"),
+    Step(Rule.LAST_LAYER_WHOLE, 10335, 11548, ("qwen3next",), "10236…10335, 11434…11548"),
+    Step(Rule.LAST_LAYER_WHOLE, 10715, 11548, _NEMOTRON, "10335…10715, 11434…11548"),
     Step(Rule.LAST_LAYER_WHOLE, 9554, 11548, ("gemma4",), "9464…9554, 11434…11548"),
     Step(Rule.LAST_LAYER_WHOLE, 10236, 11548, ("gpt-oss",), "10152…10236, 11434…11548"),
     Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
@@ -115,7 +122,10 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.QUERY_PARTS_ROTATED, 0, 10715, (), "10335…10715"),
     Step(Rule.STRENGTHS_COPIED, 0, 11739, ("qwen3next",), "11548…11739"),
     Step(Rule.TIME_STEPS_COPIED, 11391, _EVER, (), "11067…11391"),
-    Step(Rule.OTHER_STATES_GATHERED, 11391, _EVER, (), "11067…11391"),
+    Step(Rule.STATES_AT_ONCE, 11391, _EVER, (), "11067…11391"),
+    Step(Rule.L2_NORM, 0, 10952, (), "10715…10952"),
+    Step(Rule.GATE_RESHAPED, 0, 10335, ("qwen3next",), "10236…10335"),
+    Step(Rule.ROWS_BEHIND_FEED, 0, 10952, ("plamo2",), "10715…10952"),
     Step(Rule.SLOTS_APART, 0, 10715, (), "10335…10715"),
     Step(Rule.ROTATED_BY_HEADER, 0, 10715, ("granitemoe",), "10335…10715"),
     Step(Rule.ONE_POSITION, 0, 11391, ("bailingmoe3",), "11067…11391"),

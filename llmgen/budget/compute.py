@@ -256,9 +256,10 @@ def _few(ground: Ground, kept: int) -> Shortened:
 
 
 def _layers(ground: Ground) -> range:
-    """Every layer that the graph runs."""
+    """Every layer that the graph runs; of several nextn blocks one at a time."""
     model = ground.model
-    return range(model.trunk, model.layers) if ground.setting.drafts else range(model.trunk)
+    nextn_block = range(model.trunk, min(model.trunk + 1, model.layers))
+    return nextn_block if ground.setting.drafts else range(model.trunk)
 
 
 def _key(ground: Ground) -> tuple[Hashable, ...]:

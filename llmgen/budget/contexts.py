@@ -154,6 +154,7 @@ def context(
                 type_v=settings.cache_type_v,
                 embeddings=all_rows(settings),
                 pooling=pooling(model, settings),
+                rollback=rollback if model.rules.rollback else 0,
                 drafts=mtp,
             ),
             pipelined=pipelined and several,

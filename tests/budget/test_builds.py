@@ -1,7 +1,7 @@
 """Each boundary moves what its line says."""
 
 import pytest
-from making_facts import facts, published
+from making_facts import facts, group, published
 
 from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, STEPS
 from llmgen.budget.estimate import estimate
@@ -28,6 +28,26 @@ def context(model, build):
 def test_glm_has_a_cache_for_its_nextn_block_between_two_builds(build, layers):
     row = 256 * 2 * 2 * 4096
     assert context(facts("glm4moe", GLM), build) == layers * row
+
+
+@pytest.mark.parametrize(("build", "layers"), [(10952, 4), (11067, 3)])
+def test_fused_experts_of_a_nextn_block_were_loaded_although_nothing_drafts(build, layers):
+    experts = group("blk.#.ffn_gate_up_exps.weight", 64_000, 4)
+    model = facts("glm4moe", GLM, tensors=(group("token_embd.weight", 320_000), experts))
+    loaded = sum(item.model for item in estimate(model, SETTINGS, build).memory)
+    assert loaded == 2 * 320_000 + layers * 64_000
+
+
+def test_qwen3_next_had_no_nextn_block_before_it_was_read():
+    values = GLM | {
+        "attention.head_count_kv": 4,
+        "full_attention_interval": 1,
+        **{f"ssm.{key}": 64 for key in ("inner_size", "state_size")},
+        **{f"ssm.{key}": 1 for key in ("time_step_rank", "group_count")},
+        "ssm.conv_kernel": 4,
+    }
+    model = facts("qwen3next", values)
+    assert context(model, 10236) > context(model, 10335)
 
 
 def test_a_list_of_windows_was_ignored_before_it_was_read():

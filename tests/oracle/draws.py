@@ -40,8 +40,8 @@ nemotron_h_moe ssm grouped kv0 ff0 moe shared shwidth latentmoe | lfm2 conv kv0 
 kimi-linear latent kda kv0 moe shared lead | kimi-k3 latent kda kv0 moe shared lead situ
 bailingmoe3 latent kda kv0 moe shared lead clampmoe sections
 glm5-next latent kda kv0 moe shared lead indexer kpool hyper
-minimax-01 interval moe linear | minimax-m3 indexer msa moe shared lead | qwen3next gated interval moe shwidth
-qwen35 gated interval sections | qwen35moe gated interval moe shwidth sections
+minimax-01 interval moe linear | minimax-m3 indexer msa moe shared lead | qwen3next gated interval moe shwidth nextn
+qwen35 gated interval sections nextn | qwen35moe gated interval moe shwidth sections nextn
 qwen4exp gated interval moe shwidth sections indexer hyper lowrank ngram
 rwkv6 wkv6 none | rwkv6qwen2 wkv6 gqa | rwkv7 wkv7 none | arwkv7 wkv7 | gpt-oss window moe
 llama4 window? moe shared step | afmoe window? moe shared lead | mellum window? moe | laguna window? moe shwidth lead
@@ -65,6 +65,10 @@ WORDS: dict[str, Callable[[Draw], None]] = {
     "kpool": values.kpool, "hyper": values.hyper, "lowrank": values.low_rank, "magnitude": values.magnitude, "clampmoe": values.clamped_experts,
     "ngram": mixers.ngram, "adapters": mixers.adapters,
 }  # fmt: skip
+
+
+# Whose nextn block drafts, and is asked for it.
+DRAFTING = frozenset({"glm4moe", "qwen35", "qwen35moe", "qwen3next"})
 
 
 def architectures() -> dict[str, frozenset[str]]:

@@ -148,7 +148,7 @@ def fresh(build: int, count: int, seed: int, names: Sequence[str] = ()) -> Itera
             path = shape.write(new_path(Path(folder)))
             shapes.append(shape)
             for _ in range(OF_ONE_SHAPE):
-                if setting := _asked(sources[name], shape, found):
+                if setting := _asked(sources[name], name, shape, found):
                     answer = oracle.ask(path, grid.server_settings(setting))
                     asked.append(Fresh(len(shapes) - 1, setting, answer))
             if not len(shapes) % AT_ONCE:
@@ -156,11 +156,24 @@ def fresh(build: int, count: int, seed: int, names: Sequence[str] = ()) -> Itera
     yield Points(build, seed, shapes, asked)
 
 
-def _asked(source: random.Random, shape: FreshShape, build: builds.Build) -> Setting | None:
+def _asked(
+    source: random.Random, name: str, shape: FreshShape, build: builds.Build
+) -> Setting | None:
     drawn = draw(source, int(str(shape.values["block_count"])))
     if not build.has_devices:
         drawn |= {"devices": (), "tensor_split": ()}
+    if shape.values.get("nextn_predict_layers") and name in draws.DRAFTING:
+        drawn |= _drafted(source)
     return drawn if grid.is_known(drawn, build.number) else None
+
+
+def _drafted(source: random.Random) -> dict[str, object]:
+    """A draft by the model's own nextn block, for most of those that have one."""
+    if source.random() < 0.3:
+        return {}
+    kind = source.choice(CACHES)
+    draft = {"spec_type": "draft-mtp", "n_max": source.randint(1, 6)}
+    return {"draft": draft | {"cache_type_k": kind, "cache_type_v": kind}}
 
 
 def main() -> None:

@@ -72,6 +72,8 @@ def _context(settings: ServerSettings, mtp_context: bool) -> dict[str, int]:
     rollback = settings.draft is not None and settings.draft.spec_type in ROLLBACK_SPECS
     all_rows = settings.embedding or settings.pooling not in ("", "none")
     rows = batch if all_rows else min(batch, slots if mtp_context else slots * (1 + drafted))
+    # An MTP head has the cache types of drafts.
+    cache = settings.draft if mtp_context and settings.draft else settings
     return {
         "n_ctx": settings.ctx_size,
         "n_batch": batch,
@@ -83,8 +85,8 @@ def _context(settings: ServerSettings, mtp_context: bool) -> dict[str, int]:
         "ctx_type": int(mtp_context),
         "pooling_type": POOLING[settings.pooling],
         "flash_attn_type": FLASH_ATTN[settings.flash_attn],
-        "type_k": GGML_TYPES[settings.cache_type_k],
-        "type_v": GGML_TYPES[settings.cache_type_v],
+        "type_k": GGML_TYPES[cache.cache_type_k],
+        "type_v": GGML_TYPES[cache.cache_type_v],
         "embeddings": int(settings.embedding),
         "offload_kqv": int(settings.kv_offload),
         "op_offload": 1,

@@ -23,7 +23,9 @@ class Cache:
         self.cells = counts.window_cells if windowed else counts.cells
         self.layers = [
             il
-            for il in range(model.owners)
+            for il in (
+                range(model.trunk, model.layers) if scene.setting.drafts else range(model.owners)
+            )
             if model.windows.layers[il] == windowed and model.attends(il)
         ]
         self.widest = max(map(model.value_width, range(model.layers)), default=0)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from llmgen.budget.builds import Rule
 from llmgen.budget.graph.attention import Batch, Extras, Window, cached_attention, caches
 from llmgen.budget.graph.feedforward import feed_forward, latent_experts
-from llmgen.budget.graph.gated import gated_heads, gated_result
+from llmgen.budget.graph.gated import gated_heads, gated_result, opened
 from llmgen.budget.graph.head import finish, is_whole
 from llmgen.budget.graph.inputs import (
     attention_scale,
@@ -109,7 +109,8 @@ class Decoder:
 
     def _takes_rows(self, layer: int) -> bool:
         """Whether a layer goes on with rows of outputs alone."""
-        late = is_whole(self.scene, self.recipe) or not self.recipe.picks
+        whole = is_whole(self.scene, self.recipe) or not self.recipe.picks
+        late = whole or self.scene.follows(Rule.ROWS_BEHIND_FEED)
         return layer == self.scene.last and not late
 
     def _normed_behind(self, added: Tensor, layer: int) -> Tensor:
@@ -158,6 +159,8 @@ class Decoder:
         result = self._feed(normed, layer)
         if recipe.post[1]:
             result = norm(scene, recipe.norm, recipe.post[1], result, layer)
+        if scene.follows(Rule.ROWS_BEHIND_FEED) and layer == scene.last:
+            result, stream = b.get_rows(result, self.rows), b.get_rows(stream, self.rows)
         result = b.scale(result) if self.scaled else result
         parts = {"stream": stream, "feed": result, "added": added}
         first, *others = (parts[name] for name in self.sum)
@@ -248,7 +251,7 @@ class Decoder:
         else:
             result = self.batch.attend(query, keys, values, layer, extras)
         if gate is not None:
-            result = b.mul(result, b.unary(gate))
+            result = b.mul(result, opened(scene, gate))
         return self._attended(result, normed, layer)
 
     def _attended(self, result: Tensor, normed: Tensor, layer: int) -> Tensor:
@@ -365,6 +368,7 @@ def embeddings(scene: Scene, recipe: Recipe) -> Tensor:
         scaled=header or recipe.scaled == "constant",
         scaled_rows=recipe.scaled == "rows",
         mixed=recipe.mixed,
+        by_header=header,
     )
     if recipe.scaled == "always":
         stream = scene.call(scene.b.scale(stream), "inp_scaled")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.linear import biased, norm
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
@@ -26,6 +27,12 @@ def gated_heads(scene: Scene, of: Tensor, layer: int) -> tuple[Tensor, Tensor, T
     keys = norm(scene, "RMS_NORM", "attn_k_norm", b.reshape(keys, head, kv, tokens), layer)
     gate = b.cont(b.view(both, ne, nb), head * heads, tokens)
     return query, keys, b.reshape(values, head, kv, tokens), gate
+
+
+def opened(scene: Scene, gate: Tensor) -> Tensor:
+    """How much of each element passes."""
+    b, found = scene.b, scene.b.unary(gate)
+    return b.reshape(found, *found.ne) if scene.follows(Rule.GATE_RESHAPED) else found
 
 
 def gated_result(scene: Scene, result: Tensor, gate: Tensor, layer: int) -> Tensor:

@@ -12,11 +12,17 @@ _FOUR: Final = 4
 
 
 def embedded(
-    scene: Scene, *, scaled: bool = False, scaled_rows: bool = False, mixed: bool = True
+    scene: Scene,
+    *,
+    scaled: bool = False,
+    scaled_rows: bool = False,
+    mixed: bool = True,
+    by_header: bool = False,
 ) -> Tensor:
     """The rows of the tokens; since batches may be mixed, with inputs for embeddings beside them.
 
-    ``scaled`` multiplies them all, ``scaled_rows`` rows of tokens alone, which an input says.
+    ``scaled`` multiplies them all, ``scaled_rows`` rows of tokens alone, which an input says;
+    ``by_header`` is whether the header has the scale.
     """
     b, wide = scene.b, input_width(scene)
     table = scene.needed("token_embd.weight")
@@ -44,8 +50,8 @@ def embedded(
         factors = b.input("inp_scale_rows", "f32", 1, scene.tokens)
         stream = b.mul(_dense(scene, stream), factors)
     scene.call(stream, "embd")
-    # Before, models scaled by themselves what was expanded already.
-    return b.expand(stream) if scene.follows(Rule.MIXED_BATCH) else stream
+    # Before, models with a scale of their own multiplied what was expanded already.
+    return b.expand(stream) if by_header or scene.follows(Rule.MIXED_BATCH) else stream
 
 
 def _dense(scene: Scene, of: Tensor) -> Tensor:

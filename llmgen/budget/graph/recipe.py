@@ -104,7 +104,8 @@ class Recipe(Struct, frozen=True):
     not read. Where not ``routed``, experts that a file has are not computed, but the function of
     their gate is. ``reads_embedding`` makes logits of the embedding where the input has it.
     ``rows_scaled`` multiplies rows in front of the product with the output; logits of ``images``
-    are written over.
+    are written over. A nextn block that ``drafts_rows`` goes on with rows of outputs alone
+    behind attention, others keep those of all tokens for the next draft.
     """
 
     norm: str = "RMS_NORM"
@@ -151,6 +152,7 @@ class Recipe(Struct, frozen=True):
     norm_optional: bool = False
     feed_biases: bool = True
     own_inputs: bool = False
+    drafts_rows: bool = False
     picks: bool = True
     sparse: int = 0
     output_gate: bool = False

@@ -29,7 +29,6 @@ _UNNORMED: Final = Experts(normed=False)
 _BY_HEADER: Final = Experts(score="header", normed=None, scaled=True)
 
 _NEMOTRON: Final = Recipe(
-    since=10952,
     mixer="state space by heads",
     alone=True,
     rope=Rope.NONE,
@@ -205,28 +204,15 @@ RECIPES: Final[dict[str, Recipe]] = {
     "deepseek32": _INDEXED,
     "glm-dsa": _INDEXED,
     "apertus": Recipe(factors=True, kind=ALONE),
-    "mamba": Recipe(
-        mixer="state space",
-        alone=True,
-        since=9554,
-    ),
-    "mamba2": Recipe(
-        mixer="state space by heads",
-        alone=True,
-        since=9554,
-    ),
-    "falcon-h1": Recipe(
-        mixer="state space by heads",
-        both=True,
-        since=9554,
-    ),
+    "mamba": Recipe(mixer="state space", alone=True),
+    "mamba2": Recipe(mixer="state space by heads", alone=True),
+    "falcon-h1": Recipe(mixer="state space by heads", both=True),
     "jamba": Recipe(
         mixer="state space",
         rope=Rope.NONE,
         experts=_UNNORMED,
         onto_stream=True,
         sum=("stream", "feed"),
-        since=9554,
     ),
     "granitehybrid": Recipe(
         mixer="state space by heads",
@@ -235,7 +221,6 @@ RECIPES: Final[dict[str, Recipe]] = {
         scaled="header",
         residual_scaled="header",
         logits=("SCALE",),
-        since=11413,
     ),
     "nemotron_h": _NEMOTRON,
     "nemotron_h_moe": _NEMOTRON,
@@ -243,12 +228,11 @@ RECIPES: Final[dict[str, Recipe]] = {
         mixer="gated state space by heads",
         kind=HALVES,
         post=("post_attention_norm", "post_ffw_norm"),
-        since=9554,
     ),
     "lfm2": _LFM2,
     "lfm2moe": _LFM2,
-    "qwen3next": structs.replace(_GATED, mixer="paired delta net", since=11391),
-    "qwen35": structs.replace(_GATED, positions=4, projected=True, since=11413),
+    "qwen3next": structs.replace(_GATED, mixer="paired delta net", drafts_rows=True),
+    "qwen35": structs.replace(_GATED, positions=4, projected=True),
     "qwen35moe": structs.replace(_GATED, positions=4),
     "chatglm": Recipe(kind=HALVES),
     "jais": Recipe(norm="NORM", rope=Rope.NONE),

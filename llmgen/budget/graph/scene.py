@@ -25,6 +25,8 @@ class Setting(Struct, frozen=True):
     # Whether the context hands over embeddings, and how it pools them.
     embeddings: bool
     pooling: str
+    # How many tokens back each slot's state is kept, for drafts that are refused.
+    rollback: int = 0
     # Whether the blocks behind the trunk run, and nothing else: they draft.
     drafts: bool = False
     # V lies in rows although attention is not fused: that was found out behind the cache.
@@ -62,6 +64,8 @@ class Scene:
         self.slots, self.streams = counts.slots, counts.streams
         self.embedding = model.embedding
         self.last = model.trunk - 1
+        # States of a slot: that behind its last token, and those before.
+        self.kept = 1 + setting.rollback
         # The result of each described layer.
         self.ends: dict[int, Tensor] = {}
         self.results: dict[str, Tensor] = {}

@@ -1,7 +1,8 @@
 """Recurrent state as a graph sees it: rows of each layer, read for every slot and written back.
 
 ``build_rs`` and ``build_rs_inp`` in llama-graph.cpp; a full cache is reserved (``init_full``), so
-every slot has one row, the first one of them is cleared, and none is left over.
+every slot has one row, the first one of them is cleared, and none is left over. Behind those rows
+are as many again for each token that a draft may be refused.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class States:
         b = scene.b
         self.copied = b.input("rs_s_copy", "i32", self.rows)
         self.own = b.view(self.copied, (scene.slots,), ())
-        own = 1 if scene.follows(Rule.OTHER_STATES_GATHERED) else scene.slots
+        self.at_once = scene.follows(Rule.STATES_AT_ONCE)
+        own = 1 if self.at_once else scene.slots
         self.rest = b.view(self.copied, (self.rows - own,), ())
         self.held: dict[tuple[str, int], Tensor] = {}
 
@@ -42,21 +44,27 @@ class States:
             width = rows.convolution if letter == "r" else rows.state
             home = scene.homes[layer] if scene.setting.kv_offload else scene.host
             name = f"cache_{letter}_l{layer}"
-            self.held[key] = scene.b.held(name, "f32", (width, self.rows, 1, 1), home=home)
+            ne = (width, self.rows * scene.kept, 1, 1)
+            self.held[key] = scene.b.held(name, "f32", ne, home=home)
         return self.held[key]
 
     def load(self, letter: str, layer: int, scan: Scan | None = None) -> Tensor:
         """The rows of the slots, or what a scan makes of them."""
         b, cache, slots = self.scene.b, self.all(letter, layer), self.scene.slots
         width = cache.ne[0]
-        states = b.reshape(cache, width, self.rows)
+        states = b.reshape(cache, *cache.ne[:2])
         b.expand(b.in_place("SCALE", b.view(states, (width,), ())))
-        gathered = b.get_rows(states, self.rest if scan else self.copied)
-        row = (gathered.nb[1],)
-        result = scan(states, self.own) if scan else b.view(gathered, (width, slots), row)
-        b.expand(result)
         left = (width, self.rows - slots)
-        b.expand(b.copy(b.view(gathered, left, row), b.view(cache, left, (cache.nb[1],))))
+        if self.at_once:
+            gathered = b.get_rows(states, self.rest if scan else self.copied)
+            row = (gathered.nb[1],)
+            result = scan(states, self.own) if scan else b.view(gathered, (width, slots), row)
+            others = b.view(gathered, left, row)
+        else:
+            result = scan(states, self.own) if scan else b.get_rows(states, self.own)
+            others = b.get_rows(states, self.rest)
+        b.expand(result)
+        b.expand(b.copy(others, b.view(cache, left, (cache.nb[1],))))
         return result
 
     def store(self, letter: str, layer: int, of: Tensor) -> None:

@@ -38,6 +38,7 @@ _FIRST: Final = (
     "conv1d.",
 )
 _EACH: Final = ("rope_freqs.", "rope_factors_long.", "rope_factors_short.")
+_FUSED_EXPERTS: Final = "blk.#.ffn_gate_up_exps.weight"
 _ATTENTION_BIASES: Final = tuple(f"blk.#.attn_{name}.bias" for name in "qkv")
 # GGML_OP_NONE: no graph reads them.
 _UNUSED: Final = ("masked_embd_centroids.", "masked_embd_ordering.")
@@ -75,7 +76,7 @@ def weights(
         placement,
         overrides(settings),
         last=model.blocks if nextn_loaded else model.blocks - model.nextn,
-        biased=Rule.NEXTN_BIAS_LOADED in model.build,
+        late=tuple(_loaded_late(model)),
         scaled=_scaled_layers(model),
         tied=_is_tied(tensors, model),
         mapped=is_mapped(settings),
@@ -89,6 +90,14 @@ def weights(
             if device == HOST and placement.layers[-1] != HOST and is_expert(group):
                 copied = max(copied, size)
     return Weights(on, copied, loading.output())
+
+
+def _loaded_late(model: Hyperparameters) -> Iterator[str]:
+    """What is loaded of nextn blocks that are not."""
+    if Rule.NEXTN_BIAS_LOADED in model.build:
+        yield from _ATTENTION_BIASES
+    if Rule.NEXTN_EXPERTS_LOADED in model.build:
+        yield _FUSED_EXPERTS
 
 
 def _scaled_layers(model: Hyperparameters) -> tuple[int, ...]:
@@ -128,9 +137,9 @@ class _Loading(Struct, frozen=True):
     rules: Architecture
     placement: Placement
     moved: Overrides
-    # Where the loaded layers end, and whether attention biases are loaded behind them.
+    # Where the loaded layers end, and the patterns that are loaded behind them.
     last: int
-    biased: bool
+    late: tuple[str, ...]
     # The layers that read shared factors of the rotation.
     scaled: tuple[int, ...]
     tied: bool
@@ -146,9 +155,8 @@ class _Loading(Struct, frozen=True):
         return Counter(self.moved.of(group, il) or self.placement.of(il) for il in layers)
 
     def _loaded(self, group: TensorGroup) -> Sequence[int]:
-        late = self.biased and group.pattern in _ATTENTION_BIASES
         layers: Sequence[int] = group.layers
-        if not late and self.last < len(self.placement.layers):
+        if group.pattern not in self.late and self.last < len(self.placement.layers):
             layers = [il for il in group.layers if il < self.last]
         return layers
 

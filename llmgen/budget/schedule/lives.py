@@ -15,7 +15,7 @@ class Lives:
 
     def __init__(self) -> None:
         """Nothing has happened."""
-        self.tape = Tape([], [], [])
+        self.tape = Tape([], [], [], [])
         self.tensors: list[list[tuple[int, Tensor]]] = []
         # Marks by the ``id`` of their tensor.
         self.marks: dict[int, int] = {}
@@ -36,6 +36,7 @@ class Lives:
             if node.flags & MARKED:
                 mark = self.marks.setdefault(id(node), len(self.marks))
                 self.tape.events.append(-1 - mark)
+                self.tape.marked.append((node.root or node).place)
         return self.tape
 
     def _compute(self, node: Tensor) -> None:

@@ -134,13 +134,16 @@ def piece(
     sizes = _sizes(tape, cells, window_cells)
     homes = [arenas[backend] for backend in tape.backends]
     places: list[Sloped] = [(0, 0)] * len(sizes)
-    states: dict[int, list[list[Hole]]] = {}
+    states: dict[int, tuple[Sloped, list[list[Hole]]]] = {}
     former = {late: early for early, late in equal}
     for event in tape.events:
         slot = event >> 1
         if event < 0:
-            state = states[-1 - event] = [arena.holes[:] for arena in arenas]
-            if state != states.get(former.get(-1 - event, -1), state):
+            mark = -1 - event
+            # With the same holes, the result that the next layer reads may still lie elsewhere.
+            holes = [arena.holes[:] for arena in arenas]
+            state = states[mark] = (places[tape.marked[mark]], holes)
+            if state != states.get(former.get(mark, -1), state):
                 return Piece(within.first, within.last, (), settled=False)
         elif event & 1:
             homes[slot].give(*places[slot], *sizes[slot])

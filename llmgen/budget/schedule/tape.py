@@ -49,12 +49,13 @@ class Tape(Struct):
     """``events`` in their order: ``2 * slot`` takes, one more gives, ``-1 - mark`` is a mark.
 
     A slot is a place that one tensor after the other may have; ``backends`` and ``sizes`` have one
-    element for each.
+    element for each, ``marked`` the slot of the tensor behind which each mark is.
     """
 
     events: list[int]
     backends: list[int]
     sizes: list[Size]
+    marked: list[int]
 
     def replay(self, arenas: Sequence[Arena], cells: int, window_cells: int) -> dict[int, State]:
         """Run all events; the holes of the arenas at each mark."""

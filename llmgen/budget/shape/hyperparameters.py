@@ -86,7 +86,8 @@ def hyperparameters(
     if not 0 < blocks <= MOST_LAYERS:
         raise SettingRefused("model", f"`block_count` is {blocks}, the server takes 1 to 512")
     nextn = min(header.count("nextn_predict_layers"), blocks)
-    if rules.family is Family.COMPRESSED and not nextn_loaded:
+    compressed = rules.family is Family.COMPRESSED
+    if Rule.NEXTN_UNKNOWN in steps or (compressed and not nextn_loaded):
         nextn = 0
     heads = header.layered("attention.head_count", blocks)
     kv_heads = heads

@@ -14,7 +14,7 @@ COUNTS = (256, 512, 1024, 4096, 4352, 16384, 100096, 131072)
 def drawn(seed: int) -> Tape:
     """Tensors of random sizes, some with the cells, that come and go on two backends."""
     source = random.Random(seed)
-    tape, alive = Tape([], [], []), []
+    tape, alive = Tape([], [], [], [0, 0]), []
     for slot in range(60):
         full = source.choice((0, 0, 0, 2, 4, 1024))
         windowed = source.choice((0, 0, 2))
@@ -49,14 +49,22 @@ def test_a_piece_has_the_peaks_of_every_count_in_its_range(seed):
 
 
 def test_arenas_that_differ_are_not_settled():
-    tape = Tape([-1, 0, -2], [0], [Size(64, 0, 0)])
+    tape = Tape([-1, 0, -2], [0], [Size(64, 0, 0)], [0, 0])
     assert not piece(tape, 1, 256, 0, [(0, 1)]).settled
+
+
+def test_arenas_with_the_same_holes_are_not_settled_where_results_changed_places():
+    # Two tensors are alive at each mark; the one that is marked lies in front, then behind.
+    tape = Tape([0, 2, -1, 3, 4, 1, 6, -2], [0] * 4, [Size(64, 0, 0)] * 4, [0, 2])
+    assert not piece(tape, 1, 256, 0, [(0, 1)]).settled
+    tape.marked[1] = 3
+    assert piece(tape, 1, 256, 0, [(0, 1)]).settled
 
 
 def test_a_hole_that_fits_exactly_is_a_range_of_one_count():
     # Taken, given back, and something takes its place that is as large at 256 cells alone.
     sizes = [Size(256, 0, 0), Size(32, 0, 0), Size(0, 1, 0)]
-    tape = Tape([0, 2, 1, 4], [0, 0, 0], sizes)
+    tape = Tape([0, 2, 1, 4], [0, 0, 0], sizes, [])
     found = piece(tape, 1, 256, 0, [])
     assert (found.first, found.last) == (256, 256)
     assert found.peaks == ((288, 0),)

@@ -14,10 +14,14 @@ def remembered(scene: Scene, states: States, layer: int, channels: int) -> Tenso
 
 
 def joined(scene: Scene, states: States, before: Tensor, columns: Tensor, layer: int) -> Tensor:
-    """Both behind one another; the last columns are kept for the next batch."""
+    """Both behind one another; the last columns are kept for the next batch.
+
+    So are those before some of its last tokens, where drafts may be refused.
+    """
     b = scene.b
     wide = b.concat(before, columns, 0)
-    states.store("r", layer, b.view(wide, before.ne[:3], wide.nb[1:3]))
+    for _ in range(scene.kept):
+        states.store("r", layer, b.view(wide, before.ne[:3], wide.nb[1:3]))
     return wide
 
 

@@ -25,7 +25,7 @@ def delta_rule(
     """
     b, values = scene.b, parts[2]
     head, heads, each, slots = values.ne
-    ne = (head * heads, each * slots + head * slots)
+    ne = (head * heads, each * slots + head * slots * scene.kept)
     both = b.made("GATED_DELTA_NET", "f32", ne, *parts)
     both.layer = layer
     row = _F32 * head * heads
@@ -34,6 +34,13 @@ def delta_rule(
     left = b.view(both, ne4, (_F32 * head, _F32 * head * head, _F32 * head * head * heads))
     states.store("s", layer, left)
     return scene.call(result, "attn_output", layer)
+
+
+def lengthened(scene: Scene, of: Tensor) -> Tensor:
+    """Rows of length one (``build_gdn_l2_norm``)."""
+    if scene.follows(Rule.L2_NORM):
+        return scene.b.each("L2_NORM", of)
+    return scene.b.scale(scene.b.each("RMS_NORM", of))
 
 
 def delta_net(scene: Scene, states: States, of: Tensor, layer: int, *, paired: bool) -> Tensor:
@@ -96,7 +103,7 @@ def _heads(
     nb = (_F32 * size.state, row, row * size.each)
     query, keys = (b.view(mixed, (size.state, size.groups, *tokens), nb) for _ in range(2))
     values = b.view(mixed, (head, size.rank, *tokens), (_F32 * head, row, row * size.each))
-    query, keys = (b.scale(b.each("RMS_NORM", part)) for part in (query, keys))
+    query, keys = (lengthened(scene, part) for part in (query, keys))
     if repeated and size.groups != size.rank:
         times, every = size.rank // size.groups, scene.tokens
         query, keys = (

@@ -36,8 +36,8 @@ def scanned(scene: Scene, states: States, parts: tuple[Tensor, ...], layer: int)
     elements = x.ne[0] * x.ne[1] * x.ne[2] * x.ne[3]
 
     def scan(rows: Tensor, which: Tensor) -> Tensor:
-        state = b.reshape(rows, size.state, x.ne[0], x.ne[1], states.rows)
-        ne = (elements + size.state * size.inner * size.slots,)
+        state = b.reshape(rows, size.state, x.ne[0], x.ne[1], rows.ne[1])
+        ne = (elements + size.state * size.inner * size.slots * scene.kept,)
         return b.made("SSM_SCAN", "f32", ne, state, x, dt, decay, inputs, outputs, which)
 
     result = states.load("s", layer, scan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmgen.budget.graph.linear import norm
 from llmgen.budget.graph.mixers.convolution import convolved
-from llmgen.budget.graph.mixers.delta_net import delta_rule
+from llmgen.budget.graph.mixers.delta_net import delta_rule, lengthened
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.special.latent import Latent
@@ -45,7 +45,7 @@ class Kimi(Latent):
         strength = self._product("ssm_beta", normed, layer)
         strength = b.unary(b.reshape(strength, 1, *self.by_slots[1:]))
         state = b.reshape(states.load("s", layer), self.head, self.head, self.heads, scene.slots)
-        query, keys = (b.scale(b.each("RMS_NORM", part)) for part in (query, keys))
+        query, keys = (lengthened(scene, part) for part in (query, keys))
         result = delta_rule(scene, states, (query, keys, values, decay, strength, state), layer)
         return self._gated(b.cont(result), normed, layer)
 
@@ -102,7 +102,8 @@ class Kimi(Latent):
         held = kernel.ne[0] - 1
         mine = b.view(before, (held, inner, scene.slots), (4 * held, before.nb[1]))
         wide = b.concat(mine, columns, 0)
-        states.store("r", layer, b.view(wide, (held, inner, scene.slots), wide.nb[1:3]))
+        for _ in range(scene.kept):
+            states.store("r", layer, b.view(wide, (held, inner, scene.slots), wide.nb[1:3]))
         kernel = b.reshape(kernel, kernel.ne[0], inner)
         result = b.unary(b.reshape(convolved(scene, wide, kernel), inner, scene.tokens))
         return b.reshape(result, *self.by_slots)
