@@ -110,9 +110,15 @@ def python(folder, **options):
     return f"PATH={folder}/bin:$PATH; export PATH; {PASS_ON}"
 
 
-def test_host_without_llmgen_gets_it_with_all_that_it_needs(server, tmp_path):
-    bare = server.host("bare", python(tmp_path / "bare"), "")
-    assert run(bare, WORDS, FILES, bounds=QUICK).document()["status"] == "ok"
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """The login shell with such a Python."""
+    return python(tmp_path_factory.mktemp("python") / "bare")
+
+
+def test_host_without_llmgen_gets_it_with_all_that_it_needs(server, bare):
+    host = server.host("bare", bare, "")
+    assert run(host, WORDS, FILES, bounds=QUICK).document()["status"] == "ok"
     assert server.left() == []
 
 
@@ -135,25 +141,25 @@ def program(folder, text):
     return str(path)
 
 
-def test_other_version_is_refused_with_the_command_that_mends_it(server, tmp_path):
+def test_other_version_is_refused_with_the_command_that_mends_it(server, tmp_path, bare):
     old = program(tmp_path, "echo llmgen, version 0.0.7")
-    found = refused(server.host("old", python(tmp_path / "bare"), old))
+    found = refused(server.host("old", bare, old))
     assert found.code == "remote.other-version"
     assert "has llmgen 0.0.7" in found.message
     assert f"llmgen=={__version__}" in found.hint
     assert server.left() == []
 
 
-def test_llmgen_that_does_not_run_is_named(server, tmp_path):
+def test_llmgen_that_does_not_run_is_named(server, tmp_path, bare):
     broken = program(tmp_path, "exit 1")
-    found = refused(server.host("broken", python(tmp_path / "bare"), broken))
+    found = refused(server.host("broken", bare, broken))
     assert found.code == "remote.other-version"
     assert broken in found.message
 
 
-def test_host_for_which_nothing_was_compiled_is_refused(server, tmp_path, monkeypatch):
+def test_host_for_which_nothing_was_compiled_is_refused(server, bare, monkeypatch):
     monkeypatch.setattr("llmgen.remote.carried.TAG", "cpython-399")
-    found = refused(server.host("mac", python(tmp_path / "bare"), ""))
+    found = refused(server.host("mac", bare, ""))
     assert found.code == "remote.no-llmgen"
     assert f"llmgen=={__version__}" in found.hint
 
