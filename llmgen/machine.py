@@ -9,7 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.budget.beside.overhead import backend_overhead
+from llmgen.budget.beside.backend import backend_overhead
 from llmgen.budget.model import HOST
 from llmgen.config.model import Config
 from llmgen.config.tables.hardware import Backend, Device, Hardware, OperatingSystem

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from llmgen.budget.beside.backend import COPIED_EXPERTS
 from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
 from llmgen.units import MIB
 
@@ -34,9 +35,6 @@ SEVERAL_DEVICES: Final = Extra(10, 92 * MIB)  # glm5-next fixture, b11434
 # Graphs that are guessed: several streams, and indexers. 822 MiB beside 1,980, glm5-next fixture,
 # b11434; beside 75, drawn at random.
 GUESSED: Final = Extra(25, 328 * MIB)
-# With op offload, prompts copy host-resident experts to the device, two matrices at a time: 76 to
-# 151 MiB on DeepSeek-V2-Lite, about 660 on Qwen3-Next-80B. RPC devices, and so the oracle, do not.
-_COPIED_EXPERTS: Final = 2
 
 
 def margin(memory: DeviceMemory, extra: Extra, copied_expert: int = 0) -> int:
@@ -45,7 +43,7 @@ def margin(memory: DeviceMemory, extra: Extra, copied_expert: int = 0) -> int:
         return 0
     if memory.device == HOST:
         return extra.of(memory.compute)
-    return extra.of(memory.compute) + _COPIED_EXPERTS * copied_expert
+    return extra.of(memory.compute) + COPIED_EXPERTS * copied_expert
 
 
 def extra(settings: ServerSettings, *, guessed: bool = False) -> Extra:
