@@ -31,7 +31,7 @@ from llmgen.budget.schedule.arena import Arena
 from llmgen.budget.schedule.assign import assign
 from llmgen.budget.schedule.lives import Lives, alive_at_peaks
 from llmgen.budget.schedule.pieces import Piece, piece
-from llmgen.budget.schedule.split import COPIES, MOST_INPUTS, schedule
+from llmgen.budget.schedule.split import COPIES, MOST_INPUTS, Schedule, schedule
 from llmgen.budget.schedule.tape import FULL, WINDOWED, Tape
 from llmgen.budget.server.geometry import Geometry
 from llmgen.budget.server.overrides import Overrides
@@ -105,6 +105,17 @@ def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
         more = _pinned(found, names, made[HOST].bytes)
         return Computed({HOST: made[HOST], **made}, guessed, more)
     raise SettingRefused("model", f"`{ground.model.name}` has no tensors that make a graph")
+
+
+def whole_graph(ground: Ground) -> Schedule:
+    """The graph with every layer, split over the backends: devices in their order, the host last.
+
+    Raises Undescribed if the model lacks a tensor that its graph needs.
+    """
+    names = (*ground.placement.devices, HOST)
+    every = Shortened(tuple(_layers(ground)), ())
+    found, _ = _resolved(ground, names)
+    return _scheduled(found, names, every)[1]
 
 
 def _grounds(ground: Ground) -> Iterator[Ground]:
@@ -269,6 +280,13 @@ def _key(ground: Ground) -> tuple[Hashable, ...]:
 
 
 def _lives(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives, Scene]:
+    scene, plan = _scheduled(ground, names, few)
+    lives = Lives()
+    lives.run(plan.leafs, plan.nodes)
+    return lives, scene
+
+
+def _scheduled(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Scene, Schedule]:
     scene = _scene(ground, names, few.layers)
     _describe(scene, ground.recipe)
     for pair in few.equal:
@@ -276,10 +294,7 @@ def _lives(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives,
             scene.ends[layer].flags |= MARKED
     bounded = scene.follows(Rule.SPLIT_INPUTS_BOUNDED)
     copies, most = COPIES if ground.pipelined else 1, MOST_INPUTS if bounded else 0
-    plan = schedule(scene.b, len(names) - 1, copies=copies, most=most)
-    lives = Lives()
-    lives.run(plan.leafs, plan.nodes)
-    return lives, scene
+    return scene, schedule(scene.b, len(names) - 1, copies=copies, most=most)
 
 
 def _describe(scene: Scene, recipe: Recipe) -> None:
@@ -372,7 +387,7 @@ def _scene(ground: Ground, names: Sequence[str], layers: Sequence[int]) -> Scene
     return Scene(
         model,
         ground.setting,
-        Matrices(ground.tensors, _homes(ground, index), _implied(ground)),
+        Matrices(ground.tensors, _homes(ground, index), _implied(ground), ground.recipe.unread),
         layers,
         homes=homes,
         host=index[HOST],

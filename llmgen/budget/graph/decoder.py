@@ -192,8 +192,8 @@ class Decoder:
                 limit=recipe.limit,
             )
             return scene.call(fed, "ffn_out", layer)
-        if not recipe.routed:
-            return b.unary(normed)
+        if not self._is_routed(layer):
+            return scene.call(b.unary(normed), "ffn_out", layer)
         routed = latent_experts(scene, normed, layer, recipe.experts)
         if not scene.weight("ffn_up_shexp.weight", layer):
             return b.add(routed, b.unary(normed)) if recipe.shared_bare else routed
@@ -219,6 +219,12 @@ class Decoder:
         both = b.add(routed, shared)
         return scene.call(b.scale(both) if recipe.halved else both, "ffn_out", layer)
 
+    def _is_routed(self, layer: int) -> bool:
+        """Whether a layer computes the experts that it has."""
+        key = self.recipe.routed_each
+        each = self.scene.model.header.count(key) if key else 0
+        return self.recipe.routed and (not each or (layer + 1) % each == 0)
+
     def _attention(self, normed: Tensor, layer: int) -> Tensor:
         scene, recipe, b = self.scene, self.recipe, self.scene.b
         gate = None
@@ -230,7 +236,8 @@ class Decoder:
             factors = self._factors(layer) if recipe.factors else None
             query = b.rope(query, self.positions, factors)
             keys = b.rope(keys, self.positions, factors)
-            if recipe.heads is Heads.BEHIND:
+            many = scene.model.header.most("expert_count") == recipe.bare_heads > 0
+            if recipe.heads is Heads.BEHIND and not many:
                 query, keys = b.each("RMS_NORM", query), b.each("RMS_NORM", keys)
         if recipe.heads is Heads.AFTER and scene.weight("attn_q_norm.weight", layer):
             query = norm(scene, recipe.norm, "attn_q_norm", query, layer)

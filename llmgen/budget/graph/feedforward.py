@@ -99,7 +99,8 @@ class Experts(Struct, frozen=True):
     """How experts are chosen and weighed.
 
     ``score`` is what their probabilities are: ``softmax``, ``sigmoid``, ``none`` (softmax of the
-    weights of the chosen ones), or ``header`` (what it says, ``softmax`` or ``sigmoid``).
+    weights of the chosen ones), ``header`` (what it says, ``softmax`` or ``sigmoid``; else the
+    first) or ``header or sigmoid`` (else the second).
     ``normed`` divides the weights by their sum: True, False, or as the header says (None).
     ``scaled`` multiplies them by a number if the header has one. ``early`` weighs the input
     instead of the output. ``scales`` reads a scale of each expert's matrices. ``limit`` is the key
@@ -184,8 +185,10 @@ def _chosen(
     if bias := scene.weight("ffn_gate_inp.bias", layer):
         logits = scene.call(b.add(logits, bias), "ffn_moe_logits_biased", layer)
     score = how.score
-    if score == "header":
-        score = "sigmoid" if header.count("expert_gating_func") == _SIGMOID else "softmax"
+    if score.startswith("header"):
+        usual = _SIGMOID if score == "header or sigmoid" else 0
+        found = header.count("expert_gating_func") or usual
+        score = "sigmoid" if found == _SIGMOID else "softmax"
     scores = logits
     if score != "none":
         scores = b.softmax(logits) if score == "softmax" else b.unary(logits)

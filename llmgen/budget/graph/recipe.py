@@ -101,11 +101,13 @@ class Recipe(Struct, frozen=True):
     others; ``halved`` multiplies the sum with them. ``limit`` is the key of the header that limits
     hidden rows of dense and shared feed-forwards, layer by layer, in operations of their own.
     Where not ``output_biased`` or ``heads_biased``, biases behind attention, or of Q, K and V, are
-    not read. Where not ``routed``, experts that a file has are not computed, but the function of
-    their gate is. ``reads_embedding`` makes logits of the embedding where the input has it.
-    ``rows_scaled`` multiplies rows in front of the product with the output; logits of ``images``
-    are written over. A nextn block that ``drafts_rows`` goes on with rows of outputs alone
-    behind attention, others keep those of all tokens for the next draft.
+    not read; ``unread`` are other tensors that the loader takes and the graph does not read. Where
+    not ``routed``, experts that a file has are not computed, but the function of their gate is; so
+    it is in other layers than each n-th, n being ``routed_each`` of the header. With ``bare_heads``
+    experts, heads are not normed behind the rotation. ``reads_embedding`` makes logits of the
+    embedding where the input has it. ``rows_scaled`` multiplies rows in front of the product with
+    the output; logits of ``images`` are written over. A nextn block that ``drafts_rows`` goes on
+    with rows of outputs alone behind attention, others keep those of all tokens for the next draft.
     """
 
     norm: str = "RMS_NORM"
@@ -118,6 +120,7 @@ class Recipe(Struct, frozen=True):
     unnormed: bool = False
     heads: Heads = Heads.EACH
     head_norm: str = ""
+    bare_heads: int = 0
     clamped: bool = False
     query_scaled: bool = False
     warms: Warmth = Warmth.NONE
@@ -166,9 +169,11 @@ class Recipe(Struct, frozen=True):
     output_biased: bool = True
     heads_biased: bool = True
     routed: bool = True
+    routed_each: str = ""
     rows_scaled: bool = False
     images: bool = False
     reads_embedding: bool = False
+    unread: tuple[str, ...] = ()
     every: bool = False
     linear: bool = True
     linear_from: str = ""

@@ -56,12 +56,17 @@ _GATED: Final = Recipe(
     rows_last=True,
 )
 _INDEXED: Final = Recipe(
+    scales=True,
     special="indexed",
-    experts=_BY_HEADER,
+    experts=Experts("header", normed=None, scaled=True, scales=True),
     every=True,
     linear_from="attention.indexer.top_k",
     since=10715,
 )
+
+# Scales that no product of this kind reads.
+_QKV_SCALE: Final = ("attn_qkv.scale",)
+_HEADS_SCALES: Final = ("attn_q.scale", "attn_k.scale", "attn_v.scale", "attn_qkv.scale")
 
 _CAPPED_IF_ANY: Final = ("?SCALE", "?TANH", "?SCALE")
 _BOTH_POST: Final = ("post_attention_norm", "post_ffw_norm")
@@ -80,7 +85,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "mistral3": Recipe(factors=True, scales=True, experts=_SCALED, warms=Warmth.BY_HEADER),
     "qwen2": _PLAIN,
     "qwen2moe": Recipe(experts=_UNNORMED, shared_gate=True),
-    "qwen2vl": Recipe(positions=4),
+    "qwen2vl": Recipe(positions=4, unread=("output.bias",)),
     "qwen3": Recipe(scales=True),
     "qwen3moe": Recipe(experts=_SCALED),
     "qwen3vl": Recipe(positions=4),
@@ -164,6 +169,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         rope=Rope.SKIPPED,
         warms=Warmth.UNROTATED,
         heads=Heads.BEHIND,
+        bare_heads=128,
         experts=Experts(score="sigmoid", normed=False, early=True),
     ),
     "granite": Recipe(factors=True, scaled="header", residual_scaled="header", logits=("SCALE",)),
@@ -176,8 +182,8 @@ RECIPES: Final[dict[str, Recipe]] = {
     "minicpm": Recipe(
         factors=True, scaled="constant", residual_scaled="constant", logits=("=SCALE",)
     ),
-    "ernie4_5": _PLAIN,
-    "ernie4_5-moe": _PLAIN,
+    "ernie4_5": Recipe(output_biased=False),
+    "ernie4_5-moe": Recipe(output_biased=False, routed_each="interleave_moe_layer_step"),
     "paddleocr": Recipe(positions=4),
     "hunyuan-dense": Recipe(factors=True, heads=Heads.AFTER),
     "hunyuan-moe": Recipe(factors=True, heads=Heads.AFTER),
@@ -203,7 +209,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "mistral4": Recipe(special="latent", experts=_BY_HEADER),
     "deepseek32": _INDEXED,
     "glm-dsa": _INDEXED,
-    "apertus": Recipe(factors=True, kind=ALONE),
+    "apertus": Recipe(factors=True, kind=ALONE, unread=("attn_q_norm.bias", "attn_k_norm.bias")),
     "mamba": Recipe(mixer="state space", alone=True),
     "mamba2": Recipe(mixer="state space by heads", alone=True),
     "falcon-h1": Recipe(mixer="state space by heads", both=True),
@@ -225,19 +231,25 @@ RECIPES: Final[dict[str, Recipe]] = {
     "nemotron_h": _NEMOTRON,
     "nemotron_h_moe": _NEMOTRON,
     "plamo2": Recipe(
+        unread=(*_QKV_SCALE, "ssm_in.scale", "ssm_out.scale", "ssm_x.scale", "ssm_dt.scale"),
         mixer="gated state space by heads",
         kind=HALVES,
         post=("post_attention_norm", "post_ffw_norm"),
     ),
     "lfm2": _LFM2,
     "lfm2moe": _LFM2,
-    "qwen3next": structs.replace(_GATED, mixer="paired delta net", drafts_rows=True),
+    "qwen3next": structs.replace(
+        _GATED,
+        mixer="paired delta net",
+        drafts_rows=True,
+        unread=("attn_qkv.scale", "attn_gate.scale", "ssm_out.scale"),
+    ),
     "qwen35": structs.replace(_GATED, positions=4, projected=True),
     "qwen35moe": structs.replace(_GATED, positions=4),
     "chatglm": Recipe(kind=HALVES),
     "jais": Recipe(norm="NORM", rope=Rope.NONE),
     "minimax-01": Recipe(special="lightning"),
-    "cogvlm": Recipe(mixed=False, picks=False),
+    "cogvlm": Recipe(mixed=False, picks=False, unread=_QKV_SCALE),
     "graniteswitch": Recipe(
         special="switch",
         rope=Rope.BY_HEADER,
@@ -251,6 +263,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "rwkv6qwen2": Recipe(special="rwkv", feed_biases=False),
     "arwkv7": Recipe(special="rwkv", feed_biases=False),
     "kimi-linear": Recipe(
+        unread=_HEADS_SCALES,
         special="kimi",
         mixer="delta attention",
         rope=Rope.NONE,
@@ -288,6 +301,8 @@ RECIPES: Final[dict[str, Recipe]] = {
     "smallthinker": Recipe(special="thinker", rope=Rope.BEHIND_FIRST, experts=Experts("header")),
     "talkie": Recipe(
         special="talkie",
+        scales=True,
+        unread=("ffn_up.scale", "ffn_gate.scale"),
         input_norm="inp_norm",
         heads=Heads.AFTER,
         feed_biases=False,
@@ -314,7 +329,13 @@ RECIPES: Final[dict[str, Recipe]] = {
     "refact": Recipe(rope=Rope.NONE, feed_biases=False, output_biased=False, routed=False),
     "jais2": Recipe(norm="NORM", kind=SQUARED),
     "pockettts": Recipe(norm="NORM", kind=ALONE, feed_biases=False, output_biased=False),
-    "openelm": Recipe(onto_stream=True, feed_biases=False, output_biased=False, heads_biased=False),
+    "openelm": Recipe(
+        onto_stream=True,
+        feed_biases=False,
+        output_biased=False,
+        heads_biased=False,
+        unread=_QKV_SCALE,
+    ),
     "hy_v3": Recipe(
         factors=True,
         scales=True,
@@ -323,7 +344,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         rows_last=True,
     ),
     "qwen3tts": Recipe(positions=4),
-    "plamo3": Recipe(heads_biased=False, kind=HALVES, post=_BOTH_POST),
+    "plamo3": Recipe(heads_biased=False, kind=HALVES, post=_BOTH_POST, unread=_QKV_SCALE),
     "mellum": Recipe(experts=Experts(scales=True)),
     "maple": Recipe(rope=Rope.WINDOWED),
     "granite_swa": Recipe(
@@ -336,6 +357,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         logits=("=SCALE",),
     ),
     "mimo2": Recipe(
+        unread=_HEADS_SCALES,
         heads_biased=False,
         output_biased=False,
         sinks=True,
@@ -347,7 +369,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         heads=Heads.COPIED,
         factors=True,
         output_gate=True,
-        experts=Experts("header", normed=None, scaled=True, limit="swiglu_clamp_exp"),
+        experts=Experts("header or sigmoid", normed=None, scaled=True, limit="swiglu_clamp_exp"),
         limit="swiglu_clamp_shexp",
         shared_bare=True,
     ),
@@ -405,8 +427,8 @@ RECIPES: Final[dict[str, Recipe]] = {
     "t5": structs.replace(_T5, output_norm="dec.output_norm"),
     "t5encoder": structs.replace(_T5, output_norm="enc.output_norm", cached=False, embeddings=True),
     "llama-embed": structs.replace(_LLAMA, cached=False, embeddings=True),
-    "dream": _NO_CACHE,
-    "llada": structs.replace(_NO_CACHE, feed_biases=False),
+    "dream": structs.replace(_NO_CACHE, unread=("output.bias",)),
+    "llada": structs.replace(_NO_CACHE, feed_biases=False, output_biased=False),
     "llada-moe": structs.replace(_NO_CACHE, experts=_UNNORMED),
     "rnd1": _NO_CACHE,
 }

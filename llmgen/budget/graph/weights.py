@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Final
 
 from llmgen.budget.graph.tensor import KINDS, NOWHERE, WEIGHT, Tensor, strides
@@ -30,14 +30,19 @@ class Undescribed(LookupError):
 class Matrices:
     """Every tensor of one model; ``homes`` says on which backend one is.
 
-    Where there is ``implied``, it makes what the file lacks, or has with fewer extents.
+    Where there is ``implied``, it makes what the file lacks, or has with fewer extents; ``unread``
+    are names that a loader takes and the graph does not read.
     """
 
     def __init__(
-        self, groups: tuple[TensorGroup, ...], homes: Homes, implied: Implied | None = None
+        self,
+        groups: tuple[TensorGroup, ...],
+        homes: Homes,
+        implied: Implied | None = None,
+        unread: Container[str] = (),
     ) -> None:
         """Find groups by pattern; one pattern has several where types or shapes differ."""
-        self._implied = implied
+        self._implied, self._unread = implied, unread
         self._groups: dict[str, list[TensorGroup]] = {}
         for group in groups:
             self._groups.setdefault(group.pattern, []).append(group)
@@ -74,6 +79,8 @@ class Matrices:
         return found
 
     def _make(self, name: str, layer: int) -> Tensor | None:
+        if name in self._unread:
+            return None
         pattern = name if layer < 0 else self.stack + _LAYER + name
         if name == TIED:
             found = self.get("token_embd.weight")
