@@ -38,8 +38,11 @@ left_out = pytest.StashKey[int]()
 # How many cases of a test there are so far.
 cases = Counter()
 
-# One boot of systemd, one live stack, one built release serve a whole folder: its tests stay in one process.
-SHARING = {"tests/containers", "tests/fleet_live", "tests/live", "tests/packages", "tests/systemd"}
+# One boot of systemd, one live stack, one built release, a few planned reports serve a whole folder: its tests stay in one process.
+SHARING = {
+    *("tests/containers", "tests/fleet_live", "tests/live", "tests/packages", "tests/report"),
+    "tests/systemd",
+}
 
 
 def pytest_itemcollected(item):

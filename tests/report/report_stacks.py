@@ -101,6 +101,7 @@ def library(text):
     return resolve(config, facts())
 
 
+@cache
 def judged_of(text):
     """Its plan, and what does not fit."""
     return judged(library(text))
