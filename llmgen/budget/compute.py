@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -41,8 +42,9 @@ from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.budget.shape.rows import is_quantized
 from llmgen.facts.model import TensorGroup
 
-# How many repetitions of a layer are walked at first.
-_FIRST_TRY = 2
+# How many repetitions are walked, and of how many periods, one after the other until the arenas
+# repeat; then twice as many each time.
+_TRIES: Final[tuple[tuple[int, int], ...]] = ((2, 1), (2, 2), (2, 3), (4, 1))
 _MOST_RECORDED = 512
 # Tokens of each slot in the graphs in which a context looks for fused delta nets.
 _DELTA_PROBES = (1, 16)
@@ -200,7 +202,7 @@ class Recorded(Struct, frozen=True):
     pieces: dict[int, list[Piece]]
 
 
-# Graphs that were made, where operations ran, and how many repetitions sufficed.
+# Graphs that were made, where operations ran, and which of the tries sufficed.
 _RECORDED: Remembered[Recorded] = Remembered(_MOST_RECORDED)
 _APART: Remembered[bool] = Remembered(_MOST_RECORDED)
 _SUFFICED: Remembered[list[int]] = Remembered(_MOST_RECORDED)
@@ -208,18 +210,26 @@ _SUFFICED: Remembered[list[int]] = Remembered(_MOST_RECORDED)
 
 def _peaks(ground: Ground, names: Sequence[str]) -> list[int]:
     """The peak of each arena, replayed with as few layers as that takes."""
-    counts, first = ground.setting.counts, _FIRST_TRY
+    counts, tries = ground.setting.counts, _TRIES
     if ground.pipelined and ground.recipe.own_inputs:
-        first = ground.model.trunk  # copies for all layers are alive from the start
+        tries = ((ground.model.trunk, 1),)  # copies for all layers are alive from the start
     some = _of_any_cells(ground)
     key = _key(some)
-    kept = _SUFFICED.get((first, *key), ground, lambda: [first])
+    sufficed = _SUFFICED.get((tries, *key), ground, lambda: [0])
     while True:
-        recorded = _recorded(some, names, kept[0], key)
+        recorded = _recorded(some, names, _try(tries, sufficed[0]), key)
         found = _piece(recorded, len(names), counts)
         if found.settled:
             return [constant + each * counts.cells for constant, each in found.peaks]
-        kept[0] *= 2
+        sufficed[0] += 1
+
+
+def _try(tries: Sequence[tuple[int, int]], number: int) -> tuple[int, int]:
+    """Repetitions, and periods of each."""
+    if number < len(tries):
+        return tries[number]
+    kept, fold = tries[-1]
+    return kept << (number - len(tries) + 1), fold
 
 
 def _piece(recorded: Recorded, count: int, counts: Geometry) -> Piece:
@@ -245,25 +255,25 @@ def _of_any_cells(ground: Ground) -> Ground:
 
 
 def _recorded(
-    ground: Ground, names: Sequence[str], kept: int, key: tuple[Hashable, ...]
+    ground: Ground, names: Sequence[str], walked: tuple[int, int], key: tuple[Hashable, ...]
 ) -> Recorded:
-    """A tape of ``kept`` repetitions of each layer."""
+    """A tape of so many repetitions of each layer, of so many periods each."""
 
     def made() -> Recorded:
-        few = _few(ground, kept)
+        few = _few(ground, *walked)
         lives, scene = _lives(ground, names, few)
         marks = {layer: lives.marks[id(scene.ends[layer])] for pair in few.equal for layer in pair}
         equal = tuple((marks[first], marks[second]) for first, second in few.equal)
         return Recorded(lives.tape, equal, {})
 
-    return _RECORDED.get((kept, *key), ground, made)
+    return _RECORDED.get((walked, *key), ground, made)
 
 
-def _few(ground: Ground, kept: int) -> Shortened:
+def _few(ground: Ground, kept: int, fold: int) -> Shortened:
     """The layers to walk."""
     if ground.setting.drafts:
         return Shortened(tuple(_layers(ground)), ())
-    return shortened(layer_kinds(ground), kept)
+    return shortened(layer_kinds(ground), kept, fold)
 
 
 def _layers(ground: Ground) -> range:

@@ -21,13 +21,17 @@ class Shortened(Struct, frozen=True):
     equal: tuple[tuple[int, int], ...]
 
 
-def shortened(kinds: Sequence[Hashable], kept: int) -> Shortened:
-    """Keep ``kept`` repetitions of whatever repeats, and its last one."""
+def shortened(kinds: Sequence[Hashable], kept: int, fold: int = 1) -> Shortened:
+    """Keep ``kept`` repetitions of whatever repeats, and its last one.
+
+    ``fold`` periods are one repetition: results that lie here and there in turns are the same again
+    behind two.
+    """
     layers: list[int] = []
     equal: list[tuple[int, int]] = []
     at, count = 0, len(kinds)
     while at < count:
-        period, times = _longest_run(kinds, at, kept + 1)
+        period, times = _longest_run(kinds, at, kept + 1, fold)
         if not times:
             layers.append(at)
             at += 1
@@ -41,15 +45,18 @@ def shortened(kinds: Sequence[Hashable], kept: int) -> Shortened:
     return Shortened(tuple(layers), tuple(equal))
 
 
-def _longest_run(kinds: Sequence[Hashable], at: int, least: int) -> tuple[int, int]:
-    """The period that saves most layers from ``at`` on, and how often it comes; (0, 0) if none."""
+def _longest_run(kinds: Sequence[Hashable], at: int, least: int, fold: int) -> tuple[int, int]:
+    """The repetition that saves most layers from ``at`` on, and how often it comes, or (0, 0).
+
+    It has ``fold`` periods.
+    """
     best, found = 0, (0, 0)
     for period in range(1, min(_LONGEST, (len(kinds) - at) // (least + 1)) + 1):
         end = at + period
         while end < len(kinds) and kinds[end] == kinds[end - period]:
             end += 1
-        times = (end - at) // period
-        saved = (times - least) * period
+        times = (end - at) // (period * fold)
+        saved = (times - least) * period * fold
         if times > least and saved > best:
-            best, found = saved, (period, times)
+            best, found = saved, (period * fold, times)
     return found

@@ -25,3 +25,16 @@ def test_behind_the_last_two_of_those_that_stay_the_arenas_have_to_be_equal():
 
 def test_nothing_is_left_out_of_as_many_as_there_are():
     assert shortened("aaaaa", 5) == shortened("aaaaa", 9)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "layers", "equal"),
+    [
+        ("aaaaaaaaaa", (0, 1, 2, 3, 8, 9), ((1, 3),)),
+        ("aaaaaaaaaaa", (0, 1, 2, 3, 8, 9, 10), ((1, 3),)),
+        ("abababababababab", (0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15), ((3, 7),)),
+    ],
+)
+def test_a_repetition_may_have_two_periods(kinds, layers, equal):
+    found = shortened(kinds, 2, 2)
+    assert (found.layers, found.equal) == (layers, equal)
