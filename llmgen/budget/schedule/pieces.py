@@ -89,18 +89,18 @@ class SlopedArena:
                 keep(0, -1)
             del holes[found]
         else:
-            keep(room - size - 1, room_slope - slope)
+            if room_slope != slope:
+                keep(room - size - 1, room_slope - slope)
             holes[found] = (start + size, room - size, start_slope + slope, room_slope - slope)
-        self._reach(start + size, start_slope + slope)
-        return start, start_slope
-
-    def _reach(self, end: int, slope: int) -> None:
+        end, end_slope = start + size, start_slope + slope
         peak, peak_slope = self.peak
         if end > peak:
-            self.range.keep(end - peak - 1, slope - peak_slope)
-            self.peak = (end, slope)
-        else:
-            self.range.keep(peak - end, peak_slope - slope)
+            if end_slope != peak_slope:
+                keep(end - peak - 1, end_slope - peak_slope)
+            self.peak = (end, end_slope)
+        elif end_slope != peak_slope:
+            keep(peak - end, peak_slope - end_slope)
+        return start, start_slope
 
     def give(self, start: int, start_slope: int, size: int, slope: int) -> None:
         """Make a hole, one with those that it touches; what touches does so in the whole range."""
