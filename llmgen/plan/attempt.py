@@ -83,7 +83,7 @@ def _told(model: Model, settled: Settled) -> Settled:
     if not is_left_out(model):
         return settled
     others = (item for item in settled.reasons if item.key != "tensor_split")
-    return replace(settled, reasons=(*others, *sought(settled.settings)))
+    return replace(settled, reasons=(*others, *sought(model, settled.settings)))
 
 
 def by_rule(library: Library, weigh: Scale) -> Attempt:

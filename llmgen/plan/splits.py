@@ -90,10 +90,16 @@ def reasons(model: Model, settings: ServerSettings) -> Iterator[Reason]:
         yield _reason(settings, "whole layers in proportion to what {} have for models")
 
 
-def sought(settings: ServerSettings) -> Iterator[Reason]:
-    """Why they are others, where those in proportion do not fit."""
-    if settings.tensor_split:
-        yield _reason(settings, "whole layers where {} have room: in proportion they do not fit")
+def sought(model: Model, settings: ServerSettings) -> Iterator[Reason]:
+    """Why they are others, where those in proportion do not fit.
+
+    They divide all layers; where some are on the host, the server divides the others so.
+    """
+    if not settings.tensor_split:
+        return
+    whole = sum(settings.tensor_split) == _shared_layers(model, settings)
+    what = "whole layers" if whole else "shares of the layers that leave the host,"
+    yield _reason(settings, what + " where {} have room: in proportion they do not fit")
 
 
 def _reason(settings: ServerSettings, why: str) -> Reason:

@@ -376,6 +376,15 @@ def test_absent_shares_are_sought_where_those_in_proportion_do_not_fit(published
     assert not plan.placement("e").reasons
 
 
+def test_shares_of_a_part_of_the_layers_are_no_numbers_of_layers(published):
+    head = cards("3GiB", "8GiB", reserve="512MiB")
+    text = LARGE_BESIDE_PINNED.replace("qwen3-8b", "qwen3-0.6b") + "n_gpu_layers = 30\n"
+    plan = stack(published, head, text, "qwen3-0.6b", "gemma-3-27b")
+    (reason,) = [item for item in plan.placement("a").reasons if item.key == "tensor_split"]
+    assert sum(plan.placement("a").settings.tensor_split) == 63
+    assert reason.why.startswith("shares of the layers that leave the host, where gpu0 and gpu1")
+
+
 def test_what_may_be_overfull_keeps_its_proportions(published):
     head, text = UNEQUAL, LARGE_BESIDE_PINNED
     text += '[budget]\noverride = "tried"\n'
