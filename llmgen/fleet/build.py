@@ -98,7 +98,7 @@ def view_of(
     )
     if name in ground.rpc:
         mine["rpc"] = ground.rpc[name]
-    return mine, ground.elsewhere.typed(mine, name, ground.document)
+    return mine, ground.shared.config_of(mine, name, ground.document)
 
 
 def planned(config: Config, lock: Lock) -> Plan:

@@ -22,13 +22,13 @@ from llmgen.library import Library
 from llmgen.resolve import resolve
 
 
-class Elsewheres(Struct, frozen=True):
+class SharedTables(Struct, frozen=True):
     """Tables of [external] as types; one that several hosts share is typed once."""
 
     # The table itself is kept beside its type: so no other one gets its id.
     known: dict[tuple[str, int], tuple[Document, External]] = field(default_factory=dict)
 
-    def typed(self, mine: Document, host: str, document: Mapping[str, Any]) -> Config:
+    def config_of(self, mine: Document, host: str, document: Mapping[str, Any]) -> Config:
         """What ``typed`` gives, sooner."""
         told = mine.get("external", {})
         if not told:
@@ -53,7 +53,7 @@ class Ground(Struct, frozen=True):
     doors: Mapping[str, Door]
     gateways: Mapping[str, Gateway]
     rpc: Mapping[str, Document] = field(default_factory=dict)
-    elsewhere: Elsewheres = field(default_factory=Elsewheres)
+    shared: SharedTables = field(default_factory=SharedTables)
 
 
 def ground_of(config: Config, document: Document, lock: Lock) -> Ground:
