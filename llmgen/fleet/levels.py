@@ -102,7 +102,9 @@ class Levels(Struct, frozen=True):
     by_least: tuple[int, ...] = ()
     by_cost: tuple[int, ...] = ()
     least: tuple[int, ...] = ()
-    counts: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    # What was counted: places by level and size, bytes over by level, size and number.
+    places_of: dict[tuple[int, int], int] = field(default_factory=dict)
+    over_of: dict[tuple[int, int, int], int] = field(default_factory=dict)
 
     @property
     def every(self) -> int:
@@ -148,11 +150,10 @@ class Levels(Struct, frozen=True):
 
     def places(self, at: int, size: int) -> int:
         """How many of a size the hosts from a level on hold at all times."""
-        key = (at, size, -1)
-        found = self.counts.get(key)
+        found = self.places_of.get((at, size))
         if found is None:
             found = sum(level.floor // size for level in self.levels[at:] if level.floor > 0)
-            self.counts[key] = found
+            self.places_of[at, size] = found
         return found
 
     def _lumps(self, at: int, left: Sequence[int], homed: int) -> int:
@@ -168,9 +169,9 @@ class Levels(Struct, frozen=True):
                 home = homed >> self.models[place].shift & 1
                 size = min(size, self.cost[0 if home else at][place][1])
                 key = (at, size, number)
-                found = self.counts.get(key)
+                found = self.over_of.get(key)
                 if found is None:
-                    found = self.counts[key] = self._over_by_count(at, size, number)
+                    found = self.over_of[key] = self._over_by_count(at, size, number)
                 over = max(over, found)
         return over
 
