@@ -49,6 +49,7 @@ def _uses(document: Document, seats: Seats) -> Iterator[Use]:
             if host not in seats.get(name, ()):
                 continue
             device, draft = table.get("device", usual), table.get("draft", {}).get("device", ())
+            # Without a device nothing is far: so it is with most of hundreds of models.
             if not device and not draft:
                 continue
             found = [item for item in (*_list(device), *draft) if _far(item)]

@@ -43,6 +43,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
     yield from _rows(extra.get("model_list"))
     yield from _secrets(EXTRA_KEY, extra)
     for name, external in config.external.items():
+        # An empty table has no keys to judge, and of many machines each knows hundreds of these.
         if not external.litellm:
             continue
         key = ("external", name, "litellm")

@@ -28,6 +28,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
     yield from problems(FILE_KEY, aimed.extra, "file", version)
     yield from _targets(config, aimed.extra)
     for name, external in config.external.items():
+        # As of [models], an empty table is all right, and there may be hundreds of these.
         if not external.llama_swap:
             continue
         yield from problems(("external", name, "llama_swap"), external.llama_swap, "peer", version)

@@ -47,6 +47,7 @@ def carried(secrets: Iterable[Secret]) -> tuple[tuple[str, Secret], ...]:
     found: dict[str, Secret] = {}
     for item in secrets:
         other = found.setdefault(variable(item), item)
+        # What is itself is equal: only of two that share a variable values are compared.
         if other is not item and other != item:
             raise ConfigError(
                 Diagnostic(
