@@ -34,13 +34,14 @@ def beside(placed: Mapping[str, tuple[str, ...]]) -> Mapping[str, frozenset[str]
     return {name: frozenset(models) for name, models in there.items()}
 
 
-def left(need: int, host: str, room: Room, pools: Sequence[str] = ()) -> str:
-    """``needs 24.9 GiB, studio has 11.2 GiB left on gpu0 in {a, b}``, where ``pools`` are told."""
+def left(need: int, host: str, room: Room) -> str:
+    """``needs 24.9 GiB, studio has 11.2 GiB left on gpu0 in {a, b}``."""
     if room.why:
         return room.why
     models = f" in {{{', '.join(room.models)}}}" if room.models else ""
     if room.free < need:
-        free = f"{show_size(max(0, room.free))} left{' on ' if pools else ''}{' and '.join(pools)}"
+        pools = f" on {' and '.join(room.pools)}" if room.pools else ""
+        free = f"{show_size(max(0, room.free))} left{pools}"
         return f"needs {show_size(need)}, {host} has {free}{models}"
     return f"does not fit on {host} beside {{{', '.join(room.models)}}}, whatever is left there"
 

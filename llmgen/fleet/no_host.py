@@ -75,7 +75,7 @@ def _why(best: Best, needs: ModelNeeds, at: int, name: str, found: Filled | None
     if not alone and _fits(best, host, there | bit):
         return f"it fits on {name}, but must be on {needs.copies} hosts"
     room = best.known.oracle.room(name, best.known.named(0 if alone else there))
-    return left(needs.demand[name], name, room, room.pools)
+    return left(needs.demand[name], name, room)
 
 
 def _itself(best: Best, kept: Sequence[Wanted], at: int) -> Iterator[Move]:

@@ -21,6 +21,7 @@ def test_a_model_goes_where_it_fits():
     fleet = made(text, layers=32, embedding=2048)
     assert fleet.seats["large"] == ("box",)
     assert "studio" in fleet.reasons["large"]
+    assert " left on host" in fleet.reasons["large"]
     assert [item.name for item in fleet.members["box"].plan.placements][:1] == ["large"]
 
 
