@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from llmgen.fleet.best_hosts import Best, Filled
 from llmgen.fleet.host_reasons import left, never
-from llmgen.fleet.known_fits import AskedEnough
-from llmgen.fleet.levels import Wanted
 from llmgen.fleet.needs import ModelNeeds
+from llmgen.fleet.search.best_hosts import Best, Filled
+from llmgen.fleet.search.known_fits import AskedEnough
+from llmgen.fleet.search.levels import Wanted
 
 _NOWHERE = Wanted(())
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from llmgen.fleet.best_hosts import Best
 from llmgen.fleet.host_reasons import beside
-from llmgen.fleet.known_fits import KnownFits
-from llmgen.fleet.levels import Wanted
 from llmgen.fleet.needs import Choosing, ModelNeeds
-from llmgen.fleet.search import Steps
+from llmgen.fleet.search.best_hosts import Best
+from llmgen.fleet.search.depth_first import Steps
+from llmgen.fleet.search.known_fits import KnownFits
+from llmgen.fleet.search.levels import Wanted
 
 # How far a joint takeover is searched.
 _STEPS, _CALLS = 200_000, 1_000

@@ -13,8 +13,8 @@ from itertools import accumulate
 
 from msgspec import Struct, field
 
-from llmgen.fleet.known_fits import places
-from llmgen.fleet.levels import NEVER, Level, Levels, Wanted
+from llmgen.fleet.search.known_fits import places
+from llmgen.fleet.search.levels import NEVER, Level, Levels, Wanted
 
 # So many models that are always on, each one's hosts open, are placed first.
 _KEPT = 12

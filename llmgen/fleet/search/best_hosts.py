@@ -10,16 +10,16 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 
 from msgspec import Struct
 
-from llmgen.fleet.first_fit import first_fit
-from llmgen.fleet.homes import no_homes
-from llmgen.fleet.kept_first import TooMany, kept_first
-from llmgen.fleet.known_fits import AskedEnough, KnownFits, places
-from llmgen.fleet.level_order import levels
-from llmgen.fleet.levels import NEVER, Levels, Wanted
 from llmgen.fleet.needs import HostBudget, ModelNeeds
-from llmgen.fleet.neighbours import with_less_over
-from llmgen.fleet.priced import TooHard, priced
-from llmgen.fleet.search import Search, SearchedEnough, Steps
+from llmgen.fleet.search.depth_first import Search, SearchedEnough, Steps
+from llmgen.fleet.search.first_fit import first_fit
+from llmgen.fleet.search.homes import no_homes
+from llmgen.fleet.search.kept_first import TooMany, kept_first
+from llmgen.fleet.search.known_fits import AskedEnough, KnownFits, places
+from llmgen.fleet.search.level_order import levels
+from llmgen.fleet.search.levels import NEVER, Levels, Wanted
+from llmgen.fleet.search.neighbours import with_less_over
+from llmgen.fleet.search.priced import TooHard, priced
 
 # Bytes over are closed in on by halves so many times before every better placement is looked for.
 _HALVES = 12

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from llmgen.fleet.levels import NEVER
+from llmgen.fleet.search.levels import NEVER
 
 # After so many rounds that were no better, steps are shorter, by so much.
 _WAITED, _SHORTER = 4, 1.5

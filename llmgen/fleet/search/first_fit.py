@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from llmgen.fleet.known_fits import KnownFits
-from llmgen.fleet.levels import Wanted
 from llmgen.fleet.needs import HostBudget, ModelNeeds
+from llmgen.fleet.search.known_fits import KnownFits
+from llmgen.fleet.search.levels import Wanted
 
 # So many times everything is placed anew, for each host.
 _ANEW = 2

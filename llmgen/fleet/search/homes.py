@@ -13,8 +13,8 @@ from operator import or_
 
 from msgspec import Struct
 
-from llmgen.fleet.known_fits import KnownFits
-from llmgen.fleet.levels import Levels
+from llmgen.fleet.search.known_fits import KnownFits
+from llmgen.fleet.search.levels import Levels
 
 # Units of a level's models in the order of their bytes: these bytes, and the models up to each.
 _Sorted = tuple[list[int], list[int]]

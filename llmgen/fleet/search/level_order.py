@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from llmgen.fleet.levels import NEVER, Copies, Level, Levels, Table, Wanted
 from llmgen.fleet.needs import HostBudget, ModelNeeds
+from llmgen.fleet.search.levels import NEVER, Copies, Level, Levels, Table, Wanted
 
 
 def levels(

@@ -13,7 +13,7 @@ from operator import add, sub
 
 from msgspec import Struct
 
-from llmgen.fleet.levels import NEVER, Copies, Level
+from llmgen.fleet.search.levels import NEVER, Copies, Level
 
 
 class Filling(Struct, frozen=True):

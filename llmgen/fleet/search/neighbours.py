@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmgen.fleet.known_fits import KnownFits
-from llmgen.fleet.levels import Wanted
 from llmgen.fleet.needs import HostBudget, ModelNeeds
+from llmgen.fleet.search.known_fits import KnownFits
+from llmgen.fleet.search.levels import Wanted
 
 # (model, its host, the other host): one of these is a move, two an exchange.
 _Move = tuple[int, int, int]

@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from llmgen.fleet.homes import Homes, homes, no_homes
-from llmgen.fleet.known_fits import KnownFits
-from llmgen.fleet.levels import Choice, Item, Level, Levels, Standing
+from llmgen.fleet.search.homes import Homes, homes, no_homes
+from llmgen.fleet.search.known_fits import KnownFits
+from llmgen.fleet.search.levels import Choice, Item, Level, Levels, Standing
 
 # (level from which to go on, or one of these)
 _NOTHING, _FOUND = -1, -2
