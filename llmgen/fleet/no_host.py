@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from llmgen.fleet.host_reasons import left, never
 from llmgen.fleet.needs import ModelNeeds
-from llmgen.fleet.search.best_hosts import Best, Filled
+from llmgen.fleet.search.best_hosts import Best
 from llmgen.fleet.search.known_fits import AskedEnough
 from llmgen.fleet.search.levels import Wanted
+from llmgen.fleet.search.task import Filled
 
 _NOWHERE = Wanted(())
 

@@ -6,42 +6,23 @@ llm.toml's order: each model as early in its list as some placement of the other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
-from msgspec import Struct
-
-from llmgen.fleet.needs import HostBudget, ModelNeeds
-from llmgen.fleet.search.depth_first import Search, SearchedEnough, Steps
+from llmgen.fleet.search.by_prices import by_prices, less_over
+from llmgen.fleet.search.depth_first import SearchedEnough, Steps
 from llmgen.fleet.search.first_fit import first_fit
-from llmgen.fleet.search.homes import no_homes
 from llmgen.fleet.search.kept_first import TooMany, kept_first
-from llmgen.fleet.search.known_fits import AskedEnough, KnownFits, places
-from llmgen.fleet.search.level_order import levels
-from llmgen.fleet.search.levels import NEVER, Levels, Wanted
-from llmgen.fleet.search.neighbours import with_less_over
-from llmgen.fleet.search.priced import TooHard, priced
+from llmgen.fleet.search.known_fits import AskedEnough
+from llmgen.fleet.search.levels import NEVER, Wanted
+from llmgen.fleet.search.task import Filled, Task, has_many, must_have
 
 # Bytes over are closed in on by halves so many times before every better placement is looked for.
 _HALVES = 12
-# More hosts that have a choice are not searched.
-_LEVELS = 64
 
 
-class Filled(Struct, frozen=True):
-    """For each host the bits of its models, and how many bytes cannot be in memory at once."""
-
-    over: int
-    models: tuple[int, ...]
-
-
-class Best(Struct):
+class Best(Task):
     """A search for one list of models; ``proved`` is false when something was not looked at."""
 
-    hosts: Sequence[HostBudget]
-    needs: Sequence[ModelNeeds]
-    known: KnownFits
-    steps: Steps
-    grain: int = 1
     proved: bool = True
 
     def placed(self, wanted: Sequence[Wanted]) -> Filled | None:
@@ -59,7 +40,7 @@ class Best(Struct):
     ) -> Filled | None:
         fixed = [Wanted(item.must) for item in wanted]
         try:
-            models = [_must(wanted, host) for host in range(len(self.hosts))]
+            models = [must_have(wanted, host) for host in range(len(self.hosts))]
             if not all(self.known.fits(*item) for item in enumerate(models)):
                 return None
             for part in parts(wanted):
@@ -71,74 +52,24 @@ class Best(Struct):
         except (SearchedEnough, AskedEnough):
             self.proved = False
             return None
-        return self._filled(models)
+        return self.filled(models)
 
     def _any(self, wanted: Sequence[Wanted]) -> Filled | None:
         found = first_fit(self.hosts, self.needs, self.known, wanted)
-        return self._filled(found) if found is not None else self._within(wanted, NEVER // 4)
+        return self.filled(found) if found is not None else self._within(wanted, NEVER // 4)
 
     def _best(self, wanted: Sequence[Wanted]) -> Filled | None:
         found = self._any(wanted)
         if found is not None:
             self._ask_of_all(wanted)
-            found = self._nearby(wanted, found)
-            found, done = self._priced(wanted, found)
+            found = less_over(self, wanted, found)
+            found, done = by_prices(self, wanted, found)
             if done:
                 return found
             for better in (self._fewest, self._first):
                 for filled in better(wanted, found):
                     found = filled
         return found
-
-    def _nearby(self, wanted: Sequence[Wanted], found: Filled) -> Filled:
-        if not found.over or _has_many(wanted):
-            return found
-        try:
-            return self._filled(
-                with_less_over(self.hosts, self.needs, self.known, wanted, found.models)
-            )
-        except AskedEnough:
-            return found
-
-    def _priced(self, wanted: Sequence[Wanted], found: Filled) -> tuple[Filled, bool]:
-        """A better placement by prices of models, and whether it is the best in every way."""
-        if not found.over or _has_many(wanted):
-            return found, False
-        own = Steps(self.steps.left * 7 // 8)
-        before, search = own.left, None
-        try:
-            every = self._search(wanted, own)
-            search = priced(every.levels, self.known, own, wanted, self.grain)
-            if search is None:
-                return found, False
-            prices, rough = search.mended(found.over)
-            for models in rough:
-                found = self._mended(wanted, found, models)
-            best = search.found(prices, (found.over // self.grain + 1) * self.grain - 1)
-            return (
-                (found, False) if best is None else (self._made(every.levels, wanted, best), True)
-            )
-        except (SearchedEnough, AskedEnough, TooHard):
-            if search and search.better and search.better[0] < found.over:
-                found = self._made(search.levels, wanted, search.better)
-            return found, False
-        finally:
-            self.steps.left -= before - max(0, own.left)
-
-    def _mended(self, wanted: Sequence[Wanted], found: Filled, rough: Mapping[int, int]) -> Filled:
-        """What comes of a rough placement, with some models on many hosts and some on none."""
-        tried = list(wanted)
-        for place, item in enumerate(wanted):
-            demand = self.needs[place].demand
-            on = [host for host in item.may if rough.get(host, 0) >> place & 1]
-            if on:
-                host = min(on, key=lambda host: demand[self.hosts[host].name])
-                tried[place] = Wanted((*item.must, host))
-        models = first_fit(self.hosts, self.needs, self.known, tried)
-        if models is None:
-            return found
-        better = self._nearby(wanted, self._filled(models))
-        return better if better.over < found.over else found
 
     def _ask_of_all(self, wanted: Sequence[Wanted]) -> None:
         """Whether hosts hold all that they may have: what is known of that spares much."""
@@ -194,7 +125,7 @@ class Best(Struct):
         """Better and better ones, ``least`` over at least."""
         if least // self.grain >= found.over // self.grain:
             return
-        halves, search = 0, self._search(wanted, steps)
+        halves, search = 0, self.search(wanted, steps)
         every = search.levels.every
         least = max(least, search.levels.over + search.levels.least_over(0, every))
         while least // self.grain < found.over // self.grain:
@@ -204,7 +135,7 @@ class Best(Struct):
             if better is None:
                 least = middle + 1
             else:
-                found = self._made(search.levels, wanted, better)
+                found = self.made(search.levels, wanted, better)
                 yield found
 
     def _kept_first(
@@ -212,7 +143,7 @@ class Best(Struct):
     ) -> Iterator[tuple[int, Sequence[Wanted]]]:
         """Placements of what is always on, where bytes are over anyway; else all at once."""
         overfull = self._is_overfull(wanted, steps)
-        every = self._search(wanted, steps).levels
+        every = self.search(wanted, steps).levels
         first = kept_first(every, wanted, steps.left // 4) if overfull else None
         if first is None:
             yield 0, wanted
@@ -236,7 +167,7 @@ class Best(Struct):
 
     def _first(self, wanted: Sequence[Wanted], found: Filled) -> Iterator[Filled]:
         """Each model as early in its list as can be, without more bytes over."""
-        if _has_many(wanted):
+        if has_many(wanted):
             return
         now, limit = list(wanted), (found.over // self.grain + 1) * self.grain - 1
         for model in range(len(now)):
@@ -309,42 +240,22 @@ class Best(Struct):
                 pass
             finally:
                 steps.left -= before - max(0, half.left)
-        search = self._search(wanted, steps)
+        search = self.search(wanted, steps)
         found = search.found(limit)
-        return None if found is None else self._made(search.levels, wanted, found)
+        return None if found is None else self.made(search.levels, wanted, found)
 
     def _within_kept(self, wanted: Sequence[Wanted], limit: int, steps: Steps) -> Filled | None:
         for _, there in self._kept_first(wanted, limit, steps):
-            search = self._search(there, steps)
+            search = self.search(there, steps)
             found = search.found(limit)
             if found is not None:
-                return self._made(search.levels, there, found)
+                return self.made(search.levels, there, found)
         return None
 
     def _is_overfull(self, wanted: Sequence[Wanted], steps: Steps) -> bool:
         """Whether bytes are over wherever models are."""
-        levels = self._search(wanted, steps).levels
+        levels = self.search(wanted, steps).levels
         return levels.least_over(0, levels.every) > 0
-
-    def _search(self, wanted: Sequence[Wanted], steps: Steps | None = None) -> Search:
-        steps = steps or self.steps
-        # Tables of sums are made first: what they cost counts as steps.
-        steps.left -= 4 * sum(len(item.may) for item in wanted if item.copies)
-        if steps.left < 0 or _has_many(wanted):
-            raise SearchedEnough
-        made = levels(self.hosts, self.needs, wanted)
-        return Search(self.known, made, steps, no_homes(self.known, made))
-
-    def _made(
-        self, there: Levels, wanted: Sequence[Wanted], found: tuple[int, tuple[int, ...]]
-    ) -> Filled:
-        models = [_must(wanted, host) for host in range(len(self.hosts))]
-        for level, given in zip(there.levels, found[1], strict=True):
-            models[level.host] |= given
-        return Filled(found[0], tuple(models))
-
-    def _filled(self, models: Sequence[int]) -> Filled:
-        return Filled(over(self.hosts, self.needs, models), tuple(models))
 
 
 def parts(wanted: Sequence[Wanted]) -> list[set[int]]:
@@ -358,20 +269,3 @@ def parts(wanted: Sequence[Wanted]) -> list[set[int]]:
                 models, hosts = models | other[0], hosts | other[1]
             found.append((models, hosts))
     return [models for models, _ in found]
-
-
-def _has_many(wanted: Sequence[Wanted]) -> bool:
-    return len({host for item in wanted if item.copies for host in item.may}) > _LEVELS
-
-
-def over(hosts: Sequence[HostBudget], needs: Sequence[ModelNeeds], models: Iterable[int]) -> int:
-    """Bytes that cannot be in memory at once."""
-    sums = (
-        sum(needs[place].demand[host.name] for place in places(held))
-        for host, held in zip(hosts, models, strict=True)
-    )
-    return sum(max(0, taken - host.budget) for host, taken in zip(hosts, sums, strict=True))
-
-
-def _must(wanted: Sequence[Wanted], host: int) -> int:
-    return sum(1 << place for place, item in enumerate(wanted) if host in item.must)
