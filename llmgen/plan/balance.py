@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice, permutations
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -18,6 +20,9 @@ MOVES = 12
 ORDERS = 24
 # Where all devices together lack more than this part of their room, no division is looked for.
 _HOPE = 1.02
+# Bytes that each device lacks with so many layers, negative where it has more; None if the server
+# refuses.
+Look: TypeAlias = Callable[[Sequence[int]], list[int] | None]
 
 
 def balanced(gap: Gap, settings: ServerSettings) -> ServerSettings:
@@ -31,35 +36,48 @@ def balanced(gap: Gap, settings: ServerSettings) -> ServerSettings:
         return replace(settings, tensor_split=())
     first = choices.shares(gap.model, gap.free, settings)
     found = _moved(gap, settings, first)
-    order = range(len(settings.devices))
-    return _with(settings, found or _filled(gap, settings, sum(first), order) or first)
+    order, look = range(len(settings.devices)), partial(_missing, gap, settings)
+    room = _room(gap, settings)
+    return _with(settings, found or _filled(look, room, sum(first), order) or first)
 
 
-def divisions(gap: Gap, start: ServerSettings) -> Iterator[ServerSettings]:
+def divisions(
+    gap: Gap, start: ServerSettings, looked: Callable[[ServerSettings], None]
+) -> Iterator[ServerSettings]:
     """Every other division with which the devices hold the model.
 
     First those that fill one device after the other, then those that are near. Where layers are
     alike, of those that fit each is reached from each other by moving one at a time: what a device
-    needs grows with its layers alone. Where they are not, some may be left out.
+    needs grows with its layers alone. Where they are not, some may be left out. What is looked at
+    is told to ``looked`` before, which may raise, if it is not a division that is given.
     """
     first = tuple(map(int, start.tensor_split))
-    corners = {*_corners(gap, start, sum(first))} - {first}
+
+    def look(counts: Sequence[int]) -> list[int] | None:
+        looked(_with(start, counts))
+        return _missing(gap, start, counts)
+
+    corners = {*_corners(look, _room(gap, start), sum(first), len(first))} - {first}
     yield from (_with(start, counts) for counts in sorted(corners, reverse=True))
     seen = {first, *corners}
     waiting = deque((first, *sorted(corners, reverse=True)))
     while waiting:
         for counts in _neighbours(waiting.popleft()):
+            if counts in seen:
+                continue
+            seen.add(counts)
             found = _with(start, counts)
-            if counts not in seen and gap.fits_devices(found):
+            if gap.fits_devices(found):
                 waiting.append(counts)
                 yield found
-            seen.add(counts)
+            else:
+                looked(found)
 
 
-def _corners(gap: Gap, settings: ServerSettings, layers: int) -> Iterator[tuple[int, ...]]:
+def _corners(look: Look, room: int, layers: int, devices: int) -> Iterator[tuple[int, ...]]:
     """Each device in turn filled, in every order of them, as long as they are few."""
-    for order in islice(permutations(range(len(settings.devices))), ORDERS):
-        counts = _filled(gap, settings, layers, order)
+    for order in islice(permutations(range(devices)), ORDERS):
+        counts = _filled(look, room, layers, order)
         if counts:
             yield tuple(counts)
 
@@ -78,8 +96,12 @@ def _with(settings: ServerSettings, counts: Sequence[int]) -> ServerSettings:
     return replace(settings, tensor_split=tuple(map(float, counts)))
 
 
+def _room(gap: Gap, settings: ServerSettings) -> int:
+    """Bytes that others leave on its devices."""
+    return sum(gap.left[key] for key in settings.devices)
+
+
 def _missing(gap: Gap, settings: ServerSettings, counts: Sequence[int]) -> list[int] | None:
-    """Bytes that each device lacks, negative where it has more; None if the server refuses."""
     used = gap.used(_with(settings, counts))
     return None if used is None else [used[key] - gap.left[key] for key in settings.devices]
 
@@ -105,27 +127,24 @@ def _moved(gap: Gap, settings: ServerSettings, first: Sequence[int]) -> list[int
     return None
 
 
-def _filled(
-    gap: Gap, settings: ServerSettings, layers: int, order: Sequence[int]
-) -> list[int] | None:
+def _filled(look: Look, room: int, layers: int, order: Sequence[int]) -> list[int] | None:
     """As many layers on each device in this order as it holds, the others on the last."""
-    counts = [0] * len(settings.devices)
+    counts = [0] * len(order)
     counts[order[-1]] = layers
-    missing = _missing(gap, settings, counts)
-    room = sum(gap.left[key] for key in settings.devices)
+    missing = look(counts)
     if missing is None or sum(missing) + room > _HOPE * room:
         return None
     for at in order[:-1]:
-        counts = _most(gap, settings, counts, at, order[-1])
-    missing = _missing(gap, settings, counts)
+        counts = _most(look, counts, at, order[-1])
+    missing = look(counts)
     return counts if missing and max(missing) <= 0 else None
 
 
-def _most(gap: Gap, settings: ServerSettings, counts: list[int], at: int, last: int) -> list[int]:
+def _most(look: Look, counts: list[int], at: int, last: int) -> list[int]:
     low, high = 0, counts[last]
     while low < high:
         middle = (low + high + 1) // 2
-        missing = _missing(gap, settings, _given(counts, at, last, middle))
+        missing = look(_given(counts, at, last, middle))
         holds = missing is not None and missing[at] <= 0
         low, high = (middle, high) if holds else (low, middle - 1)
     return _given(counts, at, last, low)

@@ -6,10 +6,11 @@ that only meet the always-loaded ones are no part of the search; each is tried a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from llmgen.budget.model import ServerSettings
 from llmgen.library import Keep, Model
@@ -22,7 +23,8 @@ from llmgen.plan.open_values import apply, open_keys
 from llmgen.plan.rest import complete, floor
 from llmgen.plan.trial import Trial
 
-# So many models with open values that meet are searched, and so many steps taken.
+# So many models with open values that meet are searched, and so many steps taken: settings that are
+# tried, and others of which it is asked whether the devices hold them.
 MODELS, STEPS = 8, 2_000
 # Of layers that may leave the devices so many numbers are tried in a search.
 COUNTS = 8
@@ -38,6 +40,7 @@ class _Search(Struct):
     apart: tuple[Model, ...]
     divided: bool = False
     steps: int = STEPS
+    known: set[tuple[str, ServerSettings]] = field(default_factory=set)
 
     def found(self, floored: frozenset[str]) -> Trial | None:
         """Settings with which everything fits, with these contexts at their floor."""
@@ -51,16 +54,26 @@ class _Search(Struct):
         space = gap(trial, model, waiting)
         last = at + 1 == len(self.meeting) and not self.apart
         divided = self.divided and model.open.tensor_split and not last
-        for settings in _ways(space, floored=model.name in floored, divided=divided):
-            self.steps -= 1
-            if self.steps < 0:
-                raise _Spent
+        looked = partial(self._looked, model.name) if divided else None
+        for settings in _ways(space, looked, floored=model.name in floored):
+            self._spend()
             if not space.fits(settings):
                 continue
             found = self._placed(trial.with_settings(model, settings), at + 1, floored)
             if found is not None:
                 return found
         return None
+
+    def _spend(self) -> None:
+        self.steps -= 1
+        if self.steps < 0:
+            raise _Spent
+
+    def _looked(self, name: str, settings: ServerSettings) -> None:
+        """What was looked at before is known, and costs nothing."""
+        if (name, settings) not in self.known:
+            self.known.add((name, settings))
+            self._spend()
 
     def _beside(self, trial: Trial, floored: frozenset[str]) -> Trial | None:
         """Each of the others beside what is placed; the whole is asked at the end."""
@@ -157,13 +170,15 @@ def _devices(space: Gap) -> Iterator[tuple[str, ...]]:
     return iter(sorted(every, key=lambda keys: (len(keys), -sum(space.left[key] for key in keys))))
 
 
-def _ways(space: Gap, *, floored: bool, divided: bool) -> Iterator[ServerSettings]:
-    """Settings to try: a division that is balanced, or then every one."""
+def _ways(
+    space: Gap, looked: Callable[[ServerSettings], None] | None, *, floored: bool
+) -> Iterator[ServerSettings]:
+    """Settings to try: a division that is balanced, or every one that ``looked`` is told of."""
     for values in _combinations(space, floored=floored):
         settings = apply(space, space.model.settings, values)
         yield settings
-        if divided and len(settings.devices) > 1 and space.fits_devices(settings):
-            yield from divisions(space, settings)
+        if looked and len(settings.devices) > 1 and space.fits_devices(settings):
+            yield from divisions(space, settings, looked)
 
 
 def _combinations(space: Gap, *, floored: bool) -> Iterator[Mapping[str, object]]:

@@ -1,6 +1,8 @@
 """Models on several devices are told their shares, and planned with the same."""
 
 import ctypes
+from contextlib import suppress
+from itertools import islice
 from random import Random
 
 import drawn
@@ -18,7 +20,12 @@ from llmgen.budget.server.placement import layer_shares, place_layers
 from llmgen.errors import ConfigError, LlmgenError, PlanError
 from llmgen.facts.local import read_model
 from llmgen.plan import choices
+from llmgen.plan.balance import balanced, divisions
+from llmgen.plan.gap import Gap, gap
 from llmgen.plan.place import place
+from llmgen.plan.scale import scale
+from llmgen.plan.splits import divided
+from llmgen.plan.trial import trial_of
 from llmgen.render.environment import make_render
 from llmgen.resolve import resolve
 from llmgen.targets import llama_server, llama_swap
@@ -338,6 +345,41 @@ def test_no_layer_is_lost_to_rounding():
                 count - 1, ServerSettings(devices=("gpu0", "gpu1"), tensor_split=shares)
             )
             assert (*found.layers, found.output).count("gpu0") == first
+
+
+class Enough(Exception):
+    pass
+
+
+@pytest.mark.parametrize("most", [1, 40, 10_000])
+def test_every_look_at_a_division_is_counted(published, most, monkeypatch):
+    head = cards("8GiB", "10GiB", "12GiB", "14GiB", reserve="512MiB")
+    text = '[models.a]\nmodel = "gemma-3-27b.gguf"\nctx_size = 4096\nkeep = "always"\n'
+    lock = {"file:gemma-3-27b.gguf": published("gemma-3-27b")}
+    library = divided(resolve(config(text, head=head), lock))
+    trial, (model,) = trial_of(library, scale(library)), library.models
+    space = gap(trial, model)
+    start = balanced(space, model.settings)
+    looked, spent, found, used = [0], [0], 0, Gap.used
+
+    def counted(self, settings):
+        looked[0] += 1
+        return used(self, settings)
+
+    def looked_at(_):
+        spent[0] += 1
+        if spent[0] > most:
+            raise Enough
+
+    monkeypatch.setattr(Gap, "used", counted)
+    every = divisions(space, start, looked_at)
+    with suppress(Enough):
+        for _ in islice(every, 60):
+            found += 1
+    # A corner is looked at, and then given.
+    assert looked[0] <= spent[0] + found
+    assert spent[0] <= most + 1
+    assert (found == 60) is (most == 10_000)
 
 
 UNEQUAL = cards("8GiB", "24GiB", reserve="512MiB").replace('overhead = "0"', 'overhead = "400MiB"')
