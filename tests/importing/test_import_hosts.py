@@ -224,6 +224,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("url", HOSTILE)
 @pytest.mark.parametrize("peer", ["b", "../b", "-x", "auto", "b\nc", "\u202eb", "x" * 300])
 def test_addresses_and_names_of_strangers_are_no_part_of_a_wrong_file(url, peer, folder):

@@ -146,6 +146,7 @@ def pods(found):
             yield Peer(name, "llm", labels, ports, f"10.2.0.{number}")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("seed", range(40))
 def test_only_what_is_needed_is_allowed(seed):
     wanted = Wanted(seed)

@@ -34,6 +34,8 @@ def reason(plan, name, key):
     return next(why for why in plan.placement(name).reasons if why.key == key)
 
 
+# No count of values is a multiple of five: each comes up.
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("memory", ["10GiB", "16GiB", "24GiB", "96GiB"])
 @pytest.mark.parametrize("slots", [1, 2, 3])
 @pytest.mark.parametrize("unified", ["true", "false"])
