@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from llmgen.cluster.kinds import Pool, Vector, holds, more, room
 from llmgen.cluster.steps import take
-from llmgen.fleet.search.depth_first import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 
 # More fillings are not combined.
 _FILLINGS = 400

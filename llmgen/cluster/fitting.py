@@ -13,7 +13,7 @@ from llmgen.cluster.pending import fewest
 from llmgen.cluster.proof import Fit
 from llmgen.cluster.steps import Verdict, answered
 from llmgen.cluster.waiting import Standing, Wait, for_good, waits
-from llmgen.fleet.search.depth_first import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 
 # Steps of all questions of one kind together, and of each.
 STEPS, EACH = 40_000, 10_000

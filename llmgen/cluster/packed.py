@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from llmgen.cluster.kinds import Pool, Vector, holds, more, room, share, total
 from llmgen.cluster.steps import take
-from llmgen.fleet.search.depth_first import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 
 # More nodes are not searched one by one.
 _NODES = 200

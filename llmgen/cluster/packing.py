@@ -12,7 +12,7 @@ from llmgen.cluster.kinds import pool_of, share
 from llmgen.cluster.nodes import Nodes, Pod
 from llmgen.cluster.proof import Proof, Rollout
 from llmgen.cluster.rollouts import Passing, Rolling
-from llmgen.fleet.search.depth_first import Steps
+from llmgen.fleet.search.steps import Steps
 
 
 def prove(nodes: Nodes, pods: Sequence[Pod]) -> Proof:

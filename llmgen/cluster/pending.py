@@ -8,7 +8,7 @@ from itertools import groupby
 from llmgen.cluster.kinds import Pool, Vector, total
 from llmgen.cluster.packed import packed, placed
 from llmgen.cluster.steps import take
-from llmgen.fleet.search.depth_first import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 
 # More ways to leave so many out are not kept for what has a lower priority.
 _WAYS = 50

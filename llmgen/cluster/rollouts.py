@@ -20,7 +20,7 @@ from llmgen.cluster.kinds import Pool, Vector, holds, more, room, total
 from llmgen.cluster.packed import packed, placed
 from llmgen.cluster.steps import Verdict, answered, both
 from llmgen.cluster.waiting import Standing, beside, waits
-from llmgen.fleet.search.depth_first import Steps
+from llmgen.fleet.search.steps import Steps
 
 # Steps of each question.
 _EACH = 5_000

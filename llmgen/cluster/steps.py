@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from llmgen.fleet.search.depth_first import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 
 Verdict: TypeAlias = Literal["yes", "no", "unknown"]
 

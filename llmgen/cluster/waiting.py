@@ -18,7 +18,7 @@ from llmgen.cluster.blocked import blocked
 from llmgen.cluster.kinds import Pool, Vector, holds, more, room, total
 from llmgen.cluster.packed import placed
 from llmgen.cluster.steps import take
-from llmgen.fleet.search.depth_first import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 
 # More nodes are not searched one by one.
 _NODES = 200

@@ -9,9 +9,9 @@ from msgspec import Struct
 from llmgen.fleet.host_reasons import beside
 from llmgen.fleet.needs import Choosing, ModelNeeds
 from llmgen.fleet.search.best_hosts import Best
-from llmgen.fleet.search.depth_first import Steps
 from llmgen.fleet.search.known_fits import KnownFits
 from llmgen.fleet.search.levels import Wanted
+from llmgen.fleet.search.steps import Steps
 
 # How far a joint takeover is searched.
 _STEPS, _CALLS = 200_000, 1_000

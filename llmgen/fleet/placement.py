@@ -16,9 +16,9 @@ from msgspec import Struct
 from llmgen.fleet.needs import Choosing, HostBudget, ModelNeeds
 from llmgen.fleet.no_host import NoHost, no_hosts
 from llmgen.fleet.search.best_hosts import Best
-from llmgen.fleet.search.depth_first import Steps
 from llmgen.fleet.search.known_fits import AskedEnough, KnownFits
 from llmgen.fleet.search.levels import Wanted
+from llmgen.fleet.search.steps import Steps
 from llmgen.fleet.search.task import Filled
 
 # How many steps a search takes, and how many questions it asks the planner.

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 from llmgen.fleet.search.by_prices import by_prices, less_over
-from llmgen.fleet.search.depth_first import SearchedEnough, Steps
 from llmgen.fleet.search.first_fit import first_fit
 from llmgen.fleet.search.kept_first import TooMany, kept_first
 from llmgen.fleet.search.known_fits import AskedEnough
 from llmgen.fleet.search.levels import NEVER, Wanted
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 from llmgen.fleet.search.task import Filled, Task, has_many, must_have
 
 # Bytes over are closed in on by halves so many times before every better placement is looked for.

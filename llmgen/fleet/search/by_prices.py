@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from llmgen.fleet.search.depth_first import SearchedEnough, Steps
 from llmgen.fleet.search.first_fit import first_fit
 from llmgen.fleet.search.known_fits import AskedEnough
 from llmgen.fleet.search.levels import Wanted
 from llmgen.fleet.search.neighbours import with_less_over
 from llmgen.fleet.search.priced import TooHard, priced
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 from llmgen.fleet.search.task import Filled, Task, has_many
 
 

@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from llmgen.fleet.search.depth_first import SearchedEnough, Steps
 from llmgen.fleet.search.known_fits import KnownFits, places
 from llmgen.fleet.search.levels import NEVER, Levels, Wanted
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 
 # What a filling adds to what is over anyway, and its models.
 Row: TypeAlias = Sequence[tuple[int, int]]

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from llmgen.fleet.search.homes import Homes, homes, no_homes
 from llmgen.fleet.search.known_fits import KnownFits
 from llmgen.fleet.search.levels import Choice, Item, Level, Levels, Standing
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 
 # (level from which to go on, or one of these)
 _NOTHING, _FOUND = -1, -2
@@ -25,16 +26,6 @@ _STATE = 16
 # What is left after a level's filling, the models that it gives the host, bytes over, and of which
 # of those that are left it is a home.
 _Filling: TypeAlias = tuple[int, int, int, int]
-
-
-class SearchedEnough(Exception):
-    """More steps than are taken."""
-
-
-class Steps(Struct):
-    """How many steps a search still takes: a count and no clock, so that it ends alike anywhere."""
-
-    left: int
 
 
 class Search(Struct):

@@ -13,11 +13,11 @@ from itertools import islice
 from msgspec import Struct
 
 from llmgen.fleet.search.cover import FEW, Cover
-from llmgen.fleet.search.depth_first import SearchedEnough, Steps
 from llmgen.fleet.search.fillings import Filling, Fillings, fillings
 from llmgen.fleet.search.known_fits import KnownFits
 from llmgen.fleet.search.levels import Levels, Wanted
 from llmgen.fleet.search.prices import Prices
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 
 # Rounds in which prices are mended over all fillings, and steps in which over those that are left.
 _ROUNDS, _WORK = 20, 60_000

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from llmgen.fleet.needs import HostBudget, ModelNeeds
-from llmgen.fleet.search.depth_first import Search, SearchedEnough, Steps
+from llmgen.fleet.search.depth_first import Search
 from llmgen.fleet.search.homes import no_homes
 from llmgen.fleet.search.known_fits import KnownFits, places
 from llmgen.fleet.search.level_order import levels
 from llmgen.fleet.search.levels import Levels, Wanted
+from llmgen.fleet.search.steps import SearchedEnough, Steps
 
 # More hosts that have a choice are not searched.
 _LEVELS = 64
