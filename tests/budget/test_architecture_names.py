@@ -12,6 +12,7 @@ PACKAGE = Path(llmgen.__file__).parent
 # Where names of architectures are at home: the catalogue of memory, the graphs, and builds.
 HOMES = (
     "budget/shape/architectures.py",
+    "budget/graph/names.py",
     "budget/graph/recipes.py",
     "budget/graph/special/",
     "budget/builds.py",

@@ -38,6 +38,7 @@ SETTINGS: tuple[Setting, ...] = (
 )  # fmt: skip
 # What the scheduler and the views of a tensor add to its name.
 COPY = re.compile(r"^[A-Za-z]+\d*#(.*)#\d+$")
+NUMBER = re.compile(r"-\d+")
 # Tensors that llama.cpp gives no name have one of their place.
 UNNAMED = re.compile(r"^(node_\d+|leaf_\d+)?( \([^)]*\))*$")
 
@@ -99,6 +100,16 @@ def of_ours(facts: GgufFacts, setting: Setting, build: int) -> tuple[Line, ...]:
 def _line(tensor: Tensor) -> Line:
     name = tensor.said if tensor.name else ""
     return Line(name, tensor.op, size(tensor), tensor.backend)
+
+
+def other_names(program: tuple[Line, ...], ours: tuple[Line, ...]) -> dict[str, str]:
+    """What the program calls tensors otherwise, by our names; numbers of layers are left out."""
+    found = {}
+    for theirs, own in zip(program, ours, strict=True):
+        name, called = NUMBER.sub("", own.name), NUMBER.sub("", theirs.name)
+        if name and called and own.op != "NONE" and name != called:
+            found[name] = called
+    return found
 
 
 def first_difference(program: tuple[Line, ...], ours: tuple[Line, ...]) -> str:

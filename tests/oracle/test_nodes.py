@@ -37,6 +37,7 @@ def test_graph_is_the_programs_tensor_by_tensor(name):
     for facts, item in lists()[name]:
         ours = nodes.of_ours(facts, nodes.SETTINGS[item.setting], BUILD)
         assert nodes.first_difference(item.lines, ours) == "", (item.shape, item.setting)
+        assert nodes.other_names(item.lines, ours) == {}, (item.shape, item.setting)
 
 
 def test_all_others_have_a_recipe():

@@ -193,7 +193,7 @@ class Decoder:
             )
             return scene.call(fed, "ffn_out", layer)
         if not self._is_routed(layer):
-            return scene.call(b.unary(normed), "ffn_out", layer)
+            return scene.call(b.unary(scene.call(normed, "ffn_up", layer)), "ffn_out", layer)
         routed = latent_experts(scene, normed, layer, recipe.experts)
         if not scene.weight("ffn_up_shexp.weight", layer):
             return b.add(routed, b.unary(normed)) if recipe.shared_bare else routed
@@ -217,7 +217,7 @@ class Decoder:
         if gate is not None:
             shared = scene.call(b.mul(shared, gate), "ffn_shexp_out", layer)
         both = b.add(routed, shared)
-        return scene.call(b.scale(both) if recipe.halved else both, "ffn_out", layer)
+        return scene.call(b.scale(both) if recipe.halved else both, "ffn_out merged", layer)
 
     def _is_routed(self, layer: int) -> bool:
         """Whether a layer computes the experts that it has."""
@@ -232,12 +232,14 @@ class Decoder:
             query, keys, values, gate = gated_heads(scene, normed, layer)
         else:
             query, keys, values = self._heads(normed, layer)
-        if self._rotates(layer):
+        changed = self._rotates(layer)
+        if changed:
             factors = self._factors(layer) if recipe.factors else None
             query = b.rope(query, self.positions, factors)
             keys = b.rope(keys, self.positions, factors)
-            many = scene.model.header.most("expert_count") == recipe.bare_heads > 0
-            if recipe.heads is Heads.BEHIND and not many:
+            bare = scene.model.header.most("expert_count") == recipe.bare_heads > 0
+            changed = not bare
+            if recipe.heads is Heads.BEHIND and not bare:
                 query, keys = b.each("RMS_NORM", query), b.each("RMS_NORM", keys)
         if recipe.heads is Heads.AFTER and scene.weight("attn_q_norm.weight", layer):
             query = norm(scene, recipe.norm, "attn_q_norm", query, layer)
@@ -248,7 +250,8 @@ class Decoder:
             query = b.mul(query, self.warmth)
         if recipe.query_scaled:
             query = b.scale(query)
-        for tensor, name in ((query, "Qcur"), (keys, "Kcur"), (values, "Vcur")):
+        how = "" if changed else " as it is"
+        for tensor, name in ((query, "Qcur" + how), (keys, "Kcur" + how), (values, "Vcur")):
             scene.call(tensor, name, layer)
         sinks = scene.weight("attn_sinks.weight", layer) if recipe.sinks else None
         extras = Extras(sinks=sinks, caps=recipe.caps)

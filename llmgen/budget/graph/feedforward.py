@@ -76,16 +76,18 @@ def feed_forward(
     return part("down", hidden)
 
 
-def gated(scene: Scene, gate: Tensor, up: Tensor, layer: int, limit: str) -> Tensor:
+def gated(  # noqa: PLR0917 - what it multiplies, where, and how
+    scene: Scene, gate: Tensor, up: Tensor, layer: int, limit: str, name: str = "ffn"
+) -> Tensor:
     """What passes a gate; limited on both sides where the header has a limit for the layer."""
     b, limits = scene.b, scene.model.header.values.get(limit) if limit else None
     most = limits[layer] if isinstance(limits, tuple) else limits
     if not isinstance(most, int | float) or most <= _LEAST_LIMIT:
-        return scene.call(b.glu(gate, up), "ffn_swiglu", layer)
-    up = scene.call(b.each("CLAMP", up), "ffn_up_clamped", layer)
-    gate = scene.call(b.unary(gate), "ffn_silu", layer)
-    gate = scene.call(b.each("CLAMP", gate), "ffn_silu_clamped", layer)
-    return scene.call(b.mul(gate, up), "ffn_swiglu_limited", layer)
+        return scene.call(b.glu(gate, up), f"{name}_swiglu", layer)
+    up = scene.call(b.each("CLAMP", up), f"{name}_up_clamped", layer)
+    gate = scene.call(b.unary(gate), f"{name}_silu", layer)
+    gate = scene.call(b.each("CLAMP", gate), f"{name}_silu_clamped", layer)
+    return scene.call(b.mul(gate, up), f"{name}_swiglu_limited", layer)
 
 
 def _found_kind(scene: Scene, layer: int) -> str:
@@ -257,7 +259,7 @@ def _hidden(  # noqa: PLR0917 - as build_moe_ffn
     up = _each(scene, f"up_{name}", rows, chosen, layer, how=how)
     if scene.weight(f"ffn_gate_{name}.weight", layer):
         gate = _each(scene, f"gate_{name}", rows, chosen, layer, how=how)
-        return scene.call(gated(scene, gate, up, layer, how.limit), "ffn_moe_swiglu", layer)
+        return gated(scene, gate, up, layer, how.limit, "ffn_moe")
     hidden = b.unary(up)
     return b.each("SQR", hidden) if how.kind == SQUARED else hidden
 

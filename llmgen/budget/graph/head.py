@@ -18,6 +18,7 @@ _IMAGE_TOKENS = 8196 - 4
 
 def finish(scene: Scene, recipe: Recipe, stream: Tensor, rows: Tensor) -> None:
     """Norm, logits and pooled rows."""
+    scene.call(stream, "l_out at last", scene.last)
     if ends_whole(scene, recipe) or scene.follows(Rule.STREAM_HANDED_ON):
         scene.give("h_nextn", stream)
     if ends_whole(scene, recipe):

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from llmgen.budget.builds import Rule
 from llmgen.budget.graph.builder import Builder
+from llmgen.budget.graph.names import names_of
 from llmgen.budget.graph.tensor import OUTPUT, Tensor
 from llmgen.budget.graph.weights import Matrices, Undescribed
 from llmgen.budget.server.geometry import Geometry
@@ -56,6 +57,7 @@ class Scene:
         """``layers`` are described; ``homes`` has the backend of every layer."""
         self.b = Builder()
         self.model, self.setting, self.matrices = model, setting, matrices
+        self._names = names_of(model.name)
         self.layers, self.homes, self.host = layers, homes, host
         counts = setting.counts
         self.tokens, self.outputs = counts.ubatch, counts.outputs
@@ -82,7 +84,7 @@ class Scene:
         A server ties norms to the device of their layer by that name; a scheduler that only sizes
         its buffers forgets it again (``ggml_backend_sched_reserve_size`` resets), as here.
         """
-        tensor.name, tensor.layer = name, layer
+        tensor.name, tensor.layer = self._names.get(name, name), layer
         return tensor
 
     def weight(self, name: str, layer: int = -1) -> Tensor | None:

@@ -29,6 +29,7 @@ class Grove(Decoder):
         shared = count != header.count("expert_count")
         chosen, weights = self._chosen(logits, min(used, count), layer, shared=shared)
         groups = mixed(scene, each, chosen, weights, layer, self.recipe.experts, "chexps")
+        scene.call(groups, "ffn_adj_moe_out", layer)
         return scene.call(b.add(each, b.scale(groups)), "ffn_final_moe_out", layer)
 
     def _chosen(
