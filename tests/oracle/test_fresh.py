@@ -79,6 +79,20 @@ APART = (
 )
 
 
+@pytest.mark.parametrize(("tokens", "compute"), [(251137, 2213617696), (260000, 1420894240)])
+def test_more_cells_may_need_less(tokens, compute):
+    asked = {
+        "ctx_size": tokens,
+        "parallel": 1,
+        "ubatch_size": 2048,
+        "flash_attn": "on",
+        "embedding": True,
+    }
+    settings = grid.server_settings(asked | {"devices": ()})
+    made = estimate(all_facts()["nemotron-3-nano-30b"], settings, 11434)
+    assert [item.compute for item in made.memory] == [compute]
+
+
 @pytest.mark.parametrize(("model", "moved", "devices"), APART)
 def test_attention_away_from_its_layer_has_scores(model, moved, devices):
     setting = grid.server_settings(NEAR | {"ctx_size": 16384, "override_tensor": moved})
