@@ -32,6 +32,7 @@ def lists():
     return found
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", sorted(set(draws.architectures()) - UNJUDGED - WITHOUT))
 def test_graph_is_the_programs_tensor_by_tensor(name):
     for facts, item in lists()[name]:
