@@ -22,16 +22,16 @@ class Extra(Struct, frozen=True):
         return compute_bytes * self.percent // 100 + self.absolute_bytes
 
 
-# What estimates without a replayed graph asked for, of which there are no more. Of graphs that are
-# known, recorded totals ask for nothing (`python -m oracle.margins` in tests prints what each kind
-# asks for); of general ones without several streams or an indexer, for 25 MiB (Kimi-K3's fixture).
-# They stay as they are until a card has been measured: the oracle's devices are CPUs.
+# What estimates without a replayed graph asked for, of which there are no more. Recorded totals ask
+# for 2 MiB now, embedding servers for 13 (GLM-5's fixture before b10715), several devices for none
+# (`python -m oracle.margins` in tests). They stay as they are until a card has been measured: the
+# oracle's devices are CPUs.
 ORDINARY: Final = Extra(10, 48 * MIB)
 EMBEDDING: Final = Extra(10, 108 * MIB)
 HOST_CACHE: Final = Extra(10, 80 * MIB)
 SEVERAL_DEVICES: Final = Extra(10, 92 * MIB)
-# Graphs that are guessed: several streams, and indexers. 822 MiB beside 1,980, glm5-next fixture,
-# b11434; beside 75, drawn at random.
+# Graphs that are guessed. Recorded totals ask for 274 MiB (GLM-5-next's fixture, b11434), shapes
+# drawn at random for 312 (the same).
 GUESSED: Final = Extra(25, 328 * MIB)
 
 
