@@ -50,8 +50,9 @@ class Rule(Enum):
     STATES_AT_ONCE = "states of slots that run and of all others are gathered at once"
     L2_NORM = "queries and keys of delta nets are normed by one operation"
     GATE_RESHAPED = "the gate of attention is a view, over which nothing is written"
+    CLAMPS_OVER = "limits are written over what they limit"
     ROWS_BEHIND_FEED = "the last layer takes rows of outputs behind its feed-forward"
-    SLOTS_APART = "rows of a state space with heads keep an extent for slots"
+    SLOTS_APART = "rows in front of and behind a state space with heads have an extent for slots"
     ROTATED_BY_HEADER = "the header says whether queries and keys are rotated"
     ONE_POSITION = "sections of the rotation are not looked for"
     EXPERTS_BY_HEADER = "the header says how experts are chosen and weighed"
@@ -125,6 +126,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.STATES_AT_ONCE, 11391, _EVER, (), "11067…11391"),
     Step(Rule.L2_NORM, 0, 10952, (), "10715…10952"),
     Step(Rule.GATE_RESHAPED, 0, 10335, ("qwen3next",), "10236…10335"),
+    Step(Rule.CLAMPS_OVER, 0, 10715, (), "10335…10715, ggml_clamp"),
     Step(Rule.ROWS_BEHIND_FEED, 0, 10952, ("plamo2",), "10715…10952"),
     Step(Rule.SLOTS_APART, 0, 10715, (), "10335…10715"),
     Step(Rule.ROTATED_BY_HEADER, 0, 10715, ("granitemoe",), "10335…10715"),

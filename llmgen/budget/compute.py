@@ -188,7 +188,8 @@ def _runs_apart(ground: Ground, names: Sequence[str], op: str, each: int) -> boo
     scene = _scene(probe, names, _layers(ground))
     _describe(scene, ground.recipe)
     assign(scene.b, len(names) - 1)
-    return any(node.op == op and node.backend != scene.homes[node.layer] for node in scene.b.nodes)
+    asked = (node for node in scene.b.nodes if node.op == op and node.layer >= 0)
+    return any(node.backend != scene.homes[node.layer] for node in asked)
 
 
 class Recorded(Struct, frozen=True):
@@ -367,6 +368,8 @@ def layer_kinds(ground: Ground) -> list[Hashable]:
     recipe = ground.recipe
     if recipe.every:
         return list(range(model.trunk))
+    if each := model.header.count(recipe.routed_each) if recipe.routed_each else 0:
+        parts.append([(il + 1) % each == 0 for il in range(model.trunk)])
     deep = model.header.count("n_deepstack_layers")
     parts.append([il < deep for il in range(model.trunk)])
     if recipe.rope is Rope.SKIPPED:

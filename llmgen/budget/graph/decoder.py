@@ -196,7 +196,7 @@ class Decoder:
             return scene.call(b.unary(scene.call(normed, "ffn_up", layer)), "ffn_out", layer)
         routed = latent_experts(scene, normed, layer, recipe.experts)
         if not scene.weight("ffn_up_shexp.weight", layer):
-            return b.add(routed, b.unary(normed)) if recipe.shared_bare else routed
+            return b.add(routed, b.unary(normed)) if self._adds_bare() else routed
         gate = None
         if recipe.shared_gate == SIGMOID:
             shared = feed_forward(
@@ -224,6 +224,10 @@ class Decoder:
         key = self.recipe.routed_each
         each = self.scene.model.header.count(key) if key else 0
         return self.recipe.routed and (not each or (layer + 1) % each == 0)
+
+    def _adds_bare(self) -> bool:
+        bare = self.recipe.shared_bare
+        return bool(self.scene.model.header.count(bare)) if isinstance(bare, str) else bare
 
     def _attention(self, normed: Tensor, layer: int) -> Tensor:
         scene, recipe, b = self.scene, self.recipe, self.scene.b
@@ -293,7 +297,7 @@ class Decoder:
         rows = recipe.heads in (Heads.ROW, Heads.COPIED)
         if scene.weight("attn_qkv.weight", layer):
             fused = product(scene, "attn_qkv", normed, layer)
-            fused = b.each("CLAMP", fused) if self.clamped else fused
+            fused = scene.clamp(fused) if self.clamped else fused
             parts = [
                 b.view(fused, (head, count, scene.tokens), (4 * head, fused.nb[1]))
                 for _, head, count in sizes
@@ -306,7 +310,7 @@ class Decoder:
         else:
             parts = [product(scene, f"attn_{name}", normed, layer) for name, _, _ in sizes]
             if self.clamped:
-                parts = [b.each("CLAMP", part) for part in parts]
+                parts = [scene.clamp(part) for part in parts]
             if not rows:
                 parts = self._by_heads(parts, sizes)
         if recipe.heads is Heads.COPIED:

@@ -84,9 +84,9 @@ def gated(  # noqa: PLR0917 - what it multiplies, where, and how
     most = limits[layer] if isinstance(limits, tuple) else limits
     if not isinstance(most, int | float) or most <= _LEAST_LIMIT:
         return scene.call(b.glu(gate, up), f"{name}_swiglu", layer)
-    up = scene.call(b.each("CLAMP", up), f"{name}_up_clamped", layer)
+    up = scene.call(scene.clamp(up), f"{name}_up_clamped", layer)
     gate = scene.call(b.unary(gate), f"{name}_silu", layer)
-    gate = scene.call(b.each("CLAMP", gate), f"{name}_silu_clamped", layer)
+    gate = scene.call(scene.clamp(gate), f"{name}_silu_clamped", layer)
     return scene.call(b.mul(gate, up), f"{name}_swiglu_limited", layer)
 
 
@@ -219,7 +219,7 @@ def weighed(scene: Scene, scores: Tensor, chosen: Tensor, layer: int, how: Exper
     if header.values.get("expert_weights_norm") if how.normed is None else how.normed:
         weights = b.reshape(weights, used, tokens)
         total = scene.call(b.sum_rows(weights), "ffn_moe_weights_sum", layer)
-        total = scene.call(b.each("CLAMP", total), "ffn_moe_weights_sum_clamped", layer)
+        total = scene.call(scene.clamp(total), "ffn_moe_weights_sum_clamped", layer)
         weights = scene.call(b.each("DIV", weights, total), "ffn_moe_weights_norm", layer)
         weights = b.reshape(weights, 1, used, tokens)
     if how.scaled and header.values.get("expert_weights_scale") not in (None, 0, 0.0, 1, 1.0):

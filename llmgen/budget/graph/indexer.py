@@ -32,7 +32,7 @@ class IndexerKeys:
             block *= 2
         self.rotation = b.input("attn_inp_k_rot", "f32", block, block)
 
-    def _through(self, keys: Tensor, layer: int) -> Tensor:
+    def through(self, keys: Tensor, layer: int) -> Tensor:
         """Store the keys of a micro-batch, and read those of all tokens."""
         scene, b = self.scene, self.scene.b
         home = scene.homes[layer] if scene.setting.kv_offload else scene.host
@@ -54,7 +54,7 @@ class IndexerKeys:
         keys = b.rope(b.reshape(keys, self.width, 1, tokens), positions)
         queries = scene.call(b.mul_mat(self.rotation, queries), "indexer_q", layer)
         keys = scene.call(b.mul_mat(self.rotation, keys), "indexer_k", layer)
-        stored = self._through(keys, layer)
+        stored = self.through(keys, layer)
         shares = b.mul_mat(scene.needed("indexer.proj.weight", layer), of)
         streams = stored.ne[3]
         each = tokens // streams

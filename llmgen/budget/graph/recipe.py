@@ -97,17 +97,18 @@ class Recipe(Struct, frozen=True):
     that attention and feed-forward end with. ``values_scaled`` is the key of the header by which
     the result of attention is multiplied. ``post_first`` norms what attention adds before rows of
     outputs are taken. Where files lack shared experts, ``shared_bare`` adds what they read, behind
-    the function of their gate. ``shared_kind`` is how shared experts make a hidden row, if not as
-    others; ``halved`` multiplies the sum with them. ``limit`` is the key of the header that limits
-    hidden rows of dense and shared feed-forwards, layer by layer, in operations of their own.
-    Where not ``output_biased`` or ``heads_biased``, biases behind attention, or of Q, K and V, are
-    not read; ``unread`` are other tensors that the loader takes and the graph does not read. Where
-    not ``routed``, experts that a file has are not computed, but the function of their gate is; so
-    it is in other layers than each n-th, n being ``routed_each`` of the header. With ``bare_heads``
-    experts, heads are not normed behind the rotation. ``reads_embedding`` makes logits of the
-    embedding where the input has it. ``rows_scaled`` multiplies rows in front of the product with
-    the output; logits of ``images`` are written over. A nextn block that ``drafts_rows`` goes on
-    with rows of outputs alone behind attention, others keep those of all tokens for the next draft.
+    the function of their gate (a key of the header: if that is not 0). ``shared_kind`` is how
+    shared experts make a hidden row, if not as others; ``halved`` multiplies the sum with them.
+    ``limit`` is the key of the header that limits hidden rows of dense and shared feed-forwards,
+    layer by layer, in operations of their own. Where not ``output_biased`` or ``heads_biased``,
+    biases behind attention, or of Q, K and V, are not read; ``unread`` are other tensors that the
+    loader takes and the graph does not read. Where not ``routed``, experts that a file has are not
+    computed, but the function of their gate is; so it is in other layers than each n-th, n being
+    ``routed_each`` of the header. With ``bare_heads`` experts, heads are not normed behind the
+    rotation. ``reads_embedding`` makes logits of the embedding where the input has it.
+    ``rows_scaled`` multiplies rows in front of the product with the output; logits of ``images``
+    are written over. A nextn block that ``drafts_rows`` goes on with rows of outputs alone behind
+    attention, others keep those of all tokens for the next draft.
     """
 
     norm: str = "RMS_NORM"
@@ -163,7 +164,7 @@ class Recipe(Struct, frozen=True):
     values_scaled: str = ""
     post_first: bool = False
     shared_kind: str = ""
-    shared_bare: bool = False
+    shared_bare: bool | str = False
     halved: bool = False
     limit: str = ""
     output_biased: bool = True

@@ -163,6 +163,14 @@ RECIPES: Final[dict[str, Recipe]] = {
     "deepseek": Recipe(factors=True, experts=Experts(normed=False, scaled=True)),
     "dots1": Recipe(experts=_BY_HEADER),
     "minimax-m2": Recipe(heads=Heads.ROW, experts=Experts(score="header")),
+    "minimax-m3": Recipe(
+        since=10335,
+        special="blockwise",
+        experts=_BY_HEADER,
+        feed_biases=False,
+        output_biased=False,
+        own_inputs=True,
+    ),
     "smollm3": Recipe(rope=Rope.SKIPPED),
     "llama4": Recipe(
         factors=True,
@@ -183,7 +191,12 @@ RECIPES: Final[dict[str, Recipe]] = {
         factors=True, scaled="constant", residual_scaled="constant", logits=("=SCALE",)
     ),
     "ernie4_5": Recipe(output_biased=False),
-    "ernie4_5-moe": Recipe(output_biased=False, routed_each="interleave_moe_layer_step"),
+    "ernie4_5-moe": Recipe(
+        feed_biases=False,
+        output_biased=False,
+        shared_bare="expert_shared_feed_forward_length",
+        routed_each="interleave_moe_layer_step",
+    ),
     "paddleocr": Recipe(positions=4),
     "hunyuan-dense": Recipe(factors=True, heads=Heads.AFTER),
     "hunyuan-moe": Recipe(factors=True, heads=Heads.AFTER),

@@ -98,6 +98,11 @@ class Scene:
             raise Undescribed(name)
         return found
 
+    def clamp(self, of: Tensor) -> Tensor:
+        """A tensor within limits."""
+        over = self.follows(Rule.CLAMPS_OVER)
+        return self.b.in_place("CLAMP", of) if over else self.b.each("CLAMP", of)
+
     def give(self, what: str, tensor: Tensor) -> Tensor:
         """A result that the program reads, and so nothing takes its place."""
         self.results[what] = tensor

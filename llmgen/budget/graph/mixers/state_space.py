@@ -87,8 +87,11 @@ def mamba2(scene: Scene, states: States, of: Tensor, layer: int) -> Tensor:
     head, channels = size.inner // size.rank, size.inner + 2 * size.groups * size.state
     tokens = (size.each, size.slots)
     before = remembered(scene, states, layer, channels)
-    both = linear(scene, "ssm_in", of, layer)
-    both = b.reshape(both, both.ne[0], *tokens)
+    if scene.follows(Rule.SLOTS_APART):
+        both = linear(scene, "ssm_in", b.reshape(of, of.ne[0], *tokens), layer)
+    else:
+        both = linear(scene, "ssm_in", of, layer)
+        both = b.reshape(both, both.ne[0], *tokens)
     gate = b.view(both, (head, size.rank, *tokens), (_F32 * head, *both.nb[1:3]))
     columns = b.view(both, (channels, *tokens), both.nb[1:3])
     dt = b.view(both, (size.rank, *tokens), both.nb[1:3])
