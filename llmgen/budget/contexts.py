@@ -78,7 +78,11 @@ def contexts(
         yield context(draft, _draft_settings(settings, drafting, main), build)
     elif mtp:
         own = replace(
-            settings, cache_type_k=drafting.cache_type_k, cache_type_v=drafting.cache_type_v
+            settings,
+            cache_type_k=drafting.cache_type_k,
+            cache_type_v=drafting.cache_type_v,
+            embedding=False,
+            pooling="",
         )
         none = Weights({}, 0, main.weights.output)
         yield replace(context(facts, own, build, mtp=True, nextn=True), weights=none)
@@ -88,6 +92,8 @@ def _draft_settings(
     settings: ServerSettings, drafting: DraftSettings, main: Context
 ) -> ServerSettings:
     """A draft model's context follows the main one; its cache types and devices are its own.
+
+    It hands no embeddings over (``common_base_params_to_speculative``).
 
     The server has one ``--tensor-split``, whose first shares are those of the draft's devices.
     """
@@ -102,6 +108,8 @@ def _draft_settings(
         tensor_split=settings.tensor_split[: len(devices)],
         n_cpu_moe=0,
         override_tensor=(),
+        embedding=False,
+        pooling="",
     )
 
 

@@ -70,9 +70,11 @@ def _context(settings: ServerSettings, mtp_context: bool) -> dict[str, int]:
     )
     drafted = settings.draft.n_max if settings.draft else 0
     rollback = settings.draft is not None and settings.draft.spec_type in ROLLBACK_SPECS
-    all_rows = settings.embedding or settings.pooling not in ("", "none")
+    embeds = settings.embedding and not mtp_context
+    pooled = "" if mtp_context else settings.pooling
+    all_rows = embeds or pooled not in ("", "none")
     rows = batch if all_rows else min(batch, slots if mtp_context else slots * (1 + drafted))
-    # An MTP head has the cache types of drafts.
+    # An MTP head has the cache types of drafts, and hands no embeddings over (common_base_params_to_speculative).
     cache = settings.draft if mtp_context and settings.draft else settings
     return {
         "n_ctx": settings.ctx_size,
@@ -83,11 +85,11 @@ def _context(settings: ServerSettings, mtp_context: bool) -> dict[str, int]:
         "n_outputs_max": rows,
         "n_outputs_max_per_seq": 1 if all_rows or mtp_context else min(batch, 1 + drafted),
         "ctx_type": int(mtp_context),
-        "pooling_type": POOLING[settings.pooling],
+        "pooling_type": POOLING[pooled],
         "flash_attn_type": FLASH_ATTN[settings.flash_attn],
         "type_k": GGML_TYPES[cache.cache_type_k],
         "type_v": GGML_TYPES[cache.cache_type_v],
-        "embeddings": int(settings.embedding),
+        "embeddings": int(embeds),
         "offload_kqv": int(settings.kv_offload),
         "op_offload": 1,
         "swa_full": int(settings.swa_full),
