@@ -105,6 +105,7 @@ _OWN: Final[dict[str, dict[str, str]]] = {
     "maple": {"ffn_moe_swiglu": "ffn_moe_swiglu_limited"},
     "mimo2": {"l_out at last": "h_nextn"},
     "minicpm3": {"embd": "inp_scaled"},
+    "minimax-m3": {"ffn_moe_swiglu": "ffn_moe_swiglu_oai", "ffn_swiglu": "ffn_swiglu_oai"},
     "modern-bert": {
         "embd": "inp_embd",
         "ffn_swiglu": "ffn_geglu_erf",
