@@ -20,8 +20,9 @@ _POSITIONS: Final = 256
 
 def describe(scene: Scene, recipe: Recipe) -> None:
     """Blocks are known where each slot has a cache of its own, and attention is fused."""
-    apart = scene.slots == scene.streams
-    (Blockwise if apart and scene.setting.flash else Decoder)(scene, recipe).run()
+    chosen = scene.slots == scene.streams and scene.setting.flash
+    chosen = chosen and scene.model.indexer_width > 0
+    (Blockwise if chosen else Decoder)(scene, recipe).run()
 
 
 class Blockwise(Decoder):
