@@ -18,6 +18,7 @@ PARALLEL: Final = "gate beside up"
 HALVES: Final = "both halves"
 ALONE: Final = "up alone"
 SQUARED: Final = "up squared"
+BENT: Final = "gate beside up, each within bounds"
 BY_WEIGHTS: Final = "as the matrices are: a gate, up with both halves, or up alone"
 
 _SIGMOID: Final = 2
@@ -57,6 +58,9 @@ def feed_forward(
         return result
 
     kind = _found_kind(scene, layer) if kind == BY_WEIGHTS else kind
+    if kind == BENT:
+        gate, up = part("gate", of), part("up", of)
+        return part("down", bent(scene, gate, up))
     if kind == PARALLEL and not scene.weight(f"ffn_gate{suffix}.weight", layer):
         kind = ALONE
     up = part("up", of)
@@ -90,6 +94,16 @@ def gated(  # noqa: PLR0917 - what it multiplies, where, and how
     return scene.call(b.mul(gate, up), f"{name}_swiglu_limited", layer)
 
 
+def bent(scene: Scene, gate: Tensor, up: Tensor) -> Tensor:
+    """What passes a gate, both of them bent by a hyperbolic tangent (``kimi_k3_situ``)."""
+    b = scene.b
+    result = b.mul(b.scale(b.unary(b.scale(gate))), b.unary(gate))
+    bound = scene.model.header.values.get("activation.situ_linear_beta")
+    if isinstance(bound, int | float) and bound > 0:
+        up = b.scale(b.unary(b.scale(up)))
+    return b.mul(result, up)
+
+
 def _found_kind(scene: Scene, layer: int) -> str:
     if scene.weight("ffn_gate.weight", layer):
         return PARALLEL
@@ -121,9 +135,12 @@ class Experts(Struct, frozen=True):
 def latent_experts(scene: Scene, of: Tensor, layer: int, how: Experts) -> Tensor:
     """Experts that read a shorter row, if the model has a product for it; not so the router."""
     b = scene.b
-    down, up = (scene.weight(f"ffn_latent_{part}.weight", layer) for part in ("down", "up"))
+    stem = "ffn_routed" if scene.weight("ffn_routed_down.weight", layer) else "ffn_latent"
+    down, up = (scene.weight(f"{stem}_{part}.weight", layer) for part in ("down", "up"))
     rows = b.mul_mat(down, of) if down else of
     result = experts(scene, of, layer, how, rows)
+    if scene.weight(f"{stem}_norm.weight", layer):
+        result = norm(scene, "RMS_NORM", f"{stem}_norm", result, layer)
     return b.mul_mat(up, result) if up else result
 
 
@@ -259,6 +276,8 @@ def _hidden(  # noqa: PLR0917 - as build_moe_ffn
     up = _each(scene, f"up_{name}", rows, chosen, layer, how=how)
     if scene.weight(f"ffn_gate_{name}.weight", layer):
         gate = _each(scene, f"gate_{name}", rows, chosen, layer, how=how)
+        if how.kind == BENT:
+            return scene.call(bent(scene, gate, up), "ffn_moe_situ", layer)
         return gated(scene, gate, up, layer, how.limit, "ffn_moe")
     hidden = b.unary(up)
     return b.each("SQR", hidden) if how.kind == SQUARED else hidden

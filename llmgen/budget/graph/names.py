@@ -90,6 +90,7 @@ _OWN: Final[dict[str, dict[str, str]]] = {
     "jais2": {"Kcur": "Kcur_rope", "Qcur": "Qcur_rope", "ffn_act": "ffn_relu"},
     "jina-bert-v2": _GEGLU,
     "jina-bert-v3": _GELU,
+    "kimi-k3": {"embd": "inp_embd"},
     "kimi-linear": {"embd": "model.embed_tokens"},
     "laguna": {"Kcur": "Kcur_rope", "Qcur": "Qcur_rope", "kqv_out": "attn_out"},
     "lfm2": _LFM2,

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from llmgen.budget.graph.feedforward import (
     ALONE,
+    BENT,
     BY_WEIGHTS,
     HALVES,
     PARALLEL,
@@ -284,6 +285,17 @@ RECIPES: Final[dict[str, Recipe]] = {
         feed_biases=False,
         experts=Experts("header", scaled=True),
         shared_bare=True,
+    ),
+    "kimi-k3": Recipe(
+        unread=(*_HEADS_SCALES, "attn_output.scale", "output.scale"),
+        special="checkpoints",
+        mixer="delta attention",
+        rope=Rope.NONE,
+        kind=BENT,
+        feed_biases=False,
+        experts=Experts("header", normed=None, scaled=True, kind=BENT),
+        every=True,
+        since=10715,
     ),
     "bailingmoe3": Recipe(
         special="kimi",

@@ -77,8 +77,9 @@ class Kimi(Latent):
 
     def _gated(self, of: Tensor, normed: Tensor, layer: int) -> Tensor:
         scene, b = self.scene, self.scene.b
-        gate = self._product("ssm_g_a", normed, layer)
-        if scene.weight("ssm_g_b.weight", layer):
+        whole = scene.weight("ssm_g.weight", layer)
+        gate = self._product("ssm_g" if whole else "ssm_g_a", normed, layer)
+        if not whole and scene.weight("ssm_g_b.weight", layer):
             gate = self._product("ssm_g_b", gate, layer)
         gate = b.reshape(gate, self.head, self.heads, scene.tokens)
         result = b.reshape(of, self.head, self.heads, scene.tokens)
