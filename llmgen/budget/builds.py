@@ -119,7 +119,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
     Step(Rule.ENCODER_MASK_PADDED, 11739, _EVER, (), "11548…11739"),
     Step(Rule.STREAM_HANDED_ON, 0, _EVER, ("step35",), "9464"),
-    Step(Rule.STREAM_HANDED_ON, 11548, _EVER, ("mimo2",), "11434…11548"),
+    Step(Rule.STREAM_HANDED_ON, 11548, _EVER, ("mimo2", "deepseek4"), "11434…11548"),
     Step(Rule.QUERY_PARTS_ROTATED, 0, 10715, (), "10335…10715"),
     Step(Rule.STRENGTHS_COPIED, 0, 11739, ("qwen3next",), "11548…11739"),
     Step(Rule.TIME_STEPS_COPIED, 11391, _EVER, (), "11067…11391"),

@@ -51,7 +51,8 @@ def estimate(
     if adapters:
         added += adapter_memory(adapters, main.model, main.placement, settings, main.counts.ubatch)
     memory = with_additions(added, _summed(found, buffers, settings))
-    more = extra(settings, guessed=any(item.guessed for item in buffers))
+    guessed = any(item.guessed for item in buffers)
+    more = extra(settings, guessed=guessed)
     return Estimate(
         n_ctx=main.counts.context,
         n_ctx_seq=main.counts.cells,
@@ -63,7 +64,7 @@ def estimate(
             + (buffers[0].pinned if item.device == HOST else 0)
             for item in memory
         },
-        warnings=tuple(_warnings(main.model, build)),
+        warnings=tuple(_warnings(main.model, build, guessed)),
         parts=(*_parts(found, buffers, settings), *addition_parts(added)),
     )
 
@@ -105,12 +106,12 @@ def _host(contexts: Iterable[Context], settings: ServerSettings) -> HostMemory:
     return replace(main, output=output, page_cache=mapped)
 
 
-def _warnings(model: Hyperparameters, build: int) -> Iterator[str]:
+def _warnings(model: Hyperparameters, build: int, guessed: bool) -> Iterator[str]:
     if not model.rules.known:
         yield f"`{model.name}` is unknown: its memory is that of plain attention"
     elif not is_judged(model.name):
         yield f"`{model.name}` was not held against the program: its rules are read in the source"
-    elif build >= OLDEST and not is_described(model.name, build):
+    elif build >= OLDEST and (guessed or not is_described(model.name, build)):
         yield f"the graph of `{model.name}` is not known exactly in b{build}: compute is estimated"
     yield from filter(None, (build_warning(build), unknown_warning(model.name, build)))
 

@@ -180,7 +180,7 @@ def compressed(draw: Draw) -> None:
         "attention.output_lora_rank": draw.number(32, 256),
         "attention.compress_ratios": [draw.number(0, 4, 4, 128) for _ in range(draw.layers)],
         "attention.compress_rope_freq_base": 160000.0,
-        "hash_layer_count": 0,
+        "hash_layer_count": min(draw.layers, draw.number(0, 0, 3)),
         "swiglu_clamp_exp": 10.0,
         "expert_weights_norm": True,
         "expert_gating_func": 4,

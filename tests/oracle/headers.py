@@ -98,6 +98,8 @@ def tensor_type(name: str, extents: tuple[int, ...], recipe: str, layers: int) -
     """What llama-quantize's mixes give such a tensor, as far as rows allow."""
     if len(extents) == 1 or F32_NAMES.search(name):
         return "f32"
+    if name.endswith("tid2eid.weight"):  # which experts a token has
+        return "i32"
     if recipe == "mxfp4":
         wanted = "mxfp4" if "_exps" in name else "q8_0"
     elif recipe == "q4_k_m":

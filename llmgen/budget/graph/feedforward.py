@@ -22,6 +22,8 @@ BENT: Final = "gate beside up, each within bounds"
 BY_WEIGHTS: Final = "as the matrices are: a gate, up with both halves, or up alone"
 
 _SIGMOID: Final = 2
+_SQRT_SOFTPLUS: Final = 4
+_SCORES: Final = {_SIGMOID: "sigmoid", _SQRT_SOFTPLUS: "softplus"}
 # The smallest limit of hidden rows that the program takes for one.
 _LEAST_LIMIT: Final = 1e-6
 
@@ -115,8 +117,8 @@ class Experts(Struct, frozen=True):
     """How experts are chosen and weighed.
 
     ``score`` is what their probabilities are: ``softmax``, ``sigmoid``, ``none`` (softmax of the
-    weights of the chosen ones), ``header`` (what it says, ``softmax`` or ``sigmoid``; else the
-    first) or ``header or sigmoid`` (else the second).
+    weights of the chosen ones), ``header`` (what it says, ``softmax``, ``sigmoid`` or the
+    root of a softplus; else the first) or ``header or sigmoid`` (else the second).
     ``normed`` divides the weights by their sum: True, False, or as the header says (None).
     ``scaled`` multiplies them by a number if the header has one. ``early`` weighs the input
     instead of the output. ``scales`` reads a scale of each expert's matrices. ``limit`` is the key
@@ -207,9 +209,11 @@ def _chosen(
     if score.startswith("header"):
         usual = _SIGMOID if score == "header or sigmoid" else 0
         found = header.count("expert_gating_func") or usual
-        score = "sigmoid" if found == _SIGMOID else "softmax"
+        score = _SCORES.get(found, "softmax")
     scores = logits
-    if score != "none":
+    if score == "softplus":
+        scores = sqrt_softplus(scene, logits, layer)
+    elif score != "none":
         scores = b.softmax(logits) if score == "softmax" else b.unary(logits)
         scene.call(scores, "ffn_moe_probs", layer)
     choice = scores
@@ -222,6 +226,12 @@ def _chosen(
     scene.call(chosen.sources[0], "ffn_moe_argsort", layer)
     scene.call(chosen, "ffn_moe_topk", layer)
     return chosen, weighed(scene, scores, chosen, layer, how)
+
+
+def sqrt_softplus(scene: Scene, logits: Tensor, layer: int) -> Tensor:
+    """Scores of experts: the root of a smooth maximum with zero."""
+    scores = scene.b.each("SQRT", scene.b.unary(logits))
+    return scene.call(scores, "ffn_moe_probs", layer)
 
 
 def weighed(scene: Scene, scores: Tensor, chosen: Tensor, layer: int, how: Experts) -> Tensor:

@@ -93,15 +93,15 @@ class IndexerKeys:
         return b.add(scores, self.mask)
 
 
-def unmasked(scene: Scene, mask: Tensor, best: Tensor) -> Tensor:
-    """A mask that hides all but the chosen tokens."""
+def unmasked(scene: Scene, mask: Tensor, best: Tensor, *, kind: str = "f32") -> Tensor:
+    """A mask that hides all but the chosen tokens; ``kind`` is the type of what is written."""
     b = scene.b
     every = b.each("FILL", mask)
     ne, nb = every.ne, every.nb
     every = b.view(every, (1, ne[0], ne[1], ne[3]), nb[:3])
     extents = (best.ne[0], best.ne[1], best.ne[3], 1)
     places = b.view(best, extents, (best.nb[1], best.nb[2], best.ne[3] * best.nb[3]))
-    zeros = b.each("FILL", b.made("NONE", "f32", (1, *extents[:3])))
+    zeros = b.each("FILL", b.made("NONE", kind, (1, *extents[:3])))
     shown = b.set_rows(every, zeros, places)
     ne, nb = shown.ne, shown.nb
     shown = b.view(shown, (ne[1], ne[2], 1, ne[3]), (nb[2], nb[3], nb[3]))

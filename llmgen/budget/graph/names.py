@@ -58,6 +58,10 @@ _OWN: Final[dict[str, dict[str, str]]] = {
     "codeshell": _GELU,
     "dbrx": {"ffn_norm": "attn_out_norm"},
     "deepseek2-ocr": {"Kcur": "k_pe", "Qcur": "q_pe"},
+    "deepseek4": {
+        "ffn_moe_swiglu": "ffn_moe_swiglu_limited",
+        "ffn_swiglu": "ffn_swiglu_limited",
+    },
     "eurobert": _EUROBERT,
     "falcon": _GELU,
     "falcon-h1": {"Kcur": "Kcur-post-rope", "Qcur": "Qcur-post-rope", "mamba_out": "ssm_out"},

@@ -13,10 +13,16 @@ from llmgen.budget.graph.linear import linear, norm
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
+from llmgen.budget.graph.weights import Undescribed
 
 
 def describe(scene: Scene, recipe: Recipe) -> None:
-    """A layer of attention and a feed-forward or experts, whatever the trunk has."""
+    """A layer of attention and a feed-forward or experts, whatever the trunk has.
+
+    Raises Undescribed for blocks of several streams.
+    """
+    if not recipe.drafts:
+        raise Undescribed("nextn.eh_proj.weight")
     Nextn(scene, replace(recipe, special="", normed_first=False, alone=False)).run()
 
 

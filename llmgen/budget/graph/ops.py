@@ -22,6 +22,7 @@ IN_PLACE: Final = frozenset(
         "MUL",
         "RMS_NORM",
         "ROPE",
+        "ROPE_BACK",
         "SCALE",
         "SOFT_MAX",
         "SQR",

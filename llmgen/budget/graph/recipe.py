@@ -108,7 +108,8 @@ class Recipe(Struct, frozen=True):
     rotation. ``reads_embedding`` makes logits of the embedding where the input has it.
     ``rows_scaled`` multiplies rows in front of the product with the output; logits of ``images``
     are written over. A nextn block that ``drafts_rows`` goes on with rows of outputs alone behind
-    attention, others keep those of all tokens for the next draft.
+    attention, others keep those of all tokens for the next draft; one without ``drafts`` is not
+    described.
     """
 
     norm: str = "RMS_NORM"
@@ -156,6 +157,7 @@ class Recipe(Struct, frozen=True):
     norm_optional: bool = False
     feed_biases: bool = True
     own_inputs: bool = False
+    drafts: bool = True
     drafts_rows: bool = False
     picks: bool = True
     sparse: int = 0

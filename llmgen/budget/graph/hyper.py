@@ -1,0 +1,97 @@
+"""Residual streams beside one another, mixed into one and filled again by weights of each token.
+
+``build_hc_pre``, ``build_hc_post`` and ``build_hc_head`` in src/models/deepseek4.cpp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.tensor import Tensor
+
+
+class Narrow(Struct, frozen=True):
+    """One stream of several: how much of a block's result each gets, and of each other one."""
+
+    stream: Tensor
+    post: Tensor
+    others: Tensor
+
+
+def widened(scene: Scene, stream: Tensor) -> Tensor:
+    """The input as many times as there are streams."""
+    b, count = scene.b, scene.model.header.count("hyper_connection.count")
+    rows = b.reshape(stream, scene.embedding, 1, scene.tokens)
+    wide = b.repeat(rows, scene.embedding, count, scene.tokens)
+    return scene.call(wide, "hc_init")
+
+
+def narrowed(scene: Scene, wide: Tensor, name: str, layer: int) -> Narrow:
+    """What a block reads; ``name`` begins the names of its weights."""
+    b, (width, count, tokens, _) = scene.b, wide.ne
+    mixes = scene.call(mixes_of(scene, wide, f"{name}_fn", layer), "hc_mixes", layer)
+    pre, post = (b.scale(share) for share in shares_of(scene, mixes, name, layer))
+    scene.call(pre, "hc_pre", layer)
+    scene.call(post, "hc_post", layer)
+    scale, base = (scene.needed(f"{name}_{part}.weight", layer) for part in ("scale", "base"))
+    others = b.made("DSV4_HC_COMB", "f32", (count, count, tokens), mixes, scale, base)
+    scene.call(others, "hc_comb", layer)
+    return Narrow(b.made("DSV4_HC_PRE", "f32", (width, tokens), wide, pre), post, others)
+
+
+def spread(scene: Scene, result: Tensor, wide: Tensor, by: Narrow) -> Tensor:
+    """What a block makes, and all streams, in all streams."""
+    ne = wide.ne[:3]
+    return scene.b.made("DSV4_HC_POST", "f32", ne, result, wide, by.post, by.others)
+
+
+def mixes_of(scene: Scene, wide: Tensor, name: str, layer: int = -1) -> Tensor:
+    """The product of all streams with a small matrix."""
+    b = scene.b
+    flat = b.reshape(wide, wide.ne[0] * wide.ne[1], wide.ne[2])
+    return b.mul_mat(scene.needed(f"{name}.weight", layer), b.each("RMS_NORM", flat))
+
+
+def shares_of(scene: Scene, mixes: Tensor, name: str, layer: int) -> Iterator[Tensor]:
+    """How much of each stream a block reads, and how much of its result each stream gets."""
+    b, count = scene.b, scene.model.header.count("hyper_connection.count")
+    scale, base = (scene.needed(f"{name}_{part}.weight", layer) for part in ("scale", "base"))
+    for _ in range(2):
+        share = b.view(mixes, (count, mixes.ne[1]), (mixes.nb[1],))
+        share = b.mul(share, b.view(scale, (1,), ()))
+        yield b.unary(b.add(share, b.view(base, (count,), ())))
+
+
+def rows_of(scene: Scene, wide: Tensor, rows: Tensor) -> Tensor:
+    """The streams of outputs alone."""
+    b, (width, count, tokens, _) = scene.b, wide.ne
+    flat = b.get_rows(b.reshape(wide, width * count, tokens), rows)
+    return b.reshape(flat, width, count, scene.outputs)
+
+
+def head_shares(scene: Scene, wide: Tensor) -> Tensor:
+    """How much of each stream is in the last norm's input."""
+    b = scene.b
+    mixes = scene.call(mixes_of(scene, wide, "output_hc_fn"), "hc_head_mixes")
+    shares = b.mul(mixes, scene.needed("output_hc_scale.weight"))
+    shares = b.unary(b.add(shares, scene.needed("output_hc_base.weight")))
+    return scene.call(b.scale(shares), "hc_head_pre")
+
+
+def weighed_sum(scene: Scene, wide: Tensor, shares: Tensor) -> Tensor:
+    """All streams times their shares, one after the other."""
+    b, (width, count, tokens, _) = scene.b, wide.ne
+    parts = [
+        b.mul(
+            b.view(wide, (width, tokens), (wide.nb[2],)),
+            b.view(shares, (1, tokens), (shares.nb[1],)),
+        )
+        for _ in range(count)
+    ]
+    result, *others = parts
+    for other in others:
+        result = b.add(result, other)
+    return result
