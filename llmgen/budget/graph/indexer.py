@@ -17,7 +17,7 @@ _ROTATED = 64
 class IndexerKeys:
     """A cache of one short key for each token, with a mask and a rotation of its own."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, *, rotates: bool = True) -> None:
         """Make its inputs; a fused operation wants its mask in f16."""
         b, counts = scene.b, scene.setting.counts
         self.scene, self.cells = scene, counts.cells
@@ -30,7 +30,7 @@ class IndexerKeys:
         block = _ROTATED
         while self.width % (2 * block) == 0:
             block *= 2
-        self.rotation = b.input("attn_inp_k_rot", "f32", block, block)
+        self.rotation = b.input("attn_inp_k_rot", "f32", block, block) if rotates else None
 
     def through(self, keys: Tensor, layer: int) -> Tensor:
         """Store the keys of a micro-batch, and read those of all tokens."""
@@ -52,8 +52,10 @@ class IndexerKeys:
         keys = b.mul_mat(scene.needed("indexer.attn_k.weight", layer), of)
         keys = norm(scene, "NORM", "indexer.k_norm", keys, layer)
         keys = b.rope(b.reshape(keys, self.width, 1, tokens), positions)
-        queries = scene.call(b.mul_mat(self.rotation, queries), "indexer_q", layer)
-        keys = scene.call(b.mul_mat(self.rotation, keys), "indexer_k", layer)
+        if self.rotation:
+            queries, keys = (b.mul_mat(self.rotation, part) for part in (queries, keys))
+        scene.call(queries, "indexer_q", layer)
+        scene.call(keys, "indexer_k", layer)
         stored = self.through(keys, layer)
         shares = b.mul_mat(scene.needed("indexer.proj.weight", layer), of)
         streams = stored.ne[3]

@@ -91,6 +91,7 @@ _OWN: Final[dict[str, dict[str, str]]] = {
     "hunyuan-moe": {"Kcur": "Kcur_norm", "Qcur": "Qcur_norm", "ffn_shexp": "ffn_mlp"},
     "hunyuan_vl": _HUNYUAN_DENSE,
     "hy_v3": {"ffn_shexp": "ffn_shared_out"},
+    "hy_v4": {"ffn_moe_swiglu": "ffn_moe_swiglu_limited", "kqv_out": "attn_kqv"},
     "jais2": {"Kcur": "Kcur_rope", "Qcur": "Qcur_rope", "ffn_act": "ffn_relu"},
     "jina-bert-v2": _GEGLU,
     "jina-bert-v3": _GELU,

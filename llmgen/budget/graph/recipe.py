@@ -109,7 +109,7 @@ class Recipe(Struct, frozen=True):
     ``rows_scaled`` multiplies rows in front of the product with the output; logits of ``images``
     are written over. A nextn block that ``drafts_rows`` goes on with rows of outputs alone behind
     attention, others keep those of all tokens for the next draft; one without ``drafts`` is not
-    described.
+    described. Short keys and queries of an indexer pass a matrix if it ``turns_index``.
     """
 
     norm: str = "RMS_NORM"
@@ -161,6 +161,7 @@ class Recipe(Struct, frozen=True):
     drafts_rows: bool = False
     picks: bool = True
     sparse: int = 0
+    turns_index: bool = True
     output_gate: bool = False
     inner: tuple[str, str] = ("", "")
     values_scaled: str = ""

@@ -21,7 +21,7 @@ class Indexed(Latent):
     def __init__(self, scene: Scene, recipe: Recipe) -> None:
         """Another cache for the indexers' keys."""
         super().__init__(scene, recipe)
-        self.keys = IndexerKeys(scene)
+        self.keys = IndexerKeys(scene, rotates=recipe.turns_index)
         self.best: Tensor | None = None
 
     def _query(self, normed: Tensor, layer: int) -> Tensor:

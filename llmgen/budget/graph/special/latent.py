@@ -58,7 +58,8 @@ class Latent(Decoder):
         if header.values.get(_TEMPERATURE):
             query = b.mul(query, self.warmth)
         decompress = scene.needed("attn_v_b.weight", layer)
-        extras = Extras(decompress=decompress, mask=self._mask())
+        sinks = scene.weight("attn_sinks.weight", layer) if self.recipe.sinks else None
+        extras = Extras(sinks=sinks, decompress=decompress, mask=self._mask())
         cache = self.cache
         result = cached_attention(scene, cache, query, keys, latent, layer, extras=extras)
         return self._latent_out(result, normed, layer)
