@@ -48,6 +48,8 @@ _TRIES: Final[tuple[tuple[int, int], ...]] = ((2, 1), (2, 2), (2, 3), (4, 1))
 _MOST_RECORDED = 512
 # Tokens of each slot in the graphs in which a context looks for fused delta nets.
 _DELTA_PROBES = (1, 16)
+# Micro-batches of fewer tokens have ties to the devices of layers, as those that are wholly there.
+_TIED_BELOW = 32
 _WHOLE = "the graph of one micro-batch"
 
 
@@ -153,13 +155,17 @@ def _resolved(ground: Ground, names: Sequence[str]) -> tuple[Ground, bool]:
     """The ground with what a context finds out in first graphs (``resolve_fused_ops``).
 
     False with it where another operation than flash attention is not done at once: the graph of its
-    parts has no recipe.
+    parts has no recipe. Those that a recipe has in parts, too, are asked for one by one.
     """
     if ground.automatic and _apart(ground, names, "FLASH_ATTN_EXT", 1):
         if is_quantized(ground.setting.type_v):
             _refuse_apart(ground)
         else:
             ground = replace(ground, setting=replace(ground.setting, flash=False, rows=True))
+    for op in ground.recipe.fused:
+        if _apart(ground, names, op, 1):
+            apart = (*ground.setting.apart, op)
+            ground = replace(ground, setting=replace(ground.setting, apart=apart))
     fused = not any(_apart(ground, names, "GATED_DELTA_NET", each) for each in _DELTA_PROBES)
     return ground, fused
 
@@ -186,6 +192,8 @@ def _runs_apart(ground: Ground, names: Sequence[str], op: str, each: int) -> boo
     counts = replace(setting.counts, ubatch=rows, outputs=rows)
     probe = replace(ground, setting=replace(setting, counts=counts))
     scene = _scene(probe, names, _layers(ground))
+    tied = rows < _TIED_BELOW or ground.placement.is_full
+    scene.ties = tied and op in ground.recipe.fused
     _describe(scene, ground.recipe)
     assign(scene.b, len(names) - 1)
     asked = (node for node in scene.b.nodes if node.op == op and node.layer >= 0)

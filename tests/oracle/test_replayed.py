@@ -125,6 +125,24 @@ def test_hybrids_have_the_bytes_of_the_program(model, settings, memory):
     assert {item.device: item.compute for item in made.memory} == memory
 
 
+@pytest.mark.parametrize(
+    ("pattern", "memory"),
+    [
+        # What mixes streams, and what fills them again, would run elsewhere than their layer.
+        (r"blk\.[0-2]\.", {"gpu0": 17871008, "host": 14636576}),
+        ("hc_", {"gpu0": 12007168, "host": 3089760}),
+        ("attn_", {"gpu0": 11765504, "host": 5711200}),
+        ("indexer", {"gpu0": 7933568, "host": 9381216}),
+        ("ffn_", {"gpu0": 12529280, "host": 4138464}),
+    ],
+)
+def test_streams_in_parts_have_the_bytes_of_the_program(pattern, memory):
+    settings = replace(SETTINGS, load_mode="none", ctx_size=4096, ubatch_size=128)
+    settings = replace(settings, n_gpu_layers=99, override_tensor=((pattern, "CPU"),))
+    made = estimate(all_facts()["fixture/deepseek4-moe"], settings, 11434)
+    assert {item.device: item.compute for item in made.memory} == memory
+
+
 def test_embedding_servers_of_lfm2_have_no_logits():
     settings = replace(SETTINGS, load_mode="none", embedding=True, pooling="last")
     made = estimate(all_facts()["lfm2-1.2b"], settings, 11434)

@@ -6,11 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from msgspec import Struct
 
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
+
+# Operations that a context looks for, in this order (resolve_fused_ops); each is done in parts
+# where it would run on another device than its layer.
+PRE: Final = "DSV4_HC_PRE"
+COMB: Final = "DSV4_HC_COMB"
+POST: Final = "DSV4_HC_POST"
+FUSED: Final = (PRE, COMB, POST)
 
 
 class Narrow(Struct, frozen=True):
@@ -37,15 +45,54 @@ def narrowed(scene: Scene, wide: Tensor, name: str, layer: int) -> Narrow:
     scene.call(pre, "hc_pre", layer)
     scene.call(post, "hc_post", layer)
     scale, base = (scene.needed(f"{name}_{part}.weight", layer) for part in ("scale", "base"))
-    others = b.made("DSV4_HC_COMB", "f32", (count, count, tokens), mixes, scale, base)
+    if COMB in scene.setting.apart:
+        others = _balanced(scene, mixes, scale, base)
+    else:
+        others = b.made(COMB, "f32", (count, count, tokens), mixes, scale, base)
     scene.call(others, "hc_comb", layer)
-    return Narrow(b.made("DSV4_HC_PRE", "f32", (width, tokens), wide, pre), post, others)
+    if PRE in scene.setting.apart:
+        return Narrow(weighed_sum(scene, wide, pre), post, others)
+    return Narrow(b.made(PRE, "f32", (width, tokens), wide, pre), post, others)
+
+
+def _balanced(scene: Scene, mixes: Tensor, scale: Tensor, base: Tensor) -> Tensor:
+    """Shares of each stream in every other, whose rows and columns sum to one (Sinkhorn)."""
+    b, header = scene.b, scene.model.header
+    count = header.count("hyper_connection.count")
+    shares = b.view(mixes, (count * count, mixes.ne[1]), (mixes.nb[1],))
+    shares = b.mul(shares, b.view(scale, (1,), ()))
+    shares = b.add(shares, b.view(base, (count * count,), ()))
+    shares = b.softmax(b.reshape(shares, count, count, mixes.ne[1]))
+    least = b.each("FILL", b.made("NONE", "f32", (1,)))
+    shares = b.add(shares, least)
+    for step in range(max(1, header.count("hyper_connection.sinkhorn_iterations"))):
+        if step:
+            shares = b.each("DIV", shares, b.add(b.sum_rows(shares), least))
+        sums = b.add(b.sum_rows(b.cont(b.permute(shares, 1, 0, 2, 3))), least)
+        shares = b.each("DIV", shares, b.permute(sums, 1, 0, 2, 3))
+    return shares
 
 
 def spread(scene: Scene, result: Tensor, wide: Tensor, by: Narrow) -> Tensor:
     """What a block makes, and all streams, in all streams."""
-    ne = wide.ne[:3]
-    return scene.b.made("DSV4_HC_POST", "f32", ne, result, wide, by.post, by.others)
+    if POST not in scene.setting.apart:
+        return scene.b.made(POST, "f32", wide.ne[:3], result, wide, by.post, by.others)
+    b, count = scene.b, wide.ne[1]
+    found, *streams = (_one_of(scene, result, wide, by) for _ in range(count))
+    for stream in streams:
+        found = b.concat(found, stream, 1)
+    return found
+
+
+def _one_of(scene: Scene, result: Tensor, wide: Tensor, by: Narrow) -> Tensor:
+    """The same for one stream; which one moves no memory."""
+    b, (width, count, tokens, _) = scene.b, wide.ne
+    stream = b.mul(result, b.view(by.post, (1, tokens), (by.post.nb[1],)))
+    for _ in range(count):
+        other = b.view(wide, (width, tokens), (wide.nb[2],))
+        share = b.view(by.others, (1, tokens), (by.others.nb[2],))
+        stream = b.add(stream, b.mul(other, share))
+    return b.reshape(stream, width, 1, tokens)
 
 
 def mixes_of(scene: Scene, wide: Tensor, name: str, layer: int = -1) -> Tensor:

@@ -109,7 +109,8 @@ class Recipe(Struct, frozen=True):
     ``rows_scaled`` multiplies rows in front of the product with the output; logits of ``images``
     are written over. A nextn block that ``drafts_rows`` goes on with rows of outputs alone behind
     attention, others keep those of all tokens for the next draft; one without ``drafts`` is not
-    described. Short keys and queries of an indexer pass a matrix if it ``turns_index``.
+    described. Short keys and queries of an indexer pass a matrix if it ``turns_index``. ``fused``
+    operations are done in parts where they would run on another device than their layer.
     """
 
     norm: str = "RMS_NORM"
@@ -162,6 +163,7 @@ class Recipe(Struct, frozen=True):
     picks: bool = True
     sparse: int = 0
     turns_index: bool = True
+    fused: tuple[str, ...] = ()
     output_gate: bool = False
     inner: tuple[str, str] = ("", "")
     values_scaled: str = ""

@@ -18,6 +18,7 @@ from llmgen.budget.graph.feedforward import (
     SQUARED,
     Experts,
 )
+from llmgen.budget.graph.hyper import FUSED
 from llmgen.budget.graph.recipe import SIGMOID, Beside, Heads, Recipe, Rope, Warmth
 
 _SCALED: Final = Experts(scales=True)
@@ -224,6 +225,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "deepseek4": Recipe(
         since=10952,
         special="compressed",
+        fused=FUSED,
         mixed=False,
         drafts=False,
         experts=_BY_HEADER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 
@@ -13,6 +14,9 @@ from llmgen.budget.graph.tensor import OUTPUT, Tensor
 from llmgen.budget.graph.weights import Matrices, Undescribed
 from llmgen.budget.server.geometry import Geometry
 from llmgen.budget.shape.hyperparameters import Hyperparameters
+
+# graph_get_cb in llama-context.cpp.
+_TIED: Final = ("norm", "l_last")
 
 
 class Setting(Struct, frozen=True):
@@ -34,6 +38,8 @@ class Setting(Struct, frozen=True):
     rows: bool = False
     # Attention that is not fused runs beside a cache on the host.
     pinned: bool = False
+    # Operations that are not done at once, but in parts.
+    apart: tuple[str, ...] = ()
 
     @property
     def columns(self) -> bool:
@@ -71,6 +77,8 @@ class Scene:
         # The result of each described layer.
         self.ends: dict[int, Tensor] = {}
         self.results: dict[str, Tensor] = {}
+        # Whether norms and last operations of layers run on the device of their layer.
+        self.ties = False
         # The input with rows of later layers in it.
         self.wide: Tensor
 
@@ -82,8 +90,11 @@ class Scene:
         """Name a tensor (``cb``).
 
         A server ties norms to the device of their layer by that name; a scheduler that only sizes
-        its buffers forgets it again (``ggml_backend_sched_reserve_size`` resets), as here.
+        its buffers forgets it again (``ggml_backend_sched_reserve_size`` resets), as here where
+        nothing ``ties``.
         """
+        if self.ties and layer >= 0 and name in _TIED:
+            tensor.backend = self.homes[layer]
         tensor.name, tensor.layer = self._names.get(name, name), layer
         return tensor
 

@@ -61,7 +61,7 @@ class Compressed(Decoder):
         for layer in scene.layers:
             self.stream = scene.end(layer, self._layer(layer))
         if scene.follows(Rule.STREAM_HANDED_ON):
-            scene.give("h_nextn", scene.call(self.stream, "h_nextn"))
+            scene.give("h_nextn", scene.call(self.stream, "h_nextn", scene.last))
         wide = rows_of(scene, self.stream, self.rows)
         result = weighed_sum(scene, wide, head_shares(scene, wide))
         result = norm(scene, "RMS_NORM", "output_norm", scene.call(result, "hc_head"))
