@@ -142,3 +142,12 @@ def weighed_sum(scene: Scene, wide: Tensor, shares: Tensor) -> Tensor:
     for other in others:
         result = b.add(result, other)
     return result
+
+
+def mean(scene: Scene, wide: Tensor) -> Tensor:
+    """The streams as one, each as much as the others."""
+    b, (width, count, tokens) = scene.b, wide.ne[:3]
+    first, *others = (b.view(wide, (width, tokens), (wide.nb[2],)) for _ in range(count))
+    for other in others:
+        first = b.add(first, other)
+    return scene.call(b.scale(first), "hc_head")

@@ -72,6 +72,7 @@ _OWN: Final[dict[str, dict[str, str]]] = {
     "gemma4": _GEGLU,
     "glm4": {"attn_post_norm": "post_attn_norm"},
     "glm4moe": {"ffn_norm": "post_attn_norm", "ffn_shexp": "ffn_shexp_out"},
+    "glm5-next": {"embd": "inp_embd"},
     "gpt-oss": {
         "ffn_moe_logits_biased": "ffn_moe_probs",
         "ffn_moe_swiglu": "ffn_moe_swiglu_oai",

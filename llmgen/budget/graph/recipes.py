@@ -318,6 +318,18 @@ RECIPES: Final[dict[str, Recipe]] = {
         every=True,
         since=10715,
     ),
+    "glm5-next": Recipe(
+        unread=(*_HEADS_SCALES, "attn_output.scale", "output.scale"),
+        special="pooled",
+        mixer="delta attention",
+        rope=Rope.NONE,
+        feed_biases=False,
+        experts=Experts("header or sigmoid", normed=None, scaled=True),
+        fused=FUSED,
+        every=True,
+        linear=False,
+        since=11391,
+    ),
     "bailingmoe3": Recipe(
         special="kimi",
         mixer="delta attention",
