@@ -223,7 +223,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "deepseek2": Recipe(special="latent", experts=_BY_HEADER),
     "mistral4": Recipe(special="latent", experts=_BY_HEADER),
     "deepseek4": Recipe(
-        since=10952,
+        since=10715,
         special="compressed",
         fused=FUSED,
         mixed=False,
