@@ -58,6 +58,7 @@ class Rule(Enum):
     EXPERTS_BY_HEADER = "the header says how experts are chosen and weighed"
     POOLS_GATHERED = "small micro-batches gather what they read of pools that gates weigh"
     POOLS_RESHAPED = "each layer reshapes the inputs of pools that gates weigh"
+    MEMBERS_BY_LAYER = "each layer has a view of its own of which tokens make up new pools"
     POSITIONS_FIRST = "positions of encoders are looked up before tokens"
 
 
@@ -117,11 +118,17 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.LOGITS_BEHIND_EXPERTS, 0, 9554, ("granitehybrid",), "9464…9554"),
     Step(Rule.ROWS_FIRST, 11548, _EVER, (), "11434…11548"),
     Step(Rule.DEEP_ROWS_LEFT, 11548, _EVER, _DEEP, "11434…11548"),
-    Step(Rule.LAYER_ROWS_FIRST, 11548, _EVER, ("gemma4",), "11434…11548"),
+    Step(Rule.LAYER_ROWS_FIRST, 11548, _EVER, ("gemma4", "qwen4exp"), "11434…11548"),
     Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
     Step(Rule.ENCODER_MASK_PADDED, 11739, _EVER, (), "11548…11739"),
     Step(Rule.STREAM_HANDED_ON, 0, _EVER, ("step35",), "9464"),
-    Step(Rule.STREAM_HANDED_ON, 11548, _EVER, ("mimo2", "deepseek4"), "11434…11548"),
+    Step(
+        Rule.STREAM_HANDED_ON,
+        11548,
+        _EVER,
+        ("mimo2", "deepseek4", "qwen4exp", "gpt-oss"),
+        "11434…11548",
+    ),
     Step(Rule.QUERY_PARTS_ROTATED, 0, 10715, (), "10335…10715"),
     Step(Rule.STRENGTHS_COPIED, 0, 11739, ("qwen3next",), "11548…11739"),
     Step(Rule.TIME_STEPS_COPIED, 11391, _EVER, (), "11067…11391"),
@@ -136,6 +143,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.EXPERTS_BY_HEADER, 11739, _EVER, ("mellum",), "11548…11739"),
     Step(Rule.POOLS_GATHERED, 0, 11548, ("glm5-next",), "11434…11548"),
     Step(Rule.POOLS_RESHAPED, 0, 11739, ("glm5-next",), "11548…11739"),
+    Step(Rule.MEMBERS_BY_LAYER, 0, 11739, ("qwen4exp",), "11548…11739"),
     Step(Rule.POSITIONS_FIRST, 11739, _EVER, ("bert",), "11548…11739"),
 )
 

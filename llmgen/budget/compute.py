@@ -106,9 +106,15 @@ def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
         except Undescribed:
             continue
         guessed = tried.guessed > 1 or tried.recipe.special == WIDE or not fused
+        guessed = guessed or (tried.setting.drafts and _has_streams(tried.model))
         more = _pinned(found, names, made[HOST].bytes)
         return Computed({HOST: made[HOST], **made}, guessed, more)
     raise SettingRefused("model", f"`{ground.model.name}` has no tensors that make a graph")
+
+
+def _has_streams(model: Hyperparameters) -> bool:
+    """Whether a nextn block has several streams, of which its description knows one."""
+    return model.header.count("hyper_connection.count") > 1
 
 
 def whole_graph(ground: Ground) -> Schedule:

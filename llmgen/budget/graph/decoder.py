@@ -231,7 +231,7 @@ class Decoder:
 
     def _attention(self, normed: Tensor, layer: int) -> Tensor:
         scene, recipe, b = self.scene, self.recipe, self.scene.b
-        gate = None
+        gate, extras = None, self._extras(normed, layer)
         if recipe.gated:
             query, keys, values, gate = gated_heads(scene, normed, layer)
         else:
@@ -257,8 +257,6 @@ class Decoder:
         how = "" if changed else " as it is"
         for tensor, name in ((query, "Qcur" + how), (keys, "Kcur" + how), (values, "Vcur")):
             scene.call(tensor, name, layer)
-        sinks = scene.weight("attn_sinks.weight", layer) if recipe.sinks else None
-        extras = Extras(sinks=sinks, caps=recipe.caps)
         if recipe.cached:
             cache = self.caches.of(layer)
             result = cached_attention(scene, cache, query, keys, values, layer, extras=extras)
@@ -267,6 +265,12 @@ class Decoder:
         if gate is not None:
             result = b.mul(result, opened(scene, gate))
         return self._attended(result, normed, layer)
+
+    def _extras(self, normed: Tensor, layer: int) -> Extras:
+        """What attention reads beside Q, K and V."""
+        del normed
+        sinks = self.scene.weight("attn_sinks.weight", layer) if self.recipe.sinks else None
+        return Extras(sinks=sinks, caps=self.recipe.caps)
 
     def _attended(self, result: Tensor, normed: Tensor, layer: int) -> Tensor:
         """What attention adds to the stream, of the rows of its heads."""

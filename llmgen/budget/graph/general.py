@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Final
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.feedforward import Experts
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.recipes import RECIPES
@@ -30,8 +31,12 @@ def is_described(name: str, build: int) -> bool:
 
 
 def recipe_of(model: Hyperparameters, tensors: tuple[TensorGroup, ...]) -> Recipe:
-    """The row of its architecture, for builds before it as well, or a general one."""
-    return RECIPES.get(model.name) or general(model, tensors)
+    """The row of its architecture, for builds before it as well, or a general one.
+
+    Pools whose keys are made anew each time are no part of a row.
+    """
+    row = None if Rule.ONE_POOLED_ROW in model.build else RECIPES.get(model.name)
+    return row or general(model, tensors)
 
 
 def general(model: Hyperparameters, tensors: tuple[TensorGroup, ...]) -> Recipe:

@@ -164,6 +164,12 @@ _OWN: Final[dict[str, dict[str, str]]] = {
         "ffn_norm": "attn_post_norm",
         "kqv_out": "attn_pregate",
     },
+    "qwen4exp": {
+        "embd": "model.input_embed",
+        "ffn_down": "ffn_shexp",
+        "ffn_down_s": "ffn_shexp",
+        "kqv_out": "attn_pregate",
+    },
     "seed_oss": {"ffn_norm": "attn_post_norm"},
     "smallthinker": {"ffn_moe_out": "ffn_out", "ffn_moe_swiglu": "ffn_moe_reglu"},
     "spark2_5": {

@@ -37,13 +37,13 @@ class States:
         return self.scene.tokens // self.scene.slots
 
     def all(self, letter: str, layer: int) -> Tensor:
-        """R or S of a layer: convolution or state."""
+        """R, S or P of a layer: convolution, state, or what n-grams are convolved with."""
         key = (letter, layer)
         if key not in self.held:
             scene, rows = self.scene, self.scene.model.rows
-            width = rows.convolution if letter == "r" else rows.state
+            width = {"r": rows.convolution, "s": rows.state, "p": rows.extra}[letter]
             home = scene.homes[layer] if scene.setting.kv_offload else scene.host
-            name = f"cache_{letter}_l{layer}"
+            name = f"cache_{'ple_r' if letter == 'p' else letter}_l{layer}"
             ne = (width, self.rows * scene.kept, 1, 1)
             self.held[key] = scene.b.held(name, "f32", ne, home=home)
         return self.held[key]

@@ -130,6 +130,8 @@ class Architecture(Struct, frozen=True):
     sparse_context: int = 0
     # Key, gate and pooled key of a pooled indexer lie side by side (indexer_kpool_row).
     pooled_rows: int = 3
+    # So many tokens are one pool (0: none): one number, or one for each layer.
+    pooled_by: str = "attention.indexer.kpool"
     # Some layers convolve embeddings of n-grams.
     ngrams: bool = False
     # The output norm is called as that of embeddings is elsewhere.
@@ -259,7 +261,14 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "qwen3next": replace(_DELTA, rollback=False),
     "qwen35": _DELTA,
     "qwen35moe": _DELTA,
-    "qwen4exp": replace(_DELTA, mtp=False, indexer=Indexer.ATTENTION, pooled_rows=2, ngrams=True),
+    "qwen4exp": replace(
+        _DELTA,
+        mtp=False,
+        indexer=Indexer.ATTENTION,
+        pooled_rows=2,
+        pooled_by="attention.compress_ratios",
+        ngrams=True,
+    ),
     "minimax-01": replace(_DELTA, interval=8, state=State.LINEAR, rollback=False, mtp=False),
     "plamo2": replace(_SSM, headless_first=True),
     "granitehybrid": _SSM,

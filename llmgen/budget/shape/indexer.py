@@ -11,7 +11,7 @@ def indexer_width(rules: Architecture, header: Header, steps: frozenset[Rule]) -
     """Elements of one indexer key."""
     if Rule.NO_INDEXER in steps:
         return 0
-    pooled = header.count("attention.indexer.kpool") > 0 and Rule.ONE_POOLED_ROW not in steps
+    pooled = header.most(rules.pooled_by) > 0 and Rule.ONE_POOLED_ROW not in steps
     rows = rules.pooled_rows if pooled else 1
     return header.count("attention.indexer.key_length") * rows
 

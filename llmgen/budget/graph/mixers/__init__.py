@@ -23,4 +23,5 @@ MIXERS: Final[dict[str, Mixer]] = {
     "short convolution": short_convolution,
     "delta net": partial(delta_net, paired=False),
     "paired delta net": partial(delta_net, paired=True),
+    "copied delta net": partial(delta_net, paired=False, copied=True),
 }

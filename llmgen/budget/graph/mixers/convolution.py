@@ -13,15 +13,26 @@ def remembered(scene: Scene, states: States, layer: int, channels: int) -> Tenso
     return scene.b.reshape(rows, rows.ne[0] // channels, channels, scene.slots)
 
 
-def joined(scene: Scene, states: States, before: Tensor, columns: Tensor, layer: int) -> Tensor:
+def joined(  # noqa: PLR0917 - what is joined, and where it is kept
+    scene: Scene,
+    states: States,
+    before: Tensor,
+    columns: Tensor,
+    layer: int,
+    letter: str = "r",
+    *,
+    copied: bool = False,
+) -> Tensor:
     """Both behind one another; the last columns are kept for the next batch.
 
-    So are those before some of its last tokens, where drafts may be refused.
+    So are those before some of its last tokens, where drafts may be refused; ``copied`` ones are
+    taken out first.
     """
     b = scene.b
     wide = b.concat(before, columns, 0)
     for _ in range(scene.kept):
-        states.store("r", layer, b.view(wide, before.ne[:3], wide.nb[1:3]))
+        last = b.view(wide, before.ne[:3], wide.nb[1:3])
+        states.store(letter, layer, b.cont(last) if copied else last)
     return wide
 
 

@@ -43,8 +43,13 @@ def lengthened(scene: Scene, of: Tensor) -> Tensor:
     return scene.b.scale(scene.b.each("RMS_NORM", of))
 
 
-def delta_net(scene: Scene, states: States, of: Tensor, layer: int, *, paired: bool) -> Tensor:
-    """``paired`` has beta and alpha in one product, and repeats keys for the heads of values."""
+def delta_net(
+    scene: Scene, states: States, of: Tensor, layer: int, *, paired: bool, copied: bool = False
+) -> Tensor:
+    """``paired`` has beta and alpha in one product, and repeats keys for the heads of values.
+
+    With ``copied``, the columns that are kept are copied first.
+    """
     b, size = scene.b, Sizes(scene)
     tokens, head = (size.each, size.slots), size.inner // size.rank
     mixed = linear(scene, "attn_qkv", of, layer)
@@ -59,7 +64,7 @@ def delta_net(scene: Scene, states: States, of: Tensor, layer: int, *, paired: b
         strength = b.reshape(strength, 1, size.rank, *tokens)
     gate = b.reshape(gate, 1, size.rank, *tokens)
     before = remembered(scene, states, layer, mixed.ne[0])
-    wide = joined(scene, states, before, b.transpose(mixed), layer)
+    wide = joined(scene, states, before, b.transpose(mixed), layer, copied=copied)
     state = b.reshape(states.load("s", layer), head, head, size.rank, size.slots)
     mixed = b.unary(convolved(scene, wide, scene.needed("ssm_conv1d.weight", layer)))
     scene.call(mixed, "conv_output_silu", layer)

@@ -1,7 +1,7 @@
 """Several residual streams beside one another, and tokens that an indexer chooses, in general.
 
 For architectures without a recipe of their own: streams are mixed into one in front of each block,
-and what it makes is added to all of them (``hyper_connection.count``; qwen4exp.cpp, b11434).
+and what it makes is added to all of them (``hyper_connection.count``; qwen4exp.cpp, b11065).
 """
 
 from __future__ import annotations
