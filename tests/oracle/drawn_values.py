@@ -165,16 +165,15 @@ def latent(draw: Draw) -> None:
 
 
 def latent_window(draw: Draw) -> None:
-    values = draw.values
-    for name in (
-        "key_length",
-        "value_length",
-        "key_length_mla",
-        "value_length_mla",
-        "kv_lora_rank",
-    ):
-        values[f"attention.{name}_swa"] = values[f"attention.{name}"]
-    values["rope.freq_base_swa"] = 1e4
+    rank, rope = draw.number(128, 256, 512), int(str(draw.values["rope.dimension_count"]))
+    draw.values |= {
+        "attention.key_length_swa": rank + rope,
+        "attention.value_length_swa": rank,
+        "attention.key_length_mla_swa": draw.number(64, 128) + rope,
+        "attention.value_length_mla_swa": draw.number(64, 128, 192),
+        "attention.kv_lora_rank_swa": rank,
+        "rope.freq_base_swa": 1e4,
+    }
 
 
 def lora(draw: Draw) -> None:
@@ -208,7 +207,11 @@ def indexer(draw: Draw) -> None:
 
 
 def indexer_types(draw: Draw) -> None:
-    draw.values["attention.indexer.types"] = [int(layer % 2 == 0) for layer in range(draw.layers)]
+    # Full layers beside windows need one; where a windowed layer has one, too, the program ends.
+    near = draw.values.get("attention.sliding_window_pattern")
+    marks = [not mark for mark in near] if isinstance(near, list) and not all(near) else []
+    marks = marks or [layer % 2 == 0 for layer in range(draw.layers)]
+    draw.values["attention.indexer.types"] = [int(mark) for mark in marks]
 
 
 def kpool(draw: Draw) -> None:
@@ -220,7 +223,12 @@ def hyper(draw: Draw) -> None:
 
 
 def low_rank(draw: Draw) -> None:
-    draw.values |= {"hyper_connection.low_rank": draw.number(8, 32), "attention.compress_ratios": [4] * draw.layers}  # fmt: skip
+    ratio, some = draw.number(2, 4, 4, 8), draw.chance(0.3)
+    ratios = [0 if some and draw.chance(0.5) else ratio for _ in range(draw.layers)]
+    draw.values |= {
+        "hyper_connection.low_rank": draw.number(8, 32),
+        "attention.compress_ratios": ratios,
+    }
 
 
 def magnitude(draw: Draw) -> None:

@@ -14,7 +14,7 @@ BUILD = 11739
 # The program ends on every file of them that was drawn.
 UNJUDGED = {"plm", "rwkv6qwen2"}
 # A recipe is still to be written.
-WITHOUT = {"dots3note"}
+WITHOUT = set()
 
 
 @cache

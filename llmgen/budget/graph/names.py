@@ -62,6 +62,7 @@ _OWN: Final[dict[str, dict[str, str]]] = {
         "ffn_moe_swiglu": "ffn_moe_swiglu_limited",
         "ffn_swiglu": "ffn_swiglu_limited",
     },
+    "dots3note": {"kqv_out": "attn_out"},
     "eurobert": _EUROBERT,
     "falcon": _GELU,
     "falcon-h1": {"Kcur": "Kcur-post-rope", "Qcur": "Qcur-post-rope", "mamba_out": "ssm_out"},

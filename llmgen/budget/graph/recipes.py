@@ -244,6 +244,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     ),
     "deepseek32": _INDEXED,
     "glm-dsa": _INDEXED,
+    "dots3note": structs.replace(_INDEXED, special="windowed"),
     "apertus": Recipe(factors=True, kind=ALONE, unread=("attn_q_norm.bias", "attn_k_norm.bias")),
     "mamba": Recipe(mixer="state space", alone=True),
     "mamba2": Recipe(mixer="state space by heads", alone=True),

@@ -224,7 +224,7 @@ class _Sizes(Struct, frozen=True):
         sizes = self
         if Rule.PLAIN_INDEXER in self.model.build:
             sizes = replace(self, cache=replace(self.cache, type_k="f16", type_v="f16"))
-        yield from sizes.keys("indexer K", layers, lambda _: self.model.indexer_width, cells)
+        yield from sizes.keys("indexer K", layers, self.model.indexer_row, cells)
         yield from sizes.values("indexer V", layers, lambda _: values, cells)
 
     def states(self, layers: Iterable[int]) -> Iterator[Share]:

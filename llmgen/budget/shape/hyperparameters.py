@@ -75,6 +75,13 @@ class Hyperparameters(Struct, frozen=True):
         windowed = self.windows.layers[layer]
         return (self.value_length_window if windowed else self.value_length) * self.kv_heads[layer]
 
+    def indexer_row(self, layer: int) -> int:
+        """Elements of an indexer's row; those of a layer with a window are as its K rows are.
+
+        ``llama_kv_cache_dsa`` changes the length of full layers alone.
+        """
+        return self.key_length_window if self.windows.layers[layer] else self.indexer_width
+
 
 def hyperparameters(
     facts: GgufFacts, build: int = DEFAULT, *, nextn_loaded: bool = True

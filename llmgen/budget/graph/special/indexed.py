@@ -28,9 +28,13 @@ class Indexed(Latent):
         scene = self.scene
         latent = scene.b.mul_mat(scene.needed("attn_q_a.weight", layer), normed)
         latent = norm(scene, "RMS_NORM", "attn_q_a_norm", latent, layer)
-        if scene.model.indexed[layer]:
+        if self._chooses(layer):
             self.best = self.keys.choose(latent, normed, self.positions, layer)
         return linear(scene, "attn_q_b", latent, layer)
+
+    def _chooses(self, layer: int) -> bool:
+        """Whether a layer has an indexer of its own."""
+        return self.scene.model.indexed[layer]
 
     def _mask(self) -> Tensor | None:
         return self.best and unmasked(self.scene, self.cache.mask, self.best)

@@ -33,14 +33,14 @@ class Latent(Decoder):
     def _attention(self, normed: Tensor, layer: int) -> Tensor:
         scene, b, model = self.scene, self.scene.b, self.scene.model
         header, heads, rotated = model.header, model.heads[layer], self.rotated
-        length = header.count("attention.key_length_mla") or model.key_length
+        cache, rank, length = self._rows(layer)
         plain = length - rotated
         query = b.reshape(self._query(normed, layer), length, heads, scene.tokens)
         both = linear(scene, "attn_kv_a_mqa", normed, layer)
         row = both.nb[1]
-        latent = b.view(both, (self.rank, scene.tokens), (row,))
+        latent = b.view(both, (rank, scene.tokens), (row,))
         placed = b.view(both, (rotated, 1, scene.tokens), (row, row))
-        placed = self._turned(placed)
+        placed = self._turned(self._placed(placed, layer))
         latent = norm(scene, "RMS_NORM", "attn_kv_a_norm", latent, layer)
         if not model.mla:
             return self._expanded(query, latent, placed, layer)
@@ -60,7 +60,6 @@ class Latent(Decoder):
         decompress = scene.needed("attn_v_b.weight", layer)
         sinks = scene.weight("attn_sinks.weight", layer) if self.recipe.sinks else None
         extras = Extras(sinks=sinks, decompress=decompress, mask=self._mask())
-        cache = self.cache
         result = cached_attention(scene, cache, query, keys, latent, layer, extras=extras)
         return self._latent_out(result, normed, layer)
 
@@ -74,8 +73,20 @@ class Latent(Decoder):
     ) -> tuple[Tensor, Tensor, Tensor]:
         b = self.scene.b
         query = b.concat(inner, query_placed, 0)
-        latent = b.reshape(latent, self.rank, 1, self.scene.tokens)
+        latent = b.reshape(latent, latent.ne[0], 1, self.scene.tokens)
         return query, latent, b.concat(latent, placed, 0)
+
+    def _rows(self, layer: int) -> tuple[Cache, int, int]:
+        """Where latent rows of a layer are kept, their length, and that of its queries."""
+        del layer
+        model = self.scene.model
+        length = model.header.count("attention.key_length_mla") or model.key_length
+        return self.cache, self.rank, length
+
+    def _placed(self, of: Tensor, layer: int) -> Tensor:
+        """The part of a row that is rotated, in front of that."""
+        del layer
+        return of
 
     def _turned(self, of: Tensor) -> Tensor:
         """Rotated by position, if the recipe rotates."""
