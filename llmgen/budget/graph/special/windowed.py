@@ -9,10 +9,13 @@ from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.special.indexed import Indexed
 from llmgen.budget.graph.tensor import Tensor
+from llmgen.budget.graph.weights import Undescribed
 
 
 def describe(scene: Scene, recipe: Recipe) -> None:
-    """A decoder with two kinds of latent rows."""
+    """A decoder with two kinds of latent rows; the program takes no file without an indexer."""
+    if not scene.model.indexer_width:
+        raise Undescribed("attention.indexer.key_length")
     Windowed(scene, recipe).run()
 
 
