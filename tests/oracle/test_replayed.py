@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from llmgen.budget import compute
+from llmgen.budget.builds import NEWEST
 from llmgen.budget.contexts import context
 from llmgen.budget.estimate import estimate
 from llmgen.budget.graph.recipes import RECIPES
@@ -64,7 +65,7 @@ def test_every_architecture_has_a_graph_by_its_header_alone(name):
     windows = {"attention.sliding_window": 512, "attention.sliding_window_pattern": (1, 0)}
     states = {"wkv.head_size": 32, "shortconv.l_cache": 3, "kda.head_dim": 32}
     header = {**values, **windows, **states}
-    made = estimate(GgufFacts(name, header, 128, (), ()), replace(SETTINGS, parallel=1))
+    made = estimate(GgufFacts(name, header, 128, (), ()), replace(SETTINGS, parallel=1), NEWEST)
     assert all(item.compute > 0 for item in made.memory)
 
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
+from llmgen.budget.graph.rotation import ROTATED, rotation_block
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
 from llmgen.budget.shape.rows import is_quantized
 
 # The smallest block that quantized rows are rotated in (llama-kv-cache.cpp).
-_ROTATED = 64
 
 
 class Cache:
@@ -60,11 +60,9 @@ class Cache:
         model = self.scene.model
         sizes = {self.key_head(il) if key else self.value_head(il) for il in self.layers}
         first = self.key_head(0) if key else self.value_head(0)
-        if len(sizes) != 1 or first % _ROTATED or not next(iter(sizes)):
+        if len(sizes) != 1 or first % ROTATED or not next(iter(sizes)):
             return None
-        block = _ROTATED
-        while key and next(iter(sizes)) % (2 * block) == 0:
-            block *= 2
+        block = rotation_block(next(iter(sizes))) if key else ROTATED
         del model
         return self.scene.b.input(name, "f32", block, block)
 

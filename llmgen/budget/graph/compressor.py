@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from llmgen.budget.graph.attention import rotated
 from llmgen.budget.graph.linear import norm
+from llmgen.budget.graph.rotation import ROTATED, rotation_block
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
 from llmgen.budget.shape.rows import is_quantized, padded
 
 # The smallest block that rows are rotated in (llama-kv-cache.cpp).
-_ROTATED = 64
 _CELLS = 256
 
 
@@ -24,13 +24,11 @@ class Rows:
         self.scene, self.cells, self.width = scene, cells, width
         self._held: dict[int, Tensor] = {}
         indexed = scene.model.indexer_width in {width, scene.model.key_length}
-        rotates = width % _ROTATED == 0 and is_quantized(scene.setting.type_k)
+        rotates = width % ROTATED == 0 and is_quantized(scene.setting.type_k)
         self.rotation = self._rotation() if width and (rotates or indexed) else None
 
     def _rotation(self) -> Tensor:
-        block = _ROTATED
-        while self.width % (2 * block) == 0:
-            block *= 2
+        block = rotation_block(self.width)
         return self.scene.b.input("attn_inp_k_rot", "f32", block, block)
 
     def turned(self, of: Tensor) -> Tensor:

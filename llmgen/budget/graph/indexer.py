@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from llmgen.budget.builds import Rule
 from llmgen.budget.graph.linear import norm
+from llmgen.budget.graph.rotation import rotation_block
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
 
 # The smallest block that keys are rotated in (llama-kv-cache.cpp).
-_ROTATED = 64
 
 
 class IndexerKeys:
@@ -27,9 +27,7 @@ class IndexerKeys:
         self.fused = not scene.follows(Rule.UNFUSED_INDEXER)
         kind = "f16" if self.fused else "f32"
         self.mask = b.input("attn_inp_kq_mask", kind, self.cells, each, 1, scene.streams)
-        block = _ROTATED
-        while self.width % (2 * block) == 0:
-            block *= 2
+        block = rotation_block(self.width)
         self.rotation = b.input("attn_inp_k_rot", "f32", block, block) if rotates else None
 
     def through(self, keys: Tensor, layer: int) -> Tensor:
