@@ -105,11 +105,16 @@ def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
             made = _buffers(found, names, explained=explained)
         except Undescribed:
             continue
+        except SettingRefused:
+            raise
+        except (ArithmeticError, LookupError, ValueError):
+            break  # numbers that contradict each other
         guessed = tried.guessed > 1 or tried.recipe.special == WIDE or not fused
         guessed = guessed or (tried.setting.drafts and _has_streams(tried.model))
         more = _pinned(found, names, made[HOST].bytes)
         return Computed({HOST: made[HOST], **made}, guessed, more)
-    raise SettingRefused("model", f"`{ground.model.name}` has no tensors that make a graph")
+    message = f"the header of this `{ground.model.name}` and its tensors make no graph"
+    raise SettingRefused("model", message, "the file is damaged: convert or download it again")
 
 
 def _has_streams(model: Hyperparameters) -> bool:

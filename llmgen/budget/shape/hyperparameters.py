@@ -15,7 +15,7 @@ from llmgen.budget.shape.header import MOST_LAYERS, Header
 from llmgen.budget.shape.indexer import indexed_layers, indexer_width
 from llmgen.budget.shape.recurrent import Rows, recurrent_layers, state_rows
 from llmgen.budget.shape.window import Spread, spread_windows
-from llmgen.budget.shape.zeros import refuse_zeros
+from llmgen.budget.shape.zeros import refuse_counts, refuse_zeros
 from llmgen.facts.model import GgufFacts
 
 _FUSED_EXPERTS: Final = ".ffn_gate_up_exps."
@@ -92,6 +92,7 @@ def hyperparameters(
     name, blocks = facts.architecture, header.needed("block_count")
     if not 0 < blocks <= MOST_LAYERS:
         raise SettingRefused("model", f"`block_count` is {blocks}, the server takes 1 to 512")
+    refuse_counts(header)
     nextn = min(header.count("nextn_predict_layers"), blocks)
     compressed = rules.family is Family.COMPRESSED
     if Rule.NEXTN_UNKNOWN in steps or (compressed and not nextn_loaded):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from llmgen.budget.model import SettingRefused
+from llmgen.budget.shape.header import Header
 from llmgen.facts.model import GgufFacts
 
 # Which tensor of a layer has a side of this size.
@@ -16,6 +17,10 @@ _TENSORS: Final[Mapping[str, tuple[str, ...]]] = {
     "attention.value_length": ("blk.#.attn_v.weight",),
     "feed_forward_length": ("blk.#.ffn_up.weight", "blk.#.ffn_gate.weight"),
 }
+
+
+_MOST_STREAMS: Final = 64
+_DAMAGED: Final = "the file is damaged: convert or download it again"
 
 
 def refuse_zeros(facts: GgufFacts, sizes: Mapping[str, Sequence[int]]) -> None:
@@ -34,6 +39,20 @@ def refuse_zeros(facts: GgufFacts, sizes: Mapping[str, Sequence[int]]) -> None:
                 _refuse(key, tensor)
 
 
+def refuse_counts(header: Header) -> None:
+    """SettingRefused where the loader of llama.cpp ends: ``load_hparams`` in llama-model.cpp.
+
+    It knows no bound of streams; no model has more than a few, and a graph has nodes for each.
+    """
+    streams = header.count("hyper_connection.count")
+    if streams > _MOST_STREAMS:
+        raise SettingRefused("model", f"`hyper_connection.count` is {streams}", _DAMAGED)
+    experts, used = header.count("expert_count"), header.most("expert_used_count")
+    if used > experts or (experts and not used):
+        message = f"`expert_used_count` is {used} of {experts} experts"
+        raise SettingRefused("model", message, _DAMAGED)
+
+
 def _refuse(key: str, tensor: str) -> None:
     message = f"`{key}` is 0 in the header, which has `{tensor}` all the same"
-    raise SettingRefused("model", message, "the file is damaged: convert or download it again")
+    raise SettingRefused("model", message, _DAMAGED)
