@@ -41,7 +41,8 @@ def _path(key: str) -> list[str]:
     """The words of a key as TOML writes it; `.` is the whole file."""
     if key == ".":
         return []
-    words, found = [], {}
+    words: list[str] = []
+    found: object = {}
     with suppress(tomllib.TOMLDecodeError):
         found = tomllib.loads(f"{key} = 0")
     while isinstance(found, dict):

@@ -75,15 +75,14 @@ def _value(value: HeaderValue) -> bytes:
 
 def _kind(value: float, *, array: bool = False) -> int:
     """Converters write numbers as u32, lists of them as i32, and floats as f32."""
-    match value:
-        case bool():
-            return _BOOL
-        case float():
-            return _F32
-        case _ if array or value < 0:
-            return _I32 if -(2**31) <= value < 2**31 else _I64
-        case _:
-            return _U32 if value < 2**32 else _U64
+    if isinstance(value, bool):
+        return _BOOL
+    # A type checker takes every int for a float.
+    if type(value) is float:
+        return _F32
+    if array or value < 0:
+        return _I32 if -(2**31) <= value < 2**31 else _I64
+    return _U32 if value < 2**32 else _U64
 
 
 def _string(text: str) -> bytes:

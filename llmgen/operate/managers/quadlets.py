@@ -35,7 +35,6 @@ class Quadlets(Systemd, frozen=True):
     def by_hand(self, chosen: Sequence[Unit]) -> Iterator[Words]:
         """InputError: a generated unit is wanted by what its file says while that is there."""
         raise InputError(_refused(chosen))
-        yield ()
 
     def remove_networks(self) -> Iterator[Words]:
         """Remove the networks of units that have stopped."""
