@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 from making import facts
 from msgspec.structs import replace
+from oracle.comparison import all_facts
 
 from llmgen.config.load import load
 from llmgen.config.source import parse
@@ -19,8 +20,12 @@ CHOSEN = (
     {"name": "a", "model": "a.gguf"},
     {"name": "e", "model": "e.gguf", "role": "embedding"},
 )
-ENCODER = facts("e.gguf", architecture="bert")
-POOLED = replace(ENCODER, hyperparameters={**ENCODER.hyperparameters, "pooling_type": 2})
+ENCODER = all_facts()["bge-m3"]
+POOLED = replace(
+    facts("e.gguf", architecture="bert"),
+    hyperparameters={**ENCODER.hyperparameters, "pooling_type": 2},
+    tensors=ENCODER.tensors,
+)
 KNOWN = {"file:a.gguf": facts("a.gguf"), "file:e.gguf": POOLED}
 
 
