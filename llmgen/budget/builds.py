@@ -57,8 +57,7 @@ class Rule(Enum):
     ONE_POSITION = "sections of the rotation are not looked for"
     EXPERTS_BY_HEADER = "the header says how experts are chosen and weighed"
     POOLS_GATHERED = "small micro-batches gather what they read of pools that gates weigh"
-    POOLS_RESHAPED = "each layer reshapes the inputs of pools that gates weigh"
-    MEMBERS_BY_LAYER = "each layer has a view of its own of which tokens make up new pools"
+    POOLS_RESHAPED = "each layer reshapes the inputs of pools for itself"
     POSITIONS_FIRST = "positions of encoders are looked up before tokens"
 
 
@@ -142,8 +141,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.ONE_POSITION, 0, 11391, ("bailingmoe3",), "11067…11391"),
     Step(Rule.EXPERTS_BY_HEADER, 11739, _EVER, ("mellum",), "11548…11739"),
     Step(Rule.POOLS_GATHERED, 0, 11548, ("glm5-next",), "11434…11548"),
-    Step(Rule.POOLS_RESHAPED, 0, 11739, ("glm5-next",), "11548…11739"),
-    Step(Rule.MEMBERS_BY_LAYER, 0, 11739, ("qwen4exp",), "11548…11739"),
+    Step(Rule.POOLS_RESHAPED, 0, 11739, ("glm5-next", "qwen4exp"), "11548…11739"),
     Step(Rule.POSITIONS_FIRST, 11739, _EVER, ("bert",), "11548…11739"),
 )
 

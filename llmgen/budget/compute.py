@@ -38,6 +38,7 @@ from llmgen.budget.server.geometry import Geometry
 from llmgen.budget.server.overrides import Overrides
 from llmgen.budget.server.placement import Placement
 from llmgen.budget.server.settings import refuse_quantized_values
+from llmgen.budget.shape.damaged import DAMAGED
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.budget.shape.rows import is_quantized
 from llmgen.facts.model import TensorGroup
@@ -114,7 +115,7 @@ def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
         more = _pinned(found, names, made[HOST].bytes)
         return Computed({HOST: made[HOST], **made}, guessed, more)
     message = f"the header of this `{ground.model.name}` and its tensors make no graph"
-    raise SettingRefused("model", message, "the file is damaged: convert or download it again")
+    raise SettingRefused("model", message, DAMAGED)
 
 
 def _has_streams(model: Hyperparameters) -> bool:

@@ -208,6 +208,10 @@ class Builder:
         """Any operation, with extents of its own."""
         return self._new(op, kind, _four(ne), *sources)
 
+    def filled(self, kind: str, *ne: int) -> Tensor:
+        """Equal elements."""
+        return self.each("FILL", self.made("NONE", kind, ne))
+
     # How tensors are made.
 
     def _new(self, op: str, kind: str, ne: Extents, *sources: Tensor | None) -> Tensor:

@@ -57,13 +57,11 @@ class Cache:
             return None
         if not is_quantized(kind) or (self.latent and not key):
             return None
-        model = self.scene.model
         sizes = {self.key_head(il) if key else self.value_head(il) for il in self.layers}
         first = self.key_head(0) if key else self.value_head(0)
         if len(sizes) != 1 or first % ROTATED or not next(iter(sizes)):
             return None
         block = rotation_block(next(iter(sizes))) if key else ROTATED
-        del model
         return self.scene.b.input(name, "f32", block, block)
 
     def key_head(self, layer: int) -> int:
@@ -85,7 +83,7 @@ class Cache:
             width = model.key_width(layer) if key else model.value_width(layer)
             if not key and setting.columns:
                 width = self.widest
-            home = scene.homes[layer] if setting.kv_offload else scene.host
+            home = scene.cache_home(layer)
             self.held[name] = scene.b.held(
                 name,
                 setting.type_k if key else setting.type_v,

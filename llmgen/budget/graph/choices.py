@@ -98,8 +98,8 @@ def _show(  # noqa: PLR0917 - what build_qsa_sel reads
     """A mask that hides all but what was chosen; rows that are not there go behind it."""
     b, tokens, count = scene.b, scene.tokens, chosen.ne[0]
     wide = cells + count
-    every = b.repeat(b.each("FILL", b.made("NONE", "f16", (wide,))), wide, tokens)
-    zeros = b.repeat(b.each("FILL", b.made("NONE", "f16", (count,))), count, tokens)
+    every = b.repeat(b.filled("f16", wide), wide, tokens)
+    zeros = b.repeat(b.filled("f16", count), count, tokens)
     live = b.made("GET_ROWS", "f32", (best.ne[0], tokens), scores, best)
     if scene.weight(_GATE, layer):  # these are chosen in order, and an input says how many
         b.expand(b.argsort(live))

@@ -52,7 +52,7 @@ class Rows:
     def _of(self, layer: int) -> Tensor:
         if layer not in self._held:
             scene = self.scene
-            home = scene.homes[layer] if scene.setting.kv_offload else scene.host
+            home = scene.cache_home(layer)
             ne = (self.width, self.cells, scene.slots, 1)
             kind = scene.setting.type_k
             self._held[layer] = scene.b.held(f"cache_k_l{layer}", kind, ne, home=home)
@@ -156,7 +156,7 @@ class Compressor:
     def _all(self, part: str, layer: int) -> Tensor:
         scene, key = self.scene, (part, layer)
         if key not in self._held:
-            home = scene.homes[layer] if scene.setting.kv_offload else scene.host
+            home = scene.cache_home(layer)
             width = (2 if self.overlaps else 1) * self.width
             name = f"dsv4_{self.name}_state_{part}_l{layer}"
             ne = (width, self.kept * scene.kept, 1, 1)

@@ -19,7 +19,7 @@ _POOLS: Final = 64
 _GATHERED: Final = 16
 
 
-class Pools:
+class GatedPools:
     """The inputs of all indexers, and their cache."""
 
     def __init__(self, scene: Scene) -> None:
@@ -83,7 +83,7 @@ class Pools:
         scene.call(keys, "indexer_k", layer)
         gates = b.mul_mat(scene.needed("indexer_compressor_gate.weight", layer), of)
         scene.call(gates, "indexer_gate", layer)
-        none = b.each("FILL", b.made("NONE", "f32", (width, scene.tokens)))
+        none = b.filled("f32", width, scene.tokens)
         cache = self._stored(b.concat(b.concat(keys, gates, 0), none, 0), layer)
         every = cache.ne[1] * cache.ne[2]
         row = (cache.nb[1],)
@@ -106,7 +106,7 @@ class Pools:
     def _stored(self, rows: Tensor, layer: int) -> Tensor:
         """The cache with what this micro-batch writes."""
         scene, b = self.scene, self.scene.b
-        home = scene.homes[layer] if scene.setting.kv_offload else scene.host
+        home = scene.cache_home(layer)
         ne = (rows.ne[0], self.cells, scene.streams, 1)
         cache = b.held(f"cache_k_l{layer}", scene.setting.type_k, ne, home=home)
         to = cache if scene.streams == 1 else b.reshape(cache, ne[0], ne[1] * ne[2])
@@ -119,8 +119,8 @@ class Pools:
         """A mask in the place of ``mask``; cells that are none get rows behind it."""
         b, tokens, count = self.scene.b, self.scene.tokens, self.chosen
         wide = self.cells + count
-        every = b.repeat(b.each("FILL", b.made("NONE", mask.kind, (wide,))), wide, tokens)
-        zeros = b.repeat(b.each("FILL", b.made("NONE", mask.kind, (count,))), count, tokens)
+        every = b.repeat(b.filled(mask.kind, wide), wide, tokens)
+        zeros = b.repeat(b.filled(mask.kind, count), count, tokens)
         if self.reshapes:
             alive = b.unary(b.reshape(self.alive, count, tokens))
         else:

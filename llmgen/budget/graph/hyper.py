@@ -63,7 +63,7 @@ def _balanced(scene: Scene, mixes: Tensor, scale: Tensor, base: Tensor) -> Tenso
     shares = b.mul(shares, b.view(scale, (1,), ()))
     shares = b.add(shares, b.view(base, (count * count,), ()))
     shares = b.softmax(b.reshape(shares, count, count, mixes.ne[1]))
-    least = b.each("FILL", b.made("NONE", "f32", (1,)))
+    least = b.filled("f32", 1)
     shares = b.add(shares, least)
     for step in range(max(1, header.count("hyper_connection.sinkhorn_iterations"))):
         if step:

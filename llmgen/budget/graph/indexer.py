@@ -33,7 +33,7 @@ class IndexerKeys:
     def through(self, keys: Tensor, layer: int) -> Tensor:
         """Store the keys of a micro-batch, and read those of all tokens."""
         scene, b = self.scene, self.scene.b
-        home = scene.homes[layer] if scene.setting.kv_offload else scene.host
+        home = scene.cache_home(layer)
         ne = (self.width, self.cells, scene.streams, 1)
         cache = b.held(f"cache_k_l{layer}", scene.setting.type_k, ne, home=home)
         to = cache if scene.streams == 1 else b.reshape(cache, ne[0], ne[1] * ne[2])
@@ -101,7 +101,7 @@ def unmasked(scene: Scene, mask: Tensor, best: Tensor, *, kind: str = "f32") -> 
     every = b.view(every, (1, ne[0], ne[1], ne[3]), nb[:3])
     extents = (best.ne[0], best.ne[1], best.ne[3], 1)
     places = b.view(best, extents, (best.nb[1], best.nb[2], best.ne[3] * best.nb[3]))
-    zeros = b.each("FILL", b.made("NONE", kind, (1, *extents[:3])))
+    zeros = b.filled(kind, 1, *extents[:3])
     shown = b.set_rows(every, zeros, places)
     ne, nb = shown.ne, shown.nb
     shown = b.view(shown, (ne[1], ne[2], 1, ne[3]), (nb[2], nb[3], nb[3]))

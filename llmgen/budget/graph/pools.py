@@ -64,7 +64,7 @@ class Pools:
         query = b.reshape(query, self.width, self.heads, scene.tokens)
         query = b.rope(norm(scene, "RMS_NORM", "indexer.q_norm", query, layer), positions)
         scene.call(query, "indexer_q", layer)
-        shares = b.each("FILL", b.made("NONE", "f32", (self.heads, scene.tokens)))
+        shares = b.filled("f32", self.heads, scene.tokens)
         extents = (self.count, scene.tokens)
         scores = b.made("LIGHTNING_INDEXER", "f32", extents, query, keys, shares, self.mask)
         return scene.call(scores, "indexer_score", layer)
@@ -74,15 +74,15 @@ class Pools:
         scene, b, width = self.scene, self.scene.b, self.width
         raw = b.mul_mat(scene.needed("indexer.k_proj.weight", layer), of)
         scene.call(raw, "indexer_k_raw", layer)
-        nothing = b.each("FILL", b.made("NONE", "f32", (width, scene.tokens)))
-        home = scene.homes[layer] if scene.setting.kv_offload else scene.host
+        nothing = b.filled("f32", width, scene.tokens)
+        home = scene.cache_home(layer)
         cells = self.cells * scene.streams
         ne = (2 * width, cells, 1, 1)
         cache = b.held(f"cache_idx_k_l{layer}", scene.setting.type_k, ne, home=home)
         b.expand(b.set_rows(cache, b.concat(raw, nothing, 0), self.places))
         tokens, pools = (b.view(cache, (width, cells), (cache.nb[1],)) for _ in range(2))
         members = self.flat_members
-        if scene.follows(Rule.MEMBERS_BY_LAYER):
+        if scene.follows(Rule.POOLS_RESHAPED):
             members = b.reshape(self.new_members, self.each * self.new)
         rows = b.get_rows(tokens, members)
         rows = b.reshape(rows, width, self.each, self.new)
@@ -98,7 +98,7 @@ class Pools:
     def _filled(self, kind: str, count: int) -> Tensor:
         """As many equal elements for each token, each a row of its own."""
         b, tokens = self.scene.b, self.scene.tokens
-        row = b.each("FILL", b.made("NONE", kind, (count,)))
+        row = b.filled(kind, count)
         return b.reshape(b.repeat(row, count, tokens), 1, count, tokens)
 
     def _alive(self, scores: Tensor, best: Tensor) -> Tensor:

@@ -98,6 +98,10 @@ class Scene:
         tensor.name, tensor.layer = self._names.get(name, name), layer
         return tensor
 
+    def cache_home(self, layer: int) -> int:
+        """The backend in whose buffer the cache of a layer lies."""
+        return self.homes[layer] if self.setting.kv_offload else self.host
+
     def weight(self, name: str, layer: int = -1) -> Tensor | None:
         """A tensor of the model, if it has it."""
         return self.matrices.get(name, layer)

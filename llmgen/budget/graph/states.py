@@ -42,7 +42,7 @@ class States:
         if key not in self.held:
             scene, rows = self.scene, self.scene.model.rows
             width = {"r": rows.convolution, "s": rows.state, "p": rows.extra}[letter]
-            home = scene.homes[layer] if scene.setting.kv_offload else scene.host
+            home = scene.cache_home(layer)
             name = f"cache_{'ple_r' if letter == 'p' else letter}_l{layer}"
             ne = (width, self.rows * scene.kept, 1, 1)
             self.held[key] = scene.b.held(name, "f32", ne, home=home)

@@ -11,11 +11,11 @@ from llmgen.budget.builds import DEFAULT, Rule
 from llmgen.budget.builds import rules as build_rules
 from llmgen.budget.model import SettingRefused
 from llmgen.budget.shape.architectures import Architecture, Family, architecture
+from llmgen.budget.shape.damaged import refuse_counts, refuse_zeros
 from llmgen.budget.shape.header import MOST_LAYERS, Header
 from llmgen.budget.shape.indexer import indexed_layers, indexer_width
 from llmgen.budget.shape.recurrent import Rows, recurrent_layers, state_rows
 from llmgen.budget.shape.window import Spread, spread_windows
-from llmgen.budget.shape.zeros import refuse_counts, refuse_zeros
 from llmgen.facts.model import GgufFacts
 
 _FUSED_EXPERTS: Final = ".ffn_gate_up_exps."

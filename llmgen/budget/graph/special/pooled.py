@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmgen.budget.graph.attention import Extras, attended
-from llmgen.budget.graph.gated_pools import Pools
+from llmgen.budget.graph.gated_pools import GatedPools
 from llmgen.budget.graph.head import conclude
 from llmgen.budget.graph.hyper import mean, narrowed, rows_of, spread, widened
 from llmgen.budget.graph.linear import norm
@@ -22,9 +22,9 @@ class Pooled(Bounded):
     """Each half of a layer reads one stream that is made of several."""
 
     def __init__(self, scene: Scene, recipe: Recipe) -> None:
-        """Pools are inputs in front of the streams."""
+        """GatedPools are inputs in front of the streams."""
         super().__init__(scene, recipe)
-        self.pools = Pools(scene)
+        self.pools = GatedPools(scene)
         self.chosen: Tensor | None = None
         self.stream = widened(scene, self.stream)
 

@@ -1,4 +1,4 @@
-"""Sizes of zero beside tensors that have one: `check_tensor_dims` in llama.cpp refuses the file."""
+"""Headers that contradict themselves or their tensors: llama.cpp takes none of these files."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ _TENSORS: Final[Mapping[str, tuple[str, ...]]] = {
     "attention.value_length": ("blk.#.attn_v.weight",),
     "feed_forward_length": ("blk.#.ffn_up.weight", "blk.#.ffn_gate.weight"),
 }
-
-
 _MOST_STREAMS: Final = 64
-_DAMAGED: Final = "the file is damaged: convert or download it again"
+DAMAGED: Final = "the file is damaged: convert or download it again"
 
 
 def refuse_zeros(facts: GgufFacts, sizes: Mapping[str, Sequence[int]]) -> None:
     """SettingRefused where the header says 0 for every layer, and layers have such a tensor.
 
+    ``check_tensor_dims`` in llama.cpp refuses the file.
     ``sizes`` are what the header says for each layer; hybrids say 0 for some.
     """
     if facts.hyperparameters.get("embedding_length") == 0:
@@ -46,13 +45,14 @@ def refuse_counts(header: Header) -> None:
     """
     streams = header.count("hyper_connection.count")
     if streams > _MOST_STREAMS:
-        raise SettingRefused("model", f"`hyper_connection.count` is {streams}", _DAMAGED)
+        message = f"`hyper_connection.count` is {streams}, more than {_MOST_STREAMS}"
+        raise SettingRefused("model", message, DAMAGED)
     experts, used = header.count("expert_count"), header.most("expert_used_count")
     if used > experts or (experts and not used):
         message = f"`expert_used_count` is {used} of {experts} experts"
-        raise SettingRefused("model", message, _DAMAGED)
+        raise SettingRefused("model", message, DAMAGED)
 
 
 def _refuse(key: str, tensor: str) -> None:
     message = f"`{key}` is 0 in the header, which has `{tensor}` all the same"
-    raise SettingRefused("model", message, _DAMAGED)
+    raise SettingRefused("model", message, DAMAGED)
