@@ -25,8 +25,10 @@ def main() -> NoReturn:
         if not isinstance(end.code, int | None):
             raise  # words to print
         with suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+            # Nobody reads any longer what a stream still holds; Python would make a 120 of it.
+            with suppress(BrokenPipeError):
+                sys.stdout.flush()
+                sys.stderr.flush()
             # Everything is written; freeing every object first takes a tenth of a `generate`.
             os._exit(end.code or 0)
         raise

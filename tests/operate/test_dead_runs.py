@@ -41,7 +41,8 @@ def run(folder, tmp_path):
     """A run with a program, and the program with a child of its own."""
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "file").touch()
-    words = [sys.executable, "-c", RUN, str(tmp_path / "foreign"), *WITH_CHILD]
+    # Unbuffered: what nobody reads is not left for Python's own end (tests/cli/test_main.py).
+    words = [sys.executable, "-u", "-c", RUN, str(tmp_path / "foreign"), *WITH_CHILD]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     yield process
     process.kill()
