@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from llmgen.budget.aborts import refuse_aborts
 from llmgen.budget.builds import DEFAULT
-from llmgen.budget.compute import Ground
+from llmgen.budget.compute.ground import Ground
 from llmgen.budget.graph.general import recipe_of
 from llmgen.budget.graph.scene import Setting
 from llmgen.budget.held.cache import CacheSettings, Share, context_shares

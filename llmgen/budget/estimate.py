@@ -11,7 +11,7 @@ from llmgen.budget.beside.adapters import adapter_memory
 from llmgen.budget.beside.additions import addition_parts, with_additions
 from llmgen.budget.beside.projector import projector_memory
 from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, build_warning
-from llmgen.budget.compute import Computed, compute_buffers
+from llmgen.budget.compute.buffers import Computed, compute_buffers
 from llmgen.budget.contexts import Context, contexts
 from llmgen.budget.graph.general import is_described
 from llmgen.budget.held.host import host_memory

@@ -3,7 +3,7 @@
 Run it in tests/: `../.venv/bin/python -m oracle.margins`.
 """
 
-from llmgen.budget.compute import compute_buffers
+from llmgen.budget.compute.buffers import compute_buffers
 from llmgen.budget.contexts import context
 from llmgen.budget.margin import EMBEDDING, GUESSED, HOST_CACHE, ORDINARY, SEVERAL_DEVICES, extra
 from llmgen.units import MIB

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from llmgen.budget.compute import whole_graph
+from llmgen.budget.compute.buffers import whole_graph
 from llmgen.budget.contexts import contexts
 from llmgen.budget.graph.builder import size
 from llmgen.budget.graph.ops import VIEWS

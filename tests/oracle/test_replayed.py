@@ -3,8 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from llmgen.budget import compute
 from llmgen.budget.builds import NEWEST
+from llmgen.budget.compute import peaks
+from llmgen.budget.compute.buffers import compute_buffers
 from llmgen.budget.contexts import context
 from llmgen.budget.estimate import estimate
 from llmgen.budget.graph.recipes import RECIPES
@@ -28,9 +29,9 @@ SEVERAL = ({}, {"devices": ("gpu0", "gpu1")}, {"n_cpu_moe": 5}, {"kv_offload": F
 @pytest.mark.parametrize("settings", SEVERAL)
 def test_layers_that_are_left_out_change_nothing(model, settings, monkeypatch):
     ground = context(all_facts()[model], replace(SETTINGS, **settings)).ground
-    found = compute.compute_buffers(ground)
-    monkeypatch.setattr(compute, "_TRIES", ((10**6, 1),))
-    every = compute.compute_buffers(ground)
+    found = compute_buffers(ground)
+    monkeypatch.setattr(peaks, "_TRIES", ((10**6, 1),))
+    every = compute_buffers(ground)
     assert found == every
 
 

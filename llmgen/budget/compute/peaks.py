@@ -1,0 +1,127 @@
+"""How large each arena gets: a graph with few layers is made once, and replayed for all cells."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from llmgen.budget.builds import Rule
+from llmgen.budget.compute.ground import (
+    MOST_RECORDED,
+    Ground,
+    describe_scene,
+    key_of,
+    layers_of,
+    of_any_cells,
+    scene_of,
+)
+from llmgen.budget.compute.kinds import layer_kinds
+from llmgen.budget.graph.repeats import Shortened, shortened
+from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.tensor import MARKED
+from llmgen.budget.remembered import Remembered
+from llmgen.budget.schedule.lives import Lives
+from llmgen.budget.schedule.pieces import Piece, piece
+from llmgen.budget.schedule.split import COPIES, MOST_INPUTS, Schedule, schedule
+from llmgen.budget.schedule.tape import Tape
+from llmgen.budget.server.geometry import Geometry
+
+# How many repetitions are walked, and of how many periods, one after the other until the arenas
+# repeat; then twice as many each time.
+_TRIES: Final[tuple[tuple[int, int], ...]] = ((2, 1), (2, 2), (2, 3), (4, 1))
+
+
+class Recorded(Struct, frozen=True):
+    """A tape, and pairs of marks at which the arenas have to be equal.
+
+    ``pieces`` are what was replayed of it, by the cells of windows.
+    """
+
+    tape: Tape
+    equal: tuple[tuple[int, int], ...]
+    pieces: dict[int, list[Piece]]
+
+
+# Graphs that were made, and which of the tries sufficed.
+_RECORDED: Remembered[Recorded] = Remembered(MOST_RECORDED)
+_SUFFICED: Remembered[list[int]] = Remembered(MOST_RECORDED)
+
+
+def peaks_of(ground: Ground, names: Sequence[str]) -> list[int]:
+    """The peak of each arena, replayed with as few layers as that takes."""
+    counts, tries = ground.setting.counts, _TRIES
+    if ground.pipelined and ground.recipe.own_inputs:
+        tries = ((ground.model.trunk, 1),)  # copies for all layers are alive from the start
+    some = of_any_cells(ground)
+    key = key_of(some)
+    sufficed = _SUFFICED.get((tries, *key), ground, lambda: [0])
+    while True:
+        recorded = _recorded(some, names, _try(tries, sufficed[0]), key)
+        found = _piece(recorded, len(names), counts)
+        if found.settled:
+            return [constant + each * counts.cells for constant, each in found.peaks]
+        sufficed[0] += 1
+
+
+def _try(tries: Sequence[tuple[int, int]], number: int) -> tuple[int, int]:
+    """Repetitions, and periods of each."""
+    if number < len(tries):
+        return tries[number]
+    kept, fold = tries[-1]
+    return kept << (number - len(tries) + 1), fold
+
+
+def _piece(recorded: Recorded, count: int, counts: Geometry) -> Piece:
+    """The peaks for a range of cells, replayed once."""
+    cells = counts.cells
+    known = recorded.pieces.setdefault(counts.window_cells, [])
+    for found in known:
+        if found.first <= cells <= found.last:
+            return found
+    made = piece(recorded.tape, count, cells, counts.window_cells, recorded.equal)
+    known.append(made)
+    return made
+
+
+def _recorded(
+    ground: Ground, names: Sequence[str], walked: tuple[int, int], key: tuple[Hashable, ...]
+) -> Recorded:
+    """A tape of so many repetitions of each layer, of so many periods each."""
+
+    def made() -> Recorded:
+        few = _few(ground, *walked)
+        lives, scene = lives_of(ground, names, few)
+        marks = {layer: lives.marks[id(scene.ends[layer])] for pair in few.equal for layer in pair}
+        equal = tuple((marks[first], marks[second]) for first, second in few.equal)
+        return Recorded(lives.tape, equal, {})
+
+    return _RECORDED.get((walked, *key), ground, made)
+
+
+def _few(ground: Ground, kept: int, fold: int) -> Shortened:
+    """The layers to walk."""
+    if ground.setting.drafts:
+        return Shortened(tuple(layers_of(ground)), ())
+    return shortened(layer_kinds(ground), kept, fold)
+
+
+def lives_of(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives, Scene]:
+    """When each tensor of those layers takes a place, and what they were described in."""
+    scene, plan = scheduled(ground, names, few)
+    lives = Lives()
+    lives.run(plan.leafs, plan.nodes)
+    return lives, scene
+
+
+def scheduled(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Scene, Schedule]:
+    """Those layers, split over the backends; behind the ``equal`` ones arenas are asked for."""
+    scene = scene_of(ground, names, few.layers)
+    describe_scene(scene, ground.recipe)
+    for pair in few.equal:
+        for layer in pair:
+            scene.ends[layer].flags |= MARKED
+    bounded = scene.follows(Rule.SPLIT_INPUTS_BOUNDED)
+    copies, most = COPIES if ground.pipelined else 1, MOST_INPUTS if bounded else 0
+    return scene, schedule(scene.b, len(names) - 1, copies=copies, most=most)
