@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
+from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.model import Config
 from llmgen.config.names import small
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.gateway import External
@@ -23,8 +23,8 @@ from llmgen.engines.container import Container
 from llmgen.engines.registry import USUAL
 from llmgen.engines.roles import Role
 from llmgen.errors import Diagnostic
+from llmgen.facts.gguf_facts import GgufFacts, ModelRef
 from llmgen.facts.lock_model import Measurements, Run
-from llmgen.facts.model import GgufFacts, ModelRef
 from llmgen.layout import Layout
 from llmgen.machine import Machine
 

@@ -10,8 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.beside.backend import backend_overhead
-from llmgen.budget.model import HOST
-from llmgen.config.model import Config
+from llmgen.budget.memory import HOST
+from llmgen.config.config import Config
 from llmgen.config.tables.hardware import Backend, Device, Hardware, OperatingSystem
 from llmgen.config.tables.rpc import Rpc
 from llmgen.config.tables.services import Budget

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import tomllib
 
-from llmgen.config.model import Config
-from llmgen.facts.model import GgufFacts, ModelFile, TensorGroup
+from llmgen.config.config import Config
+from llmgen.facts.gguf_facts import GgufFacts, ModelFile, TensorGroup
 
 HEAD = """
 edition = 1

@@ -8,7 +8,7 @@ from typing import Final
 from llmgen.bench.recipes import Recipe, depths, listed, slots
 from llmgen.library import Library
 from llmgen.plan.command import Assignment, assignments, words
-from llmgen.plan.model import Placement
+from llmgen.plan.plan import Placement
 
 # Options of llama-server that say where a model is and how much memory it takes: the batched
 # program reads them as the server does (common/arg.cpp serves both).

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from llmgen.plan.model import Placement
+from llmgen.plan.plan import Placement
 
 Program = Literal["llama-bench", "llama-batched-bench"]
 

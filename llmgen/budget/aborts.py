@@ -6,8 +6,8 @@ from llmgen.budget.builds import Rule
 from llmgen.budget.graph.head import pools_mean
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.recipes import RECIPES
-from llmgen.budget.model import ServerSettings, SettingRefused
 from llmgen.budget.server.geometry import Geometry, all_rows, pooling
+from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 
 

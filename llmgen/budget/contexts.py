@@ -14,15 +14,15 @@ from llmgen.budget.graph.general import recipe_of
 from llmgen.budget.graph.scene import Setting
 from llmgen.budget.held.cache import CacheSettings, Share, context_shares
 from llmgen.budget.held.weights import Weights, weights
-from llmgen.budget.model import DraftSettings, ServerSettings
 from llmgen.budget.remembered import Remembered
 from llmgen.budget.server.arrivals import refuse_unknown
 from llmgen.budget.server.geometry import Geometry, all_rows, geometry, pooling
 from llmgen.budget.server.overrides import overrides
 from llmgen.budget.server.placement import Placement, place_layers
-from llmgen.budget.server.settings import check_cache_types, flash_attention
+from llmgen.budget.server.refusals import check_cache_types, flash_attention
+from llmgen.budget.settings import DraftSettings, ServerSettings
 from llmgen.budget.shape.hyperparameters import Hyperparameters, hyperparameters
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 
 # Drafting types that roll state back, and so keep a row for each drafted token.
 _ROLLS_BACK = ("draft-mtp", "draft-eagle3", "draft-dflash", "draft-dspark")

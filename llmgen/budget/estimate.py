@@ -16,17 +16,12 @@ from llmgen.budget.contexts import Context, contexts
 from llmgen.budget.graph.general import is_described
 from llmgen.budget.held.host import host_memory
 from llmgen.budget.margin import extra, margin
-from llmgen.budget.model import (
-    HOST,
-    DeviceMemory,
-    Estimate,
-    HostMemory,
-    ServerSettings,
-)
+from llmgen.budget.memory import HOST, DeviceMemory, Estimate, HostMemory
 from llmgen.budget.server.arrivals import unknown_warning
+from llmgen.budget.settings import ServerSettings
 from llmgen.budget.shape.architectures import is_judged
 from llmgen.budget.shape.hyperparameters import Hyperparameters
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 
 
 def estimate(

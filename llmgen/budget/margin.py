@@ -7,7 +7,8 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.budget.beside.backend import COPIED_EXPERTS
-from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
+from llmgen.budget.memory import HOST, DeviceMemory
+from llmgen.budget.settings import ServerSettings
 from llmgen.units import MIB
 
 

@@ -10,8 +10,9 @@ from msgspec import Struct
 from llmgen.budget.builds import DEFAULT
 from llmgen.budget.contexts import context
 from llmgen.budget.held.weights import EMBEDDING, EXPERTS
-from llmgen.budget.model import HOST, ServerSettings
-from llmgen.facts.model import GgufFacts
+from llmgen.budget.memory import HOST
+from llmgen.budget.settings import ServerSettings
+from llmgen.facts.gguf_facts import GgufFacts
 
 
 class Reading(Struct, frozen=True):

@@ -11,7 +11,7 @@ from llmgen.cli.pipeline import OUTPUT, Read
 
 if TYPE_CHECKING:
     from llmgen.operate.status.asking import Asking
-    from llmgen.plan.model import Placement, Plan
+    from llmgen.plan.plan import Placement, Plan
 
 
 def asking(found: Read) -> Asking:

@@ -24,7 +24,7 @@ from llmgen.cli.pipeline import plan, read
 from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
-    from llmgen.plan.model import Placement, Plan
+    from llmgen.plan.plan import Placement, Plan
 
 RESULTS = "bench.jsonl"
 # llama-batched-bench b11434 writes from a thread, and can end before its last lines are out.

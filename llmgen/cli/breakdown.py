@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from llmgen.budget.model import Estimate
+from llmgen.budget.memory import Estimate
 from llmgen.cli.drawing import echo
 from llmgen.units import MIB, show_count, show_size
 from llmgen.verify.comparison import WORDS, Difference

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from llmgen.artifacts import Tree
     from llmgen.cli.boundary import Session
     from llmgen.cli.pipeline import Read
-    from llmgen.cluster.model import Cluster
+    from llmgen.cluster.cluster import Cluster
     from llmgen.errors import Diagnostic
     from llmgen.targets.kubernetes.scene import Scene
 

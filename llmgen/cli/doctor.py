@@ -17,9 +17,9 @@ from llmgen.cli.pipeline import known_plan, read, unknown_models
 
 if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
-    from llmgen.doctor.model import Finding
+    from llmgen.doctor.findings import Finding
     from llmgen.errors import Diagnostic
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
 
 _COLOUR = {"ok": "green", "failed": "red", "unknown": "yellow"}
 
@@ -68,7 +68,7 @@ def _running(found: Read, placed: Plan) -> Iterator[Finding]:
     """Ports of another llm.toml's stack, and memory that was measured otherwise than planned."""
     from llmgen.cli.asking import asking
     from llmgen.cli.proposal import proposals, short_of
-    from llmgen.doctor.model import judged
+    from llmgen.doctor.findings import judged
     from llmgen.operate.status.port_holder import Whose, holder, told
     from llmgen.operate.status.stack import expected, observe
 

@@ -13,7 +13,7 @@ from llmgen.units import show_size
 
 if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
 
 RESULTS = "bench.jsonl"
 

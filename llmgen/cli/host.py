@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llmgen.apply.snapshot import Place
     from llmgen.errors import Diagnostic
     from llmgen.operate.installation.host_files import Settings
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
     from llmgen.targets.host.files import HostFile
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmgen.artifacts import Artifact, Tree
     from llmgen.cli.boundary import Session
     from llmgen.cli.pipeline import Read
-    from llmgen.fleet.model import Fleet, Member
+    from llmgen.fleet.fleet import Fleet, Member
 
 
 def only_host(found: Read, session: Session) -> Read:

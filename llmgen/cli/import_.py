@@ -17,7 +17,7 @@ from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
     from llmgen.importing.hosts.stack import Stack
-    from llmgen.importing.model import Part
+    from llmgen.importing.parts import Part
 
 # Ten times the largest configurations and documents that are about.
 MOST_BYTES = 2**19
@@ -95,8 +95,8 @@ def _of_one(
     from llmgen.importing.accepted import accepted
     from llmgen.importing.local import with_local
     from llmgen.importing.machine import with_devices
-    from llmgen.importing.model import merged
     from llmgen.importing.names import apart, with_names
+    from llmgen.importing.parts import merged
     from llmgen.importing.write import document
 
     profile = one_profile(profiles)
@@ -168,7 +168,7 @@ def _with_programs(part: Part) -> Part:
     """The part with the places of programs that no file names."""
     import shutil
 
-    from llmgen.importing.model import Part
+    from llmgen.importing.parts import Part
 
     found = {
         key: place
@@ -183,7 +183,7 @@ def _with_programs(part: Part) -> Part:
 def _refused(text: str) -> Iterator[Diagnostic]:
     """What a person has to put right in the imported text before `check` takes it."""
     from llmgen.importing.accepted import mistakes
-    from llmgen.importing.model import fault
+    from llmgen.importing.parts import fault
 
     for item in mistakes(text):
         yield fault("not-accepted", item.message, item.hint)

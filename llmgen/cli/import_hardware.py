@@ -44,7 +44,7 @@ def _of_host(
     """What a profile or this machine says of a host; else one to fill in."""
     from llmgen.config.edit import value_text
     from llmgen.importing.elsewhere import enough, hardware_of
-    from llmgen.importing.model import fault
+    from llmgen.importing.parts import fault
 
     if not profile and platform.node().partition(".")[0].lower() == host:
         return hardware_of_import(None, needs)
@@ -74,7 +74,8 @@ def hardware_of_import(
         completed, lacking = _completed(profile)
         least = replace(needs, count=max(needs.count, 1)) if lacking else needs
         return enough(completed, least)
-    from llmgen.detect.model import hardware, profile_of
+    from llmgen.detect.document import hardware
+    from llmgen.detect.machine import profile_of
     from llmgen.detect.probe import look
 
     found = look()
@@ -89,7 +90,7 @@ def hardware_of_import(
 
 def _completed(profile: str) -> tuple[dict[str, Any], bool]:
     """A profile with what it leaves to each machine: this one's; whether it still has no device."""
-    from llmgen.detect.model import hardware
+    from llmgen.detect.document import hardware
     from llmgen.detect.probe import look
 
     missing = _missing(profile)

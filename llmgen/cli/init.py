@@ -15,7 +15,7 @@ from llmgen.cli.pipeline import CONFIG
 from llmgen.cli.writing import create_file
 
 if TYPE_CHECKING:
-    from llmgen.detect.model import Found
+    from llmgen.detect.machine import Found
 
 
 @command(reads_config=False, short_help="write a commented llm.toml")
@@ -45,7 +45,7 @@ def cli(
     With --example, it is a whole stack for the machine that its first lines name, with this user's
     home and this machine's programs.
     """
-    from llmgen.detect.model import document
+    from llmgen.detect.document import document
     from llmgen.detect.probe import look
 
     if interactive and example is not None:
@@ -78,7 +78,7 @@ def _asked(session: Session, output: str, text: str, seen: Found) -> Outcome:
 def _written(output: str, text: str, seen: Found, note: str = "") -> Outcome:
     """The file and its schema, and what is told of the machine; `-` prints the text alone."""
     from llmgen.config.schema import schema_text
-    from llmgen.detect.model import SCHEMA
+    from llmgen.detect.document import SCHEMA
     from llmgen.detect.probe import installers
     from llmgen.detect.summary import summary
 

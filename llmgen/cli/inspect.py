@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from llmgen.budget.builds import DEFAULT
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
+from llmgen.budget.memory import Estimate
+from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.budget.shape.rows import CACHE_TYPES
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.options import DeviceShares, LayerCount, Override, ServerKey

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from llmgen.operate.installation.install import Installation
     from llmgen.operate.installation.steps import Step
     from llmgen.operate.site import Site
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
 
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

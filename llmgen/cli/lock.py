@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from llmgen.errors import Diagnostic
+    from llmgen.facts.gguf_facts import ModelRef
     from llmgen.facts.lock_models import LockResult
-    from llmgen.facts.model import ModelRef
     from llmgen.facts.sources import Sources
 
 

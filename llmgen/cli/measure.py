@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llmgen.cli.host_answers import Told
     from llmgen.facts.lock_model import Run
     from llmgen.measuring.run import Seen, Subject
-    from llmgen.plan.model import Placement, Plan
+    from llmgen.plan.plan import Placement, Plan
     from llmgen.remote.fleet import OfHost
     from llmgen.remote.host import Host
 

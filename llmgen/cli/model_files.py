@@ -15,9 +15,9 @@ from llmgen.errors import Diagnostic, InputError
 from llmgen.units import show_size
 
 if TYPE_CHECKING:
-    from llmgen.config.model import Config
+    from llmgen.config.config import Config
+    from llmgen.facts.gguf_facts import GgufFacts, ModelRef
     from llmgen.facts.intact import Verified
-    from llmgen.facts.model import GgufFacts, ModelRef
 
 
 def gc(session: Session, *, delete: bool) -> Outcome:

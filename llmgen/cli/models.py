@@ -23,9 +23,9 @@ from llmgen.facts.card import in_words
 from llmgen.units import show_count, show_parameters, show_size
 
 if TYPE_CHECKING:
-    from llmgen.config.model import Config
+    from llmgen.config.config import Config
+    from llmgen.facts.gguf_facts import ModelRef
     from llmgen.facts.lock_model import Lock
-    from llmgen.facts.model import ModelRef
     from llmgen.models.inventory import Listed
 
 

@@ -16,7 +16,7 @@ from llmgen.errors import Diagnostic, InputError, LlmgenError
 
 if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
-    from llmgen.fleet.model import Fleet
+    from llmgen.fleet.fleet import Fleet
     from llmgen.remote.fleet import OfHost
     from llmgen.remote.host import Host
 

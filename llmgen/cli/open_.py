@@ -20,7 +20,7 @@ from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
     from llmgen.operate.status.pages import WebPage
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
 
 REPORT = "report"
 

@@ -15,12 +15,12 @@ from llmgen.errors import Diagnostic, InputError, LlmgenError
 
 if TYPE_CHECKING:
     from llmgen.artifacts import Tree
-    from llmgen.config.model import Config
+    from llmgen.config.config import Config
     from llmgen.config.source import Source
     from llmgen.facts.lock import Lock
-    from llmgen.fleet.model import Member
+    from llmgen.fleet.fleet import Member
     from llmgen.library import Library
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
     from llmgen.targets.base import Render
 
 CONFIG, LOCK, OUTPUT = "llm.toml", "llm.lock", "generated"

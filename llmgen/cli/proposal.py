@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from llmgen.operate.status.left_by_others import Left
     from llmgen.operate.status.observed import Observed
     from llmgen.plan.attempt import Attempt
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
     from llmgen.plan.relief import Measured, Pairs, Relief
     from llmgen.plan.rewrite import Edit
 

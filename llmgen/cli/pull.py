@@ -20,8 +20,8 @@ from llmgen.errors import Diagnostic, InputError, Severity
 
 if TYPE_CHECKING:
     from llmgen.facts.download import Progress as ToldBytes
+    from llmgen.facts.gguf_facts import ModelFile, ModelRef
     from llmgen.facts.lock import Entry
-    from llmgen.facts.model import ModelFile, ModelRef
     from llmgen.facts.pull import Pulled, Watch
 
 

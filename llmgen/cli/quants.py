@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from llmgen.cli.outcome import Outcome
 from llmgen.errors import Diagnostic, InputError, Severity
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.facts.hub import Hub
 from llmgen.facts.hub_names import HubFile, total_bytes, whole_models
-from llmgen.facts.model import GgufFacts
 from llmgen.machine import Machine
 from llmgen.plan.fit import LEAST, longest, size
 from llmgen.units import show_count, show_size

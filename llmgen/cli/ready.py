@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llmgen.operate.status.asking import Asking
     from llmgen.operate.status.ready import Lack
     from llmgen.operate.status.rows import Expected
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 STAYS = "no longer waiting; the stack goes on, and `llmgen status` tells who answers"

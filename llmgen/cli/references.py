@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from llmgen.facts.model import GgufFacts
+    from llmgen.facts.gguf_facts import GgufFacts
 
 FORMS: Final = "file.gguf, ORG/REPO[:QUANT] or ollama:NAME"
 _KEYS: Final = {"ollama": "ollama", "lmstudio": "lm_studio", "file": "model"}

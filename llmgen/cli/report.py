@@ -15,7 +15,7 @@ from llmgen.errors import Diagnostic, LlmgenError, OwnershipError, PlanError
 
 if TYPE_CHECKING:
     from llmgen.plan.findings import Finding
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
 
 PAGE = "report.html"
 

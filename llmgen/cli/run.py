@@ -17,7 +17,7 @@ from llmgen.cli.printable import shown
 if TYPE_CHECKING:
     from llmgen.operate.engines.chat import Piece
     from llmgen.operate.engines.server import Endpoint
-    from llmgen.plan.model import Placement, Plan
+    from llmgen.plan.plan import Placement, Plan
 
 Message = dict[str, str]
 

@@ -15,7 +15,7 @@ from llmgen.errors import InputError
 if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
     from llmgen.cli.view import ModelView
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
 
 # Models with open values whose steps are planned, without and with --explain; steps then double.
 PRICED, DOUBLED = (20, 100), 8

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
     from llmgen.cli.pipeline import Read
     from llmgen.cli.view import ModelView
-    from llmgen.cluster.model import Cluster
+    from llmgen.cluster.cluster import Cluster
     from llmgen.cluster.proof import Proof
     from llmgen.targets.kubernetes.scene import App, Scene
 

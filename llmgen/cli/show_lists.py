@@ -10,7 +10,7 @@ from llmgen.cli.outcome import Outcome
 if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
     from llmgen.cli.pipeline import Read
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
 
 
 def show_files(session: Session, found: Read, placed: Plan) -> Outcome:

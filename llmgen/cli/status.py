@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from llmgen.operate.status.probe import Probe
     from llmgen.operate.status.rows import DeviceStatus, ModelStatus, ServiceStatus
     from llmgen.operate.status.standing import Standing, Written
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
 
 
 @command(short_help="wanted, written, running: what is different")

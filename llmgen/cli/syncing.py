@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from llmgen.apply.changes import Change
     from llmgen.cli.boundary import Session
     from llmgen.config.tables.sync import Sync
+    from llmgen.facts.gguf_facts import ModelRef
     from llmgen.facts.lock import Lock
     from llmgen.facts.lock_models import LockResult
-    from llmgen.facts.model import ModelRef
     from llmgen.facts.sources import Sources
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
     from llmgen.sync.deciding import Decision, Own
     from llmgen.sync.looking import Looked
 

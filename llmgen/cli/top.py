@@ -20,10 +20,10 @@ from llmgen.cli.printable import json_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
     from llmgen.top.acting import Acting
     from llmgen.top.collect import Collector
-    from llmgen.top.model import Moment
+    from llmgen.top.moment import Moment
 
 INTERVAL_SECONDS = 2.0
 # Where no terminal says how much room there is, there is enough.

@@ -21,7 +21,7 @@ from llmgen.cli.ready import answering, wait_options
 
 if TYPE_CHECKING:
     from llmgen.operate.foreground.run import Say
-    from llmgen.plan.model import Plan
+    from llmgen.plan.plan import Plan
     from llmgen.targets.services import Service
 
 

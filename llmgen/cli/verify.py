@@ -31,8 +31,8 @@ from llmgen.verify.program import PROGRAM, figures
 from llmgen.verify.program import command as words
 
 if TYPE_CHECKING:
-    from llmgen.budget.model import DeviceMemory
-    from llmgen.plan.model import Placement
+    from llmgen.budget.memory import DeviceMemory
+    from llmgen.plan.plan import Placement
 
 _SECONDS = 120
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from llmgen.budget.model import DeviceMemory, HostMemory
+from llmgen.budget.memory import DeviceMemory, HostMemory
 from llmgen.engines.loaders import loader_of, table_of
 from llmgen.facts.card import card, in_words
 from llmgen.gateway.addresses import host_name, in_url
@@ -14,7 +14,7 @@ from llmgen.library import Keep
 from llmgen.operate.status.pages import pages
 from llmgen.plan.basis import basis_of, resting
 from llmgen.plan.explain import engine_words
-from llmgen.plan.model import Headroom, Placement, Plan, Pool
+from llmgen.plan.plan import Headroom, Placement, Plan, Pool
 from llmgen.plan.price import Step
 from llmgen.targets.containers.published import published
 from llmgen.targets.containers.shares import Share, shares

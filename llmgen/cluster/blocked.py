@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
 
-from llmgen.cluster.kinds import Pool, Vector, holds, more, room
+from llmgen.cluster.pool_numbers import Pool, Vector, holds, more, room
 from llmgen.cluster.steps import take
 from llmgen.fleet.search.steps import SearchedEnough, Steps
 

@@ -10,17 +10,17 @@ from msgspec import Struct
 
 from llmgen.cluster import document as documents
 from llmgen.cluster import fronts
+from llmgen.cluster.cluster import Cluster, Kind, Nodes, Planned, Unit
 from llmgen.cluster.devices import resource
 from llmgen.cluster.document import Document
 from llmgen.cluster.kserve import PORT as KSERVE_PORT
 from llmgen.cluster.kserve import is_text
-from llmgen.cluster.model import Cluster, Kind, Nodes, Planned, Unit
 from llmgen.cluster.origin import told_of
 from llmgen.cluster.pool_nodes import node_of
 from llmgen.cluster.said import findings
 from llmgen.cluster.seats import Alone, Seats
+from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.model import Config
 from llmgen.config.names import service_name
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.config.tables.models import Model

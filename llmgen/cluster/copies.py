@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from llmgen.cluster.cluster import Cluster, Unit
 from llmgen.cluster.fronts import spoken
-from llmgen.cluster.model import Cluster, Unit
 from llmgen.gateway.backends import backends
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from llmgen.cluster import certificate
+from llmgen.config.config import Config
 from llmgen.config.load import overlay
-from llmgen.config.model import Config
 from llmgen.config.tables.kubernetes import Kubernetes, Pool
 from llmgen.fleet.project import wishes_among
 from llmgen.machine import Machine, MachineDevice

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from llmgen.cluster import reasons
-from llmgen.cluster.kinds import Pool, Vector, share
 from llmgen.cluster.nodes import Pod
 from llmgen.cluster.packed import packed
 from llmgen.cluster.pending import fewest
+from llmgen.cluster.pool_numbers import Pool, Vector, share
 from llmgen.cluster.proof import Fit
 from llmgen.cluster.steps import Verdict, answered
 from llmgen.cluster.waiting import Standing, Wait, for_good, waits

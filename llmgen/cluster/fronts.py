@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-from llmgen.cluster.model import Unit
-from llmgen.config.model import Config
+from llmgen.cluster.cluster import Unit
+from llmgen.config.config import Config
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.addresses import host_name
 from llmgen.gateway.backends import Backend, backends
-from llmgen.gateway.kinds import KINDS
+from llmgen.gateway.endpoint_kinds import KINDS
 
 # What Envoy AI Gateway 1.0 has for each kind of endpoint, the usual first: the API that it speaks
 # with the server (cmd/extproc/mainlib/main.go). Clients find rerank at /cohere/v2/rerank.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.kubernetes import Style
 from llmgen.config.tables.models import Model
 from llmgen.errors import Diagnostic

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from llmgen.cluster import reasons
 from llmgen.cluster.fitting import STEPS, fit, waiting_kinds
-from llmgen.cluster.kinds import pool_of, share
 from llmgen.cluster.nodes import Nodes, Pod
+from llmgen.cluster.pool_numbers import pool_of, share
 from llmgen.cluster.proof import Proof, Rollout
 from llmgen.cluster.rollouts import Passing, Rolling
 from llmgen.fleet.search.steps import Steps

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from llmgen.cluster.kinds import Pool, Vector, total
 from llmgen.cluster.packed import packed, placed
+from llmgen.cluster.pool_numbers import Pool, Vector, total
 from llmgen.cluster.steps import take
 from llmgen.fleet.search.steps import SearchedEnough, Steps
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmgen.cluster.origin import told_of
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.machine import Machine, machine
 

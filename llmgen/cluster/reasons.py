@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmgen.cluster.kinds import Pool, Vector, holds, more, total
+from llmgen.cluster.pool_numbers import Pool, Vector, holds, more, total
 from llmgen.cluster.steps import Verdict
 from llmgen.units import show_size
 

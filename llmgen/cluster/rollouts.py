@@ -16,8 +16,8 @@ from itertools import pairwise
 from msgspec import Struct, field
 
 from llmgen.cluster.blocked import blocked
-from llmgen.cluster.kinds import Pool, Vector, holds, more, room, total
 from llmgen.cluster.packed import packed, placed
+from llmgen.cluster.pool_numbers import Pool, Vector, holds, more, room, total
 from llmgen.cluster.steps import Verdict, answered, both
 from llmgen.cluster.waiting import Standing, beside, waits
 from llmgen.fleet.search.steps import Steps

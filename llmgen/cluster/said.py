@@ -8,7 +8,7 @@ from typing import Final
 
 from llmgen.cluster import fronts, groups, scaling
 from llmgen.cluster.document import pools
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.errors import Diagnostic, KeyPath
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.errors import Diagnostic
 

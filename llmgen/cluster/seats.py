@@ -7,13 +7,13 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
+from llmgen.cluster.cluster import Nodes, Planned
 from llmgen.cluster.fitting import possibly
-from llmgen.cluster.kinds import pool_of
-from llmgen.cluster.model import Nodes, Planned
 from llmgen.cluster.nodes import Amount, Pod
 from llmgen.cluster.nodes import Nodes as Room
-from llmgen.config.model import Config
+from llmgen.cluster.pool_numbers import pool_of
+from llmgen.config.config import Config
 from llmgen.config.tables.models import Model
 from llmgen.errors import Diagnostic, LlmgenError, PlanError
 from llmgen.library import Keep

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct, field
 
 from llmgen.cluster.blocked import blocked
-from llmgen.cluster.kinds import Pool, Vector, holds, more, room, total
 from llmgen.cluster.packed import placed
+from llmgen.cluster.pool_numbers import Pool, Vector, holds, more, room, total
 from llmgen.cluster.steps import take
 from llmgen.fleet.search.steps import SearchedEnough, Steps
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 from msgspec.structs import replace
 from pydantic import ValidationError
 
+from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.model import Config
 from llmgen.config.plugins import look_for_none
 from llmgen.config.requires import refuse_other_versions
 from llmgen.config.source import Source

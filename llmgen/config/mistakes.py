@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from llmgen.config.config import Config
 from llmgen.config.documentation import documentation
-from llmgen.config.model import Config
 from llmgen.config.tables.base import FORMS, SECRET_AS_TEXT, Secret
 from llmgen.errors import Diagnostic, KeyPath
 

@@ -12,9 +12,9 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
+from llmgen.config.config import Config
 from llmgen.config.documentation import documentation
 from llmgen.config.editions import EDITIONS
-from llmgen.config.model import Config
 from llmgen.profiles import profiles
 
 FILE: Final = "llm.schema.json"

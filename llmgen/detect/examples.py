@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from llmgen.config.edit import key_text, value_text
 from llmgen.config.source import parse
-from llmgen.detect.model import SCHEMA, Found
+from llmgen.detect.document import SCHEMA
+from llmgen.detect.machine import Found
 
 _SENTENCE: Final = re.compile(r"(?<=\.)\s")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from llmgen.config.tables.hardware import Backend
 from llmgen.detect.devices import DRM, NVIDIA_DEVICES, amd, nvidia
-from llmgen.detect.model import Found
+from llmgen.detect.machine import Found
 from llmgen.detect.obtain import TOOLS
 from llmgen.detect.versions import build_number, swap_number
 

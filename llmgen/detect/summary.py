@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from llmgen.detect.model import Found, profile_of
+from llmgen.detect.machine import Found, profile_of
 from llmgen.detect.obtain import obtain
 from llmgen.units import show_size
 

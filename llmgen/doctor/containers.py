@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from llmgen.doctor.model import ImageSeen, Ran
+from llmgen.doctor.observations import ImageSeen, Ran
 from llmgen.doctor.rules import containers
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 
 # The machine's kind in the words of images.
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}

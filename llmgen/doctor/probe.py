@@ -15,7 +15,7 @@ from llmgen.detect.probe import installers
 from llmgen.doctor import containers
 from llmgen.doctor.access import Identity, closed_to, closing, identity
 from llmgen.doctor.hello import hello
-from llmgen.doctor.model import FileSeen, Holder, Ran, Seen
+from llmgen.doctor.observations import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules import rpc, secrets
 from llmgen.doctor.rules.files import readers, wanted
 from llmgen.doctor.rules.gpu import ROCM_RELEASE
@@ -26,7 +26,7 @@ from llmgen.doctor.rules.programs import needed, own
 from llmgen.doctor.rules.services import listening
 from llmgen.errors import InputError
 from llmgen.gateway.addresses import in_url, nearest
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.accounts import group
 from llmgen.targets.services import services
 from llmgen.web.client import asking

@@ -11,7 +11,7 @@ from llmgen.config.editions import EDITIONS
 from llmgen.detect.obtain import obtain
 from llmgen.doctor.rules.programs import needed
 from llmgen.doctor.rules.services import listening
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.host.memory import (
     gtt_pages,
     has_gtt,

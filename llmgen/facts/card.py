@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.units import show_number, show_parameters
 
 # Tensors of which each token uses some experts' parts only (LLM_TENSOR_FFN_*_EXPS).

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any, Final
 
 from llmgen.facts.checkpoint_model import CheckpointFacts, StoredGroup
-from llmgen.facts.model import HeaderValue, ModelFile
+from llmgen.facts.gguf_facts import HeaderValue, ModelFile
 from llmgen.facts.refusals import refused, shown
 from llmgen.facts.safetensors import StoredTensor
 

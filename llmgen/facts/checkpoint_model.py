@@ -7,7 +7,7 @@ from math import prod
 
 from msgspec import Struct
 
-from llmgen.facts.model import HeaderValue, ModelFile
+from llmgen.facts.gguf_facts import HeaderValue, ModelFile
 from llmgen.facts.safetensors import tensor_bytes
 
 

@@ -18,10 +18,10 @@ from llmgen.facts.checkpoint import (
 )
 from llmgen.facts.checkpoint_model import CheckpointFacts
 from llmgen.facts.digest import RunningDigest
+from llmgen.facts.gguf_facts import ModelFile
 from llmgen.facts.hub import Hub, HubSource, Repository
 from llmgen.facts.hub_names import HubFile
 from llmgen.facts.local import open_model
-from llmgen.facts.model import ModelFile
 from llmgen.facts.refusals import refused
 from llmgen.facts.safetensors import StoredTensor, read_json, read_tensors
 from llmgen.facts.window import ByteSource

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from llmgen.facts.checkpoint_model import CheckpointFacts
+from llmgen.facts.gguf_facts import GgufFacts, HeaderValue
 from llmgen.facts.header import TEMPLATE
-from llmgen.facts.model import GgufFacts, HeaderValue
 from llmgen.units import show_size
 
 # Keys of a header that clients notice, in words.

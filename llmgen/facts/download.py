@@ -15,8 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, InputError
+from llmgen.facts.gguf_facts import ModelFile
 from llmgen.facts.hub import Hub
-from llmgen.facts.model import ModelFile
 from llmgen.units import MIB
 
 # Bytes done, of bytes in all.

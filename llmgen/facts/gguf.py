@@ -12,8 +12,8 @@ from struct import Struct
 from typing import Final
 
 from llmgen.facts.digest import RunningDigest
+from llmgen.facts.gguf_facts import HeaderValue
 from llmgen.facts.gguf_reader import Reader, Tensor
-from llmgen.facts.model import HeaderValue
 from llmgen.facts.refusals import refused
 from llmgen.facts.window import ByteSource, Window
 

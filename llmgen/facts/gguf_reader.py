@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from llmgen.errors import InputError
 from llmgen.facts.ggml_types import BY_ID, REMOVED, GgmlType
-from llmgen.facts.model import HeaderValue, Scalar
+from llmgen.facts.gguf_facts import HeaderValue, Scalar
 from llmgen.facts.refusals import refused, shown
 from llmgen.facts.strings import walk
 from llmgen.facts.window import LARGEST_HEADER, Window

@@ -9,8 +9,8 @@ from typing import Final
 
 from llmgen.facts.ggml_types import BY_NAME
 from llmgen.facts.gguf import Header
+from llmgen.facts.gguf_facts import GgufFacts, HeaderValue, ModelFile, TensorGroup
 from llmgen.facts.gguf_reader import Tensor
-from llmgen.facts.model import GgufFacts, HeaderValue, ModelFile, TensorGroup
 from llmgen.facts.refusals import refused, shown
 
 # Values outside the architecture's prefix that something reads or shows.

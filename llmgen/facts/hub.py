@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from llmgen.errors import InputError
 from llmgen.facts.gguf import Header, read_header
+from llmgen.facts.gguf_facts import GgufFacts, ModelFile
 from llmgen.facts.header import describe
 from llmgen.facts.hub_errors import hub_error
 from llmgen.facts.hub_names import HubFile, HubRef, choose
-from llmgen.facts.model import GgufFacts, ModelFile
 from llmgen.facts.refusals import refused
 from llmgen.units import MIB
 from llmgen.web.limits import DOWNLOAD, HEAD, HUB, Limits

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
-from llmgen.facts.model import ModelRef
+from llmgen.facts.gguf_facts import ModelRef
 from llmgen.facts.refusals import refused
 from llmgen.facts.shards import shard, shard_names
 

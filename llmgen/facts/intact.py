@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from llmgen.errors import InputError
 from llmgen.facts.download import is_intact
+from llmgen.facts.gguf_facts import ModelRef
 from llmgen.facts.lock_model import Entry
-from llmgen.facts.model import ModelRef
 from llmgen.facts.pull import Watch
 from llmgen.facts.sources import Sources, local_path, resolve_reference
 

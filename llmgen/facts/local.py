@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from llmgen.errors import InputError
 from llmgen.facts.gguf import Header, read_header
+from llmgen.facts.gguf_facts import GgufFacts, ModelFile
 from llmgen.facts.header import describe, split_count
-from llmgen.facts.model import GgufFacts, ModelFile
 from llmgen.facts.refusals import refused
 from llmgen.facts.shards import shard_names
 from llmgen.units import MIB

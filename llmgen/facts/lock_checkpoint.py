@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import prod
 
 from llmgen.facts.checkpoint_model import CheckpointFacts, StoredGroup
+from llmgen.facts.gguf_facts import HeaderValue
 from llmgen.facts.layer_ranges import write_ranges
 from llmgen.facts.lock_values import (
     CONTROL,
@@ -17,7 +18,6 @@ from llmgen.facts.lock_values import (
     read_layers,
     read_mapping,
 )
-from llmgen.facts.model import HeaderValue
 from llmgen.facts.safetensors import BITS, tensor_bytes
 
 

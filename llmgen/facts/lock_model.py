@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from msgspec import Struct, field
 
 from llmgen.facts.checkpoint_model import CheckpointFacts
-from llmgen.facts.model import GgufFacts, ModelRef
+from llmgen.facts.gguf_facts import GgufFacts, ModelRef
 
 FORMAT: Final = 1
 

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, InputError, KeyPath, Severity
 from llmgen.facts.difference import differences
+from llmgen.facts.gguf_facts import ModelRef
 from llmgen.facts.hub_names import hub_ref
 from llmgen.facts.lock_model import Entry, Lock
-from llmgen.facts.model import ModelRef
 from llmgen.facts.sources import Sources, resolve_reference
 
 # The file or the Hub is not there now; what the lock knows still holds.

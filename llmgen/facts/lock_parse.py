@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn, TypeVar
 from llmgen.errors import Diagnostic, InputError
 from llmgen.facts.checkpoint_model import CheckpointFacts
 from llmgen.facts.ggml_types import BY_NAME
+from llmgen.facts.gguf_facts import GgufFacts, ModelFile, ModelRef, TensorGroup
 from llmgen.facts.lock_checkpoint import parse_config, parse_group
 from llmgen.facts.lock_conflict import first_marker, sides
 from llmgen.facts.lock_model import FORMAT, Entry, Lock, Measured
@@ -32,7 +33,6 @@ from llmgen.facts.lock_values import (
     read_text,
 )
 from llmgen.facts.locked_files import wrong_file
-from llmgen.facts.model import GgufFacts, ModelFile, ModelRef, TensorGroup
 
 _T = TypeVar("_T")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40,64}")

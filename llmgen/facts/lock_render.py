@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llmgen.facts.gguf_facts import GgufFacts, ModelFile, TensorGroup
 from llmgen.facts.layer_ranges import write_ranges
 from llmgen.facts.lock_checkpoint import show_checkpoint
 from llmgen.facts.lock_model import FORMAT, Entry, Lock, Measurements
 from llmgen.facts.lock_runs import show_run
-from llmgen.facts.model import GgufFacts, ModelFile, TensorGroup
 
 INDENT = "  "
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any, Final
 
+from llmgen.facts.gguf_facts import HeaderValue
 from llmgen.facts.layer_ranges import read_ranges
-from llmgen.facts.model import HeaderValue
 
 LARGEST: Final = 2**63 - 1
 SHA256: Final = re.compile(r"[0-9a-f]{64}")

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from llmgen.errors import InputError
-from llmgen.facts.model import ModelFile, ModelRef
+from llmgen.facts.gguf_facts import ModelFile, ModelRef
 from llmgen.facts.shards import shard_names
 
 # Ollama names a file of its store by the file's own digest.

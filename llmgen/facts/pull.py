@@ -13,9 +13,9 @@ from msgspec import Struct
 from llmgen.errors import Diagnostic, InputError
 from llmgen.facts.download import PAUSES, Download, Progress, fetch, is_intact
 from llmgen.facts.downloads import note_downloads
+from llmgen.facts.gguf_facts import ModelFile, ModelRef
 from llmgen.facts.hub_names import hub_ref
 from llmgen.facts.lock_model import Entry
-from llmgen.facts.model import ModelFile, ModelRef
 from llmgen.facts.nearby import nearby, take
 from llmgen.facts.sources import Sources, local_path
 from llmgen.units import show_size

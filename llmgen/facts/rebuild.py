@@ -12,7 +12,7 @@ from typing import Final
 
 from llmgen.facts.ggml_types import BY_NAME
 from llmgen.facts.gguf import DEFAULT_ALIGNMENT, MAGIC
-from llmgen.facts.model import GgufFacts, HeaderValue, TensorGroup
+from llmgen.facts.gguf_facts import GgufFacts, HeaderValue, TensorGroup
 
 # Value types of ggml-org/ggml docs/gguf.md.
 _U32, _I32, _F32, _BOOL, _STRING, _ARRAY, _U64, _I64 = 4, 5, 6, 7, 8, 9, 10, 11

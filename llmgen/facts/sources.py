@@ -8,11 +8,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from llmgen.facts.checkpoint_sources import read_folder, read_repository
+from llmgen.facts.gguf_facts import GgufFacts, ModelRef
 from llmgen.facts.hub import Hub
 from llmgen.facts.hub_names import hub_ref
 from llmgen.facts.local import read_model
 from llmgen.facts.lock_model import Entry
-from llmgen.facts.model import GgufFacts, ModelRef
 from llmgen.facts.refusals import refused
 from llmgen.facts.stores import Stores, ollama_blob, spelled
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.engines.loaders import loader_of
 from llmgen.errors import Diagnostic, InputError
 from llmgen.fleet.door import door
 from llmgen.gateway.addresses import bare, loopback, numeric, wildcard
 from llmgen.gateway.exposure import Listener, listeners
 from llmgen.library import Keep
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.containers.published import published
 
 

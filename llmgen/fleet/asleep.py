@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from llmgen.config.config import Config
 from llmgen.config.load import overlay
-from llmgen.config.model import Config
 from llmgen.errors import Diagnostic
 from llmgen.fleet.door import Door
 

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.model import Config
 from llmgen.errors import Diagnostic, LlmgenError, PlanError
 from llmgen.facts.lock_model import Lock
 from llmgen.fleet import asleep, rpc, rpc_uses
+from llmgen.fleet.fleet import Fleet, Member
 from llmgen.fleet.ground import Ground, alone, ground_of, library_of, refuse, typed
-from llmgen.fleet.model import Fleet, Member
 from llmgen.fleet.numbers_elsewhere import NumbersElsewhere, numbers
 from llmgen.fleet.origin import told_of
 from llmgen.fleet.project import Document, Elsewhere, Seats, external, project
@@ -21,8 +21,8 @@ from llmgen.fleet.reach import defaults, kind_of_way, servers, spares, unreached
 from llmgen.fleet.seating import advised, seated
 from llmgen.fleet.seats import fixed, wishes
 from llmgen.machine import machine
-from llmgen.plan.model import Plan
 from llmgen.plan.place import place
+from llmgen.plan.plan import Plan
 from llmgen.resolve import meaning
 
 Made = TypeVar("Made")

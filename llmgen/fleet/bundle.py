@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from llmgen.artifacts import Artifact
 from llmgen.facts.lock_model import Lock
 from llmgen.facts.lock_render import render_lock
-from llmgen.fleet.model import Member
+from llmgen.fleet.fleet import Member
 from llmgen.fleet.text import Texts
 from llmgen.render.header import OWNER, comment
 from llmgen.resolve.references import references

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.engines.loaders import table_of
 from llmgen.gateway.addresses import in_url
 

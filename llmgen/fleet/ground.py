@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct, field
 from pydantic import ValidationError
 
+from llmgen.config.config import Config
 from llmgen.config.load import validated
-from llmgen.config.model import Config
 from llmgen.config.tables.gateway import External, Gateway
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.facts.lock_model import Lock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.hosts import AUTO
 from llmgen.errors import Diagnostic
 from llmgen.fleet.seats import near

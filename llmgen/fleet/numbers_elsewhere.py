@@ -8,9 +8,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from llmgen.config.tables.gateway import External
-from llmgen.fleet.model import Member
+from llmgen.fleet.fleet import Member
 from llmgen.fleet.project import Document
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 
 
 class NumbersElsewhere(Struct, frozen=True):

@@ -18,7 +18,7 @@ from llmgen.fleet.project import Elsewhere, Server, external, project
 from llmgen.fleet.seats import Wish
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.attempt import GROUPS, Attempt, attempt
-from llmgen.plan.model import Pool
+from llmgen.plan.plan import Pool
 from llmgen.plan.ports import ports
 from llmgen.plan.scale import Scale, scale
 from llmgen.plan.splits import is_left_out

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from llmgen.budget.beside.lending import lender_host_bytes
-from llmgen.budget.model import HOST
-from llmgen.config.model import Config
+from llmgen.budget.memory import HOST
+from llmgen.config.config import Config
 from llmgen.config.tables.hosts import Host
 from llmgen.config.tables.rpc import HostRpc
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.fleet.project import Document
 from llmgen.fleet.rpc_uses import Use
 from llmgen.machine import Machine
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.plan.rpc import endpoints
 
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.names import file_name
 from llmgen.config.tables.hosts import AUTO
 from llmgen.errors import Diagnostic, KeyPath

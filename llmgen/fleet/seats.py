@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.hosts import AUTO
 from llmgen.config.tables.models import Model
 from llmgen.errors import Diagnostic

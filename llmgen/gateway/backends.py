@@ -16,7 +16,7 @@ from llmgen.engines.loaders import loader_of, table_of
 from llmgen.gateway.addresses import at, bare, numeric
 from llmgen.gateway.remotes import Remote, remote, servers
 from llmgen.library import Keep, Library, Model
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.plan.process import NEVER_ASKED, health, reached, upstream
 
 Engine = Literal["", "llama_swap", "router", "external"]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.engines.loaders import table_of
 from llmgen.errors import Diagnostic, KeyPath, Severity
 from llmgen.gateway.addresses import bare, loopback, numeric

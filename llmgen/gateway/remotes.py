@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.gateway import External
 from llmgen.config.tables.spares import Shown, Spare

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from llmgen.config.editions import EDITIONS
 from llmgen.gateway.backends import Backend, backends
-from llmgen.gateway.kinds import KINDS, Kind
-from llmgen.plan.model import Plan
+from llmgen.gateway.endpoint_kinds import KINDS, Kind
+from llmgen.plan.plan import Plan
 
 
 class Edit(Struct, frozen=True):

@@ -14,7 +14,7 @@ from llmgen.config.tables.base import PLACEHOLDER, Secret
 from llmgen.errors import Diagnostic, InputError
 from llmgen.gateway.remotes import Remote, remote, servers
 from llmgen.layout import Layout, expand
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 
 Syntax = Literal["yaml", "env", "line"]
 # The manifest of a service, beside the files that it fills.

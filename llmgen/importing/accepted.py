@@ -9,7 +9,7 @@ from llmgen.config.load import load
 from llmgen.config.source import parse
 from llmgen.errors import ConfigError, Diagnostic, KeyPath, LlmgenError, Severity
 from llmgen.fleet.build import judged
-from llmgen.importing.model import Part, TablePath, lost
+from llmgen.importing.parts import Part, TablePath, lost
 from llmgen.importing.write import document
 from llmgen.machine import machine
 from llmgen.options import grouped

@@ -10,7 +10,7 @@ from typing import Any, Final
 from llmgen.importing.containers import Container, Volume, published, volume
 from llmgen.importing.llama_swap.environment import pairs
 from llmgen.importing.llama_swap.macros import spoken
-from llmgen.importing.model import Item, Part, fault, lost, part_of
+from llmgen.importing.parts import Item, Part, fault, lost, part_of
 from llmgen.importing.standalone import Running, serves, standalone
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::?[-?]([^}]*))?\}|\$(\w+)")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from llmgen.errors import Diagnostic
 from llmgen.importing.machine import Devices
-from llmgen.importing.model import fault
+from llmgen.importing.parts import fault
 from llmgen.profiles import profiles
 
 # What most cards and hosts of such files have; whoever imports is told to write the real ones.

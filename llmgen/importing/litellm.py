@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from llmgen.importing.litellm_row import External, external
 from llmgen.importing.llama_swap.passing import without_nothing
-from llmgen.importing.model import Item, Key, Part, fault, lost, part_of
+from llmgen.importing.parts import Item, Key, Part, fault, lost, part_of
 from llmgen.resolve.litellm_keys import REFERENCE, clear
 from llmgen.targets.litellm_settings import GENERAL, OWN, ROUTER, SETTINGS, listed
 

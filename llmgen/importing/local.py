@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from llmgen.errors import Diagnostic
 from llmgen.gateway.addresses import loopback
-from llmgen.importing.model import Part, TablePath, lost
+from llmgen.importing.parts import Part, TablePath, lost
 
 # llama-swap's and the router's own port, when a file names none.
 _PORT: Final = 8080

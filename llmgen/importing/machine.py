@@ -9,7 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from llmgen.errors import Diagnostic
-from llmgen.importing.model import Part, TablePath, fault, lost
+from llmgen.importing.parts import Part, TablePath, fault, lost
 
 # What llama-server calls devices of a backend (`--list-devices`), and the variable that hides some.
 _BACKENDS: Final = {"CUDA": "cuda", "ROCm": "rocm", "Vulkan": "vulkan", "MTL": "metal"}

@@ -8,7 +8,7 @@ from typing import Any, Final
 from llmgen.config.names import sane
 from llmgen.config.tables.base import MODEL_NAME
 from llmgen.errors import Diagnostic
-from llmgen.importing.model import Part, TablePath, fault, lost
+from llmgen.importing.parts import Part, TablePath, fault, lost
 
 _TABLES = ("models", "external")
 _FALLBACKS: Final = ("fallbacks", "context_window_fallbacks")

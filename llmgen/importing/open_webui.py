@@ -7,7 +7,7 @@ from typing import Final
 
 from llmgen.config.tables.containers import OpenWebui
 from llmgen.importing.containers import Container
-from llmgen.importing.model import Item, Key, fault, is_secret, lost
+from llmgen.importing.parts import Item, Key, fault, is_secret, lost
 
 _PLACE: Final = ("apps", "open_webui")
 # What llmgen writes itself: the address of the stack, its key, its models.

@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import Any
 
 from llmgen.errors import Diagnostic
-from llmgen.importing.model import Part, TablePath, fault
+from llmgen.importing.parts import Part, TablePath, fault
 from llmgen.units import parse_size
 
 # What documents tell people to run, and why it does nothing or harm: pattern, code, sentence, hint.

@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 from llmgen.config.tables.models import Draft
 from llmgen.errors import Diagnostic
-from llmgen.importing.model import SOURCES, fault, lost
+from llmgen.importing.parts import SOURCES, fault, lost
 from llmgen.options import experts
 from llmgen.resolve.checks import NO_ROWS_SINCE
 from llmgen.resolve.settings import ALL_LAYERS, is_named

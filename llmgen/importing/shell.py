@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from llmgen.importing.llama_swap.command import of_words
-from llmgen.importing.model import Item, Part, lost, part_of
+from llmgen.importing.parts import Item, Part, lost, part_of
 from llmgen.importing.standalone import of_command, serves, standalone
 
 _ASSIGNED = re.compile(

@@ -12,7 +12,7 @@ from llmgen.importing.compose import from_compose, is_compose
 from llmgen.importing.litellm import from_litellm, is_litellm
 from llmgen.importing.llama_swap import from_llama_swap, is_llama_swap, not_served
 from llmgen.importing.llama_swap.peers import Peer, peers_of
-from llmgen.importing.model import Part, merged
+from llmgen.importing.parts import Part, merged
 from llmgen.importing.prose import blocks, from_prose
 from llmgen.importing.router import from_router, is_router
 from llmgen.importing.shell import from_script, is_script

@@ -15,8 +15,8 @@ from llmgen.importing.containers import Container, outside, run_of, table
 from llmgen.importing.llama_swap.command import is_llama_server, name_of
 from llmgen.importing.llama_swap.environment import environment, option_words
 from llmgen.importing.llama_swap.servers import without_address
-from llmgen.importing.model import SOURCES, Item, Key, lost
 from llmgen.importing.open_webui import is_page, page
+from llmgen.importing.parts import SOURCES, Item, Key, lost
 from llmgen.importing.roles import role_of
 
 # llama-server's own port, when nobody names one.

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from llmgen.importing.llama_swap.command import of_words
-from llmgen.importing.model import Item, Key, Part, fault, items_of, lost, part_of
+from llmgen.importing.parts import Item, Key, Part, fault, items_of, lost, part_of
 from llmgen.importing.shell import from_script
 from llmgen.importing.standalone import Running, of_command, serves, standalone
 

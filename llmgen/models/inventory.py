@@ -9,13 +9,13 @@ from posixpath import normpath
 
 from msgspec import Struct, field
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.models import Model
 from llmgen.engines.command import readable
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import KeyPath
 from llmgen.facts.card import Card, card
-from llmgen.facts.model import GgufFacts, ModelRef
+from llmgen.facts.gguf_facts import GgufFacts, ModelRef
 from llmgen.layout import Layout
 from llmgen.resolve.names import claims
 from llmgen.resolve.references import model_ref, references

@@ -13,7 +13,7 @@ from msgspec import Struct
 from llmgen.apply.files import refuse_no_folder
 from llmgen.apply.snapshot import Place
 from llmgen.artifacts import Artifact
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.hardware import OperatingSystem
 from llmgen.errors import Diagnostic, InputError
 from llmgen.layout import Layout, layout

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.errors import KeyPath
 from llmgen.library import Library
 from llmgen.plan.attempt import REFUSED, mended

@@ -9,13 +9,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 from pydantic import ValidationError
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.engines.loaders import loader_of
 from llmgen.errors import KeyPath, LlmgenError
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.bounds import hopeless
 from llmgen.plan.derive import groups, router
-from llmgen.plan.model import Router
+from llmgen.plan.plan import Router
 from llmgen.plan.ports import ports
 from llmgen.plan.requirements import Broken, Identity, broken, requirements
 from llmgen.plan.rewrite import Edit, rewritten

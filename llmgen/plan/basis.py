@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from llmgen.budget.model import Estimate
+from llmgen.budget.memory import Estimate
 from llmgen.engines.memory import Basis
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 
 
 def basis_of(estimate: Estimate, device: str) -> Basis:

@@ -7,11 +7,11 @@ from itertools import combinations
 
 from msgspec.structs import replace
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.errors import PlanError
 from llmgen.library import Model
-from llmgen.plan.model import Footprint
 from llmgen.plan.open_values import open_keys
+from llmgen.plan.plan import Footprint
 from llmgen.plan.trial import Settings, Trial
 
 # Of more devices only all of them together are looked at.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.config.tables.models import GENERATES
 from llmgen.engines.loaders import loader_of
 from llmgen.library import Keep, Library, Model, Open

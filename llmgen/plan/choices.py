@@ -7,8 +7,8 @@ from itertools import accumulate, combinations, product
 
 from msgspec.structs import replace
 
-from llmgen.budget.model import ServerSettings
-from llmgen.facts.model import GgufFacts
+from llmgen.budget.settings import ServerSettings
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.library import Library, Model
 from llmgen.resolve.settings import batches, trained_context
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmgen.budget.model import DeviceMemory, Estimate
+from llmgen.budget.memory import DeviceMemory, Estimate
 from llmgen.engines.base import Served
 from llmgen.engines.memory import Basis, Unfit
 from llmgen.errors import PlanError

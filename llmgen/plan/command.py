@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.config.tables.models import Lora
 from llmgen.gateway.addresses import LOOPBACK, listens
 from llmgen.layout import expand

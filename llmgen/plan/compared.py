@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.facts.lock_model import Run
 from llmgen.library import Library
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.plan.started import command_digest
 from llmgen.units import show_size
 

@@ -10,8 +10,8 @@ from msgspec import Struct
 from llmgen.plan.coarse import coarse, grown, missed
 from llmgen.plan.diagram import Diagram, TooLarge, diagram
 from llmgen.plan.expression import expressions
-from llmgen.plan.model import Group, Groups, Matrix, Router
 from llmgen.plan.packing import maximal_sets, packing
+from llmgen.plan.plan import Group, Groups, Matrix, Router
 from llmgen.plan.stack import Stack
 
 # So many maximal sets are listed, each by name.

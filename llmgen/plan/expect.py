@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.budget.reading import reading
 from llmgen.machine import Machine
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 
 
 class Expected(Struct, frozen=True):

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from llmgen.library import Keep
 from llmgen.plan.compared import Compared, compared
-from llmgen.plan.model import Engine, Groups, Matrix, Plan, Reason, Router, State
+from llmgen.plan.plan import Engine, Groups, Matrix, Plan, Reason, Router, State
 from llmgen.units import show_bar, show_size
 
 Kind = Literal["reachable", "start-up", "unload during a swap"]

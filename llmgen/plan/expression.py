@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from llmgen.plan.diagram import Diagram
-from llmgen.plan.model import Footprint
 from llmgen.plan.packing import Kind
+from llmgen.plan.plan import Footprint
 
 # Name of the set that stands for all; parts of it come after it, wished sets before.
 WHOLE = "b"

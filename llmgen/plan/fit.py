@@ -9,17 +9,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings, SettingRefused
 from llmgen.budget.server.placement import layer_shares, offloaded
+from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.config.editions import EDITIONS
 from llmgen.config.tables.containers import Apps
 from llmgen.config.tables.gateway import Gateway
 from llmgen.config.tables.models import GENERATES
 from llmgen.engines.roles import Role
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.machine import Machine
 from llmgen.plan.choices import blocks
-from llmgen.plan.model import Pool
+from llmgen.plan.plan import Pool
 from llmgen.plan.pools import footprint, pools, total
 from llmgen.resolve.role import made_for
 

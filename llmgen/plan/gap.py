@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from llmgen.budget.model import HOST, ServerSettings
+from llmgen.budget.memory import HOST
+from llmgen.budget.settings import ServerSettings
 from llmgen.errors import PlanError
 from llmgen.library import Keep, Model
 from llmgen.plan.splits import check_draft, is_untold, shared

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from llmgen.budget.model import HOST, Estimate, ServerSettings
+from llmgen.budget.memory import HOST, Estimate
+from llmgen.budget.settings import ServerSettings
 from llmgen.config.tables.containers import Apps
 from llmgen.config.tables.gateway import Gateway
 from llmgen.machine import Machine, MachineDevice
-from llmgen.plan.model import Footprint, Pool
+from llmgen.plan.plan import Footprint, Pool
 
 # The one pool that host and devices of a machine with unified memory share.
 UNIFIED = "unified"

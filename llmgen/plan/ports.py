@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.engines.loaders import loader_of, table_of
 from llmgen.errors import ConfigError, Diagnostic, KeyPath, PlanError
 from llmgen.library import Keep, Library

@@ -12,13 +12,13 @@ from itertools import groupby
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.library import Model
 from llmgen.plan import choices, splits
 from llmgen.plan.changes import CACHE_BITS, CACHE_TYPES, host_read
 from llmgen.plan.gap import gap
-from llmgen.plan.model import Plan
 from llmgen.plan.open_values import KEYS, apply, is_open, values
+from llmgen.plan.plan import Plan
 from llmgen.plan.reasons import now
 from llmgen.plan.scale import scale
 from llmgen.plan.solve import resettled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.engines.base import Listen
 from llmgen.engines.command import PORT, filled, split
 from llmgen.engines.container import Container, Outside, Wrapped, container_name, listens, wrapped

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from llmgen.plan.basis import declared
-from llmgen.plan.model import Engine, Groups, Matrix, Placement, Plan, Pool, Router
+from llmgen.plan.plan import Engine, Groups, Matrix, Placement, Plan, Pool, Router
 
 # Version of this document, and of the rules that the footprints were computed with.
 FORMAT = 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.library import Model
 from llmgen.plan.gap import gap
-from llmgen.plan.model import Reason
 from llmgen.plan.open_values import KEYS, apply, is_open, values
+from llmgen.plan.plan import Reason
 from llmgen.plan.trial import REFUSED, Limit, Trial
 
 

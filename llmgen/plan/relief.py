@@ -18,8 +18,8 @@ from llmgen.errors import LlmgenError
 from llmgen.library import Library
 from llmgen.plan.attempt import Attempt, rewritten_attempt
 from llmgen.plan.changes import RANK, WHEN, Change, changes, closed
-from llmgen.plan.model import State
 from llmgen.plan.place import place
+from llmgen.plan.plan import State
 from llmgen.plan.rewrite import Edit, rewritten
 
 # A smaller cache, a smaller context, less that is always there, anything else: one of each is told.

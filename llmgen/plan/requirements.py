@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from llmgen.errors import KeyPath
 from llmgen.plan.derive import heaviest_any
-from llmgen.plan.model import Router
+from llmgen.plan.plan import Router
 from llmgen.plan.stack import Stack
 
 KEPT_KEY: KeyPath = ("models",)

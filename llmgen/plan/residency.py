@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from llmgen.plan.derive import Derived, heaviest_any
 from llmgen.plan.expression import heaviest
-from llmgen.plan.model import Group, Groups, State
+from llmgen.plan.plan import Group, Groups, State
 from llmgen.plan.stack import Stack
 
 # What a group can have in memory: one of its members, or all of them.

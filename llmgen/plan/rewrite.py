@@ -6,11 +6,11 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias, TypeVar
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.base import Table
 from llmgen.errors import KeyPath
 from llmgen.facts.checkpoint_model import CheckpointFacts
-from llmgen.facts.model import GgufFacts, ModelRef
+from llmgen.facts.gguf_facts import GgufFacts, ModelRef
 from llmgen.library import Library, Model
 from llmgen.resolve import resolve
 from llmgen.resolve.references import checkpoint_ref, file_ref, model_ref, part_ref

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from llmgen.errors import Diagnostic
 from llmgen.library import Keep, Library
-from llmgen.plan.model import Router
+from llmgen.plan.plan import Router
 from llmgen.plan.requirements import ROUTER_KEY, Identity
 from llmgen.plan.rewrite import Edit
 from llmgen.plan.stack import Stack

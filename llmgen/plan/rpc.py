@@ -8,7 +8,7 @@ server serves one client and lets the next one wait.
 
 from __future__ import annotations
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.gateway.addresses import LOOPBACK
 from llmgen.library import Library
 from llmgen.machine import MachineDevice

@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from llmgen.budget.beside.lending import with_sending
 from llmgen.budget.beside.measured import settings_digest, with_measured
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import Estimate, ServerSettings, SettingRefused
+from llmgen.budget.memory import Estimate
+from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.claims import claimed
-from llmgen.plan.model import Footprint, Pool
+from llmgen.plan.plan import Footprint, Pool
 from llmgen.plan.pools import footprint, pools
 from llmgen.plan.rpc import borrowed
 from llmgen.plan.stack import Stack

@@ -12,7 +12,7 @@ from itertools import product
 
 from msgspec import Struct, field
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.library import Keep, Model
 from llmgen.plan import choices
 from llmgen.plan.balance import divisions

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from llmgen.budget.model import HOST, Estimate
+from llmgen.budget.memory import HOST, Estimate
 from llmgen.config.tables.models import GENERATES
 from llmgen.errors import Diagnostic, Severity
 from llmgen.library import Library
 from llmgen.plan import choices
 from llmgen.plan.basis import basis_of
-from llmgen.plan.model import Pool
+from llmgen.plan.plan import Pool
 from llmgen.plan.requirements import Broken
 from llmgen.plan.scale import Scale
 from llmgen.plan.solve import Settled

@@ -14,12 +14,12 @@ from functools import partial
 
 from msgspec import Struct
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.library import Keep, Library, Model
 from llmgen.plan import choices
 from llmgen.plan.gap import Gap, gap
-from llmgen.plan.model import Reason
 from llmgen.plan.open_values import KEYS, apply, is_open, values
+from llmgen.plan.plan import Reason
 from llmgen.plan.reasons import reasons
 from llmgen.plan.rest import OFFLOAD, complete, first_true, highest
 from llmgen.plan.scale import Scale

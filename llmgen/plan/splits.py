@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
-from llmgen.budget.model import ServerSettings
 from llmgen.budget.server.placement import layer_shares, offloaded
+from llmgen.budget.settings import ServerSettings
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.choices import blocks
-from llmgen.plan.model import Reason
+from llmgen.plan.plan import Reason
 from llmgen.plan.scale import Scale
 
 Settings = Mapping[str, ServerSettings]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 
-from llmgen.plan.model import Footprint
+from llmgen.plan.plan import Footprint
 
 
 class Stack(Struct, frozen=True):

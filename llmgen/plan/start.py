@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.library import Model
 from llmgen.plan import choices
 from llmgen.plan.gap import Gap, gap

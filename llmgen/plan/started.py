@@ -8,7 +8,7 @@ from llmgen.engines.command import PORT, filled
 from llmgen.engines.digest import served_digest, words_digest
 from llmgen.library import Library
 from llmgen.plan import command, process
-from llmgen.plan.model import Placement
+from llmgen.plan.plan import Placement
 
 
 class Start(Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmgen.errors import Diagnostic, KeyPath, Severity
-from llmgen.plan.model import Engine, Groups, Router
+from llmgen.plan.plan import Engine, Groups, Router
 from llmgen.plan.stack import Stack
 from llmgen.plan.words import listed
 from llmgen.units import show_size

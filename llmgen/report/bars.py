@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.report.model import KeepWord, ModelFacts, Part, PoolFacts, Report, StateFacts
+from llmgen.report.report import KeepWord, ModelFacts, Part, PoolFacts, Report, StateFacts
 from llmgen.units import show_size
 
 # In the order in which a bar shows them, as people call them.

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.report.bars import percent
-from llmgen.report.model import Contexts, Curve, Point
+from llmgen.report.report import Contexts, Curve, Point
 from llmgen.units import GIB, show_count, show_size
 
 # Shapes, one for each cache type of a chart.

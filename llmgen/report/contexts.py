@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.library import Model
 from llmgen.plan import choices
 from llmgen.plan.gap import Gap, gap
-from llmgen.plan.model import Placement, Plan
 from llmgen.plan.open_values import apply
+from llmgen.plan.plan import Placement, Plan
 from llmgen.plan.price import untold
 from llmgen.plan.rest import first_true
 from llmgen.plan.scale import scale
 from llmgen.plan.trial import Trial, required
-from llmgen.report.model import Contexts, Curve, Point
+from llmgen.report.report import Contexts, Curve, Point
 
 # Models whose points are computed, the largest first; each takes some sixty estimates.
 TOLD = 24

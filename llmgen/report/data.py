@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.config.tables.containers import Apps
 from llmgen.config.tables.gateway import Gateway
 from llmgen.library import Library
@@ -12,14 +12,14 @@ from llmgen.plan.attempt import attempt
 from llmgen.plan.basis import declared, resting
 from llmgen.plan.explain import engine_words
 from llmgen.plan.findings import Finding, findings
-from llmgen.plan.model import Headroom, Plan
 from llmgen.plan.place import planned
+from llmgen.plan.plan import Headroom, Plan
 from llmgen.plan.pools import beside_bytes
 from llmgen.plan.price import Step, prices
 from llmgen.plan.scale import scale, stack
 from llmgen.report.contexts import contexts
 from llmgen.report.footprints import models
-from llmgen.report.model import PoolFacts, Refusal, Report, Reserve, WayOut
+from llmgen.report.report import PoolFacts, Refusal, Report, Reserve, WayOut
 from llmgen.report.residency import MAPPED, pairs, states
 from llmgen.report.routes import doors, routes
 

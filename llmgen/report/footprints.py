@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.facts.card import card, in_words
 from llmgen.library import Keep
 from llmgen.plan.basis import basis_of
 from llmgen.plan.compared import devices
-from llmgen.plan.model import Placement, Plan, Pool
+from llmgen.plan.plan import Placement, Plan, Pool
 from llmgen.plan.scale import load_cost
 from llmgen.plan.stack import Stack
-from llmgen.report.model import KeepWord, ModelFacts, Part
+from llmgen.report.report import KeepWord, ModelFacts, Part
 
 
 def models(plan: Plan, stack: Stack) -> Iterator[ModelFacts]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from llmgen.plan.price import Step
 from llmgen.report.bars import KEPT, MARKS, PARTS, Bar, bars, percent, reserve_words
 from llmgen.report.charts import SHAPES, chart
-from llmgen.report.model import ModelFacts, PoolFacts, Refusal, Report, Route, StateFacts, Swap
+from llmgen.report.report import ModelFacts, PoolFacts, Refusal, Report, Route, StateFacts, Swap
 from llmgen.report.tables import AMOUNTS, map_rows, missing_words, numbers, pair_words, seconds
 from llmgen.units import show_size
 

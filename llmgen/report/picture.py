@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
 from llmgen.report.bars import PARTS, bars
-from llmgen.report.model import Part, Report, StateFacts
+from llmgen.report.report import Part, Report, StateFacts
 
 PICTURE: Final = "memory.svg"
 # One bar with its words, in pixels of a picture that is 760 wide.

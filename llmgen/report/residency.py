@@ -7,9 +7,9 @@ from itertools import combinations
 
 from llmgen.plan.explain import explain
 from llmgen.plan.findings import Finding
-from llmgen.plan.model import Engine, Groups, Plan, Router
+from llmgen.plan.plan import Engine, Groups, Plan, Router
 from llmgen.plan.stack import Stack
-from llmgen.report.model import Pair, StateFacts, StateKind
+from llmgen.report.report import Pair, StateFacts, StateKind
 from llmgen.report.swaps import swaps
 
 # So many states are told, and so many models stand in a map of every two.

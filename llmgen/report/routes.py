@@ -8,8 +8,8 @@ from typing import Final
 from llmgen.engines.loaders import LLAMA_SWAP, loader_of, table_of
 from llmgen.gateway.addresses import LOOPBACK, in_url
 from llmgen.library import Keep, Library, Model
-from llmgen.plan.model import Placement, Plan
-from llmgen.report.model import Door, Name, Route
+from llmgen.plan.plan import Placement, Plan
+from llmgen.report.report import Door, Name, Route
 
 _PATHS: Final = {
     "chat": "/v1/chat/completions",

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmgen.plan.model import Engine, Groups, Matrix, Router
+from llmgen.plan.plan import Engine, Groups, Matrix, Router
 from llmgen.plan.stack import Stack
-from llmgen.report.model import Swap
+from llmgen.report.report import Swap
 
 
 def swaps(engine: Engine, stack: Stack, running: Sequence[str]) -> Iterator[Swap]:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from llmgen.report.bars import KEPT, MARKS, PARTS, basis_words
 from llmgen.report.charts import tokens
-from llmgen.report.model import ModelFacts, Pair, Report
+from llmgen.report.report import ModelFacts, Pair, Report
 from llmgen.units import GIB, show_size
 
 # Amounts stand in the cells of a map of so many models, else in the list below it alone.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from llmgen.facts.checkpoint_model import CheckpointFacts
-from llmgen.facts.model import HeaderValue
+from llmgen.facts.gguf_facts import HeaderValue
 
 # No published model is near these; what is beyond is damage, and would only make endless sums.
 _MOST = 2**31

@@ -7,12 +7,12 @@ from itertools import chain
 from typing import Final, TypeAlias
 
 from llmgen.building import recipe
+from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.model import Config
 from llmgen.config.tables.models import Model as ModelTable
 from llmgen.errors import ConfigError, Diagnostic, InputError, Severity
+from llmgen.facts.gguf_facts import ModelRef
 from llmgen.facts.lock_model import Measurements, Run
-from llmgen.facts.model import ModelRef
 from llmgen.layout import layout
 from llmgen.library import Library
 from llmgen.machine import machine

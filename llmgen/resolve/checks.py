@@ -8,7 +8,7 @@ from typing import Final
 from llmgen.budget.shape.architectures import PROJECTOR
 from llmgen.config.tables.models import GENERATES
 from llmgen.errors import Diagnostic, Severity
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.library import Model
 from llmgen.resolve import replicas
 from llmgen.resolve.role import is_encoder, made_for, pooling

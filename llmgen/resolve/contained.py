@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.addresses import loopback
 

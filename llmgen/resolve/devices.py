@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.models import Defaults, Model
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import Diagnostic, KeyPath

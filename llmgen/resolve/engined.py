@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
+from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.model import Config
 from llmgen.config.tables.models import Model, ServerOptions
 from llmgen.engines.base import Engine, Served
 from llmgen.engines.command import macros, readable, split

@@ -9,9 +9,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
+from llmgen.config.config import Config
 from llmgen.config.editions import Edition
-from llmgen.config.model import Config
 from llmgen.config.tables.models import Model as ModelTable
 from llmgen.config.tables.models import ServerOptions
 from llmgen.config.tables.sampling import Sampling
@@ -21,8 +21,8 @@ from llmgen.engines.loaders import loader_of
 from llmgen.engines.memory import Stated
 from llmgen.engines.registry import ENGINES
 from llmgen.facts.checkpoint_model import CheckpointFacts
+from llmgen.facts.gguf_facts import NO_FACTS, GgufFacts, ModelRef
 from llmgen.facts.lock_model import Measurements, Run
-from llmgen.facts.model import NO_FACTS, GgufFacts, ModelRef
 from llmgen.layout import Layout, expand
 from llmgen.library import Keep, Model, Open
 from llmgen.machine import Machine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.base import SECRET_NAME
 from llmgen.errors import Diagnostic, KeyPath
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.model import Config
 from llmgen.config.tables.base import SECRET_NAME, Secret
 from llmgen.config.tables.hosts import AUTO
 from llmgen.config.tables.models import GENERATES, Model, Source

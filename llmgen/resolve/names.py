@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.model import Config
 from llmgen.config.tables.base import MODEL_NAME
 from llmgen.config.tables.services import SETS
 from llmgen.errors import Diagnostic, KeyPath

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from llmgen.config.alias_packs import packed
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.names import sane
 from llmgen.config.tables.gateway import External
 from llmgen.config.tables.models import Model as ModelTable

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.models import Defaults, Draft
 from llmgen.config.tables.models import Model as ModelTable
 from llmgen.engines.memory import ALL
 from llmgen.errors import Diagnostic, KeyPath, Severity
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.library import Model
 from llmgen.profiles import advised_load_mode
 from llmgen.resolve.references import has_checkpoint

@@ -7,8 +7,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
+from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.model import Config
 from llmgen.config.tables.base import SECRET_NAME
 from llmgen.config.tables.models import Model
 from llmgen.errors import Diagnostic, KeyPath, Severity

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.models import Model, Source
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import KeyPath
-from llmgen.facts.model import ModelRef
+from llmgen.facts.gguf_facts import ModelRef
 
 SOURCES = ("model", "hf_repo", "ollama", "lm_studio")
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from llmgen.budget.shape.architectures import Family, architecture
 from llmgen.engines.roles import Role
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 
 # llama_pooling_type in include/llama.h: 0 is none, and a reranker's is a class score.
 _POOLINGS: Final = ("", "mean", "cls", "last", "rank")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.model import Config
 from llmgen.config.tables.models import Model
 from llmgen.config.tables.rpc import Borrowed, Lent
 from llmgen.engines.registry import ENGINES, USUAL

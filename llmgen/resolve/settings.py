@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from llmgen.budget.model import DraftSettings, ServerSettings
+from llmgen.budget.settings import DraftSettings, ServerSettings
 from llmgen.config.editions import Edition
 from llmgen.config.tables.base import INT32
 from llmgen.config.tables.models import Defaults, Model, ServerOptions
 from llmgen.config.tables.sampling import Sampling
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.library import Open
 from llmgen.machine import Machine
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.errors import Diagnostic, Severity
 from llmgen.resolve.join import Facts
 from llmgen.resolve.references import is_needed, references_of

@@ -8,11 +8,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from llmgen.config.config import Config
 from llmgen.config.load import load, overlay
-from llmgen.config.model import Config
 from llmgen.config.source import Source, parse
 from llmgen.config.tables.sync import Sync
-from llmgen.facts.model import ModelRef
+from llmgen.facts.gguf_facts import ModelRef
 from llmgen.models.inventory import users_of
 from llmgen.resolve.names import claims
 from llmgen.resolve.references import model_ref

@@ -13,7 +13,7 @@ from llmgen.budget.shape.architectures import PROJECTOR, Family, architecture
 from llmgen.config.tables.base import TEXT
 from llmgen.config.tables.sync import Sync
 from llmgen.errors import InputError
-from llmgen.facts.model import GgufFacts, ModelRef
+from llmgen.facts.gguf_facts import GgufFacts, ModelRef
 from llmgen.facts.sources import Sources, local_path, read_gguf
 from llmgen.facts.stores import Found, Stores, ollama_blob, scan, spelled
 from llmgen.resolve.role import made_for

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from llmgen.errors import Diagnostic, LlmgenError
 from llmgen.facts.difference import differences
+from llmgen.facts.gguf_facts import ModelRef
 from llmgen.facts.lock_model import Entry
-from llmgen.facts.model import ModelRef
 from llmgen.resolve.references import references
 from llmgen.sync.deciding import Decision, Own
 from llmgen.sync.looking import Looked

@@ -14,7 +14,7 @@ from msgspec import Struct
 from llmgen.config.edit import value_text
 from llmgen.config.names import file_name, sane
 from llmgen.config.tables.sync import SYNC_ROLES, Sync
-from llmgen.facts.model import GgufFacts, ModelRef
+from llmgen.facts.gguf_facts import GgufFacts, ModelRef
 from llmgen.resolve.role import made_for
 
 _SHARD: Final = re.compile(r"-\d{5}-of-\d{5}$")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from llmgen.artifacts import Artifact
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 
 
 class Render(Protocol):

@@ -21,7 +21,7 @@ from llmgen.gateway.backends import (
     engine_endpoint,
     own_backends,
 )
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets import open_webui
 from llmgen.targets.base import Render
 

@@ -11,13 +11,10 @@ from llmgen.artifacts import Artifact
 from llmgen.building.image import LABEL
 from llmgen.config.tables.containers import Containers
 from llmgen.library import Library
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.render.quoting import Variable
 from llmgen.targets.base import Render
-from llmgen.targets.containers.derive import containers
-from llmgen.targets.containers.files import files, placed
-from llmgen.targets.containers.inside import contained
-from llmgen.targets.containers.model import (
+from llmgen.targets.containers.container import (
     NETWORK,
     PROJECT,
     SECRETS,
@@ -28,6 +25,9 @@ from llmgen.targets.containers.model import (
     Memory,
     Mount,
 )
+from llmgen.targets.containers.derive import containers
+from llmgen.targets.containers.files import files, placed
+from llmgen.targets.containers.inside import contained
 from llmgen.targets.containers.versions import COMPOSE, release
 from llmgen.units import MIB
 

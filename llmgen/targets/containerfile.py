@@ -11,7 +11,7 @@ from llmgen.artifacts import Artifact
 from llmgen.building import recipe
 from llmgen.building.bases import base
 from llmgen.building.image import FOLDER, LABEL, image_of
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.base import Render
 from llmgen.targets.llama_swap import load_seconds
 

@@ -10,7 +10,7 @@ from llmgen.engines.loaders import loader_of
 from llmgen.facts.card import card, in_words
 from llmgen.library import Keep, Model
 from llmgen.plan.basis import basis_words, resting
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.report.picture import PICTURE
 from llmgen.report.routes import GATEWAYS, doors, external, fronts, names
 from llmgen.targets.base import Render

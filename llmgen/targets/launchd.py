@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from llmgen.artifacts import Artifact
 from llmgen.library import Library
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.render.header import OWNER, comment
 from llmgen.targets import accounts
 from llmgen.targets.base import Render

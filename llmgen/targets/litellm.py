@@ -25,7 +25,7 @@ from llmgen.gateway.secrets import (
     backend_secrets,
     placeholder,
 )
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.base import Render
 from llmgen.targets.litellm_settings import GENERAL, ROUTER, SETTINGS, listed, settings
 

@@ -21,7 +21,7 @@ from llmgen.plan.command import (
     ini,
     variables,
 )
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.render.quoting import Unquotable, ini_section
 from llmgen.render.quoting import ini as ini_value
 from llmgen.targets.base import Render

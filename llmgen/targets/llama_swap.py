@@ -16,7 +16,7 @@ from llmgen.errors import Diagnostic, PlanError
 from llmgen.gateway.addresses import LOOPBACK
 from llmgen.library import Keep, Library, Model
 from llmgen.options import spelled
-from llmgen.plan.model import Groups, Matrix, Placement, Plan
+from llmgen.plan.plan import Groups, Matrix, Placement, Plan
 from llmgen.plan.process import health, reached, upstream
 from llmgen.targets.base import Render
 from llmgen.targets.secrets import plain, secret, variable

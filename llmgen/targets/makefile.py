@@ -13,7 +13,7 @@ from llmgen.artifacts import Artifact
 from llmgen.building.image import LABEL
 from llmgen.building.recipe import PROGRAMS
 from llmgen.config.names import file_name
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.targets.base import Render
 
 NAME = "makefile"

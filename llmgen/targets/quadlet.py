@@ -13,18 +13,13 @@ from llmgen.artifacts import Artifact
 from llmgen.building.image import LABEL
 from llmgen.gateway.addresses import in_url
 from llmgen.library import Library
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.render.quoting import csv, quadlet, systemd_argv, systemd_text
 from llmgen.targets.base import Render
+from llmgen.targets.containers.container import NETWORK, Container, Mount, container_name
 from llmgen.targets.containers.derive import containers
 from llmgen.targets.containers.files import files, placed
 from llmgen.targets.containers.inside import MACHINE, contained
-from llmgen.targets.containers.model import (
-    NETWORK,
-    Container,
-    Mount,
-    container_name,
-)
 from llmgen.targets.containers.unit import service_lines
 from llmgen.targets.containers.versions import OPTIONS, knows
 from llmgen.targets.systemd import TARGET, unit

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from llmgen.artifacts import Artifact
 from llmgen.config.names import service_name
 from llmgen.library import Keep
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.report.data import report
 from llmgen.report.page import page
 from llmgen.report.picture import PICTURE, picture

@@ -13,7 +13,7 @@ from llmgen.config.tables.rpc import Borrowed, Lent
 from llmgen.gateway.addresses import LOOPBACK, loopback
 from llmgen.layout import expand
 from llmgen.library import Library
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.plan.rpc import borrowed, port
 
 if TYPE_CHECKING:

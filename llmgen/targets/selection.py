@@ -7,7 +7,7 @@ from typing import Final
 
 from llmgen.config.editions import EDITIONS
 from llmgen.errors import ConfigError, Diagnostic
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets import (
     TARGETS,
     compose,

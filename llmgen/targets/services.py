@@ -17,7 +17,7 @@ from llmgen.gateway.remotes import spares
 from llmgen.layout import Layout
 from llmgen.library import Keep, Library
 from llmgen.plan.command import service_words
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.plan.slack import PROCESS_SLACK, SWAP_SLACK
 from llmgen.targets import llama_server, llama_swap, open_webui, rpc, swap_peers
 from llmgen.targets.clients import clients_of

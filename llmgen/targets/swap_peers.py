@@ -14,7 +14,7 @@ from llmgen.config.tables.base import Secret
 from llmgen.config.tables.gateway import External
 from llmgen.gateway.addresses import at, loopback
 from llmgen.library import Keep, Library
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.secrets import variable
 
 # Before this version a selector knows no peer by its full name.

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from llmgen.config.tables.gateway import External
 from llmgen.config.tables.wake import Wake
 from llmgen.library import Library
-from llmgen.plan.model import Engine, Group, Groups, Matrix
+from llmgen.plan.plan import Engine, Group, Groups, Matrix
 from llmgen.targets.swap_peers import external, others
 
 # After this time without a request the machine may be asleep again: the next one wakes it anew.

@@ -8,7 +8,7 @@ from typing import Final
 
 from llmgen.artifacts import Artifact
 from llmgen.library import Library
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.render.quoting import systemd, systemd_argv, systemd_path, systemd_text
 from llmgen.targets import accounts
 from llmgen.targets.base import Render

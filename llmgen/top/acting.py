@@ -10,7 +10,7 @@ from msgspec import Struct
 from llmgen.errors import LlmgenError
 from llmgen.operate.engines.engine import engine
 from llmgen.operate.engines.names import loadable
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 
 LOG_LINES: Final = 200
 

@@ -22,9 +22,9 @@ from llmgen.operate.status.observed import Observed
 from llmgen.operate.status.rows import ModelStatus
 from llmgen.operate.status.stack import as_run, expected
 from llmgen.operate.status.standing import Standing, Written, standing
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.top.feed import Feed
-from llmgen.top.model import LiveModel, Moment
+from llmgen.top.moment import LiveModel, Moment
 from llmgen.top.rates import Works, rate, works
 
 # Installed files change by hand or by `install`, and comparing them takes as long as a look.

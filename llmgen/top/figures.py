@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.operate.status.rows import ModelStatus, PoolStatus
-from llmgen.top.model import LiveModel
+from llmgen.top.moment import LiveModel
 from llmgen.units import show_count, show_size
 
 UNKNOWN: Final = "-"

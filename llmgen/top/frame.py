@@ -14,7 +14,7 @@ from llmgen.operate.status.rows import HOLDS, PoolStatus, ServiceStatus
 from llmgen.plan.slack import PROCESS_SLACK
 from llmgen.top import figures
 from llmgen.top.columns import Column, table
-from llmgen.top.model import LiveModel, Moment
+from llmgen.top.moment import LiveModel, Moment
 
 # Heights from which there is room for empty lines, and for every service on a line of its own.
 _AIRY: Final = 20

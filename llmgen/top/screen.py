@@ -9,7 +9,7 @@ from rich.text import Text
 
 from llmgen.top.acting import Acting
 from llmgen.top.frame import Shown, frame, ordered, printable_line
-from llmgen.top.model import LiveModel, Moment
+from llmgen.top.moment import LiveModel, Moment
 
 KEYS: Final = "up/down choose   l load   u unload   o logs   q quit"
 LOG_KEYS: Final = "up/down scroll   o or esc back   q quit"

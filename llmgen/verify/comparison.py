@@ -9,9 +9,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
+from llmgen.budget.memory import HOST, DeviceMemory
 from llmgen.budget.server.geometry import AUTO_SLOTS
-from llmgen.facts.model import GgufFacts
+from llmgen.budget.settings import ServerSettings
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.units import MIB
 
 WORDS: Final = ("model", "context", "compute")

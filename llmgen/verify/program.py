@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from llmgen.budget.model import HOST, DeviceMemory, ServerSettings
+from llmgen.budget.memory import HOST, DeviceMemory
+from llmgen.budget.settings import ServerSettings
 from llmgen.options import in_order
 from llmgen.units import MIB, show_number
 

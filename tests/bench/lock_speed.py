@@ -12,8 +12,8 @@ from msgspec.structs import replace
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from making import facts
 
+from llmgen.facts.gguf_facts import TensorGroup
 from llmgen.facts.lock import Entry, Lock, parse_lock, render_lock
-from llmgen.facts.model import TensorGroup
 
 
 def many(count: int) -> Lock:

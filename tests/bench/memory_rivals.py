@@ -27,8 +27,8 @@ from oracle import grid  # noqa: E402
 from oracle.grid import Point  # noqa: E402
 
 from llmgen.budget.estimate import estimate  # noqa: E402
+from llmgen.facts.gguf_facts import GgufFacts  # noqa: E402
 from llmgen.facts.local import read_model  # noqa: E402
-from llmgen.facts.model import GgufFacts  # noqa: E402
 
 RIVALS = Path(os.environ.get("LLMGEN_RIVALS_DIR", Path.home() / ".cache" / "llmgen" / "rivals"))
 PACKAGES = ("llama-mdl", "llamafit", "xllamacpp")

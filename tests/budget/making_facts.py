@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from llmgen.facts.model import GgufFacts, HeaderValue, TensorGroup
+from llmgen.facts.gguf_facts import GgufFacts, HeaderValue, TensorGroup
 
 VECTORS = json.loads((Path(__file__).parent / "data" / "vectors.json").read_text())
 

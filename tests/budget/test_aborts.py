@@ -5,7 +5,7 @@ from making_facts import facts, llama
 from oracle.comparison import all_facts
 
 from llmgen.budget.contexts import context
-from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.budget.settings import ServerSettings, SettingRefused
 
 MEAN = {"embedding": True, "pooling": "mean"}
 KIMI, NOMIC, LLAMA = "kimi-linear-48b", "nomic-embed-text-v1.5", "llama-3.1-8b"

@@ -3,7 +3,7 @@
 from making_facts import facts
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.budget.shape.architectures import ARCHITECTURES, Family
 
 VALUES = {

@@ -2,8 +2,8 @@ import pytest
 from making_facts import facts
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings, SettingRefused
 from llmgen.budget.server.arrivals import ARRIVALS
+from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.budget.shape.architectures import ARCHITECTURES
 
 SETTINGS = ServerSettings(ctx_size=4096, parallel=1)

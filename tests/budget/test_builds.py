@@ -5,7 +5,7 @@ from making_facts import facts, group, published
 
 from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, STEPS
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 
 SETTINGS = ServerSettings(ctx_size=4096, parallel=1)
 GLM = {

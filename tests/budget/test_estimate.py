@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from llmgen.budget.beside.measured import settings_digest, with_measured
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import DraftSettings, ServerSettings, SettingRefused
+from llmgen.budget.settings import DraftSettings, ServerSettings, SettingRefused
 from llmgen.facts.lock_model import Measured
 
 SETTINGS = ServerSettings(ctx_size=4096, parallel=2, kv_unified=False)

@@ -3,8 +3,8 @@
 import pytest
 from making_facts import facts, llama, published
 
-from llmgen.budget.model import ServerSettings, SettingRefused
 from llmgen.budget.server.geometry import geometry
+from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.budget.shape.hyperparameters import hyperparameters
 
 

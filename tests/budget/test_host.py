@@ -4,7 +4,7 @@ from making_facts import llama, published
 from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.units import GIB
 
 SETTINGS = ServerSettings(ctx_size=4096, parallel=4, kv_unified=True)

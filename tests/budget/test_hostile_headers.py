@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from oracle.comparison import all_facts
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.budget.settings import ServerSettings, SettingRefused
 
 SETTINGS = ServerSettings(ctx_size=512, ubatch_size=64)
 WRONG = (0, 1, 2, 3, -1, 7, 2**31 - 1, 2**32 - 1, 2**63)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from llmgen.budget.model import HOST, ServerSettings, SettingRefused
+from llmgen.budget.memory import HOST
 from llmgen.budget.server.placement import place_layers
+from llmgen.budget.settings import ServerSettings, SettingRefused
 
 PAIR = ("gpu0", "gpu1")
 

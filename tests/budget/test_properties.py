@@ -7,7 +7,7 @@ from making_facts import VECTORS, published
 from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.budget.settings import ServerSettings, SettingRefused
 
 names = st.sampled_from(sorted(VECTORS["shapes"]))
 asked = st.builds(

@@ -8,7 +8,7 @@ import llmgen.budget
 
 PACKAGE = Path(llmgen.budget.__file__).parent
 ROOMS = (
-    *("model", "builds", "remembered"),
+    *("memory", "settings", "builds", "remembered"),
     *("shape", "server", "held", "graph", "schedule", "beside"),
     *("margin", "aborts", "compute", "contexts", "reading", "estimate"),
 )

@@ -6,7 +6,7 @@ from making_facts import facts, llama, published
 from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.budget.settings import ServerSettings, SettingRefused
 
 SMALL = {
     "block_count": 2,

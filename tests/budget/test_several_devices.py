@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from oracle.comparison import all_facts
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 
 SETTINGS = ServerSettings(ctx_size=4096, parallel=1)
 PAIR = ("gpu0", "gpu1")

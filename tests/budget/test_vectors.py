@@ -6,7 +6,7 @@ import pytest
 from making_facts import VECTORS, published
 
 from llmgen.budget.contexts import Context, context
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 
 WINDOW = "sliding window"
 INDEXER = "indexer"

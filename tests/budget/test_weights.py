@@ -4,7 +4,7 @@ from making_facts import facts, group, llama
 from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 
 PAIR = ("gpu0", "gpu1")
 

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from llmgen.cli.boundary import root
 from llmgen.config.source import parse
 from llmgen.detect.examples import Example, example_for, examples
-from llmgen.detect.model import Found
+from llmgen.detect.machine import Found
 
 MAC = Found("macos", "metal", 2**37, "/Users/ada", programs=(("llama_server", "/opt/bin/llama"),))
 

@@ -64,7 +64,7 @@ def test_keys_of_llama_swap_compile_no_grammar(tmp_path):
 
 def test_default_tables_of_llm_toml_build_no_validators():
     code = (
-        "from llmgen.config.model import Config\n"
+        "from llmgen.config.config import Config\n"
         "tables = [type(getattr(Config.model_fields[name], 'default', None)) for name in Config.model_fields]\n"
         "print([table.__name__ for table in (Config, *tables) if getattr(table, '__pydantic_complete__', False)])"
     )

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from llmgen.artifacts import Tree
 from llmgen.cluster.build import cluster
+from llmgen.config.config import Config
 from llmgen.config.load import load, overlay
-from llmgen.config.model import Config
 from llmgen.config.source import parse
 from llmgen.errors import LlmgenError
 from llmgen.facts.lock_model import Entry, Lock

@@ -4,10 +4,10 @@ import pytest
 from pydantic import ValidationError
 from test_every_key import BASE, ROWS, key_of
 
+from llmgen.config.config import Config
 from llmgen.config.edit import value_text
 from llmgen.config.load import load
 from llmgen.config.mistakes import expected
-from llmgen.config.model import Config
 from llmgen.config.source import parse
 from llmgen.errors import ConfigError
 

@@ -6,7 +6,8 @@ from llmgen.config.load import load
 from llmgen.config.source import parse
 from llmgen.config.tables.hardware import Hardware
 from llmgen.config.tables.services import Budget
-from llmgen.detect.model import Found, document, hardware, profile_of
+from llmgen.detect.document import document, hardware
+from llmgen.detect.machine import Found, profile_of
 from llmgen.detect.probe import _amd
 from llmgen.machine import machine
 from llmgen.profiles import profiles

@@ -9,8 +9,9 @@ from oracle.comparison import all_facts
 
 from llmgen.config.load import load
 from llmgen.config.source import parse
+from llmgen.detect.document import document
 from llmgen.detect.interview import PURPOSES, REACHES, models, with_answers
-from llmgen.detect.model import Found, document
+from llmgen.detect.machine import Found
 from llmgen.errors import Severity
 from llmgen.plan.place import place
 from llmgen.resolve import resolve

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from llmgen.cli.boundary import root
-from llmgen.detect.model import Found
+from llmgen.detect.machine import Found
 from llmgen.detect.obtain import obtain
 from llmgen.detect.summary import summary
 from llmgen.units import GIB, MIB

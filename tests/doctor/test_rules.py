@@ -6,10 +6,11 @@ import pytest
 from making import config, facts
 from msgspec import structs
 
-from llmgen.budget.model import DeviceMemory, Estimate, ServerSettings
+from llmgen.budget.memory import DeviceMemory, Estimate
+from llmgen.budget.settings import ServerSettings
 from llmgen.config.tables.models import ServerOptions
 from llmgen.config.tables.sampling import Sampling
-from llmgen.doctor.model import FileSeen, Holder, ImageSeen, Ran, Seen
+from llmgen.doctor.observations import FileSeen, Holder, ImageSeen, Ran, Seen
 from llmgen.doctor.rules import (
     containers,
     files,
@@ -27,7 +28,7 @@ from llmgen.doctor.rules import (
 from llmgen.layout import layout
 from llmgen.library import Keep, Library, Model, Open
 from llmgen.machine import Machine, MachineDevice
-from llmgen.plan.model import Placement, Plan, Router
+from llmgen.plan.plan import Placement, Plan, Router
 from llmgen.units import GIB
 
 FILE = "/home/llm/models/a.gguf"

@@ -66,7 +66,7 @@ def test_a_command_says_where_to_listen_and_every_key_moves_it(name):
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=list(ENGINES))
 def test_paths_and_roles_agree(engine):
     """An engine with paths of its own has one for each of its roles."""
-    from llmgen.gateway.kinds import KINDS  # noqa: PLC0415
+    from llmgen.gateway.endpoint_kinds import KINDS  # noqa: PLC0415
 
     for role in engine.roles if engine.paths else ():
         kinds = [kind for kind in KINDS if role in kind.roles]

@@ -11,7 +11,7 @@ from plan_of import planned, rendered
 from llmgen.cli.view import view
 from llmgen.config.load import load
 from llmgen.config.source import parse
-from llmgen.doctor.model import Ran, Seen
+from llmgen.doctor.observations import Ran, Seen
 from llmgen.doctor.rules import options, programs
 from llmgen.errors import PlanError
 from llmgen.layout import layout

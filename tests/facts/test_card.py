@@ -5,7 +5,7 @@ from making import facts
 from msgspec.structs import replace
 
 from llmgen.facts.card import Card, card
-from llmgen.facts.model import TensorGroup
+from llmgen.facts.gguf_facts import TensorGroup
 from llmgen.units import show_parameters
 
 

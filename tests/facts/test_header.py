@@ -4,8 +4,8 @@ from gguf_writer import Tensor, Typed, gguf, llama
 
 from llmgen.errors import InputError
 from llmgen.facts.gguf import read_header
+from llmgen.facts.gguf_facts import ModelFile
 from llmgen.facts.header import describe
-from llmgen.facts.model import ModelFile
 
 FILES = [ModelFile("model.gguf", 1)]
 

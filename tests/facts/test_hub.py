@@ -6,9 +6,9 @@ from huggingface_hub.utils import close_session
 
 from llmgen.errors import InputError
 from llmgen.facts.download import Download, fetch
+from llmgen.facts.gguf_facts import ModelFile
 from llmgen.facts.hub import Hub
 from llmgen.facts.hub_names import HubFile, choose, hub_ref
-from llmgen.facts.model import ModelFile
 from llmgen.web.limits import Limits
 
 GIB = 2**30

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from making import facts
 
 from llmgen.errors import InputError
+from llmgen.facts.gguf_facts import GgufFacts, ModelFile, TensorGroup
 from llmgen.facts.layer_ranges import read_ranges, write_ranges
 from llmgen.facts.lock import (
     Entry,
@@ -21,7 +22,6 @@ from llmgen.facts.lock import (
     render_lock,
     write_lock,
 )
-from llmgen.facts.model import GgufFacts, ModelFile, TensorGroup
 
 SHA = "ab" * 32
 MEASURED = {"d1": {"gpu0": Measured(1, 2, 3), "host": Measured(0, 0, 7)}}

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmgen.facts.gguf import read_header
+from llmgen.facts.gguf_facts import ModelFile
 from llmgen.facts.header import describe
 from llmgen.facts.lock import Entry, Lock, parse_lock, render_lock
-from llmgen.facts.model import ModelFile
 
 BITS = {"u8": (0, 8), "i8": (1, 7), "u16": (0, 16), "i16": (1, 15), "u32": (0, 32), "i32": (1, 31), "u64": (0, 64), "i64": (1, 63)}  # fmt: skip
 names = st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), min_size=1, max_size=15)

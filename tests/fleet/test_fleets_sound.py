@@ -21,7 +21,7 @@ from llmgen.fleet.build import fleet
 from llmgen.fleet.ground import ground_of
 from llmgen.fleet.planner import choosing
 from llmgen.fleet.seats import wishes
-from llmgen.plan.model import Groups, Matrix, Router
+from llmgen.plan.plan import Groups, Matrix, Router
 
 sys.path.append(str(Path(__file__).parent.parent / "plan"))
 from simulator import GroupSwap, MatrixSwap, RouterServer

@@ -26,9 +26,9 @@ from gguf_writer import Tensor, Typed, gguf, llama
 
 from llmgen.errors import InputError
 from llmgen.facts.gguf import read_header
+from llmgen.facts.gguf_facts import ModelFile
 from llmgen.facts.header import describe
 from llmgen.facts.lock import Entry, Lock, parse_lock, render_lock
-from llmgen.facts.model import ModelFile
 
 INTERESTING = [0, 1, 2, 3, 4, 7, 8, 9, 12, 13, 31, 32, 33, 255, 256, 4096, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63 - 1, 2**63, 2**64 - 1]  # fmt: skip
 # What llmgen refuses on purpose although ggml reads it: limits of time and memory, files that end

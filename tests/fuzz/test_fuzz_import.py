@@ -18,7 +18,7 @@ from llmgen.importing.accepted import accepted
 from llmgen.importing.arguments import read
 from llmgen.importing.command_line import keys_of
 from llmgen.importing.machine import with_devices
-from llmgen.importing.model import Part
+from llmgen.importing.parts import Part
 from llmgen.importing.write import document
 from llmgen.machine import machine
 from llmgen.options import BY_FLAG

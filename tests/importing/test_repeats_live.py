@@ -19,7 +19,7 @@ from llmgen.config.load import load
 from llmgen.config.source import parse
 from llmgen.facts.local import read_model
 from llmgen.importing.command_line import keys_of
-from llmgen.importing.model import Part
+from llmgen.importing.parts import Part
 from llmgen.importing.write import document
 from llmgen.plan.command import argv
 from llmgen.resolve import resolve

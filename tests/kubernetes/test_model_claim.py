@@ -7,8 +7,8 @@ from made import objects, one, pod_specs, stack
 from making import facts
 
 from llmgen.errors import PlanError
+from llmgen.facts.gguf_facts import ModelFile
 from llmgen.facts.lock_model import Entry, Lock
-from llmgen.facts.model import ModelFile
 from llmgen.units import GIB
 
 MODEL = '[models.a]\nmodel = "a.gguf"\nctx_size = 1024\n'

@@ -13,7 +13,7 @@ import readers
 import stack as live
 from readers.ports import free_ports
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 
 pytestmark = [pytest.mark.thorough, pytest.mark.reader("llama-server"), pytest.mark.reader("envoy")]
 

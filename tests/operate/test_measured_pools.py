@@ -10,7 +10,7 @@ from llmgen.library import Keep
 from llmgen.operate.engines.swap import Loaded
 from llmgen.operate.status.observed import Answer, Observed, Process
 from llmgen.operate.status.rows import PoolStatus, pools
-from llmgen.plan.model import Pool
+from llmgen.plan.plan import Pool
 
 GIB = 2**30
 

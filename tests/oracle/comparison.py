@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import Estimate, SettingRefused
+from llmgen.budget.memory import Estimate
+from llmgen.budget.settings import SettingRefused
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.facts.local import read_model
-from llmgen.facts.model import GgufFacts
 from oracle import grid
 from oracle.grid import Point
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from llmgen.budget.beside.backend import backend_overhead
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import Estimate
+from llmgen.budget.memory import Estimate
 from llmgen.facts.local import read_model
 from llmgen.units import MIB
 from oracle.grid import server_settings

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import SettingRefused
-from llmgen.facts.model import GgufFacts
+from llmgen.budget.settings import SettingRefused
+from llmgen.facts.gguf_facts import GgufFacts
 from oracle.comparison import Pair, error, is_answered, said
 from oracle.grid import Point
 from oracle.points import Points, read

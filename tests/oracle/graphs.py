@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from oracle import build as builds
 from oracle import grid
 from oracle.runner import Oracle

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from llmgen.budget.model import DraftSettings, ServerSettings
+from llmgen.budget.settings import DraftSettings, ServerSettings
 from oracle import build as builds
 from oracle.headers import DATA, write_header
 from oracle.runner import Answer, Oracle

@@ -16,7 +16,7 @@ from itertools import cycle
 from pathlib import Path
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import SettingRefused
+from llmgen.budget.settings import SettingRefused
 from llmgen.facts.local import read_model
 from oracle import build as builds
 from oracle import draws, fresh_table, grid

@@ -22,8 +22,8 @@ from llmgen.budget.contexts import contexts
 from llmgen.budget.graph.builder import size
 from llmgen.budget.graph.ops import VIEWS
 from llmgen.budget.graph.tensor import NOWHERE, Tensor
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.facts.local import read_model
-from llmgen.facts.model import GgufFacts
 from oracle import build as builds
 from oracle import draws, grid
 from oracle.draw_files import NotLoadable, draw_file

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from gguf_writer import Tensor, Typed, write_gguf
 
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.facts.local import read_model
-from llmgen.facts.model import GgufFacts
 from oracle.grid import Point, Setting, server_settings
 from oracle.headers import metadata, ungrouped
 from oracle.runner import Answer

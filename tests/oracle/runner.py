@@ -14,7 +14,7 @@ from typing import Self
 
 from readers.ports import free_port
 
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from oracle import abi
 from oracle.build import Build, program
 from oracle.server import Parameters, parameters

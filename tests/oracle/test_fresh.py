@@ -4,7 +4,7 @@ import pytest
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.margin import HOST_CACHE
-from llmgen.budget.model import SettingRefused
+from llmgen.budget.settings import SettingRefused
 from llmgen.units import MIB
 from oracle import grid, points
 from oracle.comparison import all_facts, said

@@ -10,9 +10,9 @@ from llmgen.budget.contexts import context
 from llmgen.budget.estimate import estimate
 from llmgen.budget.graph.recipes import RECIPES
 from llmgen.budget.margin import GUESSED
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.budget.shape.architectures import ARCHITECTURES
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 from oracle.comparison import all_facts
 
 SETTINGS = ServerSettings(ctx_size=8192, parallel=2)

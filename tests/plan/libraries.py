@@ -7,8 +7,8 @@ import re
 from making import config, facts
 
 from llmgen.library import Library
-from llmgen.plan.model import Plan
 from llmgen.plan.place import place
+from llmgen.plan.plan import Plan
 from llmgen.resolve import resolve
 
 # Llama-2-7B with 20 layers and a long context: 8 GiB in F16, 320 KiB of cache for each token.

@@ -15,12 +15,12 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from oracle.headers import write_header
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.facts.local import read_model
-from llmgen.facts.model import GgufFacts
 from llmgen.library import Library
-from llmgen.plan.model import Plan
 from llmgen.plan.place import place
+from llmgen.plan.plan import Plan
 from llmgen.resolve import resolve
 
 

@@ -11,7 +11,7 @@ from libraries import TWO_CARDS, library, models, planned
 from msgspec.structs import replace
 
 from llmgen.errors import PlanError
-from llmgen.facts.model import ModelFile
+from llmgen.facts.gguf_facts import ModelFile
 from llmgen.plan.changes import RANK, changes
 from llmgen.plan.place import place
 

@@ -9,7 +9,7 @@ from msgspec import structs
 sys.path.append(str(Path(__file__).parent.parent / "targets"))
 import plans
 
-from llmgen.budget.model import DraftSettings
+from llmgen.budget.settings import DraftSettings
 from llmgen.options import BY_FLAG, spelled
 from llmgen.plan.command import argv, assignments, ini, variables
 

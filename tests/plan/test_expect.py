@@ -7,11 +7,11 @@ from click.testing import CliRunner
 from making import config, facts
 from msgspec.structs import replace
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.budget.reading import reading
 from llmgen.cli.boundary import root
+from llmgen.facts.gguf_facts import TensorGroup
 from llmgen.facts.lock import Entry, Lock, write_lock
-from llmgen.facts.model import TensorGroup
 from llmgen.plan.expect import expected
 from llmgen.plan.place import place
 from llmgen.resolve import resolve

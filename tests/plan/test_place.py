@@ -2,7 +2,7 @@ import pytest
 from libraries import TWO_CARDS, models, planned
 
 from llmgen.errors import ConfigError, PlanError, Severity
-from llmgen.plan.model import Groups, Matrix, Router
+from llmgen.plan.plan import Groups, Matrix, Router
 
 SMALL = "ctx_size = 4096"
 

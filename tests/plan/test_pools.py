@@ -1,7 +1,7 @@
 from libraries import models, planned
 from making import HEAD
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.units import MIB
 
 UNIFIED = """

@@ -7,7 +7,7 @@ import pytest
 from stacks import fitting, plannable, random_stack
 
 from llmgen.plan import derive, residency
-from llmgen.plan.model import Group, Groups
+from llmgen.plan.plan import Group, Groups
 from llmgen.plan.stack import Stack
 
 

@@ -15,8 +15,9 @@ from making import config
 from oracle.headers import write_header
 from published import planned as published_stack
 
-from llmgen.budget.model import HOST, ServerSettings
+from llmgen.budget.memory import HOST
 from llmgen.budget.server.placement import layer_shares, place_layers
+from llmgen.budget.settings import ServerSettings
 from llmgen.errors import ConfigError, LlmgenError, PlanError
 from llmgen.facts.local import read_model
 from llmgen.plan import choices

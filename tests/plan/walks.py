@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 from llmgen.plan import derive
-from llmgen.plan.model import Group, Groups
+from llmgen.plan.plan import Group, Groups
 from llmgen.plan.stack import Stack
 
 RECORDED = Path(__file__).parent / "data" / "walks.json"

@@ -7,7 +7,7 @@ from gguf_writer import Tensor, write_gguf, write_llama
 
 import readers
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.facts.local import read_model
 from readers.ports import free_port
 from readers.running import running

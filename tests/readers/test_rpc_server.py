@@ -21,7 +21,7 @@ from gguf_writer import write_llama
 import readers
 from llmgen.budget.beside.lending import lender_host_bytes, sent_bytes
 from llmgen.budget.estimate import estimate
-from llmgen.budget.model import ServerSettings
+from llmgen.budget.settings import ServerSettings
 from llmgen.facts.local import read_model
 from readers.ports import free_port
 from readers.rpc_servers import VERSION, answering, hello, rpc_server

@@ -16,7 +16,7 @@ from gguf_writer import write_llama
 
 import readers
 from llmgen.doctor.hello import hello
-from llmgen.doctor.model import Ran, Seen
+from llmgen.doctor.observations import Ran, Seen
 from llmgen.doctor.probe import run
 from llmgen.doctor.rules import rpc
 from llmgen.facts.local import read_model

@@ -7,7 +7,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.facts.lock import read_lock
 from llmgen.report.data import judged, report
 from llmgen.resolve import resolve

@@ -9,7 +9,7 @@ from plan.simulator import GroupSwap, MatrixSwap
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from llmgen.cli.outcome import plain
-from llmgen.plan.model import Groups, Matrix, Router
+from llmgen.plan.plan import Groups, Matrix, Router
 from llmgen.plan.proof import proof_document
 
 ENGINES = (Path(stacks.REPOSITORY) / "tests/cases/engines/llm.toml").read_text("utf-8")

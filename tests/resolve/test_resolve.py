@@ -4,8 +4,8 @@ from msgspec.structs import replace
 
 from llmgen.budget.beside.measured import settings_digest
 from llmgen.errors import ConfigError, InputError
+from llmgen.facts.gguf_facts import TensorGroup
 from llmgen.facts.lock_model import Measured
-from llmgen.facts.model import TensorGroup
 from llmgen.library import Keep
 from llmgen.plan.place import place
 from llmgen.resolve import resolve

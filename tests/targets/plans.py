@@ -5,11 +5,11 @@ import tomllib
 
 from making import adapter, facts
 
-from llmgen.budget.model import DeviceMemory, Estimate, HostMemory
-from llmgen.config.model import Config
+from llmgen.budget.memory import DeviceMemory, Estimate, HostMemory
+from llmgen.config.config import Config
 from llmgen.library import Keep
 from llmgen.plan.command import argv
-from llmgen.plan.model import Headroom, Matrix, Placement, Plan, Pool, Router, State
+from llmgen.plan.plan import Headroom, Matrix, Placement, Plan, Pool, Router, State
 from llmgen.plan.ports import ports
 from llmgen.resolve import references, resolve
 from llmgen.units import GIB, MIB

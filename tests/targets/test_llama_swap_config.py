@@ -7,7 +7,7 @@ from readers.llama_swap_rules import families, problems, split
 from yaml_reader import read_yaml
 
 from llmgen.errors import PlanError
-from llmgen.plan.model import Group, Groups
+from llmgen.plan.plan import Group, Groups
 from llmgen.render.environment import make_render
 from llmgen.targets import llama_swap
 

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic
 from llmgen.operate.status.rows import ModelStatus, PoolStatus, ServiceStatus
-from llmgen.top.model import LiveModel, Moment
+from llmgen.top.moment import LiveModel, Moment
 
 GIB = 2**30
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from llmgen.top.frame import Shown, frame, ordered
-from llmgen.top.model import LiveModel
+from llmgen.top.moment import LiveModel
 
 KEYS = "keys"
 

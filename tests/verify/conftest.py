@@ -1,6 +1,6 @@
 import pytest
 
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """llama-fit-params: the words it gets, and the table it prints."""
 
-from llmgen.budget.model import DeviceMemory, ServerSettings
+from llmgen.budget.memory import DeviceMemory
+from llmgen.budget.settings import ServerSettings
 from llmgen.units import MIB
 from llmgen.verify.comparison import compare, seen_by_program
 from llmgen.verify.program import command, figures

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from llmgen.budget.beside.additions import Addition
 from llmgen.budget.held.weights import weights
-from llmgen.budget.model import HOST, ServerSettings
+from llmgen.budget.memory import HOST
 from llmgen.budget.server.overrides import is_expert
 from llmgen.budget.server.placement import Placement
+from llmgen.budget.settings import ServerSettings
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.budget.shape.rows import F32
-from llmgen.facts.model import GgufFacts, TensorGroup
+from llmgen.facts.gguf_facts import GgufFacts, TensorGroup
 
 # Each change is the product of two matrices; the second one makes rows as wide as the model's own.
 _WIDENS = ".lora_b"

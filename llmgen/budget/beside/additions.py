@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from llmgen.budget.model import DeviceMemory
+from llmgen.budget.memory import DeviceMemory
 
 
 class Addition(NamedTuple):

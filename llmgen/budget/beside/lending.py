@@ -8,8 +8,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from llmgen.budget.held.weights import is_mapped
-from llmgen.budget.model import HOST, Estimate, ServerSettings
-from llmgen.facts.model import GgufFacts
+from llmgen.budget.memory import HOST, Estimate
+from llmgen.budget.settings import ServerSettings
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.units import MIB
 
 # The program, its libraries, the graph that it keeps and the activations that come and go: less

@@ -9,7 +9,8 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
-from llmgen.budget.model import Estimate, ServerSettings
+from llmgen.budget.memory import Estimate
+from llmgen.budget.settings import ServerSettings
 
 
 class Bytes(Protocol):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.budget.beside.additions import Addition
-from llmgen.budget.model import HOST, ServerSettings, SettingRefused
-from llmgen.facts.model import GgufFacts
+from llmgen.budget.memory import HOST
+from llmgen.budget.settings import ServerSettings, SettingRefused
+from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.units import MIB
 
 # Allowances for the graph of the largest image, from the server's own warm-up: 248 MiB for

@@ -18,10 +18,11 @@ from llmgen.budget.graph.general import BARE, WIDE, general
 from llmgen.budget.graph.repeats import Shortened
 from llmgen.budget.graph.tensor import Tensor
 from llmgen.budget.graph.weights import Undescribed
-from llmgen.budget.model import HOST, SettingRefused
+from llmgen.budget.memory import HOST
 from llmgen.budget.schedule.arena import Arena
 from llmgen.budget.schedule.lives import alive_at_peaks
 from llmgen.budget.schedule.split import Schedule
+from llmgen.budget.settings import SettingRefused
 from llmgen.budget.shape.damaged import DAMAGED
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 

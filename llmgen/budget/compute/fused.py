@@ -18,7 +18,7 @@ from llmgen.budget.compute.ground import (
 )
 from llmgen.budget.remembered import Remembered
 from llmgen.budget.schedule.assign import assign
-from llmgen.budget.server.settings import refuse_quantized_values
+from llmgen.budget.server.refusals import refuse_quantized_values
 from llmgen.budget.shape.rows import is_quantized
 
 # Tokens of each slot in the graphs in which a context looks for fused delta nets.

@@ -16,12 +16,12 @@ from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene, Setting
 from llmgen.budget.graph.weights import OUTPUT_LAYER, Homes, Implied, Matrices
 from llmgen.budget.held.weights import outside
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.budget.schedule.tape import FULL, WINDOWED
 from llmgen.budget.server.overrides import Overrides
 from llmgen.budget.server.placement import Placement
 from llmgen.budget.shape.hyperparameters import Hyperparameters
-from llmgen.facts.model import TensorGroup
+from llmgen.facts.gguf_facts import TensorGroup
 
 # Grounds of which something is remembered: a planner asks for the same ones again.
 MOST_RECORDED = 512

@@ -17,7 +17,7 @@ from llmgen.budget.compute.ground import (
     of_any_cells,
     scene_of,
 )
-from llmgen.budget.compute.kinds import layer_kinds
+from llmgen.budget.compute.layer_kinds import layer_kinds
 from llmgen.budget.graph.repeats import Shortened, shortened
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import MARKED

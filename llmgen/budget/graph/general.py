@@ -11,7 +11,7 @@ from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.recipes import RECIPES
 from llmgen.budget.shape.architectures import State
 from llmgen.budget.shape.hyperparameters import Hyperparameters
-from llmgen.facts.model import TensorGroup
+from llmgen.facts.gguf_facts import TensorGroup
 
 # Norms in front of the feed-forward, behind attention and behind the feed-forward, by their usual
 # names: the first one that a file has.

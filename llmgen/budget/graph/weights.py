@@ -6,7 +6,7 @@ from collections.abc import Callable, Container
 from typing import Final
 
 from llmgen.budget.graph.tensor import KINDS, NOWHERE, WEIGHT, Tensor, strides
-from llmgen.facts.model import TensorGroup
+from llmgen.facts.gguf_facts import TensorGroup
 
 # A backend for a group of tensors, and for one of its layers (-1: a tensor outside of the layers).
 Homes = Callable[[TensorGroup, int], int]

@@ -7,8 +7,9 @@ from typing import Final
 
 from llmgen.budget.held.cache import Share
 from llmgen.budget.held.weights import is_mapped
-from llmgen.budget.model import HostMemory, ServerSettings
+from llmgen.budget.memory import HostMemory
 from llmgen.budget.server.geometry import Geometry, all_rows
+from llmgen.budget.settings import ServerSettings
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.budget.shape.rows import F32
 

@@ -9,13 +9,14 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.budget.builds import Rule
-from llmgen.budget.model import HOST, ServerSettings
+from llmgen.budget.memory import HOST
 from llmgen.budget.server.overrides import Overrides, is_expert, overrides
 from llmgen.budget.server.placement import Placement
+from llmgen.budget.settings import ServerSettings
 from llmgen.budget.shape.architectures import Architecture
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.budget.shape.rows import padded
-from llmgen.facts.model import TensorGroup
+from llmgen.facts.gguf_facts import TensorGroup
 
 # ggml pads each tensor in a buffer to 32 bytes on the CPU (TENSOR_ALIGNMENT); CUDA pads to 128,
 # which is at most 96 bytes more for each tensor.

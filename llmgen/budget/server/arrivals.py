@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.budget.model import SettingRefused
+from llmgen.budget.settings import SettingRefused
 
 
 class Arrival(Struct, frozen=True):

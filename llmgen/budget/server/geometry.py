@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.budget.shape.architectures import Family
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.budget.shape.rows import padded

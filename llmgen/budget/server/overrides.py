@@ -7,9 +7,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.budget.model import HOST, ServerSettings, SettingRefused
+from llmgen.budget.memory import HOST
 from llmgen.budget.server.expression import Expression, TooLong, expression
-from llmgen.facts.model import TensorGroup
+from llmgen.budget.settings import ServerSettings, SettingRefused
+from llmgen.facts.gguf_facts import TensorGroup
 
 # LLM_FFN_EXPS_REGEX in common/common.h, with the layer number that --n-cpu-moe puts before it.
 _EXPERTS: Final = re.compile(r"^blk\.#\.ffn_(up|down|gate|gate_up)_(ch|)exps")

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from llmgen.budget.model import HOST, ServerSettings, SettingRefused
+from llmgen.budget.memory import HOST
+from llmgen.budget.settings import ServerSettings, SettingRefused
 
 # Far above where 32 bits end.
 SMALLEST_SHARE = 1e-6

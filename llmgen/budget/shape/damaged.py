@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from llmgen.budget.model import SettingRefused
+from llmgen.budget.settings import SettingRefused
 from llmgen.budget.shape.header import Header
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 
 # Which tensor of a layer has a side of this size.
 _TENSORS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from llmgen.budget.model import SettingRefused
-from llmgen.facts.model import HeaderValue
+from llmgen.budget.settings import SettingRefused
+from llmgen.facts.gguf_facts import HeaderValue
 
 # LLAMA_MAX_LAYERS in src/llama-hparams.h: more is refused by the loader.
 MOST_LAYERS = 512

@@ -9,14 +9,14 @@ from msgspec.structs import replace
 
 from llmgen.budget.builds import DEFAULT, Rule
 from llmgen.budget.builds import rules as build_rules
-from llmgen.budget.model import SettingRefused
+from llmgen.budget.settings import SettingRefused
 from llmgen.budget.shape.architectures import Architecture, Family, architecture
 from llmgen.budget.shape.damaged import refuse_counts, refuse_zeros
 from llmgen.budget.shape.header import MOST_LAYERS, Header
 from llmgen.budget.shape.indexer import indexed_layers, indexer_width
 from llmgen.budget.shape.recurrent import Rows, recurrent_layers, state_rows
 from llmgen.budget.shape.window import Spread, spread_windows
-from llmgen.facts.model import GgufFacts
+from llmgen.facts.gguf_facts import GgufFacts
 
 _FUSED_EXPERTS: Final = ".ffn_gate_up_exps."
 

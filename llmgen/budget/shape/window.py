@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from llmgen.budget.model import SettingRefused
+from llmgen.budget.settings import SettingRefused
 from llmgen.budget.shape.architectures import Architecture, Family, Switch, Window
 from llmgen.budget.shape.header import Header
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from llmgen.doctor.model import Finding, Seen
+from llmgen.doctor.findings import Finding
+from llmgen.doctor.observations import Seen
 from llmgen.doctor.rules import (
     containers,
     files,
@@ -20,7 +21,7 @@ from llmgen.doctor.rules import (
     secrets,
     services,
 )
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 
 Rule = Callable[[Plan, Seen], Iterator[Finding]]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from llmgen.doctor.cluster_seen import ClusterSeen
-from llmgen.doctor.model import Finding, judged, unknown
+from llmgen.doctor.findings import Finding, judged, unknown
 from llmgen.doctor.rules.cluster_nodes import nodes, taints
 from llmgen.targets.kubernetes import keys
 from llmgen.targets.kubernetes.names import Object

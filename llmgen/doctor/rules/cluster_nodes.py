@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from llmgen.cluster.model import Nodes
+from llmgen.cluster.cluster import Nodes
 from llmgen.doctor.cluster_seen import ClusterSeen, NodeSeen
-from llmgen.doctor.model import Finding, judged, unknown
+from llmgen.doctor.findings import Finding, judged, unknown
 from llmgen.targets.kubernetes.demand import allocatable
 from llmgen.targets.kubernetes.names import POOL, Object
 from llmgen.targets.kubernetes.quantities import number

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
-from llmgen.doctor.model import Finding, ImageSeen, Seen, judged, unknown
-from llmgen.plan.model import Plan
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import ImageSeen, Seen
+from llmgen.plan.plan import Plan
+from llmgen.targets.containers.container import Container
 from llmgen.targets.containers.derive import containers
-from llmgen.targets.containers.model import Container
 
 # The memory controller of cgroup version 2, of the machine and as far as a user has it; of 1.
 CONTROLLERS: Final = "/sys/fs/cgroup/cgroup.controllers"

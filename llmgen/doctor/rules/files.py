@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Iterator
 
 from llmgen.config.names import service_name
-from llmgen.doctor.model import FileSeen, Finding, Seen, judged, unknown
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import FileSeen, Seen
 from llmgen.engines.loaders import loader_of
 from llmgen.library import Keep
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets import accounts
 from llmgen.units import show_size
 

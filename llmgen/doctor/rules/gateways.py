@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmgen.doctor.model import Finding, Seen, judged, unknown
-from llmgen.plan.model import Plan
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import Seen
+from llmgen.plan.plan import Plan
 
 
 def cors(plan: Plan, seen: Seen) -> Iterator[Finding]:

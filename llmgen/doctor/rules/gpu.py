@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from llmgen.doctor.model import Finding, Seen, judged, unknown
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import Seen
 from llmgen.doctor.rules.programs import needed
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.units import MIB, show_size
 
 # Which release of ROCm is installed (ROCm's own file).

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from llmgen.doctor.model import Finding, Seen, judged, unknown
-from llmgen.plan.model import Plan
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import Seen
+from llmgen.plan.plan import Plan
 
 # The names that every driver since R375 takes; R535 calls them clocks_event_reasons, too.
 _FIELDS: Final = (

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from llmgen.doctor.model import Finding, Seen, judged, unknown
-from llmgen.plan.model import Plan
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import Seen
+from llmgen.plan.plan import Plan
 
 # Below /sys/class/kfd: a line `gfx_target_version 110501` for each GPU of amdkfd (0: a CPU).
 KFD_NODES: Final = "/sys/class/kfd/kfd/topology/nodes"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmgen.detect.devices import TOTAL
-from llmgen.doctor.model import Finding, Seen, judged, unknown
-from llmgen.plan.model import Plan
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import Seen
+from llmgen.plan.plan import Plan
 from llmgen.targets.host.memory import (
     gtt_pages,
     is_within_default,

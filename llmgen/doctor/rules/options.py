@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from llmgen.doctor.model import Finding, Ran, Seen, judged, unknown
-from llmgen.plan.model import Placement, Plan
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import Ran, Seen
+from llmgen.plan.plan import Placement, Plan
 
 _OPTION = re.compile(r"(?<![\w-])(--?[a-zA-Z][\w-]*)")
 _CHOICE = re.compile(r"[\[{<]([\w|,+-]+)[\]}>]")

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from llmgen.config.editions import EDITIONS
 from llmgen.detect.obtain import obtain
 from llmgen.detect.versions import build_number, swap_number
-from llmgen.doctor.model import Finding, Seen, judged, unknown
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import Seen
 from llmgen.engines.loaders import LLAMA_SWAP, ROUTER, loader_of
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 
 
 def needed(plan: Plan) -> dict[str, str]:

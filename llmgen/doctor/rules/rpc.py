@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from llmgen.detect.versions import build_number
-from llmgen.doctor.model import Finding, Seen, judged, unknown
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import Seen
 from llmgen.machine import MachineDevice
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.plan.rpc import endpoints
 
 _VERSION = re.compile(r"\d+(\.\d+){2}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from llmgen.doctor.model import Finding, Seen, judged, unknown
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import Seen
 from llmgen.gateway.secrets import absolute
 from llmgen.layout import expand
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.services import services
 
 EXPECTED = "closed to other users"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from llmgen.doctor.model import Finding, Seen, judged, unknown
-from llmgen.plan.model import Plan
+from llmgen.doctor.findings import Finding, judged, unknown
+from llmgen.doctor.observations import Seen
+from llmgen.plan.plan import Plan
 from llmgen.plan.ports import listeners
 from llmgen.targets.containers.published import published
 from llmgen.targets.host.memory import locked_bytes

@@ -14,7 +14,7 @@ from llmgen.errors import Diagnostic
 from llmgen.gateway.addresses import in_url, loopback
 from llmgen.importing.hosts.stack import Stack
 from llmgen.importing.llama_swap.peers import Peer
-from llmgen.importing.model import Item, Key, fault, lost
+from llmgen.importing.parts import Item, Key, fault, lost
 
 # Port of llama-swap and of the router, where llm.toml says nothing.
 _PORT: Final = 8080

@@ -11,7 +11,7 @@ from llmgen.errors import Diagnostic
 from llmgen.gateway.addresses import loopback
 from llmgen.importing.hosts.stack import Stack, host_name
 from llmgen.importing.llama_swap.peers import Peer
-from llmgen.importing.model import fault
+from llmgen.importing.parts import fault
 
 # Number of a stack and the id of one of its peers, and the number of the stack that this one is.
 Calls = Mapping[tuple[int, str], int]

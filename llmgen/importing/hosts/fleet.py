@@ -15,7 +15,7 @@ from llmgen.importing.hosts.stack import Stack, at_home, home_of, is_mac, named
 from llmgen.importing.llama_swap.peers import Peer
 from llmgen.importing.local import with_local
 from llmgen.importing.machine import Devices, with_devices
-from llmgen.importing.model import Part, merged, part_of
+from llmgen.importing.parts import Part, merged, part_of
 
 # [hosts.NAME.hardware] for a machine that needs these devices, and what to say of it.
 Hardware = Callable[[str, Devices], tuple[Mapping[str, Any], tuple[Diagnostic, ...]]]

@@ -12,8 +12,8 @@ from llmgen.errors import Diagnostic
 from llmgen.gateway.addresses import loopback
 from llmgen.importing.hosts.callers import host_of
 from llmgen.importing.hosts.stack import Stack
-from llmgen.importing.model import Part, TablePath, fault, lost
 from llmgen.importing.names import REFERRED
+from llmgen.importing.parts import Part, TablePath, fault, lost
 
 Keys = dict[str, Any]
 # What two machines may say differently of what is one model.

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from llmgen.config.names import file_name, sane
 from llmgen.config.tables.hosts import AUTO
 from llmgen.importing.llama_swap.peers import Peer
-from llmgen.importing.model import Part, merged
 from llmgen.importing.names import apart
+from llmgen.importing.parts import Part, merged
 
 # What such files are called on every machine: the folder says more.
 _USUAL: Final = frozenset({"config", "llama-swap", "llama_swap", "llamaswap", "swap", "default"})

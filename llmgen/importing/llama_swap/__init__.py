@@ -9,7 +9,7 @@ from llmgen.config.edit import key_text
 from llmgen.importing.llama_swap.entries import models
 from llmgen.importing.llama_swap.macros import Macros, expanded, macros_of
 from llmgen.importing.llama_swap.settings import settings
-from llmgen.importing.model import Item, Key, Part, fault, lost, part_of
+from llmgen.importing.parts import Item, Key, Part, fault, lost, part_of
 from llmgen.importing.yaml_text import Document
 
 __all__ = ["from_llama_swap", "is_llama_swap", "not_served"]

@@ -14,7 +14,7 @@ from llmgen.importing.llama_swap.filters import filters
 from llmgen.importing.llama_swap.macros import Macros, expanded, macros_of, spoken
 from llmgen.importing.llama_swap.passing import passed
 from llmgen.importing.llama_swap.servers import fixed_port, served
-from llmgen.importing.model import Item, Key, fault, lost
+from llmgen.importing.parts import Item, Key, fault, lost
 from llmgen.importing.yaml_text import Document
 from llmgen.resolve.swap_keys import passes
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from llmgen.importing.command_line import words_of
 from llmgen.importing.llama_swap.macros import MACHINES, spoken
-from llmgen.importing.model import Item, Key, fault, is_secret, lost
+from llmgen.importing.parts import Item, Key, fault, is_secret, lost
 from llmgen.options import is_option_variable
 
 

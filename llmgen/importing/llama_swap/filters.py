@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from llmgen.importing.llama_swap.passing import passed, without_nothing
-from llmgen.importing.model import Item, Key, fault, lost
+from llmgen.importing.parts import Item, Key, fault, lost
 
 # The older spelling, which llama-swap still reads.
 _OLDER: Final = {"strip_params": "stripParams"}

@@ -9,7 +9,7 @@ from typing import Any, Final
 from llmgen.importing.llama_swap.command import Command, split
 from llmgen.importing.llama_swap.environment import environment
 from llmgen.importing.llama_swap.macros import MACHINES
-from llmgen.importing.model import Item, Key, fault, lost
+from llmgen.importing.parts import Item, Key, fault, lost
 from llmgen.importing.roles import role_of
 
 _PORT: Final = "${PORT}"

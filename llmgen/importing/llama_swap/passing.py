@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from llmgen.config.editions import EDITIONS
-from llmgen.importing.model import Item, Key, TablePath, lost
+from llmgen.importing.parts import Item, Key, TablePath, lost
 from llmgen.resolve.passed import problems
 from llmgen.resolve.swap_keys import Level
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from llmgen.importing.llama_swap.macros import MACHINES, expanded, macros_of, spoken
 from llmgen.importing.llama_swap.passing import passed
-from llmgen.importing.model import Item, Key, fault
+from llmgen.importing.parts import Item, Key, fault
 
 
 class Peer(Struct, frozen=True):

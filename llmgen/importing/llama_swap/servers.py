@@ -15,7 +15,7 @@ from llmgen.importing.llama_swap.environment import environment, option_words
 from llmgen.importing.llama_swap.macros import MACHINES
 from llmgen.importing.llama_swap.others import other
 from llmgen.importing.llama_swap.passing import passed
-from llmgen.importing.model import SOURCES, Item, Key, fault, lost
+from llmgen.importing.parts import SOURCES, Item, Key, fault, lost
 
 _PROXY = re.compile(r"https?://(\[[^\]]*\]|[^/:]*)(?::([^/]+))?(/.*)?")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})

@@ -9,7 +9,7 @@ from llmgen.importing.llama_swap.macros import MACHINES, spoken
 from llmgen.importing.llama_swap.passing import passed
 from llmgen.importing.llama_swap.peers import external
 from llmgen.importing.llama_swap.together import together
-from llmgen.importing.model import Item, Key, fault, lost
+from llmgen.importing.parts import Item, Key, fault, lost
 from llmgen.resolve.swap_keys import passes
 
 _SWAP: Final = ("services", "llama_swap")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from llmgen.importing.llama_swap.expression import Unreadable, sets_of
-from llmgen.importing.model import Item, Key, fault, lost
+from llmgen.importing.parts import Item, Key, fault, lost
 
 # So many sets are written; the derived ones hold every other that fits all the same.
 MOST_SETS: Final = 64

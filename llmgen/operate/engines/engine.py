@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.engines.loaders import LLAMA_SWAP, loader_of, table_of
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.engines import router, swap

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.base import Secret
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.library import Keep
 from llmgen.operate.engines.engine import engine
 from llmgen.operate.engines.server import Endpoint, local, secret
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 
 
 def front(plan: Plan, chosen: Placement) -> Endpoint:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.library import Keep
-from llmgen.plan.model import Placement
+from llmgen.plan.plan import Placement
 
 
 def named(placements: Iterable[Placement], name: str) -> Placement:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic, InputError
 from llmgen.gateway.addresses import in_url, nearest

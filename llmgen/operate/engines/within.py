@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.operate.programs import run
-from llmgen.targets.containers.model import container_name
+from llmgen.targets.containers.container import container_name
 from llmgen.web.limits import Limits
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from llmgen.apply.failure import cannot_write
 from llmgen.artifacts import Artifact
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.errors import Diagnostic, InputError
 
 ALREADY_UP = Diagnostic(

@@ -8,7 +8,7 @@ import psutil
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.errors import Diagnostic, Severity
 from llmgen.operate.engines import within
 from llmgen.operate.engines.engine import Engine, engine
@@ -19,8 +19,8 @@ from llmgen.operate.guard.pressure import Reading
 from llmgen.operate.guard.unloads import add_unloads
 from llmgen.operate.managers import containers
 from llmgen.operate.status import look, memory
-from llmgen.plan.model import Placement, Plan
-from llmgen.targets.containers.model import container_name
+from llmgen.plan.plan import Placement, Plan
+from llmgen.targets.containers.container import container_name
 from llmgen.units import show_size
 
 

@@ -18,7 +18,7 @@ from llmgen.operate.installation.units import Unit
 from llmgen.operate.managers.keepers import Switch
 from llmgen.operate.programs import run
 from llmgen.operate.site import Site
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.services import demand, services
 
 # Device nodes that ROCm and Vulkan open, and CUDA's own.

@@ -17,7 +17,7 @@ from llmgen.operate.installation.privilege import as_root
 from llmgen.operate.programs import run
 from llmgen.operate.site import SYSTEM_STATE
 from llmgen.targets.host.files import HostFile
-from llmgen.targets.host.kinds import KINDS, Kind, Words
+from llmgen.targets.host.host_file import KINDS, Kind, Words
 
 # The machine's settings are root's, whoever has the stack: their list is no installation's.
 STATE = SYSTEM_STATE / "host"

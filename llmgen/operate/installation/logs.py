@@ -6,7 +6,7 @@ import plistlib
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.engines.engine import engine
 from llmgen.operate.engines.server import history

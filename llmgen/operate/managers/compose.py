@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from llmgen.operate.installation.steps import Lines, Words
 from llmgen.operate.installation.units import Unit
-from llmgen.targets.containers.model import WITH_MACHINE
+from llmgen.targets.containers.container import WITH_MACHINE
 
 # Docker's daemon starts what had failed when it went, so there nothing but `no` is by hand.
 BY_HAND: Final = {"docker": "no", "podman": "on-failure"}

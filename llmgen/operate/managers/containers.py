@@ -11,7 +11,7 @@ from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.installation.steps import Words
 from llmgen.operate.programs import Finished, run
 from llmgen.operate.status.observed import UnitState
-from llmgen.targets.containers.model import WITH_MACHINE
+from llmgen.targets.containers.container import WITH_MACHINE
 
 # What makes units of quadlets, in the folders of systemd.generator(7).
 GENERATOR: Final = "podman-system-generator"

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from llmgen.artifacts import Artifact
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.layout import Layout, expand
 from llmgen.operate.installation.steps import Words
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.render.quoting import systemd as quoted
 from llmgen.render.quoting import systemd_argv
 from llmgen.targets import launchd, systemd

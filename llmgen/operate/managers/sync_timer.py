@@ -15,7 +15,7 @@ from llmgen.errors import Diagnostic, InputError, Severity
 from llmgen.operate.installation.installed import written
 from llmgen.operate.installation.steps import Words
 from llmgen.operate.site import Site
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.render.quoting import systemd_argv
 from llmgen.targets import launchd, systemd
 from llmgen.targets.base import Render

@@ -14,7 +14,7 @@ from llmgen.engines.loaders import table_of
 from llmgen.errors import LlmgenError
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.library import Keep
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.web.limits import QUICK
 
 POLL_SECONDS: Final = 0.5

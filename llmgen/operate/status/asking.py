@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.engines.loaders import loader_of, table_of
 from llmgen.errors import Diagnostic, InputError, LlmgenError, Severity
 from llmgen.operate.engines.engine import engine
@@ -27,7 +27,7 @@ from llmgen.operate.status.port_holder import (
     told,
 )
 from llmgen.targets import launchd, systemd
-from llmgen.targets.containers.model import container_name
+from llmgen.targets.containers.container import container_name
 
 
 class Asking(Struct, frozen=True):

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from llmgen.errors import Diagnostic, Severity
 from llmgen.operate.status.rows import UNKNOWN, DeviceStatus, ModelStatus, ServiceStatus
-from llmgen.plan.model import Plan, Pool
+from llmgen.plan.plan import Plan, Pool
 
 # States in which a model has its memory.
 _LOADED: Final = ("ready", "loaded", "sleeping")

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import psutil
 from msgspec import Struct
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.detect.devices import Gpu
 from llmgen.operate.status.beyond_plan import Beyond, beyond_plan, on_pool
 from llmgen.operate.status.observed import Observed
-from llmgen.plan.model import Headroom, Plan, Pool, State
+from llmgen.plan.plan import Headroom, Plan, Pool, State
 from llmgen.units import MIB, show_size
 
 

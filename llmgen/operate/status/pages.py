@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.names import service_name
 from llmgen.engines.loaders import LLAMA_SWAP, ROUTER
 from llmgen.engines.registry import USUAL
@@ -15,7 +15,7 @@ from llmgen.errors import InputError
 from llmgen.gateway.addresses import LOOPBACK, in_url, nearest
 from llmgen.library import Keep
 from llmgen.operate.engines.server import Endpoint, request
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.containers.published import published
 from llmgen.units import MIB
 from llmgen.web.limits import QUICK, Limits

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.errors import Diagnostic, InputError, Severity
 from llmgen.gateway.addresses import in_url, nearest
 from llmgen.library import Keep
@@ -16,7 +16,7 @@ from llmgen.operate.engines.engine import engine
 from llmgen.operate.engines.front import front
 from llmgen.operate.engines.server import Endpoint, local, secret
 from llmgen.operate.status.rows import ModelStatus, ServiceStatus
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.units import MIB
 from llmgen.web.completion import completion
 from llmgen.web.limits import Limits

@@ -13,7 +13,7 @@ from llmgen.errors import Diagnostic, Severity
 from llmgen.operate.status.observed import Answer, Observed, UnitState
 from llmgen.operate.status.port_holder import holder, told
 from llmgen.operate.status.rows import Expected
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.containers.health import of_service
 from llmgen.targets.llama_swap import load_seconds
 

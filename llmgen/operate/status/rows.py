@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from llmgen.budget.model import HOST
+from llmgen.budget.memory import HOST
 from llmgen.config.names import service_name
 from llmgen.library import Keep
 from llmgen.operate.engines.swap import Loaded
 from llmgen.operate.status.commands import as_wanted, same_command, same_words
 from llmgen.operate.status.observed import Answer, Observed, Process, UnitState
 from llmgen.operate.status.port_holder import ServicePort, Whose, holder
-from llmgen.plan.model import Placement, Plan, Pool
+from llmgen.plan.plan import Placement, Plan, Pool
 from llmgen.targets.services import Service
 
 UNKNOWN = "unknown"

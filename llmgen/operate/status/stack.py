@@ -23,7 +23,7 @@ from llmgen.operate.status.port_holder import (
     told,
 )
 from llmgen.operate.status.rows import NOT_HTTP, Expected
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.plan.process import NEVER_ASKED, health, reached
 from llmgen.targets.containers.inside import contained
 from llmgen.targets.containers.published import published

@@ -23,7 +23,7 @@ from llmgen.operate.status.asking import Asking
 from llmgen.operate.status.observed import Observed
 from llmgen.operate.status.rows import DeviceStatus, Expected, ModelStatus, ServiceStatus
 from llmgen.operate.status.stack import as_run, expected, observe
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 
 
 class Written(Struct, frozen=True):

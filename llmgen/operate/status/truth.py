@@ -13,7 +13,7 @@ from llmgen.library import Keep
 from llmgen.operate.status.observed import Answer, Observed
 from llmgen.operate.status.port_holder import holder, of_another_install, told
 from llmgen.operate.status.rows import UNKNOWN, Expected, models, owner, services
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.plan.slack import PROCESS_SLACK
 from llmgen.units import show_size
 

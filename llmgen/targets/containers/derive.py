@@ -14,13 +14,13 @@ from llmgen.gateway.addresses import ANY, host_name
 from llmgen.gateway.command import keys
 from llmgen.gateway.secrets import Filled, Manifest, absolute
 from llmgen.library import Keep, Library
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.plan.slack import TMPFS_BYTES
 from llmgen.targets import open_webui
 from llmgen.targets.containers import health
+from llmgen.targets.containers.container import CACHE, Container, Devices, Memory
 from llmgen.targets.containers.devices import devices
 from llmgen.targets.containers.inside import contained, uses_machine
-from llmgen.targets.containers.model import CACHE, Container, Devices, Memory
 from llmgen.targets.containers.mounts import mounts, served
 from llmgen.targets.containers.published import published
 from llmgen.targets.containers.refused import refusals

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from llmgen.config.tables.hardware import Backend
 from llmgen.engines.container import DEVICE_FILES, cdi
-from llmgen.targets.containers.model import Devices
+from llmgen.targets.containers.container import Devices
 
 
 def devices(backend: Backend, numbers: Sequence[int], groups: Sequence[str]) -> Devices:

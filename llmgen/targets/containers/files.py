@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from llmgen.artifacts import Artifact
 from llmgen.gateway.secrets import MANIFEST, placeholder
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets import envoy, litellm, llama_server, llama_swap
 from llmgen.targets.base import Render
-from llmgen.targets.containers.model import Container
+from llmgen.targets.containers.container import Container
 
 # What renders the configuration of a service.
 _TARGETS: dict[str, ModuleType] = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from llmgen.gateway.addresses import LOOPBACK
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.plan.process import NEVER_ASKED, health
-from llmgen.targets.containers.model import Health
+from llmgen.targets.containers.container import Health
 from llmgen.targets.llama_swap import load_seconds
 from llmgen.targets.open_webui import START_SECONDS
 from llmgen.targets.services import Service

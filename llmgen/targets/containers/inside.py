@@ -20,7 +20,7 @@ from llmgen.gateway.remotes import servers
 from llmgen.layout import CONFIG, RUNTIME, STATE, Layout, expand
 from llmgen.library import Contained, Library, Model
 from llmgen.plan import process
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 
 # Other folders with model files than that of [paths] models.
 _OTHERS: Final = PurePosixPath("/mnt")

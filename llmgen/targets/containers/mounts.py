@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from llmgen.gateway.remotes import spares
 from llmgen.layout import expand
 from llmgen.library import Contained, Keep, Library
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.targets import open_webui
+from llmgen.targets.containers.container import CACHE, SECRETS, Mount
 from llmgen.targets.containers.inside import files, template
-from llmgen.targets.containers.model import CACHE, SECRETS, Mount
 from llmgen.targets.services import Service
 
 # Which of the folders with configuration a service reads.

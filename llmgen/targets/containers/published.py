@@ -8,8 +8,8 @@ from llmgen.config.names import service_name
 from llmgen.engines.loaders import table_of
 from llmgen.gateway.addresses import LOOPBACK, bare, loopback
 from llmgen.library import Keep
-from llmgen.plan.model import Plan
-from llmgen.targets.containers.model import Published
+from llmgen.plan.plan import Plan
+from llmgen.targets.containers.container import Published
 
 
 def published(plan: Plan) -> tuple[Published, ...]:

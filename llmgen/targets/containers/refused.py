@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from llmgen.config.tables.base import Secret
 from llmgen.errors import Diagnostic
 from llmgen.library import Keep, Model
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 
 
 def refusals(plan: Plan) -> Iterator[Diagnostic]:

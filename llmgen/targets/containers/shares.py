@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.containers.derive import containers
 from llmgen.targets.llama_swap import file_bytes
 from llmgen.units import show_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from llmgen.targets.containers.model import SECRETS
+from llmgen.targets.containers.container import SECRETS
 from llmgen.targets.services import Service
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from llmgen.config.tables.base import Secret
 from llmgen.library import Library
 from llmgen.render.quoting import systemd_argv, systemd_path, systemd_text
-from llmgen.targets.containers.model import Container
+from llmgen.targets.containers.container import Container
 from llmgen.targets.hardening import CONTAINED
 from llmgen.targets.launch import credential
 from llmgen.targets.services import guard

@@ -25,7 +25,7 @@ from llmgen.gateway.secrets import (
     placeholder,
 )
 from llmgen.layout import expand
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.base import Render
 from llmgen.targets.envoy.clusters import certificates, clusters, shown_name
 from llmgen.targets.envoy.failover import failovers, way_back, ways_out

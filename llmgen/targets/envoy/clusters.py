@@ -11,7 +11,7 @@ from llmgen.gateway.addresses import host_name
 from llmgen.gateway.backends import Backend, Endpoint, engine_endpoint, engine_of
 from llmgen.gateway.remotes import Remote, unlike
 from llmgen.layout import Layout, expand
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 
 # Where the system's certificate authorities are: Debian, Arch, Alpine, NixOS; macOS.
 AUTHORITIES = {"linux": "/etc/ssl/certs/ca-certificates.crt", "macos": "/etc/ssl/cert.pem"}

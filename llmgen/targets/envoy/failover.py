@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.gateway.backends import Backend
-from llmgen.gateway.kinds import KINDS
+from llmgen.gateway.endpoint_kinds import KINDS
 from llmgen.gateway.remotes import Remote
 from llmgen.targets.envoy.clusters import MANY, doors
 

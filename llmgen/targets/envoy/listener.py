@@ -13,7 +13,7 @@ from llmgen.gateway.listing import body_limit
 from llmgen.gateway.routes import RouteTable
 from llmgen.gateway.secrets import placeholder
 from llmgen.layout import expand
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.accounts import state_folder
 from llmgen.targets.envoy.clusters import authority, clusters
 from llmgen.targets.envoy.errors import OTHER, ErrorBody, Reply, replies

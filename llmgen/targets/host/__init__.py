@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from llmgen.artifacts import Artifact
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.base import Render
 from llmgen.targets.host.files import files
 

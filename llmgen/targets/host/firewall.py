@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.render.header import OWNER, comment
 from llmgen.targets.base import Render
-from llmgen.targets.host import kinds
-from llmgen.targets.host.kinds import Kind
+from llmgen.targets.host import host_file
+from llmgen.targets.host.host_file import Kind
 from llmgen.targets.host.macos import daemon
 
 
@@ -26,12 +26,12 @@ def firewall(plan: Plan, render: Render) -> Iterator[tuple[Kind, bytes]]:
         return
     found = ports(plan)
     if plan.library.machine.os == "linux":
-        rules = kinds.NFT_RULES.place
+        rules = host_file.NFT_RULES.place
         values = {"table": TABLE, "rules": nft(found), "place": rules}
-        yield kinds.NFT_RULES, render("host/firewall.nft.j2", **values)
-        yield kinds.NFT_UNIT, render("host/nft-llmgen.service.j2", **values)
+        yield host_file.NFT_RULES, render("host/firewall.nft.j2", **values)
+        yield host_file.NFT_UNIT, render("host/nft-llmgen.service.j2", **values)
         return
-    yield kinds.PF_RULES, f"{comment(OWNER)}\n{pf(found)}".encode()
-    words = ("/sbin/pfctl", "-E", "-a", ANCHOR, "-f", str(kinds.PF_RULES.place))
+    yield host_file.PF_RULES, f"{comment(OWNER)}\n{pf(found)}".encode()
+    words = ("/sbin/pfctl", "-E", "-a", ANCHOR, "-f", str(host_file.PF_RULES.place))
     why = f"macOS's own /etc/pf.conf looks into every anchor below com.apple: {ANCHOR} is one"
-    yield kinds.PF_DAEMON, daemon(kinds.PF_DAEMON.place, words, why)
+    yield host_file.PF_DAEMON, daemon(host_file.PF_DAEMON.place, words, why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.machine import Machine
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.units import GIB, MIB
 
 # `ttm.pages_limit` counts pages of 4 KiB (drivers/gpu/drm/ttm/ttm_tt.c).

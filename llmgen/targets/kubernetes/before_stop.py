@@ -11,7 +11,7 @@ from typing import Final
 
 from llmgen.gateway.addresses import LOOPBACK
 from llmgen.gateway.command import DRAIN_SECONDS
-from llmgen.targets.containers.model import SECRETS
+from llmgen.targets.containers.container import SECRETS
 from llmgen.targets.kubernetes.names import Object
 from llmgen.targets.kubernetes.scene import App, Scene
 from llmgen.targets.secrets import variable

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from llmgen.cluster import nodes as packing
-from llmgen.cluster.model import Nodes
+from llmgen.cluster.cluster import Nodes
 from llmgen.cluster.packing import prove
 from llmgen.cluster.proof import Proof
 from llmgen.config.tables.kubernetes import Style

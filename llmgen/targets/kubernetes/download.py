@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from llmgen.artifacts import Artifact
 from llmgen.engines.container import MODELS
+from llmgen.facts.gguf_facts import ModelRef
 from llmgen.facts.hub_names import hub_ref
 from llmgen.facts.lock_model import Entry, Lock
 from llmgen.facts.lock_render import render_lock
-from llmgen.facts.model import ModelRef
 from llmgen.fleet.text import text
 from llmgen.render.header import OWNER, comment
 from llmgen.targets.kubernetes import fill, keys, model_files, priority_class, pull_secrets

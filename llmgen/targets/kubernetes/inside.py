@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
+from llmgen.cluster.cluster import Cluster, Unit
 from llmgen.cluster.copies import is_intercepted, most_copies
-from llmgen.cluster.model import Cluster, Unit
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.layout import Layout
 from llmgen.library import Library, Model
 from llmgen.plan import process
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.resolve.references import references
+from llmgen.targets.containers.container import Container
 from llmgen.targets.containers.derive import of_contained
 from llmgen.targets.containers.inside import contained, within
-from llmgen.targets.containers.model import Container
 from llmgen.targets.containers.refused import refusals
 from llmgen.targets.kubernetes import interceptor
 from llmgen.targets.kubernetes.names import FILES

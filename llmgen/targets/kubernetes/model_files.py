@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from llmgen.engines.container import MODELS
+from llmgen.facts.gguf_facts import ModelRef
 from llmgen.facts.lock_model import Entry, Lock
-from llmgen.facts.model import ModelRef
 from llmgen.library import Model
 from llmgen.resolve.references import references
 from llmgen.targets.containers.inside import files, template, within

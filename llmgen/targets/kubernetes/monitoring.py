@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.kubernetes import scale
 from llmgen.targets.kubernetes.names import (
     APP,

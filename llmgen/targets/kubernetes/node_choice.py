@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmgen.cluster.model import Nodes
+from llmgen.cluster.cluster import Nodes
 from llmgen.config.tables.kubernetes import Taint
 from llmgen.targets.kubernetes.names import POOL, Object
 

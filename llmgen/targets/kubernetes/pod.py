@@ -13,7 +13,7 @@ from llmgen.cluster.certificate import FOLDER as CERTIFICATE
 from llmgen.engines.container import MODELS as MODELS_FOLDER
 from llmgen.errors import Diagnostic, KeyPath, PlanError
 from llmgen.gateway.secrets import MANIFEST, Manifest
-from llmgen.targets.containers.model import SECRETS, Container, Mount
+from llmgen.targets.containers.container import SECRETS, Container, Mount
 from llmgen.targets.envoy.routing import NAMESPACE
 from llmgen.targets.kubernetes import (
     claims,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llmgen.cluster.model import Cluster, Unit
-from llmgen.targets.containers.model import Container
+from llmgen.cluster.cluster import Cluster, Unit
+from llmgen.targets.containers.container import Container
 from llmgen.targets.kubernetes.names import Object
 from llmgen.units import MIB
 

@@ -8,13 +8,13 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from llmgen.artifacts import Artifact
+from llmgen.cluster.cluster import Cluster, Unit
 from llmgen.cluster.copies import is_intercepted
-from llmgen.cluster.model import Cluster, Unit
 from llmgen.config.tables.kubernetes import Kubernetes
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.base import Render
+from llmgen.targets.containers.container import Container
 from llmgen.targets.containers.files import files
-from llmgen.targets.containers.model import Container
 from llmgen.targets.kubernetes import inside
 from llmgen.targets.kubernetes.names import group
 from llmgen.targets.kubernetes.priorities import priorities

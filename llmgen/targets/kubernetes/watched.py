@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.kubernetes import keys
 from llmgen.targets.kubernetes.scene import App, Scene
 from llmgen.targets.prometheus import scrape

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from llmgen.artifacts import Artifact
 from llmgen.gateway.secrets import MANIFEST, Filled, Manifest, absolute, placeholder
 from llmgen.layout import expand
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.base import Render
 from llmgen.targets.prometheus.dashboard import dashboard
 from llmgen.targets.prometheus.rules import groups

@@ -9,7 +9,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from llmgen.library import Keep
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.render.header import OWNER
 from llmgen.targets.prometheus.rules import POOL, most_bytes
 from llmgen.targets.prometheus.scrape import host, jobs

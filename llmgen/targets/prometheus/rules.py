@@ -9,7 +9,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from llmgen.library import Keep
-from llmgen.plan.model import Headroom, Plan
+from llmgen.plan.plan import Headroom, Plan
 from llmgen.targets.prometheus.scrape import host
 from llmgen.targets.prometheus.sources import chosen, text, used
 from llmgen.units import show_size

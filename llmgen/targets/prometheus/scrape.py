@@ -12,7 +12,7 @@ from llmgen.engines.loaders import LLAMA_SWAP
 from llmgen.gateway.addresses import LOOPBACK, in_url, nearest
 from llmgen.gateway.secrets import backend_secrets
 from llmgen.library import Keep
-from llmgen.plan.model import Placement, Plan
+from llmgen.plan.plan import Placement, Plan
 from llmgen.targets.containers.published import published
 
 

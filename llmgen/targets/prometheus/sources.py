@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llmgen.budget.model import HOST
-from llmgen.plan.model import Plan, Pool
+from llmgen.budget.memory import HOST
+from llmgen.plan.plan import Plan, Pool
 from llmgen.targets.prometheus.scrape import host
 from llmgen.units import MIB
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.gateway.routes import RouteTable, routes
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.targets.kubernetes.inside import of_gateway
 from llmgen.targets.kubernetes.names import Object, meta
 from llmgen.targets.kubernetes.scene import Scene

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
+from llmgen.cluster.cluster import Unit
 from llmgen.cluster.kserve import is_text
-from llmgen.cluster.model import Unit
 from llmgen.config.tables.kubernetes import Style
 from llmgen.engines.container import MODELS
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 from llmgen.plan.process import NEVER_ASKED, health
-from llmgen.targets.containers.model import Container
+from llmgen.targets.containers.container import Container
 
 # A Deployment, KServe's LLMInferenceService and InferenceService, a LeaderWorkerSet.
 Form: TypeAlias = Literal["deployment", "llm", "predictor", "group"]

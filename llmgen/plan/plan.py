@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
-    from llmgen.budget.model import Estimate, ServerSettings
+    from llmgen.budget.memory import Estimate
+    from llmgen.budget.settings import ServerSettings
     from llmgen.engines.loaders import Loader
     from llmgen.errors import Diagnostic
     from llmgen.library import Keep, Library, Model

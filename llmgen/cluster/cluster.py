@@ -7,12 +7,12 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.config.tables.kubernetes import Kubernetes, Pool
 from llmgen.errors import Diagnostic
 from llmgen.facts.lock_model import Lock
 from llmgen.machine import Machine
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 
 # What a pod is for: one always-on model, an engine with all on-demand ones, what clients talk to.
 Kind: TypeAlias = Literal["model", "swap", "router", "gateway"]

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from llmgen.plan.compared import Compared
-from llmgen.plan.model import Reason
+from llmgen.plan.plan import Reason
 from llmgen.plan.price import Step
 
 KeepWord: TypeAlias = Literal["always", "pinned", "on demand"]

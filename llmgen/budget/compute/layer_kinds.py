@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from llmgen.budget.compute.ground import Ground
 from llmgen.budget.graph.recipe import Rope
 from llmgen.budget.graph.shared import owner
-from llmgen.facts.model import TensorGroup
+from llmgen.facts.gguf_facts import TensorGroup
 
 
 def layer_kinds(ground: Ground) -> list[Hashable]:

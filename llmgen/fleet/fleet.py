@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from llmgen.config.model import Config
+from llmgen.config.config import Config
 from llmgen.errors import Diagnostic
-from llmgen.plan.model import Plan
+from llmgen.plan.plan import Plan
 
 
 class Member(Struct, frozen=True):

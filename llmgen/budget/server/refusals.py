@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmgen.budget.builds import Rule
-from llmgen.budget.model import ServerSettings, SettingRefused
+from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.budget.shape.architectures import Family
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.budget.shape.rows import CACHE_TYPES, is_quantized
