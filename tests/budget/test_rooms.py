@@ -40,3 +40,9 @@ def test_a_room_imports_those_before_it_alone():
         if ROOMS.index(name) > ROOMS.index(room(path))
     ]
     assert wrong == []
+
+
+def test_every_room_has_tests_of_its_own():
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    tested = {path.parent.name for path in Path(__file__).parent.glob("*/test_*.py")}
+    assert rooms == tested

@@ -1,0 +1,1 @@
+"""The rooms import what lies here."""
