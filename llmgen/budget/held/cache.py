@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.builds import Rule
+from llmgen.budget.remembered import Remembered
 from llmgen.budget.server.geometry import Geometry
 from llmgen.budget.shape.architectures import Family, Indexer, Recurrent
 from llmgen.budget.shape.hyperparameters import Hyperparameters
@@ -17,6 +19,8 @@ from llmgen.budget.shape.rows import F32, padded, row_bytes
 _CELL_UNIT = 256
 # deepseek4 keeps every fourth, and every 128th, key.
 _FINE, _COARSE = 4, 128
+# How many cells, or rows of state, a context has.
+Cells: TypeAlias = Callable[[Geometry], int]
 
 
 class Share(Struct, frozen=True):
@@ -51,17 +55,40 @@ class CacheSettings(Struct, frozen=True):
     mtp: bool = False
 
 
+class Uncounted(Struct, frozen=True):
+    """A share before its cells are counted; ``sum`` has ``%d`` where their number is."""
+
+    what: str
+    layers: tuple[int, ...]
+    row_bytes: int
+    sum: str
+    cells: Cells
+    checkpointed: bool = False
+
+    def counted(self, counts: Geometry) -> Share:
+        """The share of a context."""
+        cells = self.cells(counts)
+        return Share(
+            self.what, self.layers, self.row_bytes * cells, self.sum % cells, self.checkpointed
+        )
+
+
+# A planner asks for one model under many contexts.
+_UNCOUNTED: Remembered[tuple[Uncounted, ...]] = Remembered(256)
+
+
 def context_shares(
     model: Hyperparameters, counts: Geometry, cache: CacheSettings
 ) -> tuple[Share, ...]:
     """Everything that the context of ``model`` allocates, exactly."""
     if not model.rules.has_cache:
         return ()
-    sizes = _Sizes(model, counts, cache)
-    return tuple(share for share in _shares(sizes) if share.bytes_each and share.layers)
+    found = _UNCOUNTED.get((id(model), cache), model, lambda: tuple(_shares(_Sizes(model, cache))))
+    shares = (item.counted(counts) for item in found if item.layers)
+    return tuple(share for share in shares if share.bytes_each)
 
 
-def _shares(sizes: _Sizes) -> Iterator[Share]:
+def _shares(sizes: _Sizes) -> Iterator[Uncounted]:
     model, mtp = sizes.model, sizes.cache.mtp
     owners = range(model.owners)
     cached = model.layers if Rule.NEXTN_CACHED in model.build else model.trunk
@@ -86,7 +113,7 @@ def _shares(sizes: _Sizes) -> Iterator[Share]:
 
 def _hybrid(
     sizes: _Sizes, owners: Iterable[int], trunk: list[int], tail: list[int]
-) -> Iterator[Share]:
+) -> Iterator[Uncounted]:
     model, rules = sizes.model, sizes.model.rules
     if sizes.cache.mtp and (rules.mtp or rules.indexer is Indexer.FULL_ATTENTION):
         yield from sizes.attention(tail)
@@ -122,7 +149,7 @@ def _attention_layers(
 
 def _indexed(
     sizes: _Sizes, owners: Iterable[int], trunk: list[int], tail: list[int]
-) -> Iterator[Share]:
+) -> Iterator[Uncounted]:
     model = sizes.model
     match model.rules.indexer:
         case Indexer.AFTER_DENSE:
@@ -135,7 +162,7 @@ def _indexed(
             if model.header.count("attention.indexer.top_k"):
                 yield from sizes.indexer([il for il in owners if model.indexed[il]])
         case _ if sizes.cache.mtp and model.nextn:
-            yield from sizes.rows("K and V of nextn layers", tail, sizes.counts.cells)
+            yield from sizes.rows("K and V of nextn layers", tail, _full)
         case _:
             yield from sizes.attention(trunk if model.nextn else owners)
             every = model.rules.indexer is Indexer.TRUNK
@@ -143,57 +170,49 @@ def _indexed(
             yield from sizes.indexer(layers, values=0 if model.mla else model.value_length)
 
 
-def _compressed(sizes: _Sizes) -> Iterator[Share]:
+def _compressed(sizes: _Sizes) -> Iterator[Uncounted]:
     """deepseek4: raw windowed keys, compressed keys at two rates, and f32 planes for both."""
-    model, counts, cache = sizes.model, sizes.counts, sizes.cache
+    model, cache = sizes.model, sizes.cache
     layers = range(model.layers)
-    yield from sizes.rows("raw K", layers, counts.window_cells, counts.slots, latent=True)
+    yield from sizes.rows("raw K", layers, _raw, latent=True)
     ratios = model.header.layered("attention.compress_ratios", model.layers)
     fine = [il for il in layers if ratios[il] == _FINE]
     coarse = [il for il in layers if ratios[il] == _COARSE]
     index = model.indexer_width
     for rate, some, width in ((_FINE, fine, index), (_COARSE, coarse, 0)):
-        cells = padded(max(1, -(-counts.cells // rate)), _CELL_UNIT) * counts.slots
+        cells = partial(_compressed_cells, rate)
         yield from sizes.keys(f"K compressed {rate}:1", some, model.key_width, cells)
         yield from sizes.keys(f"indexer K {rate}:1", some, partial(_always, width), cells)
-    planes, key = counts.slots * (1 + cache.rollback), model.key_length_window
+    planes, key = partial(_planes, 1 + cache.rollback), model.key_length_window
     for what, some, elements in (
         ("state of fine compression", fine, 2 * key * 8 + 2 * index * 8),
         ("state of coarse compression", coarse, key * _COARSE),
     ):
         run = tuple(il for il in some if il < model.trunk)
-        yield Share(
-            what, run, 2 * F32 * planes * elements, f"2 x 4 B x {planes} planes x {elements}"
-        )
+        text = f"2 x 4 B x %d planes x {elements}"
+        yield Uncounted(what, run, 2 * F32 * elements, text, planes)
 
 
 class _Sizes(Struct, frozen=True):
-    """Sizes rows of one model under one geometry."""
+    """Sizes rows of one model, whatever their number."""
 
     model: Hyperparameters
-    counts: Geometry
     cache: CacheSettings
 
-    def attention(self, layers: Iterable[int]) -> Iterator[Share]:
+    def attention(self, layers: Iterable[int]) -> Iterator[Uncounted]:
         """K and V of full and of windowed layers."""
         layers, marks = tuple(layers), self.model.windows.layers
         full = [il for il in layers if not marks[il]]
         windowed = [il for il in layers if marks[il]]
-        yield from self.rows("full attention", full, self.counts.cells)
-        for share in self.rows("sliding window", windowed, self.counts.window_cells):
+        yield from self.rows("full attention", full, _full)
+        for share in self.rows("sliding window", windowed, _windowed):
             yield replace(share, checkpointed=not self.cache.swa_full)
 
     def rows(
-        self,
-        what: str,
-        layers: Iterable[int],
-        cells: int,
-        streams: int = 0,
-        *,
-        latent: bool = False,
-    ) -> Iterator[Share]:
+        self, what: str, layers: Iterable[int], cells: Cells, *, latent: bool = False
+    ) -> Iterator[Uncounted]:
         """K rows, and V rows unless the rows are ``latent``."""
-        layers, cells = tuple(layers), cells * (streams or self.counts.streams)
+        layers = tuple(layers)
         latent = latent or self.model.mla
         yield from self.keys(f"K, {what}", layers, self.model.key_width, cells)
         if latent:
@@ -207,33 +226,56 @@ class _Sizes(Struct, frozen=True):
             yield from self.values(f"V, {what}", layers, widths, cells)
 
     def keys(
-        self, what: str, layers: Iterable[int], width: Callable[[int], int], cells: int
-    ) -> Iterator[Share]:
+        self, what: str, layers: Iterable[int], width: Callable[[int], int], cells: Cells
+    ) -> Iterator[Uncounted]:
         """Rows in the type of K."""
         yield from _by_width(what, self.cache.type_k, layers, width, cells)
 
     def values(
-        self, what: str, layers: Iterable[int], width: Callable[[int], int], cells: int
-    ) -> Iterator[Share]:
+        self, what: str, layers: Iterable[int], width: Callable[[int], int], cells: Cells
+    ) -> Iterator[Uncounted]:
         """Rows in the type of V."""
         yield from _by_width(what, self.cache.type_v, layers, width, cells)
 
-    def indexer(self, layers: Iterable[int], values: int = 0) -> Iterator[Share]:
+    def indexer(self, layers: Iterable[int], values: int = 0) -> Iterator[Uncounted]:
         """Indexer keys, and for some architectures values."""
-        layers, cells = tuple(layers), self.counts.cells * self.counts.streams
-        sizes = self
+        layers, sizes = tuple(layers), self
         if Rule.PLAIN_INDEXER in self.model.build:
             sizes = replace(self, cache=replace(self.cache, type_k="f16", type_v="f16"))
-        yield from sizes.keys("indexer K", layers, self.model.indexer_row, cells)
-        yield from sizes.values("indexer V", layers, lambda _: values, cells)
+        yield from sizes.keys("indexer K", layers, self.model.indexer_row, _full)
+        yield from sizes.values("indexer V", layers, lambda _: values, _full)
 
-    def states(self, layers: Iterable[int]) -> Iterator[Share]:
+    def states(self, layers: Iterable[int]) -> Iterator[Uncounted]:
         """Recurrent rows of each slot; always f32."""
         kept = self.cache.rollback if self.model.rules.rollback else 0
-        slots = max(1, self.counts.slots) * (1 + kept)
+        rows = partial(_state_rows, 1 + kept)
         for width, some in _grouped(layers, self.model.rows.of):
-            text = f"4 B x {width} elements x {slots} rows"
-            yield Share("recurrent state", some, F32 * slots * width, text, checkpointed=True)
+            text = f"4 B x {width} elements x %d rows"
+            yield Uncounted("recurrent state", some, F32 * width, text, rows, checkpointed=True)
+
+
+def _full(counts: Geometry) -> int:
+    return counts.cells * counts.streams
+
+
+def _windowed(counts: Geometry) -> int:
+    return counts.window_cells * counts.streams
+
+
+def _raw(counts: Geometry) -> int:
+    return counts.window_cells * counts.slots
+
+
+def _compressed_cells(rate: int, counts: Geometry) -> int:
+    return padded(max(1, -(-counts.cells // rate)), _CELL_UNIT) * counts.slots
+
+
+def _planes(rows: int, counts: Geometry) -> int:
+    return counts.slots * rows
+
+
+def _state_rows(rows: int, counts: Geometry) -> int:
+    return max(1, counts.slots) * rows
 
 
 def _always(width: int, _layer: int) -> int:
@@ -241,12 +283,12 @@ def _always(width: int, _layer: int) -> int:
 
 
 def _by_width(
-    what: str, cache_type: str, layers: Iterable[int], width: Callable[[int], int], cells: int
-) -> Iterator[Share]:
+    what: str, cache_type: str, layers: Iterable[int], width: Callable[[int], int], cells: Cells
+) -> Iterator[Uncounted]:
     for elements, some in _grouped(layers, width):
         row = row_bytes(cache_type, elements)
-        text = f"{elements} elements in {cache_type} = {row} B x {cells} cells"
-        yield Share(what, some, row * cells, text)
+        text = f"{elements} elements in {cache_type} = {row} B x %d cells"
+        yield Uncounted(what, some, row, text, cells)
 
 
 def _grouped(

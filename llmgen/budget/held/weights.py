@@ -58,7 +58,7 @@ class Weights(Struct, frozen=True):
 
     def total(self, device: str) -> int:
         """Bytes of all weights on ``device``."""
-        return sum(self.on.get(device, Counter()).values())
+        return sum(self.on[device].values()) if device in self.on else 0
 
 
 def weights(
