@@ -44,7 +44,8 @@ class Rule(Enum):
     ONE_SLOT_RESERVED = "a graph for one slot is reserved, too"
     LAST_LAYER_WHOLE = "the last layer computes every token"
     STREAM_HANDED_ON = "the stream in front of the last norm is kept for nextn blocks"
-    QUERY_PARTS_ROTATED = "the rotated part of a latent query is taken out of it, and joined again"
+    PARTS_ROTATED = "a part that is rotated is taken out of its row, and joined again"
+    BLOCKS_OF_SLOTS = "each slot has compressed rows for its own tokens"
     STRENGTHS_COPIED = "how strongly tokens write to a paired delta net is copied first"
     TIME_STEPS_COPIED = "time steps of a state space are copied before their product"
     STATES_AT_ONCE = "states of slots that run and of all others are gathered at once"
@@ -128,7 +129,8 @@ STEPS: Final[tuple[Step, ...]] = (
         ("mimo2", "deepseek4", "qwen4exp", "gpt-oss"),
         "11434…11548",
     ),
-    Step(Rule.QUERY_PARTS_ROTATED, 0, 10715, (), "10335…10715"),
+    Step(Rule.PARTS_ROTATED, 0, 10705, (), "10338…10705, ggml_rope_set_offset"),
+    Step(Rule.BLOCKS_OF_SLOTS, 0, 10705, ("deepseek4",), "10338…10705, dsv4_build_reserve_comp_plan"),
     Step(Rule.STRENGTHS_COPIED, 0, 11739, ("qwen3next",), "11548…11739"),
     Step(Rule.TIME_STEPS_COPIED, 11391, _EVER, (), "11067…11391"),
     Step(Rule.STATES_AT_ONCE, 11391, _EVER, (), "11067…11391"),

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.graph.attention import rotated
 from llmgen.budget.graph.linear import norm
+from llmgen.budget.graph.positions import turned_part
 from llmgen.budget.graph.rotation import ROTATED, rotation_block
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
@@ -72,6 +74,8 @@ class Compressor:
         cells = padded(max(1, -(-scene.setting.counts.cells // ratio)), _CELLS)
         self.rows = Rows(scene, cells, width)
         self.blocks = tokens // ratio + slots
+        if scene.follows(Rule.BLOCKS_OF_SLOTS):
+            self.blocks = slots * -(-(tokens // slots) // ratio)
         self.kept = (2 if overlaps else 1) * ratio * slots
         persisted, rolled = min(tokens, self.kept), scene.kept - 1
 
@@ -139,7 +143,7 @@ class Compressor:
         row = b.sum_rows(b.mul(values, b.softmax(scores)))
         row = scene.call(b.cont(b.permute(row, 1, 0, 2, 3)), name, layer)
         row = scene.call(norm(scene, "RMS_NORM", weight, row, layer), name, layer)
-        return scene.call(b.rope(row, self.starts), name, layer)
+        return scene.call(turned_part(scene, row, self.starts, last=True), name, layer)
 
     def _restored(self, part: str, layer: int) -> Tensor:
         """All planes of the state, behind a draft that was refused."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from llmgen.budget.builds import Rule
 from llmgen.budget.graph.linear import norm
+from llmgen.budget.graph.positions import turned_part
 from llmgen.budget.graph.rotation import rotation_block
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
@@ -46,10 +47,11 @@ class IndexerKeys:
         scene, b, header = self.scene, self.scene.b, self.scene.model.header
         heads, tokens = header.count("attention.indexer.head_count"), scene.tokens
         queries = b.mul_mat(scene.needed("indexer.attn_q_b.weight", layer), query)
-        queries = b.rope(b.reshape(queries, self.width, heads, tokens), positions)
+        queries = b.reshape(queries, self.width, heads, tokens)
+        queries = turned_part(scene, queries, positions)
         keys = b.mul_mat(scene.needed("indexer.attn_k.weight", layer), of)
         keys = norm(scene, "NORM", "indexer.k_norm", keys, layer)
-        keys = b.rope(b.reshape(keys, self.width, 1, tokens), positions)
+        keys = turned_part(scene, b.reshape(keys, self.width, 1, tokens), positions)
         if self.rotation:
             queries, keys = (b.mul_mat(self.rotation, part) for part in (queries, keys))
         scene.call(queries, "indexer_q", layer)

@@ -65,7 +65,7 @@ _INDEXED: Final = Recipe(
     experts=Experts("header", normed=None, scaled=True, scales=True),
     every=True,
     linear_from="attention.indexer.top_k",
-    since=10715,
+    since=10335,
 )
 
 # Scales that no product of this kind reads.
@@ -225,7 +225,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "deepseek2": Recipe(special="latent", experts=_BY_HEADER),
     "mistral4": Recipe(special="latent", experts=_BY_HEADER),
     "deepseek4": Recipe(
-        since=10715,
+        since=10335,
         special="compressed",
         fused=FUSED,
         mixed=False,

@@ -20,6 +20,7 @@ from llmgen.budget.graph.hyper import (
 )
 from llmgen.budget.graph.indexer import unmasked
 from llmgen.budget.graph.linear import norm
+from llmgen.budget.graph.positions import turned_part
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import WEIGHT, Tensor
@@ -94,11 +95,11 @@ class Compressed(Decoder):
         scene.call(latent, "qr_norm", layer)
         query = b.reshape(self._product("attn_q_b", latent, layer), head, heads, scene.tokens)
         query = scene.call(b.each("RMS_NORM", query), "q_norm", layer)
-        query = scene.call(b.rope(query, self.positions), "q", layer)
+        query = scene.call(self._turned(query), "q", layer)
         keys = self._product("attn_kv", normed, layer)
         keys = norm(scene, "RMS_NORM", "attn_kv_a_norm", keys, layer)
         keys = scene.call(b.reshape(keys, head, 1, scene.tokens), "kv_norm", layer)
-        keys = scene.call(b.rope(keys, self.positions), "kv", layer)
+        keys = scene.call(self._turned(keys), "kv", layer)
         best = None
         if ratio == _FINE:
             self.fine.compress(normed, "attn_compressor", layer)
@@ -108,8 +109,11 @@ class Compressed(Decoder):
             self.coarse.compress(normed, "attn_compressor", layer)
         result = self._read(query, keys, best, layer)
         result = b.reshape(result, head, heads, scene.tokens)
-        result = b.each("ROPE_BACK", result, self.positions)
+        result = turned_part(scene, result, self.positions, last=True, op="ROPE_BACK")
         return self._joined(scene.call(result, "attn_derope", layer), layer)
+
+    def _turned(self, of: Tensor) -> Tensor:
+        return turned_part(self.scene, of, self.positions, last=True)
 
     def _ratio(self, layer: int) -> int:
         return self.ratios[layer] if layer < len(self.ratios) else 0
@@ -143,7 +147,7 @@ class Compressed(Decoder):
         scene, b, header = self.scene, self.scene.b, self.scene.model.header
         heads, width = header.count("attention.indexer.head_count"), self.index.width
         query = self._product("indexer.attn_q_b", latent, layer)
-        query = b.rope(b.reshape(query, width, heads, scene.tokens), self.positions)
+        query = self._turned(b.reshape(query, width, heads, scene.tokens))
         query = self.index.rows.turned(scene.call(query, "lid_q_rope", layer))
         shares = b.scale(self._product("indexer.proj", normed, layer))
         scene.call(shares, "lid_weights", layer)

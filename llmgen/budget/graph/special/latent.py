@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from llmgen.budget.builds import Rule
 from llmgen.budget.graph.attention import Extras, cached_attention
 from llmgen.budget.graph.cache import Cache
 from llmgen.budget.graph.decoder import Decoder
 from llmgen.budget.graph.linear import linear, norm
+from llmgen.budget.graph.positions import turned_part
 from llmgen.budget.graph.recipe import Recipe, Rope
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
@@ -113,13 +113,8 @@ class Latent(Decoder):
         head = both.nb[1] // heads
         keys = b.view(both, (plain, heads, tokens), (head, both.nb[1]))
         values = b.cont(b.view(both, (model.value_length, heads, tokens), (head, both.nb[1])))
-        if scene.follows(Rule.QUERY_PARTS_ROTATED):
-            part = b.rope(
-                b.view(query, (self.rotated, heads, tokens), query.nb[1:3]), self.positions
-            )
-            query = b.concat(b.view(query, (plain, heads, tokens), query.nb[1:3]), part, 0)
-        else:
-            query = self._turned(query)
+        if self.recipe.rope is not Rope.NONE:
+            query = turned_part(scene, query, self.positions, last=True)
         keys = b.concat(keys, b.repeat(placed, self.rotated, heads, tokens), 0)
         if model.header.values.get(_TEMPERATURE):
             query = b.mul(query, self.warmth)
