@@ -55,8 +55,13 @@ def layers_of(ground: Ground) -> range:
 
 def key_of(ground: Ground) -> tuple[Hashable, ...]:
     """All that a graph depends on; what is remembered by it keeps the model alive."""
-    place = (ground.setting, ground.pipelined, ground.placement, ground.moved_by, ground.guessed)
-    return *place, id(ground.tensors), id(ground.model.header.values), ground.model.build
+    return ground.setting, ground.pipelined, ground.placement, *key_of_model(ground)
+
+
+def key_of_model(ground: Ground) -> tuple[Hashable, ...]:
+    """What of it is neither the context's nor a division over devices."""
+    ids = id(ground.tensors), id(ground.model.header.values)
+    return *ids, ground.model.build, ground.moved_by, ground.guessed
 
 
 def of_any_cells(ground: Ground) -> Ground:

@@ -13,6 +13,7 @@ from llmgen.budget.compute.ground import (
     Ground,
     describe_scene,
     key_of,
+    key_of_model,
     layers_of,
     of_any_cells,
     scene_of,
@@ -20,6 +21,7 @@ from llmgen.budget.compute.ground import (
 from llmgen.budget.compute.layer_kinds import layer_kinds
 from llmgen.budget.graph.repeats import Shortened, shortened
 from llmgen.budget.graph.scene import Scene
+from llmgen.budget.graph.shared import owner
 from llmgen.budget.graph.tensor import MARKED
 from llmgen.budget.remembered import Remembered
 from llmgen.budget.schedule.lives import Lives
@@ -44,8 +46,9 @@ class Recorded(Struct, frozen=True):
     pieces: dict[int, list[Piece]]
 
 
-# Graphs that were made, and which of the tries sufficed.
+# Graphs that were made, the same by what they are made of, and which of the tries sufficed.
 _RECORDED: Remembered[Recorded] = Remembered(MOST_RECORDED)
+_ALIKE: Remembered[Recorded] = Remembered(MOST_RECORDED)
 _SUFFICED: Remembered[list[int]] = Remembered(MOST_RECORDED)
 
 
@@ -91,20 +94,41 @@ def _recorded(
     """A tape of so many repetitions of each layer, of so many periods each."""
 
     def made() -> Recorded:
-        few = _few(ground, *walked)
-        lives, scene = lives_of(ground, names, few)
-        marks = {layer: lives.marks[id(scene.ends[layer])] for pair in few.equal for layer in pair}
-        equal = tuple((marks[first], marks[second]) for first, second in few.equal)
-        return Recorded(lives.tape, equal, {})
+        if ground.setting.drafts:
+            return _made(ground, Shortened(tuple(layers_of(ground)), ()), names)
+        kinds = layer_kinds(ground)
+        few = shortened(kinds, *walked)
+        if ground.recipe.every:
+            return _made(ground, few, names)
+        alike = _alike(ground, kinds, few, names)
+        return _ALIKE.get(alike, ground, lambda: _made(ground, few, names))
 
     return _RECORDED.get((walked, *key), ground, made)
 
 
-def _few(ground: Ground, kept: int, fold: int) -> Shortened:
-    """The layers to walk."""
-    if ground.setting.drafts:
-        return Shortened(tuple(layers_of(ground)), ())
-    return shortened(layer_kinds(ground), kept, fold)
+def _made(ground: Ground, few: Shortened, names: Sequence[str]) -> Recorded:
+    lives, scene = lives_of(ground, names, few)
+    marks = {layer: lives.marks[id(scene.ends[layer])] for pair in few.equal for layer in pair}
+    equal = tuple((marks[first], marks[second]) for first, second in few.equal)
+    return Recorded(lives.tape, equal, {})
+
+
+def _alike(
+    ground: Ground, kinds: Sequence[Hashable], few: Shortened, names: Sequence[str]
+) -> tuple[Hashable, ...]:
+    """What the graph of those layers depends on, whatever their numbers are.
+
+    Most divisions over the same devices differ in nothing of it.
+    """
+    model, placement = ground.model, ground.placement
+    at = {layer: place for place, layer in enumerate(few.layers)}
+    equal = tuple((at[first], at[second]) for first, second in few.equal)
+    read = [owner(model, layer) for layer in few.layers] if model.owners < model.trunk else []
+    return (
+        *(tuple(kinds[layer] for layer in few.layers), equal, tuple(map(placement.of, read))),
+        *(placement.output, placement.layers[0], tuple(names)),
+        *(ground.setting, ground.pipelined, *key_of_model(ground)),
+    )
 
 
 def lives_of(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives, Scene]:
