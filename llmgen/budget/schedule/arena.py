@@ -38,7 +38,11 @@ class Arena:
         return start
 
     def give(self, start: int, size: int) -> None:
-        """Make a hole, one with those that it touches."""
+        """Make a hole, one with those that it touches.
+
+        As in the program an empty one may lie in the middle of another: it keeps holes apart, and
+        out of the order of their starts. So all are looked at.
+        """
         size += -size % self.alignment
         holes, end = self.holes, start + size
         for index, (at, room) in enumerate(holes):
@@ -51,7 +55,5 @@ class Arena:
             if at == end:
                 holes[index] = (start, size + room)
                 return
-            if at > end:
-                holes.insert(index, (start, size))
-                return
-        holes.append((start, size))
+        behind = next((i for i, hole in enumerate(holes) if hole[0] >= start), len(holes))
+        holes.insert(behind, (start, size))

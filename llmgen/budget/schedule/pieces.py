@@ -115,10 +115,8 @@ class SlopedArena:
             if at == end:
                 holes[index] = (start, size + room, start_slope, slope + room_slope)
                 return
-            if at > end:
-                holes.insert(index, (start, size, start_slope, slope))
-                return
-        holes.append((start, size, start_slope, slope))
+        behind = next((i for i, hole in enumerate(holes) if hole[0] >= start), len(holes))
+        holes.insert(behind, (start, size, start_slope, slope))
 
 
 def piece(

@@ -41,3 +41,20 @@ def test_nothing_takes_no_room():
     arena.take(32)
     arena.give(place, 0)
     assert arena.peak == 32
+
+
+def holes(arena):
+    return [(start, room) for start, room in arena.holes[:-1]]
+
+
+def test_an_empty_hole_keeps_those_around_it_apart():
+    # ggml_dyn_tallocr_free_bytes: what is given back touches no hole, and goes in front of those behind its start.
+    arena = Arena(32)
+    wide, middle, last = arena.take(64), arena.take(64), arena.take(64)
+    arena.take(32)
+    arena.holes.insert(0, (wide + 32, 0))
+    arena.give(wide, 64)
+    assert holes(arena) == [(wide, 64), (wide + 32, 0)]
+    arena.give(last, 64)
+    arena.give(middle, 64)
+    assert holes(arena) == [(wide, 128), (wide + 32, 0), (last, 64)]
