@@ -22,14 +22,14 @@ refact mha alibi | bloom mha alibi | stablelm parallel | qwen mha | qwen2 | qwen
 qwen3 | qwen3moe moe | qwen3vl sections deepstack | qwen3vlmoe moe sections deepstack | phi2 | phi3 window?
 phimoe moe | plamo | plamo3 window? | codeshell mha | orion | internlm2 | minicpm moe? | gemma | gemma2 window? soft
 gemma3 window? | gemma3n window | gemma4 window array swahead ple borrow | xverse mha | command-r | cohere2 window
-cohere2moe window array moe shared lead | dbrx moe clamp | olmo clamp? | olmo2 window? | olmoe moe | arctic moe
-deepseek moe shared lead | deepseek2 latent moe shared lead groups | deepseek2-ocr moe shared lead
-deepseek32 latent indexer moe shared lead groups | glm-dsa latent indexer types moe shared lead nextn groups
+cohere2moe window array moe shared lead nextn | dbrx moe clamp | olmo clamp? | olmo2 window? | olmoe moe | arctic moe
+deepseek moe shared lead | deepseek2 latent moe shared lead nextn groups | deepseek2-ocr moe shared lead
+deepseek32 latent indexer moe shared lead nextn groups | glm-dsa latent indexer types moe shared lead nextn groups
 chatglm | glm4 nextn? | glm4moe moe shared lead nextn | bitnet | jais mha alibi | jais2 mha | nemotron | exaone
 exaone4 window? | exaone-moe window moe shared lead nextn | granite | granitemoe moe shwidth? | granite_swa window array moe?
 chameleon | bailingmoe moe shared lead | bailingmoe2 moe shared lead nextn groups | dots1 moe shared lead
 arcee | ernie4_5 | ernie4_5-moe moe shwidth step lead | hunyuan-moe moe shwidth | hunyuan-dense | hunyuan_vl sections
-hy_v3 moe shwidth lead | smollm3 | seed_oss | grovemoe moe chunk | apertus xielu | minimax-m2 moe | cogvlm
+hy_v3 moe shwidth lead nextn | smollm3 | seed_oss | grovemoe moe chunk | apertus xielu | minimax-m2 moe | cogvlm
 pangu-embedded | paddleocr sections | maincoder | talkie | qwen3tts sections big | openelm perlayer | minicpm3 lora
 plm lora | t5 buckets mha | t5encoder buckets mha | hrm_text hrm | nanbeige loops | dream | llada mha | llada-moe moe
 rnd1 moe | bert encoder mha | jina-bert-v2 encoder mha | jina-bert-v3 encoder mha | nomic-bert encoder mha
@@ -45,7 +45,7 @@ qwen35 gated interval sections nextn | qwen35moe gated interval moe shwidth sect
 qwen4exp gated interval moe shwidth sections indexer hyper lowrank ngram
 rwkv6 wkv6 none | rwkv6qwen2 wkv6 gqa | rwkv7 wkv7 none | arwkv7 wkv7 | gpt-oss window moe
 llama4 window? moe shared step | afmoe window? moe shared lead | mellum window? moe | laguna window? moe shwidth lead
-smallthinker window? moe | mimo2 window array moe | step35 window array moe shwidth | spark2_5 window array
+smallthinker window? moe | mimo2 window array moe nextn | step35 window array moe shwidth nextn | spark2_5 window array
 muse-glimmer window | maple window array moe clampmoe | dots3note window array latent latentswa indexer types moe shared lead
 hy_v4 latent indexer types hyper magnitude moe shared lead clampmoe | deepseek4 dsv4 window indexer moe shared
 pockettts | graniteswitch adapters

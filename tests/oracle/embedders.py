@@ -1,26 +1,9 @@
-"""Published embedding and rerank models with the program's answers, for ``data/embedders-bBUILD.json.xz``.
-
-``python -m oracle.embedders BUILD`` (from ``tests/``) asks for them again.
-"""
+"""Published embedding and rerank models, and what ``published`` asks of each."""
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
-from gguf_writer import gguf
-
-from oracle import build as builds
-from oracle import grid
-from oracle.draw_files import new_path, typed
 from oracle.grid import Setting
-from oracle.headers import metadata
-from oracle.points import Fresh, Points, fresh_shape, write
-from oracle.runner import Oracle
 from oracle.shapes import Shape, decoder
-from oracle.tensor_lists import Listed, trimmed
 
 # Tensors that a loader takes and these files do not have.
 _NEVER = (r".scale", "input_scale", "dense_", "cls.", "attn_q_norm", "attn_k_norm", "attn_norm_2")
@@ -63,40 +46,3 @@ SHAPES = (
     Shape("eurobert-210m", "eurobert", 128256, "EuroBERT/EuroBERT-210m", encoder(12, 768, 3072, 12, 8192, 1), without=_NO_BIAS, recipe="f16"),
     Shape("qwen3-embedding-0.6b", "qwen3", 151669, "Qwen/Qwen3-Embedding-0.6B", decoder(28, 1024, 3072, 16, 8, 128, 32768, pooling_type=3), tied=True, without=(".scale", "input_scale", "bias", "cls."), recipe="f16"),
 )  # fmt: skip
-
-
-def listed(oracle: Oracle, shape: Shape, folder: Path) -> Listed:
-    """What the build's loader makes of a header, less what the model does not have."""
-    path = new_path(folder)
-    path.write_bytes(gguf(metadata(shape)))
-    found = oracle.tensors(path)["tensors"]
-    return [
-        (name, trimmed(extents))
-        for name, *extents in found  # type: ignore[attr-defined]
-        if not any(word in name for word in shape.without)
-        and not (shape.tied and name == "output.weight")
-    ]
-
-
-def ask(number: int) -> Iterator[Points]:
-    """Every model under every setting."""
-    build, shapes, asked = builds.builds()[number], [], []
-    with tempfile.TemporaryDirectory() as folder, Oracle(build, devices=2) as oracle:
-        for shape in SHAPES:
-            fresh = fresh_shape(shape, typed(listed(oracle, shape, Path(folder)), shape))
-            path = fresh.write(new_path(Path(folder)))
-            shapes.append(fresh)
-            for setting in SETTINGS:
-                answer = oracle.ask(path, grid.server_settings(setting))
-                asked.append(Fresh(len(shapes) - 1, setting, answer))
-    yield Points(number, 0, shapes, asked)
-
-
-def main() -> None:
-    """Write the answers of the build that the command line names."""
-    for points in ask(int(sys.argv[1])):
-        print(write(points, grid.DATA / f"embedders-b{points.build}.json.xz"))
-
-
-if __name__ == "__main__":
-    main()

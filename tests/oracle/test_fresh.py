@@ -6,7 +6,7 @@ from llmgen.budget.estimate import estimate
 from llmgen.budget.margin import HOST_CACHE
 from llmgen.budget.settings import SettingRefused
 from llmgen.units import MIB
-from oracle import grid, points
+from oracle import grid, points, published
 from oracle.comparison import all_facts, said
 
 Q8 = {"cache_type_k": "q8_0", "cache_type_v": "q8_0"}
@@ -161,11 +161,15 @@ def test_layers_that_borrow_a_cache_follow_their_query():
     assert made.memory[1].compute == 462430208  # of the program
 
 
-EMBEDDERS = list(points.read(grid.DATA / "embedders-b11434.json.xz").asked())
+PUBLISHED = [
+    asked
+    for name in published.SETS
+    for asked in points.read(grid.DATA / f"{name}-b11434.json.xz").asked()
+]
 
 
-@pytest.mark.parametrize(("facts", "point"), EMBEDDERS, ids=[said(point) for _, point in EMBEDDERS])
-def test_published_embedders_have_the_bytes_of_the_program(facts, point):
+@pytest.mark.parametrize(("facts", "point"), PUBLISHED, ids=[said(point) for _, point in PUBLISHED])
+def test_published_models_have_the_bytes_of_the_program(facts, point):
     if "refused" in point.answer:
         with pytest.raises(SettingRefused):
             estimate(facts, point.settings, point.build)

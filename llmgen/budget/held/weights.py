@@ -94,7 +94,8 @@ def weights(
 
 
 def _loaded_late(model: Hyperparameters) -> Iterator[str]:
-    """What is loaded of nextn blocks that are not."""
+    """What is loaded of nextn blocks that are not: how the patterns begin."""
+    yield from model.rules.nextn_loaded
     if Rule.NEXTN_BIAS_LOADED in model.build:
         yield from _ATTENTION_BIASES
     if Rule.NEXTN_EXPERTS_LOADED in model.build:
@@ -157,7 +158,8 @@ class _Loading(Struct, frozen=True):
 
     def _loaded(self, group: TensorGroup) -> Sequence[int]:
         layers: Sequence[int] = group.layers
-        if group.pattern not in self.late and self.last < len(self.placement.layers):
+        late = group.pattern.startswith(self.late)
+        if not late and self.last < len(self.placement.layers):
             layers = [il for il in group.layers if il < self.last]
         return layers
 

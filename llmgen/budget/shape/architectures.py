@@ -103,6 +103,9 @@ class Architecture(Struct, frozen=True):
     indexer: Indexer = Indexer.NONE
     # Its MTP context is a plain cache over the nextn layers.
     mtp: bool = False
+    # What its loader asks for of a nextn block even where nothing drafts: names begin so. Marked
+    # TENSOR_NOT_REQUIRED alone there, without the flags of the block (b9464 to b11434).
+    nextn_loaded: tuple[str, ...] = ()
     # Flash attention is switched off, whatever the options say.
     never_flash: bool = False
     # Has an encoder, so a context has an output for each token (llama_model_has_encoder).
@@ -164,7 +167,7 @@ llama falcon gpt2 gptj gptneox mpt baichuan starcoder refact bloom stablelm qwen
 qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe phi2 phimoe plamo codeshell orion internlm2 minicpm gemma
 starcoder2 xverse command-r dbrx olmo olmoe arctic deepseek deepseek2-ocr chatglm glm4 glm4moe
 jais jais2 nemotron exaone granite granitemoe chameleon bailingmoe bailingmoe2 dots1 arcee
-ernie4_5 ernie4_5-moe hunyuan-moe hunyuan-dense hunyuan_vl hy_v3 smollm3 seed_oss grovemoe apertus
+ernie4_5 ernie4_5-moe hunyuan-moe hunyuan-dense hunyuan_vl smollm3 seed_oss grovemoe apertus
 minimax-m2 cogvlm pangu-embedded mistral3 paddleocr llama-embed maincoder talkie qwen3tts pockettts
 deci openelm phi3 minicpm3 plm hrm_text eagle3
 """  # phi3 ignores its window; minicpm3 and plm cache full heads; deci may have empty rows
@@ -184,6 +187,14 @@ _KDA: Final = replace(_SSM, mla=True, state=State.KDA)
 _CONV: Final = replace(_SSM, state=State.SHORT_CONV, rollback=True, norm_at_end=True)
 _NEMOTRON: Final = replace(_SSM, recurrent=Recurrent.NO_KV_NO_FF, rollback=True)
 _WKV: Final = Architecture(Family.RECURRENT, recurrent=Recurrent.ALL, state=State.WKV)
+_ROUTING_BIAS: Final = "blk.#.exp_probs_b"
+_NEXTN_TABLES: Final = ("blk.#.nextn.embed_tokens", "blk.#.nextn.shared_head")
+_NEXTN_EXPERTS: Final = (
+    _ROUTING_BIAS,
+    *_NEXTN_TABLES,
+    *(f"blk.#.ffn_{name}" for name in ("gate", "up", "down")),
+)
+_NEXTN_HEADS: Final = tuple(f"blk.#.attn_{name}" for name in ("q_norm", "k_norm", "gate"))
 _MARKED: Final = Architecture(Family.INDEXED, mla=True, indexer=Indexer.FULL)
 
 
@@ -205,6 +216,7 @@ PROJECTOR: Final = "clip"
 
 ARCHITECTURES: Final[dict[str, Architecture]] = {
     **dict.fromkeys(_PLAIN.split(), Architecture()),
+    "hy_v3": Architecture(nextn_loaded=_NEXTN_EXPERTS),
     "bitnet": Architecture(tied=False),
     "graniteswitch": Architecture(router=True),
     "nanbeige": Architecture(loops=True),
@@ -228,10 +240,12 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "granite_swa": _LISTED,
     "maple": _LISTED,
     "mimo2": _LISTED,
-    "step35": _LISTED,
+    "step35": replace(_LISTED, nextn_loaded=(*_NEXTN_EXPERTS, *_NEXTN_HEADS)),
     "spark2_5": _LISTED,
     "cohere2": _windowed(4, Switch.ALWAYS),
-    "cohere2moe": _windowed(4, Switch.ALWAYS, dense_first=True),
+    "cohere2moe": replace(
+        _windowed(4, Switch.ALWAYS, dense_first=True), nextn_loaded=_NEXTN_TABLES
+    ),
     "muse-glimmer": _windowed(4, Switch.ALWAYS),
     "exaone-moe": _windowed(4, Switch.ALWAYS),
     "exaone4": _windowed(4, Switch.TRUNK_64, default=4096),
@@ -246,9 +260,13 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     # Latent attention.
     "deepseek2": _MLA,
     "mistral4": _MLA,
-    "deepseek32": replace(_MARKED, indexer=Indexer.TRUNK, indexes_every=True),
+    "deepseek32": replace(
+        _MARKED, indexer=Indexer.TRUNK, indexes_every=True, nextn_loaded=(_ROUTING_BIAS,)
+    ),
     # From that trained context on, GLM-5.2's default pattern.
-    "glm-dsa": replace(_MARKED, indexes_every=True, sparse_context=1048576),
+    "glm-dsa": replace(
+        _MARKED, indexes_every=True, sparse_context=1048576, nextn_loaded=(_ROUTING_BIAS,)
+    ),
     "dots3note": replace(_MARKED, window=Window(switch=Switch.ALWAYS, array=True)),
     "hy_v4": replace(_MARKED, indexer=Indexer.FULL_WITH_TOP_K),
     "minimax-m3": Architecture(Family.INDEXED, indexer=Indexer.AFTER_DENSE),
