@@ -40,6 +40,7 @@ class Rule(Enum):
     DEEP_ROWS_LEFT = "rows of later layers stay on the host"
     LAYER_ROWS_FIRST = "rows of the tokens for each layer are looked up in front of the stream"
     POOLED_WITHOUT_LOGITS = "no logits for tokens that are pooled"
+    ENCODER_WITHOUT_ROWS = "an encoder does not ask for an output of every token"
     ENCODER_MASK_PADDED = "masks of encoders are padded as those of caches"
     ONE_SLOT_RESERVED = "a graph for one slot is reserved, too"
     LAST_LAYER_WHOLE = "the last layer computes every token"
@@ -80,7 +81,7 @@ _PERIODS: Final = (
 _DEEP: Final = ("qwen3vl", "qwen3vlmoe")
 _LFM: Final = ("lfm2", "lfm2moe")
 _WHOLE_LAST: Final = ("mamba", "gemma3n")
-_WHOLE_LAST_ONCE: Final = (*("hy_v3", "step35", "cohere2moe", "bailingmoe3"),)
+_WHOLE_LAST_ONCE: Final = ("hy_v3", "cohere2moe", "bailingmoe3")
 _NEMOTRON: Final = ("nemotron_h", "nemotron_h_moe")
 _QWEN_WHOLE_LAST: Final = ("qwen35", "qwen35moe")
 _LINEAR: Final = ("kimi-linear", "minimax-01")
@@ -105,7 +106,8 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.SPLIT_INPUTS_BOUNDED, 0, 11327, (), "9464…11327"),
     Step(Rule.LAST_LAYER_WHOLE, 0, _EVER, _WHOLE_LAST, "9464"),
     Step(Rule.LAST_LAYER_WHOLE, 0, 11548, _QWEN_WHOLE_LAST, "11434…11548"),
-    Step(Rule.LAST_LAYER_WHOLE, 0, 11548, _WHOLE_LAST_ONCE, "9464, 11434…11548"),
+    Step(Rule.LAST_LAYER_WHOLE, 0, 11548, _WHOLE_LAST_ONCE, "11434…11548"),
+    Step(Rule.LAST_LAYER_WHOLE, 9553, 11548, ("step35",), "9464…9553, 11434…11548"),
     Step(Rule.LAST_LAYER_WHOLE, 10335, 11548, ("qwen3next",), "10236…10335, 11434…11548"),
     Step(Rule.LAST_LAYER_WHOLE, 10715, 11548, _NEMOTRON, "10335…10715, 11434…11548"),
     Step(Rule.LAST_LAYER_WHOLE, 9554, 11548, ("gemma4",), "9464…9554, 11434…11548"),
@@ -120,8 +122,9 @@ STEPS: Final[tuple[Step, ...]] = (
     Step(Rule.DEEP_ROWS_LEFT, 11548, _EVER, _DEEP, "11434…11548"),
     Step(Rule.LAYER_ROWS_FIRST, 11548, _EVER, ("gemma4", "qwen4exp"), "11434…11548"),
     Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
+    Step(Rule.ENCODER_WITHOUT_ROWS, 0, 9611, (), "9601…9611, llama_model_has_encoder"),
     Step(Rule.ENCODER_MASK_PADDED, 11739, _EVER, (), "11548…11739"),
-    Step(Rule.STREAM_HANDED_ON, 0, _EVER, ("step35",), "9464"),
+    Step(Rule.STREAM_HANDED_ON, 9553, _EVER, ("step35",), "9464…9553"),
     Step(
         Rule.STREAM_HANDED_ON,
         11548,
@@ -130,7 +133,7 @@ STEPS: Final[tuple[Step, ...]] = (
         "11434…11548",
     ),
     Step(Rule.PARTS_ROTATED, 0, 10705, (), "10338…10705, ggml_rope_set_offset"),
-    Step(Rule.BLOCKS_OF_SLOTS, 0, 10705, ("deepseek4",), "10338…10705, dsv4_build_reserve_comp_plan"),
+    Step(Rule.BLOCKS_OF_SLOTS, 0, 10705, ("deepseek4",), "10338…10705, reserve_comp_plan"),
     Step(Rule.STRENGTHS_COPIED, 0, 11739, ("qwen3next",), "11548…11739"),
     Step(Rule.TIME_STEPS_COPIED, 11391, _EVER, (), "11067…11391"),
     Step(Rule.STATES_AT_ONCE, 11391, _EVER, (), "11067…11391"),

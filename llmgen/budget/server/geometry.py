@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from llmgen.budget.builds import Rule
 from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.budget.shape.architectures import Family
 from llmgen.budget.shape.hyperparameters import Hyperparameters
@@ -50,7 +51,8 @@ def geometry(model: Hyperparameters, settings: ServerSettings, *, drafted: int =
     if raw <= 0:
         message = "`context_length` is 0 in the header: no context was trained"
         raise SettingRefused("ctx_size", message, "say how much: `ctx_size = 4096`")
-    every_row = all_rows(settings) or model.rules.encoder
+    encodes = model.rules.encoder and Rule.ENCODER_WITHOUT_ROWS not in model.build
+    every_row = all_rows(settings) or encodes
     batch, ubatch = _batches(model, settings, raw)
     context = cells = padded(raw, _UNIT)
     if not unified:
