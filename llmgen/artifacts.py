@@ -1,10 +1,11 @@
-"""Files as values: a path, bytes and a mode; and the tree of all that llmgen would write."""
+"""Files as values: path, bytes, mode; the tree of all that llmgen would write; what fills one."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -59,3 +60,9 @@ class Tree:
     def __len__(self) -> int:
         """Count the artifacts."""
         return len(self.artifacts)
+
+
+class Render(Protocol):
+    """Fill a template (its path below ``templates/``) with values; the result ends in a newline."""
+
+    def __call__(self, template: str, /, **values: object) -> bytes: ...

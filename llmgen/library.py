@@ -19,7 +19,7 @@ from llmgen.config.tables.models import Lora, ServerOptions, Variant
 from llmgen.config.tables.sampling import Sampling
 from llmgen.config.tables.spares import Spare
 from llmgen.engines.base import Engine, Served
-from llmgen.engines.container import Container
+from llmgen.engines.container import ContainerTable
 from llmgen.engines.registry import USUAL
 from llmgen.engines.roles import Role
 from llmgen.errors import Diagnostic
@@ -105,7 +105,7 @@ class Model(Struct, frozen=True):
     scores: Mapping[str, float] = field(default_factory=dict)
     engine: Engine = USUAL
     served: Served | None = None
-    container: Container | None = None
+    container: ContainerTable | None = None
     program: str = ""
 
     @property
@@ -159,7 +159,7 @@ class Contained(Struct, frozen=True):
     host: Layout
     files: PurePosixPath
     folders: Mapping[PurePosixPath, PurePosixPath]
-    images: Mapping[str, Container] = field(default_factory=dict)
+    images: Mapping[str, ContainerTable] = field(default_factory=dict)
     templates: Mapping[str, PurePosixPath] = field(default_factory=dict)
     interceptors: Mapping[str, str] = field(default_factory=dict)
 

@@ -22,7 +22,7 @@ _OFF: Final = "!"
 _TWO_VALUES = re.compile(r"[A-Z]+ [A-Z]+")
 
 
-class Listed(Struct, frozen=True):
+class HelpOption(Struct, frozen=True):
     """One option: ``on`` are its spellings, ``off`` those of its opposite.
 
     ``value`` is the help's word for what it takes, empty for a switch. A ``removed`` one stops
@@ -61,35 +61,35 @@ class Listed(Struct, frozen=True):
 
 
 @cache
-def listed() -> tuple[Listed, ...]:
+def listed() -> tuple[HelpOption, ...]:
     """Every option in the help's order."""
     text = resources.files("llmgen").joinpath("data/server_options.tsv").read_text("utf-8")
     return tuple(_option(line) for line in text.splitlines())
 
 
 @cache
-def by_spelling() -> dict[str, Listed]:
+def by_spelling() -> dict[str, HelpOption]:
     """Every word of a command line that is an option."""
     return {word: option for option in listed() for word in (*option.on, *option.off)}
 
 
 @cache
-def by_variable() -> dict[str, Listed]:
+def by_variable() -> dict[str, HelpOption]:
     """Every environment variable that the server reads as an option."""
     return {name: option for option in listed() for name in option.variables}
 
 
 @cache
-def by_key() -> dict[str, Listed]:
+def by_key() -> dict[str, HelpOption]:
     """Every key that a preset may have: spellings without their dashes, and variables."""
     words = {word.lstrip("-"): option for word, option in by_spelling().items()}
     return {**words, **by_variable()}
 
 
-def _option(line: str) -> Listed:
+def _option(line: str) -> HelpOption:
     spellings, value, variable, removed = (*line.split("\t"), "", "", "")[:4]
     words = spellings.split()
-    return Listed(
+    return HelpOption(
         on=tuple(word for word in words if not word.startswith(_OFF)),
         off=tuple(word.removeprefix(_OFF) for word in words if word.startswith(_OFF)),
         value=value,

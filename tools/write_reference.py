@@ -14,7 +14,7 @@ from command_pages import Page, commands
 
 from llmgen.cli import GROUPS
 from llmgen.cli.boundary import root
-from llmgen.config.reference import ANY, Place, look_up
+from llmgen.config.reference import ANY, ReferenceEntry, look_up
 from llmgen.config.schema import schema
 from llmgen.config.tables.hosts import LAID_OVER
 from llmgen.option_table import LATEST, OPTIONS, Option
@@ -89,7 +89,7 @@ def _title(path: tuple[str, ...]) -> str:
     return f"[{'.'.join(path)}]"
 
 
-def _key(place: Place) -> tuple[str, str, str]:
+def _key(place: ReferenceEntry) -> tuple[str, str, str]:
     return (f"`{place.path.rpartition('.')[2]}`", _words(place.values), _words(place.text))
 
 

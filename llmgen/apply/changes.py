@@ -13,7 +13,7 @@ from msgspec import Struct
 from llmgen.artifacts import Artifact
 
 
-class Kind(StrEnum):
+class PathKind(StrEnum):
     """What stands at a path."""
 
     FILE = "file"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 # A dataclass for its fields that do not count in comparisons.
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PathEntry:
     """What is at a path, without its bytes; only a ``FILE`` can ever be ours.
 
     ``signed`` says that llmgen's header stands at its top, ``detail`` what a blocked path meets.
@@ -34,18 +34,18 @@ class Entry:
 
     digest: str
     mode: int
-    kind: Kind = Kind.FILE
+    kind: PathKind = PathKind.FILE
     signed: bool = field(default=False, compare=False)
     detail: str = field(default="", compare=False)
 
 
-Snapshot: TypeAlias = Mapping[PurePosixPath, Entry]
+Snapshot: TypeAlias = Mapping[PurePosixPath, PathEntry]
 
 
 class Owned(Struct, frozen=True):
     """What llmgen may have left at a path: more than one state after a crash."""
 
-    states: frozenset[Entry]
+    states: frozenset[PathEntry]
     target: str = ""
 
 
@@ -70,7 +70,7 @@ class Change(Struct, frozen=True):
     action: Action
     path: PurePosixPath
     artifact: Artifact | None = None
-    before: Entry | None = None
+    before: PathEntry | None = None
     reason: str = ""
     backup: bool = False
     target: str = ""
@@ -89,10 +89,10 @@ NOT_OURS = "is in the way and llmgen did not write it"
 EDITED = "was changed since llmgen wrote it"
 STALE = "is no longer rendered, but was changed since llmgen wrote it"
 _DETAIL = {
-    Kind.SYMLINK: "is a symlink, and llmgen writes only files",
-    Kind.DIRECTORY: "is a directory, and a file is wanted there",
-    Kind.UNREADABLE: "cannot be read, so nobody knows whose it is",
-    Kind.SPECIAL: "is no regular file",
+    PathKind.SYMLINK: "is a symlink, and llmgen writes only files",
+    PathKind.DIRECTORY: "is a directory, and a file is wanted there",
+    PathKind.UNREADABLE: "cannot be read, so nobody knows whose it is",
+    PathKind.SPECIAL: "is no regular file",
 }
 
 
@@ -113,9 +113,9 @@ def changes(
             yield _settled(_stale(path, written[path], now), ways)
 
 
-def entry(artifact: Artifact) -> Entry:
+def entry(artifact: Artifact) -> PathEntry:
     """The artifact as it would stand on disk."""
-    return Entry(artifact.digest, artifact.mode)
+    return PathEntry(artifact.digest, artifact.mode)
 
 
 def conflicts(decided: list[Change]) -> list[Change]:
@@ -129,7 +129,7 @@ def is_same(decided: list[Change]) -> bool:
 
 
 def _wanted(
-    path: PurePosixPath, artifact: Artifact, ours: frozenset[Entry], now: Entry | None
+    path: PurePosixPath, artifact: Artifact, ours: frozenset[PathEntry], now: PathEntry | None
 ) -> Change:
     def decide(action: Action, reason: str = "") -> Change:
         return Change(action, path, artifact, now, reason, target=artifact.target)
@@ -143,7 +143,7 @@ def _wanted(
     return decide(Action.CONFLICT, _why(now, EDITED if ours else NOT_OURS))
 
 
-def _stale(path: PurePosixPath, owned: Owned, now: Entry | None) -> Change:
+def _stale(path: PurePosixPath, owned: Owned, now: PathEntry | None) -> Change:
     if now is None:
         return Change(Action.FORGET, path, target=owned.target)
     if now in owned.states:
@@ -151,8 +151,8 @@ def _stale(path: PurePosixPath, owned: Owned, now: Entry | None) -> Change:
     return Change(Action.CONFLICT, path, None, now, _why(now, STALE), target=owned.target)
 
 
-def _why(now: Entry, otherwise: str) -> str:
-    if now.kind is Kind.BLOCKED:
+def _why(now: PathEntry, otherwise: str) -> str:
+    if now.kind is PathKind.BLOCKED:
         return f"cannot be there: {now.detail}"
     return _DETAIL.get(now.kind, otherwise)
 
@@ -168,7 +168,7 @@ def _settled(change: Change, ways: Ways) -> Change:
     now = change.before
     if change.action is not Action.CONFLICT or now is None:
         return change
-    if now.kind in (Kind.DIRECTORY, Kind.BLOCKED):
+    if now.kind in (PathKind.DIRECTORY, PathKind.BLOCKED):
         return change
     signed = ways.adopt and can_adopt(change)
     if not (signed or ways.backup or change.path in ways.overwrite):

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from llmgen.apply.changes import Action, Change, Kind
+from llmgen.apply.changes import Action, Change, PathKind
 from llmgen.config.tables.base import PLACEHOLDER
 
 _SILENT = (Action.KEEP, Action.ADOPT, Action.FORGET)
@@ -43,7 +43,7 @@ def _file(change: Change, root: Path) -> Iterator[str]:
 
 
 def _content(change: Change, root: Path) -> bytes:
-    if change.before is None or change.before.kind is not Kind.FILE:
+    if change.before is None or change.before.kind is not PathKind.FILE:
         return b""
     return (root / change.path).read_bytes()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from llmgen.apply.changes import Entry, Owned, Written
+from llmgen.apply.changes import Owned, PathEntry, Written
 from llmgen.apply.failure import cannot_read
 from llmgen.errors import Diagnostic, InputError
 
@@ -97,7 +97,7 @@ def _owned(ledger: Path, name: str, value: Any) -> Owned:  # noqa: ANN401 - JSON
     return Owned(frozenset(_states(ledger, name, value["states"])), target)
 
 
-def _states(ledger: Path, name: str, values: list[Any]) -> Iterable[Entry]:
+def _states(ledger: Path, name: str, values: list[Any]) -> Iterable[PathEntry]:
     for value in values:
         known = isinstance(value, dict)
         digest = value.get("sha256") if known else None
@@ -106,7 +106,7 @@ def _states(ledger: Path, name: str, values: list[Any]) -> Iterable[Entry]:
             raise _unusable(ledger, f"`{name}` has no digest")
         if not isinstance(mode, str) or not _MODE.fullmatch(mode):
             raise _unusable(ledger, f"`{name}` has no mode")
-        yield Entry(digest, int(mode, 8))
+        yield PathEntry(digest, int(mode, 8))
 
 
 def _unusable(path: Path, why: str) -> InputError:

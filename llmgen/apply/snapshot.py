@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 
-from llmgen.apply.changes import Entry, Kind
+from llmgen.apply.changes import PathEntry, PathKind
 from llmgen.render.header import OWNER
 
 # The header is the first line, or the second below an XML declaration or a DOCTYPE.
@@ -41,29 +41,29 @@ class Place(Struct, frozen=True):
         return self.ledger.with_name(f"{self.ledger.name}.journal")
 
 
-def snapshot(place: Place, paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, Entry]:
+def snapshot(place: Place, paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, PathEntry]:
     """The entries of ``paths`` below the root; what is not there is left out."""
     found = ((path, look(place, path)) for path in paths)
     return {path: entry for path, entry in found if entry is not None}
 
 
-def look(place: Place, path: PurePosixPath) -> Entry | None:
+def look(place: Place, path: PurePosixPath) -> PathEntry | None:
     """What stands at one path; None when nothing does."""
     blocked = _blocked(place, path)
     if blocked:
-        return Entry("", 0, Kind.BLOCKED, detail=blocked)
+        return PathEntry("", 0, PathKind.BLOCKED, detail=blocked)
     try:
         status = (place.root / path).lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
-        return Entry("", 0, Kind.UNREADABLE)
+        return PathEntry("", 0, PathKind.UNREADABLE)
     if stat.S_ISLNK(status.st_mode):
-        return Entry("", 0, Kind.SYMLINK)
+        return PathEntry("", 0, PathKind.SYMLINK)
     if stat.S_ISDIR(status.st_mode):
-        return Entry("", 0, Kind.DIRECTORY)
+        return PathEntry("", 0, PathKind.DIRECTORY)
     if not stat.S_ISREG(status.st_mode):
-        return Entry("", 0, Kind.SPECIAL)
+        return PathEntry("", 0, PathKind.SPECIAL)
     return _file(place, place.root / path, status.st_mode)
 
 
@@ -77,13 +77,13 @@ def _blocked(place: Place, path: PurePosixPath) -> str:
     return ""
 
 
-def _file(place: Place, path: Path, mode: int) -> Entry:
+def _file(place: Place, path: Path, mode: int) -> PathEntry:
     try:
         digest, top = _read(path)
     except PermissionError:
-        return Entry("", 0, Kind.UNREADABLE)
+        return PathEntry("", 0, PathKind.UNREADABLE)
     kept = stat.S_IMODE(mode) if place.exact_modes else 0o755 if mode & 0o100 else 0o644
-    return Entry(digest, kept, signed=OWNER.encode() in top)
+    return PathEntry(digest, kept, signed=OWNER.encode() in top)
 
 
 def _read(path: Path) -> tuple[str, bytes]:

@@ -10,8 +10,8 @@ from llmgen.apply import files
 from llmgen.apply.changes import (
     Action,
     Change,
-    Kind,
     Owned,
+    PathKind,
     Ways,
     Written,
     can_adopt,
@@ -131,7 +131,7 @@ def refuse_conflicts(place: Place, decided: Sequence[Change]) -> None:
 def _ways_out(place: Place, item: Change) -> Iterator[str]:
     """What settles a conflict, only what does."""
     yield "move it away"
-    if item.before is not None and item.before.kind in (Kind.DIRECTORY, Kind.BLOCKED):
+    if item.before is not None and item.before.kind in (PathKind.DIRECTORY, PathKind.BLOCKED):
         return
     yield f"`--overwrite {_word(place, item.path)}`"
     yield "`--backup`"
@@ -174,7 +174,7 @@ def _clean(place: Place) -> None:
 
 def _is_blocked(place: Place, path: PurePosixPath) -> bool:
     found = look(place, path)
-    return found is not None and found.kind is Kind.BLOCKED
+    return found is not None and found.kind is PathKind.BLOCKED
 
 
 def refuse_moved(place: Place, decided: Sequence[Change]) -> None:

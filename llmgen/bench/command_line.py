@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from llmgen.bench.recipes import Recipe, depths, listed, slots
+from llmgen.bench.recipes import BenchRecipe, depths, listed, slots
 from llmgen.library import Library
 from llmgen.plan.command import Assignment, assignments, words
 from llmgen.plan.plan import Placement
@@ -44,7 +44,7 @@ _NOT_OWN: Final = frozenset(
 
 
 def command_line(
-    placement: Placement, library: Library, recipe: Recipe, folder: str
+    placement: Placement, library: Library, recipe: BenchRecipe, folder: str
 ) -> tuple[str, ...]:
     """The words of one measurement; ``folder`` has the programs."""
     found = [
@@ -59,12 +59,12 @@ def command_line(
     return (program, *(word for item in own for word in _own(item)), *_plain(placement, recipe))
 
 
-def _batched(placement: Placement, recipe: Recipe) -> Iterator[str]:
+def _batched(placement: Placement, recipe: BenchRecipe) -> Iterator[str]:
     yield from ("-npp", listed(recipe.prompts), "-ntg", listed(recipe.answers))
     yield from ("-npl", listed(slots(placement, recipe)), "--output-format", "jsonl")
 
 
-def _plain(placement: Placement, recipe: Recipe) -> Iterator[str]:
+def _plain(placement: Placement, recipe: BenchRecipe) -> Iterator[str]:
     yield from ("--output", "jsonl", "--repetitions", str(recipe.repetitions))
     yield from ("--n-prompt", listed(recipe.prompts))
     # Embedding and rerank models answer without generating anything.

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 # Model, recipe, and what of it: prompt or answer, its tokens, depth, requests at the same time.
-Measured: TypeAlias = tuple[str, str, str]
+MeasurementKey: TypeAlias = tuple[str, str, str]
 
 
-class Pair(Struct, frozen=True):
+class SpeedPair(Struct, frozen=True):
     """One measurement of both files, in tokens per second; None where a file does not have it."""
 
     model: str
@@ -27,15 +27,17 @@ class Pair(Struct, frozen=True):
         return self.after / self.before if self.before and self.after is not None else None
 
 
-def compare(before: str, after: str) -> list[Pair]:
+def compare(before: str, after: str) -> list[SpeedPair]:
     """Pairs of the newest result of each measurement; ValueError names a line that is no result."""
     first, second = newest(before), newest(after)
-    return [Pair(*key, first.get(key), second.get(key)) for key in dict.fromkeys([*first, *second])]
+    return [
+        SpeedPair(*key, first.get(key), second.get(key)) for key in dict.fromkeys([*first, *second])
+    ]
 
 
-def newest(text: str) -> dict[Measured, float]:
+def newest(text: str) -> dict[MeasurementKey, float]:
     """The newest result of each measurement in a file; ValueError names a line that is none."""
-    found: dict[Measured, float] = {}
+    found: dict[MeasurementKey, float] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -47,7 +49,7 @@ def newest(text: str) -> dict[Measured, float]:
     return found
 
 
-def figures(row: Mapping[str, Any]) -> Iterator[tuple[Measured, float]]:
+def figures(row: Mapping[str, Any]) -> Iterator[tuple[MeasurementKey, float]]:
     """What one line of results says, as tokens per second."""
     model, recipe = str(row["model"]), str(row["recipe"])
     if "llama_bench" in row:

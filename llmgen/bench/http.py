@@ -15,7 +15,7 @@ from llmgen.web.completion import completion
 CHARACTERS_PER_TOKEN = 4
 
 
-class Answer(Struct, frozen=True):
+class StreamedAnswer(Struct, frozen=True):
     """One streamed answer: seconds to the first token and to the end, chunks with text."""
 
     first_seconds: float
@@ -28,7 +28,7 @@ class Load(Struct, frozen=True):
     """A round of requests at the same time."""
 
     connections: int
-    answers: tuple[Answer, ...]
+    answers: tuple[StreamedAnswer, ...]
     seconds: float
 
     @property
@@ -37,7 +37,9 @@ class Load(Struct, frozen=True):
         return sum(item.completion_tokens for item in self.answers) / self.seconds
 
 
-def chat(url: str, model: str, prompt_tokens: int, answer_tokens: int, key: str = "") -> Answer:
+def chat(
+    url: str, model: str, prompt_tokens: int, answer_tokens: int, key: str = ""
+) -> StreamedAnswer:
     """Stream one chat; InputError when the server does not answer as an OpenAI server does."""
     body = {
         "model": model,
@@ -58,7 +60,7 @@ def chat(url: str, model: str, prompt_tokens: int, answer_tokens: int, key: str 
             tokens = _counted(event.get("usage")) or tokens
     except httpx.HTTPError as error:
         raise _refused(url, str(error) or type(error).__name__) from error
-    return Answer(first, time.perf_counter() - started, chunks, tokens or chunks)
+    return StreamedAnswer(first, time.perf_counter() - started, chunks, tokens or chunks)
 
 
 def load(

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from llmgen.plan.plan import Placement
 
-Program = Literal["llama-bench", "llama-batched-bench"]
+BenchProgram = Literal["llama-bench", "llama-batched-bench"]
 
 
-class Recipe(Struct, frozen=True):
+class BenchRecipe(Struct, frozen=True):
     """One named measurement.
 
     ``prompts`` and ``depths`` are tokens, ``answers`` generated tokens; ``connections`` are
@@ -22,7 +22,7 @@ class Recipe(Struct, frozen=True):
 
     name: str
     summary: str
-    program: Program = "llama-bench"
+    program: BenchProgram = "llama-bench"
     prompts: tuple[int, ...] = (512,)
     answers: tuple[int, ...] = (128,)
     depths: tuple[int, ...] = (0,)
@@ -36,23 +36,23 @@ class Recipe(Struct, frozen=True):
         return max(self.prompts) + max(self.answers)
 
 
-RECIPES: Final[dict[str, Recipe]] = {
+RECIPES: Final[dict[str, BenchRecipe]] = {
     item.name: item
     for item in (
-        Recipe("single", "one prompt, one answer"),
-        Recipe(
+        BenchRecipe("single", "one prompt, one answer"),
+        BenchRecipe(
             "depth",
             "how speed falls with context",
             depths=(0, 4096, 16384, 65536, 131072, 262144),
             to_the_end=True,
         ),
-        Recipe(
+        BenchRecipe(
             "batched",
             "as many requests as there are slots",
             program="llama-batched-bench",
             connections=(1, 2, 4, 8, 16, 32, 64),
         ),
-        Recipe(
+        BenchRecipe(
             "stress",
             "the longest context that the plan gives",
             depths=(),
@@ -63,25 +63,25 @@ RECIPES: Final[dict[str, Recipe]] = {
 }
 
 
-def depths(placement: Placement, recipe: Recipe) -> list[int]:
+def depths(placement: Placement, recipe: BenchRecipe) -> list[int]:
     """Tokens that are in the context before a measurement begins."""
     room = max(0, placement.estimate.n_ctx_seq - recipe.tokens)
     found = {depth for depth in recipe.depths if depth <= room}
     return sorted(found | {room} if recipe.to_the_end else found) or [0]
 
 
-def slots(placement: Placement, recipe: Recipe) -> list[int]:
+def slots(placement: Placement, recipe: BenchRecipe) -> list[int]:
     """Requests at the same time that the model's slots and context hold, its slots last."""
     most = min(placement.settings.parallel, placement.estimate.n_ctx // recipe.tokens)
     return sorted({count for count in (*recipe.connections, most) if 0 < count <= max(1, most)})
 
 
-def results(placement: Placement, recipe: Recipe) -> int:
+def results(placement: Placement, recipe: BenchRecipe) -> int:
     """How many results its program prints at least."""
     return len(slots(placement, recipe)) if recipe.program == "llama-batched-bench" else 1
 
 
-def connections(placement: Placement, recipe: Recipe) -> Iterator[int]:
+def connections(placement: Placement, recipe: BenchRecipe) -> Iterator[int]:
     """How many HTTP requests at the same time, up to twice the model's slots."""
     return (count for count in recipe.connections if count <= 2 * placement.settings.parallel)
 

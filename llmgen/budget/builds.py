@@ -63,7 +63,7 @@ class Rule(Enum):
     POSITIONS_FIRST = "positions of encoders are looked up before tokens"
 
 
-class Step(Struct, frozen=True):
+class Boundary(Struct, frozen=True):
     """``rule`` holds from build ``since`` up to, and without, ``until``; () is any architecture."""
 
     rule: Rule
@@ -88,76 +88,76 @@ _LINEAR: Final = ("kimi-linear", "minimax-01")
 _QWEN_MTP: Final = ("qwen35", "qwen35moe", "qwen3next")
 
 # "a…b" in a source: the program of build a still followed the old rule, that of b the new one.
-STEPS: Final[tuple[Step, ...]] = (
-    Step(Rule.LOGITS_FOR_MICRO_BATCH, 0, 9464, (), "PR 23861, 23988"),
-    Step(Rule.NEXTN_CACHED, 9528, 10909, ("glm4moe",), "9518…9528, 10894…10909"),
-    Step(Rule.NEXTN_CACHED, 9528, 10236, ("glm-dsa",), "9518…9528, 10152…10236"),
-    Step(Rule.NO_INDEXER, 0, 10108, ("glm-dsa",), "10103…10108"),
-    Step(Rule.EVERY_INDEXER, 10108, 10236, ("glm-dsa",), "10103…10108, 10152…10236"),
-    Step(Rule.LATENT_TYPES_FREE, 0, 10236, (), "10152…10236"),
-    Step(Rule.QUANTISED_V_LEAVES_AUTO, 0, 10236, (), "10152…10236"),
-    Step(Rule.PLAIN_INDEXER, 0, 10335, ("minimax-m3",), "10236…10335"),
-    Step(Rule.NEXTN_UNKNOWN, 0, 10335, ("qwen3next",), "10236…10335"),
-    Step(Rule.NEXTN_LOADED, 0, 10216, _QWEN_MTP, "10204…10216"),
-    Step(Rule.NEXTN_BIAS_LOADED, 0, 10289, ("glm4moe", *_QWEN_MTP), "10280…10289"),
-    Step(Rule.NEXTN_EXPERTS_LOADED, 0, 11067, (), "10952…11067, create_tensor_gate_up_exps"),
-    Step(Rule.LISTED_PATTERN_IGNORED, 0, 11040, _PERIODS, "11028…11040"),
-    Step(Rule.ONE_POOLED_ROW, 0, 11352, ("qwen4exp",), "11327…11352"),
-    Step(Rule.SPLIT_INPUTS_BOUNDED, 0, 11327, (), "9464…11327"),
-    Step(Rule.LAST_LAYER_WHOLE, 0, _EVER, _WHOLE_LAST, "9464"),
-    Step(Rule.LAST_LAYER_WHOLE, 0, 11548, _QWEN_WHOLE_LAST, "11434…11548"),
-    Step(Rule.LAST_LAYER_WHOLE, 0, 11548, _WHOLE_LAST_ONCE, "11434…11548"),
-    Step(Rule.LAST_LAYER_WHOLE, 9553, 11548, ("step35",), "9464…9553, 11434…11548"),
-    Step(Rule.LAST_LAYER_WHOLE, 10335, 11548, ("qwen3next",), "10236…10335, 11434…11548"),
-    Step(Rule.LAST_LAYER_WHOLE, 10715, 11548, _NEMOTRON, "10335…10715, 11434…11548"),
-    Step(Rule.LAST_LAYER_WHOLE, 9554, 11548, ("gemma4",), "9464…9554, 11434…11548"),
-    Step(Rule.LAST_LAYER_WHOLE, 10236, 11548, ("gpt-oss",), "10152…10236, 11434…11548"),
-    Step(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
-    Step(Rule.ONE_SLOT_RESERVED, 10952, _EVER, _LINEAR, "10715…10952, TAG_RESERVE_DIAG_DECAY"),
-    Step(Rule.UNFUSED_INDEXER, 0, 10069, ("deepseek32",), "9756…10069"),
-    Step(Rule.UNFUSED_INDEXER, 0, 11352, ("qwen4exp",), "11327…11352"),
-    Step(Rule.EMBEDS_WITHOUT_LOGITS, 9838, _EVER, _LFM, "9756…9838"),
-    Step(Rule.LOGITS_BEHIND_EXPERTS, 0, 9554, ("granitehybrid",), "9464…9554"),
-    Step(Rule.ROWS_FIRST, 11548, _EVER, (), "11434…11548"),
-    Step(Rule.DEEP_ROWS_LEFT, 11548, _EVER, _DEEP, "11434…11548"),
-    Step(Rule.LAYER_ROWS_FIRST, 11548, _EVER, ("gemma4", "qwen4exp"), "11434…11548"),
-    Step(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
-    Step(Rule.ENCODER_WITHOUT_ROWS, 0, 9611, (), "9601…9611, llama_model_has_encoder"),
-    Step(Rule.ENCODER_MASK_PADDED, 11739, _EVER, (), "11548…11739"),
-    Step(Rule.STREAM_HANDED_ON, 9553, _EVER, ("step35",), "9464…9553"),
-    Step(
+BOUNDARIES: Final[tuple[Boundary, ...]] = (
+    Boundary(Rule.LOGITS_FOR_MICRO_BATCH, 0, 9464, (), "PR 23861, 23988"),
+    Boundary(Rule.NEXTN_CACHED, 9528, 10909, ("glm4moe",), "9518…9528, 10894…10909"),
+    Boundary(Rule.NEXTN_CACHED, 9528, 10236, ("glm-dsa",), "9518…9528, 10152…10236"),
+    Boundary(Rule.NO_INDEXER, 0, 10108, ("glm-dsa",), "10103…10108"),
+    Boundary(Rule.EVERY_INDEXER, 10108, 10236, ("glm-dsa",), "10103…10108, 10152…10236"),
+    Boundary(Rule.LATENT_TYPES_FREE, 0, 10236, (), "10152…10236"),
+    Boundary(Rule.QUANTISED_V_LEAVES_AUTO, 0, 10236, (), "10152…10236"),
+    Boundary(Rule.PLAIN_INDEXER, 0, 10335, ("minimax-m3",), "10236…10335"),
+    Boundary(Rule.NEXTN_UNKNOWN, 0, 10335, ("qwen3next",), "10236…10335"),
+    Boundary(Rule.NEXTN_LOADED, 0, 10216, _QWEN_MTP, "10204…10216"),
+    Boundary(Rule.NEXTN_BIAS_LOADED, 0, 10289, ("glm4moe", *_QWEN_MTP), "10280…10289"),
+    Boundary(Rule.NEXTN_EXPERTS_LOADED, 0, 11067, (), "10952…11067, create_tensor_gate_up_exps"),
+    Boundary(Rule.LISTED_PATTERN_IGNORED, 0, 11040, _PERIODS, "11028…11040"),
+    Boundary(Rule.ONE_POOLED_ROW, 0, 11352, ("qwen4exp",), "11327…11352"),
+    Boundary(Rule.SPLIT_INPUTS_BOUNDED, 0, 11327, (), "9464…11327"),
+    Boundary(Rule.LAST_LAYER_WHOLE, 0, _EVER, _WHOLE_LAST, "9464"),
+    Boundary(Rule.LAST_LAYER_WHOLE, 0, 11548, _QWEN_WHOLE_LAST, "11434…11548"),
+    Boundary(Rule.LAST_LAYER_WHOLE, 0, 11548, _WHOLE_LAST_ONCE, "11434…11548"),
+    Boundary(Rule.LAST_LAYER_WHOLE, 9553, 11548, ("step35",), "9464…9553, 11434…11548"),
+    Boundary(Rule.LAST_LAYER_WHOLE, 10335, 11548, ("qwen3next",), "10236…10335, 11434…11548"),
+    Boundary(Rule.LAST_LAYER_WHOLE, 10715, 11548, _NEMOTRON, "10335…10715, 11434…11548"),
+    Boundary(Rule.LAST_LAYER_WHOLE, 9554, 11548, ("gemma4",), "9464…9554, 11434…11548"),
+    Boundary(Rule.LAST_LAYER_WHOLE, 10236, 11548, ("gpt-oss",), "10152…10236, 11434…11548"),
+    Boundary(Rule.MIXED_BATCH, 11413, _EVER, (), "11391…11413"),
+    Boundary(Rule.ONE_SLOT_RESERVED, 10952, _EVER, _LINEAR, "10715…10952, TAG_RESERVE_DIAG_DECAY"),
+    Boundary(Rule.UNFUSED_INDEXER, 0, 10069, ("deepseek32",), "9756…10069"),
+    Boundary(Rule.UNFUSED_INDEXER, 0, 11352, ("qwen4exp",), "11327…11352"),
+    Boundary(Rule.EMBEDS_WITHOUT_LOGITS, 9838, _EVER, _LFM, "9756…9838"),
+    Boundary(Rule.LOGITS_BEHIND_EXPERTS, 0, 9554, ("granitehybrid",), "9464…9554"),
+    Boundary(Rule.ROWS_FIRST, 11548, _EVER, (), "11434…11548"),
+    Boundary(Rule.DEEP_ROWS_LEFT, 11548, _EVER, _DEEP, "11434…11548"),
+    Boundary(Rule.LAYER_ROWS_FIRST, 11548, _EVER, ("gemma4", "qwen4exp"), "11434…11548"),
+    Boundary(Rule.POOLED_WITHOUT_LOGITS, 11739, _EVER, (), "11548…11739"),
+    Boundary(Rule.ENCODER_WITHOUT_ROWS, 0, 9611, (), "9601…9611, llama_model_has_encoder"),
+    Boundary(Rule.ENCODER_MASK_PADDED, 11739, _EVER, (), "11548…11739"),
+    Boundary(Rule.STREAM_HANDED_ON, 9553, _EVER, ("step35",), "9464…9553"),
+    Boundary(
         Rule.STREAM_HANDED_ON,
         11548,
         _EVER,
         ("mimo2", "deepseek4", "qwen4exp", "gpt-oss"),
         "11434…11548",
     ),
-    Step(Rule.PARTS_ROTATED, 0, 10705, (), "10338…10705, ggml_rope_set_offset"),
-    Step(Rule.BLOCKS_OF_SLOTS, 0, 10705, ("deepseek4",), "10338…10705, reserve_comp_plan"),
-    Step(Rule.STRENGTHS_COPIED, 0, 11739, ("qwen3next",), "11548…11739"),
-    Step(Rule.TIME_STEPS_COPIED, 11391, _EVER, (), "11067…11391"),
-    Step(Rule.STATES_AT_ONCE, 11391, _EVER, (), "11067…11391"),
-    Step(Rule.L2_NORM, 0, 10952, (), "10715…10952"),
-    Step(Rule.GATE_RESHAPED, 0, 10335, ("qwen3next",), "10236…10335"),
-    Step(Rule.CLAMPS_OVER, 0, 10715, (), "10335…10715, ggml_clamp"),
-    Step(Rule.ROWS_BEHIND_FEED, 0, 10952, ("plamo2",), "10715…10952"),
-    Step(Rule.SLOTS_APART, 0, 10715, (), "10335…10715"),
-    Step(Rule.ROTATED_BY_HEADER, 0, 10715, ("granitemoe",), "10335…10715"),
-    Step(Rule.ONE_POSITION, 0, 11391, ("bailingmoe3",), "11067…11391"),
-    Step(Rule.EXPERTS_BY_HEADER, 11739, _EVER, ("mellum",), "11548…11739"),
-    Step(Rule.POOLS_GATHERED, 0, 11548, ("glm5-next",), "11434…11548"),
-    Step(Rule.POOLS_RESHAPED, 0, 11739, ("glm5-next", "qwen4exp"), "11548…11739"),
-    Step(Rule.POSITIONS_FIRST, 11739, _EVER, ("bert",), "11548…11739"),
+    Boundary(Rule.PARTS_ROTATED, 0, 10705, (), "10338…10705, ggml_rope_set_offset"),
+    Boundary(Rule.BLOCKS_OF_SLOTS, 0, 10705, ("deepseek4",), "10338…10705, reserve_comp_plan"),
+    Boundary(Rule.STRENGTHS_COPIED, 0, 11739, ("qwen3next",), "11548…11739"),
+    Boundary(Rule.TIME_STEPS_COPIED, 11391, _EVER, (), "11067…11391"),
+    Boundary(Rule.STATES_AT_ONCE, 11391, _EVER, (), "11067…11391"),
+    Boundary(Rule.L2_NORM, 0, 10952, (), "10715…10952"),
+    Boundary(Rule.GATE_RESHAPED, 0, 10335, ("qwen3next",), "10236…10335"),
+    Boundary(Rule.CLAMPS_OVER, 0, 10715, (), "10335…10715, ggml_clamp"),
+    Boundary(Rule.ROWS_BEHIND_FEED, 0, 10952, ("plamo2",), "10715…10952"),
+    Boundary(Rule.SLOTS_APART, 0, 10715, (), "10335…10715"),
+    Boundary(Rule.ROTATED_BY_HEADER, 0, 10715, ("granitemoe",), "10335…10715"),
+    Boundary(Rule.ONE_POSITION, 0, 11391, ("bailingmoe3",), "11067…11391"),
+    Boundary(Rule.EXPERTS_BY_HEADER, 11739, _EVER, ("mellum",), "11548…11739"),
+    Boundary(Rule.POOLS_GATHERED, 0, 11548, ("glm5-next",), "11434…11548"),
+    Boundary(Rule.POOLS_RESHAPED, 0, 11739, ("glm5-next", "qwen4exp"), "11548…11739"),
+    Boundary(Rule.POSITIONS_FIRST, 11739, _EVER, ("bert",), "11548…11739"),
 )
 
 
 def rules(build: int, name: str) -> frozenset[Rule]:
     """The rules that ``build`` follows for the architecture ``name``."""
     return frozenset(
-        step.rule
-        for step in STEPS
-        if step.since <= build < step.until
-        and (not step.architectures or name in step.architectures)
+        line.rule
+        for line in BOUNDARIES
+        if line.since <= build < line.until
+        and (not line.architectures or name in line.architectures)
     )
 
 

@@ -12,13 +12,13 @@ from llmgen.budget.builds import DEFAULT
 from llmgen.budget.compute.ground import Ground
 from llmgen.budget.graph.general import recipe_of
 from llmgen.budget.graph.scene import Setting
-from llmgen.budget.held.cache import CacheSettings, Share, context_shares
+from llmgen.budget.held.cache import CacheSettings, CacheShare, context_shares
 from llmgen.budget.held.weights import Weights, weights
 from llmgen.budget.remembered import Remembered
 from llmgen.budget.server.arrivals import refuse_unknown
 from llmgen.budget.server.geometry import Geometry, all_rows, geometry, pooling
 from llmgen.budget.server.overrides import overrides
-from llmgen.budget.server.placement import Placement, place_layers
+from llmgen.budget.server.placement import LayerPlacement, place_layers
 from llmgen.budget.server.refusals import check_cache_types, flash_attention
 from llmgen.budget.settings import DraftSettings, ServerSettings
 from llmgen.budget.shape.hyperparameters import Hyperparameters, hyperparameters
@@ -34,16 +34,16 @@ class Context(Struct, frozen=True):
 
     model: Hyperparameters
     counts: Geometry
-    placement: Placement
+    placement: LayerPlacement
     weights: Weights
-    shares: tuple[Share, ...]
+    shares: tuple[CacheShare, ...]
     # What its graph stands on.
     ground: Ground
 
 
 # A planner asks for one model under many settings.
 _MODELS: Remembered[Hyperparameters] = Remembered(256)
-_PLACEMENTS: Remembered[Placement] = Remembered(256)
+_PLACEMENTS: Remembered[LayerPlacement] = Remembered(256)
 _WEIGHTS: Remembered[Weights] = Remembered(256)
 
 
@@ -51,7 +51,7 @@ def _loaded(
     facts: GgufFacts,
     build: int,
     model: Hyperparameters,
-    placement: Placement,
+    placement: LayerPlacement,
     settings: ServerSettings,
     *,
     nextn: bool,

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.config.tables.hardware import Backend
-from llmgen.config.tables.recipe import Recipe
+from llmgen.config.tables.recipe import BuildRecipe
 
 # What every image is compiled with, beside its compiler.
 _TOOLS: Final = ("ca-certificates", "ccache", "cmake", "curl", "ninja-build")
@@ -47,7 +47,7 @@ class Base(Struct, frozen=True):
         return f"g++-{self.compiler}" if self.compiler else "g++"
 
 
-def base(backend: Backend, toolkit: str, recipe: Recipe) -> Base:
+def base(backend: Backend, toolkit: str, recipe: BuildRecipe) -> Base:
     """What a backend is built on; images of llm.toml are taken in the place of llmgen's."""
     found = _base(backend, toolkit)
     return Base(

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from llmgen.library import Library
 
-Part: TypeAlias = Literal["llama_server", "llama_swap", "envoy", "litellm", "open_webui"]
-PARTS: Final[tuple[Part, ...]] = get_args(Part)
+ImagePart: TypeAlias = Literal["llama_server", "llama_swap", "envoy", "litellm", "open_webui"]
+PARTS: Final[tuple[ImagePart, ...]] = get_args(ImagePart)
 # On everything of a stack that a container program keeps: containers, volumes, networks, images.
 LABEL: Final = ("io.llmgen.stack", "llmgen")
 # Where our images and the published ones have llama.cpp's programs and llama-swap.
@@ -19,12 +19,12 @@ FOLDER: Final = "/app"
 _LLAMA: Final = "ghcr.io/ggml-org/llama.cpp"
 _SWAP: Final = "ghcr.io/mostlygeek/llama-swap"
 # The versions that the tests run.
-_OTHERS: Final[Mapping[Part, str]] = {
+_OTHERS: Final[Mapping[ImagePart, str]] = {
     "envoy": "docker.io/envoyproxy/envoy:v1.40.0",
     "litellm": "ghcr.io/berriai/litellm:v1.106.2",
     "open_webui": "ghcr.io/open-webui/open-webui:v0.12.4",
 }
-_PROGRAMS: Final[Mapping[Part, Mapping[str, str]]] = {
+_PROGRAMS: Final[Mapping[ImagePart, Mapping[str, str]]] = {
     "llama_server": {"llama_server": f"{FOLDER}/llama-server"},
     "llama_swap": {
         "llama_server": f"{FOLDER}/llama-server",
@@ -43,7 +43,7 @@ class Image(Struct, frozen=True):
     ``key`` is the key of [containers] that names another one.
     """
 
-    part: Part
+    part: ImagePart
     reference: str
     built: bool
     programs: Mapping[str, str]
@@ -59,7 +59,7 @@ class Image(Struct, frozen=True):
         return "image" if self.part == "llama_server" else f"{self.part}_image"
 
 
-def image_of(library: Library, part: Part) -> Image:
+def image_of(library: Library, part: ImagePart) -> Image:
     """The image of a part of this stack."""
     table = library.config.containers
     told: str | None = getattr(table, "image" if part == "llama_server" else f"{part}_image")
@@ -97,7 +97,7 @@ def variant(backend: str, toolkit: str = "") -> str:
     return "cpu" if backend == "metal" else backend
 
 
-def _published(library: Library, part: Part) -> str:
+def _published(library: Library, part: ImagePart) -> str:
     kind = variant(library.machine.backend, library.machine.toolkit)
     match part:
         case "llama_server":
@@ -108,7 +108,7 @@ def _published(library: Library, part: Part) -> str:
             return _OTHERS[part]
 
 
-def _built(library: Library, part: Part) -> str:
+def _built(library: Library, part: ImagePart) -> str:
     backend, build = library.machine.backend, library.build
     if part == "llama_swap":
         return f"localhost/llmgen-llama-swap:v{library.swap_version}-b{build}-{backend}"

@@ -10,8 +10,8 @@ from msgspec import Struct
 from llmgen.apply.failure import cannot_write
 from llmgen.artifacts import Artifact
 from llmgen.building.commands import image
-from llmgen.building.source import Source, packed
-from llmgen.building.streamed import Told, streamed
+from llmgen.building.source import SourceArchive, packed
+from llmgen.building.streamed import ProgressReport, streamed
 from llmgen.errors import InputError
 
 
@@ -47,7 +47,7 @@ def commands(images: Images) -> list[list[str]]:
     ]
 
 
-def build(images: Images, source: Source | None, told: Told) -> None:
+def build(images: Images, source: SourceArchive | None, told: ProgressReport) -> None:
     """Build every image; without a source the Containerfile downloads its own.
 
     Layers that are there are taken as they are, and compiled files from the build's own cache.

@@ -17,8 +17,8 @@ from msgspec import Struct
 from llmgen.apply.failure import cannot_write
 from llmgen.building.commands import compiling, configure
 from llmgen.building.recipe import Flag
-from llmgen.building.source import Source, unpacked
-from llmgen.building.streamed import Told, streamed
+from llmgen.building.source import SourceArchive, unpacked
+from llmgen.building.streamed import ProgressReport, streamed
 from llmgen.errors import Diagnostic, InputError, OwnershipError
 
 # Below the prefix: one folder for each build, and links to one of them in `bin`.
@@ -30,7 +30,7 @@ _VERSION: Final = re.compile(r"version: (\d+)")
 class Native(Struct, frozen=True):
     """What is built and where it goes; ``name`` is that of its folder (``b11434-cuda``)."""
 
-    source: Source
+    source: SourceArchive
     flags: tuple[Flag, ...]
     programs: tuple[str, ...]
     jobs: int
@@ -80,7 +80,7 @@ def commands(native: Native, root: Path) -> list[list[str]]:
     ]
 
 
-def build(native: Native, told: Told) -> None:
+def build(native: Native, told: ProgressReport) -> None:
     """Compile and install; until everything is compiled and runs, nothing below prefix changes.
 
     What was interrupted goes on where it stopped. Raises OwnershipError when a program in `bin`

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.config.tables.hardware import Backend
-from llmgen.config.tables.recipe import Recipe
+from llmgen.config.tables.recipe import BuildRecipe
 from llmgen.errors import Diagnostic
 from llmgen.units import GIB
 
@@ -59,7 +59,7 @@ class Flag(Struct, frozen=True):
 
 
 def flags(
-    backend: Backend, build: int, recipe: Recipe, architectures: tuple[str, ...] = ()
+    backend: Backend, build: int, recipe: BuildRecipe, architectures: tuple[str, ...] = ()
 ) -> tuple[Flag, ...]:
     """Every option for a backend, those of llm.toml last and in the place of llmgen's own."""
     own = (*_always(backend, build), *_portable(backend), *_of_backend(backend, architectures))
@@ -68,7 +68,7 @@ def flags(
     return (*kept, *told)
 
 
-def findings(recipe: Recipe) -> Iterator[Diagnostic]:
+def findings(recipe: BuildRecipe) -> Iterator[Diagnostic]:
     """Options that would do nothing."""
     for name, value in recipe.options.items():
         if name in RUN_TIME:
@@ -80,7 +80,7 @@ def findings(recipe: Recipe) -> Iterator[Diagnostic]:
             )
 
 
-def architectures(recipe: Recipe, architecture: str) -> tuple[str, ...]:
+def architectures(recipe: BuildRecipe, architecture: str) -> tuple[str, ...]:
     """What GPUs are compiled for: as told, else the machine's own, else nothing is said."""
     return recipe.architectures or ((architecture,) if architecture else ())
 
@@ -90,7 +90,7 @@ def job_bytes(backend: Backend) -> int:
     return GPU_JOB_BYTES if backend in ("cuda", "rocm") else JOB_BYTES
 
 
-def jobs(recipe: Recipe, backend: Backend, cores: int, free_bytes: int) -> int:
+def jobs(recipe: BuildRecipe, backend: Backend, cores: int, free_bytes: int) -> int:
     """How many compilers run at a time; at least one."""
     return recipe.jobs or max(1, min(cores, free_bytes // job_bytes(backend)))
 

@@ -25,7 +25,7 @@ _MARKS: Final = ("CMakeLists.txt", "ggml/CMakeLists.txt", "tools/server")
 _HERE: Final = "`--source` takes an archive or a folder that is here already"
 
 
-class Source(Struct, frozen=True):
+class SourceArchive(Struct, frozen=True):
     """An archive with its SHA-256, or a folder, which has none.
 
     ``has_history``: the build number is counted in it, not told.
@@ -50,7 +50,7 @@ class Source(Struct, frozen=True):
         return self.digest or str(self.path.resolve())
 
 
-def obtained(told: str, digest: str, cache: Path, watch: ToldBytes) -> Source:
+def obtained(told: str, digest: str, cache: Path, watch: ToldBytes) -> SourceArchive:
     """The source that ``told`` names; an address is downloaded into ``cache`` once.
 
     Raises InputError when it is not there, is no llama.cpp, or has another digest.
@@ -60,7 +60,7 @@ def obtained(told: str, digest: str, cache: Path, watch: ToldBytes) -> Source:
     if path.is_dir():
         if digest:
             raise InputError(_no_digest(path))
-        return Source(_root(path))
+        return SourceArchive(_root(path))
     if not path.is_file():
         raise InputError(
             Diagnostic(
@@ -80,10 +80,10 @@ def obtained(told: str, digest: str, cache: Path, watch: ToldBytes) -> Source:
                 hint="find out why; if it is right, write that as `digest` in [llama_cpp.recipe]",
             )
         )
-    return Source(path, found)
+    return SourceArchive(path, found)
 
 
-def unpacked(source: Source, folder: Path) -> Path:
+def unpacked(source: SourceArchive, folder: Path) -> Path:
     """The folder with llama.cpp's CMakeLists.txt; an archive is unpacked once, whole or not."""
     if source.is_folder:
         return source.path
@@ -108,7 +108,7 @@ def unpacked(source: Source, folder: Path) -> Path:
     return _root(folder / "source")
 
 
-def packed(source: Source, folder: Path, archive: Path) -> None:
+def packed(source: SourceArchive, folder: Path, archive: Path) -> None:
     """Write an archive whose only folder is llama.cpp, as the Containerfile takes it."""
     root = unpacked(source, folder)
     if not source.is_folder and root.parent == folder / "source":

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from llmgen.errors import Diagnostic, InputError
 
 # How much of how much, and what is done now.
-Told: TypeAlias = Callable[[int, int, str], None]
+ProgressReport: TypeAlias = Callable[[int, int, str], None]
 # `[12/499] Building…` of ninja, `[ 12%] Building…` of make, `STEP 3/20: RUN…` of podman.
 _NINJA: Final = re.compile(r"^\[(\d+)/(\d+)\] (.*)")
 _MAKE: Final = re.compile(r"^\[ *(\d+)%\] (.*)")
@@ -27,7 +27,10 @@ _KILLED: Final = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
 def streamed(
-    words: Sequence[str], log: Path, told: Told, environment: Mapping[str, str] | None = None
+    words: Sequence[str],
+    log: Path,
+    told: ProgressReport,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Run a program to its end; InputError with its last words when it fails.
 
@@ -48,7 +51,7 @@ def streamed(
         raise InputError(_failed(words, code, [line for line in last if line], log))
 
 
-def _tell(line: str, told: Told) -> None:
+def _tell(line: str, told: ProgressReport) -> None:
     if found := _NINJA.match(line):
         told(int(found[1]), int(found[2]), found[3])
     elif found := _MAKE.match(line):

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmgen.bench.command_line import command_line
-from llmgen.bench.comparison import Pair, compare, figures
-from llmgen.bench.recipes import RECIPES, Recipe, connections, results
+from llmgen.bench.comparison import SpeedPair, compare, figures
+from llmgen.bench.recipes import RECIPES, BenchRecipe, connections, results
 from llmgen.cli.asking import key_of_url
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.others import refuse_others
 from llmgen.cli.outcome import Outcome, plain
 from llmgen.cli.pipeline import plan, read
@@ -50,7 +50,7 @@ KEYS = {"llama-bench": "llama_bench", "llama-batched-bench": "llama_batched_benc
 @click.option(
     "-o",
     "--output",
-    type=FileName(),
+    type=FileNameParam(),
     metavar="FILE",
     help=f"Where lines are added; absent: {RESULTS}.",
 )
@@ -58,7 +58,7 @@ KEYS = {"llama-bench": "llama_bench", "llama-batched-bench": "llama_batched_benc
 @click.option(
     "--compare",
     nargs=2,
-    type=FileName(),
+    type=FileNameParam(),
     metavar="BEFORE AFTER",
     help="Compare two files of results, measure nothing.",
 )
@@ -121,7 +121,7 @@ def _in_image(placed: Plan, words: Sequence[str]) -> tuple[str, ...]:
     return in_image(placed.library, program, words[1:], replace(caller(), terminal=False))
 
 
-def _chosen(placed: Plan, names: tuple[str, ...], what: Recipe) -> list[Placement]:
+def _chosen(placed: Plan, names: tuple[str, ...], what: BenchRecipe) -> list[Placement]:
     known = {name: item for item in placed.placements for name in item.model.names}
     for name in names:
         if name not in known:
@@ -135,13 +135,13 @@ def _chosen(placed: Plan, names: tuple[str, ...], what: Recipe) -> list[Placemen
     return chosen or [item for item in mine if _measures(what, item)]
 
 
-def _measures(what: Recipe, item: Placement) -> bool:
+def _measures(what: BenchRecipe, item: Placement) -> bool:
     """llama-batched-bench has no form for models that generate nothing."""
     return what.program == "llama-bench" or not item.settings.embedding
 
 
 def _by_program(
-    lines: Sequence[tuple[Placement, tuple[str, ...]]], what: Recipe
+    lines: Sequence[tuple[Placement, tuple[str, ...]]], what: BenchRecipe
 ) -> Iterator[dict[str, Any]]:
     for item, words in lines:
         found: list[dict[str, Any]] = []
@@ -160,7 +160,7 @@ def _by_program(
         yield from ({"model": item.name, KEYS[what.program]: row} for row in found)
 
 
-def _results(item: Placement, words: Sequence[str], what: Recipe) -> list[dict[str, Any]]:
+def _results(item: Placement, words: Sequence[str], what: BenchRecipe) -> list[dict[str, Any]]:
     """What one run printed."""
     try:
         done = subprocess.run(  # noqa: S603
@@ -193,7 +193,7 @@ def _results(item: Placement, words: Sequence[str], what: Recipe) -> list[dict[s
 
 
 def _over_http(
-    chosen: list[Placement], what: Recipe, url: str, key: str
+    chosen: list[Placement], what: BenchRecipe, url: str, key: str
 ) -> Iterator[dict[str, Any]]:
     from llmgen.bench.http import load
 
@@ -261,7 +261,7 @@ def _read(name: str) -> str:
     raise InputError(Diagnostic("bench.no-results", problem, hint=hint))
 
 
-def _print(pairs: Sequence[Pair]) -> None:
+def _print(pairs: Sequence[SpeedPair]) -> None:
     from llmgen.cli.drawing import echo, table_of
 
     table = table_of("model", "recipe", ">before", ">after", ">ratio", "measured")

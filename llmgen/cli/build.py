@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, plan, read
 from llmgen.errors import Diagnostic, InputError, Severity
@@ -20,8 +20,8 @@ from llmgen.errors import Diagnostic, InputError, Severity
 if TYPE_CHECKING:
     from llmgen.building.images import Images
     from llmgen.building.native import Native
-    from llmgen.building.source import Source, ToldBytes
-    from llmgen.building.streamed import Told
+    from llmgen.building.source import SourceArchive, ToldBytes
+    from llmgen.building.streamed import ProgressReport
 
 
 @command(short_help="build llama.cpp: images, or programs for this machine")
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--source",
-    type=FileName(),
+    type=FileNameParam(),
     metavar="PATH",
     help="Folder or archive of llama.cpp, or a URL; absent: `source` in llm.toml, else GitHub.",
 )
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--prefix",
-    type=FileName(),
+    type=FileNameParam(),
     metavar="DIR",
     help="Where programs go; absent: `prefix` in [paths].",
 )
@@ -142,14 +142,14 @@ def _wanted(found: Read, told: str | None, prefix: str | None, *, fetch: bool) -
     )
 
 
-def _source(found: Read, told: str | None, build: int, *, fetch: bool) -> Source:
-    from llmgen.building.source import Source, obtained
+def _source(found: Read, told: str | None, build: int, *, fetch: bool) -> SourceArchive:
+    from llmgen.building.source import SourceArchive, obtained
     from llmgen.targets.containerfile import source_url
 
     table = found.config.llama_cpp.recipe
     name = told or table.source or source_url(build)
     if not fetch:
-        return Source(Path(name))
+        return SourceArchive(Path(name))
     # Another source than llm.toml's has another digest.
     digest = (table.digest or "") if told is None else ""
     with _bytes(f"source of b{build}") as watch:
@@ -220,7 +220,7 @@ def _without_digest(wanted: Images) -> Images:
     return replace(wanted, arguments=(*wanted.arguments, ("LLAMA_CPP_SHA256", "")))
 
 
-def _unpinned(found: Read, source: Source | None) -> tuple[Diagnostic, ...]:
+def _unpinned(found: Read, source: SourceArchive | None) -> tuple[Diagnostic, ...]:
     """A note where nobody could tell another source from this one."""
     if found.config.llama_cpp.recipe.digest or source is None or not source.digest:
         return ()
@@ -243,7 +243,7 @@ def _work() -> Path:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Told]:
+def _bar(what: str) -> Iterator[ProgressReport]:
     """A bar on a terminal, silence elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

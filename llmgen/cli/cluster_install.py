@@ -16,7 +16,7 @@ from llmgen.errors import InputError, Severity
 
 if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
-    from llmgen.cli.on_cluster import Asked
+    from llmgen.cli.on_cluster import ClusterChoice
     from llmgen.errors import Diagnostic
     from llmgen.operate.kubectl.apply import ApplyOptions, Prepared
     from llmgen.operate.kubectl.changes import ObjectChange
@@ -31,7 +31,7 @@ _USUAL_SECONDS = 600
 
 def install(
     session: Session,
-    asked: Asked,
+    asked: ClusterChoice,
     *,
     dry_run: bool,
     adopt: bool,
@@ -55,7 +55,7 @@ def install(
 
 def rollback(
     session: Session,
-    asked: Asked,
+    asked: ClusterChoice,
     *,
     number: int | None,
     dry_run: bool,
@@ -79,7 +79,9 @@ def rollback(
     return _applied(asked, reach, old.objects, options, reason, dry_run=dry_run, seconds=seconds)
 
 
-def uninstall(session: Session, asked: Asked, *, dry_run: bool, delete_models: bool) -> Outcome:
+def uninstall(
+    session: Session, asked: ClusterChoice, *, dry_run: bool, delete_models: bool
+) -> Outcome:
     """Delete what has llmgen's labels; model files only where that is said."""
     from llmgen.operate.kubectl import apply
 
@@ -107,7 +109,7 @@ def _waits(wait: bool | None, wait_timeout: int | None) -> bool:
 
 
 def _applied(
-    asked: Asked,
+    asked: ClusterChoice,
     reach: Reach,
     wanted: Sequence[Object],
     options: ApplyOptions,
@@ -142,7 +144,7 @@ def _applied(
 
 
 def _waited(
-    asked: Asked, reach: Reach, done: Outcome, wanted: Sequence[Object], seconds: int
+    asked: ClusterChoice, reach: Reach, done: Outcome, wanted: Sequence[Object], seconds: int
 ) -> Outcome:
     from msgspec.structs import replace
 

@@ -15,11 +15,11 @@ from llmgen.errors import Diagnostic, LlmgenError, Severity
 
 if TYPE_CHECKING:
     from llmgen.cli.boundary import Session
-    from llmgen.cli.on_cluster import Asked
+    from llmgen.cli.on_cluster import ClusterChoice
     from llmgen.operate.kubectl.reach import Reach
     from llmgen.operate.kubectl.rollout import Workload
     from llmgen.targets.kubernetes.names import Object
-    from llmgen.targets.kubernetes.scene import Scene
+    from llmgen.targets.kubernetes.scene import ClusterScene
 
 _DURATION = re.compile(r"(\d+(h|m|s))+")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
@@ -27,7 +27,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
 
 def diff(
     session: Session,
-    asked: Asked,
+    asked: ClusterChoice,
     *,
     output: str | None,
     targets: tuple[str, ...],
@@ -65,7 +65,7 @@ def diff(
     )
 
 
-def status(session: Session, asked: Asked) -> Outcome:
+def status(session: Session, asked: ClusterChoice) -> Outcome:
     """Controllers and their pods, and what is other than llm.toml says."""
     from llmgen.operate.kubectl.watch import look
 
@@ -144,7 +144,7 @@ def _show(rows: Sequence[Workload], pools: dict[str, str]) -> None:
 
 def logs(
     session: Session,
-    asked: Asked,
+    asked: ClusterChoice,
     *,
     names: tuple[str, ...],
     lines: int | None,
@@ -184,7 +184,7 @@ def _log_words(units: Sequence[str], lines: int | None, since: str) -> Iterator[
         )
 
 
-def _unit(made: Scene, name: str) -> str:
+def _unit(made: ClusterScene, name: str) -> str:
     """The unit of this name, or the one that serves the model of this name."""
     from difflib import get_close_matches
 
@@ -203,7 +203,7 @@ def _unit(made: Scene, name: str) -> str:
     raise click.UsageError(f"no unit or model is called `{name}`; {hint}")
 
 
-def generations(session: Session, asked: Asked, *, keep: int | None) -> Outcome:
+def generations(session: Session, asked: ClusterChoice, *, keep: int | None) -> Outcome:
     """What was applied, by the records in the namespace."""
     from llmgen.operate.kubectl import apply, history, look
 
@@ -232,7 +232,7 @@ def generations(session: Session, asked: Asked, *, keep: int | None) -> Outcome:
     return Outcome({"generations": rows, "dropped": dropped}, text=text, said=said)
 
 
-def doctor(session: Session, asked: Asked, *, everything: bool) -> Outcome:
+def doctor(session: Session, asked: ClusterChoice, *, everything: bool) -> Outcome:
     """The cluster beside what the plan counts on."""
     from llmgen.cli.doctor import told
     from llmgen.doctor.cluster import look

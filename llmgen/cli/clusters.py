@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
     from llmgen.cluster.cluster import Cluster
     from llmgen.errors import Diagnostic
-    from llmgen.targets.kubernetes.scene import Scene
+    from llmgen.targets.kubernetes.scene import ClusterScene
 
 
 def cluster_of(found: Read, session: Session) -> Cluster:
@@ -33,7 +33,7 @@ def cluster_of(found: Read, session: Session) -> Cluster:
     return made
 
 
-def scene_of(found: Read, cluster: Cluster, session: Session) -> Scene:
+def scene_of(found: Read, cluster: Cluster, session: Session) -> ClusterScene:
     """Every program of the cluster; errors with their places in llm.toml."""
     from llmgen.cli.pipeline import renderer
     from llmgen.targets.kubernetes.scene import scene
@@ -88,7 +88,9 @@ def tree_of(found: Read, cluster: Cluster, session: Session) -> tuple[Tree, tupl
         raise found.located(error) from None
 
 
-def proved(found: Read, cluster: Cluster, session: Session) -> tuple[Scene, tuple[Diagnostic, ...]]:
+def proved(
+    found: Read, cluster: Cluster, session: Session
+) -> tuple[ClusterScene, tuple[Diagnostic, ...]]:
     """Every program of the cluster, and what is doubtful; PlanError for what has no node."""
     from llmgen.errors import PlanError
     from llmgen.targets.kubernetes import scale

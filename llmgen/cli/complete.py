@@ -32,7 +32,7 @@ class Offered(StringParamType):
         return [CompletionItem(item) for item in self.offer(ctx) if item.startswith(incomplete)]
 
 
-class Files(StringParamType):
+class FileNames(StringParamType):
     """Text, with the shell's own completion of file names."""
 
     def shell_complete(
@@ -90,7 +90,7 @@ def pages(ctx: click.Context) -> list[str]:
 
 
 # Parameter (of a command, or of all of them): what is offered for it.
-OFFERS: Final[dict[str, Offered | Files]] = {
+OFFERS: Final[dict[str, Offered | FileNames]] = {
     "targets": Offered(targets),
     "profile": Offered(profiles),
     "model": Offered(models),
@@ -99,11 +99,11 @@ OFFERS: Final[dict[str, Offered | Files]] = {
     "open.names": Offered(pages),
     "unload.names": Offered(models),
     "models rm.names": Offered(models),
-    "inspect.models": Files(),
-    "fit.models": Files(),
-    "files": Files(),
-    "config": Files(),
-    "output": Files(),
+    "inspect.models": FileNames(),
+    "fit.models": FileNames(),
+    "files": FileNames(),
+    "config": FileNames(),
+    "output": FileNames(),
 }
 
 

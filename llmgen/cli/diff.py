@@ -8,7 +8,7 @@ import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.on_cluster import on_cluster
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import OUTPUT, Read, read_whole
 from llmgen.cli.rendering import rendered
@@ -17,7 +17,7 @@ from llmgen.cli.writing import known_targets, rows
 
 @command(short_help="what generate would change")
 @on_cluster("llmgen.cli.cluster_look:diff", takes=("output", "targets"))
-@click.option("-o", "--output", type=FileName(), metavar="DIR", help="Folder to compare with.")
+@click.option("-o", "--output", type=FileNameParam(), metavar="DIR", help="Folder to compare with.")
 @click.option("--target", "targets", multiple=True, metavar="NAME", help="Only this target.")
 def cli(session: Session, output: str | None, targets: tuple[str, ...]) -> Outcome:
     """Show what `llmgen generate` would change, as a unified diff.

@@ -6,7 +6,7 @@ import click
 
 from llmgen.cli.asking import refuse_other_install
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
@@ -14,7 +14,7 @@ from llmgen.cli.pipeline import read
 
 @command(short_help="start services only by hand")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
-@on_hosts(Shown("disabled"))
+@on_hosts(ShownRows("disabled"))
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Start the named services, or all of them, only by hand; what runs goes on."""
     from llmgen.operate.installation.installed import by_hand, chosen

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.on_cluster import on_cluster
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
@@ -28,7 +28,7 @@ _COLOUR = {"ok": "green", "failed": "red", "unknown": "yellow"}
 @on_cluster("llmgen.cli.cluster_look:doctor", takes=("everything",))
 @click.option("--all", "everything", is_flag=True, help="Show what is well, too.")
 @on_hosts(
-    Shown(
+    ShownRows(
         "findings", ("verdict", "rule", "subject", "expected", "observed"), usual=("verdict", "ok")
     )
 )

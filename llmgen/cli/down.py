@@ -6,7 +6,7 @@ import click
 
 from llmgen.cli.asking import refuse_other_install
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
@@ -16,7 +16,7 @@ from llmgen.errors import InputError
 
 @command(short_help="stop the services")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
-@on_hosts(Shown("stopped"))
+@on_hosts(ShownRows("stopped"))
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Stop what `up` started; at the next boot it starts again, but for containers of compose.
 

@@ -6,7 +6,7 @@ import click
 
 from llmgen.cli.asking import refuse_other_install
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
@@ -14,7 +14,7 @@ from llmgen.cli.pipeline import read
 
 @command(short_help="start services with the machine")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
-@on_hosts(Shown("enabled"))
+@on_hosts(ShownRows("enabled"))
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Start the named services, or all of them, with the machine or at login, not now."""
     from llmgen.operate.installation.installed import autostart, chosen

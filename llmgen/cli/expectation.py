@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llmgen.bench.comparison import newest
 from llmgen.cli.outcome import Outcome, plain
-from llmgen.plan.expect import Expected, expected
+from llmgen.plan.expect import ExpectedSpeed, expected
 from llmgen.units import show_size
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _measured(path: Path) -> dict[str, float]:
     return found
 
 
-def _print(rows: Sequence[Expected], measured: dict[str, float]) -> None:
+def _print(rows: Sequence[ExpectedSpeed], measured: dict[str, float]) -> None:
     from llmgen.cli.drawing import echo, paragraph, table_of
 
     table = table_of("model", ">read per token", ">at most", ">full context", ">measured")

@@ -19,7 +19,7 @@ from llmgen.units import GIB, show_count
 
 if TYPE_CHECKING:
     from llmgen.machine import Machine
-    from llmgen.plan.fit import Candidate, Cell
+    from llmgen.plan.fit import Candidate, FitCell
 
 CONTEXTS = tuple(2**step for step in range(12, 21))
 TYPES = ("f16", "q8_0", "q4_0")
@@ -128,7 +128,7 @@ def _machines() -> list[Machine]:
     return [_profile(name) for name, table in profiles().items() if "memory" in table]
 
 
-def _shown(cell: Cell) -> dict[str, object]:
+def _shown(cell: FitCell) -> dict[str, object]:
     return {
         "ctx_size": cell.ctx_size,
         "cache_type": cell.cache_type,
@@ -140,14 +140,14 @@ def _shown(cell: Cell) -> dict[str, object]:
     }
 
 
-def _enough(machine: Machine | None, first: Cell) -> str:
+def _enough(machine: Machine | None, first: FitCell) -> str:
     what = f"{first.cache_type}, {show_count(first.ctx_size)} of context, slots: {first.parallel}"
     if machine is None:
         return f"no built-in machine holds them with {what}"
     return f"the smallest built-in machine that holds them with {what}: {machine.profile}"
 
 
-def _print(machine: Machine, cells: Sequence[Cell]) -> None:
+def _print(machine: Machine, cells: Sequence[FitCell]) -> None:
     """A line for each context, a column for each cache type and number of slots."""
     from llmgen.cli.drawing import echo, table_of
 
@@ -161,5 +161,5 @@ def _print(machine: Machine, cells: Sequence[Cell]) -> None:
     echo(table)
 
 
-def _text(cell: Cell) -> str:
+def _text(cell: FitCell) -> str:
     return "refused" if cell.refused else f"{cell.free_bytes / GIB:.1f}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import OUTPUT, read_whole
 from llmgen.cli.rendering import rendered
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=FileName(),
+    type=FileNameParam(),
     metavar="DIR",
     help="Folder to write to; `-` prints one file.",
 )

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.on_cluster import on_cluster
 from llmgen.cli.on_hosts import on_hosts
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
 
@@ -18,8 +18,8 @@ from llmgen.cli.pipeline import read
 @command(short_help="list what was installed")
 @on_cluster("llmgen.cli.cluster_look:generations", takes=("keep",))
 @click.option("--prune", "keep", type=click.IntRange(min=1), metavar="N", help="Keep only N.")
-@click.option("--root", type=FileName(), metavar="DIR", help="Of an installation below DIR.")
-@on_hosts(Shown("generations", ("number", "installed", "files", "reason")), here_only=("root",))
+@click.option("--root", type=FileNameParam(), metavar="DIR", help="Of an installation below DIR.")
+@on_hosts(ShownRows("generations", ("number", "installed", "files", "reason")), here_only=("root",))
 def cli(session: Session, keep: int | None, root: str | None) -> Outcome:
     """List installed generations, the newest last; `llmgen rollback N` goes back to one."""
     from msgspec.structs import replace

@@ -12,7 +12,7 @@ import click
 
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.installing import below
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.writing import counts, rows, ways_out
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmgen.apply.changes import Ways
     from llmgen.apply.snapshot import Place
     from llmgen.errors import Diagnostic
-    from llmgen.operate.installation.host_files import Settings
+    from llmgen.operate.installation.host_files import HostSettings
     from llmgen.plan.plan import Plan
     from llmgen.targets.host.files import HostFile
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Say what would happen; change nothing.")
 @click.option(
-    "--root", type=FileName(), metavar="DIR", help="Work below DIR instead of /; run nothing."
+    "--root", type=FileNameParam(), metavar="DIR", help="Work below DIR instead of /; run nothing."
 )
 @ways_out
 def cli(
@@ -115,7 +115,7 @@ def _shown(found: Iterable[HostFile]) -> str:
 
 
 def carry_out(
-    place: Place, prepared: Settings, wanted: Sequence[HostFile], *, dry_run: bool
+    place: Place, prepared: HostSettings, wanted: Sequence[HostFile], *, dry_run: bool
 ) -> Outcome:
     """Show what would be done, or do it."""
     from llmgen.apply.write import refuse_conflicts
@@ -145,18 +145,18 @@ def carry_out(
     return Outcome(data, text=text, said=said, diagnostics=tuple(failed))
 
 
-def data_rows(prepared: Settings) -> list[dict[str, str]]:
+def data_rows(prepared: HostSettings) -> list[dict[str, str]]:
     """The files that are written, as rows."""
     return [row for row in rows(prepared.changes) if row["action"] in ("create", "update")]
 
 
-def _planned(place: Place, prepared: Settings, commands: Iterable[Sequence[str]]) -> str:
+def _planned(place: Place, prepared: HostSettings, commands: Iterable[Sequence[str]]) -> str:
     lines = [f"{row['action']:8} {place.root / row['path']}" for row in rows(prepared.changes)]
     lines += [f"run      {shlex.join(words)}" for words in commands]
     return "".join(f"{line}\n" for line in lines) or "nothing to do\n"
 
 
-def removal(root: str | None, ways: Ways) -> tuple[Place, Settings] | None:
+def removal(root: str | None, ways: Ways) -> tuple[Place, HostSettings] | None:
     """What `uninstall` takes away as well; None where nothing is in place."""
     from llmgen.operate.installation.host_files import is_there, place_of, prepare
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from llmgen.remote.fleet import OfHost
 
 
-class Shown(Struct, frozen=True):
+class ShownRows(Struct, frozen=True):
     """What of a command's data is in the table: a list of it, and these keys of its rows.
 
     Without keys the list has words; ``as_said``, lines that are shown as long as they are. Rows
@@ -29,7 +29,7 @@ class Shown(Struct, frozen=True):
     usual: tuple[str, str] | None = None
 
 
-class Told(Struct, frozen=True):
+class HostAnswer(Struct, frozen=True):
     """What a host's llmgen answered."""
 
     exit_code: Annotated[int, Meta(ge=0, le=255)]
@@ -38,7 +38,10 @@ class Told(Struct, frozen=True):
 
 
 def show(
-    shown: Sequence[Shown], answers: Sequence[OfHost[Told]], codes: Sequence[int], done: str
+    shown: Sequence[ShownRows],
+    answers: Sequence[OfHost[HostAnswer]],
+    codes: Sequence[int],
+    done: str,
 ) -> None:
     """A line for each host and, below, the command's own rows of all hosts."""
     from llmgen.cli.drawing import echo, table_of
@@ -63,7 +66,7 @@ _ANSWERS: Final = {
 }
 
 
-def _below(shown: Shown, answers: Sequence[OfHost[Told]]) -> Iterator[Table | str]:
+def _below(shown: ShownRows, answers: Sequence[OfHost[HostAnswer]]) -> Iterator[Table | str]:
     """What stands below the hosts, after an empty line."""
     if shown.as_said:
         widest = max((len(item.host.name) for item in answers), default=0)
@@ -77,14 +80,14 @@ def _below(shown: Shown, answers: Sequence[OfHost[Told]]) -> Iterator[Table | st
         yield from ("", table)
 
 
-def _listed(shown: Shown, item: OfHost[Told]) -> list[Any]:
+def _listed(shown: ShownRows, item: OfHost[HostAnswer]) -> list[Any]:
     """The rows of one host; none where it did not answer in this way."""
     data = item.value.data if item.value else None
     listed = data.get(shown.rows) if isinstance(data, dict) else None
     return listed if isinstance(listed, list) else []
 
 
-def _rows(shown: Shown, answers: Sequence[OfHost[Told]]) -> Table | None:
+def _rows(shown: ShownRows, answers: Sequence[OfHost[HostAnswer]]) -> Table | None:
     """The rows of all hosts in one table; None when there is none."""
     from llmgen.cli.drawing import table_of
 

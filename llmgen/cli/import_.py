@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.writing import create_file
 from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
-    from llmgen.importing.hosts.stack import Stack
+    from llmgen.importing.hosts.stack import HostStack
     from llmgen.importing.parts import Part
 
 # Ten times the largest configurations and documents that are about.
@@ -29,7 +29,7 @@ MOST_BYTES = 2**19
 @click.option(
     "-o",
     "--output",
-    type=FileName(),
+    type=FileNameParam(),
     metavar="FILE",
     default="-",
     help="Where to write; absent: print it.",
@@ -88,7 +88,7 @@ def cli(
 
 
 def _of_one(
-    stacks: Sequence[Stack], profiles: Sequence[str], *, ollama: bool
+    stacks: Sequence[HostStack], profiles: Sequence[str], *, ollama: bool
 ) -> tuple[str, tuple[Diagnostic, ...]]:
     """The llm.toml of one machine, and what is to say of it."""
     from llmgen.cli.import_hardware import hardware_of_import, one_profile
@@ -114,7 +114,7 @@ def _of_one(
 
 
 def _of_hosts(
-    stacks: Sequence[Stack], profiles: Sequence[str]
+    stacks: Sequence[HostStack], profiles: Sequence[str]
 ) -> tuple[str, tuple[Diagnostic, ...]]:
     """The llm.toml of several machines, and what is to say of it."""
     from llmgen.cli.import_hardware import hardware_of_hosts, of_each
@@ -141,21 +141,21 @@ def _of_hosts(
     return text, (*part.faults, *_refused(text))
 
 
-def _stack(name: str) -> Stack:
+def _stack(name: str) -> HostStack:
     """One file; ``-`` is standard input."""
-    from llmgen.importing.hosts.stack import Stack
+    from llmgen.importing.hosts.stack import HostStack
     from llmgen.importing.sniff import from_text, peers_in
 
     text = _read(name)
     part, peers = from_text(name, text), peers_in(text)
-    return Stack(part, peers or (), (name,), is_swap=peers is not None)
+    return HostStack(part, peers or (), (name,), is_swap=peers is not None)
 
 
-def _stacks(hosts: Sequence[str]) -> list[Stack]:
+def _stacks(hosts: Sequence[str]) -> list[HostStack]:
     """The files that --host names, those of one host together."""
     from llmgen.importing.hosts.stack import host_name, together
 
-    found: dict[str, list[Stack]] = {}
+    found: dict[str, list[HostStack]] = {}
     for item in hosts:
         name, equals, file = item.partition("=")
         if not equals or not file or host_name(name) != name:

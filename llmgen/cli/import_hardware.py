@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from llmgen.errors import Diagnostic
 
 if TYPE_CHECKING:
-    from llmgen.importing.hosts.fleet import Hardware
-    from llmgen.importing.machine import Devices
+    from llmgen.importing.hosts.fleet import HardwareFinder
+    from llmgen.importing.machine import DeviceNeeds
 
 
 def one_profile(profiles: Sequence[str]) -> str | None:
@@ -23,7 +23,7 @@ def one_profile(profiles: Sequence[str]) -> str | None:
     return profiles[0] if profiles else None
 
 
-def hardware_of_hosts(profiles: Sequence[str]) -> Hardware:
+def hardware_of_hosts(profiles: Sequence[str]) -> HardwareFinder:
     """[hosts.NAME.hardware] by the profiles that are named: HOST=NAME, or NAME for all."""
     told = of_each(profiles)
     usual = one_profile([item for item in profiles if "=" not in item])
@@ -39,7 +39,7 @@ def of_each(profiles: Sequence[str]) -> dict[str, str]:
 
 
 def _of_host(
-    host: str, needs: Devices, profile: str | None
+    host: str, needs: DeviceNeeds, profile: str | None
 ) -> tuple[Mapping[str, Any], tuple[Diagnostic, ...]]:
     """What a profile or this machine says of a host; else one to fill in."""
     from llmgen.config.edit import value_text
@@ -65,7 +65,7 @@ def _of_host(
 
 
 def hardware_of_import(
-    profile: str | None, needs: Devices
+    profile: str | None, needs: DeviceNeeds
 ) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
     """[hardware]: this machine, the profile's, or one with the devices that the files name."""
     from llmgen.importing.elsewhere import enough, hardware_of

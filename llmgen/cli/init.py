@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import CONFIG
 from llmgen.cli.writing import create_file
 
 if TYPE_CHECKING:
-    from llmgen.detect.machine import Found
+    from llmgen.detect.machine import FoundMachine
 
 
 @command(reads_config=False, short_help="write a commented llm.toml")
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "--interactive", is_flag=True, help="Ask which models, what for and for whom; on a terminal."
 )
 @click.option(
-    "-o", "--output", type=FileName(), metavar="FILE", default=CONFIG, help="`-` prints it."
+    "-o", "--output", type=FileNameParam(), metavar="FILE", default=CONFIG, help="`-` prints it."
 )
 def cli(
     session: Session, profile: str | None, example: str | None, output: str, *, interactive: bool
@@ -56,7 +56,7 @@ def cli(
     return _asked(session, output, text, seen) if interactive else _written(output, text, seen)
 
 
-def _asked(session: Session, output: str, text: str, seen: Found) -> Outcome:
+def _asked(session: Session, output: str, text: str, seen: FoundMachine) -> Outcome:
     """The same with the tables of a person's answers."""
     from llmgen.cli.interview import interview, refuse_no_terminal
     from llmgen.cli.writing import refuse_there
@@ -75,7 +75,7 @@ def _asked(session: Session, output: str, text: str, seen: Found) -> Outcome:
     return _written(output, whole, seen, "\n".join((*machine(seen, installers()), left)))
 
 
-def _written(output: str, text: str, seen: Found, note: str = "") -> Outcome:
+def _written(output: str, text: str, seen: FoundMachine, note: str = "") -> Outcome:
     """The file and its schema, and what is told of the machine; `-` prints the text alone."""
     from llmgen.config.schema import schema_text
     from llmgen.detect.document import SCHEMA

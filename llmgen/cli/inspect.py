@@ -13,7 +13,7 @@ from llmgen.budget.memory import Estimate
 from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.budget.shape.rows import CACHE_TYPES
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.options import DeviceShares, LayerCount, Override, ServerKey
+from llmgen.cli.options import DeviceShares, LayerCount, OverrideParam, ServerKey
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.references import read_facts
 from llmgen.errors import Diagnostic, InputError, PlanError
@@ -66,7 +66,7 @@ class Inspected(Struct, frozen=True):
 )
 @click.option(
     "--override-tensor",
-    type=Override("override_tensor"),
+    type=OverrideParam("override_tensor"),
     multiple=True,
     metavar="PATTERN=BUFFER",
     help="Where matching tensors go: CPU, gpu0, gpu1 ...",

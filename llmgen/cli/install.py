@@ -8,7 +8,7 @@ import click
 
 from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.installing import (
     Manner,
     carry_out,
@@ -19,7 +19,7 @@ from llmgen.cli.installing import (
 )
 from llmgen.cli.on_cluster import FORCE_CONFLICTS, on_cluster
 from llmgen.cli.on_hosts import on_hosts
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import plan, read
 from llmgen.cli.ready import answering, wait_options
@@ -38,17 +38,21 @@ from llmgen.errors import InputError, Severity
 @click.option(
     "-o",
     "--output",
-    type=FileName(),
+    type=FileNameParam(),
     metavar="FILE",
     help="With --dry-run: keep the plan for --plan.",
 )
 @click.option(
-    "--plan", "saved", type=FileName(), metavar="FILE", help="Do what a kept plan says, or nothing."
+    "--plan",
+    "saved",
+    type=FileNameParam(),
+    metavar="FILE",
+    help="Do what a kept plan says, or nothing.",
 )
 @click.option("--cron", is_flag=True, help="No service manager: keep the stack up by crontab.")
 @on_hosts(
-    Shown("changes", ("action", "path")),
-    Shown("steps", ("when", "command")),
+    ShownRows("changes", ("action", "path")),
+    ShownRows("steps", ("when", "command")),
     minutes=60,
     here_only=("output", "saved", "root"),
     plan_first=True,

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from llmgen.cli.asking import drain_own
 from llmgen.cli.from_afar import config_names, has_its_copy
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome, plain
 from llmgen.cli.writing import counts, rows, ways_out
 
@@ -69,7 +69,7 @@ def manner(function: Decorated) -> Decorated:
     for option in (
         click.option(
             "--root",
-            type=FileName(),
+            type=FileNameParam(),
             metavar="DIR",
             help="Work below DIR instead of /; start and stop nothing.",
         ),

@@ -13,8 +13,8 @@ from llmgen.cli.printable import printable
 from llmgen.units import show_size
 
 if TYPE_CHECKING:
-    from llmgen.detect.interview import Answer, Tables
-    from llmgen.facts.stores import Found as File
+    from llmgen.detect.interview import Answer, AnswerTables
+    from llmgen.facts.stores import FoundFile
 
 # What the references of a scan are called, in the words of [sync].
 _STORES = {"file": "models", "ollama": "ollama", "lmstudio": "lm_studio"}
@@ -30,7 +30,7 @@ def refuse_no_terminal(*, json: bool) -> None:
         )
 
 
-def interview() -> tuple[Tables, str]:
+def interview() -> tuple[AnswerTables, str]:
     """Ask, and give back the tables of the answers and what is left to do."""
     from llmgen.detect.interview import PURPOSES, REACHES, following, models
 
@@ -51,7 +51,7 @@ def interview() -> tuple[Tables, str]:
     return tables, "\n".join(filter(None, (reach.next, step)))
 
 
-def _files(home: Path) -> list[File]:
+def _files(home: Path) -> list[FoundFile]:
     """Whole models of the usual stores, projectors left out."""
     from llmgen.facts.stores import Stores, find_stores, scan
 
@@ -61,11 +61,11 @@ def _files(home: Path) -> list[File]:
     return [item for item in listed if not item.path.name.startswith("mmproj")]
 
 
-def _kind(item: File) -> str:
+def _kind(item: FoundFile) -> str:
     return item.ref.partition(":")[0]
 
 
-def _which(files: Sequence[File], home: Path) -> list[dict[str, Any]] | None:
+def _which(files: Sequence[FoundFile], home: Path) -> list[dict[str, Any]] | None:
     """The models that are named, or None where all that come are wanted."""
     if files:
         _say("Models on this machine:")
@@ -89,7 +89,7 @@ def _which(files: Sequence[File], home: Path) -> list[dict[str, Any]] | None:
             _say(error.message if isinstance(error, click.UsageError) else str(error))
 
 
-def _named(text: str, files: Sequence[File], home: Path) -> list[dict[str, Any]]:
+def _named(text: str, files: Sequence[FoundFile], home: Path) -> list[dict[str, Any]]:
     """The tables of what was typed; ValueError or UsageError say what is wrong with it."""
     from llmgen.cli.references import source_keys
     from llmgen.detect.interview import numbers

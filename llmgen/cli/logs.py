@@ -8,7 +8,7 @@ import click
 
 from llmgen.cli.asking import refuse_other_engine, refuse_other_install
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.on_cluster import on_cluster
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--boot", is_flag=True, help="Only since the machine started.")
 @click.option("-f", "--follow", is_flag=True, help="Wait for more, until ^C.")
 @click.option("--model", metavar="NAME", help="An on-demand model's own lines, from llama-swap.")
-@on_hosts(Shown("lines", as_said=True), here_only=("follow",))
+@on_hosts(ShownRows("lines", as_said=True), here_only=("follow",))
 def cli(
     session: Session,
     names: tuple[str, ...],

@@ -11,16 +11,16 @@ import click
 from msgspec.structs import replace
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import LOCK, Read, plan, read, read_lock
 from llmgen.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
-    from llmgen.cli.host_answers import Told
+    from llmgen.cli.host_answers import HostAnswer
     from llmgen.facts.lock_model import Run
-    from llmgen.measuring.run import Seen, Subject
+    from llmgen.measuring.run import MeasuredPeak, Subject
     from llmgen.plan.plan import Placement, Plan
     from llmgen.remote.fleet import OfHost
     from llmgen.remote.host import Host
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.argument("model", metavar="MODEL")
 @click.option("--seconds", type=click.IntRange(1), help="How long its start may take.")
 @on_hosts(
-    Shown("devices", ("model", "device", "computed", "measured")),
+    ShownRows("devices", ("model", "device", "computed", "measured")),
     minutes=60,
     of_model="model",
     record=lambda found, answers: _recorded(found, answers),  # noqa: PLW0108 - it stands below
@@ -65,7 +65,7 @@ def cli(session: Session, model: str, seconds: int | None) -> Outcome:
     )
 
 
-def _recorded(found: Read, answers: Sequence[OfHost[Told]]) -> str:
+def _recorded(found: Read, answers: Sequence[OfHost[HostAnswer]]) -> str:
     """Write what was measured on the hosts into llm.lock; of several the first in llm.toml."""
     from llmgen.facts.lock import write_lock
 
@@ -177,7 +177,7 @@ def _environment(placed: Plan, item: Placement) -> dict[str, str]:
     return found
 
 
-def _run(seen: Seen, program: str, digest: str) -> Run:
+def _run(seen: MeasuredPeak, program: str, digest: str) -> Run:
     from llmgen.facts.lock_model import Run
     from llmgen.measuring.device_use import device_names
     from llmgen.measuring.version import version_of
@@ -192,7 +192,7 @@ def _run(seen: Seen, program: str, digest: str) -> Run:
     )
 
 
-def _notes(item: Placement, seen: Seen) -> Iterator[Diagnostic]:
+def _notes(item: Placement, seen: MeasuredPeak) -> Iterator[Diagnostic]:
     from llmgen.errors import Severity
 
     if not seen.answered:

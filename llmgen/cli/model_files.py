@@ -17,7 +17,7 @@ from llmgen.units import show_size
 if TYPE_CHECKING:
     from llmgen.config.config import Config
     from llmgen.facts.gguf_facts import GgufFacts, ModelRef
-    from llmgen.facts.intact import Verified
+    from llmgen.facts.intact import CheckedFile
 
 
 def gc(session: Session, *, delete: bool) -> Outcome:
@@ -90,11 +90,11 @@ def verify(session: Session, models: tuple[str, ...], *, quick: bool) -> Outcome
     )
 
 
-def _why(row: Verified) -> str:
+def _why(row: CheckedFile) -> str:
     return f"  ({row.detail})" if row.detail else ""
 
 
-def _wrong(row: Verified) -> Diagnostic:
+def _wrong(row: CheckedFile) -> Diagnostic:
     what = f"is another file than llm.lock's: {row.detail}" if row.detail else "is not there"
     hint = (
         "`llmgen pull` fetches what the Hub has; a file of your own: put it back, or `llmgen lock`"

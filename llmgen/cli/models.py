@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.model_files import gc, models_folder, verify
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from llmgen.config.config import Config
     from llmgen.facts.gguf_facts import ModelRef
     from llmgen.facts.lock_model import Lock
-    from llmgen.models.inventory import Listed
+    from llmgen.models.inventory import ListedModel
 
 
 @click.group(short_help="list, scan, add and remove models of llm.toml")
@@ -53,7 +53,7 @@ def _list(session: Session, pattern: str, *, names: bool, cards: bool) -> Outcom
     return Outcome({"models": rows}, text=lambda: _show(rows, names=names))
 
 
-@on_hosts(Shown("found", ("ref", "size", "path")))
+@on_hosts(ShownRows("found", ("ref", "size", "path")))
 def _scan(session: Session, folders: tuple[str, ...]) -> Outcome:
     """Find model files in the models folder, Ollama, LM Studio and the caches of others.
 
@@ -153,14 +153,14 @@ def _file(text: str, folder: Path) -> tuple[dict[str, str], tuple[Diagnostic, ..
 def _role(found: Read, source: dict[str, str]) -> str:
     """What a file that is here is for, where that is not chat; `llmgen lock` says what is wrong."""
     from llmgen.cli.lock import sources
-    from llmgen.config.tables.models import Model
+    from llmgen.config.tables.models import ModelTable
     from llmgen.facts.sources import read_gguf
     from llmgen.resolve.references import model_ref
     from llmgen.resolve.role import made_for
 
     if "hf_repo" in source:
         return ""
-    ref = model_ref(Model.model_validate(source))
+    ref = model_ref(ModelTable.model_validate(source))
     try:
         role = made_for(read_gguf(ref, sources(found, None)))
     except InputError:
@@ -169,10 +169,10 @@ def _role(found: Read, source: dict[str, str]) -> str:
 
 
 def _require_new(config: Config, source: dict[str, str], name: str | None) -> None:
-    from llmgen.config.tables.models import Model
+    from llmgen.config.tables.models import ModelTable
     from llmgen.resolve.references import model_ref, references
 
-    ref = model_ref(Model.model_validate(source))
+    ref = model_ref(ModelTable.model_validate(source))
     there = next((key for item, (_, key, *_) in references(config).items() if item == ref), None)
     if there and not name:
         raise click.UsageError(f"[models.{there}] is that model; `--name` adds it once more")
@@ -238,7 +238,7 @@ def _lock(found: Read) -> Lock:
     return read_lock(found.folder / LOCK)
 
 
-def _cards(rows: list[Listed]) -> Iterator[str]:
+def _cards(rows: list[ListedModel]) -> Iterator[str]:
     """What is known of each model, in lines for people."""
     from llmgen.cli.drawing import paragraph
 
@@ -256,7 +256,7 @@ def _context(asked: int | str | None) -> str:
     return show_count(asked) if isinstance(asked, int) else asked or "-"
 
 
-def _show(rows: list[Listed], *, names: bool) -> None:
+def _show(rows: list[ListedModel], *, names: bool) -> None:
     from llmgen.cli.drawing import echo, table_of
 
     if names:

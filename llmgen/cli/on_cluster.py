@@ -18,13 +18,13 @@ from llmgen.errors import InputError, LlmgenError
 if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
     from llmgen.errors import Diagnostic
-    from llmgen.operate.kubectl.place import Place
+    from llmgen.operate.kubectl.place import ClusterPlace
     from llmgen.operate.kubectl.reach import Reach
     from llmgen.targets.kubernetes.names import Object
-    from llmgen.targets.kubernetes.scene import Scene
+    from llmgen.targets.kubernetes.scene import ClusterScene
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-Option: TypeAlias = Callable[[Any], Any]
+ClickOption: TypeAlias = Callable[[Any], Any]
 FORCE_CONFLICTS: Final = click.option(
     "--force-conflicts",
     is_flag=True,
@@ -53,7 +53,7 @@ _USUAL: Final = ("config", "json", "hosts", "context")
 
 
 def on_cluster(
-    instead: str, *, takes: Collection[str] = (), adds: Mapping[str, Option] | None = None
+    instead: str, *, takes: Collection[str] = (), adds: Mapping[str, ClickOption] | None = None
 ) -> Callable[[Decorated], Decorated]:
     """Let a command be about a cluster, where llm.toml has one.
 
@@ -82,7 +82,7 @@ def on_cluster(
             module, _, name = instead.partition(":")
             run = getattr(importlib.import_module(module), name)
             kept = {key: options[key] for key in (*takes, *added)}
-            asked = Asked(found, context, environment)
+            asked = ClusterChoice(found, context, environment)
             return cast("Outcome", run(session, asked, **kept))
 
         made: Any = call
@@ -135,7 +135,7 @@ def _given(ctx: click.Context, names: Collection[str]) -> Iterator[str]:
             yield max(param.opts, key=len) if is_option else name.upper()
 
 
-class Asked:
+class ClusterChoice:
     """What a command is about: llm.toml, which cluster, which of its environments."""
 
     def __init__(self, found: Read, context: str | None, environment: str | None) -> None:
@@ -157,7 +157,7 @@ class Asked:
             hint = f"did you mean `{near[0]}`?" if near else some
             raise click.UsageError(f"no environment `{environment}`; {hint}")
 
-    def place(self) -> Place | None:
+    def place(self) -> ClusterPlace | None:
         """Context and namespace; None where nobody names a context."""
         from llmgen.operate.kubectl.place import place_of
 
@@ -173,7 +173,7 @@ class Asked:
             raise self.found.located(InputError(untold(contexts())))
         return Reach(place)
 
-    def scene(self, session: Session) -> tuple[Scene, tuple[Diagnostic, ...]]:
+    def scene(self, session: Session) -> tuple[ClusterScene, tuple[Diagnostic, ...]]:
         """Every program of the cluster, and what is doubtful; PlanError for what has no node."""
         from llmgen.cli.clusters import cluster_of, proved
         from llmgen.targets.kubernetes.environment import environment
@@ -184,7 +184,7 @@ class Asked:
         with self.located():
             return environment(made, self.environment), notes
 
-    def objects(self, made: Scene) -> tuple[Object, ...]:
+    def objects(self, made: ClusterScene) -> tuple[Object, ...]:
         """The objects in the order in which the cluster takes them."""
         from llmgen.targets.kubernetes.base import grouped
         from llmgen.targets.kubernetes.environment import objects

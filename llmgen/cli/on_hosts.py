@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from llmgen.cli.boundary import HOST_VARIABLE, Session
-from llmgen.cli.host_answers import Shown, Told, show
+from llmgen.cli.host_answers import HostAnswer, ShownRows, show
 from llmgen.cli.outcome import Outcome
 from llmgen.errors import Diagnostic, InputError, LlmgenError
 
@@ -25,11 +25,11 @@ _MINUTES: Final = 60
 # What decides on which host, from which file and in which form; the rest is said there.
 _SAID_HERE: Final = ("hosts", "config", "json")
 # What the hosts' answers change in this machine's files, and what is said of it.
-Record: TypeAlias = Callable[["Read", Sequence["OfHost[Told]"]], str]
+Record: TypeAlias = Callable[["Read", Sequence["OfHost[HostAnswer]"]], str]
 
 
 def on_hosts(
-    *shown: Shown,
+    *shown: ShownRows,
     minutes: int = 15,
     here_only: Sequence[str] = (),
     plan_first: bool = False,
@@ -52,7 +52,7 @@ def on_hosts(
             ctx = click.get_current_context()
             _refuse_here_only(ctx, session, here_only)
             words = [*command_words(ctx)]
-            asked = _Call(found, session, minutes * _MINUTES, shown)
+            asked = _HostsCall(found, session, minutes * _MINUTES, shown)
             if of_model:
                 asked.only_with(str(options[of_model]))
             return asked.done(words, plan_first, record)
@@ -149,11 +149,11 @@ def remote_host(name: str, found: Read) -> Host:
     return Host(name, there, own.llmgen)
 
 
-class _Call:
+class _HostsCall:
     """One command on the chosen hosts."""
 
     def __init__(
-        self, found: Read, session: Session, seconds: float, shown: Sequence[Shown]
+        self, found: Read, session: Session, seconds: float, shown: Sequence[ShownRows]
     ) -> None:
         from llmgen.cli.hosts import chosen, fleet_of
         from llmgen.cli.pipeline import read_lock
@@ -188,23 +188,23 @@ class _Call:
         said = record(self.found, answers) if record is not None else ""
         return self.outcome(answers, words, said)
 
-    def each(self, words: Sequence[str]) -> tuple[OfHost[Told], ...]:
+    def each(self, words: Sequence[str]) -> tuple[OfHost[HostAnswer], ...]:
         """The command on every host."""
         from llmgen.cli.from_afar import VARIABLE
         from llmgen.cli.waiting import waiting
         from llmgen.fleet.bundle import bundle
-        from llmgen.remote.connection import Bounds, Stop
+        from llmgen.remote.connection import HostBounds, Stop
         from llmgen.remote.fleet import each
         from llmgen.remote.run import run
 
-        bounds = Bounds(seconds=self.seconds)
+        bounds = HostBounds(seconds=self.seconds)
         # What it gets is an llm.toml without hosts, whatever its own files are.
         environment = {VARIABLE: "1", HOST_VARIABLE: ""}
         sent = ["-c", "llm.toml", *words[:1], "--json", *words[1:]]
         if words[0] == "models":
             sent = ["-c", "llm.toml", *words[:2], "--json", *words[2:]]
 
-        def call(host: Host, stop: Stop) -> Told:
+        def call(host: Host, stop: Stop) -> HostAnswer:
             artifacts = bundle(self.fleet.members[host.name], self.lock)
             files = {str(item.path): item.content for item in artifacts}
             ran = run(host, sent, files, environment=environment, bounds=bounds, stop=stop)
@@ -213,7 +213,7 @@ class _Call:
         with waiting(f"asking {len(self.hosts)} hosts"):
             return each(self.hosts, call)
 
-    def told(self, name: str, document: Mapping[str, Any]) -> Told:
+    def told(self, name: str, document: Mapping[str, Any]) -> HostAnswer:
         """A host's answer, with places in the whole llm.toml."""
         import msgspec
 
@@ -222,7 +222,7 @@ class _Call:
         from llmgen.remote.failures import garbage
 
         try:
-            found = msgspec.convert(document, Told)
+            found = msgspec.convert(document, HostAnswer)
         except msgspec.ValidationError as error:
             host = next(host for host in self.hosts if host.name == name)
             raise InputError(garbage(host, str(error).encode())) from None
@@ -235,7 +235,7 @@ class _Call:
 
     def outcome(
         self,
-        answers: Sequence[OfHost[Told]],
+        answers: Sequence[OfHost[HostAnswer]],
         words: Sequence[str],
         said: str = "",
         done: str = "done",

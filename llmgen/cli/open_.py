@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 REPORT = "report"
 
 
-class Listed(Struct, frozen=True):
+class PageAddress(Struct, frozen=True):
     """A page with its address; ``lacks`` says why it is not there, empty when it is."""
 
     name: str
@@ -64,7 +64,7 @@ def cli(session: Session, names: tuple[str, ...], *, only_print: bool) -> Outcom
     )
 
 
-def _listed(found: Read, placed: Plan) -> list[Listed]:
+def _listed(found: Read, placed: Plan) -> list[PageAddress]:
     """Every page, asked whether it is there; what another stack serves is not asked."""
     from msgspec.structs import replace
 
@@ -90,11 +90,13 @@ def _listed(found: Read, placed: Plan) -> list[Listed]:
             return lacking(page, engine(config).endpoint.key)
         return lacking(page, secret(config.services.api_key, config) if page.is_models else "")
 
-    rows = [Listed(page.name, page.url, page.shows, lacks(page), page.is_models) for page in at]
+    rows = [
+        PageAddress(page.name, page.url, page.shows, lacks(page), page.is_models) for page in at
+    ]
     return [*rows, _report(found)]
 
 
-def _report(found: Read) -> Listed:
+def _report(found: Read) -> PageAddress:
     """The plan's own page where one was written: by `generate`, or by `report` in this folder."""
     from llmgen.render.header import OWNER
 
@@ -102,20 +104,20 @@ def _report(found: Read) -> Listed:
         try:
             with path.open("rb") as file:
                 if OWNER.encode() in file.read(512):
-                    return Listed(REPORT, path.resolve().as_uri(), "the plan")
+                    return PageAddress(REPORT, path.resolve().as_uri(), "the plan")
         except OSError:
             continue
-    return Listed(REPORT, Path(PAGE).resolve().as_uri(), "the plan", "it is not written")
+    return PageAddress(REPORT, Path(PAGE).resolve().as_uri(), "the plan", "it is not written")
 
 
-def _refuse_unknown(names: Sequence[str], listed: Sequence[Listed]) -> None:
+def _refuse_unknown(names: Sequence[str], listed: Sequence[PageAddress]) -> None:
     known = [row.name for row in listed]
     unknown = [name for name in names if name not in known]
     if unknown:
         raise click.UsageError(f"no page `{unknown[0]}`; there are {', '.join(known)}")
 
 
-def _missing(row: Listed) -> Diagnostic:
+def _missing(row: PageAddress) -> Diagnostic:
     """What is said of a page that was asked for and is not there."""
     is_report = row.name == REPORT
     return Diagnostic(
@@ -125,7 +127,7 @@ def _missing(row: Listed) -> Diagnostic:
     )
 
 
-def _opened(there: Sequence[Listed]) -> list[str]:
+def _opened(there: Sequence[PageAddress]) -> list[str]:
     """Open them where there is a display; the names of those that a browser took."""
     import webbrowser
 
@@ -144,7 +146,7 @@ def _has_display() -> bool:
     return sys.platform == "darwin" or any(map(os.environ.get, named))
 
 
-def _said(there: Sequence[Listed], opened: Sequence[str], *, only_print: bool) -> str:
+def _said(there: Sequence[PageAddress], opened: Sequence[str], *, only_print: bool) -> str:
     if not there:
         return "none of them is there; `llmgen up` starts the stack"
     if opened:
@@ -152,7 +154,7 @@ def _said(there: Sequence[Listed], opened: Sequence[str], *, only_print: bool) -
     return "" if only_print else "no browser was opened: there is no display, or no browser"
 
 
-def _show(listed: Sequence[Listed]) -> None:
+def _show(listed: Sequence[PageAddress]) -> None:
     from llmgen.cli.drawing import echo, table_of
 
     table = table_of("page", "address", "shows")
@@ -161,5 +163,5 @@ def _show(listed: Sequence[Listed]) -> None:
     echo(table)
 
 
-def _plain(row: Listed) -> dict[str, object]:
+def _plain(row: PageAddress) -> dict[str, object]:
     return {"name": row.name, "url": row.url, "shows": row.shows, "lacks": row.lacks}

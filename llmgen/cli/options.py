@@ -12,7 +12,7 @@ import click
 from llmgen.units import parse_size
 
 
-class FileName(click.ParamType[str]):
+class FileNameParam(click.ParamType[str]):
     """A file or folder; an empty name (a shell variable that is not set) means neither."""
 
     name = "path"
@@ -78,7 +78,7 @@ class DeviceShares(ServerKey):
         return [super(DeviceShares, self).read(share) for share in re.split(r"[,/]", text)]
 
 
-class Override(ServerKey):
+class OverrideParam(ServerKey):
     """``PATTERN=BUFFER``, several between commas, as ``--override-tensor`` takes them."""
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any TOML value

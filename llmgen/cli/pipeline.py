@@ -14,14 +14,13 @@ from llmgen.cli.waiting import waiting
 from llmgen.errors import Diagnostic, InputError, LlmgenError
 
 if TYPE_CHECKING:
-    from llmgen.artifacts import Tree
+    from llmgen.artifacts import Render, Tree
     from llmgen.config.config import Config
     from llmgen.config.source import Source
     from llmgen.facts.lock import Lock
     from llmgen.fleet.fleet import Member
     from llmgen.library import Library
     from llmgen.plan.plan import Plan
-    from llmgen.targets.base import Render
 
 CONFIG, LOCK, OUTPUT = "llm.toml", "llm.lock", "generated"
 

@@ -10,18 +10,18 @@ from llmgen.cli.pipeline import Read
 from llmgen.units import MIB, show_count
 
 if TYPE_CHECKING:
-    from llmgen.operate.status.left_by_others import Left
+    from llmgen.operate.status.left_by_others import LeftMemory
     from llmgen.operate.status.observed import Observed
     from llmgen.plan.attempt import Attempt
     from llmgen.plan.plan import Plan
-    from llmgen.plan.relief import Measured, Pairs, Relief
+    from llmgen.plan.relief import MeasuredPlan, Pairs, Relief
     from llmgen.plan.rewrite import Edit
 
 # So many pairs of models are told by name.
 TOLD = 3
 
 
-def short_pools(found: Read, placed: Plan) -> tuple[Left, ...]:
+def short_pools(found: Read, placed: Plan) -> tuple[LeftMemory, ...]:
     """Pools in which the plan's worst state, as measured, has no room."""
     from llmgen.operate.status.stack import expected, observe
 
@@ -29,20 +29,20 @@ def short_pools(found: Read, placed: Plan) -> tuple[Left, ...]:
     return short_of(placed, observe(placed, who, expected(placed, who.site)))
 
 
-def short_of(placed: Plan, seen: Observed) -> tuple[Left, ...]:
+def short_of(placed: Plan, seen: Observed) -> tuple[LeftMemory, ...]:
     """The same from what was looked at already."""
     from llmgen.operate.status.left_by_others import left_by_others
 
     return tuple(item for item in left_by_others(placed, seen) if item.missing_bytes > 0)
 
 
-def proposals(placed: Plan, shorts: Sequence[Left]) -> Iterator[tuple[Left, str]]:
+def proposals(placed: Plan, shorts: Sequence[LeftMemory]) -> Iterator[tuple[LeftMemory, str]]:
     """Each short pool with the keys to set, and what becomes of the models with them.
 
     What was measured on any of them is counted in all.
     """
     from llmgen.plan.attempt import attempt, rewritten_attempt
-    from llmgen.plan.relief import Measured
+    from llmgen.plan.relief import MeasuredPlan
     from llmgen.plan.scale import scale
     from llmgen.plan.words import edit_words
 
@@ -52,13 +52,13 @@ def proposals(placed: Plan, shorts: Sequence[Left]) -> Iterator[tuple[Left, str]
         counted = rewritten_attempt(before, edits) if before else None
         told = edit_words(edits)
         if before and counted:
-            found = Measured(before, counted, short.pool, short.models)
+            found = MeasuredPlan(before, counted, short.pool, short.models)
             yield short, f"{told} {_refused(found) if found.is_refused else _planned(found)}"
         else:
             yield short, f"{told} counts it"
 
 
-def _reserve(placed: Plan, shorts: Sequence[Left]) -> Iterator[Edit]:
+def _reserve(placed: Plan, shorts: Sequence[LeftMemory]) -> Iterator[Edit]:
     """[budget] reserve with what other programs hold, and what no key of a model counts."""
     wanted = {item.device: item.more_bytes for item in shorts if item.more_bytes}
     if wanted:
@@ -71,7 +71,7 @@ def _reserve(placed: Plan, shorts: Sequence[Left]) -> Iterator[Edit]:
         yield ("budget", "reserve"), _sizes({**kept, **wanted})
 
 
-def _memory(placed: Plan, shorts: Sequence[Left]) -> Iterator[Edit]:
+def _memory(placed: Plan, shorts: Sequence[LeftMemory]) -> Iterator[Edit]:
     """`memory` of the models that declare less than they were measured to hold."""
     from llmgen.engines.memory import Basis
 
@@ -93,7 +93,7 @@ def _sizes(sizes: dict[str, int]) -> str:
     return f"{{ {', '.join(rows)} }}"
 
 
-def _refused(found: Measured) -> str:
+def _refused(found: MeasuredPlan) -> str:
     """What mends the plan once the measured figures are in it: one change of each sort."""
     from llmgen.plan.words import NO_WAY
 
@@ -101,14 +101,14 @@ def _refused(found: Measured) -> str:
     return f"counts it, and then{' one of' if len(ways) > 1 else ''}: {'; '.join(ways)}"
 
 
-def _mends(found: Measured, made: Relief) -> str:
+def _mends(found: MeasuredPlan, made: Relief) -> str:
     from llmgen.plan.words import edit_words
 
     lost = _apart(found.apart(made.after))
     return f"{edit_words(made.edits)} fits ({'; '.join([made.price, *lost])})"
 
 
-def _planned(found: Measured) -> str:
+def _planned(found: MeasuredPlan) -> str:
     """What the measured figures change, and what gives some of it back."""
     from llmgen.plan.words import edit_words
 
@@ -121,7 +121,7 @@ def _planned(found: Measured) -> str:
     return "; ".join(parts)
 
 
-def _besides(found: Measured, made: Relief) -> str:
+def _besides(found: MeasuredPlan, made: Relief) -> str:
     from llmgen.plan.words import edit_words
 
     keys = {str(edit[0][-1]) for edit in made.edits}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.lock import selected, sources
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
@@ -19,17 +19,17 @@ from llmgen.cli.printable import printable
 from llmgen.errors import Diagnostic, InputError, Severity
 
 if TYPE_CHECKING:
-    from llmgen.facts.download import Progress as ToldBytes
+    from llmgen.facts.download import DownloadProgress
     from llmgen.facts.gguf_facts import ModelFile, ModelRef
     from llmgen.facts.lock import Entry
-    from llmgen.facts.pull import Pulled, Watch
+    from llmgen.facts.pull import ProgressWatch, Pulled
 
 
 @command(short_help="download what llm.lock names")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("--models", "folder", metavar="DIR", help="Put files here, not in [paths] models.")
 @click.option("--trust-size", is_flag=True, help="Do not read files again that have their size.")
-@on_hosts(Shown("files", ("name", "presence")), minutes=24 * 60, here_only=("folder",))
+@on_hosts(ShownRows("files", ("name", "presence")), minutes=24 * 60, here_only=("folder",))
 def cli(
     session: Session, models: tuple[str, ...], folder: str | None, *, trust_size: bool
 ) -> Outcome:
@@ -82,7 +82,7 @@ def _absent(pulled: tuple[Pulled, ...]) -> Iterator[Diagnostic]:
 
 
 @contextmanager
-def bars() -> Iterator[Watch]:
+def bars() -> Iterator[ProgressWatch]:
     """A bar for each file, on a terminal only."""
     from rich.console import Console
     from rich.progress import (
@@ -107,7 +107,7 @@ def bars() -> Iterator[Watch]:
     )
     with Progress(*columns, console=console) as bars:
 
-        def watch(verb: str, file: ModelFile) -> ToldBytes:
+        def watch(verb: str, file: ModelFile) -> DownloadProgress:
             task = bars.add_task(printable(f"{verb} {file.name}"), total=file.size_bytes)
             return lambda done, size: bars.update(task, completed=done, total=size)
 

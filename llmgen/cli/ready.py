@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
     from llmgen.operate.status.asking import Asking
     from llmgen.operate.status.ready import Lack
-    from llmgen.operate.status.rows import Expected
+    from llmgen.operate.status.rows import ExpectedService
     from llmgen.plan.plan import Plan
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -93,7 +93,7 @@ def answering(
 def _wait(
     placed: Plan,
     who: Asking,
-    wanted: Sequence[Expected],
+    wanted: Sequence[ExpectedService],
     limit: int,
     alive: Callable[[], bool],
 ) -> list[Lack]:

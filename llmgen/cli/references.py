@@ -44,7 +44,7 @@ def is_elsewhere(reference: str) -> bool:
 
 def read_facts(reference: str) -> GgufFacts:
     """The facts of a file, or of what stands elsewhere: of the Hub's only the first bytes come."""
-    from llmgen.config.tables.models import Source
+    from llmgen.config.tables.models import ModelSource
     from llmgen.facts.local import read_model
     from llmgen.facts.sources import Sources, read_gguf
     from llmgen.facts.stores import find_stores
@@ -55,4 +55,4 @@ def read_facts(reference: str) -> GgufFacts:
     keys, _ = source_keys(reference)
     home = Path.home()
     where = Sources(Path(), home, find_stores(home))
-    return read_gguf(model_ref(Source.model_validate(keys)), where)
+    return read_gguf(model_ref(ModelSource.model_validate(keys)), where)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, library, read, renderer
 from llmgen.errors import Diagnostic, LlmgenError, OwnershipError, PlanError
 
 if TYPE_CHECKING:
-    from llmgen.plan.findings import Finding
+    from llmgen.plan.findings import PlanFinding
     from llmgen.plan.plan import Plan
 
 PAGE = "report.html"
@@ -22,7 +22,7 @@ PAGE = "report.html"
 
 @command(short_help="the plan as a page: memory, who fits with whom, contexts, routes")
 @click.option(
-    "-o", "--output", type=FileName(), metavar="FILE", default=PAGE, help="`-` prints it."
+    "-o", "--output", type=FileNameParam(), metavar="FILE", default=PAGE, help="`-` prints it."
 )
 @click.option(
     "--what-if", multiple=True, metavar="KEY=VALUE", help="Plan with this change, editing nothing."
@@ -58,7 +58,7 @@ def cli(session: Session, output: str, what_if: tuple[str, ...]) -> Outcome:
     return Outcome(data, said=f"wrote {output}", diagnostics=notes, exit_code=code)
 
 
-def _judged(found: Read) -> tuple[Plan, tuple[Finding, ...]]:
+def _judged(found: Read) -> tuple[Plan, tuple[PlanFinding, ...]]:
     from llmgen.cli.waiting import waiting
     from llmgen.report.data import judged
 

@@ -6,7 +6,7 @@ import click
 
 from llmgen.cli.asking import refuse_other_install
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import read
@@ -15,7 +15,7 @@ from llmgen.cli.up import CRON
 
 @command(short_help="restart services")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
-@on_hosts(Shown("restarted"))
+@on_hosts(ShownRows("restarted"))
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Restart the named services, or all of them."""
     from llmgen.operate.installation.installed import chosen, restart

@@ -6,7 +6,7 @@ import click
 
 from llmgen.cli.asking import refuse_other_removal
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.installing import Manner, carry_out, manner
 from llmgen.cli.on_cluster import FORCE_CONFLICTS, WAIT, WAIT_TIMEOUT, on_cluster
 from llmgen.cli.on_hosts import on_hosts
@@ -23,8 +23,8 @@ from llmgen.cli.pipeline import read
 @click.argument("number", type=int, required=False)
 @manner
 @on_hosts(
-    Shown("changes", ("action", "path")),
-    Shown("steps", ("when", "command")),
+    ShownRows("changes", ("action", "path")),
+    ShownRows("steps", ("when", "command")),
     minutes=60,
     here_only=("root",),
     plan_first=True,

@@ -15,7 +15,7 @@ from llmgen.cli.pipeline import known_plan, read
 from llmgen.cli.printable import shown
 
 if TYPE_CHECKING:
-    from llmgen.operate.engines.chat import Piece
+    from llmgen.operate.engines.chat import ChatPiece
     from llmgen.operate.engines.server import Endpoint
     from llmgen.plan.plan import Placement, Plan
 
@@ -96,7 +96,7 @@ def _line() -> str:
     return sys.stdin.readline().strip()
 
 
-def _show(found: Iterable[Piece], *, quiet: bool) -> str:
+def _show(found: Iterable[ChatPiece], *, quiet: bool) -> str:
     answer = []
     for piece in found:
         if not piece.is_thought:

@@ -12,7 +12,7 @@ from llmgen.cli.boundary import Session, command
 from llmgen.cli.outcome import Outcome
 
 if TYPE_CHECKING:
-    from llmgen.config.reference import Place
+    from llmgen.config.reference import ReferenceEntry
 
 
 @command(reads_config=False, short_help="what llm.toml may say: a JSON Schema, or words on a KEY")
@@ -53,7 +53,7 @@ def _path(key: str) -> list[str]:
     return words
 
 
-def _print(found: Place) -> None:
+def _print(found: ReferenceEntry) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 

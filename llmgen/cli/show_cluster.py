@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llmgen.cli.view import ModelView
     from llmgen.cluster.cluster import Cluster
     from llmgen.cluster.proof import Proof
-    from llmgen.targets.kubernetes.scene import App, Scene
+    from llmgen.targets.kubernetes.scene import App, ClusterScene
 
 
 class NodesView(Struct, frozen=True):
@@ -97,7 +97,7 @@ def _page(row: ModelView) -> Outcome:
     return Outcome(row, text=lambda: show_model(row))
 
 
-def _pools(scene: Scene) -> Iterator[NodesView]:
+def _pools(scene: ClusterScene) -> Iterator[NodesView]:
     from llmgen.targets.kubernetes.demand import allocatable, requests
 
     for name, pool in scene.cluster.pools.items():
@@ -114,7 +114,7 @@ def _pools(scene: Scene) -> Iterator[NodesView]:
         )
 
 
-def _pods(scene: Scene) -> Iterator[PodsView]:
+def _pods(scene: ClusterScene) -> Iterator[PodsView]:
     from llmgen.targets.kubernetes.resources import device_bytes, memory_bytes
 
     for app in scene.apps:

@@ -12,11 +12,11 @@ import click
 from llmgen.apply.failure import UNREADABLE
 from llmgen.cli.asking import asking
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.installing import wanted_tree
 from llmgen.cli.on_cluster import on_cluster
 from llmgen.cli.on_hosts import on_hosts
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import known_plan, read, unknown_models
 from llmgen.errors import InputError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from llmgen.operate.status.asking import Asking
     from llmgen.operate.status.probe import Probe
     from llmgen.operate.status.rows import DeviceStatus, ModelStatus, ServiceStatus
-    from llmgen.operate.status.standing import Standing, Written
+    from llmgen.operate.status.standing import Standing, WrittenFiles
     from llmgen.plan.plan import Plan
 
 
@@ -42,13 +42,13 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=FileName(),
+    type=FileNameParam(),
     metavar="FILE",
     help="With --prometheus: into this file (`llmgen.prom`), whole or not at all.",
 )
 @on_hosts(
-    Shown("services", ("name", "state", "health", "port")),
-    Shown("models", ("name", "state", "context")),
+    ShownRows("services", ("name", "state", "health", "port")),
+    ShownRows("models", ("name", "state", "context")),
     here_only=("prometheus", "output"),
 )
 def cli(session: Session, *, probe: bool, prometheus: bool, output: str | None) -> Outcome:
@@ -108,13 +108,13 @@ def _figures(found: Read, placed: Plan, seen: Standing, output: str | None) -> O
 
     from llmgen.layout import layout
     from llmgen.operate.guard.unloads import unloads
-    from llmgen.operate.status.exposition import Found, exposition
+    from llmgen.operate.status.exposition import FoundStack, exposition
     from llmgen.targets.accounts import state_folder
 
     services = found.config.services
     state = state_folder(services, layout(found.config.paths, services.scope), "guard")
     memory = psutil.virtual_memory()
-    told = Found(
+    told = FoundStack(
         seen.services,
         seen.models,
         seen.devices,
@@ -152,7 +152,7 @@ def rendered(session: Session, found: Read, placed: Plan) -> Mapping[PurePosixPa
 
 def compared(
     files: Mapping[PurePosixPath, Artifact], who: Asking, unknown: Sequence[Diagnostic]
-) -> Written:
+) -> WrittenFiles:
     """The installed files beside those; files of a part of llm.toml are not those of all of it."""
     from msgspec.structs import replace
 

@@ -16,7 +16,7 @@ from llmgen.errors import Diagnostic, PlanError, Severity
 
 if TYPE_CHECKING:
     from llmgen.apply.changes import Change
-    from llmgen.sync.reporting import Row
+    from llmgen.sync.reporting import SyncRow
 
 
 @command(short_help="let llm.toml follow the models that are here")
@@ -88,7 +88,7 @@ def _is_other(done: Synced) -> bool:
     return done.text != done.found.sources[0].text
 
 
-def _lines(told: Sequence[Row]) -> Iterator[str]:
+def _lines(told: Sequence[SyncRow]) -> Iterator[str]:
     from llmgen.sync.reporting import STATES
 
     widest = max((len(STATES[row.state]) for row in told), default=0)
@@ -99,7 +99,7 @@ def _lines(told: Sequence[Row]) -> Iterator[str]:
         yield f"{STATES[row.state]:{widest}}  {row.name:{longest}}  {details}".rstrip()
 
 
-def _said(done: Synced, told: Sequence[Row], *, dry_run: bool) -> str:
+def _said(done: Synced, told: Sequence[SyncRow], *, dry_run: bool) -> str:
     from llmgen.sync.reporting import STATES
 
     counts = Counter(row.state for row in told)

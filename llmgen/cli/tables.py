@@ -12,7 +12,7 @@ from llmgen.cli.drawing import command_lines, echo, paragraph, screenful, table_
 from llmgen.cli.view import ModelView, PlanView, PoolView
 from llmgen.engines.registry import USUAL
 from llmgen.plan.explain import Explained
-from llmgen.plan.price import Step, nearest
+from llmgen.plan.price import StepBack, nearest
 from llmgen.targets.containers.shares import sentence
 from llmgen.units import show_count, show_size
 
@@ -101,7 +101,7 @@ def show_explained(plan: PlanView, explained: Explained) -> None:
         echo("", steps(plan.steps), *map(paragraph, _order(plan.steps)))
 
 
-def steps(rows: Sequence[Step]) -> Table:
+def steps(rows: Sequence[StepBack]) -> Table:
     """What a step back of an earlier value would buy a later one."""
     table = table_of("model", "with", "instead of", "buys", ">from", ">to", ">host reads", "price")
     for row in rows:
@@ -113,7 +113,7 @@ def steps(rows: Sequence[Step]) -> Table:
     return table
 
 
-def _order(rows: Sequence[Step]) -> Iterator[str]:
+def _order(rows: Sequence[StepBack]) -> Iterator[str]:
     yield (
         "host reads: bytes that each token reads more over the bus of host memory; contexts are "
         "those of one request"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.options import FileName
+from llmgen.cli.options import FileNameParam
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import library, read
 from llmgen.errors import Diagnostic, InputError
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     help="In the image, or on this machine; absent: where the stack runs.",
 )
 @click.option("--list", "listed", is_flag=True, help="Which tools there are.")
-@click.option("--copy", type=FileName(), metavar="DIR", help="Copy the program out of its image.")
+@click.option(
+    "--copy", type=FileNameParam(), metavar="DIR", help="Copy the program out of its image."
+)
 @click.option("--dry-run", is_flag=True, help="Print the command, run nothing.")
 def cli(
     session: Session,

@@ -87,10 +87,10 @@ def _stream(collector: Collector, interval: float, count: int | None) -> Outcome
 
 def _frames(collector: Collector, interval: float, count: int) -> Outcome:
     from llmgen.cli.drawing import echo, width
-    from llmgen.top.frame import Shown, frame
+    from llmgen.top.frame import Selection, frame
 
     def show(moment: Moment) -> None:
-        echo(*frame(moment, Shown(), width(), _HIGH))
+        echo(*frame(moment, Selection(), width(), _HIGH))
 
     return _repeat(collector, interval, count, show)
 

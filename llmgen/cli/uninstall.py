@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llmgen.cli.asking import refuse_other_removal
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.installing import Manner, carry_out, manner
 from llmgen.cli.on_cluster import DELETE_MODELS, on_cluster
 from llmgen.cli.on_hosts import on_hosts
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     adds={"delete_models": DELETE_MODELS},
 )
 @on_hosts(
-    Shown("changes", ("action", "path")),
-    Shown("steps", ("when", "command")),
+    ShownRows("changes", ("action", "path")),
+    ShownRows("steps", ("when", "command")),
     here_only=("root",),
     plan_first=True,
 )

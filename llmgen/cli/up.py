@@ -12,7 +12,7 @@ import click
 
 from llmgen.cli.asking import asking, refuse_other_install
 from llmgen.cli.boundary import Session, command
-from llmgen.cli.host_answers import Shown
+from llmgen.cli.host_answers import ShownRows
 from llmgen.cli.on_hosts import on_hosts
 from llmgen.cli.outcome import Outcome
 from llmgen.cli.pipeline import Read, plan, read, tree
@@ -39,7 +39,7 @@ CRON = "cron"
     help="With --foreground: do nothing when it is up, or when `down` ended it.",
 )
 @wait_options
-@on_hosts(Shown("started"), minutes=60, here_only=("foreground", "installed", "if_down"))
+@on_hosts(ShownRows("started"), minutes=60, here_only=("foreground", "installed", "if_down"))
 def cli(
     session: Session,
     names: tuple[str, ...],

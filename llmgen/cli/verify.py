@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _SECONDS = 120
 
 
-class Verified(Struct, frozen=True):
+class VerifiedModel(Struct, frozen=True):
     """One model: whether its own file was read, and our figures beside the program's."""
 
     name: str
@@ -95,7 +95,7 @@ def _program(named: str | None, server: str) -> str:
     )
 
 
-def _verified(item: Placement, build: int, tool: str, names: Sequence[str]) -> Verified:
+def _verified(item: Placement, build: int, tool: str, names: Sequence[str]) -> VerifiedModel:
     path, devices = Path(item.model.path), len(item.settings.devices)
     asked = seen_by_program(item.settings, devices)
     again = shlex.join(words(tool, str(path), asked, names))
@@ -114,7 +114,7 @@ def _verified(item: Placement, build: int, tool: str, names: Sequence[str]) -> V
             )
         )
     found = compare(item.model.facts, item.settings, build, theirs)
-    return Verified(item.name, path.is_file(), found)
+    return VerifiedModel(item.name, path.is_file(), found)
 
 
 @contextmanager
@@ -178,7 +178,9 @@ def _run(arguments: tuple[str, ...], item: Placement, hint: str) -> str:
     return done.stdout
 
 
-def _recorded(lock: Lock, asked: list[Placement], seen: tuple[Verified, ...], build: int) -> Lock:
+def _recorded(
+    lock: Lock, asked: list[Placement], seen: tuple[VerifiedModel, ...], build: int
+) -> Lock:
     """The lock with measured bytes for every device that differed."""
     entries = dict(lock.entries)
     for item, verified in zip(asked, seen, strict=True):
@@ -208,7 +210,7 @@ def _moved(planned: DeviceMemory, seen: Difference) -> Measured:
     return Measured(**{word: max(0, size) for word, size in {**same, **moved}.items()})
 
 
-def _print(seen: tuple[Verified, ...]) -> None:
+def _print(seen: tuple[VerifiedModel, ...]) -> None:
     from llmgen.cli.breakdown import show_differences
 
     for item in seen:

@@ -15,9 +15,9 @@ from llmgen.operate.status.pages import pages
 from llmgen.plan.basis import basis_of, resting
 from llmgen.plan.explain import engine_words
 from llmgen.plan.plan import Headroom, Placement, Plan, Pool
-from llmgen.plan.price import Step
+from llmgen.plan.price import StepBack
 from llmgen.targets.containers.published import published
-from llmgen.targets.containers.shares import Share, shares
+from llmgen.targets.containers.shares import HostShare, shares
 
 
 class Parts(Struct, frozen=True):
@@ -130,12 +130,12 @@ class PlanView(Struct, frozen=True):
     states: tuple[StateView, ...]
     resting: str
     endpoints: tuple[EndpointView, ...]
-    steps: tuple[Step, ...] = ()
-    containers: tuple[Share, ...] = ()
+    steps: tuple[StepBack, ...] = ()
+    containers: tuple[HostShare, ...] = ()
     pages: tuple[PageView, ...] = ()
 
 
-def view(plan: Plan, steps: Iterable[Step] = ()) -> PlanView:
+def view(plan: Plan, steps: Iterable[StepBack] = ()) -> PlanView:
     """The plan as plain values, with what steps of open values would buy."""
     library = plan.library
     return PlanView(

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
 
-from llmgen.cluster.pool_numbers import Pool, Vector, holds, more, room
+from llmgen.cluster.pool_numbers import PoolNumbers, Vector, holds, more, room
 from llmgen.cluster.steps import take
-from llmgen.fleet.search.steps import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
 
 # More fillings are not combined.
 _FILLINGS = 400
@@ -20,7 +20,9 @@ _FILLINGS = 400
 _ONE = 1 << 40
 
 
-def blocked(pool: Pool, counts: Vector, size: Vector, steps: Steps) -> list[Vector] | None:
+def blocked(
+    pool: PoolNumbers, counts: Vector, size: Vector, steps: SearchAllowance
+) -> list[Vector] | None:
     """How many of each kind each node holds, with no room for ``size``; None if some node has."""
     sizes, capacity, nodes = pool.sizes, pool.capacity, pool.nodes
     kinds = [at for at, count in enumerate(counts) if count]
@@ -56,7 +58,7 @@ class _Blocking(Struct):
     sizes: Sequence[Vector]
     capacity: Vector
     size: Vector
-    steps: Steps
+    steps: SearchAllowance
     failed: dict[tuple[int, Vector], int] = field(default_factory=dict)
 
     def blocks(self, used: Vector) -> bool:

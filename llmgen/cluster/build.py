@@ -10,9 +10,8 @@ from msgspec import Struct
 
 from llmgen.cluster import document as documents
 from llmgen.cluster import fronts
-from llmgen.cluster.cluster import Cluster, Kind, Nodes, Planned, Unit
+from llmgen.cluster.cluster import Cluster, NodePool, Planned, PodSet, PodSetKind
 from llmgen.cluster.devices import resource
-from llmgen.cluster.document import Document
 from llmgen.cluster.kserve import PORT as KSERVE_PORT
 from llmgen.cluster.kserve import is_text
 from llmgen.cluster.origin import told_of
@@ -23,19 +22,19 @@ from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
 from llmgen.config.names import service_name
 from llmgen.config.tables.kubernetes import Kubernetes
-from llmgen.config.tables.models import Model
+from llmgen.config.tables.models import ModelTable
 from llmgen.engines.loaders import ROUTER, loader_of
 from llmgen.errors import ConfigError, Diagnostic, LlmgenError, PlanError
 from llmgen.facts.lock_model import Lock
 from llmgen.fleet.ground import library_of, typed_as
 from llmgen.fleet.numbers_elsewhere import numbers
-from llmgen.fleet.project import Elsewhere, external
+from llmgen.fleet.project import Document, Elsewhere, external
 from llmgen.gateway.addresses import host_name
 from llmgen.library import Keep
 from llmgen.plan.place import place
 
 
-class Ground(Struct, frozen=True):
+class ClusterGround(Struct, frozen=True):
     """The whole file, typed and as it is written, its lock, and the documents of its pools.
 
     ``models`` are the tables of all models, as each pool has them.
@@ -45,9 +44,9 @@ class Ground(Struct, frozen=True):
     table: Kubernetes
     document: Mapping[str, Any]
     lock: Lock
-    nodes: Mapping[str, Nodes]
+    nodes: Mapping[str, NodePool]
     pools: Mapping[str, Document]
-    models: Mapping[str, Mapping[str, Model]]
+    models: Mapping[str, Mapping[str, ModelTable]]
 
 
 def cluster(config: Config, document: Mapping[str, Any], lock: Lock) -> Cluster:
@@ -68,7 +67,7 @@ def cluster(config: Config, document: Mapping[str, Any], lock: Lock) -> Cluster:
     return Cluster(ground.table, config, ground.nodes, made, found.reasons, notes, front, lock)
 
 
-def ground_of(config: Config, document: Mapping[str, Any], lock: Lock) -> Ground:
+def ground_of(config: Config, document: Mapping[str, Any], lock: Lock) -> ClusterGround:
     """The nodes of all pools; ConfigError for what [kubernetes] says wrongly."""
     table = config.kubernetes
     if table is None:
@@ -84,22 +83,22 @@ def ground_of(config: Config, document: Mapping[str, Any], lock: Lock) -> Ground
         models[name] = own.models if pool.models else config.models
         found[name] = _decided(whole, models[name], config)
         node = node_of(own, name, document)
-        nodes[name] = Nodes(name, pool, node, resource(pool, node))
-    return Ground(config, table, document, lock, nodes, found, models)
+        nodes[name] = NodePool(name, pool, node, resource(pool, node))
+    return ClusterGround(config, table, document, lock, nodes, found, models)
 
 
 def _served(config: Config) -> Iterator[str]:
     return (name for name, table in config.models.items() if table.enable)
 
 
-def keep_of(config: Config, table: Model) -> Keep:
+def keep_of(config: Config, table: ModelTable) -> Keep:
     """When the model is in memory, as its own table or the edition says."""
     if table.keep is None and not loader_of(config.services).loads:
         return Keep.ALWAYS
     return Keep(table.keep or EDITIONS[config.edition].keep[table.role])
 
 
-def _alone(ground: Ground, pool: str, name: str) -> Planned:
+def _alone(ground: ClusterGround, pool: str, name: str) -> Planned:
     """The model in a pod of its own, with as few devices as it fits on."""
     node, table = ground.nodes[pool].node, ground.models[pool][name]
     most = len(node.devices)
@@ -130,14 +129,14 @@ def _alone(ground: Ground, pool: str, name: str) -> Planned:
 
 
 def _planned(
-    ground: Ground, pool: str, names: Sequence[str], devices: int, *, stack: bool = False
+    ground: ClusterGround, pool: str, names: Sequence[str], devices: int, *, stack: bool = False
 ) -> Planned:
     node = ground.nodes[pool].node
     made = documents.of_pod(ground.pools[pool], names, node, devices, stack=stack)
     return _placed(ground, pool, made, devices)
 
 
-def _grouped(ground: Ground, pool: str, name: str, devices: int) -> Planned:
+def _grouped(ground: ClusterGround, pool: str, name: str, devices: int) -> Planned:
     """A model over several nodes, with so many devices of each."""
     node, table = ground.nodes[pool].node, ground.models[pool][name]
     asked = table.tensor_parallel_size or 1
@@ -155,7 +154,7 @@ def _grouped(ground: Ground, pool: str, name: str, devices: int) -> Planned:
     return _placed(ground, pool, made, devices)
 
 
-def _placed(ground: Ground, pool: str, made: Document, devices: int) -> Planned:
+def _placed(ground: ClusterGround, pool: str, made: Document, devices: int) -> Planned:
     config = _typed(made, pool, ground.document)
     try:
         return Planned(made, config, place(library_of(config, ground.lock)), devices)
@@ -164,13 +163,13 @@ def _placed(ground: Ground, pool: str, made: Document, devices: int) -> Planned:
         raise type(error)(told) from None
 
 
-def _decided(pool: Document, models: Mapping[str, Model], config: Config) -> Document:
+def _decided(pool: Document, models: Mapping[str, ModelTable], config: Config) -> Document:
     """The pool's document in which each model says when it is in memory."""
     told = {name: {**pool["models"][name], **_kept(models[name], config)} for name in models}
     return {**pool, "models": told}
 
 
-def _kept(table: Model, config: Config) -> Document:
+def _kept(table: ModelTable, config: Config) -> Document:
     """When the model is in memory, and where it listens if KServe says that."""
     keep = keep_of(config, table)
     style = config.kubernetes.style if config.kubernetes else "plain"
@@ -178,7 +177,9 @@ def _kept(table: Model, config: Config) -> Document:
     return {"keep": keep.value, **({"port": KSERVE_PORT} if port else {})}
 
 
-def _units(ground: Ground, pool: str, seats: Mapping[str, str], alone: Alone) -> Iterator[Unit]:
+def _units(
+    ground: ClusterGround, pool: str, seats: Mapping[str, str], alone: Alone
+) -> Iterator[PodSet]:
     """The pods of a pool: of each always-on model, and of all that are loaded on demand."""
     mine = [name for name in ground.config.models if seats.get(name) == pool]
     if ground.nodes[pool].table.layout == "stack":
@@ -195,7 +196,7 @@ def _units(ground: Ground, pool: str, seats: Mapping[str, str], alone: Alone) ->
         yield _unit(ground, pool, demand, _together(ground, pool, demand, alone))
 
 
-def _together(ground: Ground, pool: str, names: Sequence[str], alone: Alone) -> Planned:
+def _together(ground: ClusterGround, pool: str, names: Sequence[str], alone: Alone) -> Planned:
     """On-demand models in one pod, with as few devices as all of them fit on, one at a time."""
     most = len(ground.nodes[pool].node.devices)
     least = max(alone(pool, name).devices for name in names)
@@ -208,10 +209,10 @@ def _together(ground: Ground, pool: str, names: Sequence[str], alone: Alone) -> 
     raise ValueError(f"no number of devices for {names}")
 
 
-def _unit(ground: Ground, pool: str, names: Sequence[str], made: Planned) -> Unit:
+def _unit(ground: ClusterGround, pool: str, names: Sequence[str], made: Planned) -> PodSet:
     config, plan = made.config, made.plan
     first = plan.placements[0]
-    kind: Kind = "model"
+    kind: PodSetKind = "model"
     if first.keep is Keep.ON_DEMAND:
         kind = "router" if plan.loader is ROUTER else "swap"
     services = config.services
@@ -222,7 +223,7 @@ def _unit(ground: Ground, pool: str, names: Sequence[str], made: Planned) -> Uni
     tables = [ground.models[pool][one] for one in names]
     copies = tables[0].hosts if kind == "model" else 1
     nodes = max(table.nodes for table in tables)
-    return Unit(
+    return PodSet(
         name,
         kind,
         pool,
@@ -241,7 +242,7 @@ def _runs_gateway(config: Config) -> bool:
     return config.gateway.envoy.enable or config.gateway.litellm.enable
 
 
-def _front(ground: Ground, units: Sequence[Unit]) -> Unit | None:
+def _front(ground: ClusterGround, units: Sequence[PodSet]) -> PodSet | None:
     """Envoy, LiteLLM or the cluster's gateway; what engines load is external to its plan.
 
     Always-on servers are none of its models: who renders its files adds theirs.
@@ -256,10 +257,10 @@ def _front(ground: Ground, units: Sequence[Unit]) -> Unit | None:
     own = _typed(made, pool, ground.document)
     plan = place(library_of(own, ground.lock))
     port = config.gateway.envoy.port if config.gateway.envoy.enable else config.gateway.litellm.port
-    return Unit("gateway", "gateway", pool, 1, 0, made, own, plan, (), port)
+    return PodSet("gateway", "gateway", pool, 1, 0, made, own, plan, (), port)
 
 
-def _outside(ground: Ground, unit: Unit, name: str) -> Document:
+def _outside(ground: ClusterGround, unit: PodSet, name: str) -> Document:
     """An on-demand model as the gateway knows it: behind the Service of its engine."""
     table, config = ground.models[unit.pool][name], ground.config
     prefix = config.naming.prefix

@@ -8,24 +8,24 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct, field
 
 from llmgen.config.config import Config
-from llmgen.config.tables.kubernetes import Kubernetes, Pool
+from llmgen.config.tables.kubernetes import Kubernetes, PoolTable
 from llmgen.errors import Diagnostic
 from llmgen.facts.lock_model import Lock
 from llmgen.machine import Machine
 from llmgen.plan.plan import Plan
 
 # What a pod is for: one always-on model, an engine with all on-demand ones, what clients talk to.
-Kind: TypeAlias = Literal["model", "swap", "router", "gateway"]
+PodSetKind: TypeAlias = Literal["model", "swap", "router", "gateway"]
 
 
-class Nodes(Struct, frozen=True):
+class NodePool(Struct, frozen=True):
     """A pool: ``node`` is what each of its nodes is like, ``resource`` a device's name there.
 
     ``table`` is what llm.toml says of it.
     """
 
     name: str
-    table: Pool
+    table: PoolTable
     node: Machine
     resource: str
 
@@ -39,7 +39,7 @@ class Planned(Struct, frozen=True):
     devices: int
 
 
-class Unit(Struct, frozen=True):
+class PodSet(Struct, frozen=True):
     """Pods that are alike: ``name`` is that of their controller and Service, a DNS label.
 
     ``plan`` is that of a machine which is only for them, with ``devices`` of its pool's node.
@@ -48,7 +48,7 @@ class Unit(Struct, frozen=True):
     """
 
     name: str
-    kind: Kind
+    kind: PodSetKind
     pool: str
     copies: int
     devices: int
@@ -70,19 +70,19 @@ class Cluster(Struct, frozen=True):
 
     table: Kubernetes
     config: Config
-    pools: Mapping[str, Nodes]
-    units: tuple[Unit, ...]
+    pools: Mapping[str, NodePool]
+    units: tuple[PodSet, ...]
     reasons: Mapping[str, str]
     notes: tuple[Diagnostic, ...] = ()
-    front: Unit | None = None
+    front: PodSet | None = None
     lock: Lock = field(default_factory=Lock)
 
     @property
-    def serving(self) -> tuple[Unit, ...]:
+    def serving(self) -> tuple[PodSet, ...]:
         """The pods with models."""
         return tuple(item for item in self.units if item.kind != "gateway")
 
     @property
-    def gateway(self) -> Unit | None:
+    def gateway(self) -> PodSet | None:
         """The pods that clients talk to; None where nothing of [gateway] is enabled."""
         return next((item for item in self.units if item.kind == "gateway"), None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from llmgen.cluster.cluster import Cluster, Unit
+from llmgen.cluster.cluster import Cluster, PodSet
 from llmgen.cluster.fronts import spoken
 from llmgen.gateway.backends import backends
 
 
-def most_copies(cluster: Cluster, unit: Unit) -> int:
+def most_copies(cluster: Cluster, unit: PodSet) -> int:
     """Most pods behind a Service, in whichever environment: files of gateways are alike in all.
 
     Where there are fewer, what is let in waits at the servers instead of in the gateway.
@@ -22,7 +22,7 @@ def most_copies(cluster: Cluster, unit: Unit) -> int:
     return max(unit.copies, hosts, *told, 1)
 
 
-def is_intercepted(cluster: Cluster, unit: Unit) -> bool:
+def is_intercepted(cluster: Cluster, unit: PodSet) -> bool:
     """Whether gateways ask KEDA's interceptor instead of the pods, in every environment alike."""
     table = cluster.table.scale
     if not table.enable or table.by != "http-add-on" or unit.kind != "model":
@@ -32,7 +32,7 @@ def is_intercepted(cluster: Cluster, unit: Unit) -> bool:
     return is_scaled and _is_led_to(cluster, unit)
 
 
-def _is_led_to(cluster: Cluster, unit: Unit) -> bool:
+def _is_led_to(cluster: Cluster, unit: PodSet) -> bool:
     """Whether the gateway has a way to it: what nobody wakes may not sleep."""
     if cluster.config.gateway.envoy.enable:
         return True

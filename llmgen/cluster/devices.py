@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.config.tables.hardware import Backend
-from llmgen.config.tables.kubernetes import Pool
+from llmgen.config.tables.kubernetes import PoolTable
 from llmgen.machine import Machine
 
 # The vendors' own device plugins (NVIDIA/k8s-device-plugin, ROCm/k8s-device-plugin,
@@ -19,7 +19,7 @@ _RESOURCES: Final[dict[Backend, str]] = {
 }
 
 
-def resource(table: Pool, node: Machine) -> str:
+def resource(table: PoolTable, node: Machine) -> str:
     """A device's name as a resource of the pool's nodes; empty where they have none."""
     if not node.devices or table.device_class is not None:
         return ""

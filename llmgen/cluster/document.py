@@ -6,16 +6,14 @@ So pods are planned, and their files rendered, as those of any machine that is o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from llmgen.cluster import certificate
 from llmgen.config.config import Config
 from llmgen.config.load import overlay
-from llmgen.config.tables.kubernetes import Kubernetes, Pool
-from llmgen.fleet.project import wishes_among
+from llmgen.config.tables.kubernetes import Kubernetes, PoolTable
+from llmgen.fleet.project import Document, wishes_among
 from llmgen.machine import Machine, MachineDevice
-
-Document: TypeAlias = dict[str, Any]
 
 # The pool of a file that names none.
 USUAL: Final = "nodes"
@@ -29,9 +27,9 @@ _WHERE: Final = ("host", "hosts", "pool", "nodes")
 _DEVICES: Final = ("device", "tensor_split", "main_gpu", "split_mode")
 
 
-def pools(table: Kubernetes) -> Mapping[str, Pool]:
+def pools(table: Kubernetes) -> Mapping[str, PoolTable]:
     """The pools of [kubernetes], or the one that stands for [hardware]."""
-    return table.pools or {USUAL: Pool.model_construct()}
+    return table.pools or {USUAL: PoolTable.model_construct()}
 
 
 def in_one_pod(

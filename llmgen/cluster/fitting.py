@@ -9,17 +9,17 @@ from llmgen.cluster import reasons
 from llmgen.cluster.nodes import Pod
 from llmgen.cluster.packed import packed
 from llmgen.cluster.pending import fewest
-from llmgen.cluster.pool_numbers import Pool, Vector, share
+from llmgen.cluster.pool_numbers import PoolNumbers, Vector, share
 from llmgen.cluster.proof import Fit
-from llmgen.cluster.steps import Verdict, answered
-from llmgen.cluster.waiting import Standing, Wait, for_good, waits
-from llmgen.fleet.search.steps import SearchedEnough, Steps
+from llmgen.cluster.steps import Certainty, answered
+from llmgen.cluster.waiting import Arrangement, Wait, for_good, waits
+from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
 
 # Steps of all questions of one kind together, and of each.
 STEPS, EACH = 40_000, 10_000
 
 
-def fit(pool: Pool, name: str, pods: Sequence[Pod]) -> tuple[Fit, list[Vector] | None]:
+def fit(pool: PoolNumbers, name: str, pods: Sequence[Pod]) -> tuple[Fit, list[Vector] | None]:
     """What is so of the pods on these nodes, and what each node holds if all were placed."""
     possible, held = well_placed(pool)
     certain, places = certainly(pool)
@@ -42,21 +42,21 @@ def fit(pool: Pool, name: str, pods: Sequence[Pod]) -> tuple[Fit, list[Vector] |
     return Fit(pool.nodes, possible, certain, waiting, proved, may_wait, reason), held
 
 
-def possibly(pool: Pool) -> Verdict:
+def possibly(pool: PoolNumbers) -> Certainty:
     """Whether some arrangement has all pods on nodes."""
     return well_placed(pool)[0]
 
 
-def well_placed(pool: Pool) -> tuple[Verdict, list[Vector] | None]:
+def well_placed(pool: PoolNumbers) -> tuple[Certainty, list[Vector] | None]:
     """The same, and what each node holds then."""
     try:
-        held = packed(pool, pool.counts, Steps(EACH))
+        held = packed(pool, pool.counts, SearchAllowance(EACH))
     except SearchedEnough:
         return "unknown", None
     return "no" if held is None else "yes", held
 
 
-def certainly(pool: Pool) -> tuple[Verdict, list[int]]:
+def certainly(pool: PoolNumbers) -> tuple[Certainty, list[int]]:
     """Whether no pod ever waits for good, and of which kinds one may."""
     found = dict(waiting_kinds(pool))
     kinds = [at for at, verdict in found.items() if verdict == "yes"]
@@ -65,27 +65,27 @@ def certainly(pool: Pool) -> tuple[Verdict, list[int]]:
     return "unknown" if "unknown" in found.values() else "yes", []
 
 
-def waiting_kinds(pool: Pool) -> Iterator[tuple[int, Verdict]]:
+def waiting_kinds(pool: PoolNumbers) -> Iterator[tuple[int, Certainty]]:
     """Each kind, and whether a pod of it may wait for good; the largest, most easily, first."""
-    steps, known = Steps(STEPS), list[Standing]()
+    steps, known = SearchAllowance(STEPS), list[Arrangement]()
     for at in sorted(
         range(len(pool.kinds)), key=lambda at: -share(pool.kinds[at].size, pool.capacity)
     ):
         yield at, answered(steps, EACH, partial(_waits, pool, for_good(pool, at), known))
 
 
-def _waits(pool: Pool, wait: Wait, known: list[Standing], steps: Steps) -> bool:
+def _waits(pool: PoolNumbers, wait: Wait, known: list[Arrangement], steps: SearchAllowance) -> bool:
     return waits(pool, wait, steps, known)
 
 
 def _waiting(
-    pool: Pool, pods: Sequence[Pod], possible: Verdict
+    pool: PoolNumbers, pods: Sequence[Pod], possible: Certainty
 ) -> tuple[tuple[tuple[str, int], ...], bool]:
     """Whose pods wait at best: of pods that are alike those of the last controllers."""
     if possible == "yes":
         return (), True
     # What was looked for in vain is not looked for again.
-    counts, proved = fewest(pool, Steps(EACH if possible == "no" else 0))
+    counts, proved = fewest(pool, SearchAllowance(EACH if possible == "no" else 0))
     left, found = list(counts), dict[str, int]()
     for pod in reversed([pod for pod in pods if pod.copies > 0]):
         at = pool.place(pod)

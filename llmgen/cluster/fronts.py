@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-from llmgen.cluster.cluster import Unit
+from llmgen.cluster.cluster import PodSet
 from llmgen.config.config import Config
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.errors import Diagnostic, Severity
 from llmgen.gateway.addresses import host_name
-from llmgen.gateway.backends import Backend, backends
+from llmgen.gateway.backends import ModelBackend, backends
 from llmgen.gateway.endpoint_kinds import KINDS
 
 # What Envoy AI Gateway 1.0 has for each kind of endpoint, the usual first: the API that it speaks
@@ -29,7 +29,7 @@ SPOKEN: Final = {
 _KINDS: Final = {kind.name: kind for kind in KINDS}
 
 
-def spoken(backend: Backend) -> tuple[str, str] | None:
+def spoken(backend: ModelBackend) -> tuple[str, str] | None:
     """The kind by which Envoy AI Gateway routes to a server, and the API; None: it cannot."""
     own = (*backend.paths, *backend.moved.values())
     for name, api in SPOKEN.items():
@@ -129,7 +129,7 @@ def _not_in_ai_gateway(key: tuple[str, ...], word: str, name: str, hint: str) ->
     )
 
 
-def notes(config: Config, units: Sequence[Unit]) -> Iterator[Diagnostic]:
+def notes(config: Config, units: Sequence[PodSet]) -> Iterator[Diagnostic]:
     """What whoever runs the cluster has to know of what leads into it."""
     table = config.kubernetes
     if table is None or table.gateway == "none":
@@ -140,7 +140,7 @@ def notes(config: Config, units: Sequence[Unit]) -> Iterator[Diagnostic]:
         yield from _of_routes(config, table, units)
 
 
-def _of_routes(config: Config, table: Kubernetes, units: Sequence[Unit]) -> Iterator[Diagnostic]:
+def _of_routes(config: Config, table: Kubernetes, units: Sequence[PodSet]) -> Iterator[Diagnostic]:
     envoy, litellm = config.gateway.envoy, config.gateway.litellm
     by_envoy = table.gateway == "gateway-api" and envoy.enable
     by_litellm = table.gateway == "gateway-api" and litellm.enable and not envoy.enable
@@ -177,7 +177,7 @@ def _by_envoy(config: Config, more: str = "") -> str:
 
 
 def _of_ai_gateway(
-    config: Config, table: Kubernetes, units: Sequence[Unit]
+    config: Config, table: Kubernetes, units: Sequence[PodSet]
 ) -> Iterator[Diagnostic]:
     found = [item for unit in units for item in backends(unit.plan)]
     if others := [item.model for item in found if spoken(item) is None]:

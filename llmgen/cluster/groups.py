@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from llmgen.config.config import Config
 from llmgen.config.tables.kubernetes import Style
-from llmgen.config.tables.models import Model
+from llmgen.config.tables.models import ModelTable
 from llmgen.errors import Diagnostic
 
 
@@ -20,7 +20,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
             yield from _findings(name, model, table.style)
 
 
-def _findings(name: str, model: Model, style: Style) -> Iterator[Diagnostic]:
+def _findings(name: str, model: ModelTable, style: Style) -> Iterator[Diagnostic]:
     who, key = f"`{name}` is on {model.nodes} nodes together", ("models", name, "nodes")
     if style != "lws":
         yield Diagnostic(

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
 
-from llmgen.cluster.pool_numbers import Pool, Vector, holds, more, room, share, total
+from llmgen.cluster.pool_numbers import PoolNumbers, Vector, holds, more, room, share, total
 from llmgen.cluster.steps import take
-from llmgen.fleet.search.steps import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
 
 # More nodes are not searched one by one.
 _NODES = 200
 
 
-def packed(pool: Pool, counts: Vector, steps: Steps) -> list[Vector] | None:
+def packed(pool: PoolNumbers, counts: Vector, steps: SearchAllowance) -> list[Vector] | None:
     """How many of each kind each node holds; None when the nodes do not hold so many."""
     sizes, capacity, nodes = pool.sizes, pool.capacity, pool.nodes
     take(steps, 1 + len(sizes) ** 2 // 10)
@@ -32,7 +32,7 @@ def packed(pool: Pool, counts: Vector, steps: Steps) -> list[Vector] | None:
         if not any(left):
             return held
     order = next(_orders(sizes, capacity))
-    search = _Search([sizes[at] for at in order], capacity, steps)
+    search = _PackedSearch([sizes[at] for at in order], capacity, steps)
     found = search.found(tuple(counts[at] for at in order), nodes)
     if found is None:
         return None
@@ -42,7 +42,7 @@ def packed(pool: Pool, counts: Vector, steps: Steps) -> list[Vector] | None:
 
 
 def placed(
-    pool: Pool, counts: Vector, held: Sequence[Vector], order: Sequence[int]
+    pool: PoolNumbers, counts: Vector, held: Sequence[Vector], order: Sequence[int]
 ) -> tuple[list[Vector], Vector]:
     """The nodes with what has room beside what they hold, each pod on the first; and the rest."""
     sizes, capacity = pool.sizes, pool.capacity
@@ -60,7 +60,7 @@ def placed(
     return [tuple(node) for node in fillings], tuple(left)
 
 
-def too_much(pool: Pool, counts: Vector) -> bool:
+def too_much(pool: PoolNumbers, counts: Vector) -> bool:
     """Whether the pods need more nodes by their sums, or by the large ones that share none."""
     return any(
         _nodes_needed(
@@ -98,12 +98,12 @@ def _orders(sizes: Sequence[Vector], capacity: Vector) -> Iterator[list[int]]:
         yield sorted(every, key=lambda at: (-sizes[at][resource], -share(sizes[at], capacity), at))
 
 
-class _Search(Struct):
+class _PackedSearch(Struct):
     """Nodes filled one after the other; ``failed`` has what was left over in vain."""
 
     sizes: Sequence[Vector]
     capacity: Vector
-    steps: Steps
+    steps: SearchAllowance
     failed: set[tuple[Vector, int]] = field(default_factory=set)
 
     def found(self, left: Vector, nodes: int) -> list[Vector] | None:

@@ -12,7 +12,7 @@ from llmgen.cluster.nodes import Nodes, Pod
 from llmgen.cluster.pool_numbers import pool_of, share
 from llmgen.cluster.proof import Proof, Rollout
 from llmgen.cluster.rollouts import Passing, Rolling
-from llmgen.fleet.search.steps import Steps
+from llmgen.fleet.search.steps import SearchAllowance
 
 
 def prove(nodes: Nodes, pods: Sequence[Pod]) -> Proof:
@@ -25,7 +25,7 @@ def prove(nodes: Nodes, pods: Sequence[Pod]) -> Proof:
         return Proof(nodes.name, every, lost)
     if every.certain == "no" and priorities(nodes, pods) is not None:
         every = replace(every, hint=reasons.BY_PRIORITY)
-    rolling = Rolling(pool, held, every.certain, Steps(STEPS))
+    rolling = Rolling(pool, held, every.certain, SearchAllowance(STEPS))
     return Proof(nodes.name, every, lost, *_rollouts(rolling, nodes.name, pods))
 
 

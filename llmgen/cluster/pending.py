@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from llmgen.cluster.packed import packed, placed
-from llmgen.cluster.pool_numbers import Pool, Vector, total
+from llmgen.cluster.pool_numbers import PoolNumbers, Vector, total
 from llmgen.cluster.steps import take
-from llmgen.fleet.search.steps import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
 
 # More ways to leave so many out are not kept for what has a lower priority.
 _WAYS = 50
 
 
-def fewest(pool: Pool, steps: Steps) -> tuple[Vector, bool]:
+def fewest(pool: PoolNumbers, steps: SearchAllowance) -> tuple[Vector, bool]:
     """How many of each kind wait at best, and whether that was proved."""
     try:
         return _fewest(pool, steps), True
@@ -22,12 +22,12 @@ def fewest(pool: Pool, steps: Steps) -> tuple[Vector, bool]:
         return _greedy(pool), False
 
 
-def _greedy(pool: Pool) -> Vector:
+def _greedy(pool: PoolNumbers) -> Vector:
     empty = [(0,) * len(pool.kinds)] * pool.nodes
     return placed(pool, pool.counts, empty, range(len(pool.kinds)))[1]
 
 
-def _fewest(pool: Pool, steps: Steps) -> Vector:
+def _fewest(pool: PoolNumbers, steps: SearchAllowance) -> Vector:
     kept = [(0,) * len(pool.kinds)]
     for _, level in groupby(range(len(pool.kinds)), lambda at: pool.kinds[at].priority):
         kept = _level(pool, kept, [*level], steps)
@@ -36,7 +36,9 @@ def _fewest(pool: Pool, steps: Steps) -> Vector:
     return tuple(count - one for count, one in zip(pool.counts, kept[0], strict=True))
 
 
-def _level(pool: Pool, kept: list[Vector], level: list[int], steps: Steps) -> list[Vector]:
+def _level(
+    pool: PoolNumbers, kept: list[Vector], level: list[int], steps: SearchAllowance
+) -> list[Vector]:
     """With each that is kept of higher priorities, as many of this one as there is room for."""
     counts = tuple(pool.counts[at] for at in level)
     last = level[-1] == len(pool.kinds) - 1
@@ -63,7 +65,7 @@ def _level(pool: Pool, kept: list[Vector], level: list[int], steps: Steps) -> li
     raise AssertionError("nothing has room without this priority")
 
 
-def _least(pool: Pool, kept: Vector, level: list[int]) -> int:
+def _least(pool: PoolNumbers, kept: Vector, level: list[int]) -> int:
     """How many of the level wait at least beside what is kept, by the sums of each resource."""
     width, most = len(pool.capacity), 0
     beside = total(pool.sizes, kept, width)
@@ -80,7 +82,7 @@ def _least(pool: Pool, kept: Vector, level: list[int]) -> int:
     return most
 
 
-def _small_first(pool: Pool, kept: Vector, level: list[int]) -> Vector:
+def _small_first(pool: PoolNumbers, kept: Vector, level: list[int]) -> Vector:
     """As many of the level as find room in that order, beside what is kept and placed before."""
     empty = [(0,) * len(pool.kinds)] * pool.nodes
     held, _ = placed(pool, kept, empty, range(len(pool.kinds)))

@@ -14,7 +14,7 @@ from llmgen.cluster.nodes import Amount, Nodes, Pod
 Vector: TypeAlias = tuple[int, ...]
 
 
-class Kind(Struct, frozen=True):
+class PodKind(Struct, frozen=True):
     """Pods of one size and one priority, and the controllers that they are of."""
 
     names: tuple[str, ...]
@@ -23,7 +23,7 @@ class Kind(Struct, frozen=True):
     priority: int
 
 
-class Pool(Struct, frozen=True):
+class PoolNumbers(Struct, frozen=True):
     """Nodes that are alike, and kinds of pods: the highest priority first, then the largest.
 
     ``sizes`` and ``counts`` are those of the kinds.
@@ -31,7 +31,7 @@ class Pool(Struct, frozen=True):
 
     nodes: int
     capacity: Vector
-    kinds: tuple[Kind, ...]
+    kinds: tuple[PodKind, ...]
     sizes: tuple[Vector, ...]
     counts: Vector
 
@@ -39,12 +39,12 @@ class Pool(Struct, frozen=True):
         """Which kind the controller's pods are of."""
         return next(at for at, kind in enumerate(self.kinds) if pod.name in kind.names)
 
-    def smaller(self) -> Pool:
+    def smaller(self) -> PoolNumbers:
         """The pool with one node less."""
         return replace(self, nodes=max(0, self.nodes - 1))
 
 
-def pool_of(nodes: Nodes, pods: Iterable[Pod]) -> Pool:
+def pool_of(nodes: Nodes, pods: Iterable[Pod]) -> PoolNumbers:
     """The pool in numbers; controllers without pods are left out."""
     capacity = (*_sizes(nodes.allocatable), nodes.most_pods)
     found: dict[tuple[int, Vector], list[Pod]] = {}
@@ -52,13 +52,13 @@ def pool_of(nodes: Nodes, pods: Iterable[Pod]) -> Pool:
         if pod.copies > 0:
             found.setdefault((pod.priority, (*_sizes(pod.request), 1)), []).append(pod)
     kinds = [
-        Kind(tuple(pod.name for pod in alike), size, sum(pod.copies for pod in alike), priority)
+        PodKind(tuple(pod.name for pod in alike), size, sum(pod.copies for pod in alike), priority)
         for (priority, size), alike in found.items()
     ]
     kinds.sort(key=lambda kind: (share(kind.size, capacity), kind.size), reverse=True)
     kinds.sort(key=lambda kind: -kind.priority)
     sizes, counts = tuple(kind.size for kind in kinds), tuple(kind.count for kind in kinds)
-    return Pool(max(0, nodes.count), capacity, tuple(kinds), sizes, counts)
+    return PoolNumbers(max(0, nodes.count), capacity, tuple(kinds), sizes, counts)
 
 
 def share(size: Vector, capacity: Vector) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from llmgen.cluster.steps import Verdict
+from llmgen.cluster.steps import Certainty
 
 
 class Fit(Struct, frozen=True):
@@ -16,8 +16,8 @@ class Fit(Struct, frozen=True):
     """
 
     nodes: int
-    possible: Verdict
-    certain: Verdict
+    possible: Certainty
+    certain: Certainty
     waiting: tuple[tuple[str, int], ...] = ()
     fewest: bool = True
     may_wait: tuple[str, ...] = ()
@@ -32,8 +32,8 @@ class Rollout(Struct, frozen=True):
     """
 
     pods: tuple[str, ...]
-    possible: Verdict
-    certain: Verdict
+    possible: Certainty
+    certain: Certainty
     preempts: tuple[str, ...] = ()
     reason: str = ""
     hint: str = ""

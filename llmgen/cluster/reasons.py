@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmgen.cluster.pool_numbers import Pool, Vector, holds, more, total
-from llmgen.cluster.steps import Verdict
+from llmgen.cluster.pool_numbers import PoolNumbers, Vector, holds, more, total
+from llmgen.cluster.steps import Certainty
 from llmgen.units import show_size
 
 NOT_PROVED = "not proved: there are too many ways to place these pods to look at all of them"
@@ -50,7 +50,7 @@ def nodes_of(name: str, count: int) -> str:
     return f"the {count} nodes of `{name}`" if count != 1 else f"the one node of `{name}`"
 
 
-def no_room(pool: Pool, name: str, waiting: Sequence[tuple[str, int]]) -> str:
+def no_room(pool: PoolNumbers, name: str, waiting: Sequence[tuple[str, int]]) -> str:
     """Why some pods have no node, however all are placed."""
     none = (0,) * len(pool.capacity)
     for kind in pool.kinds:
@@ -88,7 +88,7 @@ def _one(resource: int, count: int) -> str:
     )[resource]
 
 
-def may_wait(pool: Pool, name: str, controller: str) -> str:
+def may_wait(pool: PoolNumbers, name: str, controller: str) -> str:
     """Why a pod may have no node, although all have room if they are placed well."""
     size = next(kind.size for kind in pool.kinds if controller in kind.names)
     return (
@@ -97,7 +97,9 @@ def may_wait(pool: Pool, name: str, controller: str) -> str:
     )
 
 
-def rollout(pool: Pool, name: str, controller: str, possible: Verdict, certain: Verdict) -> str:
+def rollout(
+    pool: PoolNumbers, name: str, controller: str, possible: Certainty, certain: Certainty
+) -> str:
     """Why an update does not end, or may not."""
     if certain == "yes":
         return ""

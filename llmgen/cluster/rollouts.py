@@ -17,10 +17,10 @@ from msgspec import Struct, field
 
 from llmgen.cluster.blocked import blocked
 from llmgen.cluster.packed import packed, placed
-from llmgen.cluster.pool_numbers import Pool, Vector, holds, more, room, total
-from llmgen.cluster.steps import Verdict, answered, both
-from llmgen.cluster.waiting import Standing, beside, waits
-from llmgen.fleet.search.steps import Steps
+from llmgen.cluster.pool_numbers import PoolNumbers, Vector, holds, more, room, total
+from llmgen.cluster.steps import Certainty, answered, both
+from llmgen.cluster.waiting import Arrangement, beside, waits
+from llmgen.fleet.search.steps import SearchAllowance
 
 # Steps of each question.
 _EACH = 5_000
@@ -29,30 +29,30 @@ _EACH = 5_000
 class Passing(Struct, frozen=True):
     """Whether rollouts pass if pods are placed well, and however they are placed."""
 
-    possible: Verdict
-    certain: Verdict
+    possible: Certainty
+    certain: Certainty
 
 
 class Rolling(Struct):
     """Rollouts of a pool whose pods all have a node, ``certain`` when they always find one."""
 
-    pool: Pool
+    pool: PoolNumbers
     held: Sequence[Vector] | None
-    certain: Verdict
-    steps: Steps
+    certain: Certainty
+    steps: SearchAllowance
     # Where an update was found to hang.
-    hanging: list[Standing] = field(default_factory=list)
+    hanging: list[Arrangement] = field(default_factory=list)
 
     def of(self, kind: int) -> Passing:
         """Of one controller with a surge, by the kind of its pods."""
         wait = beside(self.pool, kind, certain=self.certain == "yes")
-        known = list[Standing]()
+        known = list[Arrangement]()
         hangs = answered(self.steps, _EACH, lambda steps: waits(self.pool, wait, steps, known))
         self.hanging += known
         certain = _OTHER[hangs]
         return Passing("yes" if certain == "yes" else self._possible(kind), certain)
 
-    def _possible(self, kind: int) -> Verdict:
+    def _possible(self, kind: int) -> Certainty:
         """Whether all pods and one more have room, or whether it lacks room whoever goes."""
         if self.held and any(self._has_room(node, kind) for node in self.held):
             return "yes"
@@ -80,7 +80,7 @@ class Rolling(Struct):
         )
         return () if full == "no" else tuple(name for one in lower for name in one.names)
 
-    def _packed(self, counts: Sequence[int]) -> Verdict:
+    def _packed(self, counts: Sequence[int]) -> Certainty:
         pool, wanted = self.pool, tuple(counts)
         return answered(
             self.steps,
@@ -99,7 +99,7 @@ class Rolling(Struct):
 
     def _together_possible(
         self, surging: Sequence[int], found: Sequence[Passing], others: Sequence[int]
-    ) -> Verdict:
+    ) -> Certainty:
         each = both(*(one.possible for one in found))
         if each == "yes" and self._in_a_row(surging):
             return each
@@ -127,7 +127,7 @@ class Rolling(Struct):
 
     def _together_certain(
         self, surging: Sequence[int], found: Sequence[Passing], others: int
-    ) -> Verdict:
+    ) -> Certainty:
         each = both(*(one.certain for one in found))
         equal = len({kind.priority for kind in self.pool.kinds}) < 2
         if each == "yes":
@@ -158,4 +158,4 @@ class Rolling(Struct):
         return all(holds(large, none, small) for large, small in pairwise(sizes))
 
 
-_OTHER: dict[Verdict, Verdict] = {"yes": "no", "no": "yes", "unknown": "unknown"}
+_OTHER: dict[Certainty, Certainty] = {"yes": "no", "no": "yes", "unknown": "unknown"}

@@ -8,13 +8,12 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from llmgen.budget.memory import HOST
-from llmgen.cluster.cluster import Nodes, Planned
+from llmgen.cluster.cluster import NodePool, Planned
 from llmgen.cluster.fitting import possibly
-from llmgen.cluster.nodes import Amount, Pod
-from llmgen.cluster.nodes import Nodes as Room
+from llmgen.cluster.nodes import Amount, Nodes, Pod
 from llmgen.cluster.pool_numbers import pool_of
 from llmgen.config.config import Config
-from llmgen.config.tables.models import Model
+from llmgen.config.tables.models import ModelTable
 from llmgen.errors import Diagnostic, LlmgenError, PlanError
 from llmgen.library import Keep
 from llmgen.plan.slack import PROCESS_SLACK, SWAP_SLACK, TMPFS_BYTES
@@ -29,8 +28,8 @@ class Seats:
     def __init__(
         self,
         config: Config,
-        models: Mapping[str, Mapping[str, Model]],
-        nodes: Mapping[str, Nodes],
+        models: Mapping[str, Mapping[str, ModelTable]],
+        nodes: Mapping[str, NodePool],
         alone: Alone,
     ) -> None:
         """``models`` are the tables of models on each pool.
@@ -99,7 +98,7 @@ class Seats:
         node = nodes.node
         room = Amount(len(node.devices), max(0, node.memory_bytes - node.reserve_bytes))
         every = tuple(replace(pod, name=name or "on demand") for name, pod in pods.items())
-        return possibly(pool_of(Room(pool, nodes.table.count, room), every)) == "yes"
+        return possibly(pool_of(Nodes(pool, nodes.table.count, room), every)) == "yes"
 
     def _why(self, name: str, pool: str, fits: Mapping[str, Mapping[str, Pod]]) -> Iterator[str]:
         yield f"{name} on {pool}: the first pool with room for it"

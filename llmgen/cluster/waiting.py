@@ -16,9 +16,9 @@ from msgspec import Struct, field
 
 from llmgen.cluster.blocked import blocked
 from llmgen.cluster.packed import placed
-from llmgen.cluster.pool_numbers import Pool, Vector, holds, more, room, total
+from llmgen.cluster.pool_numbers import PoolNumbers, Vector, holds, more, room, total
 from llmgen.cluster.steps import take
-from llmgen.fleet.search.steps import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
 
 # More nodes are not searched one by one.
 _NODES = 200
@@ -36,7 +36,7 @@ class Wait(Struct, frozen=True):
     higher: frozenset[int] = frozenset()
 
 
-def for_good(pool: Pool, kind: int) -> Wait:
+def for_good(pool: PoolNumbers, kind: int) -> Wait:
     """A pod of the kind that is one of the pool's own."""
     priority = pool.kinds[kind].priority
     most = [one.count if one.priority >= priority else 0 for one in pool.kinds]
@@ -45,7 +45,7 @@ def for_good(pool: Pool, kind: int) -> Wait:
     return Wait(kind, tuple(most), higher=above)
 
 
-def beside(pool: Pool, kind: int, *, certain: bool) -> Wait:
+def beside(pool: PoolNumbers, kind: int, *, certain: bool) -> Wait:
     """One pod more of the kind, when all have a node.
 
     When pods always find one (``certain``), those of the same and of lower priority do so, whatever
@@ -59,7 +59,7 @@ def beside(pool: Pool, kind: int, *, certain: bool) -> Wait:
     return Wait(kind, most, whole=above)
 
 
-class Standing(Struct, frozen=True):
+class Arrangement(Struct, frozen=True):
     """Pods on nodes: how many of each kind, and what nodes hold; each filling once."""
 
     held: Sequence[Vector]
@@ -67,16 +67,16 @@ class Standing(Struct, frozen=True):
     fillings: tuple[Vector, ...]
 
 
-def standing(pool: Pool, held: Sequence[Vector]) -> Standing:
+def standing(pool: PoolNumbers, held: Sequence[Vector]) -> Arrangement:
     """What stands where the nodes hold that."""
     used = (0,) * len(pool.kinds)
     fillings = Counter(held)
     for filling, times in fillings.items():
         used = more(used, filling, times)
-    return Standing(held, used, tuple(fillings))
+    return Arrangement(held, used, tuple(fillings))
 
 
-def waits(pool: Pool, wait: Wait, steps: Steps, known: list[Standing]) -> bool:
+def waits(pool: PoolNumbers, wait: Wait, steps: SearchAllowance, known: list[Arrangement]) -> bool:
     """Whether there is such an arrangement: one that is ``known``, or one that is then."""
     for stands in known:
         take(steps, len(stands.fillings))
@@ -94,7 +94,7 @@ def waits(pool: Pool, wait: Wait, steps: Steps, known: list[Standing]) -> bool:
     take(steps, len(relaxed))
     found = standing(pool, placed(pool, rest, relaxed, order)[0])
     if not _ends(pool, wait, found):
-        held = _Search(pool, wait, steps).found()
+        held = _ArrangementSearch(pool, wait, steps).found()
         if held is None:
             return False
         found = standing(pool, held)
@@ -102,7 +102,7 @@ def waits(pool: Pool, wait: Wait, steps: Steps, known: list[Standing]) -> bool:
     return True
 
 
-def _blocked(pool: Pool, wait: Wait, steps: Steps) -> list[Vector] | None:
+def _blocked(pool: PoolNumbers, wait: Wait, steps: SearchAllowance) -> list[Vector] | None:
     """Nodes without room for the pod, whoever else waits."""
     priority = pool.kinds[wait.kind].priority
     most = tuple(
@@ -113,7 +113,7 @@ def _blocked(pool: Pool, wait: Wait, steps: Steps) -> list[Vector] | None:
     return blocked(pool, most, size, steps)
 
 
-def _ends(pool: Pool, wait: Wait, stands: Standing) -> bool:
+def _ends(pool: PoolNumbers, wait: Wait, stands: Arrangement) -> bool:
     """Whether the pod waits for good then."""
     used, fillings = stands.used, stands.fillings
     # What may be there need not: of lower kinds nothing is counted.
@@ -132,7 +132,7 @@ def _ends(pool: Pool, wait: Wait, stands: Standing) -> bool:
     )
 
 
-def _is_full(pool: Pool, node: Vector, kind: int) -> bool:
+def _is_full(pool: PoolNumbers, node: Vector, kind: int) -> bool:
     """Whether pods of the kind's priority and above leave it no room."""
     priority = pool.kinds[kind].priority
     used = (0,) * len(pool.capacity)
@@ -142,15 +142,15 @@ def _is_full(pool: Pool, node: Vector, kind: int) -> bool:
     return not holds(pool.capacity, used, pool.kinds[kind].size)
 
 
-class _Search(Struct):
+class _ArrangementSearch(Struct):
     """Every arrangement, node by node; ``failed`` has what was left over in vain.
 
     A bit of ``full`` stays while every node so far is full for that higher kind.
     """
 
-    pool: Pool
+    pool: PoolNumbers
     wait: Wait
-    steps: Steps
+    steps: SearchAllowance
     failed: set[tuple[Vector, int, int]] = field(default_factory=set)
 
     def found(self) -> list[Vector] | None:

@@ -8,9 +8,9 @@ from llmgen.config.tables.base import FileName, Line, ModelName, Table
 from llmgen.config.tables.containers import Apps, Containers
 from llmgen.config.tables.gateway import External, Gateway
 from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
-from llmgen.config.tables.hosts import Host, Network
+from llmgen.config.tables.hosts import HostTable, Network
 from llmgen.config.tables.kubernetes import Kubernetes
-from llmgen.config.tables.models import Defaults, Model
+from llmgen.config.tables.models import Defaults, ModelTable
 from llmgen.config.tables.naming import Naming
 from llmgen.config.tables.rpc import Rpc
 from llmgen.config.tables.services import Budget, Guard, PlanTable, Services
@@ -30,7 +30,7 @@ class Config(Table):
     hardware: Hardware
     """The machine: a `profile`, or `os`, `backend`, `memory` and `devices`. With [hosts], what
     they have in common."""
-    hosts: dict[FileName, Host] = Field(default_factory=dict)
+    hosts: dict[FileName, HostTable] = Field(default_factory=dict)
     """Several machines: each is planned by itself, and all names are known everywhere."""
     network: Network = Network.model_construct()
     """What lies between the machines, where models use devices of others."""
@@ -42,7 +42,7 @@ class Config(Table):
     """Options of every model that does not set its own."""
     naming: Naming = Naming.model_construct()
     """What names have in common."""
-    models: dict[ModelName, Model] = Field(default_factory=dict)
+    models: dict[ModelName, ModelTable] = Field(default_factory=dict)
     """What is served."""
     external: dict[ModelName, External] = Field(default_factory=dict)
     """Models of other servers, routed by the gateways."""

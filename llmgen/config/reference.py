@@ -18,13 +18,13 @@ _LIST: Final = "list of "
 _WORDS: Final = {"boolean": "true | false", "string": "text", "null": ""}
 
 
-class Place(Struct, frozen=True):
+class ReferenceEntry(Struct, frozen=True):
     """A key or table: its path, the values that it takes, its text, and the keys below it."""
 
     path: str
     values: str
     text: str
-    keys: tuple[Place, ...] = ()
+    keys: tuple[ReferenceEntry, ...] = ()
 
 
 class NoSuchKey(LookupError):
@@ -36,7 +36,7 @@ class NoSuchKey(LookupError):
         self.path, self.near = path, near
 
 
-def look_up(document: Schema, path: Sequence[str]) -> Place:
+def look_up(document: Schema, path: Sequence[str]) -> ReferenceEntry:
     """The place at ``path`` of the schema; the empty path is the whole file."""
     names: list[str] = []
     found: Schema = document
@@ -52,11 +52,11 @@ def look_up(document: Schema, path: Sequence[str]) -> Place:
         found = below[names[-1]]
     below = _below(document, found)
     keys = tuple(_place(document, (*names, name), item) for name, item in below.items())
-    return Place(".".join(names), _values(document, found), _text(document, found), keys)
+    return ReferenceEntry(".".join(names), _values(document, found), _text(document, found), keys)
 
 
-def _place(document: Schema, names: Sequence[str], found: Schema) -> Place:
-    return Place(".".join(names), _values(document, found), _text(document, found))
+def _place(document: Schema, names: Sequence[str], found: Schema) -> ReferenceEntry:
+    return ReferenceEntry(".".join(names), _values(document, found), _text(document, found))
 
 
 def _text(document: Schema, found: Schema) -> str:

@@ -22,7 +22,7 @@ FILE: Final = "llm.schema.json"
 ADDRESS: Final = "https://raw.githubusercontent.com/llmgen/llmgen/main/llmgen/data/llm.schema.json"
 REFRESH: Final = "python -m llmgen schema > llmgen/data/llm.schema.json"
 # Tables whose absent keys take the edition's defaults.
-_OPTIONS = ("Defaults", "Model")
+_OPTIONS = ("Defaults", "ModelTable")
 _DROPPED = ("title", "discriminator", "default")
 
 

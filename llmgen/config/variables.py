@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
-TablePath = tuple[str, ...]
+# A table of llm.toml by its path: ("models", "coder"), ("services", "llama_swap").
+TablePath: TypeAlias = tuple[str, ...]
 
 VARIABLES: Final[Mapping[str, tuple[TablePath, str]]] = MappingProxyType(
     {

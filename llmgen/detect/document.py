@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from llmgen.config.edit import value_text
 from llmgen.config.editions import EDITIONS
-from llmgen.detect.machine import Found, profile_of
+from llmgen.detect.machine import FoundMachine, profile_of
 from llmgen.profiles import advised_load_mode, apple_silicon, profiles
 from llmgen.units import GIB, MIB
 
@@ -14,7 +14,7 @@ EDITION: Final = max(EDITIONS)
 SCHEMA: Final = "./llm.schema.json"
 
 
-def document(found: Found, profile: str = "") -> str:
+def document(found: FoundMachine, profile: str = "") -> str:
     """A commented llm.toml for this machine; ``profile`` overrides the detected one."""
     edition = EDITIONS[EDITION]
     chosen = profile or profile_of(found)
@@ -66,7 +66,7 @@ def document(found: Found, profile: str = "") -> str:
     )
 
 
-def _defaults(found: Found, profile: str) -> list[str]:
+def _defaults(found: FoundMachine, profile: str) -> list[str]:
     """Options that every model of such a machine should have, where they are not llmgen's own."""
     lines = []
     if wanted := advised_load_mode(profile):
@@ -84,7 +84,7 @@ def _version(key: str, found: int, aimed: int, asked: str) -> list[str]:
     return [f"{key} = {aimed}   # `{asked}` did not say; correct it when you know"]
 
 
-def _profile(found: Found, profile: str) -> list[str]:
+def _profile(found: FoundMachine, profile: str) -> list[str]:
     """The profile, and what it leaves to the machine."""
     known, lines = profiles()[profile], [f'profile = "{profile}"']
     if "memory" not in known:
@@ -97,7 +97,7 @@ def _profile(found: Found, profile: str) -> list[str]:
     return lines
 
 
-def hardware(found: Found) -> dict[str, Any]:
+def hardware(found: FoundMachine) -> dict[str, Any]:
     """[hardware] of a machine without a profile: what was found, key by key."""
     return {
         "os": found.os,
@@ -109,7 +109,7 @@ def hardware(found: Found) -> dict[str, Any]:
     }
 
 
-def _hardware(found: Found) -> list[str]:
+def _hardware(found: FoundMachine) -> list[str]:
     told = {key: value for key, value in hardware(found).items() if key != "devices"}
     remarks = {"reserve": "   # for the system, the desktop"}
     return [
@@ -120,11 +120,11 @@ def _hardware(found: Found) -> list[str]:
     ]
 
 
-def _devices(found: Found) -> list[str]:
+def _devices(found: FoundMachine) -> list[str]:
     return [f'    {{ memory = "{size // MIB}MiB" }},   # {name}' for name, size in _cards(found)]
 
 
-def _cards(found: Found) -> tuple[tuple[str, int], ...]:
+def _cards(found: FoundMachine) -> tuple[tuple[str, int], ...]:
     if found.backend != "metal":
         return found.devices
     (mac,) = apple_silicon(round(found.memory_bytes / GIB))["devices"]

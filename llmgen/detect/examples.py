@@ -13,7 +13,7 @@ from msgspec import Struct
 from llmgen.config.edit import key_text, value_text
 from llmgen.config.source import parse
 from llmgen.detect.document import SCHEMA
-from llmgen.detect.machine import Found
+from llmgen.detect.machine import FoundMachine
 
 _SENTENCE: Final = re.compile(r"(?<=\.)\s")
 
@@ -49,7 +49,7 @@ def examples() -> Mapping[str, Example]:
     return {name: Example(name, texts[name]) for name in sorted(texts)}
 
 
-def example_for(found: Example, machine: Found) -> str:
+def example_for(found: Example, machine: FoundMachine) -> str:
     """The llm.toml with this user's home and this machine's programs; the rest is the example's."""
     source = parse(found.name, found.text)
     home = source.spans["paths", "home"].value
@@ -63,7 +63,7 @@ def example_for(found: Example, machine: Found) -> str:
     return f"#:schema {SCHEMA}\n{text}"
 
 
-def _with_programs(text: str, machine: Found) -> Iterator[str]:
+def _with_programs(text: str, machine: FoundMachine) -> Iterator[str]:
     """A program that the example names is where this machine has it."""
     places = {f"{key_text(key)} = ": value_text(path) for key, path in machine.programs}
     for line in text.splitlines(keepends=True):

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from llmgen.config.edit import append_table
 
-Tables: TypeAlias = Mapping[tuple[str, ...], Mapping[str, Any]]
+AnswerTables: TypeAlias = Mapping[tuple[str, ...], Mapping[str, Any]]
 _NUMBERS: Final = re.compile(r"(\d+)(?:-(\d+))?")
 
 # References without a folder are looked up in llmgen's own (`layout.CONFIG`).
@@ -28,7 +28,7 @@ class Answer(Struct, frozen=True):
 
     words: str
     keys: Mapping[str, Any] = {}
-    tables: Tables = {}
+    tables: AnswerTables = {}
     next: str = ""
 
 
@@ -73,20 +73,20 @@ def numbers(text: str, most: int) -> list[int]:
     return [*dict.fromkeys(found)]
 
 
-def following(stores: Iterable[str], keys: Mapping[str, Any]) -> Tables:
+def following(stores: Iterable[str], keys: Mapping[str, Any]) -> AnswerTables:
     """[sync] for these stores, with the keys of chat models."""
-    options: Tables = {("sync", "options", "chat"): keys} if keys else {}
+    options: AnswerTables = {("sync", "options", "chat"): keys} if keys else {}
     return {("sync",): {"stores": [*stores]}, **options}
 
 
-def models(chosen: Sequence[Mapping[str, Any]], keys: Mapping[str, Any]) -> Iterator[Tables]:
+def models(chosen: Sequence[Mapping[str, Any]], keys: Mapping[str, Any]) -> Iterator[AnswerTables]:
     """[models.NAME] for each; ``chosen`` have their name, and the keys of their source and role."""
     for table in chosen:
         own = {key: value for key, value in table.items() if key != "name"}
         yield {("models", str(table["name"])): own if "role" in own else {**own, **keys}}
 
 
-def with_answers(text: str, tables: Tables) -> str:
+def with_answers(text: str, tables: AnswerTables) -> str:
     """An llm.toml with the tables of the answers behind it."""
     for path, keys in tables.items():
         text = append_table(text, path, keys)

@@ -9,7 +9,7 @@ from llmgen.profiles import profiles
 from llmgen.units import GIB
 
 
-class Found(Struct, frozen=True):
+class FoundMachine(Struct, frozen=True):
     """What detection saw; ``devices`` are (name for people, bytes) in the driver's order.
 
     ``gtt_bytes`` is the memory that an AMD APU may take from the system, ``build`` and
@@ -28,7 +28,7 @@ class Found(Struct, frozen=True):
     programs: tuple[tuple[str, str], ...] = ()
 
 
-def profile_of(found: Found) -> str:
+def profile_of(found: FoundMachine) -> str:
     """The shipped profile that describes this machine; empty when none does."""
     match found.backend:
         case "metal":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from llmgen.config.tables.hardware import Backend
 from llmgen.detect.devices import DRM, NVIDIA_DEVICES, amd, nvidia
-from llmgen.detect.machine import Found
+from llmgen.detect.machine import FoundMachine
 from llmgen.detect.obtain import TOOLS
 from llmgen.detect.versions import build_number, swap_number
 
@@ -25,7 +25,7 @@ PROGRAMS = (
 )
 
 
-def look(drm: Path = DRM) -> Found:
+def look(drm: Path = DRM) -> FoundMachine:
     """The machine that llmgen runs on, as far as it can be told without root."""
     import psutil  # noqa: PLC0415 - only needed where a machine is looked at
 
@@ -34,7 +34,7 @@ def look(drm: Path = DRM) -> Found:
     )
     backend, devices, gtt = _devices(drm)
     memory = psutil.virtual_memory().total
-    return Found(
+    return FoundMachine(
         os="macos" if platform.system() == "Darwin" else "linux",
         backend=backend,
         memory_bytes=memory,

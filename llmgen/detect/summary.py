@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from llmgen.detect.machine import Found, profile_of
+from llmgen.detect.machine import FoundMachine, profile_of
 from llmgen.detect.obtain import obtain
 from llmgen.units import show_size
 
@@ -15,18 +15,18 @@ _NEEDED: Final = (("llama_server", "llama-server"), ("llama_swap", "llama-swap")
 _TOLD: Final = 3
 
 
-def summary(found: Found, tools: Collection[str], models: Sequence[str]) -> str:
+def summary(found: FoundMachine, tools: Collection[str], models: Sequence[str]) -> str:
     """Lines for standard error; ``models`` are references of the files that a scan found."""
     return "\n".join((*machine(found, tools), *_models(models)))
 
 
-def machine(found: Found, tools: Collection[str]) -> Iterator[str]:
+def machine(found: FoundMachine, tools: Collection[str]) -> Iterator[str]:
     """The machine and its programs, with how to get those that are missing."""
     yield from _machine(found)
     yield from _programs(found, tools)
 
 
-def _machine(found: Found) -> Iterator[str]:
+def _machine(found: FoundMachine) -> Iterator[str]:
     profile = profile_of(found)
     known = f", profile {profile}" if profile else ""
     memory = show_size(found.memory_bytes)
@@ -37,7 +37,7 @@ def _machine(found: Found) -> Iterator[str]:
         yield "  no GPU found; --profile NAME plans for another machine"
 
 
-def _programs(found: Found, tools: Collection[str]) -> Iterator[str]:
+def _programs(found: FoundMachine, tools: Collection[str]) -> Iterator[str]:
     there = dict(found.programs)
     versions = {"llama_server": found.build, "llama_swap": found.swap_version}
     for key, name in _NEEDED:

@@ -13,14 +13,14 @@ from llmgen.operate.kubectl.objects import labels, part, rows
 from llmgen.operate.kubectl.reach import Reach
 from llmgen.targets.kubernetes import keys
 from llmgen.targets.kubernetes.names import Object
-from llmgen.targets.kubernetes.scene import Scene
+from llmgen.targets.kubernetes.scene import ClusterScene
 
 Value = TypeVar("Value")
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _ENTRIES = '{{range $key, $value := .data}}{{$key}}{{"\\n"}}{{end}}'
 
 
-def look(reach: Reach, scene: Scene, objects: Sequence[Object]) -> ClusterSeen:
+def look(reach: Reach, scene: ClusterScene, objects: Sequence[Object]) -> ClusterSeen:
     """Everything that the rules want to know and that this user may ask.
 
     InputError without kubectl, or where it does not know the context.
@@ -119,7 +119,7 @@ def _classes(reach: Reach) -> dict[str, bool]:
     }
 
 
-def _claims(asked: _Asked, reach: Reach, scene: Scene) -> dict[str, str | None]:
+def _claims(asked: _Asked, reach: Reach, scene: ClusterScene) -> dict[str, str | None]:
     name = scene.table.storage.claim
     if name is None:
         return {}
@@ -132,7 +132,7 @@ def _claims(asked: _Asked, reach: Reach, scene: Scene) -> dict[str, str | None]:
     return asked.one("claims", name, ask)
 
 
-def _secrets(asked: _Asked, reach: Reach, scene: Scene) -> dict[str, tuple[str, ...] | None]:
+def _secrets(asked: _Asked, reach: Reach, scene: ClusterScene) -> dict[str, tuple[str, ...] | None]:
     names = [*scene.table.image_pull_secrets]
     if keys.wanted(scene):
         names.insert(0, scene.table.secret)
@@ -153,7 +153,7 @@ def _entries(reach: Reach, name: str) -> tuple[str, ...] | None:
     return tuple(done.output.split())
 
 
-def _others(asked: _Asked, reach: Reach, scene: Scene) -> dict[str, bool]:
+def _others(asked: _Asked, reach: Reach, scene: ClusterScene) -> dict[str, bool]:
     found: dict[str, bool] = {}
     for kind, name in wanted_others(scene):
         words = ("get", kind.lower(), name, "--ignore-not-found", "--output=name")

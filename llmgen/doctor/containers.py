@@ -19,16 +19,16 @@ _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"
 
 _FORWARDERS: Final = ("conmon", "docker-proxy", "rootlessport", "pasta", "slirp4netns")
 
-Run = Callable[..., Ran]
+Runner = Callable[..., Ran]
 
 
-def commands(plan: Plan, run: Run) -> Iterator[tuple[str, Ran]]:
+def commands(plan: Plan, run: Runner) -> Iterator[tuple[str, Ran]]:
     """What the programs said, by their words."""
     for words in containers.commands(plan):
         yield " ".join(words), run(*words)
 
 
-def images(plan: Plan, run: Run) -> Iterator[tuple[str, ImageSeen | None]]:
+def images(plan: Plan, run: Runner) -> Iterator[tuple[str, ImageSeen | None]]:
     """Every image of the stack, None where it is not here; nothing when nobody can tell."""
     program = containers.program(plan)
     if not program or run(program, "info", "--format", "json").code != 0:

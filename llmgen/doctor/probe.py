@@ -13,7 +13,7 @@ from llmgen.config.names import service_name
 from llmgen.detect.devices import DRM
 from llmgen.detect.probe import installers
 from llmgen.doctor import containers
-from llmgen.doctor.access import Identity, closed_to, closing, identity
+from llmgen.doctor.access import UserIdentity, closed_to, closing, identity
 from llmgen.doctor.hello import hello
 from llmgen.doctor.observations import FileSeen, Holder, Ran, Seen
 from llmgen.doctor.rules import rpc, secrets
@@ -138,7 +138,7 @@ def _modes(plan: Plan) -> Iterator[tuple[str, int]]:
             continue
 
 
-def _file(path: Path, who: Identity | None, *, own: bool) -> FileSeen:
+def _file(path: Path, who: UserIdentity | None, *, own: bool) -> FileSeen:
     try:
         size = path.stat().st_size
         closed = closed_to(who, path) if who else ""

@@ -51,7 +51,7 @@ class Served(Struct, frozen=True):
         return self.keys.get(key, default)
 
 
-Words: TypeAlias = Callable[[Served, Listen], Iterable[str]]
+CommandLine: TypeAlias = Callable[[Served, Listen], Iterable[str]]
 
 
 def no_words(served: Served, listen: Listen) -> Iterable[str]:
@@ -125,7 +125,7 @@ class Engine(Struct, frozen=True):
     needs_source: bool = True
     other_sources: tuple[str, ...] = ()
     picks_devices: bool = True
-    words: Words = no_words
+    words: CommandLine = no_words
     claims: Callable[[Served, Room], tuple[Claim, ...]] = stated_claims
     devices: Callable[[Served, Room], tuple[str, ...]] = stated_devices
     context: Callable[[Served], int] = told_context

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from llmgen.config.tables.base import CheckPath, Line, ProxyUrl, Text
 from llmgen.engines.base import Engine, Listen, Served
-from llmgen.engines.keys import Claimed, Memory
+from llmgen.engines.keys import Claimed, DeclaredMemory
 from llmgen.engines.roles import Role
 
 # What llama-swap fills in, and llmgen where it starts the program itself.
@@ -20,7 +20,7 @@ MODEL_ID: Final = "${MODEL_ID}"
 _MACRO: Final = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
 
 
-class CommandOptions(Memory, Claimed):
+class CommandOptions(DeclaredMemory, Claimed):
     """Keys of a program that llmgen knows nothing about."""
 
     cmd: Annotated[tuple[Line, ...], Field(min_length=1)] | Text | None = None

@@ -22,7 +22,7 @@ DEVICE_FILES: Final = {"rocm": ("/dev/kfd", "/dev/dri"), "vulkan": ("/dev/dri",)
 _ANY: Final = "0.0.0.0"  # noqa: S104 - within the container; it is published on loopback alone
 
 
-class Container(Table):
+class ContainerTable(Table):
     """[models.NAME.container]: the model's program runs in a container."""
 
     image: ImageName
@@ -54,7 +54,7 @@ class Outside(Struct, frozen=True):
     stop_seconds: int
 
 
-def listens(container: Container | None, port: str) -> tuple[str, str]:
+def listens(container: ContainerTable | None, port: str) -> tuple[str, str]:
     """(address, port) that the program is told."""
     if container is None:
         return "127.0.0.1", port
@@ -62,7 +62,7 @@ def listens(container: Container | None, port: str) -> tuple[str, str]:
 
 
 def wrapped(
-    container: Container,
+    container: ContainerTable,
     name: str,
     program: str,
     words: Iterable[str],

@@ -9,7 +9,7 @@ from pydantic import Field
 from llmgen.config.tables.base import Count, DeviceName, Size, Table, Text, Word
 
 
-class Memory(Table):
+class DeclaredMemory(Table):
     """What nobody can compute."""
 
     memory: Annotated[dict[DeviceName, Size], Field(min_length=1)] | Literal["all"] | None = None
@@ -19,21 +19,21 @@ class Memory(Table):
     """The name that the program itself wants to hear; absent: any of the model's names."""
 
 
-class Program(Memory):
+class Program(DeclaredMemory):
     """The engine's program."""
 
     program: Text | None = None
     """The engine's program; absent: [paths] engines, else its usual name in /usr/local/bin."""
 
 
-class Hub(Table):
+class HubOptions(Table):
     """Options of engines that read safetensors."""
 
     dtype: Word | None = None
     """Type of weights and activations (`--dtype`)."""
 
 
-class Torch(Hub):
+class Torch(HubOptions):
     """Options that vLLM and SGLang share."""
 
     quantization: Word | None = None

@@ -9,7 +9,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from llmgen.config.tables.services import RouterService, Services, SwapService
 
-Name: TypeAlias = Literal["llama_swap", "router", "none"]
+LoaderName: TypeAlias = Literal["llama_swap", "router", "none"]
 
 
 class Loader(Struct, frozen=True):
@@ -20,7 +20,7 @@ class Loader(Struct, frozen=True):
     not know it. ``service`` is its service, ``program`` the key of [paths] that it runs.
     """
 
-    name: Name
+    name: LoaderName
     title: str
     heading: str
     sentence: str

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from llmgen.engines.base import Served
 from llmgen.engines.memory import Basis, Claim, Room, Unfit
-from llmgen.reservation.checkpoint import NotComputedError, Settings
-from llmgen.reservation.feasibility import Change, Feasibility, Reserving, change, examine
+from llmgen.reservation.checkpoint import NotComputedError, ReservationSettings
+from llmgen.reservation.feasibility import Feasibility, FeasibleChange, Reserving, change, examine
 from llmgen.units import show_count, show_size
 
 
@@ -18,7 +18,7 @@ class Reservation(Struct, frozen=True):
 
     server: Reserving
     served: Served
-    settings: Settings
+    settings: ReservationSettings
     fraction: float
     length_key: str
 
@@ -47,7 +47,7 @@ class Reservation(Struct, frozen=True):
         except NotComputedError:
             return None
 
-    def _other(self, room: Room, key: str) -> Change | None:
+    def _other(self, room: Room, key: str) -> FeasibleChange | None:
         if self.served.checkpoint is None:
             return None
         size = room.sizes[key]
@@ -73,7 +73,7 @@ class Reservation(Struct, frozen=True):
         hint = self._hint(self._other(room, key), found)
         return Unfit("models.reservation-too-small", place, message, hint)
 
-    def _hint(self, other: Change | None, found: Feasibility) -> str:
+    def _hint(self, other: FeasibleChange | None, found: Feasibility) -> str:
         if other is None:
             return "more devices for each layer, a smaller quantisation, or another model"
         part = f"`{self.server.key} = {other.fraction:g}`"

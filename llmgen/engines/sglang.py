@@ -12,7 +12,7 @@ from llmgen.engines.base import TEXT_PATHS, Engine, Listen, Served, flags
 from llmgen.engines.keys import Program, Torch
 from llmgen.engines.memory import ALL, Claim, Room, stated
 from llmgen.engines.reserving import Reservation
-from llmgen.reservation.checkpoint import Settings
+from llmgen.reservation.checkpoint import ReservationSettings
 from llmgen.reservation.feasibility import RESERVING
 
 # Its own default depends on the device; written all the same, so that plan and process agree.
@@ -83,7 +83,7 @@ def claims(served: Served, room: Room) -> tuple[Claim, ...]:
 
 
 def _reserved(served: Served, room: Room, key: str) -> Claim:
-    settings = Settings(
+    settings = ReservationSettings(
         tensor_parallel_size=served.get("tp_size", 1),
         max_model_len=served.get("context_length", 0),
         dtype=served.get("dtype", "auto"),

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from llmgen.config.tables.base import Count
 from llmgen.engines.base import Engine, Listen, Served, flags
-from llmgen.engines.keys import Hub, Program
+from llmgen.engines.keys import HubOptions, Program
 
 # Its own default is 512, far beyond what clients of one machine send.
 SLOTS: Final = 64
 
 
-class TeiOptions(Hub, Program):
+class TeiOptions(HubOptions, Program):
     """text-embeddings-router's keys."""
 
     max_batch_tokens: Annotated[Count, Field(ge=1)] | None = None

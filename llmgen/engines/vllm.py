@@ -13,7 +13,7 @@ from llmgen.engines.base import TEXT_PATHS, Engine, Listen, Served, flags
 from llmgen.engines.keys import Program, Torch
 from llmgen.engines.memory import ALL, Basis, Claim, Room, stated
 from llmgen.engines.reserving import Reservation
-from llmgen.reservation.checkpoint import Settings
+from llmgen.reservation.checkpoint import ReservationSettings
 from llmgen.reservation.feasibility import RESERVING
 
 # vLLM's own default; written all the same, so that plan and process agree.
@@ -97,7 +97,7 @@ def _reserved(served: Served, room: Room, key: str, part: float) -> Claim:
     if served.get("pipeline_parallel_size", 1) > 1:
         # Which layers are on which device is another rule.
         return Claim(key, ceil(part * room.sizes[key]), Basis.RESERVED, f"{part:g} of the device")
-    settings = Settings(
+    settings = ReservationSettings(
         tensor_parallel_size=served.get("tensor_parallel_size", 1),
         max_model_len=served.get("max_model_len", 0),
         dtype=served.get("dtype", "auto"),

@@ -20,7 +20,7 @@ from llmgen.facts.hub import Hub
 from llmgen.units import MIB
 
 # Bytes done, of bytes in all.
-Progress = Callable[[int, int], None]
+DownloadProgress = Callable[[int, int], None]
 _AGAIN: Final = "run `llmgen pull` again: it goes on where it stopped"
 _PIECE: Final = 4 * MIB
 # A connection that breaks is tried again after these pauses; progress begins them anew.
@@ -47,7 +47,7 @@ class Download(Struct, frozen=True):
         return max(0, self.file.size_bytes - done)
 
 
-def is_intact(path: Path, file: ModelFile, progress: Progress) -> bool:
+def is_intact(path: Path, file: ModelFile, progress: DownloadProgress) -> bool:
     """Whether a file on the disk is the one that the lock names."""
     try:
         if path.stat().st_size != file.size_bytes:
@@ -58,7 +58,7 @@ def is_intact(path: Path, file: ModelFile, progress: Progress) -> bool:
 
 
 def fetch(
-    download: Download, hub: Hub, progress: Progress, pauses: tuple[float, ...] = PAUSES
+    download: Download, hub: Hub, progress: DownloadProgress, pauses: tuple[float, ...] = PAUSES
 ) -> None:
     """Download the rest of a file and put it in place; InputError leaves the part behind."""
     try:
@@ -72,7 +72,9 @@ def fetch(
         raise disk_failed(download.part, error) from None
 
 
-def _complete(download: Download, hub: Hub, progress: Progress, pauses: tuple[float, ...]) -> None:
+def _complete(
+    download: Download, hub: Hub, progress: DownloadProgress, pauses: tuple[float, ...]
+) -> None:
     size, tries = download.file.size_bytes, 0
     while (start := size - download.missing_bytes) < size:
         failure = _append(download, hub, start, progress)
@@ -85,7 +87,9 @@ def _complete(download: Download, hub: Hub, progress: Progress, pauses: tuple[fl
         tries += 1
 
 
-def _append(download: Download, hub: Hub, start: int, progress: Progress) -> Diagnostic | None:
+def _append(
+    download: Download, hub: Hub, start: int, progress: DownloadProgress
+) -> Diagnostic | None:
     """Fetch the rest; what went wrong, if it may go better another time."""
     size = download.file.size_bytes
     with download.part.open("ab") as file:
@@ -130,7 +134,7 @@ def _checked(download: Download) -> None:
         )
 
 
-def _digest(path: Path, progress: Progress) -> hashlib._Hash:
+def _digest(path: Path, progress: DownloadProgress) -> hashlib._Hash:
     found, done, size = hashlib.sha256(), 0, path.stat().st_size
     with path.open("rb") as file:
         while piece := file.read(_PIECE):

@@ -13,9 +13,9 @@ from typing import Final
 
 from llmgen.facts.digest import RunningDigest
 from llmgen.facts.gguf_facts import HeaderValue
-from llmgen.facts.gguf_reader import Reader, Tensor
+from llmgen.facts.gguf_reader import GgufTensor, Reader
 from llmgen.facts.refusals import refused
-from llmgen.facts.window import ByteSource, Window
+from llmgen.facts.window import ByteSource, ByteWindow
 
 MAGIC: Final = b"GGUF"
 DEFAULT_ALIGNMENT: Final = 32
@@ -23,7 +23,7 @@ DEFAULT_ALIGNMENT: Final = 32
 
 # A dataclass for its fields that do not count in comparisons.
 @dataclass(frozen=True, slots=True)
-class Header:
+class GgufHeader:
     """One file's header. ``lengths`` are the elements of every array, kept or skipped.
 
     ``digest`` is of its bytes, after those of the shards before it.
@@ -35,17 +35,17 @@ class Header:
     alignment: int
     values: Mapping[str, HeaderValue]
     lengths: Mapping[str, int]
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[GgufTensor, ...]
     data_offset: int
     digest: RunningDigest = field(repr=False, compare=False)
 
 
-def read_header(source: ByteSource, before: Header | None = None) -> Header:
+def read_header(source: ByteSource, before: GgufHeader | None = None) -> GgufHeader:
     """Read one file's header; InputError says what is wrong with it.
 
     ``before`` is the shard before it, whose digest goes on.
     """
-    window = Window(source, before.digest if before else RunningDigest())
+    window = ByteWindow(source, before.digest if before else RunningDigest())
     version, endian = _version(window)
     reader = Reader(window, endian)
     tensor_count, key_count = reader.counts()
@@ -56,7 +56,7 @@ def read_header(source: ByteSource, before: Header | None = None) -> Header:
     window.drop()
     data_offset = -(-window.offset // alignment) * alignment
     _inside(window, data_offset, tensors)
-    return Header(
+    return GgufHeader(
         name=window.name,
         version=version,
         big_endian=endian == ">",
@@ -69,7 +69,7 @@ def read_header(source: ByteSource, before: Header | None = None) -> Header:
     )
 
 
-def _version(window: Window) -> tuple[int, str]:
+def _version(window: ByteWindow) -> tuple[int, str]:
     if window.source.read_at(0, 4) != MAGIC:
         raise refused("not-gguf", f"`{window.name}` is no GGUF file", "name a .gguf file")
     begin = window.need(8, "the version") + 4
@@ -94,7 +94,7 @@ def _alignment(name: str, values: Mapping[str, HeaderValue]) -> int:
     return value
 
 
-def _inside(window: Window, data_offset: int, tensors: tuple[Tensor, ...]) -> None:
+def _inside(window: ByteWindow, data_offset: int, tensors: tuple[GgufTensor, ...]) -> None:
     if not tensors:
         return
     last = tensors[-1]

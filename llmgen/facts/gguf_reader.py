@@ -13,7 +13,7 @@ from llmgen.facts.ggml_types import BY_ID, REMOVED, GgmlType
 from llmgen.facts.gguf_facts import HeaderValue, Scalar
 from llmgen.facts.refusals import refused, shown
 from llmgen.facts.strings import walk
-from llmgen.facts.window import LARGEST_HEADER, Window
+from llmgen.facts.window import LARGEST_HEADER, ByteWindow
 
 # GGML_MAX_NAME and GGML_MAX_DIMS of ggml.h; keys by gguf.md.
 LONGEST_NAME, LONGEST_KEY, MOST_DIMENSIONS = 63, 65535, 4
@@ -26,7 +26,7 @@ _SCALARS: Final = dict(enumerate(("B", "b", "H", "h", "I", "i", "f", "?", "", ""
 _LARGEST: Final = 2**63 - 1
 
 
-class Tensor(Struct, frozen=True):
+class GgufTensor(Struct, frozen=True):
     """One tensor of a header; ``shape`` has ``ne0`` first, ``offset`` counts from the data."""
 
     name: str
@@ -51,7 +51,7 @@ class Reader:
         "lengths",
     )
 
-    def __init__(self, window: Window, endian: str) -> None:
+    def __init__(self, window: ByteWindow, endian: str) -> None:
         self._window = window
         self._endian = endian
         self._u32, self._u64 = struct.Struct(endian + "I"), struct.Struct(endian + "Q")
@@ -92,9 +92,9 @@ class Reader:
             if value is not None and "\N{REPLACEMENT CHARACTER}" not in key:
                 self.found[key] = value
 
-    def tensors(self, count: int, alignment: int) -> tuple[Tensor, ...]:
+    def tensors(self, count: int, alignment: int) -> tuple[GgufTensor, ...]:
         """Read ``count`` tensors, which must follow one another without a gap."""
-        tensors: list[Tensor] = []
+        tensors: list[GgufTensor] = []
         seen: set[str] = set()
         offset = 0
         for _ in range(count):
@@ -106,7 +106,7 @@ class Reader:
             tensors.append(tensor)
         return tuple(tensors)
 
-    def _tensor(self, expected: int) -> Tensor:
+    def _tensor(self, expected: int) -> GgufTensor:
         window = self._window
         name = self._name()
         dimensions = self._int("a tensor")
@@ -123,7 +123,7 @@ class Reader:
                 name,
                 f"starts at {offset} instead of {expected}: tensors overlap or have gaps",
             )
-        return Tensor(name, kind.name, tuple(shape) or (1,), offset, size)
+        return GgufTensor(name, kind.name, tuple(shape) or (1,), offset, size)
 
     def _name(self) -> str:
         raw = self._raw("a tensor's name", LONGEST_NAME)

@@ -8,9 +8,9 @@ from hashlib import sha256
 from typing import Final
 
 from llmgen.facts.ggml_types import BY_NAME
-from llmgen.facts.gguf import Header
+from llmgen.facts.gguf import GgufHeader
 from llmgen.facts.gguf_facts import GgufFacts, HeaderValue, ModelFile, TensorGroup
-from llmgen.facts.gguf_reader import Tensor
+from llmgen.facts.gguf_reader import GgufTensor
 from llmgen.facts.refusals import refused, shown
 
 # Values outside the architecture's prefix that something reads or shows.
@@ -37,7 +37,7 @@ TOKENS: Final = "tokenizer.ggml.tokens"
 _LAYER: Final = re.compile(r"(?<![^.])blk\.(0|[1-9]\d{0,3})(?=\.)")
 
 
-def describe(headers: Sequence[Header], files: Sequence[ModelFile]) -> GgufFacts:
+def describe(headers: Sequence[GgufHeader], files: Sequence[ModelFile]) -> GgufFacts:
     """The facts of one model: all its shards' headers, the first shard first."""
     first = headers[0]
     _whole(headers)
@@ -58,13 +58,13 @@ def describe(headers: Sequence[Header], files: Sequence[ModelFile]) -> GgufFacts
     )
 
 
-def split_count(header: Header) -> int:
+def split_count(header: GgufHeader) -> int:
     """How many files the model of this header has."""
     count = header.values.get("split.count", 1)
     return count if type(count) is int and count > 0 else 1
 
 
-def _whole(headers: Sequence[Header]) -> None:
+def _whole(headers: Sequence[GgufHeader]) -> None:
     first = headers[0]
     count = split_count(first)
     if count != len(headers):
@@ -83,7 +83,7 @@ def _whole(headers: Sequence[Header]) -> None:
         raise refused("shard-tensors", message)
 
 
-def _hyperparameters(header: Header, architecture: str) -> dict[str, HeaderValue]:
+def _hyperparameters(header: GgufHeader, architecture: str) -> dict[str, HeaderValue]:
     prefix = f"{architecture}."
     found = {
         key.removeprefix(prefix): value
@@ -97,12 +97,12 @@ def _hyperparameters(header: Header, architecture: str) -> dict[str, HeaderValue
     return dict(sorted(found.items()))
 
 
-def _vocabulary(header: Header, architecture: str) -> int:
+def _vocabulary(header: GgufHeader, architecture: str) -> int:
     told = header.values.get(f"{architecture}.vocab_size", 0)
     return header.lengths.get(TOKENS) or (told if type(told) is int and told > 0 else 0)
 
 
-def _groups(headers: Iterable[Header]) -> tuple[TensorGroup, ...]:
+def _groups(headers: Iterable[GgufHeader]) -> tuple[TensorGroup, ...]:
     layers: dict[tuple[str, str, tuple[int, ...]], list[int]] = {}
     seen: set[str] = set()
     for header in headers:
@@ -121,7 +121,7 @@ def _groups(headers: Iterable[Header]) -> tuple[TensorGroup, ...]:
     )
 
 
-def _pattern(header: Header, tensor: Tensor) -> tuple[str, tuple[int, ...]]:
+def _pattern(header: GgufHeader, tensor: GgufTensor) -> tuple[str, tuple[int, ...]]:
     if "#" in tensor.name:
         message = f"tensor `{shown(tensor.name)}` of `{header.name}` has a `#` in its name"
         raise refused("tensor-name", message)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from llmgen.errors import InputError
-from llmgen.facts.gguf import Header, read_header
+from llmgen.facts.gguf import GgufHeader, read_header
 from llmgen.facts.gguf_facts import GgufFacts, ModelFile
 from llmgen.facts.header import describe
 from llmgen.facts.hub_errors import hub_error
@@ -60,7 +60,7 @@ class Hub(Struct, frozen=True):
 
     def read(self, repository: Repository, files: Sequence[HubFile]) -> GgufFacts:
         """The facts of one model, all its files, from their first bytes."""
-        headers: list[Header] = []
+        headers: list[GgufHeader] = []
         for file in files:
             source = HubSource(self, repository, file)
             headers.append(read_header(source, headers[-1] if headers else None))

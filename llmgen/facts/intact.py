@@ -11,7 +11,7 @@ from llmgen.errors import InputError
 from llmgen.facts.download import is_intact
 from llmgen.facts.gguf_facts import ModelRef
 from llmgen.facts.lock_model import Entry
-from llmgen.facts.pull import Watch
+from llmgen.facts.pull import ProgressWatch
 from llmgen.facts.sources import Sources, local_path, resolve_reference
 
 
@@ -24,7 +24,7 @@ class Condition(StrEnum):
     ABSENT = "absent"
 
 
-class Verified(Struct, frozen=True):
+class CheckedFile(Struct, frozen=True):
     """One file, how it is, and what was looked at."""
 
     ref: ModelRef
@@ -35,8 +35,8 @@ class Verified(Struct, frozen=True):
 
 
 def verified(
-    entries: Mapping[ModelRef, Entry], sources: Sources, watch: Watch, *, quick: bool
-) -> Iterator[Verified]:
+    entries: Mapping[ModelRef, Entry], sources: Sources, watch: ProgressWatch, *, quick: bool
+) -> Iterator[CheckedFile]:
     """Every file of every entry; ``quick`` reads headers and sizes, not digests of gigabytes."""
     for ref, entry in entries.items():
         header = _header(ref, entry, sources)
@@ -54,7 +54,7 @@ def verified(
                 told = Condition.INTACT, "SHA-256"
             else:
                 told = Condition.CHANGED, "another SHA-256"
-            yield Verified(ref, file.name, file.size_bytes, *told)
+            yield CheckedFile(ref, file.name, file.size_bytes, *told)
 
 
 def _header(ref: ModelRef, entry: Entry, sources: Sources) -> str:

@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 from msgspec import Struct
 
 from llmgen.errors import InputError
-from llmgen.facts.gguf import Header, read_header
+from llmgen.facts.gguf import GgufHeader, read_header
 from llmgen.facts.gguf_facts import GgufFacts, ModelFile
 from llmgen.facts.header import describe, split_count
 from llmgen.facts.refusals import refused
@@ -109,6 +109,6 @@ def _near(path: Path) -> str:
     return next(iter(get_close_matches(path.name, sorted(models), 1, 0.8)), "")
 
 
-def _read(path: Path, name: str, before: Header) -> tuple[Header, int]:
+def _read(path: Path, name: str, before: GgufHeader) -> tuple[GgufHeader, int]:
     with open_model(path, name) as source:
         return read_header(source, before), source.size

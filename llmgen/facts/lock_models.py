@@ -20,7 +20,7 @@ _NO_FILE = frozenset({"facts.missing", "facts.no-store"})
 _NO_HUB = frozenset({"hub.offline", "hub.unreachable", "hub.rate-limited"})
 
 
-class Step(StrEnum):
+class LockOutcome(StrEnum):
     """What happened to a model of the lock."""
 
     ADDED = "added"
@@ -38,7 +38,7 @@ class LockResult(Struct, frozen=True):
     """
 
     lock: Lock
-    steps: Mapping[ModelRef, Step]
+    steps: Mapping[ModelRef, LockOutcome]
     notes: tuple[Diagnostic, ...] = ()
     failed: tuple[Diagnostic, ...] = ()
 
@@ -64,13 +64,13 @@ def lock_models(
     keys = keys or {}
     away = _NO_FILE if update else _NO_FILE | _NO_HUB
     entries: dict[ModelRef, Entry] = {}
-    steps: dict[ModelRef, Step] = {}
+    steps: dict[ModelRef, LockOutcome] = {}
     notes: list[Diagnostic] = []
     failed: list[Diagnostic] = []
     for ref in dict.fromkeys(refs):
         old = lock.entries.get(ref)
         if old is not None and only is not None and ref not in only:
-            entries[ref], steps[ref] = old, Step.KEPT
+            entries[ref], steps[ref] = old, LockOutcome.KEPT
             continue
         if watch is not None:
             watch(ref)
@@ -84,13 +84,13 @@ def lock_models(
                 entries[ref] = old
             if lost:
                 failed.extend(found)
-                steps[ref] = Step.FAILED
+                steps[ref] = LockOutcome.FAILED
                 continue
             notes.extend(_kept(item) for item in found)
         steps[ref] = _step(old, entries[ref])
-        if old is not None and steps[ref] is Step.UPDATED:
+        if old is not None and steps[ref] is LockOutcome.UPDATED:
             notes.extend(_told(ref, old, entries[ref], keys.get(ref, ())))
-    steps |= {ref: Step.REMOVED for ref in lock.entries if ref not in {*entries, *steps}}
+    steps |= {ref: LockOutcome.REMOVED for ref in lock.entries if ref not in {*entries, *steps}}
     return LockResult(Lock(entries, lock.runs), steps, tuple(notes), tuple(failed))
 
 
@@ -125,10 +125,10 @@ def _pinned(ref: ModelRef, sources: Sources, old: Entry) -> Entry:
     return old
 
 
-def _step(old: Entry | None, new: Entry) -> Step:
+def _step(old: Entry | None, new: Entry) -> LockOutcome:
     if old is None:
-        return Step.ADDED
-    return Step.KEPT if old == new else Step.UPDATED
+        return LockOutcome.ADDED
+    return LockOutcome.KEPT if old == new else LockOutcome.UPDATED
 
 
 def _told(ref: ModelRef, old: Entry, new: Entry, key: KeyPath) -> Iterator[Diagnostic]:

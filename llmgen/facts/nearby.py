@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from llmgen.facts.download import Download, Progress, disk_failed, is_intact
+from llmgen.facts.download import Download, DownloadProgress, disk_failed, is_intact
 from llmgen.facts.stores import Stores
 
 
-def nearby(download: Download, stores: Stores, progress: Progress) -> Path | None:
+def nearby(download: Download, stores: Stores, progress: DownloadProgress) -> Path | None:
     """The first copy with the right digest, if there is one; no digest, no copy."""
     if not download.file.sha256:
         return None

@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from llmgen.errors import Diagnostic, InputError
-from llmgen.facts.download import PAUSES, Download, Progress, fetch, is_intact
+from llmgen.facts.download import PAUSES, Download, DownloadProgress, fetch, is_intact
 from llmgen.facts.downloads import note_downloads
 from llmgen.facts.gguf_facts import ModelFile, ModelRef
 from llmgen.facts.hub_names import hub_ref
@@ -39,10 +39,10 @@ class Pulled(Struct, frozen=True):
     presence: Presence
 
 
-class Watch(Protocol):
+class ProgressWatch(Protocol):
     """Who wants to see progress: one call for each file, what is done to it, then bytes."""
 
-    def __call__(self, verb: str, file: ModelFile) -> Progress:
+    def __call__(self, verb: str, file: ModelFile) -> DownloadProgress:
         """A function to be told bytes done and bytes in all."""
         ...
 
@@ -50,7 +50,7 @@ class Watch(Protocol):
 def pull(
     entries: Mapping[ModelRef, Entry],
     sources: Sources,
-    watch: Watch,
+    watch: ProgressWatch,
     *,
     trust_size: bool = False,
     pauses: tuple[float, ...] = PAUSES,
@@ -98,7 +98,9 @@ def _files(entries: Mapping[ModelRef, Entry]) -> Iterator[tuple[str, tuple[Model
             yield file.name, (ref, file)
 
 
-def _intact(files: list[ModelFile], sources: Sources, watch: Watch, trust_size: bool) -> None:
+def _intact(
+    files: list[ModelFile], sources: Sources, watch: ProgressWatch, trust_size: bool
+) -> None:
     wrong = [
         Diagnostic(
             "pull.mismatch",
@@ -113,7 +115,7 @@ def _intact(files: list[ModelFile], sources: Sources, watch: Watch, trust_size: 
         raise InputError(wrong)
 
 
-def _is_right(path: Path, file: ModelFile, watch: Watch, trust_size: bool) -> bool:
+def _is_right(path: Path, file: ModelFile, watch: ProgressWatch, trust_size: bool) -> bool:
     if not path.is_file():
         return False
     known = ModelFile(file.name, file.size_bytes) if trust_size else file

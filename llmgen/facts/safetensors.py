@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from llmgen.facts.digest import RunningDigest
 from llmgen.facts.refusals import refused, shown
-from llmgen.facts.window import ByteSource, Window
+from llmgen.facts.window import ByteSource, ByteWindow
 
 # Bits of one element (safetensors 0.6, `Dtype::bitsize`).
 BITS: Final = {
@@ -51,7 +51,7 @@ def tensor_bytes(kind: str, shape: tuple[int, ...]) -> int:
 
 def read_tensors(source: ByteSource, digest: RunningDigest) -> tuple[StoredTensor, ...]:
     """The tensors of one file in the order of their data; InputError says what is wrong with it."""
-    window = Window(source, digest)
+    window = ByteWindow(source, digest)
     begin = window.need(8, "the header's length")
     length = int.from_bytes(window.data[begin : begin + 8], "little")
     if length > MOST_HEADER:

@@ -47,7 +47,7 @@ class Blob(Struct, frozen=True):
     parameters: tuple[Path, ...] = ()
 
 
-class Found(Struct, frozen=True):
+class FoundFile(Struct, frozen=True):
     """A model file that a scan came across, with the reference that names it in a lock."""
 
     ref: ModelRef
@@ -98,19 +98,19 @@ def ollama_names(store: Path | None) -> Iterator[str]:
 
 def scan(
     stores: Stores, models: Path | None = None, others: Iterable[Path] = ()
-) -> Iterator[Found]:
+) -> Iterator[FoundFile]:
     """Every model file in the models folder, the stores and others; first shards only, sorted."""
     for folder, prefix in ((models, "file:"), (stores.lm_studio, "lmstudio:")):
         if folder is not None:
             for path in _gguf(folder):
-                yield Found(
+                yield FoundFile(
                     f"{prefix}{path.relative_to(folder).as_posix()}", path, path.stat().st_size
                 )
     yield from _ollama(stores.ollama)
     for folder in (stores.llama_cpp, stores.hub, *others):
         if folder is not None:
             for path in _gguf(folder):
-                yield Found(f"file:{path.as_posix()}", path, path.stat().st_size)
+                yield FoundFile(f"file:{path.as_posix()}", path, path.stat().st_size)
 
 
 def spelled(path: Path, home: Path) -> str:
@@ -139,7 +139,7 @@ def _gguf(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _ollama(store: Path | None) -> Iterator[Found]:
+def _ollama(store: Path | None) -> Iterator[FoundFile]:
     for name in ollama_names(store):
         try:
             blob = ollama_blob(store, name)
@@ -147,7 +147,7 @@ def _ollama(store: Path | None) -> Iterator[Found]:
             # A store has models of other kinds too (safetensors, remote ones).
             continue
         if os.path.isfile(blob.path):  # noqa: PTH113
-            yield Found(f"ollama:{name}", blob.path, blob.path.stat().st_size)
+            yield FoundFile(f"ollama:{name}", blob.path, blob.path.stat().st_size)
 
 
 def _short(parts: tuple[str, ...]) -> str:

@@ -36,7 +36,7 @@ class ByteSource(Protocol):
         ...
 
 
-class Window:
+class ByteWindow:
     """A source's bytes from the first on; ``position`` in ``data`` is where reading goes on.
 
     What was read is dropped when more is wanted, so a header of megabytes needs one piece's memory.

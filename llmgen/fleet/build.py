@@ -13,10 +13,10 @@ from llmgen.errors import Diagnostic, LlmgenError, PlanError
 from llmgen.facts.lock_model import Lock
 from llmgen.fleet import asleep, rpc, rpc_uses
 from llmgen.fleet.fleet import Fleet, Member
-from llmgen.fleet.ground import Ground, alone, ground_of, library_of, refuse, typed
+from llmgen.fleet.ground import FleetGround, alone, ground_of, library_of, refuse, typed
 from llmgen.fleet.numbers_elsewhere import NumbersElsewhere, numbers
 from llmgen.fleet.origin import told_of
-from llmgen.fleet.project import Document, Elsewhere, Seats, external, project
+from llmgen.fleet.project import Document, Elsewhere, ModelSeats, external, project
 from llmgen.fleet.reach import defaults, kind_of_way, servers, spares, unreached, untrusted
 from llmgen.fleet.seating import advised, seated
 from llmgen.fleet.seats import fixed, wishes
@@ -54,7 +54,7 @@ def fleet(config: Config, document: Document, lock: Lock) -> Fleet:
     return Fleet(members, seats, reasons, notes)
 
 
-def joined(ground: Ground, seats: Seats) -> Ground:
+def joined(ground: FleetGround, seats: ModelSeats) -> FleetGround:
     """The ground with what hosts lend each other; PlanError where a borrower does not fit."""
     lenders = dict(_lenders(ground))
     refuse(rpc.absent(lenders))
@@ -71,7 +71,7 @@ def joined(ground: Ground, seats: Seats) -> Ground:
     return replace(ground, rpc=rpc.tables(ground.config, found, lenders, plan))
 
 
-def _lenders(ground: Ground) -> Iterator[tuple[str, rpc.Lender]]:
+def _lenders(ground: FleetGround) -> Iterator[tuple[str, rpc.Lender]]:
     for name, host in ground.config.hosts.items():
         if host.rpc is not None:
             own = typed(alone(ground.document, name), name, ground.document)
@@ -80,14 +80,14 @@ def _lenders(ground: Ground) -> Iterator[tuple[str, rpc.Lender]]:
 
 
 def views(
-    ground: Ground, seats: Seats, elsewhere: Mapping[str, Mapping[str, Document]]
+    ground: FleetGround, seats: ModelSeats, elsewhere: Mapping[str, Mapping[str, Document]]
 ) -> dict[str, tuple[Document, Config]]:
     """The document of every host, and its typed config."""
     return {name: view_of(ground, name, seats, elsewhere[name]) for name in ground.config.hosts}
 
 
 def view_of(
-    ground: Ground, name: str, seats: Seats, elsewhere: Mapping[str, Document]
+    ground: FleetGround, name: str, seats: ModelSeats, elsewhere: Mapping[str, Document]
 ) -> tuple[Document, Config]:
     """The document of one host, and its typed config."""
     reached = ground.doors[name] if _is_reached(ground.config, name) else None
@@ -108,7 +108,7 @@ def planned(config: Config, lock: Lock) -> Plan:
 
 def _each(
     given: Mapping[str, tuple[Document, Config]],
-    ground: Ground,
+    ground: FleetGround,
     make: Callable[[str, tuple[Document, Config]], Made],
 ) -> dict[str, Made]:
     """Something of each host; errors of all hosts are told together, as far as they are alike."""
@@ -130,7 +130,7 @@ def _is_reached(config: Config, host: str) -> bool:
     return len(config.hosts) > 1 and "address" in config.hosts[host].model_fields_set
 
 
-def _elsewhere(ground: Ground, seats: Seats) -> dict[str, dict[str, Document]]:
+def _elsewhere(ground: FleetGround, seats: ModelSeats) -> dict[str, dict[str, Document]]:
     """For each host the models that it does not have."""
     outside = {name: _outside(ground, name, seats[name]) for name in seats}
     # Hosts that reach a model alike share its table: there may be many of both.
@@ -152,7 +152,7 @@ def _elsewhere(ground: Ground, seats: Seats) -> dict[str, dict[str, Document]]:
     return found
 
 
-def _outside(ground: Ground, name: str, hosts: tuple[str, ...]) -> Elsewhere:
+def _outside(ground: FleetGround, name: str, hosts: tuple[str, ...]) -> Elsewhere:
     table = ground.config.models[name]
     prefix = ground.config.naming.prefix
     variants = (

@@ -10,13 +10,13 @@ from llmgen.config.config import Config
 from llmgen.engines.loaders import table_of
 from llmgen.gateway.addresses import in_url
 
-Kind = Literal["envoy", "litellm", "llama_swap", "router", ""]
+DoorKind = Literal["envoy", "litellm", "llama_swap", "router", ""]
 
 
 class Door(Struct, frozen=True):
     """A listener of a host; "" is none, where every server stands for itself on loopback."""
 
-    kind: Kind
+    kind: DoorKind
     port: int = 0
     tls: bool = False
     asks_certificate: bool = False

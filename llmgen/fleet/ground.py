@@ -41,7 +41,7 @@ class SharedTables(Struct, frozen=True):
         return config.model_copy(update={"external": external})
 
 
-class Ground(Struct, frozen=True):
+class FleetGround(Struct, frozen=True):
     """What every step needs: the whole file, typed and as it is written, and its lock.
 
     ``gateways`` are those of each host, ``rpc`` is its [rpc], where models use devices of others.
@@ -56,7 +56,7 @@ class Ground(Struct, frozen=True):
     shared: SharedTables = field(default_factory=SharedTables)
 
 
-def ground_of(config: Config, document: Document, lock: Lock) -> Ground:
+def ground_of(config: Config, document: Document, lock: Lock) -> FleetGround:
     """The doors of all hosts; ConfigError for what [hosts] and `host` say wrongly."""
     refuse(
         chain(
@@ -68,7 +68,7 @@ def ground_of(config: Config, document: Document, lock: Lock) -> Ground:
     hosts = {name: typed(alone(document, name), name, document) for name in config.hosts}
     doors = {name: door(item) for name, item in hosts.items()}
     gateways = {name: item.gateway for name, item in hosts.items()}
-    return Ground(config, document, lock, doors, gateways)
+    return FleetGround(config, document, lock, doors, gateways)
 
 
 def alone(document: Document, name: str) -> Document:

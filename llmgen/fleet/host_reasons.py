@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from llmgen.fleet.needs import Choosing, ModelNeeds, Room
+from llmgen.fleet.needs import Choosing, HostRoom, ModelNeeds
 from llmgen.units import show_size
 
 # So many hosts that were passed over are told.
@@ -34,7 +34,7 @@ def beside(placed: Mapping[str, tuple[str, ...]]) -> Mapping[str, frozenset[str]
     return {name: frozenset(models) for name, models in there.items()}
 
 
-def left(need: int, host: str, room: Room) -> str:
+def left(need: int, host: str, room: HostRoom) -> str:
     """``needs 24.9 GiB, studio has 11.2 GiB left on gpu0 in {a, b}``."""
     if room.why:
         return room.why

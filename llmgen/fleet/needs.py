@@ -56,7 +56,7 @@ class ModelNeeds(Struct, frozen=True):
         return host in self.demand and host not in self.never
 
 
-class Room(Struct, frozen=True):
+class HostRoom(Struct, frozen=True):
     """What a host has left beside some models, in the state in which that is least.
 
     ``why`` is a sentence for where bytes do not tell it; ``pools`` are what the bytes are of.
@@ -68,7 +68,7 @@ class Room(Struct, frozen=True):
     pools: tuple[str, ...] = ()
 
 
-class Verdict(Struct, frozen=True):
+class HostVerdict(Struct, frozen=True):
     """Whether a host holds some models: as they are, and without what more models could mend.
 
     Less than what ``may`` fit, may.
@@ -85,11 +85,11 @@ class Oracle(Protocol):
         """Whether the host holds these models."""
         ...
 
-    def verdict(self, host: str, models: frozenset[str]) -> Verdict:
+    def verdict(self, host: str, models: frozenset[str]) -> HostVerdict:
         """The same in full, asked once."""
         ...
 
-    def room(self, host: str, models: frozenset[str]) -> Room:
+    def room(self, host: str, models: frozenset[str]) -> HostRoom:
         """What the host has left for another model beside these."""
         ...
 

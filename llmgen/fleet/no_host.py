@@ -15,7 +15,7 @@ from llmgen.fleet.needs import ModelNeeds
 from llmgen.fleet.search.best_hosts import Best
 from llmgen.fleet.search.known_fits import AskedEnough
 from llmgen.fleet.search.levels import Wanted
-from llmgen.fleet.search.task import Filled
+from llmgen.fleet.search.task import FilledHosts
 
 _NOWHERE = Wanted(())
 
@@ -67,7 +67,7 @@ def _until(wanted: Sequence[Wanted], end: int) -> list[Wanted]:
     return [item if at < end else _NOWHERE for at, item in enumerate(wanted)]
 
 
-def _why(best: Best, needs: ModelNeeds, at: int, name: str, found: Filled | None) -> str:
+def _why(best: Best, needs: ModelNeeds, at: int, name: str, found: FilledHosts | None) -> str:
     if name not in needs.possible:
         return never(needs, name)
     host = _host(best, name)
@@ -94,7 +94,7 @@ def _itself(best: Best, kept: Sequence[Wanted], at: int) -> Iterator[Move]:
             yield Move(needs.name, name, f"on `{name}` it fits as it is")
 
 
-def _others(best: Best, found: Filled | None, at: int) -> Iterator[Move]:
+def _others(best: Best, found: FilledHosts | None, at: int) -> Iterator[Move]:
     """Another model on a host that llm.toml does not allow for it, and this one in its place."""
     needs = best.needs[at]
     if found is None or needs.copies > 1:

@@ -11,7 +11,7 @@ from llmgen.fleet.needs import Choosing, ModelNeeds
 from llmgen.fleet.search.best_hosts import Best
 from llmgen.fleet.search.known_fits import KnownFits
 from llmgen.fleet.search.levels import Wanted
-from llmgen.fleet.search.steps import Steps
+from llmgen.fleet.search.steps import SearchAllowance
 
 # How far a joint takeover is searched.
 _STEPS, _CALLS = 200_000, 1_000
@@ -84,7 +84,7 @@ def _together(
     up, needs = choosing.hosts, choosing.needs
     at_host = {host.name: at for at, host in enumerate(up)}
     known = KnownFits(choosing.oracle, up, [item.name for item in needs], _CALLS)
-    best = Best(up, needs, known, Steps(_STEPS))
+    best = Best(up, needs, known, SearchAllowance(_STEPS))
     wanted = [
         Wanted(tuple(at for name, at in at_host.items() if item.name in there.get(name, ())))
         for item in needs

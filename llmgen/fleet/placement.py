@@ -18,8 +18,8 @@ from llmgen.fleet.no_host import NoHost, no_hosts
 from llmgen.fleet.search.best_hosts import Best
 from llmgen.fleet.search.known_fits import AskedEnough, KnownFits
 from llmgen.fleet.search.levels import Wanted
-from llmgen.fleet.search.steps import Steps
-from llmgen.fleet.search.task import Filled
+from llmgen.fleet.search.steps import SearchAllowance
+from llmgen.fleet.search.task import FilledHosts
 
 # How many steps a search takes, and how many questions it asks the planner.
 STEPS, CALLS = 2_000_000, 1_000
@@ -50,11 +50,11 @@ def place(
     hosts, needs = choosing.hosts, choosing.needs
     known = KnownFits(choosing.oracle, hosts, [item.name for item in needs], calls)
     wanted = [_wanted(hosts, item) for item in needs]
-    best = Best(hosts, needs, known, Steps(steps), grain)
+    best = Best(hosts, needs, known, SearchAllowance(steps), grain)
     impossible = any(len(item.must) + item.copies == 0 for item in wanted)
     found = None if impossible else best.placed(wanted)
     while found is not None and not _stands(best, found):
-        best = Best(hosts, needs, known, Steps(steps), grain, best.proved)
+        best = Best(hosts, needs, known, SearchAllowance(steps), grain, best.proved)
         found = best.placed(wanted)
     if found is None:
         return Refused(tuple(no_hosts(best, wanted)), best.proved)
@@ -65,7 +65,7 @@ def place(
     )
 
 
-def _stands(best: Best, found: Filled) -> bool:
+def _stands(best: Best, found: FilledHosts) -> bool:
     """Whether the planner of each host takes what it is given, as far as it can still be asked."""
     try:
         return all(best.known.holds(*item) for item in enumerate(found.models))
@@ -83,6 +83,8 @@ def _wanted(hosts: Sequence[HostBudget], item: ModelNeeds) -> Wanted:
     return Wanted(can) if len(can) == item.copies else Wanted((), can, item.copies)
 
 
-def _named(hosts: Sequence[HostBudget], found: Filled, at: int, item: ModelNeeds) -> Iterator[str]:
+def _named(
+    hosts: Sequence[HostBudget], found: FilledHosts, at: int, item: ModelNeeds
+) -> Iterator[str]:
     on = {host.name for host, models in zip(hosts, found.models, strict=True) if models >> at & 1}
     return (name for name in item.hosts if name in on)

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from llmgen.config.tables.hosts import LAID_OVER
 from llmgen.errors import LlmgenError
-from llmgen.fleet.ground import Ground, library_of, typed
-from llmgen.fleet.needs import Choosing, HostBudget, ModelNeeds, Room, Verdict
+from llmgen.fleet.ground import FleetGround, library_of, typed
+from llmgen.fleet.needs import Choosing, HostBudget, HostRoom, HostVerdict, ModelNeeds
 from llmgen.fleet.origin import told_of
-from llmgen.fleet.project import Elsewhere, Server, external, project
+from llmgen.fleet.project import Elsewhere, ServerTable, external, project
 from llmgen.fleet.seats import Wish
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.attempt import GROUPS, Attempt, attempt
@@ -25,7 +25,7 @@ from llmgen.plan.splits import is_left_out
 
 # Tables of a host in which two may differ without the planner noticing.
 _OF_NO_MATTER = ("paths",)
-_NEVER: Final = Verdict(fits=False, may=False)
+_NEVER: Final = HostVerdict(fits=False, may=False)
 # Some of a host's models, resolved.
 Of: TypeAlias = Callable[[tuple[str, ...]], Library]
 
@@ -75,7 +75,7 @@ class Planner(Struct, frozen=True):
         """A model's name there: with the prefix of [naming]."""
         return self.library.prefix + name
 
-    def verdict(self, models: Collection[str]) -> Verdict:
+    def verdict(self, models: Collection[str]) -> HostVerdict:
         """Whether a plan of these models stands; by an override it does whatever it sums up to."""
         if not self.names.keys() >= {*models}:
             return _NEVER
@@ -87,7 +87,7 @@ class Planner(Struct, frozen=True):
             # It may be overfull; who loads what has to be said nevertheless.
             wrong &= {GROUPS}
         # Groups that cannot say what fits sometimes can with one model more.
-        return Verdict(not wrong, not wrong - {GROUPS})
+        return HostVerdict(not wrong, not wrong - {GROUPS})
 
     def demand(self, name: str) -> int | str:
         """Bytes that a model takes there when it is alone; else why it is never there."""
@@ -101,12 +101,12 @@ class Planner(Struct, frozen=True):
         sizes = self.weigh.footprint(found.library.model(own), found.settled[own].settings)
         return sum(sizes.get(pool.name, 0) for pool in self.pools)
 
-    def room(self, models: Collection[str]) -> Room:
+    def room(self, models: Collection[str]) -> HostRoom:
         """What is left beside these models, in the state in which that is least."""
         try:
             found = self.tried(models)
         except LlmgenError as error:
-            return Room(0, tuple(models), error.diagnostics[0].message)
+            return HostRoom(0, tuple(models), error.diagnostics[0].message)
         numbers, names = found.stack, [pool.name for pool in self.pools]
         sizes = {name: sum(item.get(p, 0) for p in names) for name, item in numbers.demand.items()}
         loose = {name: size for name, size in sizes.items() if name not in numbers.pinned}
@@ -116,7 +116,7 @@ class Planner(Struct, frozen=True):
         free = self.budget - sum(used[name] for name in names)
         prefix = self.library.prefix
         told = (name.removeprefix(prefix) for name in (*numbers.always, *state))
-        return Room(max(0, free), tuple(told), pools=tuple(names))
+        return HostRoom(max(0, free), tuple(told), pools=tuple(names))
 
 
 class Planners(Struct, frozen=True):
@@ -128,16 +128,18 @@ class Planners(Struct, frozen=True):
         """Whether the host holds these models."""
         return self.verdict(host, models).fits
 
-    def verdict(self, host: str, models: frozenset[str]) -> Verdict:
+    def verdict(self, host: str, models: frozenset[str]) -> HostVerdict:
         """Whether it holds them, and whether it may."""
         return self.of[host].verdict(models)
 
-    def room(self, host: str, models: frozenset[str]) -> Room:
+    def room(self, host: str, models: frozenset[str]) -> HostRoom:
         """What the host has left for another model beside these."""
         return self.of[host].room(models)
 
 
-def choosing(ground: Ground, wishes: Mapping[str, Wish], *, everywhere: bool = False) -> Choosing:
+def choosing(
+    ground: FleetGround, wishes: Mapping[str, Wish], *, everywhere: bool = False
+) -> Choosing:
     """What there is to choose: with ``everywhere`` also what llm.toml does not allow."""
     config = ground.config
     kinds = {name: _kind(ground, name) for name in config.hosts}
@@ -182,7 +184,7 @@ def _needs(
     )
 
 
-def _planner(ground: Ground, host: str, names: tuple[str, ...]) -> Planner:
+def _planner(ground: FleetGround, host: str, names: tuple[str, ...]) -> Planner:
     """A host with all of these models at once; one that cannot be there is named."""
 
     def of(some: tuple[str, ...]) -> Library:
@@ -203,7 +205,7 @@ def _planner(ground: Ground, host: str, names: tuple[str, ...]) -> Planner:
 
 
 def _apart(
-    ground: Ground, host: str, of: Of, names: Sequence[str], never: Mapping[str, str]
+    ground: FleetGround, host: str, of: Of, names: Sequence[str], never: Mapping[str, str]
 ) -> Planner:
     """The planner of models that cannot all be resolved at once."""
     never = {**never, **dict(_never(of, names))}
@@ -226,7 +228,7 @@ def _never(of: Of, names: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name, error.diagnostics[0].message
 
 
-def _named(error: LlmgenError, ground: Ground) -> set[str]:
+def _named(error: LlmgenError, ground: FleetGround) -> set[str]:
     """The models that a refusal is about."""
     prefix = ground.config.naming.prefix
     keys = (item.key for item in error.diagnostics)
@@ -240,10 +242,10 @@ def _of_all(library: Library) -> Planner:
 
 
 # Where models are that are not on the host makes no difference to its memory.
-_SOMEWHERE: Final[tuple[Server, ...]] = ({"endpoint": "http://127.0.0.1:1"},)
+_SOMEWHERE: Final[tuple[ServerTable, ...]] = ({"endpoint": "http://127.0.0.1:1"},)
 
 
-def _library(ground: Ground, host: str, names: tuple[str, ...]) -> Library:
+def _library(ground: FleetGround, host: str, names: tuple[str, ...]) -> Library:
     others = {
         name: external(Elsewhere((name,), table.role), _SOMEWHERE, default=False)
         for name, table in ground.config.models.items()
@@ -255,7 +257,7 @@ def _library(ground: Ground, host: str, names: tuple[str, ...]) -> Library:
     return library_of(typed(mine, host, ground.document), ground.lock)
 
 
-def _kind(ground: Ground, name: str) -> str:
+def _kind(ground: FleetGround, name: str) -> str:
     """What the planner knows of a host, as one text: its tables, what it lends and borrows."""
     host = ground.document["hosts"][name]
     told = {

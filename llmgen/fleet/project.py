@@ -21,9 +21,9 @@ from llmgen.gateway.addresses import LOOPBACK, loopback
 
 Document = dict[str, Any]
 # A server of `failover`.
-Server = dict[str, Any]
+ServerTable = dict[str, Any]
 # Who serves a model, the first before the others.
-Seats = Mapping[str, tuple[str, ...]]
+ModelSeats = Mapping[str, tuple[str, ...]]
 
 # Keys that say where a model is; on its host there is nothing left to say.
 _WHERE: Final = ("host", "hosts")
@@ -71,11 +71,11 @@ def _here(table: Mapping[str, Any]) -> Document:
 def project(
     document: Document,
     host: str,
-    seats: Seats,
+    seats: ModelSeats,
     elsewhere: Mapping[str, Document],
     door: Door | None,
     *,
-    spares: Mapping[str, Sequence[Server]] = MappingProxyType({}),
+    spares: Mapping[str, Sequence[ServerTable]] = MappingProxyType({}),
 ) -> Document:
     """The one-host document of ``host``; with a ``door`` the other hosts come in by it.
 
@@ -116,7 +116,7 @@ def _without_fallbacks(models: dict[str, Document]) -> None:
                 models[name] = {**models[name], key: [at for at in table[key] if at in known]}
 
 
-def external(item: Elsewhere, servers: Sequence[Server], *, default: bool) -> Document:
+def external(item: Elsewhere, servers: Sequence[ServerTable], *, default: bool) -> Document:
     """Its table in [external], for hosts that reach it by the same ``servers`` in order."""
     first, *spares = servers
     told: Document = {**first, "role": item.role}

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from llmgen.errors import Diagnostic
 from llmgen.fleet import asleep
-from llmgen.fleet.ground import Ground
-from llmgen.fleet.project import Seats, Server
+from llmgen.fleet.ground import FleetGround
+from llmgen.fleet.project import ModelSeats, ServerTable
 from llmgen.gateway.addresses import in_url
 
 
-def defaults(ground: Ground, host: str, seats: Seats) -> set[str]:
+def defaults(ground: FleetGround, host: str, seats: ModelSeats) -> set[str]:
     """The roles for which one of the host's own models is marked as the default."""
     models, own = ground.config.models, ground.config.hosts[host].models
     mine = (name for name, hosts in seats.items() if host in hosts)
@@ -25,21 +25,21 @@ def defaults(ground: Ground, host: str, seats: Seats) -> set[str]:
     return {models[name].role for name in mine if marked(name)}
 
 
-def kind_of_way(ground: Ground, host: str) -> object:
+def kind_of_way(ground: FleetGround, host: str) -> object:
     """What hosts have in common that reach models elsewhere in the same way."""
     gateway, shown = ground.gateways[host], ground.config.hosts[host].client_tls
     asked = shown is not None and any(way.asks_certificate for way in ground.doors.values())
     return (gateway.envoy.enable or gateway.litellm.enable, shown if asked else None)
 
 
-def spares(ground: Ground, host: str, seats: Seats) -> dict[str, tuple[Server, ...]]:
+def spares(ground: FleetGround, host: str, seats: ModelSeats) -> dict[str, tuple[ServerTable, ...]]:
     """The other hosts with the models of ``host``, where it may turn to some."""
     mine = (name for name, hosts in seats.items() if host in hosts)
     found = {name: tuple(servers(ground, host, seats[name])) for name in mine}
     return {name: others for name, others in found.items() if others}
 
 
-def servers(ground: Ground, host: str, seats: tuple[str, ...]) -> Iterator[Server]:
+def servers(ground: FleetGround, host: str, seats: tuple[str, ...]) -> Iterator[ServerTable]:
     """How ``host`` reaches the others with a model, in order; one alone without a gateway."""
     others = [seat for seat in seats if seat != host]
     gateway = ground.gateways[host]
@@ -52,9 +52,9 @@ def servers(ground: Ground, host: str, seats: tuple[str, ...]) -> Iterator[Serve
         yield _server(ground, host, seat)
 
 
-def _server(ground: Ground, host: str, seat: str) -> Server:
+def _server(ground: FleetGround, host: str, seat: str) -> ServerTable:
     table, way = ground.config.hosts[seat], ground.doors[seat]
-    found: Server = {"endpoint": way.url(table.address)}
+    found: ServerTable = {"endpoint": way.url(table.address)}
     if way.kind == "llama_swap":
         found["server"] = "llama_swap"
     if table.key is not None:
@@ -67,7 +67,7 @@ def _server(ground: Ground, host: str, seat: str) -> Server:
     return found
 
 
-def unreached(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
+def unreached(ground: FleetGround, seats: ModelSeats) -> Iterator[Diagnostic]:
     """Hosts with models for others, and nothing that the others may talk to."""
     config = ground.config
     yield from asleep.findings(config, ground.doors)
@@ -93,7 +93,7 @@ def unreached(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
             )
 
 
-def _at_one_address(ground: Ground, serving: Iterable[str]) -> Iterator[Diagnostic]:
+def _at_one_address(ground: FleetGround, serving: Iterable[str]) -> Iterator[Diagnostic]:
     """Hosts whose doors are one: who asks the other would ask itself."""
     hosts = ground.config.hosts
     reached = (name for name, table in hosts.items() if "address" in table.model_fields_set)
@@ -110,7 +110,7 @@ def _at_one_address(ground: Ground, serving: Iterable[str]) -> Iterator[Diagnost
             )
 
 
-def untrusted(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
+def untrusted(ground: FleetGround, seats: ModelSeats) -> Iterator[Diagnostic]:
     """Hosts that could not show or check the certificates that another one is reached by."""
     hosts_of = ground.config.hosts.items()
     routing = [host for host, table in hosts_of if table.routes and ground.doors[host].routes]
@@ -124,7 +124,7 @@ def untrusted(ground: Ground, seats: Seats) -> Iterator[Diagnostic]:
         yield from _between(ground, host, seat, name)
 
 
-def _between(ground: Ground, host: str, seat: str, name: str) -> Iterator[Diagnostic]:
+def _between(ground: FleetGround, host: str, seat: str, name: str) -> Iterator[Diagnostic]:
     gateway, table = ground.gateways[host], ground.config.hosts[host]
     asks, ca = ground.doors[seat].asks_certificate, ground.config.hosts[seat].ca
     if (asks or ca) and (gateway.litellm.enable or not gateway.envoy.enable):

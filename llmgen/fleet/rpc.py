@@ -13,7 +13,7 @@ from msgspec import Struct
 from llmgen.budget.beside.lending import lender_host_bytes
 from llmgen.budget.memory import HOST
 from llmgen.config.config import Config
-from llmgen.config.tables.hosts import Host
+from llmgen.config.tables.hosts import HostTable
 from llmgen.config.tables.rpc import HostRpc
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.fleet.project import Document
@@ -26,7 +26,7 @@ from llmgen.plan.rpc import endpoints
 class Lender(Struct, frozen=True):
     """A host that lends: its tables, its machine, its llama.cpp build."""
 
-    host: Host
+    host: HostTable
     rpc: HostRpc
     machine: Machine
     build: int

@@ -11,7 +11,7 @@ from llmgen.config.config import Config
 from llmgen.config.names import file_name
 from llmgen.config.tables.hosts import AUTO
 from llmgen.errors import Diagnostic, KeyPath
-from llmgen.fleet.project import Document, Seats, own
+from llmgen.fleet.project import Document, ModelSeats, own
 from llmgen.resolve.rpc import refuse_open
 
 _MARK = "rpc:"
@@ -36,12 +36,12 @@ class Use(Struct, frozen=True):
         return f"{name[: _LONGEST - 9]}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
-def uses(document: Document, seats: Seats) -> tuple[Use, ...]:
+def uses(document: Document, seats: ModelSeats) -> tuple[Use, ...]:
     """Every model that uses devices of other hosts, in the order of hosts and models."""
     return tuple(_uses(document, seats))
 
 
-def _uses(document: Document, seats: Seats) -> Iterator[Use]:
+def _uses(document: Document, seats: ModelSeats) -> Iterator[Use]:
     for host in document["hosts"]:
         mine = own(document, host)
         usual = mine.get("defaults", {}).get("device", ())

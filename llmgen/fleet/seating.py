@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from llmgen.errors import Diagnostic, PlanError, Severity
 from llmgen.fleet import placement
-from llmgen.fleet.ground import Ground
+from llmgen.fleet.ground import FleetGround
 from llmgen.fleet.host_reasons import reasons
 from llmgen.fleet.no_host import NoHost
 from llmgen.fleet.planner import choosing
-from llmgen.fleet.project import Seats
+from llmgen.fleet.project import ModelSeats
 from llmgen.fleet.seats import Wish, fixed, wishes
 
 # Among so many hosts another one is looked for.
@@ -27,7 +27,7 @@ _UNPROVED = Diagnostic(
 )
 
 
-def seated(ground: Ground) -> tuple[Seats, Mapping[str, str], tuple[Diagnostic, ...]]:
+def seated(ground: FleetGround) -> tuple[ModelSeats, Mapping[str, str], tuple[Diagnostic, ...]]:
     """The hosts of each model, why, and what is doubtful; PlanError where a model has none."""
     found = wishes(ground.config)
     if not any(wish.open for wish in found.values()):
@@ -44,7 +44,7 @@ def seated(ground: Ground) -> tuple[Seats, Mapping[str, str], tuple[Diagnostic, 
     return placed.hosts, dict(reasons(made, placed.hosts)), doubts
 
 
-def advised(item: Diagnostic, ground: Ground, seats: Seats) -> Diagnostic:
+def advised(item: Diagnostic, ground: FleetGround, seats: ModelSeats) -> Diagnostic:
     """The same refusal of one host, with the other hosts on which the model fits as it is."""
     name = str(item.key[1]) if item.key[:1] == ("models",) and len(item.key) > 1 else ""
     if name not in seats or len(seats[name]) > 1 or len(ground.config.hosts) > ADVISED:

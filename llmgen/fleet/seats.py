@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from llmgen.config.config import Config
 from llmgen.config.tables.hosts import AUTO
-from llmgen.config.tables.models import Model
+from llmgen.config.tables.models import ModelTable
 from llmgen.errors import Diagnostic
 
 
@@ -32,7 +32,7 @@ def wishes(config: Config) -> Mapping[str, Wish]:
     }
 
 
-def _wish(name: str, table: Model, every: tuple[str, ...]) -> Wish:
+def _wish(name: str, table: ModelTable, every: tuple[str, ...]) -> Wish:
     if table.host is None or table.host == AUTO:
         return Wish(name, every, table.hosts, open=len(every) > table.hosts)
     told = (table.host,) if isinstance(table.host, str) else table.host
@@ -50,7 +50,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
         yield from _of_model(name, table, config)
 
 
-def _of_model(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
+def _of_model(name: str, table: ModelTable, config: Config) -> Iterator[Diagnostic]:
     key = ("models", name, "host")
     told = (table.host,) if isinstance(table.host, str) else table.host or ()
     for at, host in enumerate(told):

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from llmgen.config.names import service_name
 from llmgen.config.tables.gateway import External
-from llmgen.config.tables.spares import Shown
+from llmgen.config.tables.spares import ShownCertificate
 from llmgen.engines.loaders import loader_of, table_of
 from llmgen.gateway.addresses import at, bare, numeric
 from llmgen.gateway.remotes import Remote, remote, servers
@@ -19,7 +19,7 @@ from llmgen.library import Keep, Library, Model
 from llmgen.plan.plan import Placement, Plan
 from llmgen.plan.process import NEVER_ASKED, health, reached, upstream
 
-Engine = Literal["", "llama_swap", "router", "external"]
+BackendLoader = Literal["", "llama_swap", "router", "external"]
 
 # llama-server decides this itself when --parallel is -1 (tools/server, b9464 and later).
 AUTO_SLOTS = 4
@@ -27,7 +27,7 @@ AUTO_SLOTS = 4
 _PICTURES = frozenset({"vision", "image", "transcription"})
 
 
-class Endpoint(Struct, frozen=True):
+class BackendAddress(Struct, frozen=True):
     """Where a server listens."""
 
     host: str
@@ -47,7 +47,7 @@ class VariantNames(Struct, frozen=True):
     spellings: tuple[str, ...] = ()
 
 
-class Backend(Struct, frozen=True):
+class ModelBackend(Struct, frozen=True):
     """One model behind a gateway, with all servers that have it.
 
     ``engine`` "" is a server that has only this model and ignores the name. ``upstream`` is
@@ -65,8 +65,8 @@ class Backend(Struct, frozen=True):
     name: str
     model: str
     role: str
-    engine: Engine
-    endpoints: tuple[Endpoint, ...]
+    engine: BackendLoader
+    endpoints: tuple[BackendAddress, ...]
     slots: int
     context: int | None
     title: str = ""
@@ -91,7 +91,7 @@ class Backend(Struct, frozen=True):
     told: bool = False
     swap: bool = False
     ca: str = ""
-    shown: Shown | None = None
+    shown: ShownCertificate | None = None
     interceptor: str = ""
 
     @property
@@ -115,41 +115,43 @@ class Backend(Struct, frozen=True):
         return self.failover[1:] if self.engine == "external" else self.failover
 
 
-def backends(plan: Plan) -> tuple[Backend, ...]:
+def backends(plan: Plan) -> tuple[ModelBackend, ...]:
     """Every model of the plan, in order, then the external ones."""
     library = plan.library
     external = (_external(name, item, library) for name, item in library.external.items())
     return (*own_backends(plan), *external)
 
 
-def own_backends(plan: Plan) -> tuple[Backend, ...]:
+def own_backends(plan: Plan) -> tuple[ModelBackend, ...]:
     """Every model of the plan, in order."""
     return tuple(_placed(plan, item) for item in plan.placements)
 
 
-def engine_of(plan: Plan) -> Engine:
+def engine_of(plan: Plan) -> BackendLoader:
     """Who loads on-demand models."""
     name = plan.library.config.services.on_demand
     return "" if name == "none" else name
 
 
-def engine_endpoint(plan: Plan) -> Endpoint:
+def engine_endpoint(plan: Plan) -> BackendAddress:
     """Where the engine listens, as the gateway reaches it; ValueError where there is none."""
     services = plan.library.config.services
     table = table_of(services)
     if table is None:
         raise ValueError(services.on_demand)
-    return Endpoint(at(plan.library, loader_of(services).service, (table.listen,)), table.port)
+    return BackendAddress(
+        at(plan.library, loader_of(services).service, (table.listen,)), table.port
+    )
 
 
-def _placed(plan: Plan, placement: Placement) -> Backend:
+def _placed(plan: Plan, placement: Placement) -> ModelBackend:
     model, always = placement.model, placement.keep is Keep.ALWAYS
-    engine: Engine = "" if always else engine_of(plan)
+    engine: BackendLoader = "" if always else engine_of(plan)
     host = at(plan.library, service_name(model.name))
     first = _direct(placement, host) if always else engine_endpoint(plan)
     slots = placement.settings.parallel
     before = _interceptor(plan, model) if always else None
-    return Backend(
+    return ModelBackend(
         name=f"model/{model.name}",
         model=model.name,
         role=model.role,
@@ -179,19 +181,19 @@ def _placed(plan: Plan, placement: Placement) -> Backend:
     )
 
 
-def _interceptor(plan: Plan, model: Model) -> Endpoint | None:
+def _interceptor(plan: Plan, model: Model) -> BackendAddress | None:
     """What is asked instead of the model's server."""
     around = plan.library.contained
     told = around.interceptors.get(model.name) if around is not None else None
     return _address(told) if told is not None else None
 
 
-def _direct(placement: Placement, host: str) -> Endpoint:
+def _direct(placement: Placement, host: str) -> BackendAddress:
     """Where an always-on server is reached."""
     if placement.model.is_plain:
-        return Endpoint(host, placement.port)
+        return BackendAddress(host, placement.port)
     parts = urlsplit(reached(placement.model, placement.port, host))
-    return Endpoint(parts.hostname or "", parts.port or 80)
+    return BackendAddress(parts.hostname or "", parts.port or 80)
 
 
 def _health(model: Model) -> str:
@@ -206,7 +208,7 @@ def _variants(placement: Placement, library: Library) -> Iterator[VariantNames]:
         yield VariantNames(names, members, library.spellings(names))
 
 
-def _secret(plan: Plan, engine: Engine, model: Model) -> str:
+def _secret(plan: Plan, engine: BackendLoader, model: Model) -> str:
     services = plan.library.config.services
     # Without keys of its own llama-swap hands on what it is sent, and its servers want theirs.
     if engine == "llama_swap" and services.llama_swap.api_keys:
@@ -216,15 +218,15 @@ def _secret(plan: Plan, engine: Engine, model: Model) -> str:
     return "llama-server" if services.api_key and model.engine.key_variable else ""
 
 
-def _external(name: str, item: External, library: Library) -> Backend:
+def _external(name: str, item: External, library: Library) -> ModelBackend:
     parts = urlsplit(item.endpoint)
     tls = parts.scheme == "https"
-    return Backend(
+    return ModelBackend(
         name=f"external/{name}",
         model=name,
         role=item.role,
         engine="external",
-        endpoints=(Endpoint(parts.hostname or "", parts.port or (443 if tls else 80)),),
+        endpoints=(BackendAddress(parts.hostname or "", parts.port or (443 if tls else 80)),),
         slots=item.slots,
         context=item.ctx_size,
         aliases=item.aliases,
@@ -245,6 +247,6 @@ def _external(name: str, item: External, library: Library) -> Backend:
     )
 
 
-def _address(text: str) -> Endpoint:
+def _address(text: str) -> BackendAddress:
     host, _, port = text.rpartition(":")
-    return Endpoint(bare(host), int(port))
+    return BackendAddress(bare(host), int(port))

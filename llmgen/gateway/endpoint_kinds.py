@@ -14,7 +14,7 @@ _UNVERSIONED: Final = ("^/(chat/completions|completions|responses|embeddings)$",
 _UPSTREAM: Final = "upstream"
 
 
-class Kind(Struct, frozen=True):
+class EndpointKind(Struct, frozen=True):
     """One kind of endpoint.
 
     ``paths`` is an RE2 expression for the whole path. ``roles`` may answer; a request without a
@@ -39,7 +39,7 @@ TEXT_ROLES: Final = ("chat", "vision", "completion")
 
 # From llama-server b11434's route table and llama-swap v250's; rerank has no unversioned trap.
 KINDS: Final = (
-    Kind(
+    EndpointKind(
         "text",
         r"(/v1)?/(chat/completions|completions|responses)|/v1/messages|/completion|/infill",
         TEXT_ROLES,
@@ -47,7 +47,7 @@ KINDS: Final = (
         prefer={r"(/v1)?/completions|/completion|/infill": "completion"},
         readable=True,
     ),
-    Kind(
+    EndpointKind(
         "count",
         r"/v1/messages/count_tokens|(/v1)?/(chat/completions|responses)/input_tokens"
         r"|/tokenize|/detokenize|/apply-template",
@@ -55,13 +55,13 @@ KINDS: Final = (
         swap=_UPSTREAM,
         aside=True,
     ),
-    Kind("embedding", r"(/v1)?/embeddings", ("embedding",), swap=_UNVERSIONED),
-    Kind("embedding-own", r"/embedding", ("embedding",), swap=_UPSTREAM),
-    Kind("rerank", r"(/v1)?/rerank(ing)?", ("rerank",)),
-    Kind("speech", r"/v1/audio/speech", ("speech",)),
-    Kind("image", r"/v1/images/generations", ("image",)),
-    Kind("image-form", r"/v1/images/(edits|variations)", ("image",), multipart=True),
-    Kind(
+    EndpointKind("embedding", r"(/v1)?/embeddings", ("embedding",), swap=_UNVERSIONED),
+    EndpointKind("embedding-own", r"/embedding", ("embedding",), swap=_UPSTREAM),
+    EndpointKind("rerank", r"(/v1)?/rerank(ing)?", ("rerank",)),
+    EndpointKind("speech", r"/v1/audio/speech", ("speech",)),
+    EndpointKind("image", r"/v1/images/generations", ("image",)),
+    EndpointKind("image-form", r"/v1/images/(edits|variations)", ("image",), multipart=True),
+    EndpointKind(
         "transcription",
         r"/v1/audio/(transcriptions|translations)",
         ("transcription",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from llmgen.gateway.backends import Backend
+from llmgen.gateway.backends import ModelBackend
 from llmgen.units import MIB
 
 # A token is about four bytes of text; JSON may write one character as twelve (an escaped pair).
@@ -15,7 +15,7 @@ LEAST_BODY = 8 * MIB
 LEAST_BODY_WITH_PICTURES = 48 * MIB
 
 
-def entries(backends: tuple[Backend, ...]) -> tuple[dict[str, Any], ...]:
+def entries(backends: tuple[ModelBackend, ...]) -> tuple[dict[str, Any], ...]:
     """One entry for every listed name, with the context that one request really has."""
     return tuple(_entry(item, name) for item in backends for name in _names(item))
 
@@ -26,7 +26,7 @@ def document(found: tuple[dict[str, Any], ...]) -> dict[str, Any]:
     return {"object": "list", "data": list(found), "has_more": False, **ends}
 
 
-def body_limit(backends: tuple[Backend, ...], told: int | None) -> int:
+def body_limit(backends: tuple[ModelBackend, ...], told: int | None) -> int:
     """The largest request in bytes: as told, else what the longest context may need."""
     if told is not None:
         return told
@@ -36,7 +36,7 @@ def body_limit(backends: tuple[Backend, ...], told: int | None) -> int:
     return max(least, -(-longest * BYTES_PER_TOKEN // MIB) * MIB)
 
 
-def _names(backend: Backend) -> Iterator[str]:
+def _names(backend: ModelBackend) -> Iterator[str]:
     if backend.unlisted:
         return
     yield from (backend.model, *backend.aliases)
@@ -44,7 +44,7 @@ def _names(backend: Backend) -> Iterator[str]:
         yield from variant.names
 
 
-def _entry(backend: Backend, name: str) -> dict[str, Any]:
+def _entry(backend: ModelBackend, name: str) -> dict[str, Any]:
     context = {"context_length": backend.context} if backend.context else {}
     return {
         "id": name,

@@ -12,7 +12,7 @@ from msgspec import Struct
 from llmgen.config.config import Config
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.gateway import External
-from llmgen.config.tables.spares import Shown, Spare
+from llmgen.config.tables.spares import ShownCertificate, Spare
 from llmgen.errors import Diagnostic, KeyPath
 
 # What a gateway tells the next one: another has asked already. Each adds one word.
@@ -36,7 +36,7 @@ class Remote(Struct, frozen=True):
     secret: Secret | None = None
     swap: bool = False
     ca: str = ""
-    shown: Shown | None = None
+    shown: ShownCertificate | None = None
 
     @property
     def key(self) -> str:

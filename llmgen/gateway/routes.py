@@ -10,12 +10,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.config.editions import EDITIONS
-from llmgen.gateway.backends import Backend, backends
-from llmgen.gateway.endpoint_kinds import KINDS, Kind
+from llmgen.gateway.backends import ModelBackend, backends
+from llmgen.gateway.endpoint_kinds import KINDS, EndpointKind
 from llmgen.plan.plan import Plan
 
 
-class Edit(Struct, frozen=True):
+class BodyEdit(Struct, frozen=True):
     """What happens to a body on its way; every byte that is not named stays as it was.
 
     ``model`` replaces the name that the client sent; ``append`` are members added at the end,
@@ -39,12 +39,12 @@ class Route(Struct, frozen=True):
     one for everybody else, which has ``failover``.
     """
 
-    kind: Kind
+    kind: EndpointKind
     label: str
-    backend: Backend
+    backend: ModelBackend
     names: tuple[str, ...] = ()
     paths: str = ""
-    edit: Edit = Edit()
+    edit: BodyEdit = BodyEdit()
     any_case: bool = False
     asked: bool = False
     failover: bool = False
@@ -74,10 +74,10 @@ class Route(Struct, frozen=True):
                 return ("^(/.*)$", rf"{below}\1") if below else None
 
 
-class Group(Struct, frozen=True):
+class RouteGroup(Struct, frozen=True):
     """All routes of one kind, and the names that it is known to have."""
 
-    kind: Kind
+    kind: EndpointKind
     routes: tuple[Route, ...]
     names: tuple[str, ...]
 
@@ -85,8 +85,8 @@ class Group(Struct, frozen=True):
 class RouteTable(Struct, frozen=True):
     """Everything that a gateway routes; kinds without a model are left out."""
 
-    groups: tuple[Group, ...]
-    backends: tuple[Backend, ...]
+    groups: tuple[RouteGroup, ...]
+    backends: tuple[ModelBackend, ...]
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -102,20 +102,20 @@ def routes(plan: Plan) -> RouteTable:
     return RouteTable(tuple(group for group in groups if group.routes), found)
 
 
-def _group(kind: Kind, found: tuple[Backend, ...], *, folds: bool) -> Group:
+def _group(kind: EndpointKind, found: tuple[ModelBackend, ...], *, folds: bool) -> RouteGroup:
     mine = tuple(item for item in found if _answers(item, kind))
     named = tuple(route for item in mine for route in _twice(kind, item))
     hidden = {name for item in mine for name in _spellings(item)}
     names = dict.fromkeys(name for route in named for name in route.names if name not in hidden)
     folded = _folded(named) if folds else ()
-    return Group(kind, (*named, *folded, *_defaults(kind, mine)), tuple(names))
+    return RouteGroup(kind, (*named, *folded, *_defaults(kind, mine)), tuple(names))
 
 
-def _spellings(backend: Backend) -> tuple[str, ...]:
+def _spellings(backend: ModelBackend) -> tuple[str, ...]:
     return (*backend.spellings, *(name for item in backend.variants for name in item.spellings))
 
 
-def _answers(backend: Backend, kind: Kind) -> bool:
+def _answers(backend: ModelBackend, kind: EndpointKind) -> bool:
     """Whether a server has this kind of endpoint: one of its roles answers, on such a path."""
     if not {*backend.serves} & {*kind.roles}:
         return False
@@ -123,7 +123,7 @@ def _answers(backend: Backend, kind: Kind) -> bool:
     return not own or kind.name in backend.moved or any(re.fullmatch(kind.paths, p) for p in own)
 
 
-def _twice(kind: Kind, backend: Backend) -> Iterator[Route]:
+def _twice(kind: EndpointKind, backend: ModelBackend) -> Iterator[Route]:
     """The routes; where there is failover, first for what another gateway has sent."""
     if not backend.failover:
         yield from _named(kind, backend)
@@ -135,11 +135,11 @@ def _twice(kind: Kind, backend: Backend) -> Iterator[Route]:
         yield from _everywhere(kind, backend)
 
 
-def _everywhere(kind: Kind, backend: Backend) -> Iterator[Route]:
+def _everywhere(kind: EndpointKind, backend: ModelBackend) -> Iterator[Route]:
     """The same in words that every server understands, its own gateway among them."""
     label, aliases = f"{kind.name}/{backend.model}", (*backend.aliases, *backend.spellings)
     yield Route(kind, label, backend, (backend.model,), failover=True)
-    edit = Edit(model=backend.model)
+    edit = BodyEdit(model=backend.model)
     if aliases:
         yield Route(kind, label, backend, aliases, edit=edit, failover=True)
     for variant in backend.variants:
@@ -153,14 +153,14 @@ def _everywhere(kind: Kind, backend: Backend) -> Iterator[Route]:
         )
 
 
-def _named(kind: Kind, backend: Backend) -> Iterator[Route]:
+def _named(kind: EndpointKind, backend: ModelBackend) -> Iterator[Route]:
     label = f"{kind.name}/{backend.model}"
     own, aliases = (backend.model,), (*backend.aliases, *backend.spellings)
     if backend.upstream:
-        yield Route(kind, label, backend, (*own, *aliases), edit=Edit(model=backend.upstream))
+        yield Route(kind, label, backend, (*own, *aliases), edit=BodyEdit(model=backend.upstream))
     elif backend.engine in ("router", "external") and aliases and not backend.knows_aliases:
         yield Route(kind, label, backend, own)
-        yield Route(kind, label, backend, aliases, edit=Edit(model=backend.model))
+        yield Route(kind, label, backend, aliases, edit=BodyEdit(model=backend.model))
     else:
         yield Route(kind, label, backend, (*own, *aliases))
     for variant in backend.variants:
@@ -188,17 +188,19 @@ def _folded(named: tuple[Route, ...]) -> Iterator[Route]:
         known = route.backend.engine or route.failover
         model = route.edit.model or (route.names[0] if known else "")
         if names:
-            yield replace(route, names=names, edit=Edit(model, route.edit.append), any_case=True)
+            yield replace(
+                route, names=names, edit=BodyEdit(model, route.edit.append), any_case=True
+            )
 
 
-def _variant(backend: Backend, params: str) -> Edit:
+def _variant(backend: ModelBackend, params: str) -> BodyEdit:
     """llama-swap sets the parameters of variants itself; every other server is sent them."""
     if backend.engine == "llama_swap":
-        return Edit()
-    return Edit(model=backend.model if backend.engine == "router" else "", append=params)
+        return BodyEdit()
+    return BodyEdit(model=backend.model if backend.engine == "router" else "", append=params)
 
 
-def _defaults(kind: Kind, mine: tuple[Backend, ...]) -> Iterator[Route]:
+def _defaults(kind: EndpointKind, mine: tuple[ModelBackend, ...]) -> Iterator[Route]:
     backend = _default(mine, kind.roles)
     for paths, role in kind.prefer.items():
         preferred = _default(mine, (role,))
@@ -208,7 +210,7 @@ def _defaults(kind: Kind, mine: tuple[Backend, ...]) -> Iterator[Route]:
         yield from _fallback(kind, backend, kind.paths)
 
 
-def _fallback(kind: Kind, backend: Backend, paths: str) -> Iterator[Route]:
+def _fallback(kind: EndpointKind, backend: ModelBackend, paths: str) -> Iterator[Route]:
     route = Route(kind, f"{kind.name}/default", backend, paths=paths, edit=_name(kind, backend))
     # A form is not given a name, and each server may have another default.
     if kind.multipart or not backend.failover:
@@ -216,10 +218,10 @@ def _fallback(kind: Kind, backend: Backend, paths: str) -> Iterator[Route]:
         return
     yield replace(route, asked=True)
     name = json.dumps(backend.known_as)
-    yield replace(route, failover=True, edit=Edit(append=f'"model":{name}'))
+    yield replace(route, failover=True, edit=BodyEdit(append=f'"model":{name}'))
 
 
-def _default(mine: tuple[Backend, ...], roles: tuple[str, ...]) -> Backend | None:
+def _default(mine: tuple[ModelBackend, ...], roles: tuple[str, ...]) -> ModelBackend | None:
     for role in roles:
         same = [item for item in mine if role in item.serves]
         if same:
@@ -227,9 +229,9 @@ def _default(mine: tuple[Backend, ...], roles: tuple[str, ...]) -> Backend | Non
     return None
 
 
-def _name(kind: Kind, backend: Backend) -> Edit:
+def _name(kind: EndpointKind, backend: ModelBackend) -> BodyEdit:
     """Several models live behind an engine: it has to be told which one."""
     if kind.multipart or not backend.engine:
-        return Edit()
+        return BodyEdit()
     name = backend.upstream or backend.model
-    return Edit(append=f'"model":{json.dumps(name)}')
+    return BodyEdit(append=f'"model":{json.dumps(name)}')

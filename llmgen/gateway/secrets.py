@@ -25,7 +25,7 @@ _PLACEHOLDER = re.compile(rf"{PLACEHOLDER}([A-Za-z0-9._:/-]+)@")
 _VALUE = re.compile(r"[\x21-\x7e]+")
 
 
-class Filled(Struct, frozen=True):
+class PlaceholderFile(Struct, frozen=True):
     """A generated file with placeholders, and the syntax between whose quotes they stand.
 
     In a `line` nothing is quoted: the secret is all of it.
@@ -43,7 +43,7 @@ class Manifest(Struct, frozen=True):
     """
 
     into: PurePosixPath
-    files: tuple[Filled, ...]
+    files: tuple[PlaceholderFile, ...]
     secrets: Mapping[str, Secret]
     distinct: tuple[str, ...] = ()
     owner: tuple[int, int] | None = None
@@ -67,7 +67,7 @@ def read_manifest(content: bytes) -> Manifest:
     document = json.loads(content)
     return Manifest(
         PurePosixPath(document["into"]),
-        tuple(Filled(item["name"], item["syntax"]) for item in document["files"]),
+        tuple(PlaceholderFile(item["name"], item["syntax"]) for item in document["files"]),
         {name: Secret(**item) for name, item in document["secrets"].items()},
         tuple(document["distinct"]),
         tuple(document["owner"]) if "owner" in document else None,

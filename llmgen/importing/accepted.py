@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from llmgen.config.load import load
 from llmgen.config.source import parse
+from llmgen.config.variables import TablePath
 from llmgen.errors import ConfigError, Diagnostic, KeyPath, LlmgenError, Severity
 from llmgen.fleet.build import judged
-from llmgen.importing.parts import Part, TablePath, lost
+from llmgen.importing.parts import Part, Tables, lost
 from llmgen.importing.write import document
 from llmgen.machine import machine
 from llmgen.options import grouped
 from llmgen.resolve.meaning import findings
 
-Tables: TypeAlias = dict[TablePath, dict[str, Any]]
 # Tables that the machine brings, not the file.
 _GIVEN: Final = frozenset({"hardware", "edition"})
 # Lists whose elements mean something alone; of the others, the whole list goes.

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from llmgen.option_table import Option
 from llmgen.options import BY_FLAG, BY_VARIABLE, spelled, taken
-from llmgen.server_help import FALSEY, TRUTHY, Listed, by_key, by_spelling, by_variable
+from llmgen.server_help import FALSEY, TRUTHY, HelpOption, by_key, by_spelling, by_variable
 
 # Before it had a value this was a switch, and files say so still.
 _ONCE_A_SWITCH: Final = "--flash-attn"
@@ -25,7 +25,7 @@ class Argument(Struct, frozen=True):
     word: str
     values: tuple[str, ...] = ()
     option: Option | None = None
-    listed: Listed | None = None
+    listed: HelpOption | None = None
     off: bool = False
     wrong: str = ""
 
@@ -140,24 +140,24 @@ def preset_words(pairs: Mapping[str, str]) -> list[str]:
     return [word for first in sorted(chosen) for word in _child_words(*chosen[first])]
 
 
-def _known(keys: Iterable[str]) -> Iterator[tuple[str, Listed]]:
+def _known(keys: Iterable[str]) -> Iterator[tuple[str, HelpOption]]:
     for key in keys:
         listed = option_of(key)
         if listed is not None:
             yield key, listed
 
 
-def option_of(key: str) -> Listed | None:
+def option_of(key: str) -> HelpOption | None:
     """The option that a preset's key is, also one that only earlier builds have (`mlock`)."""
     if key in by_key():
         return by_key()[key]
     option = BY_FLAG.get(f"--{key}") or BY_FLAG.get(f"-{key}") or BY_VARIABLE.get(key)
     if option is None or not option.switch:
         return None
-    return Listed((*option.others, option.flag), option.negative, variable=option.variable)
+    return HelpOption((*option.others, option.flag), option.negative, variable=option.variable)
 
 
-def _child_words(listed: Listed, key: str, value: str) -> list[str]:
+def _child_words(listed: HelpOption, key: str, value: str) -> list[str]:
     if listed.value:
         return [listed.flag, value]
     on = value not in FALSEY
@@ -168,6 +168,6 @@ def _child_words(listed: Listed, key: str, value: str) -> list[str]:
     return [listed.off[-1]] if listed.off else []
 
 
-def _spelling(listed: Listed, name: str) -> str:
+def _spelling(listed: HelpOption, name: str) -> str:
     spellings = (f"--{name}", f"-{name}", listed.flag)
     return next(word for word in spellings if word in (*listed.on, *listed.off))

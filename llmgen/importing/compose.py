@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from llmgen.importing.containers import Container, Volume, published, volume
+from llmgen.importing.containers import ImportedContainer, Volume, published, volume
 from llmgen.importing.llama_swap.environment import pairs
 from llmgen.importing.llama_swap.macros import spoken
 from llmgen.importing.parts import Item, Part, fault, lost, part_of
@@ -149,8 +149,8 @@ def _short(item: object) -> str:
     return spoken(item)[:80]
 
 
-def _container(name: str, service: Mapping[str, Any]) -> Container:
-    return Container(
+def _container(name: str, service: Mapping[str, Any]) -> ImportedContainer:
+    return ImportedContainer(
         runtime="docker",
         image=_filled(spoken(service.get("image"))),
         words=tuple(_words(service.get("command"))),

@@ -43,7 +43,7 @@ class Volume(Struct, frozen=True):
     options: str = ""
 
 
-class Container(Struct, frozen=True):
+class ImportedContainer(Struct, frozen=True):
     """One container: its image and the words that run in it; ``args`` are options without a key.
 
     ``devices`` are numbers of the devices that it is given, None where nothing says which.
@@ -84,7 +84,7 @@ class Container(Struct, frozen=True):
         return next((outside for outside, _ in self.ports), "")
 
 
-def run_of(words: Sequence[str]) -> Container | None:
+def run_of(words: Sequence[str]) -> ImportedContainer | None:
     """What `docker run …` or `podman run …` starts; None for another command."""
     program = PurePosixPath(words[0]).name if words else ""
     runtime = next((item for item in RUNTIMES if item == program), None)
@@ -114,11 +114,11 @@ def run_of(words: Sequence[str]) -> Container | None:
 
 def _container(
     runtime: Runtime, image: str, words: Sequence[str], options: list[tuple[str, str | None]]
-) -> Container:
+) -> ImportedContainer:
     told: dict[str, list[str]] = {}
     for option, value in options:
         told.setdefault(_LONG.get(option, option), []).append(value or "")
-    return Container(
+    return ImportedContainer(
         runtime=runtime,
         image=image,
         words=tuple(words),
@@ -193,7 +193,7 @@ def outside(word: str, volumes: Iterable[Volume]) -> str:
     return word
 
 
-def table(container: Container) -> dict[str, Any]:
+def table(container: ImportedContainer) -> dict[str, Any]:
     """[models.NAME.container] of it; llmgen mounts the folders of models itself."""
     found: dict[str, Any] = {"image": container.image, "runtime": container.runtime}
     llama = container.is_llama_server

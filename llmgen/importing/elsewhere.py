@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from llmgen.errors import Diagnostic
-from llmgen.importing.machine import Devices
+from llmgen.importing.machine import DeviceNeeds
 from llmgen.importing.parts import fault
 from llmgen.profiles import profiles
 
@@ -16,7 +16,7 @@ _MAC: Final = "apple-silicon-64gb"
 _SAY: Final = {"cuda": "`nvidia-smi`", "rocm": "`rocm-smi --showmeminfo vram`"}
 
 
-def hardware_of(needs: Devices, here: int) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
+def hardware_of(needs: DeviceNeeds, here: int) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
     """A machine with the devices that the files name, and what to fill in."""
     if needs.backend == "metal":
         told = _told(needs, f"is no Mac, and `{_MAC}` stands in", needs.backend)
@@ -36,7 +36,7 @@ def hardware_of(needs: Devices, here: int) -> tuple[dict[str, Any], tuple[Diagno
 
 
 def enough(
-    hardware: Mapping[str, Any], needs: Devices
+    hardware: Mapping[str, Any], needs: DeviceNeeds
 ) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
     """The machine of a profile, with as many of its devices as the files name."""
     table = profiles().get(hardware["profile"], {})
@@ -54,7 +54,7 @@ def enough(
     return {**hardware, "devices": [same] * needs.count}, (told,)
 
 
-def _told(needs: Devices, but: str, backend: str) -> Diagnostic:
+def _told(needs: DeviceNeeds, but: str, backend: str) -> Diagnostic:
     names = ", ".join(f"`{name}`" for name in needs.names) or f"{needs.count} devices"
     how = f" ({_SAY[backend]} says it)" if backend in _SAY else ""
     return fault(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from llmgen.importing.litellm_row import External, external
+from llmgen.importing.litellm_row import ExternalRow, external
 from llmgen.importing.llama_swap.passing import without_nothing
 from llmgen.importing.parts import Item, Key, Part, fault, lost, part_of
 from llmgen.resolve.litellm_keys import REFERENCE, clear
@@ -32,7 +32,7 @@ def from_litellm(document: Mapping[str, Any]) -> Part:
 class _Rows(Struct):
     """Names that became [external], and those of rows that pass through."""
 
-    external: dict[str, External] = field(default_factory=dict)
+    external: dict[str, ExternalRow] = field(default_factory=dict)
     passed: list[str] = field(default_factory=list)
     # Further name to the one of [external].
     aliases: dict[str, str] = field(default_factory=dict)

@@ -28,20 +28,20 @@ _ROLES: Final = {mode: role for role, mode in MODES.items() if role != "vision"}
 _CONTEXT: Final = ("max_input_tokens", "max_tokens")
 
 
-class External(Struct, frozen=True):
+class ExternalRow(Struct, frozen=True):
     """Keys of an [external] table, and what was wrong in the row."""
 
     keys: Mapping[str, Any]
     faults: tuple[tuple[str, str, str], ...] = ()
 
-    def same(self, other: External) -> bool:
+    def same(self, other: ExternalRow) -> bool:
         """Whether another row leads to the same model in the same way."""
         return self.keys == other.keys
 
 
 def external(
     name: str, row: Mapping[str, Any], params: Mapping[str, Any], timeout: object
-) -> External | str:
+) -> ExternalRow | str:
     """The [external] model of a row, or why it cannot be one; ``timeout`` is that of all rows."""
     info = row.get("model_info") or {}
     provider, _, rest = str(params.get("model", "")).partition("/")
@@ -67,7 +67,7 @@ def external(
     if more:
         keys["litellm"] = more
     wrong = role == "rerank" and provider == "openai"
-    return External(keys, (_rerank(name),) if wrong else ())
+    return ExternalRow(keys, (_rerank(name),) if wrong else ())
 
 
 def _rerank(name: str) -> tuple[str, str, str]:

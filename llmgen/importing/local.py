@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from llmgen.errors import Diagnostic
 from llmgen.gateway.addresses import loopback
-from llmgen.importing.parts import Part, TablePath, lost
+from llmgen.importing.parts import Part, Tables, lost
 
 # llama-swap's and the router's own port, when a file names none.
 _PORT: Final = 8080
@@ -16,7 +16,6 @@ _ENGINES: Final = (("services", "llama_swap"), ("services", "router"))
 # What [models.NAME] has as well; the model itself says the rest.
 _KEPT: Final = ("fallbacks", "context_window_fallbacks")
 _OWN: Final = ("endpoint", "role", "upstream_model", "ctx_size", "slots", "aliases")
-Tables = dict[TablePath, dict[str, Any]]
 
 
 def with_local(part: Part) -> Part:

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from llmgen.config.variables import TablePath
 from llmgen.errors import Diagnostic
-from llmgen.importing.parts import Part, TablePath, fault, lost
+from llmgen.importing.parts import Part, fault, lost
 
 # What llama-server calls devices of a backend (`--list-devices`), and the variable that hides some.
 _BACKENDS: Final = {"CUDA": "cuda", "ROCm": "rocm", "Vulkan": "vulkan", "MTL": "metal"}
@@ -27,7 +28,7 @@ _IMAGE = re.compile("|".join(_IMAGES))
 _NUMBERS = re.compile(r"\s*\d+\s*(?:,\s*\d+\s*)*")
 
 
-class Devices(Struct, frozen=True):
+class DeviceNeeds(Struct, frozen=True):
     """How many devices a file needs at least, of which backend, and what it calls them."""
 
     count: int = 0
@@ -35,7 +36,7 @@ class Devices(Struct, frozen=True):
     names: tuple[str, ...] = ()
 
 
-def with_devices(part: Part) -> tuple[Part, Devices]:
+def with_devices(part: Part) -> tuple[Part, DeviceNeeds]:
     """The part with devices under our names, and what the machine has to have."""
     found = _Seen()
     tables = {
@@ -45,7 +46,9 @@ def with_devices(part: Part) -> tuple[Part, Devices]:
         for path, keys in part.tables.items()
     }
     backends = [backend for backend in found.backends if backend]
-    needs = Devices(found.count, backends[0] if backends else "", tuple(dict.fromkeys(found.names)))
+    needs = DeviceNeeds(
+        found.count, backends[0] if backends else "", tuple(dict.fromkeys(found.names))
+    )
     return Part(tables, (*part.faults, *found.faults)), needs
 
 

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from llmgen.config.names import sane
 from llmgen.config.tables.base import MODEL_NAME
+from llmgen.config.variables import TablePath
 from llmgen.errors import Diagnostic
-from llmgen.importing.parts import Part, TablePath, fault, lost
+from llmgen.importing.parts import Part, Tables, fault, lost
 
 _TABLES = ("models", "external")
 _FALLBACKS: Final = ("fallbacks", "context_window_fallbacks")
-Tables = dict[TablePath, dict[str, Any]]
 
 
 def apart(parts: Iterable[Part]) -> Iterator[Part]:

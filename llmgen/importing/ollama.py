@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from llmgen.config.variables import TablePath
 from llmgen.errors import Diagnostic, LlmgenError
 from llmgen.facts.local import read_model
 from llmgen.facts.stores import ollama_blob, spelled
-from llmgen.importing.parts import Part, TablePath, lost
+from llmgen.importing.parts import Part, lost
 from llmgen.resolve.role import made_for
 
 # Parameters of a Modelfile (ollama/docs/modelfile) as keys of [models.NAME].

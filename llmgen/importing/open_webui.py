@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from llmgen.config.tables.containers import OpenWebui
-from llmgen.importing.containers import Container
+from llmgen.importing.containers import ImportedContainer
 from llmgen.importing.parts import Item, Key, fault, is_secret, lost
 
 _PLACE: Final = ("apps", "open_webui")
@@ -22,12 +22,12 @@ _OWN: Final = (
 _SIGNS: Final = "WEBUI_SECRET_KEY"
 
 
-def is_page(container: Container | None) -> bool:
+def is_page(container: ImportedContainer | None) -> bool:
     """Whether a container is Open WebUI's."""
     return container is not None and "open-webui" in container.image
 
 
-def page(where: str, container: Container) -> Iterator[Item]:
+def page(where: str, container: ImportedContainer) -> Iterator[Item]:
     """The keys of [apps.open_webui], and what of the container they do not have."""
     yield Key(_PLACE, ("enable",), True)
     if "@sha256:" in container.image:

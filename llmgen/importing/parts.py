@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct, field
 
+from llmgen.config.variables import TablePath
 from llmgen.errors import Diagnostic, Severity
 
-# A table of llm.toml by its path: ("models", "coder"), ("services", "llama_swap").
-TablePath = tuple[str, ...]
+# Tables of llm.toml by their paths: ("models", "coder"), ("services", "llama_swap").
+Tables: TypeAlias = dict[TablePath, dict[str, Any]]
 # Keys of [models.NAME] that say where its file comes from.
 SOURCES = frozenset({"model", "hf_repo", "ollama", "lm_studio"})
 # A switch of llama-server that is called so.

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
 
+from llmgen.config.variables import TablePath
 from llmgen.errors import Diagnostic
-from llmgen.importing.parts import Part, TablePath, fault
+from llmgen.importing.parts import Part, fault
 from llmgen.units import parse_size
 
 # What documents tell people to run, and why it does nothing or harm: pattern, code, sentence, hint.

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from llmgen.config.tables.models import Defaults
+from llmgen.config.variables import TablePath
 from llmgen.errors import Diagnostic
 from llmgen.importing.arguments import option_of, preset_words
 from llmgen.importing.command_line import keys_of
 from llmgen.importing.hub import of_repo
-from llmgen.importing.parts import SOURCES, Part, TablePath, fault, lost
+from llmgen.importing.parts import SOURCES, Part, fault, lost
 from llmgen.importing.values import Unusable, integer
 from llmgen.options import nearest
 from llmgen.server_help import BUILD, FALSEY, PRESET_ONLY, TRUTHY

@@ -11,7 +11,7 @@ from llmgen.errors import Diagnostic, InputError
 from llmgen.importing.compose import from_compose, is_compose
 from llmgen.importing.litellm import from_litellm, is_litellm
 from llmgen.importing.llama_swap import from_llama_swap, is_llama_swap, not_served
-from llmgen.importing.llama_swap.peers import Peer, peers_of
+from llmgen.importing.llama_swap.peers import ImportedPeer, peers_of
 from llmgen.importing.parts import Part, merged
 from llmgen.importing.prose import blocks, from_prose
 from llmgen.importing.router import from_router, is_router
@@ -25,11 +25,11 @@ from llmgen.importing.stacks import (
     is_manager,
 )
 from llmgen.importing.unit import from_unit, is_unit
-from llmgen.importing.yaml_text import Document, Unreadable, as_python_reads, read_documents
+from llmgen.importing.yaml_text import UnreadableYaml, YamlDocument, as_python_reads, read_documents
 
 # Whose file a document is, and a text that is none; the first that knows it.
-_Reader: TypeAlias = Callable[[Any], Part]
-_DOCUMENTS: Final[tuple[tuple[Callable[[object], bool], _Reader], ...]] = (
+_DocumentReader: TypeAlias = Callable[[Any], Part]
+_DOCUMENTS: Final[tuple[tuple[Callable[[object], bool], _DocumentReader], ...]] = (
     (is_manager, from_manager),
     (is_compose, from_compose),
     (is_custom_models, from_custom_models),
@@ -75,7 +75,7 @@ def from_text(name: str, text: str) -> Part:
     return part
 
 
-def peers_in(text: str) -> tuple[Peer, ...] | None:
+def peers_in(text: str) -> tuple[ImportedPeer, ...] | None:
     """The peers of the text of a llama-swap file; nothing where it is another one."""
     first = next(iter(_documents(text)), None)
     if first is None or not _is_swap(first.value):
@@ -107,18 +107,18 @@ def _is_swap(document: object) -> bool:
     return is_llama_swap(document) and not is_litellm(document) and _known(document) is None
 
 
-def _known(document: object) -> _Reader | None:
+def _known(document: object) -> _DocumentReader | None:
     return next((read for knows, read in _DOCUMENTS if knows(document)), None)
 
 
-def _documents(text: str) -> list[Document]:
+def _documents(text: str) -> list[YamlDocument]:
     try:
-        return [Document(json.loads(text))]
+        return [YamlDocument(json.loads(text))]
     except (ValueError, RecursionError):
         pass
     try:
         return read_documents(text)
-    except Unreadable:
+    except UnreadableYaml:
         return []
 
 

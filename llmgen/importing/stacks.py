@@ -9,11 +9,11 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from llmgen.config.tables.base import PREFIX
-from llmgen.config.variables import VARIABLES
+from llmgen.config.variables import VARIABLES, TablePath
 from llmgen.errors import Diagnostic
 from llmgen.importing.command_line import ALL_LAYERS_FROM, keys_of, words_of
 from llmgen.importing.llama_swap.servers import without_address
-from llmgen.importing.parts import Item, Key, Part, TablePath, fault, is_secret, lost, part_of
+from llmgen.importing.parts import Item, Key, Part, fault, is_secret, lost, part_of
 from llmgen.options import is_option_variable
 
 _LINE = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)=(.*)$")

@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from llmgen.importing.command_line import keys_of
-from llmgen.importing.containers import Container, outside, run_of, table
+from llmgen.importing.containers import ImportedContainer, outside, run_of, table
 from llmgen.importing.llama_swap.command import is_llama_server, name_of
 from llmgen.importing.llama_swap.environment import environment, option_words
 from llmgen.importing.llama_swap.servers import without_address
@@ -39,7 +39,7 @@ class Running(Struct, frozen=True):
     program: str
     arguments: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
-    container: Container | None = None
+    container: ImportedContainer | None = None
     hint: str = ""
     folder: str = ""
 
@@ -120,13 +120,13 @@ def _llama(found: Running, taken: set[str]) -> Iterator[Item]:
 
 
 def _addressed(
-    told: Sequence[Item], more: Sequence[Item], container: Container | None
+    told: Sequence[Item], more: Sequence[Item], container: ImportedContainer | None
 ) -> Sequence[Item]:
     """Within a container a server has to listen on every address; published is another matter."""
     return () if container is not None else (*told, *more)
 
 
-def _outside(word: str, container: Container | None) -> str:
+def _outside(word: str, container: ImportedContainer | None) -> str:
     return word if container is None else outside(word, container.volumes)
 
 

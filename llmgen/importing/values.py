@@ -11,7 +11,7 @@ from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel
 
-from llmgen.config.tables.models import Draft, Model
+from llmgen.config.tables.models import Draft, ModelTable
 from llmgen.config.tables.sampling import Sampling
 from llmgen.options import SAMPLERS
 from llmgen.server_help import FALSEY, TRUTHY
@@ -102,7 +102,7 @@ def _kinds(key: str) -> set[type]:
     """The plain types that the key takes."""
     table, _, inner = key.rpartition(".")
     owners: dict[str, type[BaseModel]] = {"draft": Draft, "sampling": Sampling}
-    field = owners.get(table, Model).model_fields.get(inner)
+    field = owners.get(table, ModelTable).model_fields.get(inner)
     return _types(field.annotation) if field is not None else {str}
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from llmgen.config.edit import append_table
 from llmgen.config.editions import EDITIONS
-from llmgen.importing.parts import Part, TablePath
+from llmgen.config.variables import TablePath
+from llmgen.importing.parts import Part
 
 _ORDER = (
     "naming", "hardware", "hosts", "paths", "defaults", "services", "gateway", "targets", "plan",

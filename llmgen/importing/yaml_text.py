@@ -38,11 +38,11 @@ _PLAIN: Final = {
 }
 
 
-class Unreadable(ValueError):
+class UnreadableYaml(ValueError):
     """The text is no YAML, or one that is written to fill memory."""
 
 
-class Document(NamedTuple):
+class YamlDocument(NamedTuple):
     """One document of a text, where each of its top-level tables stands, and keys written twice."""
 
     value: Any
@@ -67,14 +67,14 @@ def read_yaml(text: str, loader: type[yaml.SafeLoader] = _GoLoader) -> Any:  # n
     return next((document.value for document in read_documents(text, loader)), None)
 
 
-def read_documents(text: str, loader: type[yaml.SafeLoader] = _GoLoader) -> list[Document]:
+def read_documents(text: str, loader: type[yaml.SafeLoader] = _GoLoader) -> list[YamlDocument]:
     """Every document of a text."""
     try:
         return [*_documents(loader(text))]
     except RecursionError:
-        raise Unreadable("it is nested too deeply") from None
+        raise UnreadableYaml("it is nested too deeply") from None
     except _NO_VALUE as error:
-        raise Unreadable(str(error).partition("\n")[0]) from None
+        raise UnreadableYaml(str(error).partition("\n")[0]) from None
 
 
 def as_python_reads(text: str) -> Any:  # noqa: ANN401 - any YAML
@@ -82,7 +82,7 @@ def as_python_reads(text: str) -> Any:  # noqa: ANN401 - any YAML
     return read_yaml(text, yaml.SafeLoader)
 
 
-def _documents(loader: yaml.SafeLoader) -> Iterator[Document]:
+def _documents(loader: yaml.SafeLoader) -> Iterator[YamlDocument]:
     values = 0
     while loader.check_node():
         node = loader.get_node()
@@ -90,10 +90,10 @@ def _documents(loader: yaml.SafeLoader) -> Iterator[Document]:
             return
         values += _values(node, {})
         if values > MOST_VALUES:
-            raise Unreadable("its aliases come to more values than a configuration has")
+            raise UnreadableYaml("its aliases come to more values than a configuration has")
         # Merges are resolved in the nodes while a document is made of them.
         twice, lines = tuple(_twice(node, "")), dict(_lines(node))
-        yield Document(loader.construct_document(node), twice, lines)
+        yield YamlDocument(loader.construct_document(node), twice, lines)
 
 
 def _values(node: yaml.Node, known: dict[int, int]) -> int:

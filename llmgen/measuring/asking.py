@@ -12,7 +12,7 @@ _WORDS: Final = "Say in one sentence what memory is."
 _RATE: Final = 16000
 
 
-class Asked(Struct, frozen=True):
+class ServerRequest(Struct, frozen=True):
     """A request: JSON, or a form with one file."""
 
     path: str
@@ -20,27 +20,33 @@ class Asked(Struct, frozen=True):
     file: bytes = b""
 
 
-def asked(role: str, model: str) -> Asked | None:
+def asked(role: str, model: str) -> ServerRequest | None:
     """What a model of this role is asked; None where nothing is known to ask."""
     match role:
         case "chat" | "vision":
             messages = [{"role": "user", "content": _WORDS}]
             body = {"model": model, "messages": messages, "max_tokens": 16}
-            return Asked("/v1/chat/completions", body)
+            return ServerRequest("/v1/chat/completions", body)
         case "completion":
-            return Asked("/v1/completions", {"model": model, "prompt": _WORDS, "max_tokens": 16})
+            return ServerRequest(
+                "/v1/completions", {"model": model, "prompt": _WORDS, "max_tokens": 16}
+            )
         case "embedding":
-            return Asked("/v1/embeddings", {"model": model, "input": _WORDS})
+            return ServerRequest("/v1/embeddings", {"model": model, "input": _WORDS})
         case "rerank":
             documents = [_WORDS, "Memory is where bytes are kept."]
-            return Asked("/v1/rerank", {"model": model, "query": "memory", "documents": documents})
+            return ServerRequest(
+                "/v1/rerank", {"model": model, "query": "memory", "documents": documents}
+            )
         case "transcription":
-            return Asked("/v1/audio/transcriptions", {"model": model}, file=silence())
+            return ServerRequest("/v1/audio/transcriptions", {"model": model}, file=silence())
         case "speech":
-            return Asked("/v1/audio/speech", {"model": model, "input": _WORDS, "voice": "alloy"})
+            return ServerRequest(
+                "/v1/audio/speech", {"model": model, "input": _WORDS, "voice": "alloy"}
+            )
         case "image":
             body = {"model": model, "prompt": "a lighthouse", "n": 1, "size": "512x512"}
-            return Asked("/v1/images/generations", body)
+            return ServerRequest("/v1/images/generations", body)
         case _:
             return None
 

@@ -8,11 +8,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.measuring.asking import Asked
+from llmgen.measuring.asking import ServerRequest
 from llmgen.measuring.cgroup import peak as cgroup_peak
 from llmgen.measuring.device_use import device_use
 from llmgen.measuring.started import LOOPBACK, Started, failed, ready, started
-from llmgen.measuring.watch import Watch
+from llmgen.measuring.watch import PeakWatch
 from llmgen.units import MIB
 from llmgen.web.client import asking
 from llmgen.web.limits import LimitError, Limits
@@ -32,11 +32,11 @@ class Subject(Struct, frozen=True):
     environment: Mapping[str, str]
     port: int
     health: str
-    ask: Asked | None
+    ask: ServerRequest | None
     start_seconds: int
 
 
-class Seen(Struct, frozen=True):
+class MeasuredPeak(Struct, frozen=True):
     """The peak in bytes by device, and how it was found.
 
     ``cgroup_peak`` is the kernel's own of the process' cgroup, with file cache and kernel memory;
@@ -51,11 +51,11 @@ class Seen(Struct, frozen=True):
     idle: bool
 
 
-def measure(subject: Subject, say: Callable[[str], None]) -> Seen:
+def measure(subject: Subject, say: Callable[[str], None]) -> MeasuredPeak:
     """What a server holds at most; it is gone afterwards, whatever happens."""
     began = time.monotonic()
     with started(subject.words, subject.environment) as server:
-        with Watch(server.pid, device_use) as watch:
+        with PeakWatch(server.pid, device_use) as watch:
             url = f"http://{LOOPBACK}:{subject.port}"
             say(f"starting `{subject.name}`")
             if subject.health:
@@ -70,7 +70,7 @@ def measure(subject: Subject, say: Callable[[str], None]) -> Seen:
             counted = cgroup_peak(server.cgroup) if server.cgroup is not None else None
         if server.process.poll() is not None:
             raise failed(server, subject.name, "ended while it was measured")
-    return Seen(
+    return MeasuredPeak(
         dict(sorted(watch.peak.items())),
         watch.looks,
         round(time.monotonic() - began, 1),
@@ -80,7 +80,7 @@ def measure(subject: Subject, say: Callable[[str], None]) -> Seen:
     )
 
 
-def _ask(server: Started, url: str, ask: Asked, name: str) -> None:
+def _ask(server: Started, url: str, ask: ServerRequest, name: str) -> None:
     import httpx  # noqa: PLC0415 - costs more than most commands take
 
     try:

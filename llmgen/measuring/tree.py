@@ -16,7 +16,7 @@ _COUNTED: Final = ("Pss:", "SwapPss:", "Shared_Hugetlb:", "Private_Hugetlb:")
 KIB: Final = 1024
 
 
-class Reading(Struct, frozen=True):
+class TreeReading(Struct, frozen=True):
     """One look at a process tree, in bytes; ``busy`` is processor time in seconds."""
 
     host: int
@@ -24,7 +24,7 @@ class Reading(Struct, frozen=True):
     processes: tuple[int, ...]
 
 
-def read_tree(root: int) -> Reading:
+def read_tree(root: int) -> TreeReading:
     """Everything below a process, without itself."""
     host, busy, seen = 0, 0.0, []
     for process in below(root):
@@ -37,7 +37,7 @@ def read_tree(root: int) -> Reading:
         except psutil.Error:
             continue
         seen.append(process.pid)
-    return Reading(host, busy, tuple(seen))
+    return TreeReading(host, busy, tuple(seen))
 
 
 def below(root: int) -> list[psutil.Process]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
-from llmgen.measuring.tree import Reading, read_tree
+from llmgen.measuring.tree import TreeReading, read_tree
 
 LOOK_SECONDS: Final = 0.1
 # Asking a driver starts a program.
@@ -17,20 +17,20 @@ DEVICE_SECONDS: Final = 1.0
 QUIET_SECONDS: Final = 2.0
 _IDLE_SHARE: Final = 0.05
 
-Devices = Callable[[tuple[int, ...]], Mapping[str, int]]
+DeviceReader = Callable[[tuple[int, ...]], Mapping[str, int]]
 
 
-class Watch:
+class PeakWatch:
     """Peaks so far; use it in a ``with`` statement, it looks until that ends."""
 
     __slots__ = ("_devices", "_grew", "_over", "_root", "_thread", "last", "looks", "peak")
 
-    def __init__(self, root: int, devices: Devices) -> None:
+    def __init__(self, root: int, devices: DeviceReader) -> None:
         """Watch everything below a process; ``devices`` tells what its processes hold there."""
         self._root, self._devices = root, devices
         self.peak: dict[str, int] = {}
         self.looks = 0
-        self.last = Reading(0, 0.0, ())
+        self.last = TreeReading(0, 0.0, ())
         self._grew = 0.0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)

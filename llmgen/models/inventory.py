@@ -10,7 +10,7 @@ from posixpath import normpath
 from msgspec import Struct, field
 
 from llmgen.config.config import Config
-from llmgen.config.tables.models import Model
+from llmgen.config.tables.models import ModelTable
 from llmgen.engines.command import readable
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import KeyPath
@@ -26,7 +26,7 @@ _QUANT = re.compile(
 )
 
 
-class Listed(Struct, frozen=True):
+class ListedModel(Struct, frozen=True):
     """One model of llm.toml; sizes 0 and ``quant`` empty where the lock does not know it.
 
     ``ctx_size`` is as llm.toml has it: tokens, "max", or None where it says nothing.
@@ -48,7 +48,7 @@ class Listed(Struct, frozen=True):
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
-def listed(config: Config, facts: Mapping[ModelRef, GgufFacts]) -> Iterator[Listed]:
+def listed(config: Config, facts: Mapping[ModelRef, GgufFacts]) -> Iterator[ListedModel]:
     """Every model of llm.toml in its order, joined with the lock where that knows it."""
     names: dict[str, list[str]] = {}
     for name, key in claims(config):
@@ -57,7 +57,7 @@ def listed(config: Config, facts: Mapping[ModelRef, GgufFacts]) -> Iterator[List
         ref = _source(table)
         found = facts.get(ref)
         context = found.hyperparameters.get("context_length", 0) if found else 0
-        yield Listed(
+        yield ListedModel(
             name=name,
             role=table.role,
             enabled=table.enable,
@@ -75,7 +75,7 @@ def listed(config: Config, facts: Mapping[ModelRef, GgufFacts]) -> Iterator[List
         )
 
 
-def _source(table: Model) -> ModelRef:
+def _source(table: ModelTable) -> ModelRef:
     """What it is made of: a reference of the lock, or what another engine reads."""
     engine = ENGINES.get(table.engine, USUAL)
     if engine.is_llama:
@@ -135,7 +135,7 @@ def unneeded(
     return sorted(name for name in on_disk if _stem(layout, name) not in stems)
 
 
-def other_files(table: Model) -> Iterator[str]:
+def other_files(table: ModelTable) -> Iterator[str]:
     """Files that other engines than llama-server open."""
     engine = ENGINES.get(table.engine, USUAL)
     if engine.is_llama:

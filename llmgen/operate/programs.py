@@ -26,7 +26,7 @@ _PLAIN = {
 }
 
 
-class Finished(Struct, frozen=True):
+class ProgramResult(Struct, frozen=True):
     """What a program left behind."""
 
     code: int
@@ -41,7 +41,7 @@ class Finished(Struct, frozen=True):
 
 def run(
     words: Sequence[str], *, text: str | None = None, seconds: int = PATIENCE_SECONDS
-) -> Finished:
+) -> ProgramResult:
     """Run a program to its end, in an untranslated locale; 127 when it is not there."""
     environment = {**os.environ, **_PLAIN}
     try:
@@ -57,12 +57,12 @@ def run(
             check=False,
         )
     except FileNotFoundError:
-        return Finished(127, "", f"`{words[0]}` is not installed or not on PATH")
+        return ProgramResult(127, "", f"`{words[0]}` is not installed or not on PATH")
     except PermissionError:
-        return Finished(126, "", f"`{words[0]}` may not be run by this user")
+        return ProgramResult(126, "", f"`{words[0]}` may not be run by this user")
     except subprocess.TimeoutExpired:
-        return Finished(124, "", f"still running after {seconds} s")
-    return Finished(done.returncode, done.stdout, done.stderr)
+        return ProgramResult(124, "", f"still running after {seconds} s")
+    return ProgramResult(done.returncode, done.stdout, done.stderr)
 
 
 def own(words: Sequence[str]) -> list[str]:
@@ -72,7 +72,7 @@ def own(words: Sequence[str]) -> list[str]:
     return list(words)
 
 
-def refuse_no_manager(done: Finished) -> None:
+def refuse_no_manager(done: ProgramResult) -> None:
     """InputError when a systemctl found no systemd behind it."""
     found = None if done.ok else no_manager(done.errors)
     if found is not None:

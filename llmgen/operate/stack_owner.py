@@ -23,7 +23,7 @@ _MODE = 0o644
 _LARGEST = 65536
 
 
-class Owner(Struct, frozen=True):
+class StackOwner(Struct, frozen=True):
     """The llm.toml files of a stack, in their order; ``generation`` 0 where none is installed."""
 
     files: tuple[str, ...] = ()
@@ -47,16 +47,16 @@ def this_stack(site: Site, names: Sequence[str]) -> tuple[str, ...]:
     return noted.files if is_copy and noted is not None and noted.files else own
 
 
-def installed_owner(site: Site) -> Owner | None:
+def installed_owner(site: Site) -> StackOwner | None:
     """Whose stack is installed; None when nothing is, or an older llmgen noted nothing."""
     return read_owner(site.state / NOTE)
 
 
-def read_owner(path: Path) -> Owner | None:
+def read_owner(path: Path) -> StackOwner | None:
     """What a note says; None when there is none that can be read."""
     try:
         document = json.loads(_small_file(path))
-        return Owner(tuple(map(str, document["files"])), int(document["generation"]))
+        return StackOwner(tuple(map(str, document["files"])), int(document["generation"]))
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
 
@@ -72,8 +72,8 @@ def _small_file(path: Path) -> bytes:
 
 def note_owner(site: Site, stack: Sequence[str], generation: int) -> None:
     """Note whose stack is installed now; without files it stays whose it was."""
-    before = installed_owner(site) or Owner()
-    found = Owner(tuple(stack) or before.files, generation)
+    before = installed_owner(site) or StackOwner()
+    found = StackOwner(tuple(stack) or before.files, generation)
     if found == before or not found.files:
         return
     path = site.state / NOTE

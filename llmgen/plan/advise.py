@@ -15,8 +15,8 @@ from llmgen.budget.memory import HOST
 from llmgen.errors import KeyPath
 from llmgen.library import Library
 from llmgen.plan.attempt import REFUSED, mended
-from llmgen.plan.changes import RANK, WHEN, Change, changes, offloads
-from llmgen.plan.requirements import Identity
+from llmgen.plan.changes import RANK, WHEN, ModelChange, changes, offloads
+from llmgen.plan.requirements import RequirementKey
 from llmgen.plan.rewrite import Edit
 from llmgen.plan.stack import Stack
 from llmgen.plan.words import edit_words
@@ -25,7 +25,7 @@ from llmgen.units import show_size
 # So many ways out are told.
 TOLD = 3
 # A library as numbers, and what is wrong with it.
-Tried: TypeAlias = tuple[Stack, frozenset[Identity]]
+Tried: TypeAlias = tuple[Stack, frozenset[RequirementKey]]
 # Longer lists of changes of one kind are searched by halving: each wins more than the one before.
 _SHORT = 8
 # Models beyond these are not compared pair by pair, nor each tried in every way.
@@ -35,7 +35,7 @@ _PAIRS = 40
 class Advice(Struct, frozen=True):
     """Changes that make the plan fit together: what they win on the full pool, what they cost."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[ModelChange, ...]
     won_bytes: int
     apart: tuple[tuple[str, str], ...] = ()
     beside: tuple[Edit, ...] = ()
@@ -66,7 +66,7 @@ def _is_new(item: Advice, found: Sequence[Advice]) -> bool:
     return all(item.changes[-1].edits != other.changes[-1].edits for other in found)
 
 
-def _edits(made: Iterable[Change]) -> tuple[Edit, ...]:
+def _edits(made: Iterable[ModelChange]) -> tuple[Edit, ...]:
     return tuple(
         (("models", change.model.name, key), text) for change in made for key, text in change.edits
     )
@@ -106,7 +106,7 @@ class Adviser(Struct, frozen=True):
     def _holds(self, advice: Advice) -> bool:
         return self.planned(_edits(advice.changes))
 
-    def _planned_of(self, group: list[Change], least: Change) -> Change | None:
+    def _planned_of(self, group: list[ModelChange], least: ModelChange) -> ModelChange | None:
         """The least change that also helps with all else open, and others then taking the room."""
         larger = group[group.index(least) :]
         if self.planned(_edits((least,))):
@@ -117,7 +117,7 @@ class Adviser(Struct, frozen=True):
         return larger[min(at, len(larger) - 1)]
 
     def _types_and_context(
-        self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[RequirementKey]
     ) -> Iterator[Advice]:
         """A smaller context that a smaller cache type keeps from shrinking as far."""
         for name in suspects:
@@ -132,7 +132,7 @@ class Adviser(Struct, frozen=True):
                     return
 
     def _several(
-        self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[RequirementKey]
     ) -> list[Advice]:
         """What helps where no single cheap change does, by the dearest change in it."""
         near = suspects[:_PAIRS]
@@ -144,10 +144,10 @@ class Adviser(Struct, frozen=True):
         return sorted(found, key=lambda item: max(RANK.index(one.kind) for one in item.changes))
 
     def _loosened(
-        self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[RequirementKey]
     ) -> Iterator[Advice]:
         """Several models that need not always be there, where one of them is not enough."""
-        library, made = self.library, list[Change]()
+        library, made = self.library, list[ModelChange]()
         for kind in WHEN:
             for name in suspects:
                 offered = changes(library.model(name), library)
@@ -161,7 +161,7 @@ class Adviser(Struct, frozen=True):
                     return
 
     def _offloaded(
-        self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[RequirementKey]
     ) -> Iterator[Advice]:
         """As many layers of one model on the devices as they hold, the others on the host."""
         for name in suspects:
@@ -171,12 +171,12 @@ class Adviser(Struct, frozen=True):
                 yield self._advice((group[at],), before)
                 return
 
-    def _off(self, made: Change) -> bool:
+    def _off(self, made: ModelChange) -> bool:
         """Whether the requirement holds on the devices at least."""
         _, left = self.attempt(changed(self.library, made))
         return all(key != self.key or pool == HOST for key, pool, _ in left)
 
-    def _groups(self, library: Library, suspects: Sequence[str]) -> Iterator[list[Change]]:
+    def _groups(self, library: Library, suspects: Sequence[str]) -> Iterator[list[ModelChange]]:
         """Changes of one kind to one model, least first; kinds in the order of their price."""
         offered = [
             (RANK.index(change.kind), place, index, change)
@@ -188,8 +188,8 @@ class Adviser(Struct, frozen=True):
             yield [change for *_, change in group]
 
     def _least(
-        self, library: Library, group: list[Change], wrong: frozenset[Identity]
-    ) -> Change | None:
+        self, library: Library, group: list[ModelChange], wrong: frozenset[RequirementKey]
+    ) -> ModelChange | None:
         if len(group) <= _SHORT:
             return next((item for item in group if self._helps(library, item, wrong)), None)
         if not self._helps(library, group[-1], wrong):
@@ -201,20 +201,20 @@ class Adviser(Struct, frozen=True):
             low, high = (low, middle) if helps else (middle + 1, high)
         return group[low]
 
-    def _helps(self, library: Library, made: Change, wrong: frozenset[Identity]) -> bool:
+    def _helps(self, library: Library, made: ModelChange, wrong: frozenset[RequirementKey]) -> bool:
         return self._mended(changed(library, made), wrong)
 
-    def _mended(self, library: Library, wrong: frozenset[Identity]) -> bool:
+    def _mended(self, library: Library, wrong: frozenset[RequirementKey]) -> bool:
         """Whether the requirement holds on every pool, and nothing new is broken."""
         _, left = self.attempt(library)
         return mended(left, wrong, self.key)
 
     def _chain(
-        self, suspects: Sequence[str], before: Stack, wrong: frozenset[Identity]
+        self, suspects: Sequence[str], before: Stack, wrong: frozenset[RequirementKey]
     ) -> Iterator[Advice]:
         """One change after the other, each as far as it goes, until it fits; then the needed."""
         library, left = self.library, self._size_of(self.library)
-        made: list[Change] = []
+        made: list[ModelChange] = []
         kinds = [(group[0].kind, group[0].model.name) for group in self._groups(library, suspects)]
         for kind, name in kinds:
             group = [item for item in changes(library.model(name), library) if item.kind == kind]
@@ -227,7 +227,9 @@ class Adviser(Struct, frozen=True):
                 library = changed(library, group[-1])
                 left = self._size_of(library)
 
-    def _needed(self, made: list[Change], wrong: frozenset[Identity]) -> tuple[Change, ...]:
+    def _needed(
+        self, made: list[ModelChange], wrong: frozenset[RequirementKey]
+    ) -> tuple[ModelChange, ...]:
         """Without those that the others can do without, the dearest first."""
         for item in reversed(made[:-1]):
             fewer = self._again([other for other in made if other is not item])
@@ -235,7 +237,7 @@ class Adviser(Struct, frozen=True):
                 made = fewer
         return tuple(made)
 
-    def _again(self, made: Sequence[Change]) -> list[Change]:
+    def _again(self, made: Sequence[ModelChange]) -> list[ModelChange]:
         """The same edits on the library as it was; empty when one of them is no longer possible."""
         library, found = self.library, []
         for item in made:
@@ -247,7 +249,7 @@ class Adviser(Struct, frozen=True):
             library = changed(library, same)
         return found
 
-    def _after(self, made: Sequence[Change]) -> Library:
+    def _after(self, made: Sequence[ModelChange]) -> Library:
         library = self.library
         for change in made:
             library = changed(library, change)
@@ -260,14 +262,14 @@ class Adviser(Struct, frozen=True):
             return inf
         return sum(_size(stack, item.name, self.pool) for item in library.models)
 
-    def _advice(self, made: tuple[Change, ...], before: Stack) -> Advice:
+    def _advice(self, made: tuple[ModelChange, ...], before: Stack) -> Advice:
         after, _ = self.attempt(self._after(made))
         names = {change.model.name for change in made}
         won = sum(_size(before, name, self.pool) - _size(after, name, self.pool) for name in names)
         return Advice(made, won, tuple(_apart(before, after)), self.beside)
 
 
-def changed(library: Library, made: Change) -> Library:
+def changed(library: Library, made: ModelChange) -> Library:
     """The library with the changed model in place of its own."""
     name = made.model.name
     models = tuple(made.model if item.name == name else item for item in library.models)

@@ -17,7 +17,7 @@ from llmgen.plan.bounds import hopeless
 from llmgen.plan.derive import groups, router
 from llmgen.plan.plan import Router
 from llmgen.plan.ports import ports
-from llmgen.plan.requirements import Broken, Identity, broken, requirements
+from llmgen.plan.requirements import Broken, RequirementKey, broken, requirements
 from llmgen.plan.rewrite import Edit, rewritten
 from llmgen.plan.router_limits import RouterLimit, router_limits
 from llmgen.plan.scale import Scale, scale, stack
@@ -27,9 +27,9 @@ from llmgen.plan.stack import Stack
 from llmgen.plan.trial import trial_of
 
 # `engine = "groups"` where groups cannot say what fits; told only when all else is well.
-GROUPS: Final[Identity] = (("plan", "engine"), "groups", ())
+GROUPS: Final[RequirementKey] = (("plan", "engine"), "groups", ())
 # Settings with which a server would not start.
-REFUSED: Final[Identity] = (("models",), "refused", ())
+REFUSED: Final[RequirementKey] = (("models",), "refused", ())
 
 
 class Attempt(Struct, frozen=True):
@@ -44,7 +44,7 @@ class Attempt(Struct, frozen=True):
     stack: Stack
     broken: tuple[Broken, ...]
     limits: tuple[RouterLimit, ...]
-    wrong: frozenset[Identity]
+    wrong: frozenset[RequirementKey]
     unsearched: str = ""
 
 
@@ -124,7 +124,7 @@ def mends(after: Attempt | None, before: Attempt, key: KeyPath) -> bool:
     return after is not None and mended(after.wrong, before.wrong, key)
 
 
-def mended(left: frozenset[Identity], wrong: frozenset[Identity], key: KeyPath) -> bool:
+def mended(left: frozenset[RequirementKey], wrong: frozenset[RequirementKey], key: KeyPath) -> bool:
     """The same of what is wrong afterwards and before."""
     return left < wrong and left != {GROUPS} and all(broken_key != key for broken_key, *_ in left)
 

@@ -12,7 +12,7 @@ from llmgen.errors import PlanError
 from llmgen.library import Model
 from llmgen.plan.open_values import open_keys
 from llmgen.plan.plan import Footprint
-from llmgen.plan.trial import Settings, Trial
+from llmgen.plan.trial import Trial, TrialSettings
 
 # Of more devices only all of them together are looked at.
 _FEW = 8
@@ -51,7 +51,7 @@ def _over(
     return any(sum(least[name] for name in names) > most for names in sets)
 
 
-def _ways(trial: Trial, model: Model, settings: Settings) -> Iterator[Footprint]:
+def _ways(trial: Trial, model: Model, settings: TrialSettings) -> Iterator[Footprint]:
     """What a model takes with all layers on each of its devices, or as it is; none if unknown."""
     now, keys = settings[model.name], open_keys(model)
     if keys and keys != ("tensor_split",):

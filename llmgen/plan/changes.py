@@ -45,7 +45,7 @@ _LEAST_BATCH = 128
 SOURCE_KEYS = ("model", "hf_repo", "hf_file", "quant", "revision", "ollama", "lm_studio")
 
 
-class Change(Struct, frozen=True):
+class ModelChange(Struct, frozen=True):
     """Keys of one [models] table with their new values as TOML, the model so changed, the price."""
 
     edits: tuple[tuple[str, str], ...]
@@ -59,7 +59,7 @@ class Change(Struct, frozen=True):
         return "model" if first in SOURCE_KEYS else first
 
 
-def changes(model: Model, library: Library) -> Iterator[Change]:
+def changes(model: Model, library: Library) -> Iterator[ModelChange]:
     """Every change that llmgen knows, in the order of RANK, within a kind the least first.
 
     Of other engines only when they are in memory can be changed: their settings are their own.
@@ -76,7 +76,7 @@ def _changed(model: Model, settings: ServerSettings, still: Open | None = None) 
     return replace(model, settings=settings, open=still or model.open)
 
 
-def _shares(model: Model, library: Library) -> Iterator[Change]:
+def _shares(model: Model, library: Library) -> Iterator[ModelChange]:
     """Layers where there is room for them, not in proportion to it or as they are written."""
     del library
     settings = model.settings
@@ -84,10 +84,10 @@ def _shares(model: Model, library: Library) -> Iterator[Change]:
         sought = _changed(
             model, replace(settings, tensor_split=()), replace(model.open, tensor_split=True)
         )
-        yield Change((("tensor_split", '"auto"'),), sought, "layers go where there is room")
+        yield ModelChange((("tensor_split", '"auto"'),), sought, "layers go where there is room")
 
 
-def _types(model: Model, library: Library) -> Iterator[Change]:
+def _types(model: Model, library: Library) -> Iterator[ModelChange]:
     del library
     now = model.settings
     for name, price in CACHE_TYPES.items():
@@ -98,14 +98,14 @@ def _types(model: Model, library: Library) -> Iterator[Change]:
             continue
         smaller = replace(now, cache_type_k=name, cache_type_v=name)
         edits = (("cache_type_k", f'"{name}"'), ("cache_type_v", f'"{name}"'))
-        yield Change(
+        yield ModelChange(
             edits,
             _changed(model, smaller, replace(model.open, cache_type_k=(), cache_type_v=())),
             price,
         )
 
 
-def _slots(model: Model, library: Library) -> Iterator[Change]:
+def _slots(model: Model, library: Library) -> Iterator[ModelChange]:
     """Fewer slots with the context that each has now."""
     count = choices.slots(model.settings)
     for fewer in range(count - 1, 0, -1):
@@ -113,33 +113,33 @@ def _slots(model: Model, library: Library) -> Iterator[Change]:
         slower = replace(model.settings, parallel=fewer)
         settings = choices.with_context(model, library, slower, size)
         edits = (("parallel", str(fewer)), ("ctx_size", str(size)))
-        yield Change(
+        yield ModelChange(
             edits,
             _changed(model, settings, replace(model.open, ctx_size=False)),
             f"{fewer} requests at a time instead of {count}",
         )
 
 
-def _batches(model: Model, library: Library) -> Iterator[Change]:
+def _batches(model: Model, library: Library) -> Iterator[ModelChange]:
     del library
     size = model.settings.ubatch_size // 2
     while size >= _LEAST_BATCH and not model.settings.embedding:
         smaller = replace(model.settings, ubatch_size=size)
-        yield Change((("ubatch_size", str(size)),), _changed(model, smaller), "slower prompts")
+        yield ModelChange((("ubatch_size", str(size)),), _changed(model, smaller), "slower prompts")
         size //= 2
 
 
-def _host(model: Model, library: Library) -> Iterator[Change]:
+def _host(model: Model, library: Library) -> Iterator[ModelChange]:
     del library
     if model.settings.cache_ram_bytes:
         less = replace(model.settings, cache_ram_bytes=0)
-        yield Change((("cache_ram", "0"),), _changed(model, less), "prompts are not kept")
+        yield ModelChange((("cache_ram", "0"),), _changed(model, less), "prompts are not kept")
     if model.settings.ctx_checkpoints:
         less = replace(model.settings, ctx_checkpoints=0)
-        yield Change((("ctx_checkpoints", "0"),), _changed(model, less), "prompts are redone")
+        yield ModelChange((("ctx_checkpoints", "0"),), _changed(model, less), "prompts are redone")
 
 
-def _experts(model: Model, library: Library) -> Iterator[Change]:
+def _experts(model: Model, library: Library) -> Iterator[ModelChange]:
     """Experts of more and more layers on the host; pointless where host and device are one."""
     if library.machine.unified or not model.settings.devices:
         return
@@ -147,14 +147,14 @@ def _experts(model: Model, library: Library) -> Iterator[Change]:
     for count in layers:
         moved = replace(model.settings, n_cpu_moe=count)
         price = f"each token reads {show_size(_active(model, count))} of experts from host memory"
-        yield Change(
+        yield ModelChange(
             (("n_cpu_moe", str(count)),),
             _changed(model, moved, replace(model.open, n_cpu_moe=False)),
             price,
         )
 
 
-def offloads(model: Model, library: Library) -> Iterator[Change]:
+def offloads(model: Model, library: Library) -> Iterator[ModelChange]:
     """Fewer and fewer layers on the devices: what a dense model too large for them has left."""
     now = model.settings.n_gpu_layers
     if not model.is_llama:
@@ -171,7 +171,7 @@ def offloads(model: Model, library: Library) -> Iterator[Change]:
             f"{every - count} of {every} layers run on the host: each token reads "
             f"{show_size(read)} from its memory"
         )
-        yield Change(
+        yield ModelChange(
             (("n_gpu_layers", str(count)),),
             _changed(model, fewer, replace(model.open, n_gpu_layers=False)),
             price,
@@ -209,7 +209,7 @@ def _held(model: Model, layers: int, *, experts: bool) -> int:
     )
 
 
-def _quants(model: Model, library: Library) -> Iterator[Change]:
+def _quants(model: Model, library: Library) -> Iterator[ModelChange]:
     """The same model in a smaller quantisation that llm.toml has under another name."""
     for other in library.models:
         if (
@@ -222,7 +222,7 @@ def _quants(model: Model, library: Library) -> Iterator[Change]:
         if edits:
             size = show_size(model.facts.size_bytes - other.facts.size_bytes)
             swapped = replace(model, ref=other.ref, facts=other.facts, path=other.path)
-            yield Change(edits, swapped, f"a smaller quant, {size} less to load; quality lost")
+            yield ModelChange(edits, swapped, f"a smaller quant, {size} less to load; quality lost")
 
 
 def _source(library: Library, mine: str, other: str) -> tuple[tuple[str, str], ...]:
@@ -244,18 +244,18 @@ def _same(model: Model, other: Model) -> bool:
     )
 
 
-def _kept(model: Model, library: Library) -> Iterator[Change]:
+def _kept(model: Model, library: Library) -> Iterator[ModelChange]:
     if model.preload and model.keep is Keep.ON_DEMAND:
         later = replace(model, preload=False)
-        yield Change((("preload", "false"),), later, "its first request waits for a load")
+        yield ModelChange((("preload", "false"),), later, "its first request waits for a load")
     if model.pin:
-        yield Change((("pin", "false"),), replace(model, pin=False), "it may be evicted")
+        yield ModelChange((("pin", "false"),), replace(model, pin=False), "it may be evicted")
     if model.keep is Keep.ALWAYS and loader_of(library.config.services).loads:
         loose = replace(model, keep=Keep.ON_DEMAND)
-        yield Change((("keep", '"on_demand"'),), loose, "its first request waits for a load")
+        yield ModelChange((("keep", '"on_demand"'),), loose, "its first request waits for a load")
 
 
-def _devices(model: Model, library: Library) -> Iterator[Change]:
+def _devices(model: Model, library: Library) -> Iterator[ModelChange]:
     if model.options.main_gpu:
         return
     for keys in choices.devices(model, library, {}):
@@ -263,10 +263,10 @@ def _devices(model: Model, library: Library) -> Iterator[Change]:
             moved = replace(model.settings, devices=keys, tensor_split=())
             text = ", ".join(f'"{key}"' for key in keys)
             changed = _changed(model, moved, replace(model.open, device=False))
-            yield Change((("device", f"[{text}]"),), changed, f"on {' and '.join(keys)}")
+            yield ModelChange((("device", f"[{text}]"),), changed, f"on {' and '.join(keys)}")
 
 
-def _contexts(model: Model, library: Library) -> Iterator[Change]:
+def _contexts(model: Model, library: Library) -> Iterator[ModelChange]:
     """Smaller and smaller contexts, last of all; what embeds needs one for a whole input."""
     if model.open.ctx_size:
         return
@@ -279,7 +279,7 @@ def _contexts(model: Model, library: Library) -> Iterator[Change]:
         settings = choices.with_context(model, library, model.settings, size)
         now, then = (show_count(item // slots) for item in (model.settings.ctx_size, size))
         changed = _changed(model, settings, replace(model.open, ctx_size=False))
-        yield Change((("ctx_size", str(size)),), changed, f"{then} instead of {now} {what}")
+        yield ModelChange((("ctx_size", str(size)),), changed, f"{then} instead of {now} {what}")
 
 
 def closed(model: Model, settings: ServerSettings) -> Model:

@@ -23,7 +23,7 @@ _VERBOSITY: Final = {"error": "1", "warn": "2", "info": "3", "debug": "5"}
 
 # A switch or toggle is on or off; every other option has its value as the server reads it.
 Value: TypeAlias = str | bool
-Pair: TypeAlias = tuple[str, Value]
+OptionPair: TypeAlias = tuple[str, Value]
 
 
 class NotInPreset(ValueError):
@@ -152,7 +152,7 @@ def _listen(model: Model, library: Library, port: int) -> Iterator[Assignment]:
         yield Assignment(BY_FLAG["--port"], str(port))
 
 
-def _files(model: Model, settings: ServerSettings, library: Library) -> Iterator[Pair]:
+def _files(model: Model, settings: ServerSettings, library: Library) -> Iterator[OptionPair]:
     yield "--model", str(model.path)
     yield "--alias", model.name
     if model.mmproj_path is not None:
@@ -182,7 +182,7 @@ def _csv(items: Iterable[str]) -> str:
     )
 
 
-def _memory(settings: ServerSettings) -> Iterator[Pair]:
+def _memory(settings: ServerSettings) -> Iterator[OptionPair]:
     yield "--ctx-size", str(settings.ctx_size)
     yield "--parallel", str(settings.parallel)
     yield "--kv-unified", bool(settings.kv_unified)
@@ -202,7 +202,7 @@ def _mebibytes(size: int) -> str:
     return "-1" if size < 0 else str(size // MIB)
 
 
-def _places(model: Model, settings: ServerSettings, library: Library) -> Iterator[Pair]:
+def _places(model: Model, settings: ServerSettings, library: Library) -> Iterator[OptionPair]:
     names = rpc.names(settings, library)
     if endpoints := rpc.endpoints(model.name, settings, library):
         yield "--rpc", ",".join(endpoints)
@@ -236,11 +236,11 @@ def _layers(count: int) -> str:
     return "all" if count < 0 else str(count)
 
 
-def _load_mode(mode: str, build: int) -> tuple[Pair, ...]:
+def _load_mode(mode: str, build: int) -> tuple[OptionPair, ...]:
     if build >= LOAD_MODE_SINCE:
         known = mode != "auto" or build >= LOAD_MODE_AUTO_SINCE
         return (("--load-mode", mode),) if known else ()
-    older: dict[str, tuple[Pair, ...]] = {
+    older: dict[str, tuple[OptionPair, ...]] = {
         "auto": (),
         "mmap": (("--mmap", True),),
         "none": (("--mmap", False),),
@@ -251,7 +251,7 @@ def _load_mode(mode: str, build: int) -> tuple[Pair, ...]:
     return older[mode]
 
 
-def _role(model: Model, settings: ServerSettings) -> Iterator[Pair]:
+def _role(model: Model, settings: ServerSettings) -> Iterator[OptionPair]:
     if model.role == "rerank":
         # --reranking sets the pooling too.
         yield "--reranking", True
@@ -264,7 +264,7 @@ def _role(model: Model, settings: ServerSettings) -> Iterator[Pair]:
         yield "--embd-normalize", str(model.options.embd_normalize)
 
 
-def _draft(model: Model, settings: ServerSettings, library: Library) -> Iterator[Pair]:
+def _draft(model: Model, settings: ServerSettings, library: Library) -> Iterator[OptionPair]:
     draft = settings.draft
     if draft is None:
         return
@@ -305,7 +305,7 @@ _PLAIN: Final = {
 }
 
 
-def _options(model: Model, library: Library) -> Iterator[Pair]:
+def _options(model: Model, library: Library) -> Iterator[OptionPair]:
     for key, flag in _PLAIN.items():
         value = getattr(model.options, key)
         if value is not None:
@@ -327,7 +327,7 @@ _SAMPLING: Final = {
 }
 
 
-def _sampling(model: Model) -> Iterator[Pair]:
+def _sampling(model: Model) -> Iterator[OptionPair]:
     for key, flag in _SAMPLING.items():
         value = getattr(model.sampling, key)
         if isinstance(value, tuple):

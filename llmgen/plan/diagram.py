@@ -20,9 +20,9 @@ from llmgen.plan.packing import Packing, Weight, fits, less, most
 # many looks, a second). Two dozen models over four devices needed more than 500,000.
 NODES, KINDS, LOOKS = 10_000, 300, 1_500_000
 
-Bounds = tuple[float, ...]
+LimitVector = tuple[float, ...]
 # From the first bounds on, below the second ones, what can still come is this node.
-Box = tuple[Bounds, Bounds, int]
+Box = tuple[LimitVector, LimitVector, int]
 Alternatives = tuple[tuple[int, int], ...]
 
 

@@ -12,7 +12,7 @@ from llmgen.machine import Machine
 from llmgen.plan.plan import Plan
 
 
-class Expected(Struct, frozen=True):
+class ExpectedSpeed(Struct, frozen=True):
     """One model that generates; 0: a bandwidth is not known.
 
     ``read_bytes`` are read for a token of an empty context, ``full_bytes`` of a full one.
@@ -26,7 +26,7 @@ class Expected(Struct, frozen=True):
     unknown: tuple[str, ...] = ()
 
 
-def expected(plan: Plan) -> Iterator[Expected]:
+def expected(plan: Plan) -> Iterator[ExpectedSpeed]:
     """Every model of the plan that generates and whose memory is computed.
 
     Devices work one after the other on a token, so their times add up.
@@ -39,7 +39,7 @@ def expected(plan: Plan) -> Iterator[Expected]:
         found = reading(item.model.facts, item.settings, plan.library.build)
         full = {name: size + found.cache.get(name, 0) for name, size in found.weights.items()}
         missing = [name for name, size in full.items() if size and not bandwidths.get(name)]
-        yield Expected(
+        yield ExpectedSpeed(
             item.name,
             sum(found.weights.values()),
             sum(full.values()),

@@ -9,11 +9,11 @@ from msgspec import Struct
 
 from llmgen.library import Keep
 from llmgen.plan.compared import Compared, compared
-from llmgen.plan.plan import Engine, Groups, Matrix, Plan, Reason, Router, State
+from llmgen.plan.plan import Groups, Matrix, OnDemandRules, Plan, Reason, Router, State
 from llmgen.units import show_bar, show_size
 
-Kind = Literal["reachable", "start-up", "unload during a swap"]
-MARKS: dict[Kind, str] = {
+StateOrigin = Literal["reachable", "start-up", "unload during a swap"]
+MARKS: dict[StateOrigin, str] = {
     "start-up": "start-up",
     "unload during a swap": "no request leads here: only unloading by hand while a model loads",
 }
@@ -32,11 +32,11 @@ class Fill(Struct, frozen=True):
         return self.used_bytes / self.budget_bytes if self.budget_bytes > 0 else float("inf")
 
 
-class Row(Struct, frozen=True):
+class StateRow(Struct, frozen=True):
     """One state: who is in memory, how it comes about, how full the pools are."""
 
     models: tuple[str, ...]
-    kind: Kind
+    kind: StateOrigin
     fills: tuple[Fill, ...]
 
 
@@ -44,7 +44,7 @@ class Explained(Struct, frozen=True):
     """Everything that ``show --explain`` says beside the plan itself."""
 
     engine: str
-    rows: tuple[Row, ...]
+    rows: tuple[StateRow, ...]
     reasons: tuple[tuple[str, Reason], ...]
     measured: tuple[Compared, ...] = ()
 
@@ -70,7 +70,7 @@ def explain(plan: Plan) -> Explained:
     budgets = {pool.name: pool.budget_bytes for pool in plan.pools}
     states = [*_reachable(plan), _start(plan), *_during_a_swap(plan)]
     rows = (
-        Row(
+        StateRow(
             state.models,
             kind,
             tuple(Fill(pool, used, budgets[pool]) for pool, used in state.peaks.items()),
@@ -86,19 +86,19 @@ def explain(plan: Plan) -> Explained:
     )
 
 
-def _reachable(plan: Plan) -> Iterator[tuple[Kind, State]]:
+def _reachable(plan: Plan) -> Iterator[tuple[StateOrigin, State]]:
     for state in plan.states:
         yield "reachable", state
 
 
-def _start(plan: Plan) -> tuple[Kind, State]:
+def _start(plan: Plan) -> tuple[StateOrigin, State]:
     names = [
         item.name for item in plan.placements if item.keep is Keep.ALWAYS or item.model.preload
     ]
     return "start-up", _sum(plan, names)
 
 
-def _during_a_swap(plan: Plan) -> Iterator[tuple[Kind, State]]:
+def _during_a_swap(plan: Plan) -> Iterator[tuple[StateOrigin, State]]:
     """A load that waits for its evictee is not cancelled by an unload of everything.
 
     It comes up later, beside whatever was asked for meanwhile: a whole set and one model more
@@ -136,7 +136,7 @@ def _sum(plan: Plan, names: Sequence[str]) -> State:
     return State(tuple(names), peaks)
 
 
-def engine_words(engine: Engine) -> str:
+def engine_words(engine: OnDemandRules) -> str:
     """What the engine does with the models, in one sentence."""
     match engine:
         case Matrix(complete=True):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from llmgen.plan.diagram import Diagram
-from llmgen.plan.packing import Kind
+from llmgen.plan.packing import EqualModels
 from llmgen.plan.plan import Footprint
 
 # Name of the set that stands for all; parts of it come after it, wished sets before.
@@ -109,7 +109,7 @@ def _add(
 
 
 def _top(
-    kind: Kind, count: int, footprints: Mapping[str, Footprint], pool: str
+    kind: EqualModels, count: int, footprints: Mapping[str, Footprint], pool: str
 ) -> tuple[int, tuple[str, ...]]:
     """The members of a kind that take most of this pool: they are alike only where it matters."""
     sizes = {name: footprints[name].get(pool, 0) for name in kind.members}

@@ -27,7 +27,7 @@ AUTO: tuple[Edit, ...] = ((ROUTER_KEY, '"auto"'),)
 MATRIX: tuple[Edit, ...] = ((("plan", "engine"), '"matrix"'),)
 
 
-class Way(Struct, frozen=True):
+class PlannedWay(Struct, frozen=True):
     """A way out: the sentence, and its parts where it is a change of llm.toml that was planned."""
 
     sentence: str
@@ -36,19 +36,19 @@ class Way(Struct, frozen=True):
     prices: tuple[str, ...] = ()
 
 
-class Finding(Struct, frozen=True):
+class PlanFinding(Struct, frozen=True):
     """What does not hold, as people are told it; ``broken`` where it is a requirement."""
 
     diagnostic: Diagnostic
     broken: Broken | None = None
-    ways: tuple[Way, ...] = ()
+    ways: tuple[PlannedWay, ...] = ()
 
 
-def findings(tried: Attempt) -> list[Finding]:
+def findings(tried: Attempt) -> list[PlanFinding]:
     """What does not fit, with changes that do: each is planned before it is told."""
-    told = [Finding(_limit(tried, item)) for item in tried.limits]
+    told = [PlanFinding(_limit(tried, item)) for item in tried.limits]
     told += [
-        Finding(contradiction(item, tried.stack), item) for item in tried.broken if item.quarrel
+        PlanFinding(contradiction(item, tried.stack), item) for item in tried.broken if item.quarrel
     ]
     full = [item for item in tried.broken if not item.quarrel]
     advice = {item.identity: tuple(_ways(tried, item)) for item in full[:ADVISED]}
@@ -59,7 +59,7 @@ def findings(tried: Attempt) -> list[Finding]:
         sentences = [way.sentence for way in ways]
         found = shortage(item, tried.weigh, tried.stack, tried.settled, sentences)
         beyond = (tried.unsearched,) if tried.unsearched else ()
-        told.append(Finding(replace(found, notes=(*found.notes, *beyond)), item, ways))
+        told.append(PlanFinding(replace(found, notes=(*found.notes, *beyond)), item, ways))
     return told
 
 
@@ -83,19 +83,19 @@ def _limit_way(tried: Attempt, item: RouterLimit, edits: tuple[Edit, ...]) -> st
     return f"{edit_words(edits)} fits{f' ({price})' if price else ''}"
 
 
-def _ways(tried: Attempt, item: Broken) -> Iterator[Way]:
+def _ways(tried: Attempt, item: Broken) -> Iterator[PlannedWay]:
     """Edits that mend a sum; where there is none, what would do instead."""
     found = [*map(_way, _advice(tried, item))]
     if not found and mends(rewritten_attempt(tried, MATRIX), tried, ("plan", "engine")):
         found = [*map(_way, _advice(tried, item, MATRIX))]
     if item.key == ROUTER_KEY and mends(rewritten_attempt(tried, AUTO), tried, ROUTER_KEY):
         edits, price = edit_words(AUTO), "as many as always fit"
-        found = [Way(f"{edits}: {price}", edits, prices=(price,)), *found]
-    yield from found or map(Way, elsewhere(tried, item))
+        found = [PlannedWay(f"{edits}: {price}", edits, prices=(price,)), *found]
+    yield from found or map(PlannedWay, elsewhere(tried, item))
 
 
-def _way(advice: Advice) -> Way:
-    return Way(advice.sentence, advice.edits, max(0, advice.won_bytes), advice.prices)
+def _way(advice: Advice) -> PlannedWay:
+    return PlannedWay(advice.sentence, advice.edits, max(0, advice.won_bytes), advice.prices)
 
 
 def _advice(tried: Attempt, item: Broken, beside: tuple[Edit, ...] = ()) -> list[Advice]:

@@ -41,7 +41,7 @@ def candidate(facts: GgufFacts) -> Candidate:
     return Candidate(facts, made_for(facts))
 
 
-class Cell(Struct, frozen=True):
+class FitCell(Struct, frozen=True):
     """All given models at once under one choice: what is free on the pool that is fullest.
 
     Negative bytes are missing. ``refused`` says why a server would not start.
@@ -60,7 +60,7 @@ class Cell(Struct, frozen=True):
         return not self.refused and self.free_bytes >= 0
 
 
-class Choice(Struct, frozen=True):
+class FitQuestion(Struct, frozen=True):
     """One cell's question: ``ctx_size`` is what each slot gets."""
 
     ctx_size: int
@@ -91,9 +91,9 @@ class Choice(Struct, frozen=True):
 def fit(
     models: Sequence[Candidate],
     machine: Machine,
-    choices: Iterable[Choice],
+    choices: Iterable[FitQuestion],
     build: int,
-) -> Iterator[Cell]:
+) -> Iterator[FitCell]:
     """A cell for each choice."""
     limits = pools(machine, Gateway(), Apps())
     for choice in choices:
@@ -102,16 +102,16 @@ def fit(
 
 def grid(
     contexts: Sequence[int], cache_types: Sequence[str], slots: Sequence[int]
-) -> Iterator[Choice]:
+) -> Iterator[FitQuestion]:
     """Every combination, contexts slowest."""
-    return (Choice(*values) for values in product(contexts, cache_types, slots))
+    return (FitQuestion(*values) for values in product(contexts, cache_types, slots))
 
 
 def longest(facts: GgufFacts, machine: Machine, cache_type: str, build: int, most: int) -> int:
     """The longest context of one slot that fits, doubled from 4K up to ``most``; 0 if none does."""
     found, size = 0, LEAST
     while size <= most:
-        (cell,) = fit([candidate(facts)], machine, [Choice(size, cache_type, 1)], build)
+        (cell,) = fit([candidate(facts)], machine, [FitQuestion(size, cache_type, 1)], build)
         if not cell.fits:
             break
         found, size = size, size * 2
@@ -119,7 +119,7 @@ def longest(facts: GgufFacts, machine: Machine, cache_type: str, build: int, mos
 
 
 def smallest(
-    models: Sequence[Candidate], machines: Iterable[Machine], choice: Choice, build: int
+    models: Sequence[Candidate], machines: Iterable[Machine], choice: FitQuestion, build: int
 ) -> Machine | None:
     """The machine with least memory on which all the models fit at once."""
     for machine in sorted(machines, key=lambda item: (size(item), item.profile)):
@@ -140,9 +140,9 @@ def _cell(
     models: Sequence[Candidate],
     machine: Machine,
     limits: tuple[Pool, ...],
-    choice: Choice,
+    choice: FitQuestion,
     build: int,
-) -> Cell:
+) -> FitCell:
     names = tuple(pool.name for pool in limits)
     budgets = {pool.name: pool.budget_bytes for pool in limits}
     sums = dict.fromkeys(names, 0)
@@ -154,10 +154,10 @@ def _cell(
             )
             sums = total((sums, taken), names)
     except SettingRefused as refused:
-        return Cell(choice.ctx_size, choice.cache_type, choice.parallel, refused=refused.message)
+        return FitCell(choice.ctx_size, choice.cache_type, choice.parallel, refused=refused.message)
     worst = min(names, key=lambda name: (budgets[name] - sums[name]) / max(1, budgets[name]))
     free = budgets[worst] - sums[worst]
-    return Cell(choice.ctx_size, choice.cache_type, choice.parallel, worst, free)
+    return FitCell(choice.ctx_size, choice.cache_type, choice.parallel, worst, free)
 
 
 def _missing(sums: dict[str, int], budgets: dict[str, int]) -> tuple[int, int]:
@@ -167,7 +167,7 @@ def _missing(sums: dict[str, int], budgets: dict[str, int]) -> tuple[int, int]:
 
 
 def _ways(
-    model: Candidate, machine: Machine, limits: tuple[Pool, ...], choice: Choice, build: int
+    model: Candidate, machine: Machine, limits: tuple[Pool, ...], choice: FitQuestion, build: int
 ) -> Iterator[dict[str, int]]:
     """Footprints of a model on each device, on all of them, or on the host without any."""
     keys = tuple(device.key for device in machine.devices)

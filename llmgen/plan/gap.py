@@ -11,9 +11,9 @@ from llmgen.budget.settings import ServerSettings
 from llmgen.errors import PlanError
 from llmgen.library import Keep, Model
 from llmgen.plan.splits import check_draft, is_untold, shared
-from llmgen.plan.trial import Settings, Trial
+from llmgen.plan.trial import Trial, TrialSettings
 
-Room = Mapping[str, int]
+FreeBytes = Mapping[str, int]
 
 
 class Gap(Struct, frozen=True):
@@ -26,9 +26,9 @@ class Gap(Struct, frozen=True):
 
     trial: Trial
     model: Model
-    left: Room
-    free: Room
-    filled: Room
+    left: FreeBytes
+    free: FreeBytes
+    filled: FreeBytes
     exact: bool
 
     def fits(self, settings: ServerSettings) -> bool:
@@ -43,7 +43,7 @@ class Gap(Struct, frozen=True):
         used = self.used(settings)
         return used is not None and not any(used[key] > self.left[key] for key in self._devices())
 
-    def used(self, settings: ServerSettings) -> Room | None:
+    def used(self, settings: ServerSettings) -> FreeBytes | None:
         """Bytes on each pool; None where the server would refuse the settings."""
         try:
             whole = shared(self.model, settings, self.free)
@@ -73,20 +73,20 @@ def gap(trial: Trial, model: Model, waiting: frozenset[str] = frozenset()) -> Ga
             left[pool] = min(left[pool], budget - beside[pool])
     resident = trial.sums(_kept(trial, absent), settings)
     free = {pool: budget - resident[pool] for pool, budget in budgets.items()}
-    filled: Room = {}
+    filled: FreeBytes = {}
     if model.open.device:
         written = not (waiting or follow or is_untold(trial.settings[model.name]))
         filled = trial.filled(model.name) if written else trial.sums(others, settings)
     return Gap(trial, model, left, free, filled, exact=not (kept and follow) or bool(waiting))
 
 
-def _narrow(left: dict[str, int], budgets: Room, used: Room) -> None:
+def _narrow(left: dict[str, int], budgets: FreeBytes, used: FreeBytes) -> None:
     for pool, budget in budgets.items():
         left[pool] = min(left[pool], budget - used[pool])
 
 
 def _heaviest(
-    trial: Trial, model: Model, settings: Settings, pool: str, absent: frozenset[str]
+    trial: Trial, model: Model, settings: TrialSettings, pool: str, absent: frozenset[str]
 ) -> Sequence[str]:
     """Always-on models, and the heaviest that the router can hold beside this one."""
     always = [

@@ -31,7 +31,7 @@ class Hopeless(Exception):
     """The search would take too long."""
 
 
-class Kind(Struct, frozen=True):
+class EqualModels(Struct, frozen=True):
     """Models that take the same from every limit, in llm.toml's order."""
 
     weight: Weight
@@ -45,7 +45,7 @@ class Packing(Struct, frozen=True):
     and diagrams stay small. Limits that nothing can pass are left out.
     """
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[EqualModels, ...]
     limits: Weight
 
 
@@ -104,7 +104,7 @@ def packed(weights: dict[str, Weight], limits: Weight) -> Packing:
     for name, weight in weights.items():
         if fits(weight, limits):
             groups.setdefault(weight, []).append(name)
-    kinds = [Kind(weight, tuple(members)) for weight, members in groups.items()]
+    kinds = [EqualModels(weight, tuple(members)) for weight, members in groups.items()]
     kinds.sort(key=lambda kind: _order(kind.weight, limits))
     return Packing(tuple(kinds), limits)
 
@@ -126,7 +126,7 @@ def less(limits: Weight, weight: Weight, times: int = 1) -> Weight:
     return tuple(limit - times * part for limit, part in zip(limits, weight, strict=True))
 
 
-def most(kind: Kind, limits: Weight) -> int:
+def most(kind: EqualModels, limits: Weight) -> int:
     """How many of a kind fit."""
     shares = (limit // part for limit, part in zip(limits, kind.weight, strict=True) if part)
     return min(len(kind.members), *shares, len(kind.members))

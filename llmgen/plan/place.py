@@ -13,7 +13,7 @@ from llmgen.plan import process, splits
 from llmgen.plan.attempt import Attempt, attempt, router_of
 from llmgen.plan.derive import SYMBOLIC_SINCE, groups, matrix
 from llmgen.plan.findings import findings
-from llmgen.plan.plan import Engine, Headroom, Placement, Plan, Pool, Reason, State
+from llmgen.plan.plan import Headroom, OnDemandRules, Placement, Plan, Pool, Reason, State
 from llmgen.plan.ports import ports
 from llmgen.plan.residency import group_states, matrix_states, router_states, state
 from llmgen.plan.scale import Scale, scale
@@ -29,7 +29,7 @@ MATRIX_SINCE = 202
 class Residency(Struct, frozen=True):
     """An engine and the states that it can reach."""
 
-    engine: Engine
+    engine: OnDemandRules
     states: Sequence[State]
 
 

@@ -119,7 +119,7 @@ class Groups(Struct, frozen=True):
     complete: bool = True
 
 
-Engine: TypeAlias = Matrix | Groups | Router | None
+OnDemandRules: TypeAlias = Matrix | Groups | Router | None
 
 
 class Headroom(Struct, frozen=True):
@@ -144,7 +144,7 @@ class Plan(Struct, frozen=True):
     library: Library
     pools: tuple[Pool, ...]
     placements: tuple[Placement, ...]
-    engines: Mapping[str, Engine]
+    engines: Mapping[str, OnDemandRules]
     states: tuple[State, ...]
     headroom: tuple[Headroom, ...]
     notes: tuple[Diagnostic, ...] = ()

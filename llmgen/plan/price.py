@@ -29,7 +29,7 @@ from llmgen.units import show_size
 STEPPED = ("cache_type", "n_cpu_moe", "n_gpu_layers", "ctx_size")
 
 
-class Step(Struct, frozen=True):
+class StepBack(Struct, frozen=True):
     """One value further back than it was settled, and what a later one would then be.
 
     ``read_bytes`` are read from host memory for each token, more than now; a context is that of one
@@ -63,12 +63,12 @@ class Step(Struct, frozen=True):
         )
 
 
-def nearest(steps: Iterable[Step]) -> Iterator[Step]:
+def nearest(steps: Iterable[StepBack]) -> Iterator[StepBack]:
     """The first step of each model."""
     return (next(group) for _, group in groupby(steps, key=lambda step: step.model))
 
 
-def prices(plan: Plan, *, most: int = 1) -> Iterator[Step]:
+def prices(plan: Plan, *, most: int = 1) -> Iterator[StepBack]:
     """For each model and each value that comes before another, up to ``most`` steps, doubling."""
     library = plan.library
     opened = [model for model in library.models if model.open]
@@ -90,7 +90,7 @@ def untold(model: Model, settings: ServerSettings) -> ServerSettings:
     return replace(settings, tensor_split=model.settings.tensor_split)
 
 
-def _of(trial: Trial, model: Model, most: int) -> Iterator[Step]:
+def _of(trial: Trial, model: Model, most: int) -> Iterator[StepBack]:
     order = tuple(dict.fromkeys((*trial.library.config.plan.prefer, *KEYS)))
     for place, key in enumerate(order):
         later = tuple(item for item in order[place + 1 :] if is_open(model, item))
@@ -101,7 +101,9 @@ def _of(trial: Trial, model: Model, most: int) -> Iterator[Step]:
         yield from _fixed(trial, model)
 
 
-def _steps(trial: Trial, model: Model, key: str, later: Sequence[str], most: int) -> Iterator[Step]:
+def _steps(
+    trial: Trial, model: Model, key: str, later: Sequence[str], most: int
+) -> Iterator[StepBack]:
     space, settled = gap(trial, model), trial.settings[model.name]
     told = ""
     for value in _further(values(space, key), _value(settled, key))[:most]:
@@ -129,7 +131,7 @@ def _value(settings: ServerSettings, key: str) -> object:
     return getattr(settings, key)
 
 
-def _fixed(trial: Trial, model: Model) -> Iterator[Step]:
+def _fixed(trial: Trial, model: Model) -> Iterator[StepBack]:
     """Slots, shares and cache types that llm.toml sets: they come before any open context."""
     space, settled = gap(trial, model), trial.settings[model.name]
     count = choices.slots(settled)
@@ -146,7 +148,7 @@ def _fixed(trial: Trial, model: Model) -> Iterator[Step]:
             yield from _freed(space.model, "cache_type", settled, _longest(trial, model, smaller))
 
 
-def _shared(trial: Trial, model: Model) -> Iterator[Step]:
+def _shared(trial: Trial, model: Model) -> Iterator[StepBack]:
     """Shares by what each device has left, not by layers alone."""
     settled = trial.settings[model.name]
     other = replace(model, open=replace(model.open, tensor_split=True))
@@ -162,7 +164,9 @@ def _longest(trial: Trial, model: Model, settings: ServerSettings) -> ServerSett
     return resettled(gap(trial, other), settings, ("ctx_size",))
 
 
-def _freed(model: Model, key: str, before: ServerSettings, after: ServerSettings) -> Iterator[Step]:
+def _freed(
+    model: Model, key: str, before: ServerSettings, after: ServerSettings
+) -> Iterator[StepBack]:
     for step in _bought(model, key, before, after, ("ctx_size",)):
         yield replace(step, open=False)
 
@@ -173,14 +177,14 @@ def _bought(
     before: ServerSettings,
     after: ServerSettings,
     later: Sequence[str],
-) -> Iterator[Step]:
+) -> Iterator[StepBack]:
     """The first later value that is better for it."""
     for item in later:
         if item not in STEPPED or not _better(item, before, after):
             continue
         read = host_read(model, after) - host_read(model, before)
         price = CACHE_TYPES.get(after.cache_type_k, "") if key == "cache_type" else ""
-        yield Step(
+        yield StepBack(
             model.name, key, now(key, before), now(key, after),
             item, _said(item, before), _said(item, after), read, price,
         )  # fmt: skip

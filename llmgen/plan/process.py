@@ -7,7 +7,14 @@ from typing import Final
 from llmgen.budget.settings import ServerSettings
 from llmgen.engines.base import Listen
 from llmgen.engines.command import PORT, filled, split
-from llmgen.engines.container import Container, Outside, Wrapped, container_name, listens, wrapped
+from llmgen.engines.container import (
+    ContainerTable,
+    Outside,
+    Wrapped,
+    container_name,
+    listens,
+    wrapped,
+)
 from llmgen.gateway import addresses
 from llmgen.library import Keep, Library, Model
 from llmgen.plan import command
@@ -75,7 +82,7 @@ def _words(
 
 
 def _wrapped(
-    model: Model, container: Container, settings: ServerSettings, library: Library, port: int
+    model: Model, container: ContainerTable, settings: ServerSettings, library: Library, port: int
 ) -> Wrapped:
     """The command in its container, and what stops that."""
     host, inner = listens(container, told(port))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from llmgen.plan.basis import declared
-from llmgen.plan.plan import Engine, Groups, Matrix, Placement, Plan, Pool, Router
+from llmgen.plan.plan import Groups, Matrix, OnDemandRules, Placement, Plan, Pool, Router
 
 # Version of this document, and of the rules that the footprints were computed with.
 FORMAT = 1
@@ -91,7 +91,7 @@ def _basis(item: Placement) -> dict[str, Any]:
     }
 
 
-def _engine(engine: Engine) -> dict[str, Any] | None:
+def _engine(engine: OnDemandRules) -> dict[str, Any] | None:
     match engine:
         case Matrix():
             return {

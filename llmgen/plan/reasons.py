@@ -9,7 +9,7 @@ from llmgen.library import Model
 from llmgen.plan.gap import gap
 from llmgen.plan.open_values import KEYS, apply, is_open, values
 from llmgen.plan.plan import Reason
-from llmgen.plan.trial import REFUSED, Limit, Trial
+from llmgen.plan.trial import REFUSED, TightPool, Trial
 
 
 def reasons(trial: Trial, model: Model) -> Iterator[Reason]:
@@ -42,13 +42,13 @@ def _place(options: Sequence[object], key: str, settings: ServerSettings) -> int
     return next((at for at, value in enumerate(options) if spoken(key, value) == wanted), none)
 
 
-def _why(limit: Limit | None) -> str:
+def _why(limit: TightPool | None) -> str:
     match limit:
         case None:
             return "the best that left room for what was settled after it"
-        case Limit(pool, _) if pool == REFUSED:
+        case TightPool(pool, _) if pool == REFUSED:
             return "the server refuses a better one for this model"
-        case Limit(pool, models):
+        case TightPool(pool, models):
             return f"limited by {pool} in the set {{{', '.join(models)}}}"
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from llmgen.errors import LlmgenError
 from llmgen.library import Library
 from llmgen.plan.attempt import Attempt, rewritten_attempt
-from llmgen.plan.changes import RANK, WHEN, Change, changes, closed
+from llmgen.plan.changes import RANK, WHEN, ModelChange, changes, closed
 from llmgen.plan.place import place
 from llmgen.plan.plan import State
 from llmgen.plan.rewrite import Edit, rewritten
@@ -48,7 +48,7 @@ class Relief(Struct, frozen=True):
     after: Attempt
 
 
-class Measured(Struct, frozen=True):
+class MeasuredPlan(Struct, frozen=True):
     """A plan as it was made, and the same with what was measured counted in.
 
     ``models`` are those of the worst state, on-demand and always-on, on ``pool``.
@@ -115,7 +115,7 @@ class Measured(Struct, frozen=True):
         names.sort(key=lambda name: -sizes[name].get(self.pool, 0))
         return names[:_SUSPECTS]
 
-    def _least(self, group: Sequence[Change]) -> Relief | None:
+    def _least(self, group: Sequence[ModelChange]) -> Relief | None:
         """The first of these changes that helps."""
         if len(group) <= _SHORT:
             return next(filter(None, (self._planned([_step(item)]) for item in group)), None)
@@ -123,7 +123,7 @@ class Measured(Struct, frozen=True):
             return None
         return self._planned([_step(group[bisect_left(group, True, key=self._helps)])])
 
-    def _helps(self, change: Change) -> bool:
+    def _helps(self, change: ModelChange) -> bool:
         return self._planned([_step(change)]) is not None
 
     def _planned(self, steps: Sequence[_Step]) -> Relief | None:
@@ -182,11 +182,11 @@ def _allow(tried: Attempt, models: Sequence[str]) -> bool:
     return tried.stack.allows([name for name in models if name in tried.stack.demand])
 
 
-def _group(library: Library, name: str, kind: str) -> list[Change]:
+def _group(library: Library, name: str, kind: str) -> list[ModelChange]:
     return [item for item in changes(library.model(name), library) if item.kind == kind]
 
 
-def _step(change: Change) -> _Step:
+def _step(change: ModelChange) -> _Step:
     edits = ((("models", change.model.name, key), text) for key, text in change.edits)
     return tuple(edits), change.price
 

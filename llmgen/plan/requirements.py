@@ -15,7 +15,7 @@ from llmgen.plan.stack import Stack
 KEPT_KEY: KeyPath = ("models",)
 ROUTER_KEY: KeyPath = ("services", "router", "models_max")
 # What is broken, named by what stays the same when sizes change: key, pool, quarrel.
-Identity: TypeAlias = tuple[KeyPath, str, tuple[str, ...]]
+RequirementKey: TypeAlias = tuple[KeyPath, str, tuple[str, ...]]
 
 
 class Requirement(Struct, frozen=True):
@@ -45,7 +45,7 @@ class Broken(Struct, frozen=True):
         return self.requirement.key
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> RequirementKey:
         """What stays the same when sizes change."""
         return self.key, self.pool, self.quarrel
 

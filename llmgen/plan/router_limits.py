@@ -9,7 +9,7 @@ from msgspec import Struct
 from llmgen.errors import Diagnostic
 from llmgen.library import Keep, Library
 from llmgen.plan.plan import Router
-from llmgen.plan.requirements import ROUTER_KEY, Identity
+from llmgen.plan.requirements import ROUTER_KEY, RequirementKey
 from llmgen.plan.rewrite import Edit
 from llmgen.plan.stack import Stack
 from llmgen.plan.words import NO_WAY, listed
@@ -25,7 +25,7 @@ class RouterLimit(Struct, frozen=True):
     ways: tuple[tuple[Edit, ...], ...]
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> RequirementKey:
         """What stays the same when sizes change; its key is no key of a sum."""
         return (self.finding.code, *self.finding.key), "", ()
 

@@ -18,10 +18,10 @@ from llmgen.plan.choices import blocks
 from llmgen.plan.plan import Reason
 from llmgen.plan.scale import Scale
 
-Settings = Mapping[str, ServerSettings]
+SettingsByModel = Mapping[str, ServerSettings]
 
 
-def told(library: Library, weigh: Scale, chosen: Settings) -> dict[str, ServerSettings]:
+def told(library: Library, weigh: Scale, chosen: SettingsByModel) -> dict[str, ServerSettings]:
     """The settings with the shares of every model that is on several devices.
 
     Shares that llm.toml leaves out are numbers of layers, in proportion to what each device has for

@@ -14,12 +14,12 @@ from llmgen.library import Keep, Library, Model
 from llmgen.plan.scale import Scale, stack
 from llmgen.plan.splits import is_untold, told
 
-Settings = dict[str, ServerSettings]
+TrialSettings = dict[str, ServerSettings]
 # The limit of settings with which the server would not start.
 REFUSED = "llama-server"
 
 
-class Limit(Struct, frozen=True):
+class TightPool(Struct, frozen=True):
     """Why no better value is possible: a pool, in a set of models."""
 
     pool: str
@@ -40,29 +40,29 @@ class Trial(Struct, frozen=True):
     library: Library
     weigh: Scale
     required: Required
-    settings: Settings = field(default_factory=dict)
+    settings: TrialSettings = field(default_factory=dict)
     _whole: dict[str, int] = field(default_factory=dict)
 
-    def limit(self, model: Model, settings: ServerSettings) -> Limit | None:
+    def limit(self, model: Model, settings: ServerSettings) -> TightPool | None:
         """What stands against these settings of this model, all others as they are."""
         chosen = {**self.settings, model.name: settings}
         try:
             return next(self._limits(model, told(self.library, self.weigh, chosen)), None)
         except PlanError:
-            return Limit(REFUSED, (model.name,))
+            return TightPool(REFUSED, (model.name,))
 
     def fits(self, model: Model, settings: ServerSettings) -> bool:
         """Whether nothing does."""
         return self.limit(model, settings) is None
 
-    def _limits(self, model: Model, chosen: Settings) -> Iterator[Limit]:
+    def _limits(self, model: Model, chosen: TrialSettings) -> Iterator[TightPool]:
         for names in self.required.sets[model.name]:
             sums = self.sums(names, chosen)
-            yield from (Limit(pool, names) for pool in self._over(sums))
+            yield from (TightPool(pool, names) for pool in self._over(sums))
         if self.required.any_of:
             yield from self._any(model, chosen)
 
-    def sums(self, names: Iterable[str], chosen: Settings) -> dict[str, int]:
+    def sums(self, names: Iterable[str], chosen: TrialSettings) -> dict[str, int]:
         """Bytes of these models on each pool."""
         sums = {pool.name: 0 for pool in self.weigh.pools}
         for name in names:
@@ -70,14 +70,14 @@ class Trial(Struct, frozen=True):
                 sums[pool] += size
         return sums
 
-    def weight(self, name: str, chosen: Settings) -> Mapping[str, int]:
+    def weight(self, name: str, chosen: TrialSettings) -> Mapping[str, int]:
         """Bytes of one model on each pool."""
         return self.weigh.footprint(self.weigh.models[name], chosen[name])
 
     def _over(self, sums: Mapping[str, int]) -> Iterator[str]:
         return (pool.name for pool in self.weigh.pools if sums[pool.name] > pool.budget_bytes)
 
-    def _any(self, model: Model, chosen: Settings) -> Iterator[Limit]:
+    def _any(self, model: Model, chosen: TrialSettings) -> Iterator[TightPool]:
         """The heaviest models that the router can hold beside this one; others are theirs."""
         always = tuple(item.name for item in self.library.models if item.keep is Keep.ALWAYS)
         own = (model.name,) if model.keep is Keep.ON_DEMAND else ()
@@ -87,14 +87,14 @@ class Trial(Struct, frozen=True):
             worst = sorted(sizes, key=lambda name: -sizes[name])
             names = (*always, *own, *worst[: self.required.any_of - len(own)])
             if self.sums(names, chosen)[pool.name] > pool.budget_bytes:
-                yield Limit(pool.name, names)
+                yield TightPool(pool.name, names)
 
     def with_settings(self, model: Model, settings: ServerSettings) -> Trial:
         """The same with other settings of one model."""
         changed = {**self.settings, model.name: settings}
         return replace(self, settings=changed, _whole=self._moved(model.name, changed))
 
-    def _moved(self, name: str, changed: Settings) -> dict[str, int]:
+    def _moved(self, name: str, changed: TrialSettings) -> dict[str, int]:
         """The sum of all with one model changed; empty where it is not known."""
         if not self._whole or is_untold(changed[name]):
             return {}
@@ -111,7 +111,7 @@ class Trial(Struct, frozen=True):
         own = self.weight(name, self.settings)
         return {pool: used - own[pool] for pool, used in self._whole.items()}
 
-    def told(self) -> Settings:
+    def told(self) -> TrialSettings:
         """The settings as the servers get them: with the shares that follow from all others."""
         return told(self.library, self.weigh, self.settings)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmgen.errors import Diagnostic, KeyPath, Severity
-from llmgen.plan.plan import Engine, Groups, Router
+from llmgen.plan.plan import Groups, OnDemandRules, Router
 from llmgen.plan.stack import Stack
 from llmgen.plan.words import listed
 from llmgen.units import show_size
 
 
-def unmet(stack: Stack, wishes: Sequence[Sequence[str]], engine: Engine) -> Iterator[Diagnostic]:
+def unmet(
+    stack: Stack, wishes: Sequence[Sequence[str]], engine: OnDemandRules
+) -> Iterator[Diagnostic]:
     """A warning for each set of `wish_together` that cannot be in memory together."""
     for index, group in enumerate(wishes):
         models, key = stack.ordered(group), ("plan", "wish_together", index)
@@ -55,7 +57,7 @@ def _rules(stack: Stack, models: tuple[str, ...], key: KeyPath) -> Iterator[Diag
         )
 
 
-def _knows(engine: Engine, models: tuple[str, ...]) -> bool:
+def _knows(engine: OnDemandRules, models: tuple[str, ...]) -> bool:
     """Whether an engine can reach a set that fits; a matrix names every wish that does."""
     match engine:
         case Router(models_max):

@@ -16,7 +16,7 @@ from llmgen.remote.host import Host
 _OLDEST = (3, 11)
 
 
-class Candidate(Struct, frozen=True):
+class RemoteProgram(Struct, frozen=True):
     """A program on a host with the version that it says; empty when it does not run."""
 
     words: tuple[str, ...]
@@ -26,7 +26,7 @@ class Candidate(Struct, frozen=True):
 class Here(Struct, frozen=True):
     """What a host has; ``missing`` are the packages that its Python lacks for llmgen."""
 
-    found: tuple[Candidate, ...]
+    found: tuple[RemoteProgram, ...]
     python: tuple[int, int]
     tag: str
     machine: str
@@ -53,7 +53,7 @@ def here(header: dict[str, Any]) -> Here | None:
         return None
 
 
-def chosen(host: Host, found: Here) -> Candidate | Sent:
+def chosen(host: Host, found: Here) -> RemoteProgram | Sent:
     """What runs there; InputError names the command that mends it when nothing can.
 
     Another version may read llm.toml in another way, so it is refused and never replaced.
@@ -71,10 +71,10 @@ def chosen(host: Host, found: Here) -> Candidate | Sent:
     raise InputError(failures.no_llmgen(host, found.python_there))
 
 
-def checked(header: dict[str, Any]) -> Candidate | None:
+def checked(header: dict[str, Any]) -> RemoteProgram | None:
     """The llmgen that was sent, where it runs."""
     try:
-        found = msgspec.convert(header.get("found"), tuple[Candidate, ...])
+        found = msgspec.convert(header.get("found"), tuple[RemoteProgram, ...])
     except msgspec.ValidationError:
         return None
     return found[0] if found else None

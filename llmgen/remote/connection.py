@@ -16,7 +16,7 @@ from typing import IO, Final, Self
 
 from msgspec import Struct
 
-from llmgen.remote.messages import Header, Received, written
+from llmgen.remote.messages import MessageHeader, Received, written
 from llmgen.remote.openssh import ALIVE_SECONDS
 from llmgen.units import MIB
 
@@ -28,7 +28,7 @@ _GRACE_SECONDS: Final = 25
 _GRACE_OF_OTHERS: Final = 2
 
 
-class Bounds(Struct, frozen=True):
+class HostBounds(Struct, frozen=True):
     """How long a host may take, and how much it may say.
 
     ``connect_seconds`` until `ssh` has reached it, ``greeting_seconds`` until it has told, too,
@@ -51,11 +51,11 @@ class Lost(Exception):
         self.errors = errors
 
 
-class TooLong(Exception):
+class HostTimeout(Exception):
     """Nothing of what was asked for has come in time."""
 
 
-class TooMuch(Exception):
+class HostOverflow(Exception):
     """More has come than the bounds allow."""
 
 
@@ -81,12 +81,12 @@ class Stop:
 class Connection:
     """Messages to and from a keeper; at the end of the block both sides have ended."""
 
-    def __init__(self, words: Sequence[str], bounds: Bounds, stop: Stop | None = None) -> None:
+    def __init__(self, words: Sequence[str], bounds: HostBounds, stop: Stop | None = None) -> None:
         """Start the program; OSError when there is none."""
         self._bounds, self._stop = bounds, stop
         self._nonce = os.urandom(16).hex()
         self._received = Received(self._nonce, held=bytearray())
-        self._messages: deque[tuple[Header, bytes]] = deque()
+        self._messages: deque[tuple[MessageHeader, bytes]] = deque()
         self._waiting = bytearray()
         self._errors = bytearray()
         self._size = 0
@@ -126,18 +126,18 @@ class Connection:
         """What the keeper has to greet with."""
         return self._nonce
 
-    def send(self, header: Header, payload: bytes = b"") -> None:
+    def send(self, header: MessageHeader, payload: bytes = b"") -> None:
         """Send a message, while the next one is waited for."""
         self._waiting += written(header, payload)
 
-    def receive(self, *, seconds: float | None = None) -> tuple[Header, bytes]:
+    def receive(self, *, seconds: float | None = None) -> tuple[MessageHeader, bytes]:
         """The next message; ``seconds`` count from the start of the program."""
         until = self._started + min(seconds or self._bounds.seconds, self._bounds.seconds)
         while not self._messages:
             if not self._open:
                 raise Lost(self._process.wait(), self.errors)
             if time.monotonic() >= until:
-                raise TooLong
+                raise HostTimeout
             self._turn(until)
         return self._messages.popleft()
 
@@ -197,7 +197,7 @@ class Connection:
             return
         self._size += len(piece)
         if self._size > self._bounds.size_bytes:
-            raise TooMuch
+            raise HostOverflow
         self._open[descriptor](piece)
 
     def _closed(self, descriptor: int) -> None:

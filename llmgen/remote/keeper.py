@@ -26,7 +26,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Dict, NoReturn, Sequence
 
-Header = Dict[str, Any]
+_MessageHeader = Dict[str, Any]
 PREFIX = "llmgen-remote-"
 # A caller whose heartbeats have stopped for so long is gone.
 QUIET_SECONDS = 60
@@ -59,7 +59,7 @@ class Keeper:
         self.held = -1
         self.child: subprocess.Popen[bytes] | None = None
         self.heard = time.monotonic()
-        self.asked: queue.Queue[tuple[Header, bytes]] = queue.Queue()
+        self.asked: queue.Queue[tuple[_MessageHeader, bytes]] = queue.Queue()
         # Whoever ends everything never gives ``ending`` back: then nothing is begun any longer.
         self.telling, self.ending = threading.Lock(), threading.Lock()
 
@@ -110,17 +110,17 @@ class Keeper:
             time.sleep(1)
         self.end()
 
-    def greet(self, header: Header, _: bytes) -> None:
+    def greet(self, header: _MessageHeader, _: bytes) -> None:
         """Tell where a login shell's own words end, and make the folder."""
         self.tell({"is": "greeting", "nonce": header["nonce"]})
         self.folder, self.held = made()
 
-    def look(self, header: Header, _: bytes) -> None:
+    def look(self, header: _MessageHeader, _: bytes) -> None:
         """Which llmgen are here, and what this Python has."""
         known = [[str(Path(name).expanduser())] for name in header["programs"]]
         known += [[sys.executable, "-m", "llmgen"]]
         known += [[path] for path in filter(None, [shutil.which("llmgen")])]
-        found: list[Header] = []
+        found: list[_MessageHeader] = []
         for words in known:
             found += filter(None, [self.version(words)])
             if found and found[-1]["version"] == header["version"]:
@@ -136,7 +136,7 @@ class Keeper:
             }
         )
 
-    def version(self, words: list[str], below: str = "") -> Header | None:
+    def version(self, words: list[str], below: str = "") -> _MessageHeader | None:
         """A program's words with the version that it says; None where there is none."""
         asked = [words[0], "-c", VERSION] if words[1:] else [*words, "--version"]
         done = self.output(asked, below)
@@ -163,7 +163,7 @@ class Keeper:
             return None
         return child.returncode, text.decode("utf-8", "replace")
 
-    def put(self, header: Header, payload: bytes) -> None:
+    def put(self, header: _MessageHeader, payload: bytes) -> None:
         """Unpack a zip below the folder, readable by this user alone."""
         place = self.place(header["below"])
         with zipfile.ZipFile(io.BytesIO(payload)) as packed:
@@ -171,12 +171,12 @@ class Keeper:
                 with self.ending:
                     packed.extract(name, place)
 
-    def check(self, header: Header, _: bytes) -> None:
+    def check(self, header: _MessageHeader, _: bytes) -> None:
         """Whether the llmgen that was sent runs here."""
         found = self.version([sys.executable, "-m", "llmgen"], header["below"])
         self.tell({"is": "checked", "found": [found] if found else []})
 
-    def run(self, header: Header, _: bytes) -> None:
+    def run(self, header: _MessageHeader, _: bytes) -> None:
         """Run the program in its folder and send what it says; then everything ends."""
         self.place(header["below"]).mkdir(exist_ok=True)
         child = self.start(
@@ -236,7 +236,7 @@ class Keeper:
             raise AssertionError
         return self.folder / below
 
-    def tell(self, header: Header, payload: bytes = b"") -> None:
+    def tell(self, header: _MessageHeader, payload: bytes = b"") -> None:
         """Send one message; without a caller there is nothing left to do."""
         line = json.dumps(dict(header, size=len(payload))).encode() + b"\n"
         try:

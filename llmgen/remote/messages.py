@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-Header: TypeAlias = dict[str, Any]
+MessageHeader: TypeAlias = dict[str, Any]
 # What the keeper says of itself is short; of a program's output a piece has 64 KiB.
 _LONGEST_LINE: Final = 1 << 16
 _LARGEST: Final = 1 << 20
@@ -23,7 +23,7 @@ class Garbage(Exception):
         self.found = found[:200]
 
 
-def written(header: Header, payload: bytes = b"") -> bytes:
+def written(header: MessageHeader, payload: bytes = b"") -> bytes:
     """One message, as bytes."""
     return json.dumps({**header, "size": len(payload)}).encode() + b"\n" + payload
 
@@ -40,7 +40,7 @@ class Received(Struct):
     held: bytearray = bytearray()
     noise: bytes = b""
 
-    def add(self, piece: bytes) -> Iterator[tuple[Header, bytes]]:
+    def add(self, piece: bytes) -> Iterator[tuple[MessageHeader, bytes]]:
         """Take what has come, and give every message that is whole by now."""
         self.held += piece
         while True:
@@ -72,7 +72,7 @@ class Received(Struct):
                 raise Garbage(self.noise)
 
 
-def _header(line: bytes) -> Header:
+def _header(line: bytes) -> MessageHeader:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

@@ -13,17 +13,17 @@ from msgspec import Struct
 from llmgen import __version__
 from llmgen.errors import InputError
 from llmgen.remote import carried, failures
-from llmgen.remote.candidates import Candidate, Here, Sent, checked, chosen, here
-from llmgen.remote.connection import Bounds, Connection, Lost, Stop, TooLong, TooMuch
+from llmgen.remote.candidates import Here, RemoteProgram, Sent, checked, chosen, here
+from llmgen.remote.connection import Connection, HostBounds, HostOverflow, HostTimeout, Lost, Stop
 from llmgen.remote.host import Host
-from llmgen.remote.messages import Garbage, Header
+from llmgen.remote.messages import Garbage, MessageHeader
 
 # Below the keeper's folder.
 _FILES: Final = "files"
 _PACKAGES: Final = "packages"
 
 
-class Ran(Struct, frozen=True):
+class RemoteRemains(Struct, frozen=True):
     """What llmgen left behind on a host."""
 
     host: Host
@@ -48,9 +48,9 @@ def run(
     files: Mapping[str, bytes],
     *,
     environment: Mapping[str, str] | None = None,
-    bounds: Bounds = Bounds(),  # noqa: B008 - frozen
+    bounds: HostBounds = HostBounds(),  # noqa: B008 - frozen
     stop: Stop | None = None,
-) -> Ran:
+) -> RemoteRemains:
     """Run ``llmgen WORDS`` in a private folder that has these files; InputError when it cannot.
 
     ``files`` are by their path below that folder. Whatever ends this call ends llmgen there.
@@ -69,10 +69,10 @@ def run(
             if connection.noise and not lost.errors:
                 raise InputError(failures.garbage(host, connection.noise)) from lost
             raise InputError(failures.not_reached(host, lost.code, lost.errors)) from lost
-        except TooLong as late:
+        except HostTimeout as late:
             seconds = bounds.seconds if call.greeted else bounds.greeting_seconds
             raise InputError(failures.no_answer(host, seconds, greeted=call.greeted)) from late
-        except TooMuch as flood:
+        except HostOverflow as flood:
             raise InputError(failures.too_much(host, bounds.size_bytes)) from flood
         except Garbage as error:
             raise InputError(failures.garbage(host, error.found)) from error
@@ -81,13 +81,13 @@ def run(
 class _Call:
     """One conversation with a keeper; ``greeted`` says whether it has begun."""
 
-    def __init__(self, host: Host, connection: Connection, bounds: Bounds) -> None:
+    def __init__(self, host: Host, connection: Connection, bounds: HostBounds) -> None:
         self.host, self.connection, self.bounds = host, connection, bounds
         self.greeted = False
 
     def made(
         self, words: Sequence[str], files: Mapping[str, bytes], environment: Mapping[str, str]
-    ) -> Ran:
+    ) -> RemoteRemains:
         """The whole of it."""
         self.connection.send({"do": "greet", "nonce": self.connection.nonce})
         self.connection.send(
@@ -105,7 +105,7 @@ class _Call:
             raise Garbage(repr(header).encode())
         what = chosen(self.host, found)
         path = _PACKAGES if isinstance(what, Sent) else ""
-        program = what.words if isinstance(what, Candidate) else self.sent(what, found)
+        program = what.words if isinstance(what, RemoteProgram) else self.sent(what, found)
         self.connection.send({"do": "put", "below": _FILES}, _packed(files))
         self.connection.send(
             {
@@ -131,7 +131,7 @@ class _Call:
             raise InputError(failures.no_llmgen(self.host, found.python_there))
         return running.words
 
-    def heard(self) -> Ran:
+    def heard(self) -> RemoteRemains:
         """What the program says, to its end."""
         said = {"out": bytearray(), "err": bytearray()}
         while True:
@@ -142,10 +142,10 @@ class _Call:
                     raise Garbage(str(header).encode())
                 # A signal ended it.
                 code = code if code >= 0 else 128 - code
-                return Ran(self.host, code, bytes(said["out"]), bytes(said["err"]))
+                return RemoteRemains(self.host, code, bytes(said["out"]), bytes(said["err"]))
             said[header["is"]] += payload
 
-    def expect(self, *kinds: str, seconds: float | None = None) -> tuple[Header, bytes]:
+    def expect(self, *kinds: str, seconds: float | None = None) -> tuple[MessageHeader, bytes]:
         """The next message, of one of these kinds."""
         header, payload = self.connection.receive(seconds=seconds)
         if header["is"] == "failed":

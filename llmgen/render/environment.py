@@ -14,7 +14,7 @@ from llmgen.render.quoting import FILTERS
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from llmgen.targets.base import Render
+    from llmgen.artifacts import Render
 
 
 def make_render(overlay: Sequence[Path] = ()) -> Render:

@@ -7,11 +7,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgen.report.report import KeepWord, ModelFacts, Part, PoolFacts, Report, StateFacts
+from llmgen.report.report import KeepWord, MemoryPart, ModelFacts, PoolFacts, Report, StateFacts
 from llmgen.units import show_size
 
 # In the order in which a bar shows them, as people call them.
-PARTS: Final[dict[Part, str]] = {
+PARTS: Final[dict[MemoryPart, str]] = {
     "weights": "weights",
     "context": "context",
     "compute": "compute buffers",
@@ -33,7 +33,7 @@ _LEAST: Final = 0.4
 _SEEN: Final = 0.0008
 
 
-class Piece(Struct, frozen=True):
+class BarPiece(Struct, frozen=True):
     """One part of one model within its segment."""
 
     part: str
@@ -49,7 +49,7 @@ class Segment(Struct, frozen=True):
     x: str
     width: str
     words: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[BarPiece, ...]
 
 
 class Bar(Struct, frozen=True):
@@ -161,13 +161,13 @@ def _many(items: Sequence[ModelFacts], pool: str, at: int, scale: int) -> Segmen
     )
 
 
-def _pieces(found: Mapping[Part, int], whole: int, scale: int) -> Iterator[Piece]:
+def _pieces(found: Mapping[MemoryPart, int], whole: int, scale: int) -> Iterator[BarPiece]:
     """The parts side by side, but for those that nobody would see."""
     at = 0
     for part in PARTS:
         size = found.get(part, 0)
         if size / scale > _SEEN:
-            yield Piece(part, percent(at / whole), percent(size / whole))
+            yield BarPiece(part, percent(at / whole), percent(size / whole))
         at += max(0, size)
 
 

@@ -29,7 +29,7 @@ class Mark(Struct, frozen=True):
     now: bool
 
 
-class Line(Struct, frozen=True):
+class ChartLine(Struct, frozen=True):
     """The points of one cache type."""
 
     name: str
@@ -46,7 +46,7 @@ class Label(Struct, frozen=True):
     text: str
 
 
-class Row(Struct, frozen=True):
+class ContextRow(Struct, frozen=True):
     """One context: what each cache type takes there."""
 
     context: str
@@ -66,9 +66,9 @@ class Chart(Struct, frozen=True):
     weights_height: str
     ticks: tuple[tuple[str, str], ...]
     levels: tuple[tuple[str, str], ...]
-    lines: tuple[Line, ...]
+    lines: tuple[ChartLine, ...]
     labels: tuple[Label, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ContextRow, ...]
 
 
 def tokens(count: int) -> str:
@@ -138,9 +138,11 @@ def name(curve: Curve) -> str:
     return curve.cache_type_k if same else f"{curve.cache_type_k} / {curve.cache_type_v}"
 
 
-def _line(curve: Curve, shape: str, scale: _Scale, now: int) -> Line:
+def _line(curve: Curve, shape: str, scale: _Scale, now: int) -> ChartLine:
     marks = (_mark(point, curve, scale, now=now) for point in curve.points)
-    return Line(name(curve), shape, tokens(curve.longest) if curve.longest else "", tuple(marks))
+    return ChartLine(
+        name(curve), shape, tokens(curve.longest) if curve.longest else "", tuple(marks)
+    )
 
 
 def _mark(point: Point, curve: Curve, scale: _Scale, *, now: int) -> Mark:
@@ -155,7 +157,7 @@ def _mark(point: Point, curve: Curve, scale: _Scale, *, now: int) -> Mark:
     )
 
 
-def _labels(lines: Iterable[Line]) -> Iterator[Label]:
+def _labels(lines: Iterable[ChartLine]) -> Iterator[Label]:
     """One for each length, at its highest point: lines that end alike share it."""
     ends = [mark for line in lines for mark in line.marks if mark.longest]
     for text in dict.fromkeys(mark.longest for mark in ends):
@@ -164,7 +166,7 @@ def _labels(lines: Iterable[Line]) -> Iterator[Label]:
         yield Label(top.x, top.y, text)
 
 
-def _rows(found: Contexts, sizes: list[int]) -> Iterator[Row]:
+def _rows(found: Contexts, sizes: list[int]) -> Iterator[ContextRow]:
     by_place = {
         (curve, point.context): (show_size(point.used_bytes), _fate(point, found.curves[curve]))
         for curve in range(len(found.curves))
@@ -172,7 +174,7 @@ def _rows(found: Contexts, sizes: list[int]) -> Iterator[Row]:
     }
     for size in sizes:
         cells = (by_place.get((curve, size), ("", "")) for curve in range(len(found.curves)))
-        yield Row(tokens(size) + (" (now)" if size == found.now else ""), tuple(cells))
+        yield ContextRow(tokens(size) + (" (now)" if size == found.now else ""), tuple(cells))
 
 
 def _fate(point: Point, curve: Curve) -> str:

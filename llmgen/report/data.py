@@ -11,11 +11,11 @@ from llmgen.library import Library
 from llmgen.plan.attempt import attempt
 from llmgen.plan.basis import declared, resting
 from llmgen.plan.explain import engine_words
-from llmgen.plan.findings import Finding, findings
+from llmgen.plan.findings import PlanFinding, findings
 from llmgen.plan.place import planned
 from llmgen.plan.plan import Headroom, Plan
 from llmgen.plan.pools import beside_bytes
-from llmgen.plan.price import Step, prices
+from llmgen.plan.price import StepBack, prices
 from llmgen.plan.scale import scale, stack
 from llmgen.report.contexts import contexts
 from llmgen.report.footprints import models
@@ -27,7 +27,7 @@ from llmgen.report.routes import doors, routes
 PRICED = 20
 
 
-def judged(library: Library) -> tuple[Plan, tuple[Finding, ...]]:
+def judged(library: Library) -> tuple[Plan, tuple[PlanFinding, ...]]:
     """The plan whether it fits or not, and what does not; PlanError where there is no sum at all.
 
     That is where a server would refuse its settings, or groups cannot say what fits.
@@ -38,7 +38,7 @@ def judged(library: Library) -> tuple[Plan, tuple[Finding, ...]]:
 
 
 def report(
-    plan: Plan, found: Sequence[Finding] = (), units: Mapping[str, str] | None = None
+    plan: Plan, found: Sequence[PlanFinding] = (), units: Mapping[str, str] | None = None
 ) -> Report:
     """What the page says of a plan; ``found`` does not fit, ``units`` are services by model."""
     library, machine = plan.library, plan.library.machine
@@ -102,7 +102,7 @@ def _reserves(plan: Plan, room: Headroom) -> Iterator[Reserve]:
     yield from (Reserve(what, size) for what, size in named.items() if size)
 
 
-def _refusal(item: Finding) -> Refusal:
+def _refusal(item: PlanFinding) -> Refusal:
     told, broken = item.diagnostic, item.broken
     return Refusal(
         message=told.message,
@@ -115,7 +115,7 @@ def _refusal(item: Finding) -> Refusal:
     )
 
 
-def _steps(plan: Plan) -> tuple[Step, ...]:
+def _steps(plan: Plan) -> tuple[StepBack, ...]:
     """What a value further back would buy; planned one by one, so not for a large stack."""
     opened = sum(bool(model.open) for model in plan.library.models)
     return tuple(prices(plan)) if opened <= PRICED else ()

@@ -12,7 +12,7 @@ from llmgen.plan.compared import devices
 from llmgen.plan.plan import Placement, Plan, Pool
 from llmgen.plan.scale import load_cost
 from llmgen.plan.stack import Stack
-from llmgen.report.report import KeepWord, ModelFacts, Part
+from llmgen.report.report import KeepWord, MemoryPart, ModelFacts
 
 
 def models(plan: Plan, stack: Stack) -> Iterator[ModelFacts]:
@@ -62,7 +62,7 @@ def keep_word(item: Placement) -> KeepWord:
     return "pinned" if item.model.pin else "on demand"
 
 
-def parts(item: Placement, pool: Pool, *, margin: bool) -> Mapping[Part, int]:
+def parts(item: Placement, pool: Pool, *, margin: bool) -> Mapping[MemoryPart, int]:
     """A footprint on one pool as its parts, all servers of the model together; none is 0.
 
     What is left beside llama.cpp's buffers, host caches and the margin is the backend's own.
@@ -72,7 +72,7 @@ def parts(item: Placement, pool: Pool, *, margin: bool) -> Mapping[Part, int]:
     memory = [one for one in estimate.memory if one.device in pool.views]
     if not item.model.is_llama:
         return {"claimed": whole} if whole else {}
-    found: dict[Part, int] = {
+    found: dict[MemoryPart, int] = {
         "weights": sum(one.model for one in memory),
         "context": sum(one.context for one in memory),
         "compute": sum(one.compute for one in memory),

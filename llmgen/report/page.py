@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
-from llmgen.plan.price import Step
+from llmgen.artifacts import Render
+from llmgen.plan.price import StepBack
 from llmgen.report.bars import KEPT, MARKS, PARTS, Bar, bars, percent, reserve_words
 from llmgen.report.charts import SHAPES, chart
-from llmgen.report.report import ModelFacts, PoolFacts, Refusal, Report, Route, StateFacts, Swap
+from llmgen.report.report import ModelFacts, NameRoute, PoolFacts, Refusal, Report, StateFacts, Swap
 from llmgen.report.tables import AMOUNTS, map_rows, missing_words, numbers, pair_words, seconds
 from llmgen.units import show_size
 
@@ -35,13 +36,7 @@ _MANY = 100
 _FEW = 8
 
 
-class Render(Protocol):
-    """Fill a template with values."""
-
-    def __call__(self, template: str, /, **values: object) -> bytes: ...
-
-
-class Panel(Struct, frozen=True):
+class StatePanel(Struct, frozen=True):
     """One state on the page."""
 
     title: str
@@ -152,10 +147,10 @@ def _meter(pool: PoolFacts, report: Report) -> Meter:
     )
 
 
-def _panels(report: Report) -> Iterator[Panel]:
+def _panels(report: Report) -> Iterator[StatePanel]:
     found = {item.name: item for item in report.models}
     for number, state in enumerate(report.states, 1):
-        yield Panel(
+        yield StatePanel(
             title=f"{number}. {_title(state, report)}",
             what=state.why or _TITLES[state.kind],
             models=tuple(_member(found[name]) for name in state.models),
@@ -195,7 +190,7 @@ def _used_parts(report: Report) -> list[tuple[str, str]]:
     return [(part, words) for part, words in PARTS.items() if part in seen]
 
 
-def _route(item: Route, report: Report) -> dict[str, Any]:
+def _route(item: NameRoute, report: Report) -> dict[str, Any]:
     addresses = {door.name: door.address for door in report.doors}
     port = f"port {item.port}" if item.port else "port assigned at start"
     loader = item.loader or (item.unit or "a service of its own")
@@ -235,7 +230,7 @@ def spans(text: str) -> list[tuple[bool, str]]:
     return [(bool(number % 2), piece) for number, piece in enumerate(text.split("`")) if piece]
 
 
-def _step(item: Step) -> tuple[str, ...]:
+def _step(item: StepBack) -> tuple[str, ...]:
     read = show_size(item.read_bytes) if item.read_bytes else "-"
     return (
         item.model, f"{item.key} = {item.then}", item.now, item.buys, item.buys_now,

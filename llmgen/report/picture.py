@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, Protocol
+from typing import Final
 
+from llmgen.artifacts import Render
 from llmgen.report.bars import PARTS, bars
-from llmgen.report.report import Part, Report, StateFacts
+from llmgen.report.report import MemoryPart, Report, StateFacts
 
 PICTURE: Final = "memory.svg"
 # One bar with its words, in pixels of a picture that is 760 wide.
 _BAR: Final = 96
 # A line of 760 pixels holds all of these.
-SHORT: Final[dict[Part, str]] = {
+SHORT: Final[dict[MemoryPart, str]] = {
     "weights": "weights",
     "context": "context",
     "compute": "compute",
@@ -21,12 +22,6 @@ SHORT: Final[dict[Part, str]] = {
     "margin": "margin",
     "claimed": "other engine",
 }
-
-
-class Render(Protocol):
-    """Fill a template with values."""
-
-    def __call__(self, template: str, /, **values: object) -> bytes: ...
 
 
 def picture(report: Report, render: Render) -> bytes:
@@ -46,7 +41,7 @@ def picture(report: Report, render: Render) -> bytes:
     )
 
 
-def _legend(parts: Iterable[Part]) -> Iterator[tuple[Part, str, int]]:
+def _legend(parts: Iterable[MemoryPart]) -> Iterator[tuple[MemoryPart, str, int]]:
     """(part, its words, where it stands); so many pixels for a letter are enough for any font."""
     at = 0
     for part in parts:

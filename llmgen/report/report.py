@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from llmgen.plan.compared import Compared
 from llmgen.plan.plan import Reason
-from llmgen.plan.price import Step
+from llmgen.plan.price import StepBack
 
 KeepWord: TypeAlias = Literal["always", "pinned", "on demand"]
 StateKind: TypeAlias = Literal["refused", "reachable", "start-up", "unload during a swap"]
 # What a process's bytes are: `claimed` is the whole process of an engine that tells no parts.
-Part: TypeAlias = Literal[
+MemoryPart: TypeAlias = Literal[
     "weights", "context", "compute", "caches", "overhead", "margin", "claimed"
 ]
 
@@ -67,7 +67,7 @@ class ModelFacts(Struct, frozen=True):
     cache_type_v: str
     servers: int
     footprint: Mapping[str, int]
-    parts: Mapping[str, Mapping[Part, int]]
+    parts: Mapping[str, Mapping[MemoryPart, int]]
     left: Mapping[str, int]
     origins: tuple[tuple[str, str, int], ...]
     load_seconds: float
@@ -99,7 +99,7 @@ class StateFacts(Struct, frozen=True):
     swaps: tuple[Swap, ...] = ()
 
 
-class Pair(Struct, frozen=True):
+class ModelPair(Struct, frozen=True):
     """Two models beside all that is always there: whether they can meet, and why not.
 
     ``verdict`` is ``meet``, ``memory`` (``missing`` has bytes by pool), ``wish`` (llm.toml forbids
@@ -147,7 +147,7 @@ class Contexts(Struct, frozen=True):
     curves: tuple[Curve, ...]
 
 
-class Name(Struct, frozen=True):
+class ServedName(Struct, frozen=True):
     """What clients may say, who serves it, and what kind of name it is."""
 
     name: str
@@ -155,7 +155,7 @@ class Name(Struct, frozen=True):
     kind: str
 
 
-class Door(Struct, frozen=True):
+class ClientDoor(Struct, frozen=True):
     """Where clients connect: a program and its address."""
 
     name: str
@@ -163,11 +163,11 @@ class Door(Struct, frozen=True):
     paths: tuple[str, ...]
 
 
-class Route(Struct, frozen=True):
+class NameRoute(Struct, frozen=True):
     """From a model's names to its server: doors, who loads it, its program, its port (0: any)."""
 
     model: str
-    names: tuple[Name, ...]
+    names: tuple[ServedName, ...]
     doors: tuple[str, ...]
     loader: str
     server: str
@@ -218,10 +218,10 @@ class Report(Struct, frozen=True):
     models: tuple[ModelFacts, ...]
     states: tuple[StateFacts, ...]
     states_in_all: int
-    pairs: tuple[Pair, ...] | None
+    pairs: tuple[ModelPair, ...] | None
     contexts: tuple[Contexts, ...]
-    routes: tuple[Route, ...]
-    doors: tuple[Door, ...]
+    routes: tuple[NameRoute, ...]
+    doors: tuple[ClientDoor, ...]
     refusals: tuple[Refusal, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[StepBack, ...]
     resting: str

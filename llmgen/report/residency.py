@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from llmgen.plan.explain import explain
-from llmgen.plan.findings import Finding
-from llmgen.plan.plan import Engine, Groups, Plan, Router
+from llmgen.plan.findings import PlanFinding
+from llmgen.plan.plan import Groups, OnDemandRules, Plan, Router
 from llmgen.plan.stack import Stack
-from llmgen.report.report import Pair, StateFacts, StateKind
+from llmgen.report.report import ModelPair, StateFacts, StateKind
 from llmgen.report.swaps import swaps
 
 # So many states are told, and so many models stand in a map of every two.
 STATES, MAPPED = 24, 24
 
 
-def states(plan: Plan, stack: Stack, refused: Sequence[Finding]) -> tuple[StateFacts, ...]:
+def states(plan: Plan, stack: Stack, refused: Sequence[PlanFinding]) -> tuple[StateFacts, ...]:
     """What was asked for and does not fit, then what can be reached, the start-up, a swap."""
     asked = [
         item.broken.requirement
@@ -53,7 +53,7 @@ def _state(
     used: Mapping[str, int],
     why: str = "",
     *,
-    engine: Engine = None,
+    engine: OnDemandRules = None,
 ) -> StateFacts:
     missing = {
         pool: size - stack.budgets[pool]
@@ -69,7 +69,7 @@ def _demand(stack: Stack, models: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in models if name in stack.demand)
 
 
-def pairs(plan: Plan, stack: Stack) -> Iterator[Pair]:
+def pairs(plan: Plan, stack: Stack) -> Iterator[ModelPair]:
     """Every two models of the plan, beside all that is always there."""
     engine = plan.engines.get(plan.library.machine.host)
     names = [item.name for item in plan.placements]
@@ -77,16 +77,16 @@ def pairs(plan: Plan, stack: Stack) -> Iterator[Pair]:
         both = {one, other}
         asked = (both & stack.demand.keys()) | stack.pinned
         if any(both <= {*quarrel} for quarrel in stack.quarrels(asked)):
-            yield Pair(one, other, "wish")
+            yield ModelPair(one, other, "wish")
         elif missing := stack.over(asked):
-            yield Pair(one, other, "memory", missing)
+            yield ModelPair(one, other, "memory", missing)
         elif both <= stack.demand.keys() and not meets(engine, one, other):
-            yield Pair(one, other, "engine")
+            yield ModelPair(one, other, "engine")
         else:
-            yield Pair(one, other, "meet")
+            yield ModelPair(one, other, "meet")
 
 
-def meets(engine: Engine, one: str, other: str) -> bool:
+def meets(engine: OnDemandRules, one: str, other: str) -> bool:
     """Whether what loads models on demand ever has both, if they fit."""
     match engine:
         case Router(models_max):

@@ -9,7 +9,7 @@ from llmgen.engines.loaders import LLAMA_SWAP, loader_of, table_of
 from llmgen.gateway.addresses import LOOPBACK, in_url
 from llmgen.library import Keep, Library, Model
 from llmgen.plan.plan import Placement, Plan
-from llmgen.report.report import Door, Name, Route
+from llmgen.report.report import ClientDoor, NameRoute, ServedName
 
 _PATHS: Final = {
     "chat": "/v1/chat/completions",
@@ -25,20 +25,20 @@ _PATHS: Final = {
 GATEWAYS: Final = ("Envoy", "LiteLLM")
 
 
-def doors(plan: Plan) -> tuple[Door, ...]:
+def doors(plan: Plan) -> tuple[ClientDoor, ...]:
     """Where clients connect: gateways, who loads on demand, else each server by itself."""
     return (*fronts(plan), *_servers(plan))
 
 
-def routes(plan: Plan, units: Mapping[str, str]) -> Iterator[Route]:
+def routes(plan: Plan, units: Mapping[str, str]) -> Iterator[NameRoute]:
     """Each model's way; then those of external models. ``units`` are the services of models."""
     found = doors(plan)
     loader = loader_of(plan.library.config.services).described
     for item in plan.placements:
         always = item.keep is Keep.ALWAYS
-        yield Route(
+        yield NameRoute(
             model=item.name,
-            names=tuple(Name(*row) for row in model_names(item.model)),
+            names=tuple(ServedName(*row) for row in model_names(item.model)),
             doors=tuple(door.name for door in found if _leads(door, found, item)),
             loader="" if always else loader,
             server=item.model.engine.name,
@@ -48,7 +48,7 @@ def routes(plan: Plan, units: Mapping[str, str]) -> Iterator[Route]:
     yield from _external_routes(plan.library, found)
 
 
-def _leads(door: Door, found: Iterable[Door], item: Placement) -> bool:
+def _leads(door: ClientDoor, found: Iterable[ClientDoor], item: Placement) -> bool:
     """Gateways stand before the rest; the router knows nothing of always-on servers."""
     gateways = [other.name for other in found if other.name in GATEWAYS]
     if gateways:
@@ -58,12 +58,15 @@ def _leads(door: Door, found: Iterable[Door], item: Placement) -> bool:
     return door.name in (LLAMA_SWAP.heading, item.name)
 
 
-def _external_routes(library: Library, found: tuple[Door, ...]) -> Iterator[Route]:
+def _external_routes(library: Library, found: tuple[ClientDoor, ...]) -> Iterator[NameRoute]:
     gateways = tuple(door.name for door in found if door.name in GATEWAYS)
     swap = tuple(door.name for door in found if door.name == LLAMA_SWAP.heading)
     for name, item in library.external.items():
-        told = (Name(name, name, "external"), *(Name(one, name, "alias") for one in item.aliases))
-        yield Route(name, told, gateways or swap, "", item.endpoint, 0)
+        told = (
+            ServedName(name, name, "external"),
+            *(ServedName(one, name, "alias") for one in item.aliases),
+        )
+        yield NameRoute(name, told, gateways or swap, "", item.endpoint, 0)
 
 
 def names(plan: Plan) -> Iterator[tuple[str, str, str]]:
@@ -94,7 +97,7 @@ def _kind(model: Model, name: str) -> str:
     return f"variant: {told}" if told else "variant"
 
 
-def fronts(plan: Plan) -> Iterator[Door]:
+def fronts(plan: Plan) -> Iterator[ClientDoor]:
     """What stands before several servers."""
     config = plan.library.config
     gateway, table = config.gateway, config.services
@@ -118,7 +121,7 @@ def fronts(plan: Plan) -> Iterator[Door]:
         yield _door(loader.heading, f"http://{in_url(own.listen)}:{own.port}", paths)
 
 
-def _servers(plan: Plan) -> Iterator[Door]:
+def _servers(plan: Plan) -> Iterator[ClientDoor]:
     """Each server's own address, where nothing stands before them all."""
     gateway = plan.library.config.gateway
     if loader_of(plan.library.config.services).loads:
@@ -133,5 +136,5 @@ def _paths(placements: Iterable[Placement]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_PATHS[role] for role in roles))
 
 
-def _door(name: str, address: str, paths: Iterable[str]) -> Door:
-    return Door(name, address, tuple(f"{address}{path}" for path in paths))
+def _door(name: str, address: str, paths: Iterable[str]) -> ClientDoor:
+    return ClientDoor(name, address, tuple(f"{address}{path}" for path in paths))

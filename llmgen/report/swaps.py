@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llmgen.plan.plan import Engine, Groups, Matrix, Router
+from llmgen.plan.plan import Groups, Matrix, OnDemandRules, Router
 from llmgen.plan.stack import Stack
 from llmgen.report.report import Swap
 
 
-def swaps(engine: Engine, stack: Stack, running: Sequence[str]) -> Iterator[Swap]:
+def swaps(engine: OnDemandRules, stack: Stack, running: Sequence[str]) -> Iterator[Swap]:
     """A request for each on-demand model that is not running; none where it cannot be told."""
     for name in stack.demand:
         if name in running:

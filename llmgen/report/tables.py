@@ -8,14 +8,14 @@ from msgspec import Struct
 
 from llmgen.report.bars import KEPT, MARKS, PARTS, basis_words
 from llmgen.report.charts import tokens
-from llmgen.report.report import ModelFacts, Pair, Report
+from llmgen.report.report import ModelFacts, ModelPair, Report
 from llmgen.units import GIB, show_size
 
 # Amounts stand in the cells of a map of so many models, else in the list below it alone.
 AMOUNTS = 10
 
 
-class Cell(Struct, frozen=True):
+class PairCell(Struct, frozen=True):
     """What one model is to another: a class, a mark, a short amount, the whole sentence."""
 
     kind: str
@@ -30,10 +30,10 @@ class MapRow(Struct, frozen=True):
     number: int
     name: str
     keep: str
-    cells: tuple[Cell, ...]
+    cells: tuple[PairCell, ...]
 
 
-class Amount(Struct, frozen=True):
+class PoolPart(Struct, frozen=True):
     """One part of a model on a pool."""
 
     part: str
@@ -46,7 +46,7 @@ class PoolShare(Struct, frozen=True):
 
     pool: str
     size: str
-    parts: tuple[Amount, ...]
+    parts: tuple[PoolPart, ...]
 
 
 class Numbers(Struct, frozen=True):
@@ -80,7 +80,7 @@ def map_rows(report: Report) -> Iterator[MapRow]:
     """Every model against all, in llm.toml's order."""
     if report.pairs is None:
         return
-    found: dict[tuple[str, str], Pair] = {}
+    found: dict[tuple[str, str], ModelPair] = {}
     for pair in report.pairs:
         found[pair.one, pair.other] = found[pair.other, pair.one] = pair
     for number, item in enumerate(report.models, 1):
@@ -88,17 +88,17 @@ def map_rows(report: Report) -> Iterator[MapRow]:
         yield MapRow(number, item.name, MARKS[item.keep], tuple(cells))
 
 
-def _cell(pair: Pair | None, item: ModelFacts, report: Report) -> Cell:
+def _cell(pair: ModelPair | None, item: ModelFacts, report: Report) -> PairCell:
     if pair is None:
         missing = {pool: -size for pool, size in item.left.items() if size < 0}
         if missing:
             words = f"{item.name} alone: {missing_words(missing)}"
-            return Cell("no", "✕", _short(missing, report), words)
-        return Cell("self", "", "", item.name)
+            return PairCell("no", "✕", _short(missing, report), words)
+        return PairCell("self", "", "", item.name)
     if pair.verdict == "meet":
-        return Cell("yes", "✓", "", pair_words(pair))
+        return PairCell("yes", "✓", "", pair_words(pair))
     amount = _short(pair.missing, report) if pair.missing else ""
-    return Cell("no", "✕", amount, pair_words(pair))
+    return PairCell("no", "✕", amount, pair_words(pair))
 
 
 def _short(missing: Mapping[str, int], report: Report) -> str:
@@ -110,7 +110,7 @@ def missing_words(missing: Mapping[str, int]) -> str:
     return " and ".join(f"{show_size(size)} missing on {pool}" for pool, size in missing.items())
 
 
-def pair_words(pair: Pair) -> str:
+def pair_words(pair: ModelPair) -> str:
     """Why two models meet, or not."""
     both = f"{pair.one} with {pair.other}: "
     match pair.verdict:
@@ -143,7 +143,7 @@ def _numbers(item: ModelFacts) -> Numbers:
                 pool,
                 show_size(size),
                 tuple(
-                    Amount(part, words, show_size(item.parts[pool][part]))
+                    PoolPart(part, words, show_size(item.parts[pool][part]))
                     for part, words in PARTS.items()
                     if item.parts.get(pool, {}).get(part)
                 ),

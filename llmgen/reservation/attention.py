@@ -20,7 +20,7 @@ from llmgen.reservation.checkpoint import (
 )
 
 
-class Reach(StrEnum):
+class CacheReach(StrEnum):
     """How far back a layer's cache reaches."""
 
     FULL = "full_attention"
@@ -34,7 +34,7 @@ class Attention(Struct, frozen=True):
     ``index_bytes`` are those of a sparse-attention indexer (DeepSeek V3.2), always stored alike.
     """
 
-    layers: dict[Reach, int]
+    layers: dict[CacheReach, int]
     kv_heads: int
     key_width: int
     value_width: int
@@ -85,21 +85,21 @@ def read_attention(facts: CheckpointFacts, parts: int) -> Attention:
         max(1, kv // parts),
         width,
         width,
-        window=number(facts, "sliding_window", 0) if layers.get(Reach.SLIDING) else 0,
-        chunk=number(facts, "attention_chunk_size", 0) if layers.get(Reach.CHUNKED) else 0,
+        window=number(facts, "sliding_window", 0) if layers.get(CacheReach.SLIDING) else 0,
+        chunk=number(facts, "attention_chunk_size", 0) if layers.get(CacheReach.CHUNKED) else 0,
     )
 
 
-def _layers(facts: CheckpointFacts) -> dict[Reach, int]:
+def _layers(facts: CheckpointFacts) -> dict[CacheReach, int]:
     count = layer_count(facts)
     kinds = _kinds(facts, count)
     # Gemma 3n: the last layers read the cache of earlier ones and keep none.
     kinds = kinds[: count - number(facts, "num_kv_shared_layers", 0)] or kinds[:0]
-    odd = sorted(set(kinds) - {reach.value for reach in Reach})
+    odd = sorted(set(kinds) - {reach.value for reach in CacheReach})
     if odd:
         what = "keep a state whose size is not computed" if _STATES & set(odd) else "are not known"
         raise NotComputedError(f"its layers of the kind `{odd[0]}` {what}")
-    return {Reach(kind): amount for kind, amount in sorted(Counter(kinds).items())}
+    return {CacheReach(kind): amount for kind, amount in sorted(Counter(kinds).items())}
 
 
 def _kinds(facts: CheckpointFacts, count: int) -> list[str]:
@@ -114,17 +114,17 @@ def _kinds(facts: CheckpointFacts, count: int) -> list[str]:
             "its layers of the kind `mamba` keep a state whose size is not computed"
         )
     if not _has_window(facts):
-        return [Reach.FULL.value] * count
+        return [CacheReach.FULL.value] * count
     kind = str(value(facts, "model_type") or facts.architecture)
     pattern = number(facts, "sliding_window_pattern", _PATTERN.get(kind, 0))
     if pattern:
         full = [(layer + 1) % pattern == 0 for layer in range(count)]
-        return [Reach.FULL.value if is_full else Reach.SLIDING.value for is_full in full]
-    return [Reach.SLIDING.value] * count
+        return [CacheReach.FULL.value if is_full else CacheReach.SLIDING.value for is_full in full]
+    return [CacheReach.SLIDING.value] * count
 
 
 def _without_window(facts: CheckpointFacts, kind: str) -> str:
-    return Reach.FULL.value if kind == Reach.SLIDING and not _has_window(facts) else kind
+    return CacheReach.FULL.value if kind == CacheReach.SLIDING and not _has_window(facts) else kind
 
 
 def _has_window(facts: CheckpointFacts) -> bool:

@@ -6,8 +6,8 @@ from math import ceil
 from typing import Final
 
 from llmgen.facts.checkpoint_model import CheckpointFacts
-from llmgen.reservation.attention import Attention, Reach
-from llmgen.reservation.checkpoint import NotComputedError, Settings, element_bytes
+from llmgen.reservation.attention import Attention, CacheReach
+from llmgen.reservation.checkpoint import NotComputedError, ReservationSettings, element_bytes
 
 # vllm/config/cache.py `DEFAULT_BLOCK_SIZE`; kernels for latent attention want 64
 # (vllm/v1/attention/backends/mla/flashmla.py), larger ones waste less than a block more.
@@ -27,7 +27,7 @@ _CACHE_BYTES: Final = {
 _FP8_DS_MLA: Final = 656
 
 
-def cache_bytes(facts: CheckpointFacts, settings: Settings) -> int:
+def cache_bytes(facts: CheckpointFacts, settings: ReservationSettings) -> int:
     """Bytes of one element of the cache."""
     told = settings.kv_cache_dtype
     if told == "auto":
@@ -77,14 +77,16 @@ def vllm_sequence(attention: Attention, element: int, length: int, in_flight: in
     return blocks * group * block * token_bytes(attention, element)
 
 
-def _blocks(attention: Attention, reach: Reach, length: int, in_flight: int, block: int) -> int:
+def _blocks(
+    attention: Attention, reach: CacheReach, length: int, in_flight: int, block: int
+) -> int:
     """Blocks of one layer (vllm/v1/kv_cache_interface.py, each kind's `max_memory_usage_bytes`)."""
     match reach:
-        case Reach.FULL:
+        case CacheReach.FULL:
             return ceil(length / block)
-        case Reach.SLIDING:
+        case CacheReach.SLIDING:
             return ceil(min(attention.window - 1 + in_flight, length) / block) + 1
-        case Reach.CHUNKED:
+        case CacheReach.CHUNKED:
             return ceil(min(attention.chunk + in_flight, length) / block)
 
 
@@ -102,10 +104,10 @@ def sglang_sequence(
     more than a window (`validate_swa_pool_size`).
     """
     each = token_bytes(attention, element)
-    full = attention.layers.get(Reach.FULL, 0)
-    sliding = attention.layers.get(Reach.SLIDING, 0)
-    if attention.layers.get(Reach.CHUNKED):
-        full += attention.layers[Reach.CHUNKED]
+    full = attention.layers.get(CacheReach.FULL, 0)
+    sliding = attention.layers.get(CacheReach.SLIDING, 0)
+    if attention.layers.get(CacheReach.CHUNKED):
+        full += attention.layers[CacheReach.CHUNKED]
     if not sliding:
         return each * full * length
     if not full:

@@ -16,7 +16,7 @@ class NotComputedError(Exception):
     """Why nothing can be said of a checkpoint: one sentence without a full stop."""
 
 
-class Settings(Struct, frozen=True):
+class ReservationSettings(Struct, frozen=True):
     """The options of a server that change what a device must hold.
 
     ``dtype`` and ``kv_cache_dtype`` are the servers' own words; 0 is what the server or the model

@@ -17,7 +17,7 @@ from llmgen.reservation.cache import (
     sglang_sequence,
     vllm_sequence,
 )
-from llmgen.reservation.checkpoint import NotComputedError, Settings, longest_trained
+from llmgen.reservation.checkpoint import NotComputedError, ReservationSettings, longest_trained
 from llmgen.reservation.weights import weights
 from llmgen.reservation.working import batch, in_flight, sglang_working, vllm_working
 
@@ -60,7 +60,7 @@ class Feasibility(Struct, frozen=True):
         return self.fits and self.longest < self.max_model_len
 
 
-class Change(Struct, frozen=True):
+class FeasibleChange(Struct, frozen=True):
     """A fraction and a length that were computed and fit."""
 
     fraction: float
@@ -77,18 +77,20 @@ class Reserving(Struct, frozen=True):
     most: float
     # Whether what it needs besides is inside of its fraction.
     inside: bool
-    working: Callable[[CheckpointFacts, Settings, int], int]
+    working: Callable[[CheckpointFacts, ReservationSettings, int], int]
     # Bytes of one sequence: of its cache, an element's, its tokens, those of a step.
     sequence: Callable[[Attention, int, int, int], int]
 
-    def reserved(self, facts: CheckpointFacts, settings: Settings, device: int, at: float) -> int:
+    def reserved(
+        self, facts: CheckpointFacts, settings: ReservationSettings, device: int, at: float
+    ) -> int:
         """Bytes of a device that nobody else gets."""
         if self.inside:
             return ceil(device * at)
         return min(device, int(device * at) + self.working(facts, settings, device))
 
 
-def _vllm_working(facts: CheckpointFacts, settings: Settings, device: int) -> int:
+def _vllm_working(facts: CheckpointFacts, settings: ReservationSettings, device: int) -> int:
     return vllm_working(facts, settings, *batch(settings, device))
 
 
@@ -113,7 +115,7 @@ RESERVING: Final[Mapping[str, Reserving]] = {
 def examine(
     server: Reserving,
     facts: CheckpointFacts,
-    settings: Settings,
+    settings: ReservationSettings,
     device: int,
     fraction: float | None,
 ) -> Feasibility:
@@ -157,12 +159,12 @@ def examine(
 def change(
     server: Reserving,
     facts: CheckpointFacts,
-    settings: Settings,
+    settings: ReservationSettings,
     device: int,
     fraction: float | None,
     *,
     most: float = 1.0,
-) -> Change | None:
+) -> FeasibleChange | None:
     """A fraction and a length that fit, the length kept where it can be.
 
     What the server needs besides is counted, and all that it reserves is at most ``most`` of the
@@ -175,7 +177,7 @@ def change(
     for percent in range(ceil(100 * (fraction or 0.01)), highest + 1):
         found = examine(server, facts, settings, device, percent / 100)
         if found.longest >= now.max_model_len:
-            return Change(percent / 100, now.max_model_len)
+            return FeasibleChange(percent / 100, now.max_model_len)
     at = max(highest, 1) / 100
     if now.unknown:
         # No length is known to fit where no fraction was found.
@@ -185,7 +187,7 @@ def change(
     shorter = replace(settings, max_model_len=length)
     if not length or not examine(server, facts, shorter, device, at).fits:
         return None
-    return Change(at, length)
+    return FeasibleChange(at, length)
 
 
 def _longest(sequence: Callable[[int], int], room: int, most: int) -> int:

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Final
 
 
-class Split(Enum):
+class TensorSplit(Enum):
     """What a device holds of a tensor."""
 
     WHOLE = auto()  # ReplicatedLinear, norms, RowParallelLinear's bias
@@ -26,17 +26,19 @@ class Split(Enum):
 
 
 _CLASSES: Final = {
-    Split.OUTPUTS: (
+    TensorSplit.OUTPUTS: (
         "q_proj q_b_proj kv_b_proj gate_proj up_proj gate_up_proj up_gate_proj input_linear w1 w3 "
         "fc1 fc_in c_fc dense_h_to_4h linear_fc1 query"
     ),
-    Split.KEYS: "k_proj v_proj key value",
-    Split.QUERIES_AND_KEYS: "qkv_proj query_key_value Wqkv wqkv c_attn qkv",
-    Split.INPUTS: (
+    TensorSplit.KEYS: "k_proj v_proj key value",
+    TensorSplit.QUERIES_AND_KEYS: "qkv_proj query_key_value Wqkv wqkv c_attn qkv",
+    TensorSplit.INPUTS: (
         "o_proj out_proj down_proj output_linear w2 fc2 fc_out c_proj dense_4h_to_h wo linear_fc2"
     ),
-    Split.VOCABULARY: "embed_tokens wte word_embeddings tok_embeddings embed_in lm_head embed_out",
-    Split.HEADS: "sinks",
+    TensorSplit.VOCABULARY: (
+        "embed_tokens wte word_embeddings tok_embeddings embed_in lm_head embed_out"
+    ),
+    TensorSplit.HEADS: "sinks",
 }
 _OF_MODULE: Final = {name: split for split, names in _CLASSES.items() for name in names.split()}
 # Parameters of a quantised layer whose first dimension is the inputs (AWQ and GPTQ:
@@ -52,24 +54,24 @@ STACKED: Final = frozenset({"gate_up_proj", "down_proj", "gate_proj", "up_proj"}
 _MXFP4: Final = ("_blocks", "_scales", "_bias")
 
 
-def split_of(pattern: str) -> tuple[Split, str]:
+def split_of(pattern: str) -> tuple[TensorSplit, str]:
     """How a tensor is split, and the parameter that it is of its module."""
     parts = pattern.split(".")
     module, parameter = (parts[-2], parts[-1]) if len(parts) > 1 else ("", parts[0])
     if parameter in _OF_LAYER:
-        return Split.WHOLE, parameter
+        return TensorSplit.WHOLE, parameter
     if module == "experts":
         name = next((parameter.removesuffix(end) for end in _MXFP4 if parameter.endswith(end)), "")
-        return _OF_MODULE.get(name or parameter, Split.WHOLE), parameter
+        return _OF_MODULE.get(name or parameter, TensorSplit.WHOLE), parameter
     if parameter in _OF_MODULE:
         return _OF_MODULE[parameter], parameter
     # An indexer's projections share names with attention's, and are whole on every device
     # (vllm/model_executor/models/deepseek_v2.py `Indexer`).
     if "indexer" in parts or module not in _OF_MODULE:
-        return Split.WHOLE, parameter
+        return TensorSplit.WHOLE, parameter
     found = _OF_MODULE[module]
-    if found is Split.INPUTS and parameter == "bias":
-        return Split.WHOLE, parameter
+    if found is TensorSplit.INPUTS and parameter == "bias":
+        return TensorSplit.WHOLE, parameter
     return found, parameter
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from llmgen.facts.checkpoint_model import CheckpointFacts, StoredGroup
 from llmgen.facts.safetensors import BITS
 from llmgen.reservation.checkpoint import (
-    Settings,
+    ReservationSettings,
     divides,
     element_bytes,
     heads,
@@ -22,7 +22,7 @@ from llmgen.reservation.checkpoint import (
 from llmgen.reservation.layer_classes import (
     INPUTS_FIRST,
     STACKED,
-    Split,
+    TensorSplit,
     is_beside_text,
     split_of,
 )
@@ -46,7 +46,7 @@ _FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 _MXFP4_TILE: Final = 128
 
 
-class Weights(Struct, frozen=True):
+class DeviceWeights(Struct, frozen=True):
     """Bytes of one device: as the files split them, and what the server makes of them besides."""
 
     loaded: int
@@ -58,7 +58,7 @@ class Weights(Struct, frozen=True):
         return self.loaded + self.prepared
 
 
-def weights(facts: CheckpointFacts, settings: Settings) -> Weights:
+def weights(facts: CheckpointFacts, settings: ReservationSettings) -> DeviceWeights:
     """The device that holds most; NotComputedError where the model cannot be split so."""
     parts = settings.tensor_parallel_size
     divides(facts, parts)
@@ -68,7 +68,7 @@ def weights(facts: CheckpointFacts, settings: Settings) -> Weights:
         for group in facts.tensors
         if (count := _loaded(group, facts))
     )
-    return Weights(loaded, _absorbed(facts, parts, size) + _padding(facts, parts))
+    return DeviceWeights(loaded, _absorbed(facts, parts, size) + _padding(facts, parts))
 
 
 def _loaded(group: StoredGroup, facts: CheckpointFacts) -> int:
@@ -90,23 +90,27 @@ def _share(group: StoredGroup, facts: CheckpointFacts, parts: int) -> tuple[int,
     """The shape of one device's part."""
     split, parameter = split_of(group.pattern)
     shape = group.shape
-    if split is Split.WHOLE or not shape or (parts == 1 and split is not Split.VOCABULARY):
+    if (
+        split is TensorSplit.WHOLE
+        or not shape
+        or (parts == 1 and split is not TensorSplit.VOCABULARY)
+    ):
         return shape
-    if is_beside_text(group.pattern) and split in {Split.KEYS, Split.QUERIES_AND_KEYS}:
-        split = Split.OUTPUTS
+    if is_beside_text(group.pattern) and split in {TensorSplit.KEYS, TensorSplit.QUERIES_AND_KEYS}:
+        split = TensorSplit.OUTPUTS
     outputs, inputs = _dimensions(group, parameter)
     match split:
-        case Split.INPUTS:
+        case TensorSplit.INPUTS:
             return _cut(shape, inputs, 1, parts)
-        case Split.KEYS:
+        case TensorSplit.KEYS:
             # Fewer KV heads than devices: each device has a copy of one (linear.py
             # `QKVParallelLinear`, num_kv_head_replicas).
             return _cut(shape, outputs, 1, min(parts, heads(facts)[1]))
-        case Split.QUERIES_AND_KEYS:
+        case TensorSplit.QUERIES_AND_KEYS:
             query, kv = heads(facts)
             mine = query // parts + 2 * max(1, kv // parts)
             return _cut(shape, outputs, mine, query + 2 * kv)
-        case Split.VOCABULARY if parameter == "weight":
+        case TensorSplit.VOCABULARY if parameter == "weight":
             words = ceil(shape[0] / _VOCABULARY_PADDING) * _VOCABULARY_PADDING
             return (ceil(words / parts), *shape[1:])
         case _:

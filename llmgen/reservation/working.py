@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.facts.checkpoint_model import CheckpointFacts
-from llmgen.reservation.checkpoint import Settings, element_bytes, heads, is_latent, number, value
+from llmgen.reservation.checkpoint import (
+    ReservationSettings,
+    element_bytes,
+    heads,
+    is_latent,
+    number,
+    value,
+)
 from llmgen.units import GIB, MIB
 
 # vllm/engine/arg_utils.py `get_batch_defaults`: batch tokens and sequences of the API server, by
@@ -24,7 +31,7 @@ _GRAPHS: Final = GIB
 _LOGITS: Final = 3 * 4
 
 
-def batch(settings: Settings, device: int) -> tuple[int, int]:
+def batch(settings: ReservationSettings, device: int) -> tuple[int, int]:
     """Tokens and sequences of one step."""
     usual = next((tokens, count) for least, tokens, count in _BATCHES if device >= least)
     return settings.batch_tokens or usual[0], settings.sequences or usual[1]
@@ -35,7 +42,9 @@ def in_flight(tokens: int) -> int:
     return tokens * _CONCURRENT
 
 
-def vllm_working(facts: CheckpointFacts, settings: Settings, tokens: int, sequences: int) -> int:
+def vllm_working(
+    facts: CheckpointFacts, settings: ReservationSettings, tokens: int, sequences: int
+) -> int:
     """An estimate for vLLM: the largest layer's activations, the sampler, CUDA graphs."""
     parts = settings.tensor_parallel_size
     hidden = number(facts, "hidden_size")
@@ -61,7 +70,7 @@ _SGLANG: Final = (
 )
 
 
-def sglang_working(facts: CheckpointFacts, settings: Settings, device: int) -> int:
+def sglang_working(facts: CheckpointFacts, settings: ReservationSettings, device: int) -> int:
     """SGLang's own estimate of activations and graphs, which are beside its static fraction.
 
     memory_hook.py, the rule for `mem_fraction_static` that nobody set, and `reserve_for_graph_mb`.

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from llmgen.building import recipe
 from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.tables.models import Model as ModelTable
+from llmgen.config.tables.models import ModelTable
 from llmgen.errors import ConfigError, Diagnostic, InputError, Severity
 from llmgen.facts.gguf_facts import ModelRef
 from llmgen.facts.lock_model import Measurements, Run
@@ -18,7 +18,7 @@ from llmgen.library import Library
 from llmgen.machine import machine
 from llmgen.resolve.checks import checks
 from llmgen.resolve.engined import claimed
-from llmgen.resolve.join import Checkpoints, Facts, Join
+from llmgen.resolve.join import CheckpointsByReference, Facts, Join
 from llmgen.resolve.meaning import findings
 from llmgen.resolve.naming import named, shared_file_names, with_file_names
 from llmgen.resolve.notes import notes
@@ -26,18 +26,18 @@ from llmgen.resolve.references import is_needed, references
 
 __all__ = ["Facts", "references", "resolve"]
 
-Measured: TypeAlias = Mapping[ModelRef, Measurements]
-NOTHING_MEASURED: Final[Measured] = {}
-NO_CHECKPOINTS: Final[Checkpoints] = {}
+MeasurementsByReference: TypeAlias = Mapping[ModelRef, Measurements]
+NOTHING_MEASURED: Final[MeasurementsByReference] = {}
+NO_CHECKPOINTS: Final[CheckpointsByReference] = {}
 NO_RUNS: Final[Mapping[str, Run]] = {}
 
 
 def resolve(
     config: Config,
     facts: Facts,
-    measured: Measured = NOTHING_MEASURED,
+    measured: MeasurementsByReference = NOTHING_MEASURED,
     runs: Mapping[str, Run] = NO_RUNS,
-    checkpoints: Checkpoints = NO_CHECKPOINTS,
+    checkpoints: CheckpointsByReference = NO_CHECKPOINTS,
 ) -> Library:
     """Join llm.toml with the lock: facts, and what was measured of some models.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmgen.config.config import Config
-from llmgen.config.tables.models import Defaults, Model
+from llmgen.config.tables.models import Defaults, ModelTable
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import Diagnostic, KeyPath
 from llmgen.machine import Machine
@@ -76,11 +76,13 @@ def is_host(buffer: str) -> bool:
     return buffer.upper() == "CPU" or buffer.endswith("_Host")
 
 
-def _named(table: Model | Defaults) -> Sequence[str]:
+def _named(table: ModelTable | Defaults) -> Sequence[str]:
     return table.device if isinstance(table.device, tuple) else ()
 
 
-def _split(key: KeyPath, table: Model | Defaults, devices: Sequence[str]) -> Iterator[Diagnostic]:
+def _split(
+    key: KeyPath, table: ModelTable | Defaults, devices: Sequence[str]
+) -> Iterator[Diagnostic]:
     shares = table.tensor_split if isinstance(table.tensor_split, tuple) else ()
     if shares and len(shares) != len(devices):
         yield Diagnostic(
@@ -92,7 +94,7 @@ def _split(key: KeyPath, table: Model | Defaults, devices: Sequence[str]) -> Ite
 
 
 def _main(
-    name: str, table: Model, defaults: Defaults, devices: Sequence[str]
+    name: str, table: ModelTable, defaults: Defaults, devices: Sequence[str]
 ) -> Iterator[Diagnostic]:
     """The one device of `split_mode = "none"`, which the server looks for in its list."""
     mode = table.split_mode or defaults.split_mode

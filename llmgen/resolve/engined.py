@@ -8,16 +8,16 @@ from typing import Final
 
 from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.tables.models import Model, ServerOptions
+from llmgen.config.tables.models import ModelTable, ServerOptions
 from llmgen.engines.base import Engine, Served
 from llmgen.engines.command import macros, readable, split
-from llmgen.engines.container import Container, container_name
+from llmgen.engines.container import ContainerTable, container_name
 from llmgen.engines.loaders import loader_of
 from llmgen.engines.memory import ALL, HOST, Stated, Unfit
 from llmgen.engines.registry import ENGINES
 from llmgen.errors import Diagnostic, Severity
 from llmgen.layout import Layout, expand
-from llmgen.library import Model as Joined
+from llmgen.library import Model
 from llmgen.machine import Machine
 
 # Keys that every model has, whatever serves it.
@@ -57,7 +57,7 @@ def enabled(config: Config) -> int:
     return sum(table.enable for table in config.models.values())
 
 
-def served(name: str, table: Model, engine: Engine, layout: Layout, *, alone: bool) -> Served:
+def served(name: str, table: ModelTable, engine: Engine, layout: Layout, *, alone: bool) -> Served:
     """The model as its engine sees it; alone on a machine it may have all that models may use."""
     own = {key: getattr(table, key) for key in table.model_fields_set if key in engine.keys}
     stated: Stated = table.memory
@@ -80,7 +80,7 @@ def served(name: str, table: Model, engine: Engine, layout: Layout, *, alone: bo
     )
 
 
-def _program(table: Model, engine: Engine, layout: Layout) -> str:
+def _program(table: ModelTable, engine: Engine, layout: Layout) -> str:
     """The program on the machine, or within the model's container."""
     if table.program is not None:
         in_container = table.container is not None
@@ -94,7 +94,7 @@ _HOME: Final = ("paths", "home")
 
 
 def shown(
-    engine: Engine, container: Container | None, used: tuple[str, ...], machine: Machine
+    engine: Engine, container: ContainerTable | None, used: tuple[str, ...], machine: Machine
 ) -> Mapping[str, str]:
     """The variable that hides other devices; a container is given its own alone."""
     every = tuple(device.key for device in machine.devices)
@@ -137,7 +137,7 @@ def _unknown(name: str, text: str) -> Diagnostic:
     )
 
 
-def _keys(name: str, table: Model, engine: Engine) -> Iterator[Diagnostic]:
+def _keys(name: str, table: ModelTable, engine: Engine) -> Iterator[Diagnostic]:
     for key in sorted(table.model_fields_set):
         if knows(engine, key):
             continue
@@ -165,7 +165,7 @@ def _instead(key: str, engine: Engine) -> str:
     return ""
 
 
-def _roles(name: str, table: Model, engine: Engine) -> Iterator[Diagnostic]:
+def _roles(name: str, table: ModelTable, engine: Engine) -> Iterator[Diagnostic]:
     told = table.serves or ()
     if table.role not in engine.roles:
         others = [item.name for item in ENGINES.values() if table.role in item.roles]
@@ -184,7 +184,7 @@ def _roles(name: str, table: Model, engine: Engine) -> Iterator[Diagnostic]:
         )
 
 
-def _memory(name: str, table: Model, machine: Machine) -> Iterator[Diagnostic]:
+def _memory(name: str, table: ModelTable, machine: Machine) -> Iterator[Diagnostic]:
     known = (HOST, *(device.key for device in machine.devices))
     asked = [*table.memory] if isinstance(table.memory, dict) else []
     for place, key in enumerate(asked):
@@ -205,7 +205,7 @@ def _memory(name: str, table: Model, machine: Machine) -> Iterator[Diagnostic]:
             )
 
 
-def _container(name: str, table: Model, machine: Machine) -> Iterator[Diagnostic]:
+def _container(name: str, table: ModelTable, machine: Machine) -> Iterator[Diagnostic]:
     if table.container is not None and machine.backend == "metal":
         yield Diagnostic(
             "models.container-without-gpu",
@@ -231,7 +231,7 @@ def _container_names(config: Config) -> Iterator[Diagnostic]:
         owners[called] = name
 
 
-def _source(name: str, table: Model, engine: Engine) -> Iterator[Diagnostic]:
+def _source(name: str, table: ModelTable, engine: Engine) -> Iterator[Diagnostic]:
     known = [key for key in ("model", "hf_repo") if key in engine.keys]
     given = [key for key in ("model", "hf_repo") if getattr(table, key) is not None]
     others = any(getattr(table, key) is not None for key in engine.other_sources)
@@ -251,7 +251,7 @@ def _sources(known: Sequence[str], others: Sequence[str]) -> str:
     return " or ".join(f"a `{key}`" for key in (*known, *others))
 
 
-def _command(name: str, table: Model, engine: Engine) -> Iterator[Diagnostic]:
+def _command(name: str, table: ModelTable, engine: Engine) -> Iterator[Diagnostic]:
     if "cmd" not in engine.keys:
         return
     if table.cmd is None and table.container is None:
@@ -288,7 +288,7 @@ def _words(name: str, key: str, text: str | tuple[str, ...]) -> Iterator[Diagnos
         )
 
 
-def _loaded(name: str, table: Model, engine: Engine, config: Config) -> Iterator[Diagnostic]:
+def _loaded(name: str, table: ModelTable, engine: Engine, config: Config) -> Iterator[Diagnostic]:
     """Who starts it: the router starts llama-server alone, services know fewer macros."""
     usual = EDITIONS[config.edition].keep[table.role]
     loader = loader_of(config.services)
@@ -322,7 +322,7 @@ def _loaded(name: str, table: Model, engine: Engine, config: Config) -> Iterator
                 )
 
 
-def claimed(model: Joined, machine: Machine) -> Iterator[Diagnostic]:
+def claimed(model: Model, machine: Machine) -> Iterator[Diagnostic]:
     """Memory that nobody states, or that the engine cannot work with."""
     if model.served is None:
         return
@@ -332,7 +332,7 @@ def claimed(model: Joined, machine: Machine) -> Iterator[Diagnostic]:
         yield unfit_finding(model, unfit)
 
 
-def unfit_finding(model: Joined, unfit: Unfit) -> Diagnostic:
+def unfit_finding(model: Model, unfit: Unfit) -> Diagnostic:
     """What an engine refuses, at its key."""
     return Diagnostic(
         unfit.code,

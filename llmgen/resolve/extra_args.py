@@ -9,7 +9,7 @@ from typing import Final
 
 from llmgen.errors import Diagnostic, Severity
 from llmgen.options import BY_FLAG, grouped, joined, nearest, refused_extra, spelled
-from llmgen.server_help import BUILD, FALSEY, TRUTHY, Listed, by_spelling
+from llmgen.server_help import BUILD, FALSEY, TRUTHY, HelpOption, by_spelling
 
 CODE: Final = "models.extra-argument"
 _NUMBERS: Final = frozenset({"N", "INDEX", "SECONDS", "SIMILARITY", "P", "L", "PORT", "SEED"})
@@ -64,14 +64,14 @@ def wrong(word: str, values: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
-def _wanted(option: Listed) -> str:
+def _wanted(option: HelpOption) -> str:
     """What it takes, in words where the help has a letter."""
     if option.value in _NUMBERS:
         return "a number"
     return f"`{option.value}`"
 
 
-def takes(option: Listed, value: str) -> bool:
+def takes(option: HelpOption, value: str) -> bool:
     """Whether the option takes this value, as far as its help says what it takes."""
     match option.value[:1]:
         case "{":

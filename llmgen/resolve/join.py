@@ -12,8 +12,7 @@ from msgspec.structs import replace
 from llmgen.budget.settings import ServerSettings
 from llmgen.config.config import Config
 from llmgen.config.editions import Edition
-from llmgen.config.tables.models import Model as ModelTable
-from llmgen.config.tables.models import ServerOptions
+from llmgen.config.tables.models import ModelTable, ServerOptions
 from llmgen.config.tables.sampling import Sampling
 from llmgen.engines.base import Engine, Served
 from llmgen.engines.digest import served_digest
@@ -39,7 +38,7 @@ from llmgen.resolve.replicas import unplanned
 from llmgen.resolve.settings import left_open, options, over, settings
 
 Facts = Mapping[ModelRef, GgufFacts]
-Checkpoints = Mapping[ModelRef, CheckpointFacts]
+CheckpointsByReference = Mapping[ModelRef, CheckpointFacts]
 
 
 class Join(Struct, frozen=True):
@@ -52,7 +51,7 @@ class Join(Struct, frozen=True):
     layout: Layout
     measured: Mapping[ModelRef, Measurements]
     runs: Mapping[str, Run]
-    checkpoints: Checkpoints
+    checkpoints: CheckpointsByReference
 
     def model(self, name: str, table: ModelTable) -> Model:
         """One served model, nothing left to look up; KeyError when a fact is missing."""

@@ -8,7 +8,7 @@ from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
 from llmgen.config.tables.base import SECRET_NAME, Secret
 from llmgen.config.tables.hosts import AUTO
-from llmgen.config.tables.models import GENERATES, Model, Source
+from llmgen.config.tables.models import GENERATES, ModelSource, ModelTable
 from llmgen.engines.loaders import loader_of
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import Diagnostic, Severity
@@ -226,7 +226,7 @@ def _nobody_routes(key: tuple[str, ...], what: str) -> Diagnostic:
     )
 
 
-def _source(name: str, table: Model) -> Iterator[Diagnostic]:
+def _source(name: str, table: ModelTable) -> Iterator[Diagnostic]:
     yield from _one_source(("models", name), table, f"`{name}`")
     if table.draft is not None and (
         has_source(table.draft) or table.draft.spec_type != "draft-mtp"
@@ -241,7 +241,7 @@ def _source(name: str, table: Model) -> Iterator[Diagnostic]:
         )
 
 
-def _one_source(key: tuple[str, ...], table: Source, who: str) -> Iterator[Diagnostic]:
+def _one_source(key: tuple[str, ...], table: ModelSource, who: str) -> Iterator[Diagnostic]:
     given = [item for item in SOURCES if getattr(table, item) is not None]
     if len(given) != 1:
         found = " and ".join(f"`{item}`" for item in given) or "none"
@@ -268,7 +268,7 @@ def _one_source(key: tuple[str, ...], table: Source, who: str) -> Iterator[Diagn
             )
 
 
-def _arguments(name: str, table: Model, build: int) -> Iterator[Diagnostic]:
+def _arguments(name: str, table: ModelTable, build: int) -> Iterator[Diagnostic]:
     """Free words; a llama-server of the model's own may have options that no build here knows."""
     if table.llama_server is None:
         yield from extra_args.findings(name, table.extra_args, build)
@@ -278,7 +278,7 @@ def _arguments(name: str, table: Model, build: int) -> Iterator[Diagnostic]:
             yield item
 
 
-def _options(name: str, table: Model) -> Iterator[Diagnostic]:
+def _options(name: str, table: ModelTable) -> Iterator[Diagnostic]:
     for variant, own in table.variants.items():
         if "model" in own.params:
             yield Diagnostic(
@@ -305,7 +305,7 @@ def _options(name: str, table: Model) -> Iterator[Diagnostic]:
             )
 
 
-def _services(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
+def _services(name: str, table: ModelTable, config: Config) -> Iterator[Diagnostic]:
     told = (table.host,) if isinstance(table.host, str) else table.host or ()
     for host in told:
         if host not in (config.hardware.host, AUTO):

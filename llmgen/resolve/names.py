@@ -10,7 +10,7 @@ from llmgen.config.tables.base import MODEL_NAME
 from llmgen.config.tables.services import SETS
 from llmgen.errors import Diagnostic, KeyPath
 
-Claim = tuple[str, KeyPath]
+NameClaim = tuple[str, KeyPath]
 
 
 def findings(config: Config) -> Iterator[Diagnostic]:
@@ -25,7 +25,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
     yield from _defaults(config)
 
 
-def claims(config: Config) -> Iterator[Claim]:
+def claims(config: Config) -> Iterator[NameClaim]:
     """Every name that clients may send, with the key that claims it, in llm.toml's order."""
     prefix = config.naming.prefix
     for name, table in config.models.items():
@@ -46,11 +46,11 @@ def own_names(config: Config) -> dict[str, str]:
     return {name: config.naming.prefix + name for name in names}
 
 
-def _aliases(aliases: Iterable[str], key: KeyPath) -> Iterator[Claim]:
+def _aliases(aliases: Iterable[str], key: KeyPath) -> Iterator[NameClaim]:
     return ((alias, (*key, "aliases", index)) for index, alias in enumerate(aliases))
 
 
-def _twice(claimed: Sequence[Claim]) -> Iterator[Diagnostic]:
+def _twice(claimed: Sequence[NameClaim]) -> Iterator[Diagnostic]:
     if len({name for name, _ in claimed}) == len(claimed):
         return
     # A model's own name wins over an alias, wherever either of them stands.
@@ -66,7 +66,7 @@ def _twice(claimed: Sequence[Claim]) -> Iterator[Diagnostic]:
         owners.setdefault(name, key)
 
 
-def _by_case(claimed: Sequence[Claim]) -> Iterator[Diagnostic]:
+def _by_case(claimed: Sequence[NameClaim]) -> Iterator[Diagnostic]:
     """Names of two models that a client in small letters could not tell apart."""
     if len({name.lower() for name, _ in claimed}) == len(claimed):
         return
@@ -82,7 +82,7 @@ def _by_case(claimed: Sequence[Claim]) -> Iterator[Diagnostic]:
             )
 
 
-def _impossible(claimed: Iterable[Claim]) -> Iterator[Diagnostic]:
+def _impossible(claimed: Iterable[NameClaim]) -> Iterator[Diagnostic]:
     """Names that are none once the prefix stands before them."""
     for name, key in claimed:
         if not MODEL_NAME.fullmatch(name):

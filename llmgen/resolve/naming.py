@@ -13,7 +13,7 @@ from llmgen.config.alias_packs import packed
 from llmgen.config.config import Config
 from llmgen.config.names import sane
 from llmgen.config.tables.gateway import External
-from llmgen.config.tables.models import Model as ModelTable
+from llmgen.config.tables.models import ModelTable
 from llmgen.config.tables.naming import Naming
 from llmgen.config.tables.services import SETS, PlanTable
 from llmgen.errors import Diagnostic, Severity

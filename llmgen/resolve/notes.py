@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from llmgen.config.config import Config
-from llmgen.config.tables.models import Defaults, Draft
-from llmgen.config.tables.models import Model as ModelTable
+from llmgen.config.tables.models import Defaults, Draft, ModelTable
 from llmgen.engines.memory import ALL
 from llmgen.errors import Diagnostic, KeyPath, Severity
 from llmgen.facts.gguf_facts import GgufFacts

@@ -10,10 +10,10 @@ from typing import Any, Final
 from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
 from llmgen.config.tables.base import SECRET_NAME
-from llmgen.config.tables.models import Model
+from llmgen.config.tables.models import ModelTable
 from llmgen.errors import Diagnostic, KeyPath, Severity
 from llmgen.resolve import names
-from llmgen.resolve.swap_keys import Level, refusals
+from llmgen.resolve.swap_keys import KeyLevel, refusals
 
 FILE_KEY: Final[KeyPath] = ("targets", "llama_swap", "extra")
 _MACRO: Final = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
@@ -47,7 +47,7 @@ def findings(config: Config) -> Iterator[Diagnostic]:
 
 
 def problems(
-    key: KeyPath, table: Mapping[str, Any], level: Level, version: int
+    key: KeyPath, table: Mapping[str, Any], level: KeyLevel, version: int
 ) -> Iterator[Diagnostic]:
     """What llama-swap of this version would refuse in a table of its keys, or ignore."""
     for item in refusals(table, level, version):
@@ -90,7 +90,7 @@ def _no_macro(key: KeyPath, macro: str) -> Diagnostic:
     )
 
 
-def _by_id(key: KeyPath, name: str, table: Model) -> Iterator[Diagnostic]:
+def _by_id(key: KeyPath, name: str, table: ModelTable) -> Iterator[Diagnostic]:
     """llama-swap makes a name of every key of setParamsByID; names are llm.toml's."""
     filters = table.llama_swap.get("filters")
     by_id = filters.get("setParamsByID") if isinstance(filters, dict) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 
 from llmgen.config.config import Config
-from llmgen.config.tables.models import Model, Source
+from llmgen.config.tables.models import ModelSource, ModelTable
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import KeyPath
 from llmgen.facts.gguf_facts import ModelRef
@@ -13,7 +13,7 @@ from llmgen.facts.gguf_facts import ModelRef
 SOURCES = ("model", "hf_repo", "ollama", "lm_studio")
 
 
-def model_ref(source: Source) -> ModelRef:
+def model_ref(source: ModelSource) -> ModelRef:
     """``file:PATH``, ``hf:REPO[:[WHAT][@REVISION]]``, ``ollama:NAME`` or ``lmstudio:PATH``."""
     if source.hf_repo is not None:
         return _hub(source, source.hf_file or source.quant or "")
@@ -24,7 +24,7 @@ def model_ref(source: Source) -> ModelRef:
     return file_ref(source.model or "")
 
 
-def part_ref(table: Model, name: str) -> ModelRef:
+def part_ref(table: ModelTable, name: str) -> ModelRef:
     """A projector: in the model's repository when it has one, else a file of its own."""
     if table.hf_repo is not None and not name.startswith(("/", "~")):
         return _hub(table, name)
@@ -36,7 +36,7 @@ def file_ref(path: str) -> ModelRef:
     return f"file:{path}"
 
 
-def checkpoint_ref(source: Source) -> ModelRef:
+def checkpoint_ref(source: ModelSource) -> ModelRef:
     """``folder:PATH``, or ``repo:REPO[:@REVISION]``: safetensors of an engine that reads them."""
     if source.hf_repo is not None:
         at = f":@{source.revision}" if source.revision else ""
@@ -44,7 +44,7 @@ def checkpoint_ref(source: Source) -> ModelRef:
     return f"folder:{source.model}"
 
 
-def has_checkpoint(source: Source) -> bool:
+def has_checkpoint(source: ModelSource) -> bool:
     """Whether the table names a folder or a repository; a single file is of another kind."""
     named = source.hf_repo or source.model
     return bool(named) and not str(named).endswith((".gguf", ".safetensors"))
@@ -55,7 +55,7 @@ def is_needed(ref: ModelRef) -> bool:
     return not ref.startswith(("folder:", "repo:"))
 
 
-def has_source(source: Source) -> bool:
+def has_source(source: ModelSource) -> bool:
     """Whether the table names a file of its own (an MTP head does not)."""
     return any(getattr(source, key) is not None for key in SOURCES)
 
@@ -98,10 +98,10 @@ def _references(config: Config) -> Iterator[tuple[ModelRef, KeyPath]]:
             yield model_ref(table.draft), ("models", name, "draft", _key(table.draft))
 
 
-def _key(source: Source) -> str:
+def _key(source: ModelSource) -> str:
     return next(key for key in SOURCES if getattr(source, key) is not None)
 
 
-def _hub(source: Source, what: str) -> ModelRef:
+def _hub(source: ModelSource, what: str) -> ModelRef:
     which = f"{what}@{source.revision}" if source.revision else what
     return f"hf:{source.hf_repo}:{which}" if which else f"hf:{source.hf_repo}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmgen.config.config import Config
-from llmgen.config.tables.models import Model as ModelTable
+from llmgen.config.tables.models import ModelTable
 from llmgen.errors import Diagnostic
 from llmgen.gateway.addresses import bare, loopback
 from llmgen.library import Keep, Model

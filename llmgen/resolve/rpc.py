@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
-from llmgen.config.tables.models import Model
+from llmgen.config.tables.models import ModelTable
 from llmgen.config.tables.rpc import Borrowed, Lent
 from llmgen.engines.registry import ENGINES, USUAL
 from llmgen.errors import Diagnostic, KeyPath
@@ -154,7 +154,7 @@ def _too_much(config: Config, machine: Machine) -> Iterator[Diagnostic]:
             )
 
 
-def _used(name: str, table: Model, config: Config) -> Iterator[Diagnostic]:
+def _used(name: str, table: ModelTable, config: Config) -> Iterator[Diagnostic]:
     named = table.device if isinstance(table.device, tuple) else config.defaults.device
     drafted = (table.draft.device or ()) if table.draft is not None else ()
     chosen = (*(named if isinstance(named, tuple) else ()), *drafted)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from llmgen.budget.settings import DraftSettings, ServerSettings
 from llmgen.config.editions import Edition
 from llmgen.config.tables.base import INT32
-from llmgen.config.tables.models import Defaults, Model, ServerOptions
+from llmgen.config.tables.models import Defaults, ModelTable, ServerOptions
 from llmgen.config.tables.sampling import Sampling
 from llmgen.facts.gguf_facts import GgufFacts
 from llmgen.library import Open
@@ -19,7 +19,9 @@ ALL_LAYERS = 999
 T = TypeVar("T", ServerOptions, Sampling)
 
 
-def options(edition: Edition, defaults: Defaults, table: Model, machine: Machine) -> ServerOptions:
+def options(
+    edition: Edition, defaults: Defaults, table: ModelTable, machine: Machine
+) -> ServerOptions:
     """The edition's defaults, under the machine's, under [defaults], under the model's own keys."""
     known = dict(machine.options) if edition.profile_options else {}
     base = ServerOptions.model_construct(
@@ -61,7 +63,7 @@ def left_open(chosen: ServerOptions, machine: Machine) -> Open:
 
 
 def settings(
-    table: Model, chosen: ServerOptions, facts: GgufFacts, edition: Edition, machine: Machine
+    table: ModelTable, chosen: ServerOptions, facts: GgufFacts, edition: Edition, machine: Machine
 ) -> ServerSettings:
     """Memory settings with nothing absent; open values stand at their first choice."""
     parallel = chosen.parallel or 1
@@ -115,7 +117,9 @@ def trained_context(facts: GgufFacts) -> int:
     return min(max(0, int(found)), INT32) if isinstance(found, int | float) else 0
 
 
-def batches(table: Model, chosen: ServerOptions, context: int, parallel: int) -> tuple[int, int]:
+def batches(
+    table: ModelTable, chosen: ServerOptions, context: int, parallel: int
+) -> tuple[int, int]:
     """(batch_size, ubatch_size): embedding and rerank need a whole input in one physical batch."""
     batch, ubatch = chosen.batch_size or 2048, chosen.ubatch_size or 512
     if table.role in ("embedding", "rerank") and table.ubatch_size is None:
@@ -160,7 +164,7 @@ def single(keys: Sequence[str], main_gpu: int | None) -> tuple[str, ...]:
     return tuple(keys[main_gpu or 0 :][:1])
 
 
-def _draft(table: Model, chosen: ServerOptions, machine: Machine) -> DraftSettings | None:
+def _draft(table: ModelTable, chosen: ServerOptions, machine: Machine) -> DraftSettings | None:
     draft = table.draft
     if draft is None:
         return None

@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from llmgen.errors import KeyPath
 
-Level: TypeAlias = Literal["file", "model", "peer"]
+KeyLevel: TypeAlias = Literal["file", "model", "peer"]
 # What llmgen writes by itself, and the key of llm.toml that changes it.
-TYPED: Final[Mapping[Level, Mapping[str, str]]] = MappingProxyType(
+TYPED: Final[Mapping[KeyLevel, Mapping[str, str]]] = MappingProxyType(
     {
         "file": {
             "apiKeys": "`api_keys` in [services.llama_swap]",
@@ -84,7 +84,7 @@ _TYPES: Final = {
 _LONGEST: Final = 80
 
 
-class Refusal(Struct, frozen=True):
+class KeyRefusal(Struct, frozen=True):
     """A key that llama-swap would not take, or not from here: where, what, what to do."""
 
     path: KeyPath
@@ -92,16 +92,16 @@ class Refusal(Struct, frozen=True):
     hint: str
 
 
-def refusals(table: Mapping[str, Any], level: Level, version: int) -> Iterator[Refusal]:
+def refusals(table: Mapping[str, Any], level: KeyLevel, version: int) -> Iterator[KeyRefusal]:
     """What is wrong with keys that are to pass through to llama-swap of this version."""
     known = _properties(level)
     for key, value in table.items():
         if key in TYPED[level]:
-            yield Refusal((key,), f"llmgen writes `{key}` itself", TYPED[level][key])
+            yield KeyRefusal((key,), f"llmgen writes `{key}` itself", TYPED[level][key])
         elif key not in known:
-            yield Refusal((key,), f"llama-swap has no key `{key}`", _nearest(key, known, level))
+            yield KeyRefusal((key,), f"llama-swap has no key `{key}`", _nearest(key, known, level))
         elif version < SINCE.get(key, 0):
-            yield Refusal(
+            yield KeyRefusal(
                 (key,),
                 f"`{key}` is read since version {SINCE[key]} of llama-swap, and {version} is "
                 "aimed at",
@@ -111,12 +111,12 @@ def refusals(table: Mapping[str, Any], level: Level, version: int) -> Iterator[R
             yield from _shape(key, value, level)
 
 
-def passes(key: str, level: Level) -> bool:
+def passes(key: str, level: KeyLevel) -> bool:
     """Whether llama-swap has this key, and llmgen does not write it by itself."""
     return key in _properties(level) and key not in TYPED[level]
 
 
-def _shape(key: str, value: object, level: Level) -> Iterator[Refusal]:
+def _shape(key: str, value: object, level: KeyLevel) -> Iterator[KeyRefusal]:
     """What the JSON Schema says about one value."""
     # Formats are not asked about; where the package of one is there, jsonschema would compile its
     # grammar all the same, which takes a second.
@@ -128,7 +128,7 @@ def _shape(key: str, value: object, level: Level) -> Iterator[Refusal]:
     for error in Draft7Validator(wanted).iter_errors(value):
         path = (key, *error.absolute_path)
         spelled = ".".join(str(part) for part in path)
-        yield Refusal(
+        yield KeyRefusal(
             path,
             f"`{spelled}` {_sentence(error.validator, error.validator_value, error)}",
             "llama-swap's config-schema.json says what each of its keys takes",
@@ -156,7 +156,7 @@ def _sentence(rule: str, wanted: Any, error: Any) -> str:  # noqa: ANN401 - any 
             return f"is not what llama-swap takes: {error.message[:_LONGEST]}"
 
 
-def _nearest(key: str, known: Mapping[str, Any], level: Level) -> str:
+def _nearest(key: str, known: Mapping[str, Any], level: KeyLevel) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - only for mistakes
 
     free = sorted(name for name in known if name not in TYPED[level])
@@ -164,7 +164,7 @@ def _nearest(key: str, known: Mapping[str, Any], level: Level) -> str:
     return f"did you mean `{near[0]}`?" if near else f"its keys are {', '.join(free)}"
 
 
-def _properties(level: Level) -> Mapping[str, Any]:
+def _properties(level: KeyLevel) -> Mapping[str, Any]:
     properties: Mapping[str, Any] = _schema()["properties"]
     if level == "file":
         return properties

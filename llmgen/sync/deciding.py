@@ -41,7 +41,7 @@ class Own(Struct, frozen=True):
         return (parse(self.source.name, with_tables(self.text, tables)), *self.others)
 
 
-class Kept(Struct, frozen=True):
+class KeptTable(Struct, frozen=True):
     """A table of sync that stays although no file speaks for it now, and why."""
 
     name: str
@@ -57,7 +57,7 @@ class Decision(Struct, frozen=True):
 
     tables: Mapping[str, Mapping[str, Any]]
     refs: Mapping[str, ModelRef]
-    kept: tuple[Kept, ...]
+    kept: tuple[KeptTable, ...]
     needed: tuple[str, ...]
 
 
@@ -123,7 +123,7 @@ def _names(config: Config) -> Iterator[str]:
 
 def _staying(
     rules: Sync, mine: Own, looked: Looked, locked: Collection[ModelRef]
-) -> Iterator[Kept]:
+) -> Iterator[KeptTable]:
     """Tables of which nothing can be said now, or that never go."""
     there = {item.ref for item in looked.candidates}
     left = {item.ref: item.why for item in looked.left}
@@ -131,20 +131,20 @@ def _staying(
         if ref in there:
             continue
         if ref in left and ref in locked:
-            yield Kept(name, ref, left[ref])
+            yield KeptTable(name, ref, left[ref])
         elif ref in looked.lost:
-            yield Kept(name, ref, looked.lost[ref])
+            yield KeptTable(name, ref, looked.lost[ref])
         elif not rules.remove:
-            yield Kept(name, ref, "`remove = false` in [sync]")
+            yield KeptTable(name, ref, "`remove = false` in [sync]")
 
 
 def _with_named(
-    fresh: Sequence[Taken], staying: Mapping[str, Kept], mine: Own, whole: Config
-) -> tuple[list[Taken], dict[str, Kept]]:
+    fresh: Sequence[Taken], staying: Mapping[str, KeptTable], mine: Own, whole: Config
+) -> tuple[list[Taken], dict[str, KeptTable]]:
     """Tables that would go stay where a person's keys name them, also under another name."""
     names = {item.name for item in fresh} | staying.keys()
     used = {
-        name: Kept(name, ref, f"`{'.'.join(map(str, users[0]))}` names it")
+        name: KeptTable(name, ref, f"`{'.'.join(map(str, users[0]))}` names it")
         for name, ref in mine.refs.items()
         if name not in names and (users := users_of(whole, name))
     }

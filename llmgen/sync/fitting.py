@@ -8,11 +8,11 @@ from typing import TypeAlias
 from llmgen.errors import LlmgenError
 
 # What a plan with these models says against them; None when it says nothing.
-Refusal: TypeAlias = Callable[[Sequence[str]], LlmgenError | None]
+FitCheck: TypeAlias = Callable[[Sequence[str]], LlmgenError | None]
 
 
 def fitting(
-    needed: Sequence[str], wanted: Sequence[str], refusal: Refusal
+    needed: Sequence[str], wanted: Sequence[str], refusal: FitCheck
 ) -> tuple[tuple[str, ...], dict[str, LlmgenError]]:
     """The names that fit, the earlier ones first, and what was said against each of the others.
 
@@ -40,7 +40,7 @@ def _blamed(error: LlmgenError, names: Sequence[str]) -> list[str]:
 
 
 def _add(
-    names: Sequence[str], taken: list[str], refused: dict[str, LlmgenError], refusal: Refusal
+    names: Sequence[str], taken: list[str], refused: dict[str, LlmgenError], refusal: FitCheck
 ) -> None:
     """Take in what fits beside what is taken already."""
     if not names:

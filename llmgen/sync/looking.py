@@ -15,9 +15,9 @@ from llmgen.config.tables.sync import Sync
 from llmgen.errors import InputError
 from llmgen.facts.gguf_facts import GgufFacts, ModelRef
 from llmgen.facts.sources import Sources, local_path, read_gguf
-from llmgen.facts.stores import Found, Stores, ollama_blob, scan, spelled
+from llmgen.facts.stores import FoundFile, Stores, ollama_blob, scan, spelled
 from llmgen.resolve.role import made_for
-from llmgen.sync.rules import Candidate, is_wanted
+from llmgen.sync.rules import StoreModel, is_wanted
 
 # Kinds of GGUF files that are a part of a model, or nothing that answers (`general.type`).
 _PARTS = frozenset({"adapter", "imatrix", "mmproj"})
@@ -28,7 +28,7 @@ _NAME = re.compile(TEXT.replace("[^", r"[^\ud800-\udfff"))
 _UNFINISHED = ".aria2"
 
 
-class Left(Struct, frozen=True):
+class SkippedFile(Struct, frozen=True):
     """A file that is not taken in now, and why."""
 
     ref: ModelRef
@@ -43,16 +43,16 @@ class Looked(Struct, frozen=True):
     those that are not there, whatever the reason.
     """
 
-    candidates: tuple[Candidate, ...]
-    left: tuple[Left, ...]
+    candidates: tuple[StoreModel, ...]
+    left: tuple[SkippedFile, ...]
     lost: Mapping[ModelRef, str]
     gone: frozenset[ModelRef] = frozenset()
 
 
-class _Seen(Struct, frozen=True):
+class _SeenFile(Struct, frozen=True):
     """A file as the scan found it, with the folder of its store."""
 
-    found: Found
+    found: FoundFile
     store: str
     folder: Path
     identity: tuple[int, int]
@@ -76,15 +76,15 @@ def look(
     places = [*_places(rules, sources)]
     taken = {seen for path in known if (seen := _identity(path)) is not None}
     items = [item for item in _scanned(places, sources) if is_wanted(rules, _label(item))]
-    candidates: list[tuple[_Seen, GgufFacts]] = []
-    left: list[Left] = []
+    candidates: list[tuple[_SeenFile, GgufFacts]] = []
+    left: list[SkippedFile] = []
     projectors: dict[Path, list[Path]] = {}
     for item in items:
         if item.identity in taken:
             continue
         taken.add(item.identity)
         read = _read(item, rules, sources, now)
-        if isinstance(read, Left):
+        if isinstance(read, SkippedFile):
             left.append(read)
         elif _is_projector(read):
             projectors.setdefault(item.found.path.parent, []).append(item.found.path)
@@ -110,7 +110,7 @@ def _places(rules: Sync, sources: Sources) -> Iterator[tuple[str, Path | None]]:
     yield from (("folder", local_path(name, sources)) for name in rules.folders)
 
 
-def _scanned(places: Iterable[tuple[str, Path | None]], sources: Sources) -> Iterator[_Seen]:
+def _scanned(places: Iterable[tuple[str, Path | None]], sources: Sources) -> Iterator[_SeenFile]:
     for store, folder in places:
         if folder is None:
             continue
@@ -120,12 +120,12 @@ def _scanned(places: Iterable[tuple[str, Path | None]], sources: Sources) -> Ite
             except OSError:
                 # It went while others were looked at.
                 continue
-            found = Found(_ref(store, item, sources), item.path, seen.st_size)
+            found = FoundFile(_ref(store, item, sources), item.path, seen.st_size)
             identity = (seen.st_dev, seen.st_ino)
-            yield _Seen(found, store, folder, identity, seen.st_size, seen.st_mtime)
+            yield _SeenFile(found, store, folder, identity, seen.st_size, seen.st_mtime)
 
 
-def _scan(store: str, folder: Path) -> Iterator[Found]:
+def _scan(store: str, folder: Path) -> Iterator[FoundFile]:
     match store:
         case "ollama":
             return scan(Stores(ollama=folder))
@@ -135,7 +135,7 @@ def _scan(store: str, folder: Path) -> Iterator[Found]:
             return scan(Stores(), others=[folder])
 
 
-def _ref(store: str, item: Found, sources: Sources) -> ModelRef:
+def _ref(store: str, item: FoundFile, sources: Sources) -> ModelRef:
     """The reference as llm.toml would have it: below the models folder, below the home, whole."""
     if store in {"ollama", "lm_studio"}:
         return item.ref
@@ -144,7 +144,7 @@ def _ref(store: str, item: Found, sources: Sources) -> ModelRef:
     return f"file:{spelled(item.path, sources.home)}"
 
 
-def _label(item: _Seen) -> str:
+def _label(item: _SeenFile) -> str:
     """What people call it: its name in Ollama, else its path below its store."""
     if item.store == "ollama":
         return item.found.ref.removeprefix("ollama:")
@@ -161,11 +161,11 @@ def _identity(path: Path | None) -> tuple[int, int] | None:
     return seen.st_dev, seen.st_ino
 
 
-def _read(item: _Seen, rules: Sync, sources: Sources, now: float) -> GgufFacts | Left:
+def _read(item: _SeenFile, rules: Sync, sources: Sources, now: float) -> GgufFacts | SkippedFile:
     path, label = item.found.path, _label(item)
 
-    def left(why: str) -> Left:
-        return Left(item.found.ref, label, why)
+    def left(why: str) -> SkippedFile:
+        return SkippedFile(item.found.ref, label, why)
 
     if not _NAME.fullmatch(str(path)):
         return left("its name cannot stand in llm.toml")
@@ -183,7 +183,7 @@ def _read(item: _Seen, rules: Sync, sources: Sources, now: float) -> GgufFacts |
     return facts
 
 
-def _moved(item: _Seen) -> bool:
+def _moved(item: _SeenFile) -> bool:
     """Whether the file is another one by now."""
     try:
         seen = item.found.path.stat()
@@ -196,7 +196,7 @@ def _moved(item: _Seen) -> bool:
     )
 
 
-def _is_fresh(item: _Seen, facts: GgufFacts, rules: Sync, now: float) -> bool:
+def _is_fresh(item: _SeenFile, facts: GgufFacts, rules: Sync, now: float) -> bool:
     """Whether another part of a split model is still being written."""
     others = (Path(file.name).name for file in facts.files[1:])
     try:
@@ -218,17 +218,17 @@ def _is_model(facts: GgufFacts) -> bool:
 
 
 def _candidate(
-    item: _Seen, facts: GgufFacts, sources: Sources, projectors: Mapping[Path, Sequence[Path]]
-) -> Candidate:
+    item: _SeenFile, facts: GgufFacts, sources: Sources, projectors: Mapping[Path, Sequence[Path]]
+) -> StoreModel:
     kind, _, name = item.found.ref.partition(":")
     key = {"ollama": "ollama", "lmstudio": "lm_studio"}.get(kind, "model")
     beside = _projectors(item, sources, projectors) if made_for(facts) == "chat" else ()
     with_eyes = {"mmproj": _named(beside[0], sources)} if len(beside) == 1 else {}
-    return Candidate(item.found.ref, _label(item), {key: name, **with_eyes}, facts)
+    return StoreModel(item.found.ref, _label(item), {key: name, **with_eyes}, facts)
 
 
 def _projectors(
-    item: _Seen, sources: Sources, projectors: Mapping[Path, Sequence[Path]]
+    item: _SeenFile, sources: Sources, projectors: Mapping[Path, Sequence[Path]]
 ) -> Sequence[Path]:
     """Ollama says which is whose; elsewhere both have a folder of their own."""
     if item.store == "ollama":

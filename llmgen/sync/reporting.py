@@ -27,7 +27,7 @@ STATES = {
 }
 
 
-class Row(Struct, frozen=True):
+class SyncRow(Struct, frozen=True):
     """One model or file: what became of it, and the details in words."""
 
     state: str
@@ -46,7 +46,7 @@ def rows(
     failed: Sequence[Diagnostic],
     before: Mapping[ModelRef, Entry],
     now: Mapping[ModelRef, Entry],
-) -> list[Row]:
+) -> list[SyncRow]:
     """Everything that is worth telling, by what became of it, then by name.
 
     ``failed`` are a person's files that could not be read now, of which the lock says what it said.
@@ -56,10 +56,16 @@ def rows(
         *_gone(mine, decision, tables, looked),
         *_others(mine, decision, before, now),
         *_left(decision, looked),
-        *(Row("left", str(item.key[1]), "", (item.message,)) for item in failed if item.key),
-        *(Row("refused", name, decision.refs[name], (_said(refused[name]),)) for name in refused),
-        *(Row("kept", item.name, item.ref, (item.why,)) for item in decision.kept),
-        *(Row("yours", name, "", ("edited: sync lets it be from now on",)) for name in mine.edited),
+        *(SyncRow("left", str(item.key[1]), "", (item.message,)) for item in failed if item.key),
+        *(
+            SyncRow("refused", name, decision.refs[name], (_said(refused[name]),))
+            for name in refused
+        ),
+        *(SyncRow("kept", item.name, item.ref, (item.why,)) for item in decision.kept),
+        *(
+            SyncRow("yours", name, "", ("edited: sync lets it be from now on",))
+            for name in mine.edited
+        ),
     ]
     order = [*STATES]
     return sorted(found, key=lambda row: (order.index(row.state), row.name, row.ref))
@@ -71,12 +77,12 @@ def _tables(
     tables: Mapping[str, Mapping[str, Any]],
     before: Mapping[ModelRef, Entry],
     now: Mapping[ModelRef, Entry],
-) -> Iterator[Row]:
+) -> Iterator[SyncRow]:
     """The tables of sync that are new, or say or stand for something else."""
     for name, keys in tables.items():
         ref = decision.refs[name]
         if name not in mine.tables:
-            yield Row("added", name, ref, (str(keys.get("role", "chat")),))
+            yield SyncRow("added", name, ref, (str(keys.get("role", "chat")),))
             continue
         said = mine.tables[name].keys
         altered = sorted(key for key in {*said, *keys} if said.get(key) != keys.get(key))
@@ -84,28 +90,28 @@ def _tables(
         if mine.refs[name] == ref:
             found += _differences(ref, before, now)
         if found:
-            yield Row("changed", name, ref, tuple(found))
+            yield SyncRow("changed", name, ref, tuple(found))
 
 
 def _gone(
     mine: Own, decision: Decision, tables: Mapping[str, object], looked: Looked
-) -> Iterator[Row]:
+) -> Iterator[SyncRow]:
     for name, ref in mine.refs.items():
         if name in tables or name in decision.tables:
             continue
         is_gone = ref in looked.gone
         why = "its file is gone" if is_gone else "[sync] does not take it in any longer"
-        yield Row("removed", name, ref, (why,))
+        yield SyncRow("removed", name, ref, (why,))
 
 
 def _others(
     mine: Own, decision: Decision, before: Mapping[ModelRef, Entry], now: Mapping[ModelRef, Entry]
-) -> Iterator[Row]:
+) -> Iterator[SyncRow]:
     """A person's models whose files are others by now."""
     own = {*decision.refs.values()}
     for ref, key in references(mine.config).items():
         if ref not in own and (found := _differences(ref, before, now)):
-            yield Row("changed", str(key[1]), ref, tuple(found))
+            yield SyncRow("changed", str(key[1]), ref, tuple(found))
 
 
 def _differences(
@@ -117,11 +123,11 @@ def _differences(
     return [*differences(old.facts, new.facts)] or ["other tensors"]
 
 
-def _left(decision: Decision, looked: Looked) -> Iterator[Row]:
+def _left(decision: Decision, looked: Looked) -> Iterator[SyncRow]:
     kept = {item.ref for item in decision.kept}
     for item in looked.left:
         if item.ref not in kept:
-            yield Row("left", item.label, item.ref, (item.why,))
+            yield SyncRow("left", item.label, item.ref, (item.why,))
 
 
 def _said(error: LlmgenError) -> str:

@@ -23,7 +23,7 @@ _OTHER: Final = re.compile(r"[^a-z0-9._]+")
 _LONGEST: Final = 96
 
 
-class Candidate(Struct, frozen=True):
+class StoreModel(Struct, frozen=True):
     """A whole model of a store: how llm.toml names it, what its store calls it, what it is.
 
     ``source`` are the keys that say where it comes from, its projector's among them.
@@ -65,7 +65,7 @@ def pattern_of(label: str) -> str:
 def take(
     rules: Sync,
     options: Mapping[str, Mapping[str, Any]],
-    candidates: Iterable[Candidate],
+    candidates: Iterable[StoreModel],
     taken: Iterable[str],
 ) -> Iterator[Taken]:
     """The models that the rules take in, in the order of the candidates.
@@ -104,13 +104,13 @@ def _free(base: str, used: set[str]) -> str:
     return next(name for name in names if file_name(name) not in used)
 
 
-def _is_of(rules: Sync, item: Candidate) -> bool:
+def _is_of(rules: Sync, item: StoreModel) -> bool:
     role = made_for(item.facts)
     return role in rules.roles or role not in SYNC_ROLES
 
 
 def _keys(
-    item: Candidate, name: str, options: Mapping[str, Mapping[str, Any]]
+    item: StoreModel, name: str, options: Mapping[str, Mapping[str, Any]]
 ) -> Mapping[str, Any]:
     role = {} if item.role == "chat" else {"role": item.role}
     names = (item.label, PurePosixPath(item.label).name, name)

@@ -22,9 +22,9 @@ from llmgen.targets import (
     report,
     systemd,
 )
-from llmgen.targets.base import Target
+from llmgen.targets.base import TargetModule
 
-TARGETS: Final[dict[str, Target]] = {
+TARGETS: Final[dict[str, TargetModule]] = {
     llama_swap.NAME: llama_swap,
     llama_server.NAME: llama_server,
     envoy.NAME: envoy,

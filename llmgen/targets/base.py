@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.plan.plan import Plan
 
 
-class Render(Protocol):
-    """Fill a template (its path below ``templates/``) with values; the result ends in a newline."""
-
-    def __call__(self, template: str, /, **values: object) -> bytes: ...
-
-
-class Target(Protocol):
+class TargetModule(Protocol):
     """A module is a target when it has these names; ``self`` does not count."""
 
     @property

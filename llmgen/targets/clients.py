@@ -9,21 +9,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.config.editions import EDITIONS
 from llmgen.config.names import file_name
 from llmgen.config.variables import VARIABLES
 from llmgen.engines.loaders import LLAMA_SWAP, loader_of
 from llmgen.gateway.addresses import at, in_url
 from llmgen.gateway.backends import (
-    Backend,
+    ModelBackend,
     backends,
     engine_endpoint,
     own_backends,
 )
 from llmgen.plan.plan import Plan
 from llmgen.targets import open_webui
-from llmgen.targets.base import Render
 
 NAME = "clients"
 SUMMARY = "client files: environment, opencode, Continue, aider, Zed, Open WebUI"
@@ -157,7 +156,7 @@ def base_url(plan: Plan) -> str:
     return next((_own(item) for item in own), "")
 
 
-def _own(backend: Backend) -> str:
+def _own(backend: ModelBackend) -> str:
     """The address of an always-on server itself."""
     return _url_of(backend.endpoints[0].host, backend.endpoints[0].port)
 
@@ -176,12 +175,12 @@ def _models(plan: Plan) -> Iterator[ClientModel]:
             yield from _names(plan, item, url)
 
 
-def _is_own(backend: Backend) -> bool:
+def _is_own(backend: ModelBackend) -> bool:
     """Whether only requests of its server's own form reach it (text-embeddings-inference)."""
     return backend.role in backend.moved
 
 
-def _url(plan: Plan, backend: Backend) -> str:
+def _url(plan: Plan, backend: ModelBackend) -> str:
     """Where a model is reached; the router routes to itself alone."""
     if _has_gateway(plan):
         return base_url(plan)
@@ -196,7 +195,7 @@ def _has_gateway(plan: Plan) -> bool:
     return told or config.gateway.envoy.enable or config.gateway.litellm.enable
 
 
-def _names(plan: Plan, backend: Backend, url: str) -> Iterator[ClientModel]:
+def _names(plan: Plan, backend: ModelBackend, url: str) -> Iterator[ClientModel]:
     context = backend.context or 0
     output = context
     if backend.engine != "external":

@@ -7,22 +7,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.building.image import LABEL
 from llmgen.config.tables.containers import Containers
 from llmgen.library import Library
 from llmgen.plan.plan import Plan
 from llmgen.render.quoting import Variable
-from llmgen.targets.base import Render
 from llmgen.targets.containers.container import (
     NETWORK,
     PROJECT,
     SECRETS,
     WITH_MACHINE,
     Container,
-    Devices,
+    DeviceAccess,
     Health,
-    Memory,
+    MemoryLimits,
     Mount,
 )
 from llmgen.targets.containers.derive import containers
@@ -223,7 +222,7 @@ def _published(item: Container) -> Iterator[dict[str, Any]]:
         yield {"host_ip": one.address, "published": Variable(name), "target": one.port}
 
 
-def _devices(found: Devices, *, podman: bool) -> dict[str, Any]:
+def _devices(found: DeviceAccess, *, podman: bool) -> dict[str, Any]:
     """NVIDIA's cards are reserved with docker, and named by podman; others are files."""
     return {
         "nvidia": () if podman else found.nvidia,
@@ -232,7 +231,7 @@ def _devices(found: Devices, *, podman: bool) -> dict[str, Any]:
     }
 
 
-def _memory(found: Memory) -> dict[str, Any]:
+def _memory(found: MemoryLimits) -> dict[str, Any]:
     limit = f"{-(-found.limit_bytes // MIB)}m" if found.limit_bytes else ""
     return {
         "limit": limit,

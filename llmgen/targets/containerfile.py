@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.building import recipe
 from llmgen.building.bases import base
 from llmgen.building.image import FOLDER, LABEL, image_of
 from llmgen.plan.plan import Plan
-from llmgen.targets.base import Render
 from llmgen.targets.llama_swap import load_seconds
 
 NAME = "containerfile"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.engines.loaders import loader_of
 from llmgen.facts.card import card, in_words
 from llmgen.library import Keep, Model
@@ -13,7 +13,6 @@ from llmgen.plan.basis import basis_words, resting
 from llmgen.plan.plan import Placement, Plan
 from llmgen.report.picture import PICTURE
 from llmgen.report.routes import GATEWAYS, doors, external, fronts, names
-from llmgen.targets.base import Render
 from llmgen.targets.launchd import label
 from llmgen.targets.services import services
 from llmgen.targets.systemd import unit

@@ -12,10 +12,10 @@ from llmgen.layout import RUNTIME, STATE, Layout
 from llmgen.render.quoting import systemd
 from llmgen.targets.services import Service
 
-Line: TypeAlias = tuple[str, str]
+UnitLine: TypeAlias = tuple[str, str]
 
 # What a user's manager can apply too: seccomp and prctl, no mounts, no devices.
-ANYWHERE: Final[tuple[Line, ...]] = (
+ANYWHERE: Final[tuple[UnitLine, ...]] = (
     ("NoNewPrivileges", "yes"),
     ("LockPersonality", "yes"),
     ("RestrictNamespaces", "yes"),
@@ -28,8 +28,8 @@ ANYWHERE: Final[tuple[Line, ...]] = (
     ("UMask", "0077"),
 )
 # A runtime makes namespaces and mounts; the container itself is the restriction.
-CONTAINED: Final[tuple[Line, ...]] = (("UMask", "0077"),)
-_SYSTEM: Final[tuple[Line, ...]] = (
+CONTAINED: Final[tuple[UnitLine, ...]] = (("UMask", "0077"),)
+_SYSTEM: Final[tuple[UnitLine, ...]] = (
     ("PrivateTmp", "yes"),
     ("ProtectClock", "yes"),
     ("ProtectControlGroups", "yes"),
@@ -51,14 +51,14 @@ _DEVICES: Final[dict[Backend, tuple[str, ...]]] = {
 }
 
 
-def user_lines(service: Service) -> tuple[Line, ...]:
+def user_lines(service: Service) -> tuple[UnitLine, ...]:
     """Restrictions that a user's service manager applies."""
     return CONTAINED if service.runtimes else ANYWHERE
 
 
 def system_lines(
     service: Service, layout: Layout, backend: Backend, own: str = ""
-) -> Iterator[Line]:
+) -> Iterator[UnitLine]:
     """Restrictions of a system unit, and the few places that it may write to.
 
     ``own`` is the folder below those of the stack that is the unit's alone; empty: all of them.
@@ -96,7 +96,7 @@ def _in_home(service: Service, layout: Layout) -> bool:
     return any(place.parts[1:2] in (("home",), ("root",)) for place in places)
 
 
-def _writable(service: Service, layout: Layout, own: str) -> Iterator[Line]:
+def _writable(service: Service, layout: Layout, own: str) -> Iterator[UnitLine]:
     place = f"llmgen/{own}" if own else "llmgen"
     if str(layout.state) == STATE[0]:
         yield "StateDirectory", systemd(place)

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.library import Library
 from llmgen.plan.plan import Plan
 from llmgen.render.header import OWNER, comment
 from llmgen.targets import accounts
-from llmgen.targets.base import Render
 from llmgen.targets.launch import launch
 from llmgen.targets.services import Service, guard, services
 

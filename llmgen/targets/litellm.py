@@ -11,22 +11,21 @@ from typing import Any, Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.config.tables.gateway import External, LiteLLMCache
 from llmgen.errors import ConfigError, Diagnostic
 from llmgen.gateway.addresses import in_url
-from llmgen.gateway.backends import Backend, backends
+from llmgen.gateway.backends import ModelBackend, backends
 from llmgen.gateway.remotes import HOP
 from llmgen.gateway.secrets import (
     MANIFEST,
-    Filled,
     Manifest,
+    PlaceholderFile,
     absolute,
     backend_secrets,
     placeholder,
 )
 from llmgen.plan.plan import Plan
-from llmgen.targets.base import Render
 from llmgen.targets.litellm_settings import GENERAL, ROUTER, SETTINGS, listed, settings
 
 NAME = "litellm"
@@ -60,7 +59,7 @@ _WINDOWS = "context_window_fallbacks"
 _ASKED: Final = {"extra_headers": {HOP: "1"}}
 
 
-class Row(Struct, frozen=True):
+class ModelListEntry(Struct, frozen=True):
     """One entry of model_list: a name, a server, what it can do."""
 
     name: str
@@ -123,7 +122,7 @@ def artifacts(plan: Plan, render: Render) -> Iterator[Artifact]:
     variables = [(variable(name), placeholder(name)) for name in secrets]
     manifest = Manifest(
         into=plan.library.host.runtime / NAME,
-        files=(Filled("keys.env", "env"),),
+        files=(PlaceholderFile("keys.env", "env"),),
         secrets={name: absolute(item, plan.library.host) for name, item in secrets.items()},
         owner=plan.library.owner,
     )
@@ -146,7 +145,9 @@ def _cache(table: LiteLLMCache | None) -> dict[str, Any]:
     return {"cache": True, "cache_params": params}
 
 
-def rows(backend: Backend, external: Mapping[str, External], timeout: int) -> Iterator[Row]:
+def rows(
+    backend: ModelBackend, external: Mapping[str, External], timeout: int
+) -> Iterator[ModelListEntry]:
     """One row for each server of a model, and for each variant."""
     own = (
         *_rows(backend, backend.model, backend.upstream or backend.model, None, timeout),
@@ -164,7 +165,7 @@ def rows(backend: Backend, external: Mapping[str, External], timeout: int) -> It
         yield from _spares(backend, variant.names[0], timeout)
 
 
-def _passed(row: Row, passed: Mapping[str, Any]) -> Row:
+def _passed(row: ModelListEntry, passed: Mapping[str, Any]) -> ModelListEntry:
     """The row with what passes through to it, in the place of what it says itself."""
     more = dict(passed)
     told = {field: more.pop(key) for key, field in _FIELDS.items() if key in more}
@@ -189,12 +190,12 @@ def variable(name: str) -> str:
 
 
 def _rows(
-    backend: Backend, name: str, upstream: str, extra_body: dict[str, Any] | None, timeout: int
-) -> Iterator[Row]:
+    backend: ModelBackend, name: str, upstream: str, extra_body: dict[str, Any] | None, timeout: int
+) -> Iterator[ModelListEntry]:
     provider, below = _provider(backend)
     more = {"order": 1} if backend.failover else {}
     for endpoint in backend.endpoints:
-        server = Row(
+        server = ModelListEntry(
             name=name,
             model=f"{provider}/{upstream}",
             api_base=f"{_scheme(backend.tls)}://{in_url(endpoint.host)}:{endpoint.port}{below}",
@@ -205,12 +206,12 @@ def _rows(
         yield replace(server, extra_body=extra_body)
 
 
-def _spares(backend: Backend, name: str, timeout: int) -> Iterator[Row]:
+def _spares(backend: ModelBackend, name: str, timeout: int) -> Iterator[ModelListEntry]:
     """The servers elsewhere, tried in order after the own ones; they know the name themselves."""
     provider = "hosted_vllm" if backend.role == "rerank" else "openai"
     external = backend.engine == "external" and backend.upstream
     for order, item in enumerate(backend.spares, start=2):
-        yield Row(
+        yield ModelListEntry(
             name=name,
             model=f"{provider}/{external or name}",
             api_base=f"{_scheme(item.tls)}://{item.authority}{item.prefix}/v1",
@@ -220,7 +221,7 @@ def _spares(backend: Backend, name: str, timeout: int) -> Iterator[Row]:
         )
 
 
-def _alike(backend: Backend, timeout: int) -> dict[str, Any]:
+def _alike(backend: ModelBackend, timeout: int) -> dict[str, Any]:
     """What the rows of all servers of a model have in common."""
     return {
         "parallel": backend.slots * WAITING,
@@ -239,7 +240,7 @@ def _key(secret: str) -> str:
     return f"os.environ/{variable(secret)}" if secret else NO_KEY
 
 
-def _provider(backend: Backend) -> tuple[str, str]:
+def _provider(backend: ModelBackend) -> tuple[str, str]:
     """LiteLLM's word for the server's way of asking, and where that begins."""
     if backend.role != "rerank":
         return "openai", f"{backend.prefix}/v1"
@@ -251,7 +252,7 @@ def _provider(backend: Backend) -> tuple[str, str]:
     return "hosted_vllm", f"{backend.prefix}/v1"
 
 
-def _info(backend: Backend) -> dict[str, Any]:
+def _info(backend: ModelBackend) -> dict[str, Any]:
     info: dict[str, Any] = {"mode": MODES[backend.role]}
     if backend.context:
         info |= {"max_input_tokens": backend.context, "max_tokens": backend.context}
@@ -262,7 +263,7 @@ def _info(backend: Backend) -> dict[str, Any]:
     return info
 
 
-def _aliases(backend: Backend) -> Iterator[tuple[str, str | dict[str, object]]]:
+def _aliases(backend: ModelBackend) -> Iterator[tuple[str, str | dict[str, object]]]:
     for alias in backend.aliases:
         yield alias, backend.model
     for spelling in backend.spellings:
@@ -274,7 +275,7 @@ def _aliases(backend: Backend) -> Iterator[tuple[str, str | dict[str, object]]]:
             yield spelling, {"model": variant.names[0], "hidden": True}
 
 
-def _secrets(plan: Plan, found: tuple[Backend, ...]) -> dict[str, Any]:
+def _secrets(plan: Plan, found: tuple[ModelBackend, ...]) -> dict[str, Any]:
     master = plan.library.config.gateway.litellm.master_key
     wanted = {item.secret for item in found}
     wanted |= {one.key for item in found for one in item.spares}

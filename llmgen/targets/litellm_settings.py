@@ -50,7 +50,7 @@ def listed(value: Any) -> list[Any]:  # noqa: ANN401 - any value of YAML
     return [*value] if isinstance(value, list | tuple) else [value]
 
 
-class Settings(Struct, frozen=True):
+class LitellmSections(Struct, frozen=True):
     """The three sections: keys that the template has, and more of them; and further sections."""
 
     own: Mapping[str, Mapping[str, Any]]
@@ -58,7 +58,7 @@ class Settings(Struct, frozen=True):
     sections: Mapping[str, Any]
 
 
-def settings(extra: Mapping[str, Any], computed: Mapping[str, Any]) -> Settings:
+def settings(extra: Mapping[str, Any], computed: Mapping[str, Any]) -> LitellmSections:
     """What llm.toml passes through over what llmgen writes; ``computed`` are the router's own."""
     own: dict[str, dict[str, Any]] = {}
     more: dict[str, dict[str, Any]] = {}
@@ -70,7 +70,7 @@ def settings(extra: Mapping[str, Any], computed: Mapping[str, Any]) -> Settings:
             key: value for key, value in told.items() if key not in known and key not in JOINED
         }
     others = {key: table for key, table in extra.items() if key not in {*OWN, "model_list"}}
-    return Settings(own, more, others)
+    return LitellmSections(own, more, others)
 
 
 def _over(usual: Any, told: Any) -> Any:  # noqa: ANN401 - any value of YAML

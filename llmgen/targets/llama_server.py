@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.config.editions import EDITIONS
 from llmgen.config.names import file_name
 from llmgen.engines.loaders import ROUTER, loader_of
@@ -24,7 +24,6 @@ from llmgen.plan.command import (
 from llmgen.plan.plan import Placement, Plan
 from llmgen.render.quoting import Unquotable, ini_section
 from llmgen.render.quoting import ini as ini_value
-from llmgen.targets.base import Render
 from llmgen.targets.names import file_names
 from llmgen.targets.secrets import plain, secret
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.config.tables.base import Secret
 from llmgen.config.tables.services import Services
 from llmgen.engines.command import PORT, macros
@@ -18,7 +18,6 @@ from llmgen.library import Keep, Library, Model
 from llmgen.options import spelled
 from llmgen.plan.plan import Groups, Matrix, Placement, Plan
 from llmgen.plan.process import health, reached, upstream
-from llmgen.targets.base import Render
 from llmgen.targets.secrets import plain, secret, variable
 from llmgen.targets.swap_peers import peers, selectors
 from llmgen.targets.swap_woken import beside, entries, patience

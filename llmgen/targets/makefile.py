@@ -9,12 +9,11 @@ from pathlib import PurePosixPath
 
 from msgspec import Struct
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.building.image import LABEL
 from llmgen.building.recipe import PROGRAMS
 from llmgen.config.names import file_name
 from llmgen.plan.plan import Placement, Plan
-from llmgen.targets.base import Render
 
 NAME = "makefile"
 SUMMARY = "Makefile: llmgen's verbs as goals of make"
@@ -23,7 +22,7 @@ SUMMARY = "Makefile: llmgen's verbs as goals of make"
 _SIZE = re.compile(r"(?<![a-z0-9.])\d+(?:\.\d+)?b(?![a-z0-9])")
 
 
-class Goal(Struct, frozen=True):
+class MakeGoal(Struct, frozen=True):
     """One goal: its name, what it says of itself, and the words of its command."""
 
     name: str
@@ -60,36 +59,36 @@ def _usual(plan: Plan) -> Placement:
     return next((item for item in chat if item.model.default), chat[0])
 
 
-def _downloads(plan: Plan) -> Iterator[Goal]:
+def _downloads(plan: Plan) -> Iterator[MakeGoal]:
     """A goal for each model, and a short one where its size is no other model's."""
     sizes = {item.name: _SIZE.search(item.name.casefold()) for item in plan.placements}
     alone = Counter(found[0] for found in sizes.values() if found)
     names = {file_name(item.name) for item in plan.placements}
     for item in plan.placements:
-        goal = Goal(f"download-{file_name(item.name)}", item.model.title, ("pull", item.name))
+        goal = MakeGoal(f"download-{file_name(item.name)}", item.model.title, ("pull", item.name))
         yield goal
         size = sizes[item.name]
         if size and alone[size[0]] == 1 and size[0] not in names:
-            yield Goal(f"download-{size[0]}", item.model.title, goal.words)
+            yield MakeGoal(f"download-{size[0]}", item.model.title, goal.words)
 
 
 _VERBS = (
-    Goal("build", "build llama.cpp or its images", ("build",)),
-    Goal("check", "validate llm.toml and plan", ("check",)),
-    Goal("show", "the plan", ("show",)),
-    Goal("generate", "write every configuration", ("generate",)),
-    Goal("install", "put it in place and start it", ("install",)),
-    Goal("uninstall", "stop it and take it away", ("uninstall",)),
-    Goal("up", "start the services", ("up",)),
-    Goal("down", "stop them", ("down",)),
-    Goal("restart", "restart them", ("restart",)),
-    Goal("status", "wanted, written, running", ("status",)),
-    Goal("health", "ask every loaded model for a few tokens", ("status", "--probe")),
-    Goal("logs", "what they say, until ^C", ("logs", "--follow")),
-    Goal("doctor", "compare the machine with the plan", ("doctor",)),
-    Goal("shell", "a shell where the programs are", ("shell",)),
-    Goal("bench", "measure the models", ("bench",)),
-    Goal("download", "download every model", ("pull",)),
-    Goal("models-info", "the models and their files", ("models", "list")),
-    Goal("list-binaries", "the programs that are there", ("tool", "--list")),
+    MakeGoal("build", "build llama.cpp or its images", ("build",)),
+    MakeGoal("check", "validate llm.toml and plan", ("check",)),
+    MakeGoal("show", "the plan", ("show",)),
+    MakeGoal("generate", "write every configuration", ("generate",)),
+    MakeGoal("install", "put it in place and start it", ("install",)),
+    MakeGoal("uninstall", "stop it and take it away", ("uninstall",)),
+    MakeGoal("up", "start the services", ("up",)),
+    MakeGoal("down", "stop them", ("down",)),
+    MakeGoal("restart", "restart them", ("restart",)),
+    MakeGoal("status", "wanted, written, running", ("status",)),
+    MakeGoal("health", "ask every loaded model for a few tokens", ("status", "--probe")),
+    MakeGoal("logs", "what they say, until ^C", ("logs", "--follow")),
+    MakeGoal("doctor", "compare the machine with the plan", ("doctor",)),
+    MakeGoal("shell", "a shell where the programs are", ("shell",)),
+    MakeGoal("bench", "measure the models", ("bench",)),
+    MakeGoal("download", "download every model", ("pull",)),
+    MakeGoal("models-info", "the models and their files", ("models", "list")),
+    MakeGoal("list-binaries", "the programs that are there", ("tool", "--list")),
 )

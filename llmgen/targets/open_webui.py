@@ -19,7 +19,7 @@ START_SECONDS: Final = 300
 NO_KEY: Final = "none"
 
 
-class Setting(Struct, frozen=True):
+class WebSetting(Struct, frozen=True):
     """A variable of Open WebUI: its value, or with ``keys`` the client's key so many times."""
 
     name: str
@@ -31,26 +31,26 @@ class Setting(Struct, frozen=True):
         return ";".join([text] * self.keys)
 
 
-def settings(clients: Clients) -> Iterator[Setting]:
+def settings(clients: Clients) -> Iterator[WebSetting]:
     """What Open WebUI has to know of the stack, as its environment."""
     text = clients.of(*TEXT)
     addresses = [*dict.fromkeys(item.openai for item in text)] or [f"{clients.url}/v1"]
     # It keeps what it was told at its first start in its database otherwise.
-    yield Setting("ENABLE_PERSISTENT_CONFIG", "false")
-    yield Setting("ENABLE_OLLAMA_API", "false")
-    yield Setting("ENABLE_OPENAI_API", "true")
-    yield Setting("OPENAI_API_BASE_URLS", ";".join(addresses))
-    yield Setting("OPENAI_API_KEYS", keys=len(addresses))
+    yield WebSetting("ENABLE_PERSISTENT_CONFIG", "false")
+    yield WebSetting("ENABLE_OLLAMA_API", "false")
+    yield WebSetting("ENABLE_OPENAI_API", "true")
+    yield WebSetting("OPENAI_API_BASE_URLS", ";".join(addresses))
+    yield WebSetting("OPENAI_API_KEYS", keys=len(addresses))
     if text:
-        yield Setting("DEFAULT_MODELS", text[0].name)
+        yield WebSetting("DEFAULT_MODELS", text[0].name)
     for item in clients.of("embedding")[:1]:
-        yield Setting("RAG_EMBEDDING_ENGINE", "openai")
-        yield Setting("RAG_EMBEDDING_MODEL", item.name)
-        yield Setting("RAG_OPENAI_API_BASE_URL", item.openai)
-        yield Setting("RAG_OPENAI_API_KEY", keys=1)
+        yield WebSetting("RAG_EMBEDDING_ENGINE", "openai")
+        yield WebSetting("RAG_EMBEDDING_MODEL", item.name)
+        yield WebSetting("RAG_OPENAI_API_BASE_URL", item.openai)
+        yield WebSetting("RAG_OPENAI_API_KEY", keys=1)
     for item in clients.of("rerank")[:1]:
-        yield Setting("ENABLE_RAG_HYBRID_SEARCH", "true")
-        yield Setting("RAG_RERANKING_ENGINE", "external")
-        yield Setting("RAG_RERANKING_MODEL", item.name)
-        yield Setting("RAG_EXTERNAL_RERANKER_URL", f"{item.openai}/rerank")
-        yield Setting("RAG_EXTERNAL_RERANKER_API_KEY", keys=1)
+        yield WebSetting("ENABLE_RAG_HYBRID_SEARCH", "true")
+        yield WebSetting("RAG_RERANKING_ENGINE", "external")
+        yield WebSetting("RAG_RERANKING_MODEL", item.name)
+        yield WebSetting("RAG_EXTERNAL_RERANKER_URL", f"{item.openai}/rerank")
+        yield WebSetting("RAG_EXTERNAL_RERANKER_API_KEY", keys=1)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.plan.plan import Plan
 from llmgen.plan.proof import proof
-from llmgen.targets.base import Render
-from llmgen.targets.containers.shares import Share, beside, shares
+from llmgen.targets.containers.shares import HostShare, beside, shares
 
 NAME = "proof"
 SUMMARY = "plan.json: pools, footprints and every worst state, in bytes"
@@ -41,7 +40,7 @@ def _containers(plan: Plan) -> Iterator[tuple[str, object]]:
         yield "containers_beside_bytes", beside(found)
 
 
-def _share(item: Share) -> dict[str, int]:
+def _share(item: HostShare) -> dict[str, int]:
     return {
         "limit_bytes": item.limit,
         "swap_bytes": item.swap,

@@ -9,13 +9,12 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.building.image import LABEL
 from llmgen.gateway.addresses import in_url
 from llmgen.library import Library
 from llmgen.plan.plan import Plan
 from llmgen.render.quoting import csv, quadlet, systemd_argv, systemd_text
-from llmgen.targets.base import Render
 from llmgen.targets.containers.container import NETWORK, Container, Mount, container_name
 from llmgen.targets.containers.derive import containers
 from llmgen.targets.containers.files import files, placed
@@ -36,7 +35,7 @@ _SLACK_SECONDS = 30
 _PULL_SECONDS: Final = 3600
 
 
-class Line(Struct, frozen=True):
+class QuadletLine(Struct, frozen=True):
     """One key with its value as it is meant; what takes ``words`` splits it at spaces."""
 
     key: str
@@ -80,27 +79,27 @@ def _units(found: Sequence[Container], library: Library) -> Iterator[tuple[str, 
         yield f"{item.own_name}.container", [*_container(item, library)]
     for part, image in {item.part: item.image for item in found if not item.is_local}.items():
         if knows(library.config.containers.podman, ".image"):
-            seconds = Line("TimeoutStartSec", str(_PULL_SECONDS))
+            seconds = QuadletLine("TimeoutStartSec", str(_PULL_SECONDS))
             yield (
                 f"{_image_unit(part)}.image",
-                [_section("Image", [Line("Image", image)]), _section("Service", [seconds])],
+                [_section("Image", [QuadletLine("Image", image)]), _section("Service", [seconds])],
             )
-    own = [Line("NetworkName", NETWORK), _LABEL]
+    own = [QuadletLine("NetworkName", NETWORK), _LABEL]
     yield f"{NETWORK}.network", [_section("Network", own)]
     volumes = (one.source for item in found for one in item.mounts if one.kind == "volume")
     for volume in dict.fromkeys(volumes):
-        own = [Line("VolumeName", container_name(volume)), _LABEL]
+        own = [QuadletLine("VolumeName", container_name(volume)), _LABEL]
         yield f"{container_name(volume)}.volume", [_section("Volume", own)]
 
 
-_LABEL: Final = Line("Label", ("=".join(LABEL),))
+_LABEL: Final = QuadletLine("Label", ("=".join(LABEL),))
 
 
 def _image_unit(part: str) -> str:
     return container_name(part.replace("_", "-"))
 
 
-def _section(name: str, lines: Iterable[Line]) -> Section:
+def _section(name: str, lines: Iterable[QuadletLine]) -> Section:
     return name, [line.written() for line in lines]
 
 
@@ -123,80 +122,82 @@ def _container(item: Container, library: Library) -> Iterator[Section]:
     yield "Install", [("WantedBy", TARGET)]
 
 
-def _known(lines: Iterable[Line], podman: str) -> Iterator[Line]:
+def _known(lines: Iterable[QuadletLine], podman: str) -> Iterator[QuadletLine]:
     """Lines of [Container]; a key that this podman lacks is an option of its `run`."""
     for line in lines:
         if knows(podman, line.key):
             yield line
         else:
             words = line.value if isinstance(line.value, tuple) else (line.value,)
-            yield from (Line("PodmanArgs", (OPTIONS[line.key], word)) for word in words)
+            yield from (QuadletLine("PodmanArgs", (OPTIONS[line.key], word)) for word in words)
 
 
-def _lines(item: Container, library: Library) -> Iterator[Line]:
+def _lines(item: Container, library: Library) -> Iterator[QuadletLine]:
     """What podman is told of the container."""
     pulled = not item.is_local and knows(library.config.containers.podman, ".image")
-    yield Line("ContainerName", item.own_name)
-    yield Line("Image", f"{_image_unit(item.part)}.image" if pulled else item.image)
+    yield QuadletLine("ContainerName", item.own_name)
+    yield QuadletLine("Image", f"{_image_unit(item.part)}.image" if pulled else item.image)
     if item.is_local:
-        yield Line("Pull", "never")
+        yield QuadletLine("Pull", "never")
     if item.own_entry:
-        yield Line("Exec", item.argv)
+        yield QuadletLine("Exec", item.argv)
     else:
-        yield Line("Entrypoint", json.dumps(item.argv[:1]))
-        yield from (Line("Exec", item.argv[1:]) for _ in item.argv[1:2])
+        yield QuadletLine("Entrypoint", json.dumps(item.argv[:1]))
+        yield from (QuadletLine("Exec", item.argv[1:]) for _ in item.argv[1:2])
     yield from _user(item, library)
-    yield Line("ReadOnly", "true" if item.read_only else "false")
-    yield Line("NoNewPrivileges", "true")
-    yield Line("DropCapability", "all")
-    yield from (Line("AddCapability", name) for name in item.capabilities)
-    yield from (Line("Environment", (f"{name}={value}",)) for name, value in item.environment)
+    yield QuadletLine("ReadOnly", "true" if item.read_only else "false")
+    yield QuadletLine("NoNewPrivileges", "true")
+    yield QuadletLine("DropCapability", "all")
+    yield from (QuadletLine("AddCapability", name) for name in item.capabilities)
+    yield from (
+        QuadletLine("Environment", (f"{name}={value}",)) for name, value in item.environment
+    )
     yield from _devices(item, library)
     yield from _memory(item)
-    yield from (Line("Mount", (_mount(one),)) for one in item.mounts)
+    yield from (QuadletLine("Mount", (_mount(one),)) for one in item.mounts)
     yield from _network(item)
     yield from _health(item)
-    yield Line("StopTimeout", str(item.stop_seconds))
-    yield Line("LogDriver", "journald")
+    yield QuadletLine("StopTimeout", str(item.stop_seconds))
+    yield QuadletLine("LogDriver", "journald")
     yield _LABEL
-    yield from (Line("PodmanArgs", (word,)) for word in item.runtime_args)
+    yield from (QuadletLine("PodmanArgs", (word,)) for word in item.runtime_args)
 
 
-def _user(item: Container, library: Library) -> Iterator[Line]:
+def _user(item: Container, library: Library) -> Iterator[QuadletLine]:
     """Whose the program is; of a user's containers that user within and without."""
     if not item.user:
         return
     user, _, group = item.user.partition(":")
-    yield Line("User", user)
-    yield Line("Group", group)
+    yield QuadletLine("User", user)
+    yield QuadletLine("Group", group)
     if library.host.scope == "user":
-        yield Line("UserNS", f"keep-id:uid={user},gid={group}")
+        yield QuadletLine("UserNS", f"keep-id:uid={user},gid={group}")
 
 
-def _devices(item: Container, library: Library) -> Iterator[Line]:
+def _devices(item: Container, library: Library) -> Iterator[QuadletLine]:
     found = item.devices
-    yield from (Line("AddDevice", (name,)) for name in (*found.cdi, *found.paths))
+    yield from (QuadletLine("AddDevice", (name,)) for name in (*found.cdi, *found.paths))
     # A user's own groups are no names in the image.
     groups = ("keep-groups",) if library.host.scope == "user" else found.groups
-    yield from (Line("GroupAdd", name) for name in groups if found.groups)
+    yield from (QuadletLine("GroupAdd", name) for name in groups if found.groups)
 
 
-def _memory(item: Container) -> Iterator[Line]:
+def _memory(item: Container) -> Iterator[QuadletLine]:
     memory = item.memory
     if memory.limit_bytes:
         limit = f"{-(-memory.limit_bytes // MIB)}m"
-        yield Line("Memory", limit)
+        yield QuadletLine("Memory", limit)
         # The same as the memory: nothing is swapped. It has no key.
-        yield Line("PodmanArgs", ("--memory-swap", limit))
+        yield QuadletLine("PodmanArgs", ("--memory-swap", limit))
     if memory.host_ipc:
-        yield Line("PodmanArgs", ("--ipc", "host"))
+        yield QuadletLine("PodmanArgs", ("--ipc", "host"))
     if memory.shm_bytes:
-        yield Line("ShmSize", f"{memory.shm_bytes // MIB}m")
+        yield QuadletLine("ShmSize", f"{memory.shm_bytes // MIB}m")
     if memory.locks:
-        yield Line("Ulimit", "memlock=-1:-1")
+        yield QuadletLine("Ulimit", "memlock=-1:-1")
     for place in item.tmpfs:
         size = memory.tmpfs_bytes // len(item.tmpfs)
-        yield Line("Tmpfs", f"{place}:size={size},mode=1777")
+        yield QuadletLine("Tmpfs", f"{place}:size={size},mode=1777")
 
 
 def _mount(mount: Mount) -> str:
@@ -210,26 +211,26 @@ def _mount(mount: Mount) -> str:
     return csv([*told, *ways])
 
 
-def _network(item: Container) -> Iterator[Line]:
-    yield Line("Network", f"{NETWORK}.network")
-    yield Line("NetworkAlias", item.host)
+def _network(item: Container) -> Iterator[QuadletLine]:
+    yield QuadletLine("Network", f"{NETWORK}.network")
+    yield QuadletLine("NetworkAlias", item.host)
     for one in item.published:
-        yield Line("PublishPort", f"{in_url(one.address)}:{one.port}:{one.port}")
+        yield QuadletLine("PublishPort", f"{in_url(one.address)}:{one.port}:{one.port}")
     if item.asks_machine:
-        yield Line("AddHost", f"{MACHINE}:host-gateway")
+        yield QuadletLine("AddHost", f"{MACHINE}:host-gateway")
     if item.is_low:
-        yield Line("Sysctl", ("net.ipv4.ip_unprivileged_port_start=0",))
+        yield QuadletLine("Sysctl", ("net.ipv4.ip_unprivileged_port_start=0",))
 
 
-def _health(item: Container) -> Iterator[Line]:
+def _health(item: Container) -> Iterator[QuadletLine]:
     found = item.health
     if found is None:
         return
-    yield Line("HealthCmd", json.dumps(found.argv))
+    yield QuadletLine("HealthCmd", json.dumps(found.argv))
     # Until then a failure says that it is still loading.
-    yield Line("HealthStartPeriod", f"{found.start_seconds}s")
-    yield Line("HealthInterval", f"{found.every_seconds}s")
-    yield Line("HealthTimeout", f"{found.timeout_seconds}s")
-    yield Line("HealthRetries", str(found.retries))
+    yield QuadletLine("HealthStartPeriod", f"{found.start_seconds}s")
+    yield QuadletLine("HealthInterval", f"{found.every_seconds}s")
+    yield QuadletLine("HealthTimeout", f"{found.timeout_seconds}s")
+    yield QuadletLine("HealthRetries", str(found.retries))
     # The unit is up when it answers, so what comes after it waits for that.
-    yield Line("Notify", "healthy")
+    yield QuadletLine("Notify", "healthy")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.config.names import service_name
 from llmgen.library import Keep
 from llmgen.plan.plan import Plan
 from llmgen.report.data import report
 from llmgen.report.page import page
 from llmgen.report.picture import PICTURE, picture
-from llmgen.targets.base import Render
 from llmgen.targets.launchd import label
 from llmgen.targets.systemd import unit
 

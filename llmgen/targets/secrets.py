@@ -12,7 +12,7 @@ from llmgen.errors import ConfigError, Diagnostic, PlanError
 from llmgen.library import Model
 
 
-class Environment(Struct, frozen=True):
+class SecretVariables(Struct, frozen=True):
     """Variables with their values, and variables whose values stand somewhere else."""
 
     plain: tuple[tuple[str, str], ...]
@@ -67,7 +67,7 @@ def spoken(item: Secret) -> str:
     )
 
 
-def shared_environment(models: Iterable[Model]) -> Environment:
+def shared_environment(models: Iterable[Model]) -> SecretVariables:
     """The one environment that router mode gives to all models; PlanError when they differ."""
     found: dict[str, str | Secret] = {}
     clashes = []
@@ -85,4 +85,4 @@ def shared_environment(models: Iterable[Model]) -> Environment:
                 )
     if clashes:
         raise PlanError(clashes)
-    return Environment(plain(found), secret(found))
+    return SecretVariables(plain(found), secret(found))

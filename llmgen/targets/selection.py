@@ -22,7 +22,7 @@ from llmgen.targets import (
     quadlet,
     report,
 )
-from llmgen.targets.base import Target
+from llmgen.targets.base import TargetModule
 
 # What cannot run without its files, and how llm.toml says that it shall not run.
 _RUNS_FROM: Final = {
@@ -47,7 +47,7 @@ LATER: Final = frozenset(
 )
 
 
-def selected(plan: Plan, asked: Sequence[str] = ()) -> tuple[Target, ...]:
+def selected(plan: Plan, asked: Sequence[str] = ()) -> tuple[TargetModule, ...]:
     """The targets to render; ``asked`` are named on the command line and win.
 
     Raises ConfigError when one is switched off whose files the stack runs from.
@@ -69,7 +69,7 @@ def _told(plan: Plan, name: str) -> bool | None:
     return enable
 
 
-def _is_on(plan: Plan, name: str, target: Target) -> bool:
+def _is_on(plan: Plan, name: str, target: TargetModule) -> bool:
     told = _told(plan, name)
     if told is not None:
         return told

@@ -21,7 +21,7 @@ from llmgen.targets.secrets import variable
 FULL_NAMES_SINCE = 242
 
 
-class Peer(Struct, frozen=True):
+class SwapPeer(Struct, frozen=True):
     """One server; a ``patient`` peer is waited for, however long its prompt takes.
 
     ``more`` are keys that llm.toml passes through.
@@ -54,12 +54,12 @@ def secrets(library: Library) -> tuple[Secret, ...]:
     return tuple(item.api_key for item in found if item.api_key and not item.wake)
 
 
-def peers(plan: Plan) -> Iterator[Peer]:
+def peers(plan: Plan) -> Iterator[SwapPeer]:
     """The always-on servers and those of [external], so that llama-swap is one endpoint for all."""
     own_key = _reference(plan.library.config.services.api_key)
     for item in plan.placements:
         if item.keep is Keep.ALWAYS:
-            yield Peer(
+            yield SwapPeer(
                 file_name(item.name),
                 f"http://{at(plan.library, service_name(item.name))}:{item.port}",
                 (*item.model.names, *plan.library.spellings(item.model.names)),
@@ -73,7 +73,7 @@ def peers(plan: Plan) -> Iterator[Peer]:
         one = full and not table.knows_aliases
         names = (own,) if one else (own, *others(name, table, plan.library))
         key = _reference(table.api_key)
-        yield Peer(_id(name), table.endpoint, names, key, more=table.llama_swap)
+        yield SwapPeer(_id(name), table.endpoint, names, key, more=table.llama_swap)
 
 
 def selectors(library: Library) -> dict[str, Any]:

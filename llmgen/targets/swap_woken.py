@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from llmgen.config.tables.gateway import External
 from llmgen.config.tables.wake import Wake
 from llmgen.library import Library
-from llmgen.plan.plan import Engine, Group, Groups, Matrix
+from llmgen.plan.plan import Group, Groups, Matrix, OnDemandRules
 from llmgen.targets.swap_peers import external, others
 
 # After this time without a request the machine may be asleep again: the next one wakes it anew.
@@ -46,7 +46,7 @@ def patience(library: Library) -> int:
     return max(found) + _SPARE_SECONDS if found else 0
 
 
-def beside(engine: Engine, library: Library) -> Engine:
+def beside(engine: OnDemandRules, library: Library) -> OnDemandRules:
     """What is loaded together, with machines elsewhere beside all of it: they take no memory."""
     names = tuple(woken(library))
     if not names:

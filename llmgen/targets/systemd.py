@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.library import Library
 from llmgen.plan.plan import Plan
 from llmgen.render.quoting import systemd, systemd_argv, systemd_path, systemd_text
 from llmgen.targets import accounts
-from llmgen.targets.base import Render
 from llmgen.targets.hardening import system_lines, user_lines
 from llmgen.targets.launch import credential, launch
 from llmgen.targets.services import Service, guard, services

@@ -9,9 +9,9 @@ from typing import Final
 from llmgen.config.names import service_name
 from llmgen.errors import InputError
 from llmgen.library import Keep
-from llmgen.operate.engines.activity import Finished, finished
+from llmgen.operate.engines.activity import FinishedRequest, finished
 from llmgen.operate.engines.departures import RESTARTED, Departure, departed
-from llmgen.operate.engines.engine import Engine, engine
+from llmgen.operate.engines.engine import OnDemandEngine, engine
 from llmgen.operate.engines.idle import last_use
 from llmgen.operate.engines.queue import deferred
 from llmgen.operate.engines.server import Endpoint, secret
@@ -21,7 +21,7 @@ from llmgen.operate.status.asking import Asking
 from llmgen.operate.status.observed import Observed
 from llmgen.operate.status.rows import ModelStatus
 from llmgen.operate.status.stack import as_run, expected
-from llmgen.operate.status.standing import Standing, Written, standing
+from llmgen.operate.status.standing import Standing, WrittenFiles, standing
 from llmgen.plan.plan import Placement, Plan
 from llmgen.top.feed import Feed
 from llmgen.top.moment import LiveModel, Moment
@@ -34,11 +34,11 @@ DRIFT_SECONDS: Final = 30.0
 class Collector:
     """Looks at one stack; keeps what the last look saw."""
 
-    def __init__(self, placed: Plan, asking: Asking, written: Callable[[], Written]) -> None:
+    def __init__(self, placed: Plan, asking: Asking, written: Callable[[], WrittenFiles]) -> None:
         """``written`` compares the installed files with llm.toml."""
         self._placed, self._run = placed, as_run(placed, asking.site)
         self._asking, self._written = asking, written
-        self._compared, self._compared_at = Written(), -DRIFT_SECONDS
+        self._compared, self._compared_at = WrittenFiles(), -DRIFT_SECONDS
         self._expected = {item.service.name: item for item in expected(placed, asking.site)}
         self._engine = _engine(placed)
         self._feed = _feed(self._engine)
@@ -47,7 +47,7 @@ class Collector:
         self._states: dict[str, str] = {}
         self._pids: dict[str, int] = {}
         self._departures: dict[str, Departure] = {}
-        self._finished: dict[str, list[Finished]] = {}
+        self._finished: dict[str, list[FinishedRequest]] = {}
         self._counted = -1
 
     def look(self) -> Moment:
@@ -199,7 +199,7 @@ class Collector:
         return None if own is None else Endpoint(own.url, key, own.inside)
 
     def _ttl_left(
-        self, row: ModelStatus, loaded: Loaded | None, requests: list[Finished]
+        self, row: ModelStatus, loaded: Loaded | None, requests: list[FinishedRequest]
     ) -> float | None:
         """Seconds until llama-swap unloads it; None while it works, or where it stays."""
         if self._engine is None or loaded is None or loaded.ttl <= 0 or row.busy:
@@ -210,14 +210,14 @@ class Collector:
         return None if since is None else max(0.0, loaded.ttl - (time.time() - since))
 
 
-def _engine(placed: Plan) -> Engine | None:
+def _engine(placed: Plan) -> OnDemandEngine | None:
     """Who loads on-demand models; None where there are none."""
     if all(item.keep is Keep.ALWAYS for item in placed.placements):
         return None
     return engine(placed.library.config)
 
 
-def _feed(own: Engine | None) -> Feed | None:
+def _feed(own: OnDemandEngine | None) -> Feed | None:
     """llama-swap's events; within a container only single answers are reached."""
     if own is None or own.name != "llama-swap" or own.endpoint.inside:
         return None

@@ -24,7 +24,7 @@ _BAR: Final = 20
 _ODD: Final = "\N{REPLACEMENT CHARACTER}"
 
 
-class Shown(Struct, frozen=True):
+class Selection(Struct, frozen=True):
     """What the person has chosen: a model, and what was said about the last key."""
 
     chosen: str = ""
@@ -32,7 +32,7 @@ class Shown(Struct, frozen=True):
     keys: str = ""
 
 
-def frame(moment: Moment, shown: Shown, width: int, height: int) -> list[Text]:
+def frame(moment: Moment, shown: Selection, width: int, height: int) -> list[Text]:
     """At most ``height`` lines of at most ``width`` cells, each character of them printable."""
     models = ordered(moment)
     foot = [Text(line) for line in (shown.note, shown.keys) if line]

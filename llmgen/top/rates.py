@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llmgen.operate.status.observed import Answer, SlotWork
+from llmgen.operate.status.observed import ServerState, SlotWork
 
 # The work of each model's slots at a look.
 Works = Mapping[str, tuple[SlotWork, ...]]
 
 
-def works(answers: Mapping[str, Answer]) -> dict[str, tuple[SlotWork, ...]]:
+def works(answers: Mapping[str, ServerState]) -> dict[str, tuple[SlotWork, ...]]:
     """What the slots of every server that tells worked at."""
     return {name: answer.work for name, answer in answers.items() if answer.work}
 

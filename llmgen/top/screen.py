@@ -8,7 +8,7 @@ from typing import Final
 from rich.text import Text
 
 from llmgen.top.acting import Acting
-from llmgen.top.frame import Shown, frame, ordered, printable_line
+from llmgen.top.frame import Selection, frame, ordered, printable_line
 from llmgen.top.moment import LiveModel, Moment
 
 KEYS: Final = "up/down choose   l load   u unload   o logs   q quit"
@@ -66,7 +66,7 @@ class Screen:
             return [printable_line(Text(said), width)][:height]
         if self._log is not None:
             return self._log_lines(width, height)
-        shown = Shown(self._chosen, self.note, KEYS)
+        shown = Selection(self._chosen, self.note, KEYS)
         return frame(self.moment, shown, width, height)
 
     def _choose(self, key: str) -> None:

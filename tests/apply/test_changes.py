@@ -4,14 +4,14 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from llmgen.apply.changes import NO_WAYS, Action, Entry, Kind, Owned, Ways, changes, entry
+from llmgen.apply.changes import NO_WAYS, Action, Owned, PathEntry, PathKind, Ways, changes, entry
 from llmgen.artifacts import Artifact
 
 PATH = PurePosixPath("a/b.conf")
 WANTED = Artifact(PATH, b"wanted\n", "llama-server")
 WANT = entry(WANTED)
-OLD = Entry("0" * 64, 0o644)
-OTHER = Entry("1" * 64, 0o644)
+OLD = PathEntry("0" * 64, 0o644)
+OTHER = PathEntry("1" * 64, 0o644)
 
 
 def decide(wanted, ours, now, ways=NO_WAYS):
@@ -52,27 +52,30 @@ def test_both_states_of_a_journal_are_ours():
 
 
 def test_changed_mode_is_an_edit():
-    assert decide(True, [OLD], Entry(OLD.digest, 0o755)) is Action.CONFLICT
+    assert decide(True, [OLD], PathEntry(OLD.digest, 0o755)) is Action.CONFLICT
 
 
 def test_wanted_mode_alone_is_an_update():
-    assert decide(True, [Entry(WANT.digest, 0o755)], Entry(WANT.digest, 0o755)) is Action.UPDATE
+    assert (
+        decide(True, [PathEntry(WANT.digest, 0o755)], PathEntry(WANT.digest, 0o755))
+        is Action.UPDATE
+    )
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.FILE])
+@pytest.mark.parametrize("kind", [kind for kind in PathKind if kind is not PathKind.FILE])
 def test_what_is_no_file_is_a_conflict(kind):
-    assert decide(True, [OLD], Entry("", 0, kind)) is Action.CONFLICT
-    assert decide(False, [OLD], Entry("", 0, kind)) is Action.CONFLICT
+    assert decide(True, [OLD], PathEntry("", 0, kind)) is Action.CONFLICT
+    assert decide(False, [OLD], PathEntry("", 0, kind)) is Action.CONFLICT
 
 
 def test_adopt_takes_signed_files_only():
-    signed = Entry(OTHER.digest, 0o644, signed=True)
+    signed = PathEntry(OTHER.digest, 0o644, signed=True)
     assert decide(True, None, signed, Ways(adopt=True)) is Action.UPDATE
     assert decide(True, None, OTHER, Ways(adopt=True)) is Action.CONFLICT
 
 
 def test_adopt_does_not_take_what_was_edited():
-    signed = Entry(OTHER.digest, 0o644, signed=True)
+    signed = PathEntry(OTHER.digest, 0o644, signed=True)
     assert decide(True, [OLD], signed, Ways(adopt=True)) is Action.CONFLICT
 
 
@@ -82,10 +85,10 @@ def test_overwrite_takes_the_named_path_only():
     assert decide(True, None, OTHER, Ways(overwrite=other)) is Action.CONFLICT
 
 
-@pytest.mark.parametrize("kind", [Kind.DIRECTORY, Kind.BLOCKED])
+@pytest.mark.parametrize("kind", [PathKind.DIRECTORY, PathKind.BLOCKED])
 def test_no_way_out_replaces_a_folder(kind):
     ways = Ways(adopt=True, overwrite=frozenset({PATH}), backup=True)
-    assert decide(True, None, Entry("", 0, kind), ways) is Action.CONFLICT
+    assert decide(True, None, PathEntry("", 0, kind), ways) is Action.CONFLICT
 
 
 def test_backup_applies_to_conflicts_only():

@@ -3,11 +3,11 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from llmgen.apply.changes import Entry, Owned
+from llmgen.apply.changes import Owned, PathEntry
 from llmgen.apply.ledger import FORMAT, ledger_text, merged, read_ledger
 from llmgen.errors import InputError
 
-STATE = Entry("ab" * 32, 0o644)
+STATE = PathEntry("ab" * 32, 0o644)
 OWNED = Owned(frozenset({STATE}), "envoy")
 VALUE = {"target": "envoy", "states": [{"sha256": STATE.digest, "mode": "0644"}]}
 
@@ -21,7 +21,7 @@ def written(tmp_path, **document):
 def test_ledger_reads_what_it_wrote(tmp_path):
     files = {
         PurePosixPath("z/ü"): OWNED,
-        PurePosixPath("a"): Owned(frozenset({STATE, Entry("00" * 32, 0o755)}), "systemd"),
+        PurePosixPath("a"): Owned(frozenset({STATE, PathEntry("00" * 32, 0o755)}), "systemd"),
     }
     path = tmp_path / "ledger.json"
     path.write_bytes(ledger_text(files))
@@ -81,7 +81,7 @@ def test_text_that_is_no_ledger_is_refused(tmp_path, text):
 
 
 def test_merging_keeps_every_state():
-    other = Entry("cd" * 32, 0o644)
+    other = PathEntry("cd" * 32, 0o644)
     path, new = PurePosixPath("a"), PurePosixPath("b")
     journal = {path: Owned(frozenset({other}), "envoy"), new: Owned(frozenset({other}), "x")}
     found = merged({path: OWNED}, journal)

@@ -2,7 +2,7 @@ import os
 from hashlib import sha256
 from pathlib import PurePosixPath
 
-from llmgen.apply.changes import Kind
+from llmgen.apply.changes import PathKind
 from llmgen.apply.snapshot import Place, look, snapshot
 from llmgen.render.header import OWNER
 
@@ -42,27 +42,27 @@ def test_symlink_is_seen_not_followed(tmp_path):
     (tmp_path / "target").write_text("x")
     (tmp_path / "d").mkdir()
     (tmp_path / PATH).symlink_to(tmp_path / "target")
-    assert look(place(tmp_path), PATH).kind is Kind.SYMLINK
+    assert look(place(tmp_path), PATH).kind is PathKind.SYMLINK
 
 
 def test_directory_and_fifo_are_seen(tmp_path):
     (tmp_path / PATH).mkdir(parents=True)
-    assert look(place(tmp_path), PATH).kind is Kind.DIRECTORY
+    assert look(place(tmp_path), PATH).kind is PathKind.DIRECTORY
     os.mkfifo(tmp_path / "fifo")
-    assert look(place(tmp_path), PurePosixPath("fifo")).kind is Kind.SPECIAL
+    assert look(place(tmp_path), PurePosixPath("fifo")).kind is PathKind.SPECIAL
 
 
 def test_symlinked_folder_blocks_unless_links_are_allowed(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "d").symlink_to("real")
-    assert look(place(tmp_path), PATH).kind is Kind.BLOCKED
+    assert look(place(tmp_path), PATH).kind is PathKind.BLOCKED
     assert look(place(tmp_path, links=True), PATH) is None
 
 
 def test_file_in_a_folders_place_blocks(tmp_path):
     (tmp_path / "d").write_text("")
     found = look(place(tmp_path), PATH)
-    assert (found.kind, found.detail) == (Kind.BLOCKED, "`d` is not a folder")
+    assert (found.kind, found.detail) == (PathKind.BLOCKED, "`d` is not a folder")
 
 
 def test_header_is_recognised_on_the_first_lines(tmp_path):

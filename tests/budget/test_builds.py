@@ -3,7 +3,7 @@
 import pytest
 from making_facts import facts, group, published
 
-from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, STEPS
+from llmgen.budget.builds import BOUNDARIES, DEFAULT, NEWEST, OLDEST
 from llmgen.budget.estimate import estimate
 from llmgen.budget.settings import ServerSettings
 
@@ -86,5 +86,5 @@ def test_older_build_reserves_logits_for_the_micro_batch_and_is_not_exact():
 
 
 def test_every_boundary_has_its_source():
-    assert all(step.source and step.since < step.until for step in STEPS)
+    assert all(step.source and step.since < step.until for step in BOUNDARIES)
     assert OLDEST <= DEFAULT <= NEWEST

@@ -15,7 +15,7 @@ import real_images
 
 from llmgen.building.commands import configure
 from llmgen.building.recipe import flags
-from llmgen.config.tables.recipe import Recipe
+from llmgen.config.tables.recipe import BuildRecipe
 
 # What each backend's line ends with where its toolkit is missing.
 NEEDS = {
@@ -50,7 +50,7 @@ def source(tmp_path_factory):
 
 def configured(source, folder, backend, gpus):
     generator = "Ninja" if shutil.which("ninja", path=PATH) else "Unix Makefiles"
-    words = configure(source, folder, generator, flags(backend, 11434, Recipe(), gpus))
+    words = configure(source, folder, generator, flags(backend, 11434, BuildRecipe(), gpus))
     environment = {**os.environ, "PATH": PATH, "CUDACXX": "", "HIPCXX": ""}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr

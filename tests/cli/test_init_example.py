@@ -6,9 +6,11 @@ from click.testing import CliRunner
 from llmgen.cli.boundary import root
 from llmgen.config.source import parse
 from llmgen.detect.examples import Example, example_for, examples
-from llmgen.detect.machine import Found
+from llmgen.detect.machine import FoundMachine
 
-MAC = Found("macos", "metal", 2**37, "/Users/ada", programs=(("llama_server", "/opt/bin/llama"),))
+MAC = FoundMachine(
+    "macos", "metal", 2**37, "/Users/ada", programs=(("llama_server", "/opt/bin/llama"),)
+)
 
 
 @pytest.fixture(autouse=True)

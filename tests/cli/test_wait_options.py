@@ -9,10 +9,10 @@ from llmgen.cli import ready
 from llmgen.cli.boundary import root
 from llmgen.cli.outcome import Outcome
 from llmgen.operate.status.ready import Lack
-from llmgen.operate.status.rows import Expected
+from llmgen.operate.status.rows import ExpectedService
 from llmgen.targets.services import Service
 
-WANTED = [Expected(Service(name, "", ()), f"{name}.service", 1, "") for name in ("a", "b")]
+WANTED = [ExpectedService(Service(name, "", ()), f"{name}.service", 1, "") for name in ("a", "b")]
 STARTED = Outcome({"started": ["a.service"]}, said="started: a.service")
 
 

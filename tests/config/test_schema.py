@@ -50,7 +50,7 @@ def test_every_key_is_documented():
 
 def test_defaults_of_the_edition_are_said_where_the_key_is():
     edition = EDITIONS[max(EDITIONS)]
-    for table in ("Defaults", "Model"):
+    for table in ("Defaults", "ModelTable"):
         keys = SCHEMA["definitions"][table]["properties"]
         for key in {**edition.options("chat"), **edition.options("embedding"), "ctx_size": 0}:
             assert "Default: " in keys[key]["description"], key

@@ -7,16 +7,18 @@ from llmgen.config.source import parse
 from llmgen.config.tables.hardware import Hardware
 from llmgen.config.tables.services import Budget
 from llmgen.detect.document import document, hardware
-from llmgen.detect.machine import Found, profile_of
+from llmgen.detect.machine import FoundMachine, profile_of
 from llmgen.detect.probe import _amd
 from llmgen.machine import machine
 from llmgen.profiles import profiles
 from llmgen.units import GIB, MIB
 
-CARDS = Found("linux", "cuda", 62 * GIB, "/home/me", (("RTX 3090", 24576 * MIB),) * 2)
-MAC = Found("macos", "metal", 64 * GIB, "/Users/me", unified=True)
-APU = Found("linux", "rocm", 124 * GIB, "/home/me", (("GTT", 96 * GIB),), 96 * GIB, unified=True)
-PLAIN = Found("linux", "cpu", 16 * GIB, "/home/me")
+CARDS = FoundMachine("linux", "cuda", 62 * GIB, "/home/me", (("RTX 3090", 24576 * MIB),) * 2)
+MAC = FoundMachine("macos", "metal", 64 * GIB, "/Users/me", unified=True)
+APU = FoundMachine(
+    "linux", "rocm", 124 * GIB, "/home/me", (("GTT", 96 * GIB),), 96 * GIB, unified=True
+)
+PLAIN = FoundMachine("linux", "cpu", 16 * GIB, "/home/me")
 
 
 @pytest.mark.parametrize("found", [CARDS, MAC, APU, PLAIN])
@@ -34,7 +36,7 @@ def test_a_mac_gets_the_profile_of_its_size():
 
 @pytest.mark.parametrize("size_gib", [8, 20, 1024])
 def test_a_mac_of_an_unknown_size_gets_the_working_set_of_its_memory(size_gib):
-    odd = Found("macos", "metal", size_gib * GIB, "/Users/me", unified=True)
+    odd = FoundMachine("macos", "metal", size_gib * GIB, "/Users/me", unified=True)
     assert profile_of(odd) == ""
     (device,) = loaded(document(odd)).devices
     assert 0.65 * size_gib * GIB < device.memory_bytes < 0.76 * size_gib * GIB
@@ -49,7 +51,9 @@ def test_every_profile_makes_a_machine_on_any_machine(profile):
 
 
 def test_strange_folders_are_quoted():
-    text = document(Found("linux", "cpu", GIB, 'C:\\"me"\\tmp', programs=(("envoy", "/a\tb"),)))
+    text = document(
+        FoundMachine("linux", "cpu", GIB, 'C:\\"me"\\tmp', programs=(("envoy", "/a\tb"),))
+    )
     assert tomllib.loads(text)["paths"]["home"] == 'C:\\"me"\\tmp'
 
 
@@ -83,7 +87,7 @@ def loaded(text):
 
 
 def test_detected_versions_are_written_and_absent_ones_are_said_to_be_guesses():
-    text = document(Found("linux", "cpu", GIB, "/h", build=11500))
+    text = document(FoundMachine("linux", "cpu", GIB, "/h", build=11500))
     assert tomllib.loads(text)["llama_cpp"]["build"] == 11500
     assert "did not say" in text
 
@@ -91,13 +95,13 @@ def test_detected_versions_are_written_and_absent_ones_are_said_to_be_guesses():
 @pytest.mark.parametrize("profile", ["", "nvidia-2x24gb"])
 def test_models_of_several_cards_go_to_the_one_with_most_room(profile):
     cards = (("NVIDIA RTX 3090", 24 * GIB), ("NVIDIA RTX 3090", 24 * GIB))
-    text = document(Found("linux", "cuda", 64 * GIB, "/home/me", cards), profile)
+    text = document(FoundMachine("linux", "cuda", 64 * GIB, "/home/me", cards), profile)
     assert tomllib.loads(text)["defaults"] == {"device": "auto"}
-    assert "defaults" not in tomllib.loads(document(Found("linux", "cpu", GIB, "/home/me")))
+    assert "defaults" not in tomllib.loads(document(FoundMachine("linux", "cpu", GIB, "/home/me")))
 
 
 def test_spark_does_not_map_its_weights():
-    found = Found(
+    found = FoundMachine(
         "linux", "cuda", 119 * GIB, "/home/me", (("NVIDIA GB10", 119 * GIB),), unified=True
     )
     assert 'load_mode = "none"' in document(found)
@@ -105,7 +109,7 @@ def test_spark_does_not_map_its_weights():
 
 
 @pytest.mark.parametrize(
-    "found", [APU, Found("macos", "metal", 40 * GIB, "/Users/me", unified=True)]
+    "found", [APU, FoundMachine("macos", "metal", 40 * GIB, "/Users/me", unified=True)]
 )
 def test_machine_without_a_profile_shares_its_memory_in_an_import_too(found):
     made = machine(Hardware.model_validate(hardware(found)), Budget())

@@ -11,12 +11,12 @@ from llmgen.config.load import load
 from llmgen.config.source import parse
 from llmgen.detect.document import document
 from llmgen.detect.interview import PURPOSES, REACHES, models, with_answers
-from llmgen.detect.machine import Found
+from llmgen.detect.machine import FoundMachine
 from llmgen.errors import Severity
 from llmgen.plan.place import place
 from llmgen.resolve import resolve
 
-HERE = Found("linux", "cuda", 64 * 2**30, "/home/ada", devices=(("a card", 24 * 2**30),))
+HERE = FoundMachine("linux", "cuda", 64 * 2**30, "/home/ada", devices=(("a card", 24 * 2**30),))
 CHOSEN = (
     {"name": "a", "model": "a.gguf"},
     {"name": "e", "model": "e.gguf", "role": "embedding"},

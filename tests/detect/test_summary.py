@@ -6,12 +6,12 @@ import pytest
 from click.testing import CliRunner
 
 from llmgen.cli.boundary import root
-from llmgen.detect.machine import Found
+from llmgen.detect.machine import FoundMachine
 from llmgen.detect.obtain import obtain
 from llmgen.detect.summary import summary
 from llmgen.units import GIB, MIB
 
-CARDS = Found(
+CARDS = FoundMachine(
     "linux",
     "cuda",
     62 * GIB,

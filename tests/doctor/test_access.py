@@ -2,9 +2,9 @@ import os
 
 import pytest
 
-from llmgen.doctor.access import Identity, closed_to, identity
+from llmgen.doctor.access import UserIdentity, closed_to, identity
 
-STRANGER = Identity(54321, frozenset({54321}))
+STRANGER = UserIdentity(54321, frozenset({54321}))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_closed_file(model):
 
 def test_group_opens_it(model):
     model.chmod(0o640)
-    assert closed_to(Identity(54321, frozenset({model.stat().st_gid})), model) == ""
+    assert closed_to(UserIdentity(54321, frozenset({model.stat().st_gid})), model) == ""
 
 
 def test_root_reads_everything_and_nobody_is_unknown():

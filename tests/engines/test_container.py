@@ -6,7 +6,7 @@ import pytest
 from making import HEAD
 from plan_of import planned
 
-from llmgen.engines.container import Container, Outside, container_name, translated, wrapped
+from llmgen.engines.container import ContainerTable, Outside, container_name, translated, wrapped
 from llmgen.errors import ConfigError
 
 MODELS = PurePosixPath("/srv/models")
@@ -27,7 +27,7 @@ def outside(**more):
 
 def argv(words=("serve",), container=None, **more):
     found = wrapped(
-        container or Container(image="x/y"), "llmgen-m", "/bin/serve", words, outside(**more)
+        container or ContainerTable(image="x/y"), "llmgen-m", "/bin/serve", words, outside(**more)
     )
     return found.argv
 
@@ -48,7 +48,9 @@ def options(words, name):
     ],
 )  # fmt: skip
 def test_devices_are_those_of_the_vendor(backend, runtime, wanted):
-    found = argv(container=Container(image="x/y", runtime=runtime), backend=backend, devices=(0, 2))
+    found = argv(
+        container=ContainerTable(image="x/y", runtime=runtime), backend=backend, devices=(0, 2)
+    )
     text = " ".join(found)
     assert " ".join(wanted) in text
     assert text.startswith(f"{runtime} run --rm --init --name llmgen-m ")
@@ -74,7 +76,7 @@ def test_what_only_looks_like_the_folder_stays(word):
 
 def test_the_port_is_published_on_loopback_alone():
     assert options(argv(), "--publish") == ["127.0.0.1:9001:9001"]
-    inner = Container(image="x/y", port=80)
+    inner = ContainerTable(image="x/y", port=80)
     assert options(argv(container=inner), "--publish") == ["127.0.0.1:9001:80"]
 
 

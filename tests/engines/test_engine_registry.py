@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llmgen.config.schema import schema
-from llmgen.config.tables.models import Model
+from llmgen.config.tables.models import ModelTable
 from llmgen.engines.base import Listen, Served
 from llmgen.engines.command import CommandOptions
 from llmgen.engines.registry import ENGINES
@@ -31,7 +31,7 @@ def served(**more):
 
 
 def test_every_key_of_a_model_is_known_to_all_engines_or_to_some():
-    for key in Model.model_fields:
+    for key in ModelTable.model_fields:
         owners = [engine.name for engine in ENGINES.values() if knows(engine, key)]
         assert owners, key
         assert (len(owners) == len(ENGINES)) is (key in COMMON), key
@@ -45,7 +45,7 @@ def test_every_engine_has_a_case_and_a_row_in_the_readme(name):
 
 
 def test_the_schema_lists_the_engines():
-    names = schema()["definitions"]["Model"]["properties"]["engine"]["enum"]
+    names = schema()["definitions"]["ModelTable"]["properties"]["engine"]["enum"]
     assert names == [*ENGINES]
 
 

@@ -13,7 +13,7 @@ PACKAGE = Path(llmgen.__file__).parent
 
 def test_every_choice_of_on_demand_has_its_row():
     choices = get_args(Services.model_fields["on_demand"].annotation)
-    assert tuple(loaders.LOADERS) == choices == get_args(loaders.Name)
+    assert tuple(loaders.LOADERS) == choices == get_args(loaders.LoaderName)
     assert all(loaders.loader_of(Services(on_demand=name)).name == name for name in choices)
 
 

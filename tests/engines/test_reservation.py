@@ -10,14 +10,14 @@ from safetensors_writer import header, write_checkpoint
 from llmgen.facts.checkpoint import describe_checkpoint
 from llmgen.facts.checkpoint_sources import read_folder
 from llmgen.facts.safetensors import BITS, StoredTensor
-from llmgen.reservation.attention import Attention, Reach, read_attention
+from llmgen.reservation.attention import Attention, CacheReach, read_attention
 from llmgen.reservation.cache import (
     bytes_per_token,
     cache_bytes,
     sglang_sequence,
     vllm_sequence,
 )
-from llmgen.reservation.checkpoint import NotComputedError, Settings, element_bytes
+from llmgen.reservation.checkpoint import NotComputedError, ReservationSettings, element_bytes
 from llmgen.reservation.feasibility import RESERVING, change, examine
 from llmgen.reservation.weights import weights
 from llmgen.units import GIB
@@ -205,12 +205,12 @@ SIZES = {"qwen2.5-7b": (1, 2, 4), "qwen2.5-7b-awq": (1, 2, 4)}
     [(name, parts) for name in EXPECTED for parts in SIZES.get(name, (1, 2, 4, 8))],
 )
 def test_weights_of_each_device_are_exact(name, parts):
-    assert weights(facts(name), Settings(parts)).loaded == EXPECTED[name](parts)
+    assert weights(facts(name), ReservationSettings(parts)).loaded == EXPECTED[name](parts)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 4])
 def test_index_of_gptq_is_whole_where_outputs_are_split(parts):
-    found = weights(facts("qwen2.5-7b-gptq-int4"), Settings(parts)).loaded
+    found = weights(facts("qwen2.5-7b-gptq-int4"), ReservationSettings(parts)).loaded
     assert found == packed(parts, index=True)
 
 
@@ -220,7 +220,7 @@ def test_one_device_holds_what_the_index_promises():
         heads = 1 if f"{item.name}" in ("gemma-2b", "gemma-2-9b", "gemma-3-27b") else 2
         padding = heads * (padded(c["vocab_size"]) - c["vocab_size"]) * c["hidden_size"] * 2
         if item.size:
-            assert weights(facts(item.name), Settings()).loaded == item.size + padding
+            assert weights(facts(item.name), ReservationSettings()).loaded == item.size + padding
 
 
 def test_prediction_head_is_not_loaded():
@@ -232,24 +232,27 @@ def test_prediction_head_is_not_loaded():
     )
     assert head > 14 * 10**9
     assert (
-        weights(facts("deepseek-v3"), Settings()).loaded == facts("deepseek-v3").bytes_stored - head
+        weights(facts("deepseek-v3"), ReservationSettings()).loaded
+        == facts("deepseek-v3").bytes_stored - head
     )
 
 
 def test_latent_attention_keeps_what_it_absorbs():
     # 61 layers, 128 heads, 512 x (128 + 128) in bf16, on each of eight devices.
-    assert weights(facts("deepseek-v3"), Settings(8)).prepared == 61 * 16 * 512 * 256 * 2
+    assert weights(facts("deepseek-v3"), ReservationSettings(8)).prepared == 61 * 16 * 512 * 256 * 2
 
 
 def test_experts_of_mxfp4_are_padded_to_tiles():
     # 2880 -> 2944 in both directions, 17 bytes for 32 elements.
     padding = 32 * 3 * (2944 * 2944 - 2880 * 2880) // 32 * 17
-    assert weights(facts("gpt-oss-20b"), Settings()).prepared == 24 * padding
+    assert weights(facts("gpt-oss-20b"), ReservationSettings()).prepared == 24 * padding
 
 
 def test_weights_in_float32_are_loaded_in_half():
-    assert weights(facts("gemma-2-9b"), Settings(dtype="auto")).loaded == 18483411968
-    assert weights(facts("gemma-2-9b"), Settings(dtype="float32")).loaded == 2 * 18483411968
+    assert weights(facts("gemma-2-9b"), ReservationSettings(dtype="auto")).loaded == 18483411968
+    assert (
+        weights(facts("gemma-2-9b"), ReservationSettings(dtype="float32")).loaded == 2 * 18483411968
+    )
 
 
 # Bytes of a token: DeepSeek-V3 70,272 is the figure of its own paper (arXiv 2505.09343, table 1).
@@ -271,19 +274,19 @@ PER_TOKEN = {
 @pytest.mark.parametrize("case", PER_TOKEN, ids=str)
 def test_bytes_of_a_token_are_exact(case):
     name, parts, kind = case
-    settings = Settings(parts, kv_cache_dtype=kind)
+    settings = ReservationSettings(parts, kv_cache_dtype=kind)
     found = bytes_per_token(read_attention(facts(name), parts), cache_bytes(facts(name), settings))
     assert found == PER_TOKEN[case]
 
 
 LAYERS = {
-    "llama-3.1-8b": ({Reach.FULL: 32}, 0),
-    "qwen2.5-7b": ({Reach.FULL: 28}, 0),
-    "mistral-7b-v0.1": ({Reach.SLIDING: 32}, 4096),
-    "gemma-2-9b": ({Reach.FULL: 21, Reach.SLIDING: 21}, 4096),
-    "gemma-3-27b": ({Reach.FULL: 10, Reach.SLIDING: 52}, 1024),
-    "gpt-oss-20b": ({Reach.FULL: 12, Reach.SLIDING: 12}, 128),
-    "deepseek-v3": ({Reach.FULL: 61}, 0),
+    "llama-3.1-8b": ({CacheReach.FULL: 32}, 0),
+    "qwen2.5-7b": ({CacheReach.FULL: 28}, 0),
+    "mistral-7b-v0.1": ({CacheReach.SLIDING: 32}, 4096),
+    "gemma-2-9b": ({CacheReach.FULL: 21, CacheReach.SLIDING: 21}, 4096),
+    "gemma-3-27b": ({CacheReach.FULL: 10, CacheReach.SLIDING: 52}, 1024),
+    "gpt-oss-20b": ({CacheReach.FULL: 12, CacheReach.SLIDING: 12}, 128),
+    "deepseek-v3": ({CacheReach.FULL: 61}, 0),
 }
 
 
@@ -319,7 +322,7 @@ def test_sequence_of_mixed_layers_shares_one_pool():
 
 def test_nearly_equal_kinds_are_filled_up():
     # vLLM's own example: thirteen full and twelve sliding layers make two groups of thirteen.
-    attention = Attention({Reach.FULL: 13, Reach.SLIDING: 12}, 1, 64, 64, window=128)
+    attention = Attention({CacheReach.FULL: 13, CacheReach.SLIDING: 12}, 1, 64, 64, window=128)
     blocks = 1024 // 16 + min(1024 // 16, ceil((127 + 512) / 16)) + 1
     assert vllm_sequence(attention, 2, 1024, 512) == blocks * 13 * 16 * 256
 
@@ -340,7 +343,9 @@ def test_indexer_of_sparse_attention_is_counted():
 
 
 def test_reservation_is_the_fraction_of_the_device():
-    found = examine(VLLM, facts("qwen3-8b"), Settings(max_model_len=32768), 24 * GIB, 0.9)
+    found = examine(
+        VLLM, facts("qwen3-8b"), ReservationSettings(max_model_len=32768), 24 * GIB, 0.9
+    )
     assert found.reserved == found.budget == ceil(24 * GIB * 0.9)
     assert found.fits
     assert found.left == found.budget - 16381470720
@@ -352,20 +357,20 @@ def test_reservation_is_the_fraction_of_the_device():
 
 
 def test_reservation_without_room_is_refused_with_one_that_fits():
-    settings = Settings(max_model_len=40960)
+    settings = ReservationSettings(max_model_len=40960)
     found = examine(VLLM, facts("qwen3-8b"), settings, 24 * GIB, 0.7)
     assert not found.fits
     other = change(VLLM, facts("qwen3-8b"), settings, 24 * GIB, 0.7)
     assert other is not None
     assert other.fraction > 0.7
-    planned = Settings(max_model_len=other.max_model_len)
+    planned = ReservationSettings(max_model_len=other.max_model_len)
     again = examine(VLLM, facts("qwen3-8b"), planned, 24 * GIB, other.fraction)
     assert again.fits
     assert not again.is_tight
 
 
 def test_length_is_shortened_where_no_fraction_helps():
-    settings = Settings(max_model_len=131072)
+    settings = ReservationSettings(max_model_len=131072)
     assert not examine(VLLM, facts("llama-3.1-8b"), settings, 24 * GIB, 0.9).fits
     other = change(VLLM, facts("llama-3.1-8b"), settings, 24 * GIB, 0.9)
     assert other is not None
@@ -374,12 +379,12 @@ def test_length_is_shortened_where_no_fraction_helps():
 
 
 def test_nothing_is_proposed_where_weights_alone_do_not_fit():
-    settings = Settings(max_model_len=8192)
+    settings = ReservationSettings(max_model_len=8192)
     assert change(VLLM, facts("mixtral-8x7b"), settings, 24 * GIB, 0.9) is None
 
 
 def test_fraction_of_sglang_leaves_its_work_beside():
-    settings = Settings(max_model_len=8192)
+    settings = ReservationSettings(max_model_len=8192)
     found = examine(SGLANG, facts("qwen3-8b"), settings, 24 * GIB, 0.8)
     assert found.budget == int(24 * GIB * 0.8)
     assert found.reserved == min(24 * GIB, found.budget + found.working)
@@ -393,7 +398,7 @@ def test_fraction_of_sglang_leaves_its_work_beside():
 
 def test_more_devices_than_the_model_has_heads_are_refused():
     with pytest.raises(NotComputedError, match="28 attention heads cannot be split over 8 devices"):
-        weights(facts("qwen2.5-7b"), Settings(8))
+        weights(facts("qwen2.5-7b"), ReservationSettings(8))
 
 
 UNKNOWN = {
@@ -430,15 +435,15 @@ def test_weights_are_judged_where_the_cache_is_not_known():
     tensors = tuple(StoredTensor(key, *value) for key, value in item.tensors.items())
     one = [("model.safetensors", tensors)]
     found = describe_checkpoint("m", item.config | {"layer_types": kinds}, one, [], "")
-    seen = examine(VLLM, found, Settings(), 24 * GIB, 0.9)
+    seen = examine(VLLM, found, ReservationSettings(), 24 * GIB, 0.9)
     assert not seen.fits
     assert "keep a state" in seen.unknown
-    assert change(VLLM, found, Settings(), 24 * GIB, 0.9) is None
-    other = change(VLLM, found, Settings(), 48 * GIB, 0.5)
+    assert change(VLLM, found, ReservationSettings(), 24 * GIB, 0.9) is None
+    other = change(VLLM, found, ReservationSettings(), 48 * GIB, 0.5)
     assert other is not None
-    assert examine(VLLM, found, Settings(), 48 * GIB, other.fraction).fits
+    assert examine(VLLM, found, ReservationSettings(), 48 * GIB, other.fraction).fits
 
 
 def test_packed_cache_is_not_guessed():
     with pytest.raises(NotComputedError, match="turboquant_k8v4"):
-        cache_bytes(facts("qwen3-8b"), Settings(kv_cache_dtype="turboquant_k8v4"))
+        cache_bytes(facts("qwen3-8b"), ReservationSettings(kv_cache_dtype="turboquant_k8v4"))

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from llmgen.errors import Severity
 from llmgen.facts.hub import Hub
 from llmgen.facts.lock import Lock, Measured, parse_lock, render_lock
-from llmgen.facts.lock_models import Step, lock_models
+from llmgen.facts.lock_models import LockOutcome, lock_models
 from llmgen.facts.sources import Sources
 
 HUB = "hf:org/repo:Q8_0"
@@ -35,7 +35,7 @@ def refusal(*arguments, **options):
 
 def test_every_reference_is_locked(sources):
     result = lock_models(["file:a.gguf", HUB, HUB], sources, Lock())
-    assert result.steps == {"file:a.gguf": Step.ADDED, HUB: Step.ADDED}
+    assert result.steps == {"file:a.gguf": LockOutcome.ADDED, HUB: LockOutcome.ADDED}
     assert result.lock.entries[HUB].revision == "1" * 40
     assert parse_lock(render_lock(result.lock), "llm.lock") == result.lock
 
@@ -44,20 +44,20 @@ def test_second_run_changes_nothing(sources):
     first = lock_models(["file:a.gguf", HUB], sources, Lock()).lock
     again = lock_models(["file:a.gguf", HUB], sources, first)
     assert again.lock == first
-    assert set(again.steps.values()) == {Step.KEPT}
+    assert set(again.steps.values()) == {LockOutcome.KEPT}
 
 
 def test_model_that_llm_toml_no_longer_names_is_removed(sources):
     first = lock_models(["file:a.gguf", HUB], sources, Lock()).lock
     result = lock_models([HUB], sources, first)
-    assert result.steps == {HUB: Step.KEPT, "file:a.gguf": Step.REMOVED}
+    assert result.steps == {HUB: LockOutcome.KEPT, "file:a.gguf": LockOutcome.REMOVED}
 
 
 def test_local_file_that_changed_is_read_again(sources, tmp_path):
     first = lock_models(["file:a.gguf"], sources, Lock()).lock
     write_gguf(tmp_path / "a.gguf", *llama(layers=3))
     result = lock_models(["file:a.gguf"], sources, first)
-    assert result.steps == {"file:a.gguf": Step.UPDATED}
+    assert result.steps == {"file:a.gguf": LockOutcome.UPDATED}
 
 
 def test_change_upstream_is_refused_unless_updated(sources, hub):
@@ -69,7 +69,7 @@ def test_change_upstream_is_refused_unless_updated(sources, hub):
     assert "--update" in found.hint
     result = lock_models([HUB], sources, first, update=True)
     assert result.lock.entries[HUB].revision == "2" * 40
-    assert result.steps == {HUB: Step.UPDATED}
+    assert result.steps == {HUB: LockOutcome.UPDATED}
 
 
 def test_commit_that_leaves_the_model_alone_keeps_the_pin(sources, hub):

@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 from msgspec import Struct
 
-from llmgen.fleet.needs import Choosing, HostBudget, ModelNeeds, Room, Verdict
+from llmgen.fleet.needs import Choosing, HostBudget, HostRoom, HostVerdict, ModelNeeds
 
 
 class Devices(Struct):
@@ -33,7 +33,7 @@ class Devices(Struct):
     def verdict(self, host, models):
         # Sums only grow.
         found = self.fits(host, models)
-        return Verdict(found, found)
+        return HostVerdict(found, found)
 
     def _states(self, models):
         kept = models & self.always
@@ -51,7 +51,7 @@ class Devices(Struct):
             )
 
         state = min(self._states(models), key=free)
-        return Room(free(state), tuple(sorted(state)))
+        return HostRoom(free(state), tuple(sorted(state)))
 
 
 def drawn(seed, hosts=5, models=7, most=2000):

@@ -4,7 +4,7 @@ import os
 
 from llmgen.config.tables.base import Secret
 from llmgen.gateway.publish import publish
-from llmgen.gateway.secrets import Filled, Manifest, placeholder, read_manifest
+from llmgen.gateway.secrets import Manifest, PlaceholderFile, placeholder, read_manifest
 
 KEY = 'sk-"\\$x'
 
@@ -14,7 +14,7 @@ def manifest(folder, owner):
     (folder / "TOKEN").write_text(placeholder("TOKEN") + "\n")
     found = Manifest(
         into=folder / "run",
-        files=(Filled("TOKEN", "line"),),
+        files=(PlaceholderFile("TOKEN", "line"),),
         secrets={"TOKEN": Secret(file=str(folder / "key"))},
         owner=owner,
     )

@@ -13,7 +13,7 @@ from readers.systemd_syntax import read_environment_file
 from llmgen.config.tables.base import Secret
 from llmgen.errors import InputError
 from llmgen.gateway.publish import publish
-from llmgen.gateway.secrets import Filled, Manifest, fill, placeholder, read_manifest
+from llmgen.gateway.secrets import Manifest, PlaceholderFile, fill, placeholder, read_manifest
 
 KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1)
 
@@ -30,7 +30,7 @@ def manifest(folder, **secrets):
     secrets = secrets or {"a": Secret(env="A_KEY"), "b": Secret(file=str(folder / "b.key"))}
     made = Manifest(
         folder / "run",
-        (Filled("cds.yaml", "yaml"), Filled("rds.yaml", "yaml")),
+        (PlaceholderFile("cds.yaml", "yaml"), PlaceholderFile("rds.yaml", "yaml")),
         secrets,
         tuple(secrets),
     )

@@ -4,7 +4,7 @@ import pytest
 from targets.plans import plan
 
 from llmgen.gateway.listing import body_limit, document, entries
-from llmgen.gateway.routes import Edit, routes
+from llmgen.gateway.routes import BodyEdit, routes
 
 MODELS = """
 [models.chat]
@@ -95,23 +95,23 @@ def test_the_default_is_the_model_that_says_so_and_completions_have_their_own():
 def test_an_engine_is_told_the_model_that_a_request_does_not_name():
     made = table('[models.a]\nmodel = "small.gguf"\n')
     (route,) = found(made, "text")
-    assert route.edit == Edit(append='"model":"a"')
+    assert route.edit == BodyEdit(append='"model":"a"')
 
 
 def test_variants_are_set_by_llama_swap_or_in_the_body():
-    assert found(table(), "text", "cold")[0].edit == Edit()
-    assert found(table(), "text", "fast-cold")[0].edit == Edit(
+    assert found(table(), "text", "cold")[0].edit == BodyEdit()
+    assert found(table(), "text", "fast-cold")[0].edit == BodyEdit(
         append='"temperature":0.0,"stop":["%"]'
     )
-    assert found(table(engine="router"), "text", "cold")[0].edit == Edit(
+    assert found(table(engine="router"), "text", "cold")[0].edit == BodyEdit(
         model="chat", append='"temperature":0.0'
     )
 
 
 def test_the_router_and_others_are_sent_the_name_that_they_know():
-    assert found(table(engine="router"), "text", "gpt-4o")[0].edit == Edit(model="chat")
-    assert found(table(engine="router"), "text", "chat")[0].edit == Edit()
-    assert found(table(), "text", "big")[0].edit == Edit(model="big-1")
+    assert found(table(engine="router"), "text", "gpt-4o")[0].edit == BodyEdit(model="chat")
+    assert found(table(engine="router"), "text", "chat")[0].edit == BodyEdit()
+    assert found(table(), "text", "big")[0].edit == BodyEdit(model="big-1")
 
 
 @pytest.mark.parametrize("engine", ["llama_swap", "router"])
@@ -132,7 +132,7 @@ def test_names_in_other_letters_are_sent_as_the_server_knows_them(engine, name, 
 
 
 def test_variants_in_other_letters_are_theirs():
-    assert found(table(), "text", "Frozen")[0].edit == Edit(model="cold")
+    assert found(table(), "text", "Frozen")[0].edit == BodyEdit(model="cold")
     assert found(table(), "text", "Fast-Cold")[0].edit.append == '"temperature":0.0,"stop":["%"]'
     assert found(table(engine="router"), "text", "COLD")[0].edit.model == "chat"
 

@@ -11,7 +11,7 @@ from llmgen.cli.import_ import MOST_BYTES, cli
 from llmgen.errors import InputError
 from llmgen.importing.sniff import from_text
 from llmgen.importing.write import document
-from llmgen.importing.yaml_text import Unreadable, read_yaml
+from llmgen.importing.yaml_text import UnreadableYaml, read_yaml
 
 LEVELS = string.ascii_lowercase
 LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -27,7 +27,7 @@ MODEL = "cmd: llama-server -m /a.gguf"
 
 @pytest.mark.parametrize("text", [LAUGHS, MERGES, "&a [*a]", "- " * 20_000, DEEP])
 def test_yaml_that_grows_without_end_is_refused(text):
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableYaml):
         read_yaml(text)
 
 
@@ -35,7 +35,7 @@ def test_yaml_that_grows_without_end_is_refused(text):
     "text", ["!!bool x", "!!timestamp x", "!!int ''", "9" * 5000, "\x1b", "!!python/name:os.system"]
 )  # fmt: skip
 def test_yaml_whose_values_cannot_be_made_is_refused(text):
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableYaml):
         read_yaml(f"a: {text}")
 
 

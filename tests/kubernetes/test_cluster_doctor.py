@@ -147,7 +147,7 @@ def test_values_of_secrets_are_never_asked_for(made, tmp_path, monkeypatch):
     from foreign_kubectl import put  # noqa: PLC0415
 
     from llmgen.doctor.cluster import look  # noqa: PLC0415
-    from llmgen.operate.kubectl.place import Place  # noqa: PLC0415
+    from llmgen.operate.kubectl.place import ClusterPlace  # noqa: PLC0415
     from llmgen.operate.kubectl.reach import Reach  # noqa: PLC0415
 
     calls = put(
@@ -155,7 +155,7 @@ def test_values_of_secrets_are_never_asked_for(made, tmp_path, monkeypatch):
         "print('{}' if '--output=json' in words or '--raw=/version' in words else 'KEY')",
         monkeypatch,
     )
-    look(Reach(Place("lab", "llm")), *made)
+    look(Reach(ClusterPlace("lab", "llm")), *made)
     of_secrets = [words for words in calls if "secret" in words]
     assert len(of_secrets) == 2
     for words in of_secrets:

@@ -3,10 +3,10 @@
 import pytest
 
 from llmgen.operate.kubectl.failures import failed, warned
-from llmgen.operate.kubectl.place import Place
-from llmgen.operate.programs import Finished
+from llmgen.operate.kubectl.place import ClusterPlace
+from llmgen.operate.programs import ProgramResult
 
-HERE = Place("lab", "llm")
+HERE = ClusterPlace("lab", "llm")
 ADVICE = """Please review the fields above--they currently have other managers. Here
 are the ways you can resolve this warning:
 * If you intend to manage all of these fields, please re-run the apply
@@ -73,7 +73,7 @@ CASES = [
 
 @pytest.mark.parametrize(("said", "code", "named"), CASES)
 def test_each_failure_is_named(said, code, named):
-    (only,) = failed(Finished(1, "", said), HERE)
+    (only,) = failed(ProgramResult(1, "", said), HERE)
     assert only.code == f"kubernetes.{code}"
     assert named in only.message
     assert only.hint
@@ -81,7 +81,7 @@ def test_each_failure_is_named(said, code, named):
 
 def test_conflicts_name_object_manager_and_fields():
     first, second = failed(
-        Finished(1, "", CONFLICTS), HERE, ["Deployment/envoy", "Deployment/coder"]
+        ProgramResult(1, "", CONFLICTS), HERE, ["Deployment/envoy", "Deployment/coder"]
     )
     assert "`Deployment/envoy`: `somebody`" in first.message
     assert first.message.endswith(": .spec.progressDeadlineSeconds, .spec.revisionHistoryLimit")
@@ -90,7 +90,7 @@ def test_conflicts_name_object_manager_and_fields():
 
 
 def test_where_it_is_not_plain_which_object_it_was_none_is_named():
-    for item in failed(Finished(1, "", CONFLICTS), HERE, ["Deployment/envoy"]):
+    for item in failed(ProgramResult(1, "", CONFLICTS), HERE, ["Deployment/envoy"]):
         assert "Deployment" not in item.message
 
 
@@ -100,7 +100,7 @@ def test_lists_that_are_forbidden_are_one_message():
         'in API group "" in the namespace "llm"'
         for what in ("configmaps", "services")
     )
-    (only,) = failed(Finished(1, "", said), HERE)
+    (only,) = failed(ProgramResult(1, "", said), HERE)
     assert only.message == "`nobody` may not list configmaps, services in `llm`"
 
 
@@ -108,18 +108,18 @@ def test_many_failures_are_summed_up():
     said = "\n".join(
         f'Error from server (Invalid): ConfigMap "c{n}" is invalid: x' for n in range(50)
     )
-    told = failed(Finished(1, "", said), HERE)
+    told = failed(ProgramResult(1, "", said), HERE)
     assert len(told) < 12
     assert "42 more objects" in told[-1].message
 
 
 def test_a_long_one_is_cut():
-    (only,) = failed(Finished(1, "", "error: " + "x" * 100_000), HERE)
+    (only,) = failed(ProgramResult(1, "", "error: " + "x" * 100_000), HERE)
     assert len(only.message) < 1000
 
 
 def test_nothing_said_is_an_exit_code():
-    (only,) = failed(Finished(3, "", ""), HERE)
+    (only,) = failed(ProgramResult(3, "", ""), HERE)
     assert "exit code 3" in only.message
 
 

@@ -6,12 +6,12 @@ import pytest
 from foreign_kubectl import put
 
 from llmgen.errors import InputError
-from llmgen.operate.kubectl.place import Place
-from llmgen.operate.kubectl.program import Bounds, run
+from llmgen.operate.kubectl.place import ClusterPlace
+from llmgen.operate.kubectl.program import KubectlBounds, run
 from llmgen.operate.kubectl.reach import Reach, contexts
 
-HERE = Place("lab", "llm")
-QUICK = Bounds(seconds=3, size_bytes=1 << 20)
+HERE = ClusterPlace("lab", "llm")
+QUICK = KubectlBounds(seconds=3, size_bytes=1 << 20)
 
 
 def refused(call):
@@ -47,7 +47,7 @@ def test_one_that_never_answers_is_ended_with_all_that_it_started(tmp_path, monk
 @pytest.mark.parametrize("stream", [1, 2])
 def test_one_that_floods_is_ended(stream, tmp_path, monkeypatch):
     put(tmp_path / "bin", f"while True: os.write({stream}, b'x' * 65536)", monkeypatch)
-    bounds = Bounds(seconds=60, size_bytes=1 << 20)
+    bounds = KubectlBounds(seconds=60, size_bytes=1 << 20)
     only = refused(lambda: Reach(HERE).run(("get",), bounds=bounds))
     assert only.code == "kubernetes.too-much"
 
@@ -103,7 +103,7 @@ def test_one_that_may_not_be_run(monkeypatch, tmp_path):
 
 def test_what_it_reads_may_be_large(tmp_path, monkeypatch):
     put(tmp_path / "bin", "print(len(sys.stdin.read()))", monkeypatch)
-    done = run(("kubectl",), given="x" * 5_000_000, bounds=Bounds())
+    done = run(("kubectl",), given="x" * 5_000_000, bounds=KubectlBounds())
     assert done.output == "5000000\n"
 
 
@@ -114,4 +114,4 @@ def test_defaults_of_its_user_are_none_of_ours(tmp_path, monkeypatch):
         monkeypatch,
     )
     monkeypatch.setenv("KUBECTL_EXTERNAL_DIFF", "meld")
-    assert run(("kubectl",), bounds=Bounds()).output == "None off\n"
+    assert run(("kubectl",), bounds=KubectlBounds()).output == "None off\n"

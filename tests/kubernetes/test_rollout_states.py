@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmgen.operate.kubectl.place import Place
+from llmgen.operate.kubectl.place import ClusterPlace
 from llmgen.operate.kubectl.rollout import workloads
 from llmgen.operate.kubectl.watch import not_ready
 
@@ -76,7 +76,7 @@ def test_state_of_a_pod(item, state, why):
     (found,) = workloads([deployment()], [item])
     assert (found.state, found.is_settled, found.ready, found.wanted) == (state, False, 0, 1)
     assert why in found.why
-    (told,) = not_ready([found], 30, Place("lab", "llm"))
+    (told,) = not_ready([found], 30, ClusterPlace("lab", "llm"))
     assert "`coder` has 0 of 1 ready after 30 s" in told.message
     assert told.hint
 

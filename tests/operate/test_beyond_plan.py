@@ -11,7 +11,7 @@ from llmgen.detect.devices import Gpu
 from llmgen.facts.lock_model import Run
 from llmgen.operate.status.beyond_plan import beyond_plan
 from llmgen.operate.status.left_by_others import left_by_others
-from llmgen.operate.status.observed import Answer, Observed, Process
+from llmgen.operate.status.observed import Observed, Process, ServerState
 from llmgen.plan.place import place
 from llmgen.plan.started import command_digest
 from llmgen.resolve import resolve
@@ -102,7 +102,7 @@ def test_what_a_running_server_holds_counts_when_it_is_more():
         NOTHING,
         listeners={item.port: process},
         processes={7: process},
-        answers={"a": Answer("ok")},
+        answers={"a": ServerState("ok")},
         devices=(Gpu("card", 24 * GIB, used + GIB, 23 * GIB - used),),
         device_memory={7: used},
         loaded=(),

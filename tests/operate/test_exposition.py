@@ -8,7 +8,7 @@ from targets import plans
 
 from llmgen.errors import Diagnostic, Severity
 from llmgen.operate.guard.unloads import add_unloads, unloads
-from llmgen.operate.status.exposition import Found, exposition
+from llmgen.operate.status.exposition import FoundStack, exposition
 from llmgen.operate.status.rows import DeviceStatus, ModelStatus, ServiceStatus
 
 GIB = 2**30
@@ -33,7 +33,7 @@ def text(**more):
         "unloads": 2,
         "seconds": 1000.5,
     }
-    return exposition(plans.plan(TEXT), Found(**{**told, **more}))
+    return exposition(plans.plan(TEXT), FoundStack(**{**told, **more}))
 
 
 def lines(name, found):

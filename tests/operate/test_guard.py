@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from tiny_stacks import Foreground, write_stack
 
 from llmgen.cli.boundary import root
-from llmgen.operate.guard.evict import Candidate, first, verdicts
+from llmgen.operate.guard.evict import LoadedModel, first, verdicts
 from llmgen.operate.guard.pressure import of_mac, of_psi, of_usage
 
 V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
@@ -25,7 +25,7 @@ BUSY = 'model = "c.gguf"\ncontext_shift = true'
 
 
 def candidate(model, idle, *, busy=False, state="ready"):
-    return Candidate(model, state, busy, idle)
+    return LoadedModel(model, state, busy, idle)
 
 
 def test_longest_idle_goes_first():

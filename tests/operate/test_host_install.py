@@ -15,7 +15,7 @@ from llmgen.operate.installation.host_files import (
     refuse_user,
     written,
 )
-from llmgen.operate.programs import Finished
+from llmgen.operate.programs import ProgramResult
 from llmgen.render.environment import make_render
 from llmgen.targets.host.files import files
 
@@ -42,7 +42,7 @@ def ran(monkeypatch):
 
     def run(words, seconds=0):
         said.append(" ".join(words))
-        return Finished(0, "", "")
+        return ProgramResult(0, "", "")
 
     monkeypatch.setattr(host_files, "run", run)
     return said
@@ -160,7 +160,9 @@ def test_a_command_that_fails_is_told_and_the_files_stay(tmp_path, monkeypatch):
     place = place_of(str(tmp_path))
     # Only the machine's own root runs anything.
     real = type(place)
-    monkeypatch.setattr(host_files, "run", lambda words, seconds: Finished(1, "", "no udevd\n"))
+    monkeypatch.setattr(
+        host_files, "run", lambda words, seconds: ProgramResult(1, "", "no udevd\n")
+    )
     found = prepare(place, wanted(machines.MODEL), NO_WAYS)
     said = [*host_files._run(found.then)]
     assert [item.code for item in said] == ["host.not-applied"] * 3

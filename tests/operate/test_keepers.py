@@ -17,7 +17,7 @@ from llmgen.operate.installation.units import units
 from llmgen.operate.managers import containers
 from llmgen.operate.managers.compose import Compose
 from llmgen.operate.managers.quadlets import Quadlets
-from llmgen.operate.programs import Finished
+from llmgen.operate.programs import ProgramResult
 from llmgen.operate.site import Site, installed
 
 COMPOSE = """\
@@ -146,7 +146,7 @@ def test_what_leaves_has_ended_before_anything_new_starts(here, old, new, first,
 
 def test_nothing_is_written_where_nobody_would_run_the_containers(here, monkeypatch):
     """A daemon that does not answer, and a podman without a generator."""
-    monkeypatch.setattr(containers, "run", lambda *_, **__: Finished(1, "", "cannot connect"))
+    monkeypatch.setattr(containers, "run", lambda *_, **__: ProgramResult(1, "", "cannot connect"))
     for wanted, runtime in ((COMPOSED, "compose"), (QUADLETS, "quadlet")):
         site = structs.replace(here, runtime=runtime)
         monkeypatch.setattr(containers, "GENERATORS", ())

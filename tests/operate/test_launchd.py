@@ -12,7 +12,7 @@ from llmgen.layout import layout
 from llmgen.operate.installation import installed as operate
 from llmgen.operate.installation.install import perform, prepare
 from llmgen.operate.managers.launchd import Launchd
-from llmgen.operate.programs import Finished
+from llmgen.operate.programs import ProgramResult
 from llmgen.operate.site import Site, installed
 from llmgen.operate.status import look
 
@@ -34,17 +34,21 @@ class Launchctl:
         assert words[0] == "launchctl"
         label = words[-1].rsplit("/", 1)[-1].removesuffix(".plist")
         if words[1] == "print":
-            return Finished(0, PRINTED, "") if label in self.known else Finished(113, "", "no")
+            return (
+                ProgramResult(0, PRINTED, "")
+                if label in self.known
+                else ProgramResult(113, "", "no")
+            )
         self.words.append(" ".join(words[1:]))
         if words[1] == "bootstrap":
             if label in self.known:
-                return Finished(5, "", "Bootstrap failed: 5: Input/output error")
+                return ProgramResult(5, "", "Bootstrap failed: 5: Input/output error")
             self.known.add(label)
         if words[1] == "bootout":
             if label not in self.known:
-                return Finished(3, "", "Boot-out failed: 3: No such process")
+                return ProgramResult(3, "", "Boot-out failed: 3: No such process")
             self.known.discard(label)
-        return Finished(0, "", "")
+        return ProgramResult(0, "", "")
 
     def must(self, words):
         done = self.run(words)

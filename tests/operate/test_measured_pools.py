@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from llmgen.detect.devices import Gpu
 from llmgen.library import Keep
 from llmgen.operate.engines.swap import Loaded
-from llmgen.operate.status.observed import Answer, Observed, Process
+from llmgen.operate.status.observed import Observed, Process, ServerState
 from llmgen.operate.status.rows import PoolStatus, pools
 from llmgen.plan.plan import Pool
 
@@ -47,7 +47,7 @@ SEEN = Observed(
     {},
     {9001: Process(1, memory_bytes=GIB)},
     processes={1: Process(1, memory_bytes=GIB), 2: Process(2, memory_bytes=2 * GIB)},
-    answers={"a": Answer("ok")},
+    answers={"a": ServerState("ok")},
     loaded=(Loaded("b", "ready"),),
     devices=(Gpu("x", 24 * GIB, 10 * GIB, 14 * GIB), Gpu("y", 24 * GIB, 5 * GIB, 19 * GIB)),
     device_memory={1: 3 * GIB, 2: 4 * GIB},

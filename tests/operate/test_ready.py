@@ -4,14 +4,14 @@ import pytest
 from msgspec.structs import replace
 
 from llmgen.errors import Severity
-from llmgen.operate.status.observed import Answer, Observed, Process, UnitState
+from llmgen.operate.status.observed import Observed, Process, ServerState, UnitState
 from llmgen.operate.status.ready import Clock, not_ready, until_ready
-from llmgen.operate.status.rows import Expected
+from llmgen.operate.status.rows import ExpectedService
 from llmgen.targets.services import Service
 
 UNIT = "llmgen-model-a.service"
-MODEL = Expected(Service("model-a", "", ("/bin/llama-server",)), UNIT, 9001, "")
-SWAP = Expected(Service("swap", "", ("/bin/llama-swap",)), "llmgen-swap.service", 8080, "")
+MODEL = ExpectedService(Service("model-a", "", ("/bin/llama-server",)), UNIT, 9001, "")
+SWAP = ExpectedService(Service("swap", "", ("/bin/llama-swap",)), "llmgen-swap.service", 8080, "")
 UP = UnitState(is_loaded=True, is_active=True, state="active", pid=10)
 FAILED = UnitState(is_loaded=True, is_active=False, state="failed", result="exit-code", exit_code=7)
 AGAIN = replace(FAILED, state="activating (auto-restart)")
@@ -19,7 +19,9 @@ AGAIN = replace(FAILED, state="activating (auto-restart)")
 
 def look(unit=UP, health="ok", swap="ok", **more):
     units = {UNIT: unit, SWAP.unit: replace(UP, pid=11)}
-    return Observed(units, {}, answers={"model-a": Answer(health), "swap": Answer(swap)}, **more)
+    return Observed(
+        units, {}, answers={"model-a": ServerState(health), "swap": ServerState(swap)}, **more
+    )
 
 
 class Time:
@@ -132,7 +134,7 @@ def test_a_look_between_start_and_process_is_looked_at_again():
 
 def test_without_units_the_end_of_their_keeper_ends_the_wait():
     own = replace(MODEL, unit="")
-    silent = Observed({}, {}, answers={"model-a": Answer("no answer")})
+    silent = Observed({}, {}, answers={"model-a": ServerState("no answer")})
     assert wait(silent, wanted=[own])[1] == 10
     found, seconds, _ = wait(silent, wanted=[own], alive=lambda: False)
     assert (found[0].why, seconds) == ("the stack ended", 1)

@@ -11,16 +11,16 @@ from llmgen.detect.devices import Gpu
 from llmgen.library import Keep
 from llmgen.operate.engines.swap import Loaded
 from llmgen.operate.managers.systemd import no_manager
-from llmgen.operate.status.observed import Answer, Observed, Process, UnitState
-from llmgen.operate.status.rows import Expected, devices, models, services
+from llmgen.operate.status.observed import Observed, Process, ServerState, UnitState
+from llmgen.operate.status.rows import ExpectedService, devices, models, services
 from llmgen.operate.status.truth import findings, is_well
 from llmgen.targets.services import Service
 
 ALWAYS = Service("model-a", "", ("/bin/llama-server",), (("LLAMA_ARG_CTX_SIZE", "512"),))
 SWAP = Service("swap", "", ("/bin/llama-swap", "-config", "/etc/x.yaml"))
 EXPECTED = [
-    Expected(ALWAYS, "llmgen-model-a.service", 9001, "http://127.0.0.1:9001"),
-    Expected(SWAP, "llmgen-swap.service", 8080, "http://127.0.0.1:8080"),
+    ExpectedService(ALWAYS, "llmgen-model-a.service", 9001, "http://127.0.0.1:9001"),
+    ExpectedService(SWAP, "llmgen-swap.service", 8080, "http://127.0.0.1:8080"),
 ]
 FILE = PurePosixPath("etc/systemd/system/llmgen-swap.service")
 COMMAND = ("/bin/llama-server", "--model", "/m/b.gguf", "--ctx-size", "512")
@@ -48,7 +48,7 @@ WELL = Observed(
     units={"llmgen-model-a.service": UP, "llmgen-swap.service": replace(UP, pid=11)},
     listeners={9001: PROCESSES[10], 8080: PROCESSES[11]},
     processes=PROCESSES,
-    answers={name: Answer("ok", 512, 1) for name in ("model-a", "swap", "a")},
+    answers={name: ServerState("ok", 512, 1) for name in ("model-a", "swap", "a")},
     loaded=(),
 )
 
@@ -72,12 +72,12 @@ def test_all_well_finds_nothing():
 
 
 def test_dead_backend_is_a_running_unit_that_does_not_answer():
-    seen = replace(WELL, answers=WELL.answers | {"swap": Answer("no answer")})
+    seen = replace(WELL, answers=WELL.answers | {"swap": ServerState("no answer")})
     assert codes(seen) == ["dead-backend"]
 
 
 def test_loading_server_is_a_note():
-    seen = replace(WELL, answers=WELL.answers | {"model-a": Answer("loading")})
+    seen = replace(WELL, answers=WELL.answers | {"model-a": ServerState("loading")})
     assert codes(seen) == ["loading"]
     assert is_well(found(seen))
 

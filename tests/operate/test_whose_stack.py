@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tiny_stacks import Foreground, write_stack
 
 from llmgen.cli.boundary import root
-from llmgen.operate.stack_owner import Owner, read_owner
+from llmgen.operate.stack_owner import StackOwner, read_owner
 from llmgen.operate.status.observed import Observed, Process, UnitState
 from llmgen.operate.status.port_holder import ServicePort, Whose, holder, told
 
@@ -41,18 +41,18 @@ def foreground(stack, name="swap"):
         (foreground(THEIRS), {"units": {AT.unit: UP}}, Whose.ANOTHER),
         (Process(10, AT.argv), {"units": {AT.unit: UP}}, Whose.OURS),
         (Process(11, (), (10, 1)), {"units": {AT.unit: UP}}, Whose.OURS),
-        (Process(10), {"units": {AT.unit: UP}, "another": Owner(THEIRS, 3)}, Whose.ANOTHER),
+        (Process(10), {"units": {AT.unit: UP}, "another": StackOwner(THEIRS, 3)}, Whose.ANOTHER),
         (Process(11, AT.argv), {"units": {AT.unit: UP}}, Whose.STRANGER),
         (Process(12, AT.argv), {}, Whose.OURS),
         (Process(12, ("/bin/llama-swap", "-config", "y.yaml"), folder="/a/generated"),
          {"generated": "/a/generated"}, Whose.OURS),
         (Process(12, ("/bin/llama-swap", "-config", "y.yaml"), folder="/c"),
          {"generated": "/a/generated"}, Whose.STRANGER),
-        (Process(12, unit=AT.unit, owner=Owner(THEIRS, 2)), {}, Whose.ANOTHER),
-        (Process(12, unit=AT.unit, owner=Owner(MINE, 2)), {}, Whose.OURS),
-        (Process(12, unit="llmgen-old.service", owner=Owner(MINE, 2)), {}, Whose.STRANGER),
+        (Process(12, unit=AT.unit, owner=StackOwner(THEIRS, 2)), {}, Whose.ANOTHER),
+        (Process(12, unit=AT.unit, owner=StackOwner(MINE, 2)), {}, Whose.OURS),
+        (Process(12, unit="llmgen-old.service", owner=StackOwner(MINE, 2)), {}, Whose.STRANGER),
         (None, {"units": {AT.unit: UP}}, Whose.HIDDEN),
-        (None, {"units": {AT.unit: UP}, "another": Owner(THEIRS, 3)}, Whose.STRANGER),
+        (None, {"units": {AT.unit: UP}, "another": StackOwner(THEIRS, 3)}, Whose.STRANGER),
         (None, {}, Whose.STRANGER),
     ],
 )  # fmt: skip
@@ -67,7 +67,7 @@ def test_stack_is_named_by_file_user_and_generation(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "e2e" / "llm.toml").touch()
     theirs = (str(tmp_path / "e2e" / "llm.toml"),)
-    seen = Observed({}, {8080: Process(7, user="ann", owner=Owner(theirs, 3))}, stack=MINE)
+    seen = Observed({}, {8080: Process(7, user="ann", owner=StackOwner(theirs, 3))}, stack=MINE)
     found = told(AT, holder(AT, seen))
     assert found.message == (
         "port 8080 is held by the stack of ../e2e/llm.toml (user ann, generation 3)"
@@ -88,7 +88,7 @@ def test_note_of_another_user_holds_and_steers_nothing(tmp_path):
     (tmp_path / "link").symlink_to("well")
     for name in ("pipe", "deep", "long", "odd", "link", "nowhere"):
         assert read_owner(tmp_path / name) is None
-    assert read_owner(tmp_path / "well") == Owner(MINE, 4)
+    assert read_owner(tmp_path / "well") == StackOwner(MINE, 4)
 
 
 class Beside:

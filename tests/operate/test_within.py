@@ -10,7 +10,7 @@ from llmgen.errors import InputError
 from llmgen.operate.engines import within
 from llmgen.operate.engines.server import Endpoint, history, request
 from llmgen.operate.managers import containers
-from llmgen.operate.programs import Finished
+from llmgen.operate.programs import ProgramResult
 
 CURL = ("curl", "--config", "-")
 # Every character that curl's configuration treats in its own way, and some that JSON does.
@@ -75,7 +75,9 @@ def test_a_container_that_does_not_run_is_said_so():
 
 def test_a_key_is_on_no_command_line(at, monkeypatch):
     seen = []
-    monkeypatch.setattr(within, "run", lambda words, **_: seen.append(words) or Finished(7, "", ""))
+    monkeypatch.setattr(
+        within, "run", lambda words, **_: seen.append(words) or ProgramResult(7, "", "")
+    )
     with pytest.raises(InputError):
         request(at, "GET", "/health")
     assert seen == [CURL]
@@ -100,7 +102,7 @@ ENDED = {
 
 def test_docker_and_podman_tell_the_same_of_containers(monkeypatch):
     answers = iter(
-        [Finished(0, "other\nllmgen-swap\nllmgen-envoy\n", ""), Finished(0, json.dumps([RUNNING, ENDED]), "")]
+        [ProgramResult(0, "other\nllmgen-swap\nllmgen-envoy\n", ""), ProgramResult(0, json.dumps([RUNNING, ENDED]), "")]
     )  # fmt: skip
     monkeypatch.setattr(containers, "run", lambda *_, **__: next(answers))
     found = containers.states("docker", ["llmgen-swap", "llmgen-envoy", "llmgen-gone"])
@@ -123,12 +125,12 @@ def test_docker_and_podman_tell_the_same_of_containers(monkeypatch):
 )
 def test_what_starts_with_the_machine(policy, labels, starts, monkeypatch):
     row = {**RUNNING, "HostConfig": {"RestartPolicy": {"Name": policy}}, "Config": {"Labels": labels}}  # fmt: skip
-    answers = iter([Finished(0, "llmgen-swap\n", ""), Finished(0, json.dumps([row]), "")])
+    answers = iter([ProgramResult(0, "llmgen-swap\n", ""), ProgramResult(0, json.dumps([row]), "")])
     monkeypatch.setattr(containers, "run", lambda *_, **__: next(answers))
     assert containers.states("podman", ["llmgen-swap"])["llmgen-swap"].is_enabled is starts
 
 
 def test_a_program_that_does_not_answer_is_no_empty_list(monkeypatch):
-    monkeypatch.setattr(containers, "run", lambda *_, **__: Finished(1, "", "Cannot connect"))
+    monkeypatch.setattr(containers, "run", lambda *_, **__: ProgramResult(1, "", "Cannot connect"))
     with pytest.raises(InputError, match="does not tell"):
         containers.states("docker", ["llmgen-swap"])

@@ -7,7 +7,7 @@ from making import facts
 
 from llmgen.cli.boundary import root
 from llmgen.cli.fit import _machines, _profile
-from llmgen.plan.fit import Candidate, Choice, candidate, fit, grid, size, smallest
+from llmgen.plan.fit import Candidate, FitQuestion, candidate, fit, grid, size, smallest
 
 BUILD = 11434
 MODEL = candidate(facts("a.gguf", **SHAPE))
@@ -24,7 +24,7 @@ def test_more_context_and_more_slots_leave_less():
 
 
 def test_second_card_takes_the_second_model():
-    choice = Choice(32768, "f16", 1)
+    choice = FitQuestion(32768, "f16", 1)
     (one,) = fit([MODEL, MODEL], _profile("nvidia-24gb"), [choice], BUILD)
     (two,) = fit([MODEL, MODEL], _profile("nvidia-2x24gb"), [choice], BUILD)
     assert not one.fits
@@ -32,14 +32,14 @@ def test_second_card_takes_the_second_model():
 
 
 def test_smallest_machine_is_the_first_that_fits():
-    choice = Choice(131072, "f16", 1)
+    choice = FitQuestion(131072, "f16", 1)
     found = smallest([MODEL], _machines(), choice, BUILD)
     below = [item for item in _machines() if size(item) < size(found)]
     assert not any(cell.fits for item in below for cell in fit([MODEL], item, [choice], BUILD))
 
 
 def test_no_machine_is_none():
-    assert smallest([MODEL] * 20, _machines(), Choice(131072, "f16", 1), BUILD) is None
+    assert smallest([MODEL] * 20, _machines(), FitQuestion(131072, "f16", 1), BUILD) is None
 
 
 def test_command_answers_for_a_file(tmp_path):
@@ -53,7 +53,7 @@ def test_command_answers_for_a_file(tmp_path):
 
 
 def test_what_embeds_is_given_a_batch_for_its_whole_input():
-    choice, machine = Choice(16384, "f16", 1), _profile("nvidia-24gb")
+    choice, machine = FitQuestion(16384, "f16", 1), _profile("nvidia-24gb")
     embeds = Candidate(MODEL.facts, "embedding")
     assert MODEL.role == "chat"
     assert choice.settings(("gpu0",), "rerank").pooling == "rank"

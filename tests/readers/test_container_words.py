@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pytest
 
 import readers
-from llmgen.engines.container import Container, Outside, wrapped
+from llmgen.engines.container import ContainerTable, Outside, wrapped
 
 BACKENDS = ("cuda", "rocm", "vulkan", "cpu")
 
@@ -28,7 +28,7 @@ def said(words, tmp_path):
 
 
 def command(runtime, backend):
-    container = Container(
+    container = ContainerTable(
         image="registry.example:5000/org/server:1.0", runtime=runtime, args=("--shm-size", "1g")
     )
     outside = Outside(

@@ -12,13 +12,13 @@ from pathlib import Path
 import psutil
 import readers
 
-from llmgen.remote.connection import Bounds
+from llmgen.remote.connection import HostBounds
 from llmgen.remote.destination import destination
 from llmgen.remote.host import Host
 
 # Where llmgen of these tests is, as the keeper looks for it.
 LLMGEN = str(Path(sys.executable).parent / "llmgen")
-QUICK = Bounds(connect_seconds=5, greeting_seconds=20, seconds=60)
+QUICK = HostBounds(connect_seconds=5, greeting_seconds=20, seconds=60)
 SSHD = """\
 ListenAddress 127.0.0.1:{port}
 HostKey {folder}/host_key

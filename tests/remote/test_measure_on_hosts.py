@@ -9,7 +9,7 @@ from making import facts
 from llmgen.cli.boundary import root
 from llmgen.facts.lock import read_lock, write_lock
 from llmgen.facts.lock_model import Entry, Lock, Run
-from llmgen.remote.run import Ran
+from llmgen.remote.run import RemoteRemains
 
 FLEET = """\
 edition = 2
@@ -42,7 +42,7 @@ def asked(tmp_path, monkeypatch):
         assert sorted(files) == ["llm.lock", "llm.toml"]
         data = {"model": "chat", "devices": [], "run": RUN}
         told = {"llmgen": 1, "exit_code": 0, "data": data, "diagnostics": []}
-        return Ran(host, 0, json.dumps(told).encode(), b"")
+        return RemoteRemains(host, 0, json.dumps(told).encode(), b"")
 
     monkeypatch.setattr("llmgen.remote.run.run", run)
     return seen

@@ -14,7 +14,7 @@ from ssh_server import QUICK, within
 
 from llmgen import __version__
 from llmgen.errors import InputError
-from llmgen.remote.connection import Bounds
+from llmgen.remote.connection import HostBounds
 from llmgen.remote.host import Host
 from llmgen.remote.openssh import LINE
 from llmgen.remote.run import run
@@ -229,7 +229,7 @@ FLOODS = {
 @pytest.mark.sample(4)
 @pytest.mark.parametrize("name", FLOODS)
 def test_flood_is_cut_off(server, name):
-    bounds = Bounds(connect_seconds=5, greeting_seconds=20, seconds=60, size_bytes=1 << 22)
+    bounds = HostBounds(connect_seconds=5, greeting_seconds=20, seconds=60, size_bytes=1 << 22)
     found = refused(server.host(name, FLOODS[name]), bounds)
     assert found.code in {"remote.garbage", "remote.too-much"}
 
@@ -240,7 +240,7 @@ def test_flood_of_the_program_is_cut_off_and_ended(server, tmp_path):
         tmp_path,
         f"[ $1 = --version ] && echo llmgen, version {__version__} && exit; echo $$ >{mark}; yes",
     )
-    bounds = Bounds(connect_seconds=5, greeting_seconds=20, seconds=60, size_bytes=1 << 22)
+    bounds = HostBounds(connect_seconds=5, greeting_seconds=20, seconds=60, size_bytes=1 << 22)
     found = refused(server.host("flood", llmgen=flood), bounds)
     assert found.code == "remote.too-much"
     assert server.left() == []
@@ -275,14 +275,14 @@ def test_garbage_in_place_of_a_document_is_shown(server, tmp_path):
 
 
 def test_host_that_never_answers_is_left(server):
-    bounds = Bounds(connect_seconds=5, greeting_seconds=3, seconds=60)
+    bounds = HostBounds(connect_seconds=5, greeting_seconds=3, seconds=60)
     found = refused(server.host("silent", "exec sleep 1000"), bounds)
     assert found.code == "remote.no-answer"
 
 
 def test_program_that_does_not_end_is_stopped(server, tmp_path):
     slow, mark = sleeping(tmp_path)
-    bounds = Bounds(connect_seconds=5, greeting_seconds=20, seconds=4)
+    bounds = HostBounds(connect_seconds=5, greeting_seconds=20, seconds=4)
     found = refused(server.host("slow", llmgen=slow), bounds)
     assert found.code == "remote.too-long"
     assert server.left() == []

@@ -2,12 +2,12 @@ import pytest
 from making import facts
 
 from llmgen.config.tables.sync import Sync
-from llmgen.sync.rules import Candidate, base_name, is_wanted, take
+from llmgen.sync.rules import StoreModel, base_name, is_wanted, take
 
 
 def candidate(label, **shape):
     made = facts(label, **shape)
-    return Candidate(f"file:{label}", label, {"model": label}, made)
+    return StoreModel(f"file:{label}", label, {"model": label}, made)
 
 
 def names(*candidates, taken=(), rules=None, options=None):
@@ -78,6 +78,6 @@ def test_role_is_the_headers_and_may_be_left_out():
 
 def test_model_with_a_projector_sees():
     one = candidate("a.gguf")
-    seeing = Candidate(one.ref, one.label, {**one.source, "mmproj": "p.gguf"}, one.facts)
+    seeing = StoreModel(one.ref, one.label, {**one.source, "mmproj": "p.gguf"}, one.facts)
     (found,) = take(Sync(roles=("chat",)), {"chat": {"ttl": 5}}, [seeing], ())
     assert (found.keys["role"], found.keys["ttl"]) == ("vision", 5)

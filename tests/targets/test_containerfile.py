@@ -12,7 +12,7 @@ import pytest
 import readers
 
 from llmgen.building.recipe import PROGRAMS, flags
-from llmgen.config.tables.recipe import Recipe
+from llmgen.config.tables.recipe import BuildRecipe
 from llmgen.render.environment import make_render
 from llmgen.targets import containerfile
 
@@ -101,7 +101,7 @@ def test_every_program_is_compiled_and_copied(backend):
 def test_flags_are_those_of_the_recipe_each_with_its_reason(backend):
     text = files(backend)["Containerfile"]
     gpus = (GPU[backend],) if GPU[backend] else ()
-    expected = flags(backend, 11434, Recipe(), gpus)
+    expected = flags(backend, 11434, BuildRecipe(), gpus)
     assert cmake(text) == [flag.word for flag in expected]
     for flag in expected:
         at = text.index(shlex.quote(flag.word))

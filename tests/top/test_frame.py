@@ -5,14 +5,16 @@ from moments import CODER, HOSTILE, MANY, SMALL, TWO, WRONG, model, moment
 from msgspec.structs import replace
 from rich.cells import cell_len
 
-from llmgen.top.frame import Shown, frame, ordered
+from llmgen.top.frame import Selection, frame, ordered
 from llmgen.top.moment import LiveModel
 
 KEYS = "keys"
 
 
 def drawn(found, width=200, height=50, **shown):
-    return [line.plain.rstrip() for line in frame(found, Shown(keys=KEYS, **shown), width, height)]
+    return [
+        line.plain.rstrip() for line in frame(found, Selection(keys=KEYS, **shown), width, height)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,7 @@ def drawn(found, width=200, height=50, **shown):
 def test_every_frame_fits_its_terminal(found):
     for width in (1, 2, 7, 20, 40, 79, 80, 120, 200):
         for height in (1, 2, 3, 5, 8, 12, 19, 20, 24, 30, 50):
-            lines = frame(found, Shown("coder", "a note", KEYS), width, height)
+            lines = frame(found, Selection("coder", "a note", KEYS), width, height)
             assert len(lines) <= height
             assert max(cell_len(line.plain) for line in lines) <= width
             assert all(line.plain.isprintable() for line in lines)
@@ -102,7 +104,7 @@ def test_a_server_that_is_ready_and_does_not_answer_is_neither():
 
 def test_memory_beyond_the_plan_is_marked():
     over = replace(TWO.pools[0], held=20 * 2**30)
-    lines = frame(replace(TWO, pools=(over,)), Shown(), 200, 50)
+    lines = frame(replace(TWO, pools=(over,)), Selection(), 200, 50)
     (line,) = [line for line in lines if line.plain.startswith("host")]
     assert any("red" in str(span.style) for span in line.spans)
 

@@ -6,7 +6,7 @@ from llmgen.budget.beside.additions import Addition
 from llmgen.budget.held.weights import weights
 from llmgen.budget.memory import HOST
 from llmgen.budget.server.overrides import is_expert
-from llmgen.budget.server.placement import Placement
+from llmgen.budget.server.placement import LayerPlacement
 from llmgen.budget.settings import ServerSettings
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.budget.shape.rows import F32
@@ -19,7 +19,7 @@ _WIDENS = ".lora_b"
 def adapter_memory(
     adapters: tuple[GgufFacts, ...],
     model: Hyperparameters,
-    placement: Placement,
+    placement: LayerPlacement,
     settings: ServerSettings,
     ubatch: int,
 ) -> list[Addition]:

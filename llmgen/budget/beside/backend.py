@@ -13,24 +13,24 @@ from msgspec import Struct
 from llmgen.units import MIB
 
 
-class Backend(Struct, frozen=True):
+class BackendBytes(Struct, frozen=True):
     """Bytes of each process on each device, and where the figure comes from."""
 
     own: int
     source: str
 
 
-BACKENDS: Final[dict[str, Backend]] = {
+BACKENDS: Final[dict[str, BackendBytes]] = {
     # Context; workspace of cuBLAS; the pool of rows that are dequantised for it.
-    "cuda": Backend(
+    "cuda": BackendBytes(
         400 * MIB, "primary context 107 to 555 MiB (llama.cpp PR 23604), pools 82 to 165 MiB"
     ),
-    "rocm": Backend(400 * MIB, "about 0.4 GiB (Quartermaster-Labs/Quartermaster#24)"),
-    "vulkan": Backend(
+    "rocm": BackendBytes(400 * MIB, "about 0.4 GiB (Quartermaster-Labs/Quartermaster#24)"),
+    "vulkan": BackendBytes(
         150 * MIB, "peak minus named buffers: 74 MiB on an RTX 3080 Ti, 142 on an RTX 3090"
     ),
-    "metal": Backend(0, "none apart from the buffers; the residency set counts them"),
-    "cpu": Backend(0, "the buffers are ordinary memory"),
+    "metal": BackendBytes(0, "none apart from the buffers; the residency set counts them"),
+    "cpu": BackendBytes(0, "the buffers are ordinary memory"),
 }
 _LIKE: Final = "cuda"
 

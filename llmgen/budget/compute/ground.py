@@ -14,12 +14,12 @@ from llmgen.budget.graph.decoder import describe
 from llmgen.budget.graph.implied import implied
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene, Setting
-from llmgen.budget.graph.weights import OUTPUT_LAYER, Homes, Implied, Matrices
+from llmgen.budget.graph.weights import OUTPUT_LAYER, Implied, Matrices, WeightHome
 from llmgen.budget.held.weights import outside
 from llmgen.budget.memory import HOST
 from llmgen.budget.schedule.tape import FULL, WINDOWED
 from llmgen.budget.server.overrides import Overrides
-from llmgen.budget.server.placement import Placement
+from llmgen.budget.server.placement import LayerPlacement
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.facts.gguf_facts import TensorGroup
 
@@ -32,7 +32,7 @@ class Ground(Struct, frozen=True):
 
     model: Hyperparameters
     tensors: tuple[TensorGroup, ...]
-    placement: Placement
+    placement: LayerPlacement
     moved: Overrides
     # The options that ``moved`` was read from.
     moved_by: tuple[object, ...]
@@ -103,7 +103,7 @@ def _implied(ground: Ground) -> Implied | None:
     return partial(implied, ground.model) if ground.guessed else None
 
 
-def _homes(ground: Ground, index: dict[str, int]) -> Homes:
+def _homes(ground: Ground, index: dict[str, int]) -> WeightHome:
     placement, moved, rules = ground.placement, ground.moved, ground.model.rules
 
     def home(group: TensorGroup, layer: int) -> int:

@@ -9,7 +9,7 @@ from llmgen.budget.builds import Rule
 from llmgen.budget.graph.feedforward import Experts
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.recipes import RECIPES
-from llmgen.budget.shape.architectures import State
+from llmgen.budget.shape.architectures import RecurrentWidth
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.facts.gguf_facts import TensorGroup
 
@@ -82,11 +82,11 @@ def _special(model: Hyperparameters, named: AbstractSet[str]) -> str:
     if pooled or model.header.count("hyper_connection.count") > 1:
         return WIDE
     match model.rules.state:
-        case State.KDA if recurs:
+        case RecurrentWidth.KDA if recurs:
             return "kimi"
-        case State.WKV if recurs:
+        case RecurrentWidth.WKV if recurs:
             return "rwkv"
-        case State.LINEAR if recurs:
+        case RecurrentWidth.LINEAR if recurs:
             return "lightning"
         case _ if "attn_kv_a_mqa" not in named:
             return ""
@@ -97,13 +97,13 @@ def _special(model: Hyperparameters, named: AbstractSet[str]) -> str:
 def _mixer(model: Hyperparameters, named: AbstractSet[str]) -> str:
     if not any(model.recurrent):
         return ""
-    if model.rules.state is State.SHORT_CONV:
+    if model.rules.state is RecurrentWidth.SHORT_CONV:
         return "short convolution"
     if "ssm_beta" in named:
         return "delta net"
     if "ssm_ba" in named:
         return "paired delta net"
-    apart = model.rules.state is State.SSM_UNGROUPED
+    apart = model.rules.state is RecurrentWidth.SSM_UNGROUPED
     return "state space" if apart else "state space by heads"
 
 

@@ -9,7 +9,7 @@ from llmgen.budget.graph.tensor import KINDS, NOWHERE, WEIGHT, Tensor, strides
 from llmgen.facts.gguf_facts import TensorGroup
 
 # A backend for a group of tensors, and for one of its layers (-1: a tensor outside of the layers).
-Homes = Callable[[TensorGroup, int], int]
+WeightHome = Callable[[TensorGroup, int], int]
 # The extents of a tensor that a file lacks, if its header implies some.
 Implied = Callable[[str, int], tuple[int, ...] | None]
 
@@ -37,7 +37,7 @@ class Matrices:
     def __init__(
         self,
         groups: tuple[TensorGroup, ...],
-        homes: Homes,
+        homes: WeightHome,
         implied: Implied | None = None,
         unread: Container[str] = (),
     ) -> None:

@@ -23,7 +23,7 @@ _FINE, _COARSE = 4, 128
 Cells: TypeAlias = Callable[[Geometry], int]
 
 
-class Share(Struct, frozen=True):
+class CacheShare(Struct, frozen=True):
     """The same bytes on each of some layers: ``what`` they hold, and ``sum`` as a person adds it.
 
     ``checkpointed`` is what a context checkpoint copies to the host.
@@ -65,10 +65,10 @@ class Uncounted(Struct, frozen=True):
     cells: Cells
     checkpointed: bool = False
 
-    def counted(self, counts: Geometry) -> Share:
+    def counted(self, counts: Geometry) -> CacheShare:
         """The share of a context."""
         cells = self.cells(counts)
-        return Share(
+        return CacheShare(
             self.what, self.layers, self.row_bytes * cells, self.sum % cells, self.checkpointed
         )
 
@@ -79,7 +79,7 @@ _UNCOUNTED: Remembered[tuple[Uncounted, ...]] = Remembered(256)
 
 def context_shares(
     model: Hyperparameters, counts: Geometry, cache: CacheSettings
-) -> tuple[Share, ...]:
+) -> tuple[CacheShare, ...]:
     """Everything that the context of ``model`` allocates, exactly."""
     if not model.rules.has_cache:
         return ()

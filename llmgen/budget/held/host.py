@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from llmgen.budget.held.cache import Share
+from llmgen.budget.held.cache import CacheShare
 from llmgen.budget.held.weights import is_mapped
 from llmgen.budget.memory import HostMemory
 from llmgen.budget.server.geometry import Geometry, all_rows
@@ -21,7 +21,7 @@ def host_memory(
     model: Hyperparameters,
     settings: ServerSettings,
     counts: Geometry,
-    shares: Iterable[Share],
+    shares: Iterable[CacheShare],
     weights_on_host: int,
 ) -> HostMemory:
     """The most that the options allow."""
@@ -48,7 +48,7 @@ def _prompt_cache(settings: ServerSettings, context: int) -> int:
     return context if settings.cache_ram_bytes == _UNLIMITED else settings.cache_ram_bytes
 
 
-def _checkpoint(counts: Geometry, shares: tuple[Share, ...]) -> int:
+def _checkpoint(counts: Geometry, shares: tuple[CacheShare, ...]) -> int:
     """One checkpoint of one slot: its recurrent state, or its window cells."""
     held = sum(share.bytes_total for share in shares if share.checkpointed)
     return held // max(1, counts.slots)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from llmgen.budget.builds import Rule
 from llmgen.budget.memory import HOST
 from llmgen.budget.server.overrides import Overrides, is_expert, overrides
-from llmgen.budget.server.placement import Placement
+from llmgen.budget.server.placement import LayerPlacement
 from llmgen.budget.settings import ServerSettings
 from llmgen.budget.shape.architectures import Architecture
 from llmgen.budget.shape.hyperparameters import Hyperparameters
@@ -64,7 +64,7 @@ class Weights(Struct, frozen=True):
 def weights(
     tensors: tuple[TensorGroup, ...],
     model: Hyperparameters,
-    placement: Placement,
+    placement: LayerPlacement,
     settings: ServerSettings,
     *,
     nextn_loaded: bool,
@@ -124,7 +124,7 @@ def _kind(group: TensorGroup) -> str:
     return EMBEDDING if group.pattern.startswith("token_embd.w") else "output and norms"
 
 
-def outside(name: str, rules: Architecture, placement: Placement) -> str:
+def outside(name: str, rules: Architecture, placement: LayerPlacement) -> str:
     """The device of a tensor without a layer, where no option moves it."""
     if name.startswith(_INPUTS):
         return HOST
@@ -137,7 +137,7 @@ class _Loading(Struct, frozen=True):
     """One run of the loader: where each tensor goes."""
 
     rules: Architecture
-    placement: Placement
+    placement: LayerPlacement
     moved: Overrides
     # Where the loaded layers end, and the patterns that are loaded behind them.
     last: int

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from llmgen.budget.graph.ops import IN_PLACE
 from llmgen.budget.graph.tensor import MARKED, OUTPUT, Tensor, nbytes
 from llmgen.budget.schedule.arena import Arena
-from llmgen.budget.schedule.tape import Size, Tape, sized
+from llmgen.budget.schedule.tape import CellBytes, Tape, sized
 
 
 class Lives:
@@ -19,7 +19,7 @@ class Lives:
         self.tensors: list[list[tuple[int, Tensor]]] = []
         # Marks by the ``id`` of their tensor.
         self.marks: dict[int, int] = {}
-        self._sizes: dict[int, Size] = {}
+        self._sizes: dict[int, CellBytes] = {}
 
     def run(self, leafs: Iterable[Tensor], nodes: Sequence[Tensor]) -> Tape:
         """What ``ggml_gallocr_alloc_graph_impl`` does; ``Tensor.backend`` is set."""

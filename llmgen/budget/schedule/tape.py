@@ -19,10 +19,10 @@ FULL: Final = 1 << _DIGIT
 WINDOWED: Final = 1 << 2 * _DIGIT
 
 # Every hole of every arena.
-State: TypeAlias = tuple[tuple[tuple[int, int], ...], ...]
+ArenaState: TypeAlias = tuple[tuple[tuple[int, int], ...], ...]
 
 
-class Size(Struct, frozen=True):
+class CellBytes(Struct, frozen=True):
     """Bytes: a constant, and more for each cell of a full and of a windowed cache."""
 
     constant: int
@@ -34,7 +34,7 @@ class Size(Struct, frozen=True):
         return self.constant + self.full * cells + self.windowed * window_cells
 
 
-def sized(number: int) -> Size:
+def sized(number: int) -> CellBytes:
     """Read a size back; digits may be negative."""
     digits = []
     for _ in range(2):
@@ -42,7 +42,7 @@ def sized(number: int) -> Size:
         digit -= FULL if digit >> (_DIGIT - 1) else 0
         digits.append(digit)
         number = (number - digit) >> _DIGIT
-    return Size(digits[0], digits[1], number)
+    return CellBytes(digits[0], digits[1], number)
 
 
 class Tape(Struct):
@@ -54,10 +54,12 @@ class Tape(Struct):
 
     events: list[int]
     backends: list[int]
-    sizes: list[Size]
+    sizes: list[CellBytes]
     marked: list[int]
 
-    def replay(self, arenas: Sequence[Arena], cells: int, window_cells: int) -> dict[int, State]:
+    def replay(
+        self, arenas: Sequence[Arena], cells: int, window_cells: int
+    ) -> dict[int, ArenaState]:
         """Run all events; the holes of the arenas at each mark."""
         known: dict[int, int] = {}
         sizes = [
@@ -68,7 +70,7 @@ class Tape(Struct):
         ]
         homes = [arenas[backend] for backend in self.backends]
         places = [0] * len(sizes)
-        states: dict[int, State] = {}
+        states: dict[int, ArenaState] = {}
         for event in self.events:
             slot = event >> 1
             if event < 0:

@@ -28,7 +28,7 @@ _KNOWN: Final = (
 )
 
 
-class TooLong(ValueError):
+class SearchGivenUp(ValueError):
     """The search was given up; the text says what the expression does."""
 
 
@@ -49,7 +49,7 @@ def expression(pattern: str) -> Expression:
         except (RecursionError, OverflowError) as error:
             raise re.error("it is nested too deeply") from error
     ends_soon = _nesting(tree) < 2 and _unbounded(tree) <= _FEW_REPEATS
-    return Known(compiled) if ends_soon else Bounded(tree)
+    return Known(compiled) if ends_soon else CountedSearch(tree)
 
 
 class Known:
@@ -60,7 +60,7 @@ class Known:
         self.search = cache(lambda text: compiled.search(text) is not None)
 
 
-class Bounded:
+class CountedSearch:
     """A search that counts its steps, over all names together."""
 
     def __init__(self, tree: Sequence[Any]) -> None:
@@ -77,7 +77,7 @@ class Bounded:
                     True for start in range(len(text) + 1) for _ in self._ways(0, text, start)
                 )
             except RecursionError as error:
-                raise TooLong(_SLOW) from error
+                raise SearchGivenUp(_SLOW) from error
         return self._found[text]
 
     def _ways(
@@ -87,7 +87,7 @@ class Bounded:
         tree = self._tree if nodes is None else nodes
         self._left -= 1
         if self._left < 0:
-            raise TooLong(_SLOW)
+            raise SearchGivenUp(_SLOW)
         if at == len(tree):
             yield start
             return
@@ -116,7 +116,7 @@ class Bounded:
                 yield start + 1
         else:
             # Back references and the like, of which the cost is not known.
-            raise TooLong("refers to what it found before, which may take any time")
+            raise SearchGivenUp("refers to what it found before, which may take any time")
 
     def _repeated(
         self, low: int, high: Any, inner: Any, text: str, start: int, *, greedy: bool  # noqa: ANN401 - re's own

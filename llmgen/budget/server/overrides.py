@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.budget.memory import HOST
-from llmgen.budget.server.expression import Expression, TooLong, expression
+from llmgen.budget.server.expression import Expression, SearchGivenUp, expression
 from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.facts.gguf_facts import TensorGroup
 
@@ -43,7 +43,7 @@ class Overrides(Struct, frozen=True):
 def _found(pattern: Expression, name: str) -> bool:
     try:
         return bool(pattern.search(name))
-    except TooLong as error:
+    except SearchGivenUp as error:
         message = f"an expression of `override_tensor`, looked for in `{name}`, {error}"
         hint = "repeat nothing that is itself repeated; the server may hang, too"
         raise SettingRefused("override_tensor", message, hint) from error

@@ -16,7 +16,7 @@ from llmgen.budget.settings import ServerSettings, SettingRefused
 SMALLEST_SHARE = 1e-6
 
 
-class Placement(Struct, frozen=True):
+class LayerPlacement(Struct, frozen=True):
     """The device of each layer and of the output, which counts as one more layer."""
 
     layers: tuple[str, ...]
@@ -39,7 +39,7 @@ class Placement(Struct, frozen=True):
         return HOST not in self.layers and self.output != HOST
 
 
-def place_layers(blocks: int, settings: ServerSettings) -> Placement:
+def place_layers(blocks: int, settings: ServerSettings) -> LayerPlacement:
     """Fill devices in order by their share; what is not offloaded is at the front, on the host."""
     devices = settings.devices
     count = offloaded(blocks, settings.n_gpu_layers) if devices else 0
@@ -53,7 +53,7 @@ def place_layers(blocks: int, settings: ServerSettings) -> Placement:
         return devices[min(bisect_right(splits, share), len(devices) - 1)]
 
     layers = tuple(device(layer) for layer in range(blocks + 1))
-    return Placement(layers[:-1], layers[-1], devices)
+    return LayerPlacement(layers[:-1], layers[-1], devices)
 
 
 def offloaded(blocks: int, asked: int) -> int:

@@ -27,7 +27,7 @@ class Family(Enum):
     COMPRESSED = "window and compressed caches"
 
 
-class Switch(Enum):
+class WindowSwitch(Enum):
     """When an architecture uses its sliding window."""
 
     KEY = "the header has a window that is not zero"
@@ -36,7 +36,7 @@ class Switch(Enum):
     TRUNK_64 = "only with 64 trunk layers"
 
 
-class State(Enum):
+class RecurrentWidth(Enum):
     """How wide the recurrent rows of a layer are."""
 
     SSM = "grouped state space"
@@ -69,7 +69,7 @@ class Indexer(Enum):
     FULL_ATTENTION = "the marked layers among the attention layers"
 
 
-class Window(Struct, frozen=True):
+class WindowPattern(Struct, frozen=True):
     """How windows are spread over the layers when the header does not list them.
 
     With ``dense_first`` the first layer of each ``period`` is full, else the last one. ``array``
@@ -80,7 +80,7 @@ class Window(Struct, frozen=True):
 
     period: int = 0
     dense_first: bool = False
-    switch: Switch = Switch.KEY
+    switch: WindowSwitch = WindowSwitch.KEY
     default: int = 0
     forced: int = 0
     array: bool = False
@@ -92,12 +92,12 @@ class Architecture(Struct, frozen=True):
     """The rules that one architecture's code follows; the defaults are plain attention."""
 
     family: Family = Family.PLAIN
-    window: Window | None = None
+    window: WindowPattern | None = None
     # Caches one latent row per token when the header has the `*_mla` sizes.
     mla: bool = False
     recurrent: Recurrent = Recurrent.NONE
     interval: int = 0
-    state: State = State.SSM
+    state: RecurrentWidth = RecurrentWidth.SSM
     # Honours `n_rs_seq`: state rows are kept for each drafted token.
     rollback: bool = False
     indexer: Indexer = Indexer.NONE
@@ -183,10 +183,10 @@ _DELTA: Final = Architecture(
     Family.HYBRID, recurrent=Recurrent.INTERVAL, interval=4, rollback=True, mtp=True
 )
 _SSM: Final = Architecture(Family.HYBRID, recurrent=Recurrent.NO_KV_HEADS)
-_KDA: Final = replace(_SSM, mla=True, state=State.KDA)
-_CONV: Final = replace(_SSM, state=State.SHORT_CONV, rollback=True, norm_at_end=True)
+_KDA: Final = replace(_SSM, mla=True, state=RecurrentWidth.KDA)
+_CONV: Final = replace(_SSM, state=RecurrentWidth.SHORT_CONV, rollback=True, norm_at_end=True)
 _NEMOTRON: Final = replace(_SSM, recurrent=Recurrent.NO_KV_NO_FF, rollback=True)
-_WKV: Final = Architecture(Family.RECURRENT, recurrent=Recurrent.ALL, state=State.WKV)
+_WKV: Final = Architecture(Family.RECURRENT, recurrent=Recurrent.ALL, state=RecurrentWidth.WKV)
 _ROUTING_BIAS: Final = "blk.#.exp_probs_b"
 _NEXTN_TABLES: Final = ("blk.#.nextn.embed_tokens", "blk.#.nextn.shared_head")
 _NEXTN_EXPERTS: Final = (
@@ -200,16 +200,16 @@ _MARKED: Final = Architecture(Family.INDEXED, mla=True, indexer=Indexer.FULL)
 
 def _windowed(
     period: int = 0,
-    switch: Switch = Switch.KEY,
+    switch: WindowSwitch = WindowSwitch.KEY,
     *,
     dense_first: bool = False,
     default: int = 0,
     forced: int = 0,
 ) -> Architecture:
-    return Architecture(window=Window(period, dense_first, switch, default, forced))
+    return Architecture(window=WindowPattern(period, dense_first, switch, default, forced))
 
 
-_LISTED: Final = Architecture(window=Window(switch=Switch.ALWAYS, array=True))
+_LISTED: Final = Architecture(window=WindowPattern(switch=WindowSwitch.ALWAYS, array=True))
 
 # Files of projectors, which belong to a model.
 PROJECTOR: Final = "clip"
@@ -221,19 +221,21 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "graniteswitch": Architecture(router=True),
     "nanbeige": Architecture(loops=True),
     **dict.fromkeys(_ENCODERS.split(), _ENCODER),
-    "modern-bert": replace(_ENCODER, window=Window(3, dense_first=True)),
-    "gemma-embedding": Architecture(Family.ENCODER, Window(6, switch=Switch.ALWAYS), causal=False),
+    "modern-bert": replace(_ENCODER, window=WindowPattern(3, dense_first=True)),
+    "gemma-embedding": Architecture(
+        Family.ENCODER, WindowPattern(6, switch=WindowSwitch.ALWAYS), causal=False
+    ),
     **dict.fromkeys(("dream", "llada", "llada-moe", "rnd1"), _DIFFUSION),
     **dict.fromkeys(("t5", "t5encoder"), Architecture(encoder=True)),
     "wavtokenizer-dec": Architecture(Family.VOCODER),
     PROJECTOR: Architecture(Family.PROJECTOR),
     "grok": Architecture(never_flash=True),
     # Sliding windows. llama4 calls them chunks; the cache is sized alike.
-    "llama4": _windowed(4, Switch.UNLESS_ZERO, forced=8192),
-    "gemma2": _windowed(2, Switch.ALWAYS, default=4096),
+    "llama4": _windowed(4, WindowSwitch.UNLESS_ZERO, forced=8192),
+    "gemma2": _windowed(2, WindowSwitch.ALWAYS, default=4096),
     "gemma3": _windowed(6),
     # n_layer_kv_from_start is a constant of its loader.
-    "gemma3n": replace(_windowed(5, Switch.ALWAYS), owners=20, output_first=True),
+    "gemma3n": replace(_windowed(5, WindowSwitch.ALWAYS), owners=20, output_first=True),
     "gemma4": replace(_LISTED, shares=True, output_first=True, factors_full=True),
     # Borrows the cache of its target.
     "gemma4-assistant": replace(_LISTED, cached=False, output_first=True),
@@ -242,21 +244,21 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "mimo2": _LISTED,
     "step35": replace(_LISTED, nextn_loaded=(*_NEXTN_EXPERTS, *_NEXTN_HEADS)),
     "spark2_5": _LISTED,
-    "cohere2": _windowed(4, Switch.ALWAYS),
+    "cohere2": _windowed(4, WindowSwitch.ALWAYS),
     "cohere2moe": replace(
-        _windowed(4, Switch.ALWAYS, dense_first=True), nextn_loaded=_NEXTN_TABLES
+        _windowed(4, WindowSwitch.ALWAYS, dense_first=True), nextn_loaded=_NEXTN_TABLES
     ),
-    "muse-glimmer": _windowed(4, Switch.ALWAYS),
-    "exaone-moe": _windowed(4, Switch.ALWAYS),
-    "exaone4": _windowed(4, Switch.TRUNK_64, default=4096),
-    "gpt-oss": _windowed(2, Switch.ALWAYS),
+    "muse-glimmer": _windowed(4, WindowSwitch.ALWAYS),
+    "exaone-moe": _windowed(4, WindowSwitch.ALWAYS),
+    "exaone4": _windowed(4, WindowSwitch.TRUNK_64, default=4096),
+    "gpt-oss": _windowed(2, WindowSwitch.ALWAYS),
     "plamo3": _windowed(8),
     "olmo2": _windowed(4),
     "afmoe": _windowed(4),
     "mellum": _windowed(4),
     "laguna": _windowed(4, dense_first=True),
     "smallthinker": _windowed(4, dense_first=True, forced=4096),
-    "dflash": Architecture(window=Window(array=True, every_if="hyper_connection.count")),
+    "dflash": Architecture(window=WindowPattern(array=True, every_if="hyper_connection.count")),
     # Latent attention.
     "deepseek2": _MLA,
     "mistral4": _MLA,
@@ -267,13 +269,13 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "glm-dsa": replace(
         _MARKED, indexes_every=True, sparse_context=1048576, nextn_loaded=(_ROUTING_BIAS,)
     ),
-    "dots3note": replace(_MARKED, window=Window(switch=Switch.ALWAYS, array=True)),
+    "dots3note": replace(_MARKED, window=WindowPattern(switch=WindowSwitch.ALWAYS, array=True)),
     "hy_v4": replace(_MARKED, indexer=Indexer.FULL_WITH_TOP_K),
     "minimax-m3": Architecture(Family.INDEXED, indexer=Indexer.AFTER_DENSE),
     "deepseek4": Architecture(Family.COMPRESSED, rollback=True),
     # Recurrent.
-    "mamba": replace(_WKV, state=State.SSM_UNGROUPED),
-    "mamba2": replace(_WKV, state=State.SSM),
+    "mamba": replace(_WKV, state=RecurrentWidth.SSM_UNGROUPED),
+    "mamba2": replace(_WKV, state=RecurrentWidth.SSM),
     **dict.fromkeys(("rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"), _WKV),
     # Hybrids.
     "qwen3next": replace(_DELTA, rollback=False),
@@ -287,14 +289,16 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
         pooled_by="attention.compress_ratios",
         ngrams=True,
     ),
-    "minimax-01": replace(_DELTA, interval=8, state=State.LINEAR, rollback=False, mtp=False),
+    "minimax-01": replace(
+        _DELTA, interval=8, state=RecurrentWidth.LINEAR, rollback=False, mtp=False
+    ),
     "plamo2": replace(_SSM, headless_first=True),
     "granitehybrid": _SSM,
-    "jamba": replace(_SSM, state=State.SSM_UNGROUPED),
+    "jamba": replace(_SSM, state=RecurrentWidth.SSM_UNGROUPED),
     "falcon-h1": replace(_SSM, recurrent=Recurrent.ALL, beside=True),
     "nemotron_h": _NEMOTRON,
     "nemotron_h_moe": replace(_NEMOTRON, mtp=True),
-    "lfm2": replace(_CONV, window=Window(attending=True)),
+    "lfm2": replace(_CONV, window=WindowPattern(attending=True)),
     "lfm2moe": _CONV,
     "kimi-linear": _KDA,
     "kimi-k3": replace(_KDA, rollback=True, latent_values=True),

@@ -14,7 +14,7 @@ from llmgen.budget.shape.architectures import Architecture, Family, architecture
 from llmgen.budget.shape.damaged import refuse_counts, refuse_zeros
 from llmgen.budget.shape.header import MOST_LAYERS, Header
 from llmgen.budget.shape.indexer import indexed_layers, indexer_width
-from llmgen.budget.shape.recurrent import Rows, recurrent_layers, state_rows
+from llmgen.budget.shape.recurrent import RecurrentRows, recurrent_layers, state_rows
 from llmgen.budget.shape.window import Spread, spread_windows
 from llmgen.facts.gguf_facts import GgufFacts
 
@@ -48,7 +48,7 @@ class Hyperparameters(Struct, frozen=True):
     owners: int
     windows: Spread
     recurrent: tuple[bool, ...]
-    rows: Rows
+    rows: RecurrentRows
     indexer_width: int
     indexed: tuple[bool, ...]
     # Whether gate and up of its experts are one tensor, and so one product.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from llmgen.budget.shape.architectures import Architecture, Recurrent, State
+from llmgen.budget.shape.architectures import Architecture, Recurrent, RecurrentWidth
 from llmgen.budget.shape.header import Header
 
 
-class Rows(Struct, frozen=True):
+class RecurrentRows(Struct, frozen=True):
     """Elements (f32) that one slot keeps in each recurrent layer.
 
     ``convolution`` and ``state`` are llama.cpp's R and S; ``extra`` belongs to ``extra_layers``
@@ -53,36 +53,36 @@ def recurrent_layers(
             return (False,) * blocks
 
 
-def state_rows(rules: Architecture, header: Header, heads: int, key_length: int) -> Rows:
+def state_rows(rules: Architecture, header: Header, heads: int, key_length: int) -> RecurrentRows:
     """The row widths of ``n_embd_r`` and ``n_embd_s`` (src/llama-hparams.cpp)."""
     if rules.recurrent is Recurrent.NONE:
-        return Rows()
+        return RecurrentRows()
     width = header.needed("embedding_length")
     kernel = header.count("ssm.conv_kernel")
     match rules.state:
-        case State.WKV:
+        case RecurrentWidth.WKV:
             shift = header.count("token_shift_count", 2)
-            return Rows(shift * width, width * header.needed("wkv.head_size"))
-        case State.SHORT_CONV:
-            return Rows(width * max(0, header.needed("shortconv.l_cache") - 1))
-        case State.KDA:
+            return RecurrentRows(shift * width, width * header.needed("wkv.head_size"))
+        case RecurrentWidth.SHORT_CONV:
+            return RecurrentRows(width * max(0, header.needed("shortconv.l_cache") - 1))
+        case RecurrentWidth.KDA:
             size = header.needed("kda.head_dim")
             taps = kernel - 1 if kernel else 3
-            return Rows(3 * taps * heads * size, size * size * heads)
-        case State.LINEAR:
-            return Rows(0, key_length * key_length * heads)
-        case State.SSM | State.SSM_UNGROUPED:
+            return RecurrentRows(3 * taps * heads * size, size * size * heads)
+        case RecurrentWidth.LINEAR:
+            return RecurrentRows(0, key_length * key_length * heads)
+        case RecurrentWidth.SSM | RecurrentWidth.SSM_UNGROUPED:
             rows = _state_space(rules, header, kernel)
             return _with_ngrams(rows, header, width) if rules.ngrams else rows
 
 
-def _state_space(rules: Architecture, header: Header, kernel: int) -> Rows:
+def _state_space(rules: Architecture, header: Header, kernel: int) -> RecurrentRows:
     inner, state = header.count("ssm.inner_size"), header.count("ssm.state_size")
-    groups = header.count("ssm.group_count") if rules.state is State.SSM else 0
-    return Rows(max(kernel - 1, 0) * (inner + 2 * groups * state), state * inner)
+    groups = header.count("ssm.group_count") if rules.state is RecurrentWidth.SSM else 0
+    return RecurrentRows(max(kernel - 1, 0) * (inner + 2 * groups * state), state * inner)
 
 
-def _with_ngrams(rows: Rows, header: Header, width: int) -> Rows:
+def _with_ngrams(rows: RecurrentRows, header: Header, width: int) -> RecurrentRows:
     """Some layers also convolve embeddings of n-grams."""
     layers = header.listed("ple.layers")
     if not layers:
@@ -90,4 +90,4 @@ def _with_ngrams(rows: Rows, header: Header, width: int) -> Rows:
     taps = max(0, header.needed("ple.conv_kernel") - 1)
     streams = header.needed("hyper_connection.count")
     extra = taps * header.needed("ple.ngram_size") * streams * width
-    return Rows(rows.convolution, rows.state, extra, frozenset(layers))
+    return RecurrentRows(rows.convolution, rows.state, extra, frozenset(layers))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from llmgen.budget.settings import SettingRefused
-from llmgen.budget.shape.architectures import Architecture, Family, Switch, Window
+from llmgen.budget.shape.architectures import Architecture, Family, WindowPattern, WindowSwitch
 from llmgen.budget.shape.header import Header
 
 WIDTH, PATTERN = "attention.sliding_window", "attention.sliding_window_pattern"
@@ -48,20 +48,20 @@ def spread_windows(
     )
 
 
-def _is_on(window: Window, header: Header, trunk: int) -> bool:
+def _is_on(window: WindowPattern, header: Header, trunk: int) -> bool:
     match window.switch:
-        case Switch.KEY:
+        case WindowSwitch.KEY:
             return bool(header.count(WIDTH))
-        case Switch.ALWAYS:
+        case WindowSwitch.ALWAYS:
             return True
-        case Switch.UNLESS_ZERO:
+        case WindowSwitch.UNLESS_ZERO:
             return header.count(WIDTH, 1) != 0
-        case Switch.TRUNK_64:
+        case WindowSwitch.TRUNK_64:
             return trunk == 64
 
 
 def _pattern(
-    window: Window, header: Header, blocks: int, trunk: int, *, lists: bool
+    window: WindowPattern, header: Header, blocks: int, trunk: int, *, lists: bool
 ) -> tuple[bool, ...]:
     listed = header.listed(PATTERN)
     if listed and (lists or window.array):

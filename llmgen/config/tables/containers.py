@@ -6,8 +6,8 @@ from pydantic import AfterValidator
 
 from llmgen.config.tables.base import (
     Address,
+    FileOwner,
     ImageName,
-    Owner,
     Port,
     Release,
     Secret,
@@ -35,7 +35,7 @@ class Containers(Table):
     healthy container."""
     compose: Release = "2.26"
     """Version of docker compose whose keys are written."""
-    user: Owner = "1000:1000"
+    user: FileOwner = "1000:1000"
     """UID and GID within the containers; owner of the files with keys. A user's quadlets map it
     to that user."""
     image: ImageName | None = None

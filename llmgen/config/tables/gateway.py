@@ -19,7 +19,7 @@ from llmgen.config.tables.base import (
     Text,
     Url,
 )
-from llmgen.config.tables.spares import ServerKind, Shown, Spare
+from llmgen.config.tables.spares import ServerKind, ShownCertificate, Spare
 from llmgen.config.tables.wake import Wake
 from llmgen.engines.roles import Role
 
@@ -156,7 +156,7 @@ class External(Table):
     """Its machine sleeps: a request for it wakes the machine, and waits (llama-swap)."""
     ca: Text | None = None
     """Authority of its certificate (PEM); absent: those of the system (Envoy)."""
-    client_tls: Shown | None = None
+    client_tls: ShownCertificate | None = None
     """The certificate that it is shown (Envoy)."""
     failover: tuple[Spare, ...] = ()
     """More servers with it, asked in turn when those before do not answer (Envoy, LiteLLM)."""

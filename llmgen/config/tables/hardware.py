@@ -14,7 +14,7 @@ from llmgen.config.tables.base import (
     Table,
     Text,
 )
-from llmgen.config.tables.recipe import Recipe
+from llmgen.config.tables.recipe import BuildRecipe
 
 OperatingSystem = Literal["linux", "macos"]
 Backend = Literal["cuda", "rocm", "vulkan", "metal", "cpu"]
@@ -72,7 +72,7 @@ class LlamaCpp(Table):
 
     build: Count | None = Field(default=None, ge=1)
     """Build number, as `llama-server --version` prints it; absent: the edition's."""
-    recipe: Recipe = Recipe.model_construct()
+    recipe: BuildRecipe = BuildRecipe.model_construct()
     """How it is compiled, where `llmgen build` does."""
 
 

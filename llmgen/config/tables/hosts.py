@@ -6,21 +6,21 @@ from pydantic import Field
 
 from llmgen.config.tables.base import (
     Address,
-    Destination,
     ModelName,
     Port,
     Secret,
     Size,
+    SshDestination,
     Table,
     Text,
 )
 from llmgen.config.tables.containers import Apps, Containers
 from llmgen.config.tables.gateway import Gateway
 from llmgen.config.tables.hardware import Hardware, LlamaCpp, Paths
-from llmgen.config.tables.models import Defaults, Model
+from llmgen.config.tables.models import Defaults, ModelTable
 from llmgen.config.tables.rpc import HostRpc
 from llmgen.config.tables.services import Budget, Guard, PlanTable, Services
-from llmgen.config.tables.spares import Shown
+from llmgen.config.tables.spares import ShownCertificate
 from llmgen.config.tables.targets import Targets
 from llmgen.config.tables.wake import Wake
 
@@ -43,7 +43,7 @@ class Network(Table):
     other machines are waited for by it. Absent: what gigabit Ethernet carries."""
 
 
-class Host(Table):
+class HostTable(Table):
     """[hosts.NAME]: one machine; its tables are laid over those of the whole file."""
 
     address: Address = "127.0.0.1"
@@ -56,9 +56,9 @@ class Host(Table):
     """It sleeps when nobody needs it: a request for one of its models wakes it, and waits."""
     ca: Text | None = None
     """Authority of its Envoy's certificate: a file on the other hosts; absent: their system's."""
-    client_tls: Shown | None = None
+    client_tls: ShownCertificate | None = None
     """The certificate that its Envoy shows to hosts whose `client_ca` asks for one."""
-    ssh: Destination | None = None
+    ssh: SshDestination | None = None
     """Where `ssh` finds it (`studio`, `llm@192.168.1.10`); absent: its address."""
     ssh_port: Port | None = None
     """Port of its sshd; absent: what ~/.ssh/config says."""
@@ -90,5 +90,5 @@ class Host(Table):
     """What its targets aim at."""
     rpc: HostRpc | None = None
     """Devices that models of the other hosts may use, by llama.cpp's RPC."""
-    models: dict[ModelName, Model] = Field(default_factory=dict)
+    models: dict[ModelName, ModelTable] = Field(default_factory=dict)
     """Keys of models that are others on this host (`models.NAME.device = ["gpu1"]`)."""

@@ -24,7 +24,7 @@ from llmgen.config.tables.base import (
     Url,
 )
 from llmgen.config.tables.hardware import Hardware
-from llmgen.config.tables.models import Model
+from llmgen.config.tables.models import ModelTable
 
 Style = Literal["plain", "kserve", "lws"]
 ClusterGateway = Literal["none", "gateway-api", "ai-gateway", "inference-extension"]
@@ -41,7 +41,7 @@ class Taint(Table):
     """What it does to others."""
 
 
-class Pool(Table):
+class PoolTable(Table):
     """[kubernetes.pools.NAME]: nodes that are alike."""
 
     count: Annotated[Count, Field(ge=1, le=5000)] = 1
@@ -67,7 +67,7 @@ class Pool(Table):
     priority: Annotated[Count, Field(ge=1, le=10**9 - 1000)] | None = None
     """Priority of its pods: they take the place of others that have less. Larger pods get more of
     it where all find a node in every order then; absent: no PriorityClass is written."""
-    models: dict[ModelName, Model] = Field(default_factory=dict)
+    models: dict[ModelName, ModelTable] = Field(default_factory=dict)
     """Keys of models that are others on these nodes."""
 
 
@@ -94,7 +94,7 @@ class ClusterTls(Table):
     [gateway.envoy.tls] has `client_ca`); a renewed certificate is used without a restart."""
 
 
-class Scale(Table):
+class ScaleTable(Table):
     """[kubernetes.scale]: KEDA starts and ends pods of always-on models as requests come."""
 
     enable: bool = False
@@ -174,7 +174,7 @@ class Kubernetes(Table):
     """Tokens for each key of [gateway.envoy] (`gateway = "ai-gateway"`); 0 is no limit."""
     domain: Domain = "cluster.local"
     """Domain of the cluster, in which Envoy AI Gateway looks up Services."""
-    pools: dict[FileName, Pool] = Field(default_factory=dict)
+    pools: dict[FileName, PoolTable] = Field(default_factory=dict)
     """Its nodes; absent: one node like [hardware]."""
     storage: Storage = Storage.model_construct()
     """The model files."""
@@ -193,7 +193,7 @@ class Kubernetes(Table):
     """How long pods that end may go on with what they have begun."""
     monitoring: Monitoring = Monitoring.model_construct()
     """The Prometheus operator."""
-    scale: Scale = Scale.model_construct()
+    scale: ScaleTable = ScaleTable.model_construct()
     """KEDA."""
     helm: bool = False
     """Write a Helm chart of the same objects, too: values are the namespace, images and counts."""

@@ -25,7 +25,7 @@ from llmgen.config.tables.base import (
 )
 from llmgen.config.tables.sampling import Sampling
 from llmgen.config.tables.spares import Spare
-from llmgen.engines.container import Container
+from llmgen.engines.container import ContainerTable
 from llmgen.engines.registry import ENGINES, USUAL, EngineKeys
 from llmgen.engines.roles import Role
 
@@ -38,7 +38,7 @@ Share = Annotated[float, Field(ge=0, le=1_000_000)]
 EngineName = Annotated[Text, WithJsonSchema({"type": "string", "enum": [*ENGINES]})]
 
 
-class Source(Table):
+class ModelSource(Table):
     """Where a file comes from: exactly one of `model`, `hf_repo`, `ollama`, `lm_studio`."""
 
     model: Text | None = None
@@ -66,7 +66,7 @@ class Lora(Table):
     """Its weight."""
 
 
-class Draft(Source):
+class Draft(ModelSource):
     """[models.NAME.draft]: a draft model, or the model's own MTP head (`spec_type`)."""
 
     spec_type: Literal["draft-simple", "draft-mtp", "draft-eagle3", "draft-dflash"] = "draft-simple"
@@ -199,13 +199,13 @@ class Defaults(ServerOptions):
     """Environment of every server."""
 
 
-class Model(Source, ServerOptions, EngineKeys):
+class ModelTable(ModelSource, ServerOptions, EngineKeys):
     """[models.NAME]: one served model."""
 
     engine: EngineName = USUAL.name
     """The program that serves it: llama-server, vllm, sglang, mlx, whisper, stable-diffusion, tei,
     or `command` for any other. Most keys are those of one engine."""
-    container: Container | None = None
+    container: ContainerTable | None = None
     """The program runs in a container of podman or docker."""
     role: Role = "chat"
     """What it does: chat, completion, embedding, rerank, vision, transcription, speech, image;

@@ -5,7 +5,7 @@ from pydantic import Field
 from llmgen.config.tables.base import CmakeName, Count, Digest, ImageName, Line, Table, Text, Word
 
 
-class Recipe(Table):
+class BuildRecipe(Table):
     """[llama_cpp.recipe]: what `llmgen build` and the generated Containerfile compile."""
 
     source: Text | None = None

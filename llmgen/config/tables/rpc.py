@@ -7,12 +7,12 @@ from pydantic import Field
 from llmgen.config.tables.base import (
     Address,
     Count,
-    Destination,
     DeviceName,
     FileName,
     ModelName,
     Port,
     Size,
+    SshDestination,
     Table,
     Text,
 )
@@ -26,7 +26,7 @@ class Borrowed(Table):
     link: Literal["tunnel", "private"] = "tunnel"
     """How the two machines are joined: RPC has no password, so it goes through `ssh`, or over a
     network that nobody else is on."""
-    ssh: Destination | None = None
+    ssh: SshDestination | None = None
     """Where `ssh` finds it (`llm@spark`), for a tunnel; absent: its address."""
     ssh_port: Port | None = None
     """Port of its sshd; absent: what ~/.ssh/config says."""

@@ -13,7 +13,7 @@ from llmgen.config.tables.base import (
     ModelName,
     Origin,
     Port,
-    Reason,
+    ReasonText,
     Seconds,
     Secret,
     Size,
@@ -142,7 +142,7 @@ class PlanTable(Table):
 class Budget(Table):
     """[budget]: how strict the plan is."""
 
-    override: Reason | None = None
+    override: ReasonText | None = None
     """Why an overfull plan is generated all the same; stays visible in `show`."""
     margin: bool = True
     """Add the measured error of the estimate as a margin."""

@@ -7,7 +7,7 @@ from llmgen.config.tables.base import Secret, Table, Text, Url
 ServerKind = Literal["llama_swap"]
 
 
-class Shown(Table):
+class ShownCertificate(Table):
     """A certificate that is shown to a server that asks for one, as files on the machine."""
 
     cert: Text
@@ -27,5 +27,5 @@ class Spare(Table):
     """Its key."""
     ca: Text | None = None
     """Authority of its certificate (PEM); absent: those of the system (Envoy)."""
-    client_tls: Shown | None = None
+    client_tls: ShownCertificate | None = None
     """The certificate that it is shown (Envoy)."""

@@ -23,9 +23,9 @@ from llmgen.doctor.rules import (
 )
 from llmgen.plan.plan import Plan
 
-Rule = Callable[[Plan, Seen], Iterator[Finding]]
+DoctorRule = Callable[[Plan, Seen], Iterator[Finding]]
 
-RULES: Final[tuple[Rule, ...]] = (
+RULES: Final[tuple[DoctorRule, ...]] = (
     programs.present,
     programs.llama_server_build,
     programs.llama_swap_version,

@@ -11,13 +11,13 @@ from llmgen.doctor.findings import Finding, judged, unknown
 from llmgen.doctor.rules.cluster_nodes import nodes, taints
 from llmgen.targets.kubernetes import keys
 from llmgen.targets.kubernetes.names import Object
-from llmgen.targets.kubernetes.scene import Scene
+from llmgen.targets.kubernetes.scene import ClusterScene
 
 _MINOR: Final = re.compile(r"v?(\d+)\.(\d+)")
-Rule = Callable[[Scene, Sequence[Object], ClusterSeen], Iterator[Finding]]
+ClusterRule = Callable[[ClusterScene, Sequence[Object], ClusterSeen], Iterator[Finding]]
 
 
-def reached(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+def reached(scene: ClusterScene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
     """The cluster answers."""
     del scene, objects
     observed = seen.reached or "it answers"
@@ -31,7 +31,7 @@ def reached(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Itera
     )
 
 
-def version(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+def version(scene: ClusterScene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
     """The server knows every field that is written for [kubernetes] version."""
     del objects
     wanted = scene.table.version
@@ -52,7 +52,9 @@ def version(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Itera
     )
 
 
-def resources(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+def resources(
+    scene: ClusterScene, objects: Sequence[Object], seen: ClusterSeen
+) -> Iterator[Finding]:
     """The server has every kind that is written, in that version."""
     del scene
     for api, kinds in wanted_kinds(objects).items():
@@ -88,7 +90,7 @@ def _there(api: str, missing: Sequence[str], seen: ClusterSeen) -> str:
     return f"it is not there; there is {', '.join(others)}" if others else "it is not there"
 
 
-def storage(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+def storage(scene: ClusterScene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
     """The claim for the model files is there, or something makes its volume."""
     table = scene.table.storage
     if table.claim is not None:
@@ -126,7 +128,7 @@ def storage(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Itera
     )
 
 
-def secret(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+def secret(scene: ClusterScene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
     """The Secrets that pods read are there, with their entries."""
     del objects
     table = scene.table
@@ -164,7 +166,7 @@ def _made(name: str, missing: Sequence[str], *, is_there: bool) -> str:
     return f"`kubectl create secret generic {name} {words}`, from files with these names"
 
 
-def classes(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+def classes(scene: ClusterScene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
     """What objects name of the whole cluster is there: a GatewayClass, a DeviceClass, a store."""
     del objects
     for kind, name in wanted_others(scene):
@@ -183,7 +185,7 @@ def classes(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Itera
         )
 
 
-def wanted_others(scene: Scene) -> Iterator[tuple[str, str]]:
+def wanted_others(scene: ClusterScene) -> Iterator[tuple[str, str]]:
     """Kind and name of what belongs to the whole cluster and is not llmgen's."""
     table = scene.table
     if table.gateway != "none":
@@ -195,7 +197,7 @@ def wanted_others(scene: Scene) -> Iterator[tuple[str, str]]:
             yield "DeviceClass", name
 
 
-RULES: Final[tuple[Rule, ...]] = (
+RULES: Final[tuple[ClusterRule, ...]] = (
     reached,
     version,
     resources,
@@ -207,6 +209,6 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def diagnose(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> list[Finding]:
+def diagnose(scene: ClusterScene, objects: Sequence[Object], seen: ClusterSeen) -> list[Finding]:
     """Every rule's findings, in the order of the rules."""
     return [finding for rule in RULES for finding in rule(scene, objects, seen)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from llmgen.cluster.cluster import Nodes
+from llmgen.cluster.cluster import NodePool
 from llmgen.doctor.cluster_seen import ClusterSeen, NodeSeen
 from llmgen.doctor.findings import Finding, judged, unknown
 from llmgen.targets.kubernetes.demand import allocatable
 from llmgen.targets.kubernetes.names import POOL, Object
 from llmgen.targets.kubernetes.quantities import number
-from llmgen.targets.kubernetes.scene import Scene
+from llmgen.targets.kubernetes.scene import ClusterScene
 from llmgen.units import show_size
 
 # Which nodes are not to be used for now, in the words of their own controllers.
@@ -19,7 +19,7 @@ _PASSING: Final = "node.kubernetes.io/"
 _NAMED: Final = 3
 
 
-def nodes(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+def nodes(scene: ClusterScene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
     """Each pool has as many nodes as the plan counts on, and each of them what it takes."""
     del objects
     for name, pool in scene.cluster.pools.items():
@@ -45,7 +45,7 @@ def nodes(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterato
         )
 
 
-def taints(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
+def taints(scene: ClusterScene, objects: Sequence[Object], seen: ClusterSeen) -> Iterator[Finding]:
     """No taint keeps pods from the nodes of their pool."""
     del objects
     for name, pool in scene.cluster.pools.items():
@@ -76,7 +76,7 @@ def taints(scene: Scene, objects: Sequence[Object], seen: ClusterSeen) -> Iterat
         )
 
 
-def _of_pool(pool: Nodes, found: Sequence[NodeSeen]) -> list[NodeSeen]:
+def _of_pool(pool: NodePool, found: Sequence[NodeSeen]) -> list[NodeSeen]:
     """The nodes with a pool's labels."""
     wanted = pool.table.labels or {POOL: pool.name}
     return [
@@ -92,7 +92,7 @@ def _written(taint: tuple[str, str, str]) -> str:
     return f'{{ key = "{key}"{told}, effect = "{effect}" }}'
 
 
-def _short(item: NodeSeen, pool: Nodes) -> str:
+def _short(item: NodeSeen, pool: NodePool) -> str:
     """What a node has less of than the plan takes."""
     wanted, lacks = allocatable(pool), []
     memory = number(item.allocatable.get("memory", "0"))
@@ -108,7 +108,7 @@ def _short(item: NodeSeen, pool: Nodes) -> str:
     return f"`{item.name}` has {', '.join(lacks)}" if lacks else ""
 
 
-def _amount(pool: Nodes) -> str:
+def _amount(pool: NodePool) -> str:
     wanted = allocatable(pool)
     told = [show_size(wanted.memory_bytes)]
     if pool.resource and wanted.devices:
@@ -118,7 +118,7 @@ def _amount(pool: Nodes) -> str:
     return ", ".join(told)
 
 
-def _fix(pool: Nodes, mine: Sequence[NodeSeen], short: Sequence[str]) -> str:
+def _fix(pool: NodePool, mine: Sequence[NodeSeen], short: Sequence[str]) -> str:
     if not mine:
         return (
             f"`kubectl label node NODE {_labels(pool).replace(', ', ' ')}`, or `labels` in the pool"
@@ -131,7 +131,7 @@ def _fix(pool: Nodes, mine: Sequence[NodeSeen], short: Sequence[str]) -> str:
     return f"`count` in [kubernetes.pools.{pool.name}], or more nodes"
 
 
-def _labels(pool: Nodes) -> str:
+def _labels(pool: NodePool) -> str:
     wanted = pool.table.labels or {POOL: pool.name}
     return ", ".join(f"{key}={value}" for key, value in sorted(wanted.items()))
 

@@ -13,8 +13,8 @@ from llmgen.fleet.search.first_fit import first_fit
 from llmgen.fleet.search.kept_first import TooMany, kept_first
 from llmgen.fleet.search.known_fits import AskedEnough
 from llmgen.fleet.search.levels import NEVER, Wanted
-from llmgen.fleet.search.steps import SearchedEnough, Steps
-from llmgen.fleet.search.task import Filled, Task, has_many, must_have
+from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
+from llmgen.fleet.search.task import FilledHosts, Task, has_many, must_have
 
 # Bytes over are closed in on by halves so many times before every better placement is looked for.
 _HALVES = 12
@@ -25,7 +25,7 @@ class Best(Task):
 
     proved: bool = True
 
-    def placed(self, wanted: Sequence[Wanted]) -> Filled | None:
+    def placed(self, wanted: Sequence[Wanted]) -> FilledHosts | None:
         """The best placement, if there is one: of what shares no host each for itself."""
         return self._together(wanted, self._best)
 
@@ -36,8 +36,8 @@ class Best(Task):
     def _together(
         self,
         wanted: Sequence[Wanted],
-        solve: Callable[[Sequence[Wanted]], Filled | None],
-    ) -> Filled | None:
+        solve: Callable[[Sequence[Wanted]], FilledHosts | None],
+    ) -> FilledHosts | None:
         fixed = [Wanted(item.must) for item in wanted]
         try:
             models = [must_have(wanted, host) for host in range(len(self.hosts))]
@@ -54,11 +54,11 @@ class Best(Task):
             return None
         return self.filled(models)
 
-    def _any(self, wanted: Sequence[Wanted]) -> Filled | None:
+    def _any(self, wanted: Sequence[Wanted]) -> FilledHosts | None:
         found = first_fit(self.hosts, self.needs, self.known, wanted)
         return self.filled(found) if found is not None else self._within(wanted, NEVER // 4)
 
-    def _best(self, wanted: Sequence[Wanted]) -> Filled | None:
+    def _best(self, wanted: Sequence[Wanted]) -> FilledHosts | None:
         found = self._any(wanted)
         if found is not None:
             self._ask_of_all(wanted)
@@ -82,9 +82,9 @@ class Best(Task):
             except AskedEnough:
                 return
 
-    def _fewest(self, wanted: Sequence[Wanted], found: Filled) -> Iterator[Filled]:
+    def _fewest(self, wanted: Sequence[Wanted], found: FilledHosts) -> Iterator[FilledHosts]:
         """Better and better ones."""
-        own = Steps(self.steps.left * 2 // 3)
+        own = SearchAllowance(self.steps.left * 2 // 3)
         before = own.left
         try:
             found, done = yield from self._at_once(wanted, found, own)
@@ -103,11 +103,11 @@ class Best(Task):
         self.steps.left -= before - max(0, own.left)
 
     def _at_once(
-        self, wanted: Sequence[Wanted], found: Filled, steps: Steps
-    ) -> Generator[Filled, None, tuple[Filled, bool]]:
+        self, wanted: Sequence[Wanted], found: FilledHosts, steps: SearchAllowance
+    ) -> Generator[FilledHosts, None, tuple[FilledHosts, bool]]:
         """Better and better ones of all models; in the end the last, and whether it is the best."""
         # What is always on may have many places: these steps end most fleets sooner.
-        own = Steps(steps.left // 4 if self._is_overfull(wanted, steps) else steps.left)
+        own = SearchAllowance(steps.left // 4 if self._is_overfull(wanted, steps) else steps.left)
         before = own.left
         try:
             for better in self._fewer(wanted, 0, found, own):
@@ -120,8 +120,8 @@ class Best(Task):
         return found, True
 
     def _fewer(
-        self, wanted: Sequence[Wanted], least: int, found: Filled, steps: Steps
-    ) -> Iterator[Filled]:
+        self, wanted: Sequence[Wanted], least: int, found: FilledHosts, steps: SearchAllowance
+    ) -> Iterator[FilledHosts]:
         """Better and better ones, ``least`` over at least."""
         if least // self.grain >= found.over // self.grain:
             return
@@ -139,7 +139,7 @@ class Best(Task):
                 yield found
 
     def _kept_first(
-        self, wanted: Sequence[Wanted], limit: int, steps: Steps
+        self, wanted: Sequence[Wanted], limit: int, steps: SearchAllowance
     ) -> Iterator[tuple[int, Sequence[Wanted]]]:
         """Placements of what is always on, where bytes are over anyway; else all at once."""
         overfull = self._is_overfull(wanted, steps)
@@ -165,7 +165,7 @@ class Best(Task):
             return min(least // self.grain * self.grain + self.grain - 1, most)
         return most if halves > _HALVES else (least + most) // 2
 
-    def _first(self, wanted: Sequence[Wanted], found: Filled) -> Iterator[Filled]:
+    def _first(self, wanted: Sequence[Wanted], found: FilledHosts) -> Iterator[FilledHosts]:
         """Each model as early in its list as can be, without more bytes over."""
         if has_many(wanted):
             return
@@ -214,9 +214,9 @@ class Best(Task):
                 return False
         return True
 
-    def _decided(self, wanted: Sequence[Wanted], limit: int) -> Filled | None:
+    def _decided(self, wanted: Sequence[Wanted], limit: int) -> FilledHosts | None:
         # One hard question leaves steps for the next.
-        own = Steps(max(1, self.steps.left // 4))
+        own = SearchAllowance(max(1, self.steps.left // 4))
         before = own.left
         try:
             return self._within(wanted, limit, own)
@@ -227,11 +227,11 @@ class Best(Task):
             self.steps.left -= before - max(0, own.left)
 
     def _within(
-        self, wanted: Sequence[Wanted], limit: int, steps: Steps | None = None
-    ) -> Filled | None:
+        self, wanted: Sequence[Wanted], limit: int, steps: SearchAllowance | None = None
+    ) -> FilledHosts | None:
         steps = steps or self.steps
         if self._is_overfull(wanted, steps):
-            half = Steps(steps.left // 2)
+            half = SearchAllowance(steps.left // 2)
             before = half.left
             try:
                 return self._within_kept(wanted, limit, half)
@@ -244,7 +244,9 @@ class Best(Task):
         found = search.found(limit)
         return None if found is None else self.made(search.levels, wanted, found)
 
-    def _within_kept(self, wanted: Sequence[Wanted], limit: int, steps: Steps) -> Filled | None:
+    def _within_kept(
+        self, wanted: Sequence[Wanted], limit: int, steps: SearchAllowance
+    ) -> FilledHosts | None:
         for _, there in self._kept_first(wanted, limit, steps):
             search = self.search(there, steps)
             found = search.found(limit)
@@ -252,7 +254,7 @@ class Best(Task):
                 return self.made(search.levels, there, found)
         return None
 
-    def _is_overfull(self, wanted: Sequence[Wanted], steps: Steps) -> bool:
+    def _is_overfull(self, wanted: Sequence[Wanted], steps: SearchAllowance) -> bool:
         """Whether bytes are over wherever models are."""
         levels = self.search(wanted, steps).levels
         return levels.least_over(0, levels.every) > 0

@@ -9,11 +9,11 @@ from llmgen.fleet.search.known_fits import AskedEnough
 from llmgen.fleet.search.levels import Wanted
 from llmgen.fleet.search.neighbours import with_less_over
 from llmgen.fleet.search.priced import TooHard, priced
-from llmgen.fleet.search.steps import SearchedEnough, Steps
-from llmgen.fleet.search.task import Filled, Task, has_many
+from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
+from llmgen.fleet.search.task import FilledHosts, Task, has_many
 
 
-def less_over(task: Task, wanted: Sequence[Wanted], found: Filled) -> Filled:
+def less_over(task: Task, wanted: Sequence[Wanted], found: FilledHosts) -> FilledHosts:
     """A placement near it with fewer bytes over, where there is one."""
     if not found.over or has_many(wanted):
         return found
@@ -23,11 +23,11 @@ def less_over(task: Task, wanted: Sequence[Wanted], found: Filled) -> Filled:
         return found
 
 
-def by_prices(task: Task, wanted: Sequence[Wanted], found: Filled) -> tuple[Filled, bool]:
+def by_prices(task: Task, wanted: Sequence[Wanted], found: FilledHosts) -> tuple[FilledHosts, bool]:
     """A better placement by prices of models, and whether it is the best in every way."""
     if not found.over or has_many(wanted):
         return found, False
-    own = Steps(task.steps.left * 7 // 8)
+    own = SearchAllowance(task.steps.left * 7 // 8)
     before, search = own.left, None
     try:
         every = task.search(wanted, own)
@@ -48,8 +48,8 @@ def by_prices(task: Task, wanted: Sequence[Wanted], found: Filled) -> tuple[Fill
 
 
 def _mended(
-    task: Task, wanted: Sequence[Wanted], found: Filled, rough: Mapping[int, int]
-) -> Filled:
+    task: Task, wanted: Sequence[Wanted], found: FilledHosts, rough: Mapping[int, int]
+) -> FilledHosts:
     """What comes of a rough placement, with some models on many hosts and some on none."""
     tried = list(wanted)
     for place, item in enumerate(wanted):

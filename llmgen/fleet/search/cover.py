@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from llmgen.fleet.search.known_fits import KnownFits, places
 from llmgen.fleet.search.levels import NEVER, Levels, Wanted
-from llmgen.fleet.search.steps import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
 
 # What a filling adds to what is over anyway, and its models.
-Row: TypeAlias = Sequence[tuple[int, int]]
+CoverRow: TypeAlias = Sequence[tuple[int, int]]
 # Of more fillings some have each model.
 FEW = 200
 
@@ -28,7 +28,7 @@ class Cover(Struct):
 
     levels: Levels
     known: KnownFits
-    steps: Steps
+    steps: SearchAllowance
     wanted: Sequence[Wanted]
     grain: int
     base: int
@@ -36,7 +36,7 @@ class Cover(Struct):
     key: tuple[int, ...] = ()
     found: tuple[int, tuple[int, ...]] | None = None
 
-    def best(self, rows: Sequence[Row], limit: int) -> tuple[int, tuple[int, ...]] | None:
+    def best(self, rows: Sequence[CoverRow], limit: int) -> tuple[int, tuple[int, ...]] | None:
         """The least over up to a limit, in steps of a grain; of equal ones the first in order."""
         self.most = limit - self.base
         every = sum(item.bit for item in self.levels.models)
@@ -44,7 +44,7 @@ class Cover(Struct):
         return self.found
 
     def _entered(
-        self, rows: Mapping[int, Row], left: int, more: int, given: Mapping[int, int]
+        self, rows: Mapping[int, CoverRow], left: int, more: int, given: Mapping[int, int]
     ) -> None:
         if not rows:
             if not left:
@@ -64,7 +64,7 @@ class Cover(Struct):
             spare = self.most - least - extra
             if spare < 0:
                 return
-            rest: dict[int, Row] = {}
+            rest: dict[int, CoverRow] = {}
             for other, row in others.items():
                 end = bisect_right(row, (row[0][0] + spare, NEVER))
                 found = [item for item in row[:end] if not item[1] & bits]
@@ -103,6 +103,6 @@ class Cover(Struct):
         return (self.wanted[place].may.index(hosts[place]) for place in sorted(hosts))
 
 
-def _models(rows: Mapping[int, Row]) -> int:
+def _models(rows: Mapping[int, CoverRow]) -> int:
     """All models that are in some filling."""
     return reduce(or_, (bits for row in rows.values() for _, bits in row))

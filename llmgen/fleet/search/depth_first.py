@@ -16,8 +16,8 @@ from msgspec import Struct, field
 
 from llmgen.fleet.search.homes import Homes, homes, no_homes
 from llmgen.fleet.search.known_fits import KnownFits
-from llmgen.fleet.search.levels import Choice, Item, Level, Levels, Standing
-from llmgen.fleet.search.steps import SearchedEnough, Steps
+from llmgen.fleet.search.levels import HostChoice, HostLevel, Levels, ModelNumbers, Remainder
+from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
 
 # (level from which to go on, or one of these)
 _NOTHING, _FOUND = -1, -2
@@ -33,7 +33,7 @@ class Search(Struct):
 
     known: KnownFits
     levels: Levels
-    steps: Steps
+    steps: SearchAllowance
     homes: Homes
     failed: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
     given: list[int] = field(default_factory=list)
@@ -123,7 +123,7 @@ class Search(Struct):
         """What this host can be given: largest first, what fits its bytes before what does not."""
         level = self.levels.levels[at]
         here = self.homes.possible(at, limit) & left
-        standing = Standing(left, homed, homed | here, barred)
+        standing = Remainder(left, homed, homed | here, barred)
         choice = self.levels.choice(at, standing, limit, self.spare[at])
         if choice is None or not self._compatible(level, choice.models | level.base):
             return
@@ -131,11 +131,11 @@ class Search(Struct):
         if limit:
             yield from self._band(at, left, here, limit, choice, within=False)
 
-    def _compatible(self, level: Level, models: int) -> bool:
+    def _compatible(self, level: HostLevel, models: int) -> bool:
         return not self.known.clash(level.host, models)
 
     def _band(
-        self, level_at: int, left: int, here: int, limit: int, choice: Choice, *, within: bool
+        self, level_at: int, left: int, here: int, limit: int, choice: HostChoice, *, within: bool
     ) -> Iterator[_Filling]:
         level = self.levels.levels[level_at]
         items, rest_size, rest_gain, rest_held = choice.tails
@@ -209,7 +209,7 @@ class Search(Struct):
             self._took(1 + at - begin)
 
 
-def _smaller(items: Sequence[Item]) -> list[int]:
+def _smaller(items: Sequence[ModelNumbers]) -> list[int]:
     """The bytes of items below zero, to be looked up; none where they do not get fewer."""
     found = [-item[2] for item in items]
     return found if found == sorted(found) else []

@@ -13,7 +13,7 @@ from operator import add, sub
 
 from msgspec import Struct
 
-from llmgen.fleet.search.levels import NEVER, Copies, Level
+from llmgen.fleet.search.levels import NEVER, Copies, HostLevel
 
 
 class Filling(Struct, frozen=True):
@@ -109,7 +109,7 @@ class Fillings(Struct, frozen=True):
         return Filling(orders, sum(self.models[order].bit for order in orders), over)
 
 
-def fillings(level: Level, known: Sequence[Copies]) -> Fillings:
+def fillings(level: HostLevel, known: Sequence[Copies]) -> Fillings:
     """Those of one level, all of whose models are on demand."""
     models = [(order, demand) for order, demand, _ in level.models]
     first, second = (

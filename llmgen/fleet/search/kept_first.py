@@ -14,7 +14,7 @@ from itertools import accumulate
 from msgspec import Struct, field
 
 from llmgen.fleet.search.known_fits import places
-from llmgen.fleet.search.levels import NEVER, Level, Levels, Wanted
+from llmgen.fleet.search.levels import NEVER, HostLevel, Levels, Wanted
 
 # So many models that are always on, each one's hosts open, are placed first.
 _KEPT = 12
@@ -156,7 +156,7 @@ def kept_first(levels: Levels, wanted: Sequence[Wanted], steps: int) -> KeptFirs
 
 
 def _ways(
-    level: Level, kept: Sequence[int], least: Sequence[int], filled: Sequence[int]
+    level: HostLevel, kept: Sequence[int], least: Sequence[int], filled: Sequence[int]
 ) -> Iterator[_Kept]:
     """Every set of what is always on that the host has room for."""
     sizes = {place: (demand, held) for place, demand, held in level.models}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from llmgen.fleet.needs import HostBudget, ModelNeeds
-from llmgen.fleet.search.levels import NEVER, Copies, Level, Levels, Table, Wanted
+from llmgen.fleet.search.levels import NEVER, Copies, CountTable, HostLevel, Levels, Wanted
 
 
 def levels(
@@ -51,11 +51,11 @@ def _level(
     needs: Sequence[ModelNeeds],
     must: Sequence[int],
     may: Sequence[tuple[int, int]],
-) -> Level:
+) -> HostLevel:
     name = host.name
     least = {place: needs[place].least.get(name, 0) for place in must}
     floor = host.budget - sum(least[place] for place in must if needs[place].always)
-    return Level(
+    return HostLevel(
         at,
         host.alike,
         host.budget - sum(needs[place].demand[name] for place in must),
@@ -73,12 +73,12 @@ def _level(
     )
 
 
-def _equal(level: Level) -> tuple[object, ...]:
+def _equal(level: HostLevel) -> tuple[object, ...]:
     return (level.alike, level.budget, level.floor, level.beside, level.base, level.models)
 
 
-def _at_level(level: Level, last_equal: int) -> Level:
-    return Level(
+def _at_level(level: HostLevel, last_equal: int) -> HostLevel:
+    return HostLevel(
         level.host,
         level.alike,
         max(0, level.budget),
@@ -91,7 +91,7 @@ def _at_level(level: Level, last_equal: int) -> Level:
 
 
 def _tables(
-    ordered: tuple[Level, ...],
+    ordered: tuple[HostLevel, ...],
     fixed: tuple[int, tuple[tuple[int, int], ...]],
     needs: Sequence[ModelNeeds],
     wanted: Sequence[Wanted],
@@ -123,14 +123,14 @@ def _tables(
 
 
 def _suffixes(
-    ordered: tuple[Level, ...],
+    ordered: tuple[HostLevel, ...],
     needs: Sequence[ModelNeeds],
     wanted: Sequence[Wanted],
     free: Sequence[int],
-) -> tuple[Table, Table, Table]:
+) -> tuple[CountTable, CountTable, CountTable]:
     """For the hosts from each level on: bytes of the cheapest copies, what is over alone, held."""
     rows = [([*range(0)], [*range(0)], [*range(0)]) for _ in free]
-    tables: tuple[Table, Table, Table] = ([], [], [])
+    tables: tuple[CountTable, CountTable, CountTable] = ([], [], [])
     sums = [
         tuple(_sums(row, wanted[place].copies) for row in rows[order])
         for order, place in enumerate(free)

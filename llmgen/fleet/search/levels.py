@@ -10,10 +10,10 @@ from msgspec import Struct, field
 # More than any sum of bytes: what cannot be at all.
 NEVER = 1 << 80
 # Sums by level, model and number of copies that are left.
-Table: TypeAlias = list[list[list[int]]]
+CountTable: TypeAlias = list[list[list[int]]]
 # Bit of the model, of its last copy that is left, bytes here, bytes that later hosts are spared,
 # the same two of what it holds at all times, whether it does, whether a later host takes it anyway.
-Item: TypeAlias = tuple[int, int, int, int, int, int, bool, bool]
+ModelNumbers: TypeAlias = tuple[int, int, int, int, int, int, bool, bool]
 
 
 class Wanted(Struct, frozen=True):
@@ -24,7 +24,7 @@ class Wanted(Struct, frozen=True):
     copies: int = 0
 
 
-class Level(Struct, frozen=True):
+class HostLevel(Struct, frozen=True):
     """One host: what it has beside the models that it must have, and which others it can have.
 
     ``floor`` is what is left of the budget at all times, ``beside`` the most that one of its models
@@ -52,7 +52,7 @@ class Copies(Struct, frozen=True):
     last: int
 
 
-class Standing(NamedTuple):
+class Remainder(NamedTuple):
     """What is left when a host is filled, as units.
 
     Of these a full host before it could have ``homed``, and with it ``home``; an equal host before
@@ -65,7 +65,7 @@ class Standing(NamedTuple):
     barred: int
 
 
-class Choice(Struct, frozen=True):
+class HostChoice(Struct, frozen=True):
     """What one host must have of what is left, and what else it can have.
 
     ``sums`` are bytes of what it must have, ``need`` and ``need_held`` what later hosts must be
@@ -77,7 +77,7 @@ class Choice(Struct, frozen=True):
     need: int
     need_held: int
     sums: tuple[int, int, int, int, int]
-    tails: tuple[list[Item], list[int], list[int], list[int]]
+    tails: tuple[list[ModelNumbers], list[int], list[int], list[int]]
 
 
 class Levels(Struct, frozen=True):
@@ -87,13 +87,13 @@ class Levels(Struct, frozen=True):
     without a choice and their models.
     """
 
-    levels: tuple[Level, ...]
+    levels: tuple[HostLevel, ...]
     models: tuple[Copies, ...]
     over: int
     closed: tuple[tuple[int, int], ...]
-    cost: Table
-    alone: Table
-    held: Table
+    cost: CountTable
+    alone: CountTable
+    held: CountTable
     budgets: list[int]
     floors: list[int]
     counted: bool
@@ -199,15 +199,15 @@ class Levels(Struct, frozen=True):
         return rest & ((1 << self.shifts[first]) - 1)
 
     def choice(
-        self, at: int, standing: Standing, limit: int, spare: frozenset[int] = frozenset()
-    ) -> Choice | None:
+        self, at: int, standing: Remainder, limit: int, spare: frozenset[int] = frozenset()
+    ) -> HostChoice | None:
         """What a host must and can have; None where that is too much at once."""
         level, left = self.levels[at], self.left(standing.left)
         cost, held = self.cost[at + 1], self.held[at + 1]
         need, need_held = -self.budgets[at + 1] - limit, -self.floors[at + 1]
         here = {place: (demand, least) for place, demand, least in level.models}
         models = taken_units = taken = kept = 0
-        beside, items, first = level.beside, list[Item](), True
+        beside, items, first = level.beside, list[ModelNumbers](), True
         for place, copies in enumerate(left):
             if not copies:
                 continue
@@ -248,12 +248,12 @@ class Levels(Struct, frozen=True):
             )
         if need >= NEVER // 2 or kept + beside > level.floor:
             return None
-        return Choice(
+        return HostChoice(
             models, taken_units, need, need_held, (taken, 0, kept, 0, beside), _tails(items)
         )
 
 
-def _tails(items: list[Item]) -> tuple[list[Item], list[int], list[int], list[int]]:
+def _tails(items: list[ModelNumbers]) -> tuple[list[ModelNumbers], list[int], list[int], list[int]]:
     size, gain, held = [0], [0], [0]
     for item in reversed(items):
         size.append(size[-1] + item[2])

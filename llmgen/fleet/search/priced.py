@@ -17,7 +17,7 @@ from llmgen.fleet.search.fillings import Filling, Fillings, fillings
 from llmgen.fleet.search.known_fits import KnownFits
 from llmgen.fleet.search.levels import Levels, Wanted
 from llmgen.fleet.search.prices import Prices
-from llmgen.fleet.search.steps import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
 
 # Rounds in which prices are mended over all fillings, and steps in which over those that are left.
 _ROUNDS, _WORK = 20, 60_000
@@ -38,7 +38,7 @@ class Priced(Struct):
 
     levels: Levels
     known: KnownFits
-    steps: Steps
+    steps: SearchAllowance
     grain: int
     wanted: Sequence[Wanted]
     every: Sequence[Fillings]
@@ -164,7 +164,7 @@ def _worth(pool: Sequence[Filling], prices: Sequence[int]) -> list[int]:
 
 
 def priced(
-    levels: Levels, known: KnownFits, steps: Steps, wanted: Sequence[Wanted], grain: int
+    levels: Levels, known: KnownFits, steps: SearchAllowance, wanted: Sequence[Wanted], grain: int
 ) -> Priced | None:
     """How to search by prices; None where that is not for what there is to place."""
     sizes: dict[int, set[int]] = {}

@@ -9,7 +9,7 @@ class SearchedEnough(Exception):
     """More steps than are taken."""
 
 
-class Steps(Struct):
+class SearchAllowance(Struct):
     """How many steps a search still takes: a count and no clock, so that it ends alike anywhere."""
 
     left: int

@@ -12,13 +12,13 @@ from llmgen.fleet.search.homes import no_homes
 from llmgen.fleet.search.known_fits import KnownFits, places
 from llmgen.fleet.search.level_order import levels
 from llmgen.fleet.search.levels import Levels, Wanted
-from llmgen.fleet.search.steps import SearchedEnough, Steps
+from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
 
 # More hosts that have a choice are not searched.
 _LEVELS = 64
 
 
-class Filled(Struct, frozen=True):
+class FilledHosts(Struct, frozen=True):
     """For each host the bits of its models, and how many bytes cannot be in memory at once."""
 
     over: int
@@ -31,10 +31,10 @@ class Task(Struct):
     hosts: Sequence[HostBudget]
     needs: Sequence[ModelNeeds]
     known: KnownFits
-    steps: Steps
+    steps: SearchAllowance
     grain: int = 1
 
-    def search(self, wanted: Sequence[Wanted], steps: Steps | None = None) -> Search:
+    def search(self, wanted: Sequence[Wanted], steps: SearchAllowance | None = None) -> Search:
         """A search over the hosts with a choice; SearchedEnough where those are too many."""
         steps = steps or self.steps
         # Tables of sums are made first: what they cost counts as steps.
@@ -46,16 +46,16 @@ class Task(Struct):
 
     def made(
         self, there: Levels, wanted: Sequence[Wanted], found: tuple[int, tuple[int, ...]]
-    ) -> Filled:
+    ) -> FilledHosts:
         """The placement that a search over some hosts found, with what must be there."""
         models = [must_have(wanted, host) for host in range(len(self.hosts))]
         for level, given in zip(there.levels, found[1], strict=True):
             models[level.host] |= given
-        return Filled(found[0], tuple(models))
+        return FilledHosts(found[0], tuple(models))
 
-    def filled(self, models: Sequence[int]) -> Filled:
+    def filled(self, models: Sequence[int]) -> FilledHosts:
         """Each host's models with the bytes over."""
-        return Filled(over(self.hosts, self.needs, models), tuple(models))
+        return FilledHosts(over(self.hosts, self.needs, models), tuple(models))
 
 
 def has_many(wanted: Sequence[Wanted]) -> bool:

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from llmgen.config.tables.base import Address
 from llmgen.errors import Diagnostic
 from llmgen.gateway.addresses import in_url, loopback
-from llmgen.importing.hosts.stack import Stack
-from llmgen.importing.llama_swap.peers import Peer
+from llmgen.importing.hosts.stack import HostStack
+from llmgen.importing.llama_swap.peers import ImportedPeer
 from llmgen.importing.parts import Item, Key, fault, lost
 
 # Port of llama-swap and of the router, where llm.toml says nothing.
@@ -21,7 +21,7 @@ _PORT: Final = 8080
 _SCHEMES: Final = {"http": 80, "https": 443}
 
 
-class Place(NamedTuple):
+class UrlPlace(NamedTuple):
     """What a URL says of a machine."""
 
     address: str
@@ -35,7 +35,7 @@ class Place(NamedTuple):
         return f"{in_url(self.address)}:{self.port}"
 
 
-def access(stack: Stack, callers: Sequence[tuple[str, Peer]]) -> Iterator[Item]:
+def access(stack: HostStack, callers: Sequence[tuple[str, ImportedPeer]]) -> Iterator[Item]:
     """Keys of [hosts.NAME], and what is new or not clear; ``callers`` are hosts and their peer."""
     table = ("hosts", stack.name)
     places = [(who, place) for who, peer in callers if (place := place_of(peer.endpoint))]
@@ -57,7 +57,7 @@ def access(stack: Stack, callers: Sequence[tuple[str, Peer]]) -> Iterator[Item]:
         yield from _key(stack, callers)
 
 
-def place_of(endpoint: str) -> Place | None:
+def place_of(endpoint: str) -> UrlPlace | None:
     """The parts of a URL; nothing where it is none that an address could be made of."""
     try:
         parts = urlsplit(endpoint)
@@ -66,10 +66,10 @@ def place_of(endpoint: str) -> Place | None:
         TypeAdapter(Address).validate_python(found)
     except (ValueError, KeyError, ValidationError):
         return None
-    return Place(found, port, parts.scheme, parts.path.strip("/"))
+    return UrlPlace(found, port, parts.scheme, parts.path.strip("/"))
 
 
-def _port(stack: Stack, place: Place) -> Iterator[Item]:
+def _port(stack: HostStack, place: UrlPlace) -> Iterator[Item]:
     tables = stack.part.tables
     gateway = any(path[0] == "gateway" for path in tables)
     routed = tables.get(("services",), {}).get("on_demand") == "router"
@@ -88,7 +88,7 @@ def _port(stack: Stack, place: Place) -> Iterator[Item]:
         )
 
 
-def _others(stack: Stack, places: Sequence[tuple[str, Place]]) -> Iterator[Diagnostic]:
+def _others(stack: HostStack, places: Sequence[tuple[str, UrlPlace]]) -> Iterator[Diagnostic]:
     first = places[0][1]
     for who, place in places[1:]:
         if place.text != first.text:
@@ -98,7 +98,7 @@ def _others(stack: Stack, places: Sequence[tuple[str, Place]]) -> Iterator[Diagn
             )
 
 
-def _key(stack: Stack, callers: Sequence[tuple[str, Peer]]) -> Iterator[Item]:
+def _key(stack: HostStack, callers: Sequence[tuple[str, ImportedPeer]]) -> Iterator[Item]:
     """The variable with the key that its callers send; a new one where they send none."""
     named = list(dict.fromkeys(peer.key for _, peer in callers if peer.key))
     variable = named[0] if named else _variable(stack.name)
@@ -120,8 +120,8 @@ def _variable(host: str) -> str:
 
 
 def callers_of(
-    stacks: Sequence[Stack], found: Mapping[tuple[int, str], int], index: int
-) -> list[tuple[str, Peer]]:
+    stacks: Sequence[HostStack], found: Mapping[tuple[int, str], int], index: int
+) -> list[tuple[str, ImportedPeer]]:
     """Who calls a stack, and as what."""
     return [
         (stack.name, peer)

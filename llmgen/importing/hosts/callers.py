@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from llmgen.errors import Diagnostic
 from llmgen.gateway.addresses import loopback
-from llmgen.importing.hosts.stack import Stack, host_name
-from llmgen.importing.llama_swap.peers import Peer
+from llmgen.importing.hosts.stack import HostStack, host_name
+from llmgen.importing.llama_swap.peers import ImportedPeer
 from llmgen.importing.parts import fault
 
 # Number of a stack and the id of one of its peers, and the number of the stack that this one is.
@@ -20,7 +20,7 @@ _OF_A_HOUSE: Final = (".local", ".lan", ".home", ".internal", ".home.arpa", ".lo
                       ".ts.net")  # fmt: skip
 
 
-def calls(stacks: Sequence[Stack]) -> Calls:
+def calls(stacks: Sequence[HostStack]) -> Calls:
     """Every peer that is one of the stacks."""
     found = {key: near[0] for key, near in _by_name(stacks).items() if len(near) == 1}
     waiting = [
@@ -39,7 +39,7 @@ def calls(stacks: Sequence[Stack]) -> Calls:
     return found
 
 
-def unclear(stacks: Sequence[Stack], found: Calls) -> Iterator[Diagnostic]:
+def unclear(stacks: Sequence[HostStack], found: Calls) -> Iterator[Diagnostic]:
     """Peers that could be more than one of the others."""
     for at, stack in enumerate(stacks):
         for peer in stack.peers:
@@ -62,7 +62,7 @@ def host_of(endpoint: str) -> str:
         return ""
 
 
-def _by_name(stacks: Sequence[Stack]) -> dict[tuple[int, str], list[int]]:
+def _by_name(stacks: Sequence[HostStack]) -> dict[tuple[int, str], list[int]]:
     found = {}
     for at, stack in enumerate(stacks):
         for peer in stack.peers:
@@ -75,7 +75,7 @@ def _by_name(stacks: Sequence[Stack]) -> dict[tuple[int, str], list[int]]:
     return found
 
 
-def _may_be(caller: Stack, peer: Peer, other: Stack) -> bool:
+def _may_be(caller: HostStack, peer: ImportedPeer, other: HostStack) -> bool:
     """Whether a peer can be another machine: what is on loopback is not, unless somebody says."""
     if loopback(host_of(peer.endpoint)):
         return bool(caller.said and other.said)
@@ -87,7 +87,7 @@ def _label(host: str) -> str:
     return "" if loopback(host) or _is_address(host) else host_name(host.partition(".")[0])
 
 
-def _fitting(at: int, peer: Peer, stacks: Sequence[Stack], found: Calls) -> list[int]:
+def _fitting(at: int, peer: ImportedPeer, stacks: Sequence[HostStack], found: Calls) -> list[int]:
     """Stacks that the peer may be: the one at its address, else those with most of its models."""
     if not loopback(host_of(peer.endpoint)):
         at_address = {
@@ -127,7 +127,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _served(stack: Stack) -> set[str]:
+def _served(stack: HostStack) -> set[str]:
     """Every name that a stack answers to."""
     found = set()
     for path, keys in stack.part.tables.items():

@@ -11,22 +11,22 @@ from llmgen.errors import Diagnostic
 from llmgen.importing.hosts.access import access, callers_of
 from llmgen.importing.hosts.callers import calls, unclear
 from llmgen.importing.hosts.name_space import one_name_space
-from llmgen.importing.hosts.stack import Stack, at_home, home_of, is_mac, named
-from llmgen.importing.llama_swap.peers import Peer
+from llmgen.importing.hosts.stack import HostStack, at_home, home_of, is_mac, named
+from llmgen.importing.llama_swap.peers import ImportedPeer
 from llmgen.importing.local import with_local
-from llmgen.importing.machine import Devices, with_devices
+from llmgen.importing.machine import DeviceNeeds, with_devices
 from llmgen.importing.parts import Part, merged, part_of
 
 # [hosts.NAME.hardware] for a machine that needs these devices, and what to say of it.
-Hardware = Callable[[str, Devices], tuple[Mapping[str, Any], tuple[Diagnostic, ...]]]
+HardwareFinder = Callable[[str, DeviceNeeds], tuple[Mapping[str, Any], tuple[Diagnostic, ...]]]
 
 
-def are_hosts(stacks: Sequence[Stack]) -> bool:
+def are_hosts(stacks: Sequence[HostStack]) -> bool:
     """Whether files are of several machines: somebody says so, or one of them calls another."""
     return any(stack.said for stack in stacks) or bool(calls(stacks))
 
 
-def from_hosts(stacks: Sequence[Stack], hardware: Hardware) -> Part:
+def from_hosts(stacks: Sequence[HostStack], hardware: HardwareFinder) -> Part:
     """One [hosts] table for each stack, and all models; names are those of the files still."""
     found = calls(stacks)
     ids = [[peer.id for _, peer in callers_of(stacks, found, at)] for at in range(len(stacks))]
@@ -52,7 +52,7 @@ def from_hosts(stacks: Sequence[Stack], hardware: Hardware) -> Part:
     return Part(tables, (*whole.faults, *unclear(prepared, found)))
 
 
-def _ready(stack: Stack) -> tuple[Stack, Devices]:
+def _ready(stack: HostStack) -> tuple[HostStack, DeviceNeeds]:
     """The stack with devices and paths as llm.toml writes them."""
     home = home_of(stack.part)
     part, needs = with_devices(with_local(at_home(stack.part, home)))
@@ -65,7 +65,10 @@ def _ready(stack: Stack) -> tuple[Stack, Devices]:
 
 
 def _host(
-    stack: Stack, needs: Devices, callers: Sequence[tuple[str, Peer]], hardware: Hardware
+    stack: HostStack,
+    needs: DeviceNeeds,
+    callers: Sequence[tuple[str, ImportedPeer]],
+    hardware: HardwareFinder,
 ) -> Part:
     own = part_of(access(stack, callers))
     machine, told = hardware(stack.name, needs)

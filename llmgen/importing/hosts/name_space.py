@@ -8,12 +8,13 @@ from typing import Any, Final
 from msgspec import Struct
 
 from llmgen.config.tables.hosts import LAID_OVER
+from llmgen.config.variables import TablePath
 from llmgen.errors import Diagnostic
 from llmgen.gateway.addresses import loopback
 from llmgen.importing.hosts.callers import host_of
-from llmgen.importing.hosts.stack import Stack
+from llmgen.importing.hosts.stack import HostStack
 from llmgen.importing.names import REFERRED
-from llmgen.importing.parts import Part, TablePath, fault, lost
+from llmgen.importing.parts import Part, fault, lost
 
 Keys = dict[str, Any]
 # What two machines may say differently of what is one model.
@@ -25,7 +26,7 @@ _FALLBACKS: Final = ("fallbacks", "context_window_fallbacks")
 _OWN: Final = frozenset({"endpoint", "api_key", "aliases", "upstream_model", "role"})
 
 
-class Owner(Struct, frozen=True):
+class NameOwner(Struct, frozen=True):
     """A model of the whole file: who has it, and what each says of it."""
 
     stacks: tuple[str, ...]
@@ -36,7 +37,7 @@ class Owner(Struct, frozen=True):
 _Leads = dict[str, dict[str, TablePath]]
 
 
-def one_name_space(stacks: Sequence[Stack], doors: Mapping[tuple[str, str], str]) -> Part:
+def one_name_space(stacks: Sequence[HostStack], doors: Mapping[tuple[str, str], str]) -> Part:
     """All tables of all stacks; ``doors`` says which host a caller reaches at an endpoint."""
     made = _Whole(stacks, doors)
     tables: dict[TablePath, Keys] = {}
@@ -50,11 +51,11 @@ def one_name_space(stacks: Sequence[Stack], doors: Mapping[tuple[str, str], str]
 
 
 class _Whole:
-    def __init__(self, stacks: Sequence[Stack], doors: Mapping[tuple[str, str], str]) -> None:
+    def __init__(self, stacks: Sequence[HostStack], doors: Mapping[tuple[str, str], str]) -> None:
         self.stacks = {stack.name: stack for stack in stacks}
         self.doors = doors
         self.faults: list[Diagnostic] = []
-        self.owners: dict[str, Owner] = {}
+        self.owners: dict[str, NameOwner] = {}
         self.external: dict[TablePath, Keys] = {}
         self.more: dict[str, list[str]] = {}
         self.leads: _Leads = {stack.name: {} for stack in stacks}
@@ -71,12 +72,12 @@ class _Whole:
                 if (stack.name, str(keys.get("endpoint"))) in doors:
                     self._peer(stack, name, keys)
 
-    def _model(self, stack: Stack, name: str, keys: Mapping[str, Any]) -> str:
+    def _model(self, stack: HostStack, name: str, keys: Mapping[str, Any]) -> str:
         """The name of a machine's model in the whole file."""
         for called in (name, *(f"{other}/{name}" for other in self.stacks)):
             owner = self.owners.get(called)
             if owner and stack.name not in owner.stacks and _is_same(owner.keys[0], keys):
-                self.owners[called] = Owner((*owner.stacks, stack.name), (*owner.keys, keys))
+                self.owners[called] = NameOwner((*owner.stacks, stack.name), (*owner.keys, keys))
                 return called
         called = name
         if name in self.owners:
@@ -89,7 +90,7 @@ class _Whole:
                     "where both are to be one model, make their commands equal",
                 )
             )
-        self.owners[called] = Owner((stack.name,), (keys,))
+        self.owners[called] = NameOwner((stack.name,), (keys,))
         return called
 
     def _free(self, name: str) -> str:
@@ -101,7 +102,7 @@ class _Whole:
             found = f"{name}-{number}"
         return found
 
-    def _external(self, stack: Stack, name: str, keys: Mapping[str, Any]) -> str:
+    def _external(self, stack: HostStack, name: str, keys: Mapping[str, Any]) -> str:
         """The name of another server's model; equal ones of two machines are one."""
         known = self.external.get(("external", name))
         if known is not None and _target(name, known) == _target(name, keys):
@@ -132,7 +133,7 @@ class _Whole:
         return called
 
     def _less(
-        self, stack: Stack, name: str, known: Mapping[str, Any], keys: Mapping[str, Any]
+        self, stack: HostStack, name: str, known: Mapping[str, Any], keys: Mapping[str, Any]
     ) -> None:
         for key, value in keys.items():
             if key != "aliases" and known.get(key) != value:
@@ -142,7 +143,7 @@ class _Whole:
         if aliases:
             self.external["external", name]["aliases"] = [*dict.fromkeys(aliases)]
 
-    def _peer(self, stack: Stack, name: str, keys: Mapping[str, Any]) -> None:
+    def _peer(self, stack: HostStack, name: str, keys: Mapping[str, Any]) -> None:
         """A name that leads to another of the hosts: the model there has it, too."""
         wanted = str(keys.get("upstream_model") or name)
         host = self.doors[stack.name, str(keys.get("endpoint"))]
@@ -209,7 +210,7 @@ class _Whole:
                     found[key] = [leads.get(item, ("", item))[1] for item in found[key]]
             yield ("models", name), found
 
-    def scoped(self, stack: Stack) -> dict[TablePath, Keys]:
+    def scoped(self, stack: HostStack) -> dict[TablePath, Keys]:
         """Tables of one host alone: its settings, and what only it says of a shared model."""
         found: dict[TablePath, Keys] = {}
         leads = {name: path[1] for name, path in self.leads[stack.name].items()}
@@ -231,7 +232,7 @@ class _Whole:
                     found["hosts", stack.name, "models", name] = differs
         return found
 
-    def referred(self, stack: Stack) -> dict[TablePath, Keys]:
+    def referred(self, stack: HostStack) -> dict[TablePath, Keys]:
         """Tables of models that a host only speaks of, for whoever knows what they are."""
         found: dict[TablePath, Keys] = {}
         for path, keys in stack.part.tables.items():
@@ -246,13 +247,13 @@ class _Whole:
         return found
 
 
-def _models(stack: Stack) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
+def _models(stack: HostStack) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
     for path, keys in stack.part.tables.items():
         if path[0] == "models" and len(path) == 2 and not keys.keys() <= REFERRED:
             yield (path[0], path[1]), keys
 
 
-def _outside(stack: Stack) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _outside(stack: HostStack) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for path, keys in stack.part.tables.items():
         if path[0] == "external" and len(path) == 2:
             yield path[1], keys

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from llmgen.config.names import file_name, sane
 from llmgen.config.tables.hosts import AUTO
-from llmgen.importing.llama_swap.peers import Peer
+from llmgen.importing.llama_swap.peers import ImportedPeer
 from llmgen.importing.names import apart
 from llmgen.importing.parts import Part, merged
 
@@ -25,11 +25,11 @@ _MAC: Final = ("/Users/", "/opt/homebrew/")
 _PATHS: Final = ("model", "mmproj")
 
 
-class Stack(Struct, frozen=True):
+class HostStack(Struct, frozen=True):
     """One machine: ``said`` is the name that was given, ``files`` are those it was read from."""
 
     part: Part
-    peers: tuple[Peer, ...] = ()
+    peers: tuple[ImportedPeer, ...] = ()
     files: tuple[str, ...] = ()
     is_swap: bool = False
     said: str = ""
@@ -42,9 +42,9 @@ class Stack(Struct, frozen=True):
         return frozenset(host_name(name) for name in found) - {""}
 
 
-def together(name: str, stacks: Sequence[Stack]) -> Stack:
+def together(name: str, stacks: Sequence[HostStack]) -> HostStack:
     """Several files of one machine, whose name is given."""
-    return Stack(
+    return HostStack(
         merged(apart(stack.part for stack in stacks)),
         tuple(peer for stack in stacks for peer in stack.peers),
         tuple(file for stack in stacks for file in stack.files),
@@ -58,13 +58,13 @@ def host_name(text: str) -> str:
     return file_name(sane(text)).strip("-._")[:48].rstrip("-._")
 
 
-def named(stacks: Sequence[Stack], called: Sequence[Sequence[str]]) -> tuple[Stack, ...]:
+def named(stacks: Sequence[HostStack], called: Sequence[Sequence[str]]) -> tuple[HostStack, ...]:
     """The stacks with names of their own: given, as the others call them, or their file's."""
     taken = {stack.said for stack in stacks if stack.said}
     return tuple(_named(stack, ids, taken) for stack, ids in zip(stacks, called, strict=True))
 
 
-def _named(stack: Stack, ids: Sequence[str], taken: set[str]) -> Stack:
+def _named(stack: HostStack, ids: Sequence[str], taken: set[str]) -> HostStack:
     if stack.said:
         return replace(stack, name=stack.said)
     wished = next(filter(None, (*map(host_name, ids), *sorted(stack.names))), "host")

@@ -10,7 +10,7 @@ from llmgen.importing.llama_swap.entries import models
 from llmgen.importing.llama_swap.macros import Macros, expanded, macros_of
 from llmgen.importing.llama_swap.settings import settings
 from llmgen.importing.parts import Item, Key, Part, fault, lost, part_of
-from llmgen.importing.yaml_text import Document
+from llmgen.importing.yaml_text import YamlDocument
 
 __all__ = ["from_llama_swap", "is_llama_swap", "not_served"]
 
@@ -31,7 +31,7 @@ def is_llama_swap(document: object) -> bool:
     return commands or bool(_MARKS & set(document))
 
 
-def from_llama_swap(document: Document, lines: list[str]) -> Part:
+def from_llama_swap(document: YamlDocument, lines: list[str]) -> Part:
     """Models, wishes, keys and settings of one document; ``lines`` are those of its text."""
     value: Mapping[str, Any] = document.value
     macros = macros_of(value.get("macros"), {})
@@ -52,7 +52,7 @@ def not_served(part: Part) -> Part:
 
 
 def _items(
-    value: Mapping[str, Any], macros: Macros, document: Document, lines: list[str]
+    value: Mapping[str, Any], macros: Macros, document: YamlDocument, lines: list[str]
 ) -> Iterator[Item]:
     for key in document.twice:
         yield fault(

@@ -15,11 +15,11 @@ from llmgen.importing.llama_swap.macros import Macros, expanded, macros_of, spok
 from llmgen.importing.llama_swap.passing import passed
 from llmgen.importing.llama_swap.servers import fixed_port, served
 from llmgen.importing.parts import Item, Key, fault, lost
-from llmgen.importing.yaml_text import Document
+from llmgen.importing.yaml_text import YamlDocument
 from llmgen.resolve.swap_keys import passes
 
 
-class Entry(Struct, frozen=True):
+class SwapEntry(Struct, frozen=True):
     """One model of the file, its macros filled in; ``comment`` is what stands beside it."""
 
     name: str
@@ -44,7 +44,7 @@ def models(
     entries: Mapping[str, Any],
     rest: Mapping[str, Any],
     macros: Macros,
-    document: Document,
+    document: YamlDocument,
     lines: list[str],
 ) -> Iterator[Item]:
     """Everything that the entries say."""
@@ -59,7 +59,9 @@ def models(
         yield from _items(entry, shared)
 
 
-def _entry(name: str, table: object, macros: Macros, line: int | None, lines: list[str]) -> Entry:
+def _entry(
+    name: str, table: object, macros: Macros, line: int | None, lines: list[str]
+) -> SwapEntry:
     if not isinstance(table, dict):
         raise TypeError(f"`{name}` is no table")
     own = {**macros_of(table.get("macros"), macros), "MODEL_ID": name}
@@ -76,7 +78,7 @@ def _entry(name: str, table: object, macros: Macros, line: int | None, lines: li
         raise ValueError(f"`cmd` of `{name}`: {error}") from error
     aliases = filled.get("aliases")
     names = [name, *(map(str, aliases) if isinstance(aliases, list) else ())]
-    return Entry(name, filled, command, told(lines, line, names) if line is not None else {})
+    return SwapEntry(name, filled, command, told(lines, line, names) if line is not None else {})
 
 
 def _named(filters: Any, own: Macros) -> Any:  # noqa: ANN401 - any YAML value
@@ -94,7 +96,7 @@ def _uncommented(key: str, value: Any) -> Any:  # noqa: ANN401 - any YAML value
     return "\n".join(line for line in value.split("\n") if not line.lstrip().startswith("#"))
 
 
-def _shared(entries: list[Entry], rest: Mapping[str, Any]) -> Shared:
+def _shared(entries: list[SwapEntry], rest: Mapping[str, Any]) -> Shared:
     programs = Counter(
         item.command.program
         for item in entries
@@ -111,7 +113,7 @@ def _shared(entries: list[Entry], rest: Mapping[str, Any]) -> Shared:
     )
 
 
-def _items(entry: Entry, shared: Shared) -> Iterator[Item]:
+def _items(entry: SwapEntry, shared: Shared) -> Iterator[Item]:
     place = ("models", entry.name)
     yield from served(entry.name, entry.command, entry.table, shared.program, shared.ports)
     for key, value in entry.table.items():
@@ -132,12 +134,12 @@ def _items(entry: Entry, shared: Shared) -> Iterator[Item]:
             yield Key(place, (key,), text)
 
 
-_Reader = Callable[[str, Any], Iterator[Item]]
+_EntryReader = Callable[[str, Any], Iterator[Item]]
 # Read with the command.
 _READ_ELSEWHERE: Final = frozenset({"cmd", "macros", "env", "proxy", "cmdStop", "checkEndpoint"})
 
 
-def _text(to: str) -> _Reader:
+def _text(to: str) -> _EntryReader:
     def read(name: str, value: Any) -> Iterator[Item]:  # noqa: ANN401 - any YAML value
         text = " ".join(spoken(value).split())
         if text:
@@ -179,7 +181,7 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-_KEYS: Final[Mapping[str, _Reader]] = {
+_KEYS: Final[Mapping[str, _EntryReader]] = {
     "aliases": _aliases,
     "concurrencyLimit": _concurrency,
     "description": _text("description"),

@@ -11,7 +11,7 @@ _DEEPEST: Final = 64
 _Family = frozenset[frozenset[str]]
 
 
-class Unreadable(ValueError):
+class UnreadableExpression(ValueError):
     """No expression, or one that stands for more sets than can be written."""
 
 
@@ -19,16 +19,16 @@ def sets_of(
     sets: Mapping[str, str], variables: Mapping[str, str], most: int
 ) -> tuple[frozenset[str], ...]:
     """Every set of models, each once; Unreadable where they are more than ``most``."""
-    reader = _Reader(sets, variables, most)
+    reader = _ExpressionReader(sets, variables, most)
     found: dict[frozenset[str], None] = {}
     for name in sets:
         found |= dict.fromkeys(sorted(reader.named(name, 0), key=sorted))
         if len(found) > most:
-            raise Unreadable(f"they stand for more than {most} sets")
+            raise UnreadableExpression(f"they stand for more than {most} sets")
     return tuple(found)
 
 
-class _Reader:
+class _ExpressionReader:
     def __init__(self, sets: Mapping[str, str], variables: Mapping[str, str], most: int) -> None:
         self.sets, self.variables, self.most = sets, variables, most
         # A set that is being read, and one that was.
@@ -38,15 +38,15 @@ class _Reader:
         """The family of a set by its name."""
         if name not in self.known:
             if name not in self.sets or depth > _DEEPEST:
-                raise Unreadable(f"`+{name}` leads nowhere")
+                raise UnreadableExpression(f"`+{name}` leads nowhere")
             self.known[name] = None
             tokens = self._tokens(self.sets[name])
             self.known[name] = self._either(tokens, depth)
             if tokens:
-                raise Unreadable(f"`{self.sets[name]}` does not end")
+                raise UnreadableExpression(f"`{self.sets[name]}` does not end")
         found = self.known[name]
         if found is None:
-            raise Unreadable(f"`+{name}` leads back to itself")
+            raise UnreadableExpression(f"`+{name}` leads back to itself")
         return found
 
     def _tokens(self, text: str) -> list[str]:
@@ -54,7 +54,7 @@ class _Reader:
         while at < len(text):
             match = _TOKEN.match(text, at)
             if match is None:
-                raise Unreadable(f"`{text}` is no expression")
+                raise UnreadableExpression(f"`{text}` is no expression")
             found.append(match[1])
             at = match.end()
         return found
@@ -72,7 +72,7 @@ class _Reader:
             tokens.pop(0)
             others = self._one(tokens, depth)
             if len(found) * len(others) > self.most**2:
-                raise Unreadable(f"they stand for more than {self.most} sets")
+                raise UnreadableExpression(f"they stand for more than {self.most} sets")
             found = self._few(frozenset(left | right for left in found for right in others))
         return found
 
@@ -80,18 +80,18 @@ class _Reader:
         word = tokens.pop(0) if tokens else ""
         if word == "(":
             if depth > _DEEPEST:
-                raise Unreadable("it is nested too deeply")
+                raise UnreadableExpression("it is nested too deeply")
             found = self._either(tokens, depth + 1)
             if not tokens or tokens.pop(0) != ")":
-                raise Unreadable("a parenthesis stays open")
+                raise UnreadableExpression("a parenthesis stays open")
             return found
         if word.startswith("+"):
             return self.named(word[1:], depth + 1)
         if word in ("", "&", "|", ")"):
-            raise Unreadable("an expression has a gap")
+            raise UnreadableExpression("an expression has a gap")
         return frozenset({frozenset({self.variables.get(word, word)})})
 
     def _few(self, found: _Family) -> _Family:
         if len(found) > self.most:
-            raise Unreadable(f"they stand for more than {self.most} sets")
+            raise UnreadableExpression(f"they stand for more than {self.most} sets")
         return found

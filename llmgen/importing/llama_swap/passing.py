@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from llmgen.config.editions import EDITIONS
-from llmgen.importing.parts import Item, Key, TablePath, lost
+from llmgen.config.variables import TablePath
+from llmgen.importing.parts import Item, Key, lost
 from llmgen.resolve.passed import problems
-from llmgen.resolve.swap_keys import Level
+from llmgen.resolve.swap_keys import KeyLevel
 
 
 def passed(
@@ -19,7 +20,7 @@ def passed(
     value: Any,  # noqa: ANN401 - any YAML value
 ) -> Iterator[Item]:
     """The key below ``to`` of an own table, or why it cannot be there."""
-    levels: dict[str, Level] = {"models": "model", "external": "peer"}
+    levels: dict[str, KeyLevel] = {"models": "model", "external": "peer"}
     level = levels.get(table[0], "file")
     value = without_nothing(value)
     version = EDITIONS[max(EDITIONS)].swap_version

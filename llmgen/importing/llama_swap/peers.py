@@ -13,7 +13,7 @@ from llmgen.importing.llama_swap.passing import passed
 from llmgen.importing.parts import Item, Key, fault
 
 
-class Peer(Struct, frozen=True):
+class ImportedPeer(Struct, frozen=True):
     """One server as a file calls it: where it is, what it has, the variable with its key."""
 
     id: str
@@ -22,7 +22,7 @@ class Peer(Struct, frozen=True):
     key: str = ""
 
 
-def peers_of(document: Mapping[str, Any]) -> tuple[Peer, ...]:
+def peers_of(document: Mapping[str, Any]) -> tuple[ImportedPeer, ...]:
     """The peers of a whole file."""
     macros = macros_of(document.get("macros"), {})
     found = expanded(document.get("peers") or {}, macros)
@@ -49,12 +49,12 @@ def _table(value: object, what: str) -> Mapping[str, Any]:
     return value
 
 
-def _peer(name: str, table: Mapping[str, Any]) -> Peer:
+def _peer(name: str, table: Mapping[str, Any]) -> ImportedPeer:
     variable = ""
     if key := spoken(table.get("apiKey")):
         known = MACHINES.fullmatch(key)
         variable = known[1] if known else re.sub(r"\W", "_", f"{name}_KEY").upper()
-    return Peer(
+    return ImportedPeer(
         name,
         str(table.get("proxy") or "").removesuffix("/").removesuffix("/v1"),
         tuple(spoken(model) for model in table.get("models") or ()),
@@ -62,7 +62,7 @@ def _peer(name: str, table: Mapping[str, Any]) -> Peer:
     )
 
 
-def _items(peer: Peer, table: Mapping[str, Any], served: list[str]) -> Iterator[Item]:
+def _items(peer: ImportedPeer, table: Mapping[str, Any], served: list[str]) -> Iterator[Item]:
     if peer.key and not MACHINES.fullmatch(spoken(table.get("apiKey"))):
         yield fault(
             "secret-in-clear",

@@ -8,7 +8,7 @@ from pathlib import PureWindowsPath
 from typing import Any, Final
 
 from llmgen.importing.command_line import NO_OPTION, keys_of
-from llmgen.importing.containers import Container, outside, run_of
+from llmgen.importing.containers import ImportedContainer, outside, run_of
 from llmgen.importing.containers import table as of_container
 from llmgen.importing.llama_swap.command import Command, is_llama_server, split
 from llmgen.importing.llama_swap.environment import environment, option_words
@@ -78,7 +78,7 @@ def _llama(
             yield from passed(place, "llama_swap", f"`{key}` of `{name}`", key, value)
 
 
-def _contained(name: str, container: Container, table: Mapping[str, Any]) -> Iterator[Item]:
+def _contained(name: str, container: ImportedContainer, table: Mapping[str, Any]) -> Iterator[Item]:
     """llama-server in a container: its options, and the container around them."""
     place = ("models", name)
     words, _ = without_address(
@@ -117,7 +117,7 @@ def _contained(name: str, container: Container, table: Mapping[str, Any]) -> Ite
         yield lost(f"`proxy: {table['proxy']}` of `{name}`", "llmgen publishes it on a free port")
 
 
-def _outside(word: str, container: Container) -> str:
+def _outside(word: str, container: ImportedContainer) -> str:
     return outside(word, container.volumes)
 
 

@@ -23,7 +23,7 @@ class File(NamedTuple):
     names: Mapping[str, str]
 
 
-_Reader = Callable[[Any, File], Iterator[Item]]
+_SettingReader = Callable[[Any, File], Iterator[Item]]
 
 
 def settings(rest: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator[Item]:
@@ -53,7 +53,7 @@ def _names(models: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _setting(to: str, kind: type) -> _Reader:
+def _setting(to: str, kind: type) -> _SettingReader:
     def read(value: Any, file: File) -> Iterator[Item]:  # noqa: ANN401 - any YAML value
         del file
         if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
@@ -162,7 +162,7 @@ def _table(value: object, what: str) -> Mapping[str, Any]:
     return value
 
 
-_KEYS: Final[Mapping[str, _Reader]] = {
+_KEYS: Final[Mapping[str, _SettingReader]] = {
     "apiKeys": _keys,
     "captureBuffer": _setting("capture_buffer", int),
     "globalTTL": _ttl,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from llmgen.importing.llama_swap.expression import Unreadable, sets_of
+from llmgen.importing.llama_swap.expression import UnreadableExpression, sets_of
 from llmgen.importing.parts import Item, Key, fault, lost
 
 # So many sets are written; the derived ones hold every other that fits all the same.
@@ -18,7 +18,7 @@ _DERIVED: Final = "llmgen derives what may be loaded together from memory"
 _Sets = Iterable[tuple[str, ...]]
 
 
-class Group(Struct, frozen=True):
+class SwapGroup(Struct, frozen=True):
     """A group with llama-swap's defaults; ``members`` are the models that there are."""
 
     name: str
@@ -67,7 +67,7 @@ def _of_matrix(matrix: Mapping[str, Any], models: Mapping[str, Any]) -> Iterator
     sets = {str(key): str(text) for key, text in _table(matrix.get("sets")).items()}
     try:
         found = sets_of(sets, variables, MOST_SETS)
-    except Unreadable as error:
+    except UnreadableExpression as error:
         yield lost("`matrix.sets`", f"{error}; {_DERIVED}")
         return
     for name in sorted({name for members in found for name in members} - {*models}):
@@ -88,7 +88,7 @@ def _of_groups(
         groups.append(_group(str(name), table, [item for item in members if item in models]))
     placed = {name for group in groups for name in group.members}
     others = tuple(name for name in models if name not in placed)
-    every = [*groups, Group("(default)", others)] if others else groups
+    every = [*groups, SwapGroup("(default)", others)] if others else groups
     for group in every:
         if group.persistent and (not group.swap or len(group.members) == 1):
             for member in group.members:
@@ -108,12 +108,12 @@ def _of_groups(
     yield from _wishes((group.members for group in every if not group.swap), models)
 
 
-def _group(name: str, table: Mapping[str, Any], members: Iterable[str]) -> Group:
+def _group(name: str, table: Mapping[str, Any], members: Iterable[str]) -> SwapGroup:
     swap, exclusive, persistent = (
         table.get(key) if isinstance(table.get(key), bool) else default
         for key, default in (("swap", True), ("exclusive", True), ("persistent", False))
     )
-    return Group(name, tuple(members), bool(swap), bool(exclusive), bool(persistent))
+    return SwapGroup(name, tuple(members), bool(swap), bool(exclusive), bool(persistent))
 
 
 def _faults(
@@ -144,7 +144,7 @@ def _faults(
             yield fault("unknown-key", f"llama-swap ignores the key {what} without a word")
 
 
-def _sides(groups: list[Group]) -> Iterator[list[Group]]:
+def _sides(groups: list[SwapGroup]) -> Iterator[list[SwapGroup]]:
     """Groups that can have models in memory at once: all free ones, and one that is bound."""
     free = [group for group in groups if not group.bound and group.members]
     bound = [group for group in groups if group.bound and group.members]
@@ -152,7 +152,7 @@ def _sides(groups: list[Group]) -> Iterator[list[Group]]:
         yield [*free, *chosen]
 
 
-def _maximal(groups: list[Group]) -> Iterator[tuple[str, ...]]:
+def _maximal(groups: list[SwapGroup]) -> Iterator[tuple[str, ...]]:
     for side in _sides(groups):
         for parts in product(*(group.choices for group in side)):
             yield tuple(name for part in parts for name in part)

@@ -15,7 +15,7 @@ from llmgen.web.completion import Event, NoCompletion, completion
 PATH = "/v1/chat/completions"
 
 
-class Piece(Struct, frozen=True):
+class ChatPiece(Struct, frozen=True):
     """A part of an answer; ``is_thought`` marks reasoning, which comes before it."""
 
     text: str
@@ -24,7 +24,7 @@ class Piece(Struct, frozen=True):
 
 def stream(
     endpoint: Endpoint, model: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int = 0
-) -> Iterator[Piece]:
+) -> Iterator[ChatPiece]:
     """Ask, and yield the answer while it is made; loading the model may come first."""
     import httpx  # noqa: PLC0415 - costs more than most commands take
 
@@ -43,7 +43,7 @@ def stream(
         raise InputError(told) from error
 
 
-def pieces(event: Event) -> Iterator[Piece]:
+def pieces(event: Event) -> Iterator[ChatPiece]:
     """What one event brings; roles and counts bring nothing."""
     match event:
         case {"choices": [{"delta": dict() as delta}, *_]}:
@@ -52,8 +52,8 @@ def pieces(event: Event) -> Iterator[Piece]:
             return
 
 
-def _said(delta: Mapping[str, object]) -> Iterator[Piece]:
+def _said(delta: Mapping[str, object]) -> Iterator[ChatPiece]:
     for key, is_thought in (("reasoning_content", True), ("content", False)):
         text = delta.get(key)
         if isinstance(text, str) and text:
-            yield Piece(text, is_thought=is_thought)
+            yield ChatPiece(text, is_thought=is_thought)

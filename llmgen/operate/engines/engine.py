@@ -15,7 +15,7 @@ from llmgen.operate.engines.swap import Loaded
 from llmgen.operate.engines.within import reach
 
 
-class Engine(Struct, frozen=True):
+class OnDemandEngine(Struct, frozen=True):
     """llama-swap or the router, behind the same three verbs."""
 
     name: str
@@ -25,7 +25,7 @@ class Engine(Struct, frozen=True):
     unload: Callable[[Endpoint, str | None], None]
 
 
-def engine(config: Config) -> Engine:
+def engine(config: Config) -> OnDemandEngine:
     """The engine that llm.toml asks for; InputError when it asks for none."""
     services = config.services
     row, own = loader_of(services), table_of(services)
@@ -41,8 +41,8 @@ def engine(config: Config) -> Engine:
     key = secret(own.api_keys[0], config) if own.api_keys else ""
     at = local(own.listen, own.port, key, reach(config, row.service))
     if row is LLAMA_SWAP:
-        return Engine(row.title, at, swap.loaded, swap.load, swap.unload)
-    return Engine(row.title, at, router.loaded, router.load, router.unload)
+        return OnDemandEngine(row.title, at, swap.loaded, swap.load, swap.unload)
+    return OnDemandEngine(row.title, at, router.loaded, router.load, router.unload)
 
 
 def drain(config: Config) -> None:

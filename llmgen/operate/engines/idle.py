@@ -14,15 +14,15 @@ from msgspec import Struct
 
 from llmgen.apply import files
 from llmgen.errors import InputError
-from llmgen.operate.engines.activity import Finished, finished
-from llmgen.operate.engines.engine import Engine
+from llmgen.operate.engines.activity import FinishedRequest, finished
+from llmgen.operate.engines.engine import OnDemandEngine
 from llmgen.operate.engines.server import Endpoint, answer
 from llmgen.operate.engines.swap import Loaded
-from llmgen.operate.guard.evict import Candidate
+from llmgen.operate.guard.evict import LoadedModel
 from llmgen.operate.status import look
 
 # What the router's servers had done at the last look: model -> (marks of its slots, since when).
-Seen = Mapping[str, tuple[str, float]]
+LastSeen = Mapping[str, tuple[str, float]]
 
 
 class Slots(Struct, frozen=True):
@@ -36,8 +36,8 @@ ASLEEP: Final = Slots(False, "asleep")
 
 
 def candidates(
-    found: Engine, loaded: Sequence[Loaded], key: str, seen: Seen
-) -> tuple[list[Candidate], dict[str, tuple[str, float]]]:
+    found: OnDemandEngine, loaded: Sequence[Loaded], key: str, seen: LastSeen
+) -> tuple[list[LoadedModel], dict[str, tuple[str, float]]]:
     """The loaded models with their idle times, and what to remember until the next look."""
     now = time.time()
     listed, remembered = [], {}
@@ -52,7 +52,7 @@ def candidates(
             if slots is not None and since is not None:
                 remembered[item.model] = (slots.marks, since)
         idle = None if since is None else max(0.0, now - since)
-        listed.append(Candidate(item.model, item.state, slots is None or slots.is_busy, idle))
+        listed.append(LoadedModel(item.model, item.state, slots is None or slots.is_busy, idle))
     return listed, remembered
 
 
@@ -65,7 +65,7 @@ def read_seen(path: Path) -> dict[str, tuple[str, float]]:
         return {}
 
 
-def write_seen(path: Path, seen: Seen) -> None:
+def write_seen(path: Path, seen: LastSeen) -> None:
     """Remember for the next look; without a place for it, the next one begins anew."""
     try:
         files.make_folder(path.parent)
@@ -87,7 +87,7 @@ def _slots(endpoint: Endpoint) -> Slots | None:
     return Slots(any(row.get("is_processing") for row in known), json.dumps(marks))
 
 
-def last_use(endpoint: Endpoint, item: Loaded, found: Sequence[Finished]) -> float | None:
+def last_use(endpoint: Endpoint, item: Loaded, found: Sequence[FinishedRequest]) -> float | None:
     """When llama-swap saw the model's last request end, or when its server was started."""
     started = _contained(item) if endpoint.inside else _started(item)
     known = [*(one.ended for one in found), *([started] if started is not None else [])]
@@ -121,7 +121,7 @@ def _contained(item: Loaded) -> float | None:
     return None
 
 
-def _unchanged_since(item: Loaded, slots: Slots | None, seen: Seen, now: float) -> float | None:
+def _unchanged_since(item: Loaded, slots: Slots | None, seen: LastSeen, now: float) -> float | None:
     """The router tells no times: a model is idle since its slots were last seen to change."""
     if slots is None:
         return None

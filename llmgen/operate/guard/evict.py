@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from msgspec import Struct
 
 
-class Candidate(Struct, frozen=True):
+class LoadedModel(Struct, frozen=True):
     """A loaded model as the guard sees it; ``idle_seconds`` None: nobody knows."""
 
     model: str
@@ -16,7 +16,7 @@ class Candidate(Struct, frozen=True):
     idle_seconds: float | None
 
 
-class Verdict(Struct, frozen=True):
+class EvictVerdict(Struct, frozen=True):
     """Why a model stays, or that it may go."""
 
     model: str
@@ -24,28 +24,30 @@ class Verdict(Struct, frozen=True):
     why: str
 
 
-def verdicts(found: Iterable[Candidate], pinned: Collection[str], min_idle: int) -> list[Verdict]:
+def verdicts(
+    found: Iterable[LoadedModel], pinned: Collection[str], min_idle: int
+) -> list[EvictVerdict]:
     """All loaded models: those that may go first, the longest idle one in front."""
     known = sorted(found, key=lambda item: (-(item.idle_seconds or 0), item.model))
     judged = [_verdict(item, pinned, min_idle) for item in known]
     return sorted(judged, key=lambda item: not item.may_go)
 
 
-def first(judged: Sequence[Verdict]) -> str | None:
+def first(judged: Sequence[EvictVerdict]) -> str | None:
     """The model that goes; None when all stay."""
     return judged[0].model if judged and judged[0].may_go else None
 
 
-def _verdict(item: Candidate, pinned: Collection[str], min_idle: int) -> Verdict:
+def _verdict(item: LoadedModel, pinned: Collection[str], min_idle: int) -> EvictVerdict:
     if item.model in pinned:
-        return Verdict(item.model, may_go=False, why="pinned")
+        return EvictVerdict(item.model, may_go=False, why="pinned")
     if item.is_busy:
-        return Verdict(item.model, may_go=False, why="busy")
+        return EvictVerdict(item.model, may_go=False, why="busy")
     if item.state not in ("ready", "loaded", "sleeping"):
-        return Verdict(item.model, may_go=False, why=item.state)
+        return EvictVerdict(item.model, may_go=False, why=item.state)
     if item.idle_seconds is None:
-        return Verdict(item.model, may_go=False, why="its idle time is not known")
+        return EvictVerdict(item.model, may_go=False, why="its idle time is not known")
     idle = f"idle for {item.idle_seconds:.0f} s"
     if item.idle_seconds < min_idle:
-        return Verdict(item.model, may_go=False, why=f"{idle}, less than {min_idle} s")
-    return Verdict(item.model, may_go=True, why=idle)
+        return EvictVerdict(item.model, may_go=False, why=f"{idle}, less than {min_idle} s")
+    return EvictVerdict(item.model, may_go=True, why=idle)

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from llmgen.config.config import Config
 from llmgen.errors import Diagnostic, Severity
 from llmgen.operate.engines import within
-from llmgen.operate.engines.engine import Engine, engine
+from llmgen.operate.engines.engine import OnDemandEngine, engine
 from llmgen.operate.engines.idle import candidates, read_seen, write_seen
 from llmgen.operate.engines.server import GUARD, secret
-from llmgen.operate.guard.evict import Verdict, first, verdicts
-from llmgen.operate.guard.pressure import Reading
+from llmgen.operate.guard.evict import EvictVerdict, first, verdicts
+from llmgen.operate.guard.pressure import PressureReading
 from llmgen.operate.guard.unloads import add_unloads
 from llmgen.operate.managers import containers
 from llmgen.operate.status import look, memory
@@ -27,8 +27,8 @@ from llmgen.units import show_size
 class Check(Struct, frozen=True):
     """One check: what memory said, what each model's case was, what went."""
 
-    readings: tuple[Reading, ...]
-    verdicts: tuple[Verdict, ...]
+    readings: tuple[PressureReading, ...]
+    verdicts: tuple[EvictVerdict, ...]
     unloaded: tuple[str, ...]
     would_unload: str | None = None
 
@@ -57,7 +57,7 @@ def check(config: Config, state: Path, *, dry_run: bool) -> Check:
         unloaded.append(going)
 
 
-def _engine_process(config: Config, found: Engine) -> tuple[bool, int]:
+def _engine_process(config: Config, found: OnDemandEngine) -> tuple[bool, int]:
     """Whether the engine runs, and its process; 0 where that is hidden."""
     if found.endpoint.inside:
         name = container_name("swap" if found.name == "llama-swap" else "router")
@@ -96,7 +96,7 @@ def _left(views: tuple[str, ...], free: dict[str, int]) -> int | None:
     return free["host"] if "host" in views else sum(known) if known else None
 
 
-def _judge(config: Config, found: Engine, state: Path, *, keep: bool) -> list[Verdict]:
+def _judge(config: Config, found: OnDemandEngine, state: Path, *, keep: bool) -> list[EvictVerdict]:
     path = state / "guard.json"
     pinned = {name for name, model in config.models.items() if model.pin}
     key = secret(config.services.api_key, config)

@@ -13,7 +13,7 @@ MAC_CRITICAL = 4
 _SOME = re.compile(r"^some avg10=([0-9.]+)", re.MULTILINE)
 
 
-class Reading(Struct, frozen=True):
+class PressureReading(Struct, frozen=True):
     """One source's word: per cent of what may be used, or whether it says that it is short."""
 
     source: str
@@ -22,23 +22,23 @@ class Reading(Struct, frozen=True):
     detail: str
 
 
-def of_usage(source: str, used: int, limit: int, threshold: int) -> Reading:
+def of_usage(source: str, used: int, limit: int, threshold: int) -> PressureReading:
     """Usage against a limit, in bytes."""
     share = 100.0 * used / limit if limit else 0.0
     mib = f"{used // 2**20} of {limit // 2**20} MiB in use"
-    return Reading(source, share, share >= threshold, f"{mib} ({share:.0f} %)")
+    return PressureReading(source, share, share >= threshold, f"{mib} ({share:.0f} %)")
 
 
-def of_psi(source: str, text: str) -> Reading | None:
+def of_psi(source: str, text: str) -> PressureReading | None:
     """A pressure file's `some avg10`; None when the text has none."""
     found = _SOME.search(text)
     if found is None:
         return None
     stalled = float(found[1])
     detail = f"tasks waited for memory {stalled:g} % of the last 10 s"
-    return Reading(source, stalled, stalled >= STALLED_PER_CENT, detail)
+    return PressureReading(source, stalled, stalled >= STALLED_PER_CENT, detail)
 
 
-def of_mac(level: int) -> Reading:
+def of_mac(level: int) -> PressureReading:
     """The pressure level that macOS tells itself."""
-    return Reading("macOS", 0.0, level >= MAC_CRITICAL, f"memory pressure level {level}")
+    return PressureReading("macOS", 0.0, level >= MAC_CRITICAL, f"memory pressure level {level}")

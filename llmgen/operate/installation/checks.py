@@ -15,7 +15,7 @@ from typing import Final
 from llmgen.config.tables.services import Services
 from llmgen.errors import Diagnostic, InputError, Severity
 from llmgen.operate.installation.units import Unit
-from llmgen.operate.managers.keepers import Switch
+from llmgen.operate.managers.keepers import RuntimeSwitch
 from llmgen.operate.programs import run
 from llmgen.operate.site import Site
 from llmgen.plan.plan import Plan
@@ -50,7 +50,7 @@ _RUN_IN: Final = {
 }
 
 
-def switching(found: Switch | None) -> Iterator[Diagnostic]:
+def switching(found: RuntimeSwitch | None) -> Iterator[Diagnostic]:
     """What an install says that moves the services to another runtime."""
     if found is not None:
         yield Diagnostic(

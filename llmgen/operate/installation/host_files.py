@@ -17,7 +17,7 @@ from llmgen.operate.installation.privilege import as_root
 from llmgen.operate.programs import run
 from llmgen.operate.site import SYSTEM_STATE
 from llmgen.targets.host.files import HostFile
-from llmgen.targets.host.host_file import KINDS, Kind, Words
+from llmgen.targets.host.system_files import SYSTEM_FILES, SystemCommand, SystemFile
 
 # The machine's settings are root's, whoever has the stack: their list is no installation's.
 STATE = SYSTEM_STATE / "host"
@@ -27,7 +27,7 @@ _COMES = (Action.CREATE, Action.UPDATE, Action.ADOPT)
 _RELEASED = (Action.DELETE, Action.UPDATE)
 
 
-class Settings(Struct, frozen=True):
+class HostSettings(Struct, frozen=True):
     """What will be done, in order: ``first``, ``changes``, ``then``; and what people should know.
 
     ``effects`` says of files when they count, where that is not at once; ``stays`` what is left of
@@ -35,8 +35,8 @@ class Settings(Struct, frozen=True):
     """
 
     changes: tuple[Change, ...]
-    first: tuple[Words, ...] = ()
-    then: tuple[Words, ...] = ()
+    first: tuple[SystemCommand, ...] = ()
+    then: tuple[SystemCommand, ...] = ()
     effects: tuple[tuple[PurePosixPath, str], ...] = ()
     stays: tuple[tuple[PurePosixPath, str], ...] = ()
 
@@ -61,7 +61,7 @@ def written(place: Place) -> frozenset[PurePosixPath]:
     return frozenset(merged(read_ledger(place.ledger), read_ledger(place.journal)))
 
 
-def prepare(place: Place, wanted: Iterable[HostFile], ways: Ways) -> Settings:
+def prepare(place: Place, wanted: Iterable[HostFile], ways: Ways) -> HostSettings:
     """Decide everything; nothing is written or run. Nothing wanted takes all of them away."""
     artifacts = {
         _below(item.kind.place): Artifact(_below(item.kind.place), item.content, _NAME)
@@ -70,7 +70,7 @@ def prepare(place: Place, wanted: Iterable[HostFile], ways: Ways) -> Settings:
     }
     decided = decide(place, artifacts, ways)
     coming, going = [*_kinds(decided, _COMES)], [*_kinds(decided, _GOES)]
-    return Settings(
+    return HostSettings(
         tuple(decided),
         first=tuple(
             words for kind in reversed([*_kinds(decided, _RELEASED)]) for words in kind.release
@@ -88,7 +88,7 @@ def prepare(place: Place, wanted: Iterable[HostFile], ways: Ways) -> Settings:
     )
 
 
-def perform(place: Place, found: Settings) -> list[Diagnostic]:
+def perform(place: Place, found: HostSettings) -> list[Diagnostic]:
     """Carry it out; a warning for each command that failed, since its file counts at a boot.
 
     OwnershipError, with nothing done, where a file is not ours or was edited. Below another root
@@ -118,7 +118,7 @@ def refuse_user(place: Place, uid: int) -> None:
         )
 
 
-def _run(commands: Iterable[Words]) -> Iterator[Diagnostic]:
+def _run(commands: Iterable[SystemCommand]) -> Iterator[Diagnostic]:
     for words in commands:
         done = run(words, seconds=60)
         if not done.ok:
@@ -146,10 +146,10 @@ def _remove_empty(folder: Path) -> None:
         return
 
 
-def _kinds(decided: Iterable[Change], actions: tuple[Action, ...]) -> Iterator[Kind]:
+def _kinds(decided: Iterable[Change], actions: tuple[Action, ...]) -> Iterator[SystemFile]:
     """The kinds of the files to which that happens, in the order in which they count."""
     paths = {item.path for item in decided if item.action in actions}
-    yield from (kind for kind in KINDS if _below(kind.place) in paths)
+    yield from (kind for kind in SYSTEM_FILES if _below(kind.place) in paths)
 
 
 def _below(place: PurePosixPath) -> PurePosixPath:

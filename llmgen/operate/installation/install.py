@@ -28,8 +28,8 @@ from llmgen.operate.installation.steps import (
     AGAIN,
     KEEP_UP,
     LET_GO,
-    Kind,
     Step,
+    StepKind,
     after,
     before,
     once,
@@ -38,7 +38,7 @@ from llmgen.operate.installation.units import Impact, Unit
 from llmgen.operate.managers.by_cron import begin, end, is_running, leave
 from llmgen.operate.managers.containers import not_ready
 from llmgen.operate.managers.crontab import kept_up
-from llmgen.operate.managers.keepers import Switch, affected, switch
+from llmgen.operate.managers.keepers import RuntimeSwitch, affected, switch
 from llmgen.operate.managers.systemd import Systemd, no_manager
 from llmgen.operate.programs import must, run
 from llmgen.operate.site import Site
@@ -81,7 +81,7 @@ class Installation(Struct, frozen=True):
     first: tuple[Step, ...]
     then: tuple[Step, ...]
     affected: tuple[str, ...]
-    switch: Switch | None = None
+    switch: RuntimeSwitch | None = None
 
     @property
     def is_done(self) -> bool:
@@ -242,20 +242,20 @@ def unmanaged(site: Site, found: Installation) -> Diagnostic | None:
 def _carry_out(site: Site, steps: Iterable[Step], doing: Doing) -> None:
     for step in steps:
         match step.kind:
-            case Kind.DRAIN:
+            case StepKind.DRAIN:
                 doing.drain()
-            case Kind.KEEP_UP:
+            case StepKind.KEEP_UP:
                 doing.keep()
-            case Kind.LET_GO:
+            case StepKind.LET_GO:
                 leave(site)
-            case Kind.AGAIN:
+            case StepKind.AGAIN:
                 end(site, (), stays=False)
                 begin(site, ())
-            case Kind.FORGET:
+            case StepKind.FORGET:
                 forget(Path(step.words[-1]))
-            case Kind.COMMAND if step.fails:
+            case StepKind.COMMAND if step.fails:
                 must(step.words)
-            case Kind.COMMAND:
+            case StepKind.COMMAND:
                 run(step.words)
                 _settle(step)
 

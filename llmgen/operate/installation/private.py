@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from llmgen.apply.changes import Action, Change
 from llmgen.errors import Diagnostic, InputError
 from llmgen.gateway.secrets import MANIFEST, read_manifest
-from llmgen.operate.installation.steps import Kind, Step
+from llmgen.operate.installation.steps import Step, StepKind
 from llmgen.operate.site import Site
 
 _LEAVES = (Action.DELETE, Action.FORGET, Action.UPDATE)
@@ -27,7 +27,7 @@ def forgetting(site: Site, decided: Iterable[Change]) -> Iterator[Step]:
     for folder in sorted({folder for folder, owner in left if (folder, owner) not in used}):
         words = ("rm", "-r", "--", str(folder))
         why = "the keys of a service go with it"
-        yield Step(words, why, Kind.FORGET, privileged=site.manager.privileged, fails=False)
+        yield Step(words, why, StepKind.FORGET, privileged=site.manager.privileged, fails=False)
 
 
 def forget(folder: Path) -> None:

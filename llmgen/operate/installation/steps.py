@@ -13,7 +13,7 @@ from llmgen.operate.installation.units import Impact, Unit
 Words: TypeAlias = tuple[str, ...]
 
 
-class Kind(StrEnum):
+class StepKind(StrEnum):
     """What carries a step out."""
 
     COMMAND = "command"
@@ -32,7 +32,7 @@ class Step(Struct, frozen=True):
 
     words: Words
     why: str
-    kind: Kind = Kind.COMMAND
+    kind: StepKind = StepKind.COMMAND
     privileged: bool = False
     fails: bool = True
 
@@ -80,14 +80,16 @@ class Manager(Protocol):
 DRAIN = Step(
     ("llmgen", "unload", "--all"),
     "a reload of llama-swap starts new servers before the old ones have gone",
-    Kind.DRAIN,
+    StepKind.DRAIN,
 )
 
 
 # A person edits the table; llmgen changes no line of it but its own.
-KEEP_UP = Step(("crontab", "-e"), "lines of its own that keep the stack up", Kind.KEEP_UP)
-LET_GO = Step(("crontab", "-e"), "without the lines that keep the stack up; it ends", Kind.LET_GO)
-AGAIN = Step(("llmgen", "restart"), "cron's stack reads files that changed", Kind.AGAIN)
+KEEP_UP = Step(("crontab", "-e"), "lines of its own that keep the stack up", StepKind.KEEP_UP)
+LET_GO = Step(
+    ("crontab", "-e"), "without the lines that keep the stack up; it ends", StepKind.LET_GO
+)
+AGAIN = Step(("llmgen", "restart"), "cron's stack reads files that changed", StepKind.AGAIN)
 
 
 def before(found: Impact, manager: Manager, *, drain: bool) -> Iterator[Step]:

@@ -37,7 +37,7 @@ class Prepared(Struct, frozen=True):
     wanted: tuple[Object, ...]
     apply: tuple[Object, ...]
     changes: tuple[ObjectChange, ...]
-    known: tuple[history.Generation, ...]
+    known: tuple[history.ClusterGeneration, ...]
     numbers: tuple[int, ...]
     warned: tuple[Diagnostic, ...] = ()
     is_judged: bool = True
@@ -83,7 +83,9 @@ def prepare(reach: Reach, wanted: Sequence[Object], options: ApplyOptions) -> Pr
     )
 
 
-def _is_done(item: Object, ours: Sequence[Object], known: Sequence[history.Generation]) -> bool:
+def _is_done(
+    item: Object, ours: Sequence[Object], known: Sequence[history.ClusterGeneration]
+) -> bool:
     """Whether a Job was applied, and its time after it was done is over."""
     name = thing(item)
     return (

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from llmgen.errors import Diagnostic
-from llmgen.operate.kubectl.place import Place
+from llmgen.operate.kubectl.place import ClusterPlace
 from llmgen.operate.kubectl.refusals import (
     FORBIDDEN,
     NO_KIND,
@@ -17,7 +17,7 @@ from llmgen.operate.kubectl.refusals import (
     refusal,
 )
 from llmgen.operate.kubectl.wording import bare, blocks, flat, short
-from llmgen.operate.programs import Finished
+from llmgen.operate.programs import ProgramResult
 
 # So many failures of objects are told one by one.
 _MOST: Final = 8
@@ -36,7 +36,9 @@ _NO_CONTEXT: Final = re.compile(
 _CONFIG: Final = re.compile(r"error loading config file|Error in configuration|invalid config")
 
 
-def failed(done: Finished, place: Place, subjects: Sequence[str] = ()) -> tuple[Diagnostic, ...]:
+def failed(
+    done: ProgramResult, place: ClusterPlace, subjects: Sequence[str] = ()
+) -> tuple[Diagnostic, ...]:
     """Each failure once; ``subjects`` are the objects that failed, as far as they are known."""
     if done.code == 127:
         return (_no_program(),)
@@ -55,7 +57,7 @@ def failed(done: Finished, place: Place, subjects: Sequence[str] = ()) -> tuple[
     return (*found[:_MOST], *_rest(found[_MOST:], place))
 
 
-def too_long(place: Place, seconds: float) -> Diagnostic:
+def too_long(place: ClusterPlace, seconds: float) -> Diagnostic:
     """It was ended since it did not end by itself."""
     return Diagnostic(
         "kubernetes.no-answer",
@@ -64,7 +66,7 @@ def too_long(place: Place, seconds: float) -> Diagnostic:
     )
 
 
-def too_much(place: Place, size: int) -> Diagnostic:
+def too_much(place: ClusterPlace, size: int) -> Diagnostic:
     """It was ended since it did not stop talking."""
     return Diagnostic(
         "kubernetes.too-much",
@@ -73,7 +75,7 @@ def too_much(place: Place, size: int) -> Diagnostic:
     )
 
 
-def garbage(place: Place, said: str) -> Diagnostic:
+def garbage(place: ClusterPlace, said: str) -> Diagnostic:
     """What came is not what kubectl prints."""
     return Diagnostic(
         "kubernetes.garbage",
@@ -82,7 +84,7 @@ def garbage(place: Place, said: str) -> Diagnostic:
     )
 
 
-def warned(errors: str, place: Place) -> Iterator[Diagnostic]:
+def warned(errors: str, place: ClusterPlace) -> Iterator[Diagnostic]:
     """Warnings about Pod Security, with which the server takes a workload whose pods it refuses."""
     for line in errors.splitlines():
         if line.startswith("Warning: ") and POD_SECURITY.search(line):
@@ -106,7 +108,7 @@ def _not_startable(why: str) -> Diagnostic:
     )
 
 
-def _of_cluster(said: str, place: Place) -> Diagnostic | None:
+def _of_cluster(said: str, place: ClusterPlace) -> Diagnostic | None:
     """What is wrong with reaching the cluster at all."""
     context = place.context
     if _NO_CONTEXT.search(said):
@@ -137,7 +139,7 @@ def _of_cluster(said: str, place: Place) -> Diagnostic | None:
     return None
 
 
-def _lists(said: Sequence[str], place: Place) -> Diagnostic | None:
+def _lists(said: Sequence[str], place: ClusterPlace) -> Diagnostic | None:
     """One for all kinds of which this user may have no list; None where that is not all."""
     found = [FORBIDDEN.search(flat(line)) for line in said]
     first = found[0]
@@ -148,7 +150,7 @@ def _lists(said: Sequence[str], place: Place) -> Diagnostic | None:
     return forbidden(first, place, [*dict.fromkeys(one["what"] for one in found if one)])
 
 
-def _rest(found: Sequence[Diagnostic], place: Place) -> Iterator[Diagnostic]:
+def _rest(found: Sequence[Diagnostic], place: ClusterPlace) -> Iterator[Diagnostic]:
     if found:
         yield Diagnostic(
             "kubernetes.refused",

@@ -28,7 +28,7 @@ _MOST_BYTES: Final = 700_000
 _LARGEST: Final = 256 * MIB
 
 
-class Generation(Struct, frozen=True):
+class ClusterGeneration(Struct, frozen=True):
     """Objects that were applied; ``installed`` is when, by the cluster's clock."""
 
     number: int
@@ -67,7 +67,7 @@ def map_name(number: int, part: int) -> str:
     return f"llmgen-generation-{number}" + (f"-{part}" if part else "")
 
 
-def generations(items: Iterable[Mapping[str, Any]]) -> list[Generation]:
+def generations(items: Iterable[Mapping[str, Any]]) -> list[ClusterGeneration]:
     """The generations that these ConfigMaps record, oldest first; damaged ones are left out."""
     told = (_generation(number, parts) for number, parts in sorted(_by_number(items).items()))
     return [item for item in told if item is not None]
@@ -87,7 +87,7 @@ def _by_number(items: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str
     return found
 
 
-def chosen(known: Sequence[Generation], number: int | None) -> Generation:
+def chosen(known: Sequence[ClusterGeneration], number: int | None) -> ClusterGeneration:
     """One generation: by number, or the one before the newest; InputError without it."""
     if number is None and len(known) > 1:
         return known[-2]
@@ -105,7 +105,7 @@ def chosen(known: Sequence[Generation], number: int | None) -> Generation:
     )
 
 
-def _generation(number: int, parts: Sequence[Mapping[str, Any]]) -> Generation | None:
+def _generation(number: int, parts: Sequence[Mapping[str, Any]]) -> ClusterGeneration | None:
     try:
         ordered = sorted(parts, key=lambda item: int(item["metadata"]["annotations"][_PART]))
         packed = b"".join(base64.b64decode(item["binaryData"][_DATA]) for item in ordered)
@@ -120,4 +120,4 @@ def _generation(number: int, parts: Sequence[Mapping[str, Any]]) -> Generation |
         return None
     if not isinstance(objects, list) or not all(map(is_object, objects)):
         return None
-    return Generation(number, reason, installed, tuple(objects))
+    return ClusterGeneration(number, reason, installed, tuple(objects))

@@ -18,13 +18,13 @@ from llmgen.operate.kubectl.objects import (
     by_thing,
     thing,
 )
-from llmgen.operate.kubectl.program import Bounds
+from llmgen.operate.kubectl.program import KubectlBounds
 from llmgen.operate.kubectl.reach import Reach
-from llmgen.operate.programs import Finished
+from llmgen.operate.programs import ProgramResult
 from llmgen.targets.kubernetes.names import COMPONENT, MANAGER, Object
 
 # Thousands of objects, a few a second.
-PATIENCE = Bounds(seconds=900)
+PATIENCE = KubectlBounds(seconds=900)
 # The records of generations.
 RECORDS = f"{SELECTOR},{COMPONENT}={GENERATION},{NUMBER}"
 
@@ -118,7 +118,9 @@ def apply_words(*, force: bool) -> tuple[str, ...]:
     )
 
 
-def refused(reach: Reach, wanted: Sequence[Object], done: Finished, *, force: bool) -> InputError:
+def refused(
+    reach: Reach, wanted: Sequence[Object], done: ProgramResult, *, force: bool
+) -> InputError:
     """The error of a failed apply.
 
     Conflicts are told without a name, so kubectl is asked again which objects are well.

@@ -11,7 +11,7 @@ from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.errors import Diagnostic, KeyPath
 
 
-class Place(Struct, frozen=True):
+class ClusterPlace(Struct, frozen=True):
     """A context of kubectl's configuration, and the namespace of the stack.
 
     ``key`` is where llm.toml says so.
@@ -31,18 +31,22 @@ class Place(Struct, frozen=True):
         return (f"--context={self.context}", f"--namespace={self.namespace}")
 
 
-def place_of(table: Kubernetes, context: str | None, environment: str | None) -> Place | None:
+def place_of(
+    table: Kubernetes, context: str | None, environment: str | None
+) -> ClusterPlace | None:
     """What the command line says, else llm.toml; None where nobody does."""
     own = table.environments[environment] if environment is not None else None
     namespace = (own.namespace if own else None) or table.namespace
     if context:
-        return Place(context, namespace)
+        return ClusterPlace(context, namespace)
     told = (own.context if own else None) or table.context
     if told is None:
         return None
     if own is not None and own.context:
-        return Place(told, namespace, ("kubernetes", "environments", str(environment), "context"))
-    return Place(told, namespace, ("kubernetes", "context"))
+        return ClusterPlace(
+            told, namespace, ("kubernetes", "environments", str(environment), "context")
+        )
+    return ClusterPlace(told, namespace, ("kubernetes", "context"))
 
 
 def untold(known: Sequence[str]) -> Diagnostic:
@@ -58,7 +62,7 @@ def untold(known: Sequence[str]) -> Diagnostic:
     )
 
 
-def unknown(place: Place, known: Sequence[str]) -> Diagnostic:
+def unknown(place: ClusterPlace, known: Sequence[str]) -> Diagnostic:
     """The mistake where kubectl does not know the context."""
     near = get_close_matches(place.context, known, 1)
     hint = f"did you mean `{near[0]}`? " if near else ""

@@ -14,7 +14,7 @@ from typing import IO, Final
 
 from msgspec import Struct
 
-from llmgen.operate.programs import Finished
+from llmgen.operate.programs import ProgramResult
 from llmgen.units import MIB
 
 _CHUNK: Final = 1 << 16
@@ -25,22 +25,22 @@ _PLAIN: Final = {"LC_ALL": "C.UTF-8", "KUBERC": "off", "NO_COLOR": "1"}
 _NOT_OURS: Final = ("KUBECTL_EXTERNAL_DIFF",)
 
 
-class Bounds(Struct, frozen=True):
+class KubectlBounds(Struct, frozen=True):
     """How long it may take, and how much it may say."""
 
     seconds: float = 120
     size_bytes: int = 256 * MIB
 
 
-class TooLong(Exception):
+class KubectlTimeout(Exception):
     """It did not end in time."""
 
 
-class TooMuch(Exception):
+class KubectlOverflow(Exception):
     """It said more than the bounds allow."""
 
 
-def run(words: Sequence[str], *, given: str | None = None, bounds: Bounds) -> Finished:
+def run(words: Sequence[str], *, given: str | None = None, bounds: KubectlBounds) -> ProgramResult:
     """Run it to its end; 127 when it is not there. TooLong, TooMuch: it was ended."""
     with contextlib.ExitStack() as stack:
         # A file, so that nobody waits for the other one's pipe.
@@ -50,12 +50,12 @@ def run(words: Sequence[str], *, given: str | None = None, bounds: Bounds) -> Fi
         try:
             process = _started(words, told)
         except FileNotFoundError:
-            return Finished(127, "", "")
+            return ProgramResult(127, "", "")
         except OSError as error:
-            return Finished(126, "", error.strerror or "")
+            return ProgramResult(126, "", error.strerror or "")
         stack.callback(_end, process)
         out, errors = _heard(process, time.monotonic() + bounds.seconds, bounds.size_bytes)
-        return Finished(process.wait(), _text(out), _text(errors))
+        return ProgramResult(process.wait(), _text(out), _text(errors))
 
 
 def follow(words: Sequence[str]) -> int:
@@ -94,18 +94,18 @@ def _heard(
         while waiting.get_map():
             left = until - time.monotonic()
             if left <= 0:
-                raise TooLong
+                raise KubectlTimeout
             for key, _ in waiting.select(left):
                 piece = os.read(key.fd, _CHUNK)
                 key.data.extend(piece)
                 if not piece:
                     waiting.unregister(key.fileobj)
             if len(out) > most or len(errors) > _MOST_ERRORS:
-                raise TooMuch
+                raise KubectlOverflow
     try:
         process.wait(max(until - time.monotonic(), 0))
     except subprocess.TimeoutExpired:
-        raise TooLong from None
+        raise KubectlTimeout from None
     return out, errors
 
 

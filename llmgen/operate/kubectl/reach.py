@@ -9,41 +9,47 @@ from typing import Any
 from llmgen.errors import InputError
 from llmgen.operate.kubectl import failures
 from llmgen.operate.kubectl.objects import is_object
-from llmgen.operate.kubectl.place import Place, unknown
-from llmgen.operate.kubectl.program import Bounds, TooLong, TooMuch, follow, run
-from llmgen.operate.programs import Finished
+from llmgen.operate.kubectl.place import ClusterPlace, unknown
+from llmgen.operate.kubectl.program import (
+    KubectlBounds,
+    KubectlOverflow,
+    KubectlTimeout,
+    follow,
+    run,
+)
+from llmgen.operate.programs import ProgramResult
 
 PROGRAM = "kubectl"
 # A single request of kubectl's; a large stack is thousands of them.
 _REQUEST_SECONDS = 30
-_USUAL = Bounds()
+_USUAL = KubectlBounds()
 
 
 class Reach:
     """A cluster's namespace through kubectl; every call names context and namespace."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: ClusterPlace) -> None:
         """Know the place; nobody is asked yet."""
         self.place = place
 
     def run(
-        self, words: Sequence[str], *, given: str | None = None, bounds: Bounds = _USUAL
-    ) -> Finished:
+        self, words: Sequence[str], *, given: str | None = None, bounds: KubectlBounds = _USUAL
+    ) -> ProgramResult:
         """Run it to its end, whatever that is; InputError past the bounds or without kubectl."""
         told = (PROGRAM, *self.place.words, f"--request-timeout={_REQUEST_SECONDS}s", *words)
         try:
             done = run(told, given=given, bounds=bounds)
-        except TooLong:
+        except KubectlTimeout:
             raise InputError(failures.too_long(self.place, bounds.seconds)) from None
-        except TooMuch:
+        except KubectlOverflow:
             raise InputError(failures.too_much(self.place, bounds.size_bytes)) from None
         if done.code in (126, 127):
             raise InputError(failures.failed(done, self.place))
         return done
 
     def must(
-        self, words: Sequence[str], *, given: str | None = None, bounds: Bounds = _USUAL
-    ) -> Finished:
+        self, words: Sequence[str], *, given: str | None = None, bounds: KubectlBounds = _USUAL
+    ) -> ProgramResult:
         """The same; InputError where it fails."""
         done = self.run(words, given=given, bounds=bounds)
         if not done.ok:
@@ -51,7 +57,7 @@ class Reach:
         return done
 
     def value(
-        self, words: Sequence[str], *, given: str | None = None, bounds: Bounds = _USUAL
+        self, words: Sequence[str], *, given: str | None = None, bounds: KubectlBounds = _USUAL
     ) -> Any:  # noqa: ANN401 - any JSON
         """What it prints as JSON; None for nothing."""
         return self.parsed(self.must((*words, "--output=json"), given=given, bounds=bounds).output)
@@ -81,7 +87,7 @@ class Reach:
             raise InputError(failures.garbage(self.place, json.dumps(found)))
         return items
 
-    def error(self, done: Finished, subjects: Sequence[str] = ()) -> InputError:
+    def error(self, done: ProgramResult, subjects: Sequence[str] = ()) -> InputError:
         """What a failed call means."""
         told = failures.failed(done, self.place, subjects)
         if told[0].code == "kubernetes.no-context":
@@ -101,10 +107,12 @@ class Reach:
 
 def contexts() -> list[str]:
     """The names of all contexts that kubectl knows; InputError where there is no kubectl."""
-    nowhere = Place("", "")
+    nowhere = ClusterPlace("", "")
     try:
-        done = run((PROGRAM, "config", "get-contexts", "--output=name"), bounds=Bounds(15, 1 << 20))
-    except (TooLong, TooMuch):
+        done = run(
+            (PROGRAM, "config", "get-contexts", "--output=name"), bounds=KubectlBounds(15, 1 << 20)
+        )
+    except (KubectlTimeout, KubectlOverflow):
         return []
     if done.code in (126, 127):
         raise InputError(failures.failed(done, nowhere))

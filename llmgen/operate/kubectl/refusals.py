@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from llmgen.errors import Diagnostic
-from llmgen.operate.kubectl.place import Place
+from llmgen.operate.kubectl.place import ClusterPlace
 from llmgen.operate.kubectl.wording import bare, flat, short, unquoted
 
 NO_KIND: Final = re.compile(
@@ -30,7 +30,7 @@ _NO_NAMESPACE: Final = re.compile(r'namespaces "(?P<name>[^"]+)" not found')
 _OBJECT: Final = re.compile(r'(?P<what>[a-z0-9.]+ "[^"]+")')
 
 
-def refusal(said: str, place: Place, subject: str) -> Diagnostic:
+def refusal(said: str, place: ClusterPlace, subject: str) -> Diagnostic:
     """What is wrong with one object; the first pattern that is found says it."""
     named = subject or _subject(said)
     if POD_SECURITY.search(said):
@@ -80,7 +80,7 @@ def refusal(said: str, place: Place, subject: str) -> Diagnostic:
 
 
 def forbidden(
-    found: re.Match[str], place: Place, whats: Sequence[str], named: str = ""
+    found: re.Match[str], place: ClusterPlace, whats: Sequence[str], named: str = ""
 ) -> Diagnostic:
     """What this user may not do, with kinds of objects."""
     where = f"the cluster `{place.context}`" if found["whole"] else f"`{place.namespace}`"
@@ -103,7 +103,7 @@ def _no_kind(said: str) -> Diagnostic:
     )
 
 
-def pod_security(said: str, place: Place, named: str = "") -> Diagnostic:
+def pod_security(said: str, place: ClusterPlace, named: str = "") -> Diagnostic:
     """Pods that the namespace does not let in."""
     found = POD_SECURITY.search(said)
     level, why = (found["level"], found["why"]) if found else ("", said)

@@ -23,7 +23,7 @@ _COUNTED: Final = frozenset({"Deployment", "StatefulSet", "LeaderWorkerSet"})
 _LONGEST: Final = 300
 
 
-class Pod(Struct, frozen=True):
+class RunningPod(Struct, frozen=True):
     """A pod: on which node, in which state since when, and why."""
 
     name: str
@@ -50,14 +50,14 @@ class Workload(Struct, frozen=True):
     since: str
     why: str
     is_settled: bool
-    pods: tuple[Pod, ...] = ()
+    pods: tuple[RunningPod, ...] = ()
 
 
 def workloads(
     controllers: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]]
 ) -> list[Workload]:
     """The stack's controllers in order, with their pods."""
-    found: dict[str, list[Pod]] = {}
+    found: dict[str, list[RunningPod]] = {}
     for item in pods:
         found.setdefault(str(labels(item).get(APP, "")), []).append(_pod(item))
     return [_workload(item, found.get(_app(item), [])) for item in controllers]
@@ -67,7 +67,7 @@ def _app(item: Mapping[str, Any]) -> str:
     return str(labels(item).get(APP, item["metadata"]["name"]))
 
 
-def _workload(item: Mapping[str, Any], pods: Sequence[Pod]) -> Workload:
+def _workload(item: Mapping[str, Any], pods: Sequence[RunningPod]) -> Workload:
     kind = thing(item).kind
     wanted, ready, settled = _counts(item, kind)
     state, since, why = _state(item, pods, settled=settled)
@@ -94,7 +94,9 @@ def _counts(item: Mapping[str, Any], kind: str) -> tuple[int, int, bool]:
     return wanted, ready, is_seen and ready == wanted == updated == total
 
 
-def _state(item: Mapping[str, Any], pods: Sequence[Pod], *, settled: bool) -> tuple[str, str, str]:
+def _state(
+    item: Mapping[str, Any], pods: Sequence[RunningPod], *, settled: bool
+) -> tuple[str, str, str]:
     """In which state all are: of several pods the one that is worst off says it."""
     if settled:
         since = max((pod.since for pod in pods), default="")
@@ -122,10 +124,10 @@ def _failed(item: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield "refused" if kind == "ReplicaFailure" else "failed", since, _said(condition)
 
 
-def _pod(item: Mapping[str, Any]) -> Pod:
+def _pod(item: Mapping[str, Any]) -> RunningPod:
     meta, spec, status = item["metadata"], part(item, "spec"), part(item, "status")
     state, since, why = _of_pod(item, status)
-    return Pod(
+    return RunningPod(
         str(meta["name"]),
         str(spec.get("nodeName", "")),
         state,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from llmgen.errors import Diagnostic
 from llmgen.operate.kubectl.look import served
 from llmgen.operate.kubectl.objects import SELECTOR, is_ours
-from llmgen.operate.kubectl.place import Place
+from llmgen.operate.kubectl.place import ClusterPlace
 from llmgen.operate.kubectl.reach import Reach
 from llmgen.operate.kubectl.rollout import CONTROLLERS, Workload, workloads
 from llmgen.operate.status.ready import Clock
@@ -41,7 +41,9 @@ def until_settled(
         clock.pause(_AGAIN_SECONDS)
 
 
-def not_ready(lacking: Sequence[Workload], seconds: float, place: Place) -> Iterator[Diagnostic]:
+def not_ready(
+    lacking: Sequence[Workload], seconds: float, place: ClusterPlace
+) -> Iterator[Diagnostic]:
     """What is said of each that is not ready in time."""
     for item in lacking:
         why = f": {item.why}" if item.why else ""
@@ -53,7 +55,7 @@ def not_ready(lacking: Sequence[Workload], seconds: float, place: Place) -> Iter
         )
 
 
-def _hint(item: Workload, place: Place) -> str:
+def _hint(item: Workload, place: ClusterPlace) -> str:
     match item.state:
         case "pending":
             return "`llmgen doctor` compares the nodes with the plan"

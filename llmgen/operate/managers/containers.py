@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.installation.steps import Words
-from llmgen.operate.programs import Finished, run
+from llmgen.operate.programs import ProgramResult, run
 from llmgen.operate.status.observed import UnitState
 from llmgen.targets.containers.container import WITH_MACHINE
 
@@ -54,7 +54,7 @@ def not_ready(steps: Iterable[Words], *, quadlets: bool) -> Diagnostic | None:
     return None
 
 
-def silent(program: str, done: Finished) -> Diagnostic:
+def silent(program: str, done: ProgramResult) -> Diagnostic:
     """What is said when a program does not tell what it runs."""
     said = [line for line in done.errors.splitlines() if line.strip()]
     return Diagnostic(

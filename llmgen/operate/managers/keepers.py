@@ -19,21 +19,21 @@ from llmgen.operate.site import Site
 from llmgen.targets import launchd, systemd
 
 
-class Keeper(Struct, frozen=True):
+class ServiceKeeper(Struct, frozen=True):
     """One of them: the folder with its files, and how it is told."""
 
     folder: PurePosixPath
     manager: Manager
 
 
-class Switch(Struct, frozen=True):
+class RuntimeSwitch(Struct, frozen=True):
     """The services go on in another runtime; what they ran in before ends first."""
 
     old: str
     new: str
 
 
-class Kept(Struct, frozen=True):
+class KeptUnits(Struct, frozen=True):
     """A keeper, its units that are wanted, and what a change means to them."""
 
     manager: Manager
@@ -46,7 +46,7 @@ def affected(
     wanted: Mapping[PurePosixPath, Artifact],
     decided: Sequence[Change],
     pending: Sequence[str],
-) -> list[Kept]:
+) -> list[KeptUnits]:
     """What a change means to each keeper of the machine."""
     kept = []
     for keeper in keepers(site, wanted.values()):
@@ -54,22 +54,22 @@ def affected(
         found = impact(decided, known, keeper.folder, pending)
         old = _other_program(site, keeper)
         if old is None:
-            kept.append(Kept(keeper.manager, known, found))
+            kept.append(KeptUnits(keeper.manager, known, found))
             continue
         # Both programs would have the stack: the one that leaves it ends it first.
-        kept.append(Kept(old, {}, Impact(gone=(str(old.file),))))
-        kept.append(Kept(keeper.manager, known, Impact(created=tuple(known.values()))))
+        kept.append(KeptUnits(old, {}, Impact(gone=(str(old.file),))))
+        kept.append(KeptUnits(keeper.manager, known, Impact(created=tuple(known.values()))))
     return kept
 
 
 def switch(
     site: Site, wanted: Mapping[PurePosixPath, Artifact], decided: Sequence[Change]
-) -> Switch | None:
+) -> RuntimeSwitch | None:
     """Which runtime takes over from which; None where none does."""
     gone = (PurePosixPath("/", item.path) for item in decided if item.action is Action.DELETE)
     old = _runtime(site, gone)
     new = _runtime(site, (item.install for item in wanted.values() if item.install))
-    return Switch(old, new) if old and new and old != new else None
+    return RuntimeSwitch(old, new) if old and new and old != new else None
 
 
 def _runtime(site: Site, paths: Iterable[PurePosixPath]) -> str:
@@ -86,15 +86,15 @@ def _runtime(site: Site, paths: Iterable[PurePosixPath]) -> str:
     return next((name for place, name in runtimes.items() if place in places), "")
 
 
-def keepers(site: Site, artifacts: Iterable[Artifact]) -> Iterator[Keeper]:
+def keepers(site: Site, artifacts: Iterable[Artifact]) -> Iterator[ServiceKeeper]:
     """Every keeper of the machine, as these files and those on the disk have it."""
     listed = [item for item in artifacts if item.install is not None]
     layout = site.layout
-    yield Keeper(site.folder, site.manager)
+    yield ServiceKeeper(site.folder, site.manager)
     if site.os == "linux":
-        yield Keeper(layout.quadlets, Quadlets(layout.scope, (*_networks(site, listed),)))
+        yield ServiceKeeper(layout.quadlets, Quadlets(layout.scope, (*_networks(site, listed),)))
     if (compose := _compose(site, listed)) is not None:
-        yield Keeper(layout.compose, compose)
+        yield ServiceKeeper(layout.compose, compose)
 
 
 def grouped(
@@ -144,7 +144,7 @@ def _told(
     return Compose(program, path, manifests, rootful=site.layout.scope == "system")
 
 
-def _other_program(site: Site, keeper: Keeper) -> Compose | None:
+def _other_program(site: Site, keeper: ServiceKeeper) -> Compose | None:
     """The keeper of the installed compose file, where another program runs it than is wanted."""
     if not isinstance(keeper.manager, Compose) or site.is_staged:
         return None

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.config.config import Config
 from llmgen.layout import Layout, expand
 from llmgen.operate.installation.steps import Words
@@ -18,7 +18,6 @@ from llmgen.plan.plan import Plan
 from llmgen.render.quoting import systemd as quoted
 from llmgen.render.quoting import systemd_argv
 from llmgen.targets import launchd, systemd
-from llmgen.targets.base import Render
 
 TARGET: Final = "install"
 SERVICE, TIMER = "llmgen-metrics.service", "llmgen-metrics.timer"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.errors import Diagnostic, InputError, Severity
 from llmgen.operate.installation.installed import written
 from llmgen.operate.installation.steps import Words
@@ -18,7 +18,6 @@ from llmgen.operate.site import Site
 from llmgen.plan.plan import Plan
 from llmgen.render.quoting import systemd_argv
 from llmgen.targets import launchd, systemd
-from llmgen.targets.base import Render
 
 TARGET: Final = "install"
 SERVICE, TIMER, AGENT = "llmgen-sync.service", "llmgen-sync.timer", "llmgen.sync.plist"

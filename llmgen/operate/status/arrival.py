@@ -21,7 +21,7 @@ POLL_SECONDS: Final = 0.5
 _TOLD_NAMES: Final = 6
 
 
-class Door(Struct, frozen=True):
+class EntryPoint(Struct, frozen=True):
     """Where clients connect."""
 
     scheme: str
@@ -34,21 +34,21 @@ class Door(Struct, frozen=True):
         return f"{self.scheme}://{in_url(self.address)}:{self.port}/v1"
 
 
-def door(plan: Plan) -> Door | None:
+def door(plan: Plan) -> EntryPoint | None:
     """The one that knows most names: a gateway before the engine, the engine before a server."""
     config = plan.library.config
     envoy, litellm, services = config.gateway.envoy, config.gateway.litellm, config.services
     if envoy.enable:
-        return Door("https" if envoy.tls else "http", nearest(envoy.listen), envoy.port)
+        return EntryPoint("https" if envoy.tls else "http", nearest(envoy.listen), envoy.port)
     if litellm.enable:
-        return Door("http", nearest((litellm.listen,)), litellm.port)
+        return EntryPoint("http", nearest((litellm.listen,)), litellm.port)
     if (loader := table_of(services)) is not None:
-        return Door("http", nearest((loader.listen,)), loader.port)
+        return EntryPoint("http", nearest((loader.listen,)), loader.port)
     always = [item for item in plan.placements if item.keep is Keep.ALWAYS]
-    return Door("http", "127.0.0.1", always[0].port) if always else None
+    return EntryPoint("http", "127.0.0.1", always[0].port) if always else None
 
 
-def greeting(plan: Plan, at: Door) -> list[str]:
+def greeting(plan: Plan, at: EntryPoint) -> list[str]:
     """The address, the names, and a line to try in another terminal."""
     names = [name for item in plan.placements for name in item.model.names]
     more = len(names) - _TOLD_NAMES

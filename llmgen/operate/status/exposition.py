@@ -35,7 +35,7 @@ _HELP: Final = {
 _TOTALS: Final = ("llmgen_guard_unloads_total",)
 
 
-class Found(Struct, frozen=True):
+class FoundStack(Struct, frozen=True):
     """What was seen: rows of `status`, the host's memory in use, and what guard has unloaded."""
 
     services: Sequence[ServiceStatus]
@@ -55,7 +55,7 @@ class Sample(Struct, frozen=True):
     labels: Mapping[str, str] = {}
 
 
-def exposition(plan: Plan, found: Found) -> str:
+def exposition(plan: Plan, found: FoundStack) -> str:
     """Every figure that is known, one series a line; what could not be found out is left out."""
     made: dict[str, list[Sample]] = {name: [] for name in _HELP}
     for item in _samples(plan, found):
@@ -63,7 +63,7 @@ def exposition(plan: Plan, found: Found) -> str:
     return "".join(_family(name, items) for name, items in made.items() if items)
 
 
-def _samples(plan: Plan, found: Found) -> Iterator[Sample]:
+def _samples(plan: Plan, found: FoundStack) -> Iterator[Sample]:
     yield Sample("llmgen_status_timestamp_seconds", found.seconds)
     for row in found.services:
         if row.health not in ("", UNKNOWN):
@@ -100,7 +100,7 @@ def _model(plan: Plan, row: ModelStatus) -> Iterator[Sample]:
             yield Sample("llmgen_model_memory_planned_bytes", planned, labels)
 
 
-def _pools(plan: Plan, found: Found) -> Iterator[Sample]:
+def _pools(plan: Plan, found: FoundStack) -> Iterator[Sample]:
     states = {row.name: row.state for row in found.models}
     running = [name for name, state in states.items() if state in _LOADED]
     for item in plan.headroom:
@@ -116,7 +116,7 @@ def _pools(plan: Plan, found: Found) -> Iterator[Sample]:
             yield Sample("llmgen_pool_planned_bytes", sum(sizes), own)
 
 
-def _used(pool: Pool, found: Found) -> int | None:
+def _used(pool: Pool, found: FoundStack) -> int | None:
     """Unified memory is the host's; of devices only where the driver tells it of all."""
     if "host" in pool.views:
         return found.host_used

@@ -15,7 +15,7 @@ from llmgen.plan.plan import Headroom, Plan, Pool, State
 from llmgen.units import MIB, show_size
 
 
-class Left(Struct, frozen=True):
+class LeftMemory(Struct, frozen=True):
     """One pool: what there is of it, what others hold, and what the plan's worst state needs.
 
     ``reserve_bytes`` is what [hardware] keeps for others, ``device`` the pool's name in [budget].
@@ -62,7 +62,7 @@ class Left(Struct, frozen=True):
         return "; ".join([f"{left} {held}", *(item.sentence for item in self.beyond)])
 
 
-def left_by_others(plan: Plan, seen: Observed) -> Iterator[Left]:
+def left_by_others(plan: Plan, seen: Observed) -> Iterator[LeftMemory]:
     """The host's pool, and a single device's, where what others hold can be told apart.
 
     Of other devices those on which a model was measured to hold more than planned.
@@ -91,13 +91,13 @@ def _of_device(devices: Sequence[Gpu], seen: Observed) -> tuple[int, int] | None
 
 def _left(
     plan: Plan, room: Headroom, found: tuple[int, int] | None, beyond: Sequence[Beyond]
-) -> Left:
+) -> LeftMemory:
     pool, device = room.pool, room.pool.views[0]
     kept = pool.reserve_bytes - _more(plan).get(device, 0)
     total, others = found or (pool.capacity_bytes, kept)
     worst = max(plan.states, key=lambda item: item.peaks[pool.name] + _size(pool, item, beyond))
     undeclared = [item for item in beyond if not item.is_declared]
-    return Left(
+    return LeftMemory(
         device=device,
         pool=pool.name,
         total_bytes=total,

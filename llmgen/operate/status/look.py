@@ -20,8 +20,8 @@ from llmgen.operate.managers.launchd import Launchd
 from llmgen.operate.managers.systemd import Systemd
 from llmgen.operate.programs import refuse_no_manager, run
 from llmgen.operate.site import state_of
-from llmgen.operate.stack_owner import NOTE, Owner, read_owner
-from llmgen.operate.status.observed import Answer, Process, SlotWork, UnitState
+from llmgen.operate.stack_owner import NOTE, StackOwner, read_owner
+from llmgen.operate.status.observed import Process, ServerState, SlotWork, UnitState
 from llmgen.web.limits import LimitError
 
 _UNIT = re.compile(r"llmgen-.+\.service")
@@ -105,7 +105,7 @@ def _folder(item: psutil.Process) -> str:
         return "/"
 
 
-def _unit_of(pid: int) -> tuple[str, Owner | None]:
+def _unit_of(pid: int) -> tuple[str, StackOwner | None]:
     """The unit of a stack that a process is of, by its cgroup, and whose stack that is."""
     try:
         groups = Path(f"/proc/{pid}/cgroup").read_text("utf-8", "replace").splitlines()
@@ -135,38 +135,38 @@ def children(pid: int) -> list[Process]:
     return [item for item in found if item is not None]
 
 
-def ask(endpoint: Endpoint, path: str, *, slots: bool = False) -> Answer:
+def ask(endpoint: Endpoint, path: str, *, slots: bool = False) -> ServerState:
     """What a server says about itself; a server that is not there is an answer too."""
     try:
         got = request(endpoint, "GET", path)
     except LimitError as error:
-        return Answer(f"no whole answer: it {error.told}")
+        return ServerState(f"no whole answer: it {error.told}")
     except InputError:
-        return Answer("no answer")
+        return ServerState("no answer")
     if got.status_code == 503:
-        return Answer("loading")
+        return ServerState("loading")
     if got.status_code >= 400:
-        return Answer(f"answers {got.status_code}")
+        return ServerState(f"answers {got.status_code}")
     if not slots:
-        return Answer("ok")
+        return ServerState("ok")
     return _props(endpoint)
 
 
-def _props(endpoint: Endpoint) -> Answer:
+def _props(endpoint: Endpoint) -> ServerState:
     try:
         props = request(endpoint, "GET", "/props").json()
         if not isinstance(props, dict) or _sleeps(props):
-            return Answer("ok")
+            return ServerState("ok")
         slots = request(endpoint, "GET", "/slots").json()
     except (InputError, ValueError):
-        return Answer("ok")
+        return ServerState("ok")
     if not isinstance(slots, list):
-        return Answer("ok")
+        return ServerState("ok")
     settings = props.get("default_generation_settings")
     context = settings.get("n_ctx") if isinstance(settings, dict) else 0
     known = [slot for slot in slots if isinstance(slot, dict)]
     busy = sum(bool(slot.get("is_processing")) for slot in known)
-    return Answer(
+    return ServerState(
         "ok",
         _count(context),
         _count(props.get("total_slots")),

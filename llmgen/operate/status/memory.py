@@ -16,7 +16,7 @@ from llmgen.detect.devices import (
     nvidia,
     nvidia_processes,
 )
-from llmgen.operate.guard.pressure import Reading, of_mac, of_psi, of_usage
+from llmgen.operate.guard.pressure import PressureReading, of_mac, of_psi, of_usage
 from llmgen.operate.programs import run
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -28,7 +28,7 @@ _KINDS = (
 )
 
 
-def readings(threshold: int, pid: int = 0) -> Iterator[Reading]:
+def readings(threshold: int, pid: int = 0) -> Iterator[PressureReading]:
     """Everything that this machine tells about memory; ``pid`` is the engine's."""
     yield of_usage("host", host_used(), psutil.virtual_memory().total, threshold)
     if pid:
@@ -46,7 +46,7 @@ def host_used() -> int:
     return int(host.total - host.available)
 
 
-def cgroup(pid: int, threshold: int) -> Iterator[Reading]:
+def cgroup(pid: int, threshold: int) -> Iterator[PressureReading]:
     """Usage of every limited cgroup above a process, without file cache that can be dropped."""
     try:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
@@ -79,7 +79,7 @@ def by_process(pids: Iterable[int], found: Sequence[Gpu]) -> dict[int, int]:
     return {pid: size for pid, size in seen.items() if size is not None}
 
 
-def _limited(path: str, *, is_v1: bool, threshold: int) -> Iterator[Reading]:
+def _limited(path: str, *, is_v1: bool, threshold: int) -> Iterator[PressureReading]:
     for folder, usage, limit in _KINDS:
         if is_v1 != (folder == "memory"):
             continue
@@ -104,7 +104,7 @@ def _droppable(own: Path) -> int:
     return int(rows.get("total_inactive_file", rows.get("inactive_file", 0)))
 
 
-def _psi(source: str, path: Path) -> Reading | None:
+def _psi(source: str, path: Path) -> PressureReading | None:
     try:
         return of_psi(source, path.read_text())
     except OSError:

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from llmgen.detect.devices import Gpu
 from llmgen.errors import Diagnostic
 from llmgen.operate.engines.swap import Loaded
-from llmgen.operate.stack_owner import Owner
+from llmgen.operate.stack_owner import StackOwner
 
 
 class UnitState(Struct, frozen=True):
@@ -49,7 +49,7 @@ class Process(Struct, frozen=True):
     foreground: str = ""
     stack: tuple[str, ...] = ()
     unit: str = ""
-    owner: Owner | None = None
+    owner: StackOwner | None = None
     folder: str = "/"
 
     @property
@@ -71,7 +71,7 @@ class SlotWork(Struct, frozen=True):
     tokens: int
 
 
-class Answer(Struct, frozen=True):
+class ServerState(Struct, frozen=True):
     """What a server answers: ``health`` is `ok`, `loading` or a reason; the rest from /props.
 
     ``work`` is of all slots, ``has_metrics`` says whether it counts for Prometheus.
@@ -99,7 +99,7 @@ class Observed(Struct, frozen=True):
     units: Mapping[str, UnitState]
     listeners: Mapping[int, Process | None]
     processes: Mapping[int, Process] = field(default_factory=dict)
-    answers: Mapping[str, Answer] = field(default_factory=dict)
+    answers: Mapping[str, ServerState] = field(default_factory=dict)
     loaded: tuple[Loaded, ...] | None = None
     engine_health: str = ""
     no_manager: Diagnostic | None = None
@@ -108,5 +108,5 @@ class Observed(Struct, frozen=True):
     stack: tuple[str, ...] = ()
     user: str = ""
     generated: str = ""
-    another: Owner | None = None
+    another: StackOwner | None = None
     host_used: int | None = None

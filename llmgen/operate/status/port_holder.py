@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from msgspec import Struct
 
 from llmgen.errors import Diagnostic
-from llmgen.operate.stack_owner import Owner, shown_path
+from llmgen.operate.stack_owner import StackOwner, shown_path
 from llmgen.operate.status.observed import Observed, Process
 
 OTHER_STACK = "operate.other-stack"
@@ -39,12 +39,12 @@ class ServicePort(Struct, frozen=True):
     proxied: bool = False
 
 
-class Holder(Struct, frozen=True):
+class PortHolder(Struct, frozen=True):
     """Whose a port is, by which process, and of which stack when that is another one."""
 
     whose: Whose
     process: Process | None = None
-    owner: Owner | None = None
+    owner: StackOwner | None = None
 
     @property
     def may_be_asked(self) -> bool:
@@ -52,18 +52,18 @@ class Holder(Struct, frozen=True):
         return self.whose in (Whose.FREE, Whose.OURS, Whose.HIDDEN)
 
 
-def holder(at: ServicePort, seen: Observed) -> Holder:
+def holder(at: ServicePort, seen: Observed) -> PortHolder:
     """Who has the port of a service."""
     if at.port not in seen.listeners:
-        return Holder(Whose.FREE)
+        return PortHolder(Whose.FREE)
     process = seen.listeners[at.port]
     if process is None:
-        return Holder(Whose.HIDDEN if _may_be_hidden(at, seen) else Whose.STRANGER)
+        return PortHolder(Whose.HIDDEN if _may_be_hidden(at, seen) else Whose.STRANGER)
     if process.foreground:
         # What another user's program says of itself is not believed: keys are sent there.
         is_this = process.stack == seen.stack and process.user == seen.user
         is_own = process.foreground == at.name and is_this
-        other = None if is_this else Owner(process.stack)
+        other = None if is_this else StackOwner(process.stack)
         return _told(process, other, is_own=is_own)
     if _is_of_unit(at, process, seen):
         return _told(process, seen.another, is_own=seen.another is None)
@@ -75,9 +75,9 @@ def holder(at: ServicePort, seen: Observed) -> Holder:
     return _told(process, None, is_own=is_own)
 
 
-def _told(process: Process, owner: Owner | None, *, is_own: bool) -> Holder:
+def _told(process: Process, owner: StackOwner | None, *, is_own: bool) -> PortHolder:
     whose = Whose.OURS if is_own else Whose.STRANGER if owner is None else Whose.ANOTHER
-    return Holder(whose, process, None if is_own else owner)
+    return PortHolder(whose, process, None if is_own else owner)
 
 
 def _is_of_unit(at: ServicePort, process: Process, seen: Observed) -> bool:
@@ -115,7 +115,7 @@ def _may_be(process: Process, at: ServicePort, seen: Observed) -> bool:
     return name in (PurePosixPath(word).name for word in process.words[:2])
 
 
-def told(at: ServicePort, found: Holder) -> Diagnostic:
+def told(at: ServicePort, found: PortHolder) -> Diagnostic:
     """What is said of a port that is not this stack's."""
     if found.owner is not None:
         return _of_another(f"port {at.port} is held by", found.owner, found.process)
@@ -132,12 +132,12 @@ def told(at: ServicePort, found: Holder) -> Diagnostic:
     )
 
 
-def of_another_install(owner: Owner) -> Diagnostic:
+def of_another_install(owner: StackOwner) -> Diagnostic:
     """What is said where the installed stack is another llm.toml's."""
     return _of_another("what is installed is", owner, None)
 
 
-def _of_another(where: str, owner: Owner, process: Process | None) -> Diagnostic:
+def _of_another(where: str, owner: StackOwner, process: Process | None) -> Diagnostic:
     named = [shown_path(path) for path in owner.files]
     of = f"the stack of {' and '.join(named)}" if named else "another stack of llmgen"
     about = [f"user {process.user}"] if process and process.user else []

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from llmgen.config.names import service_name
 from llmgen.errors import Diagnostic, Severity
-from llmgen.operate.status.observed import Answer, Observed, UnitState
+from llmgen.operate.status.observed import Observed, ServerState, UnitState
 from llmgen.operate.status.port_holder import holder, told
-from llmgen.operate.status.rows import Expected
+from llmgen.operate.status.rows import ExpectedService
 from llmgen.plan.plan import Plan
 from llmgen.targets.containers.health import of_service
 from llmgen.targets.llama_swap import load_seconds
@@ -43,7 +43,7 @@ class Clock(Struct, frozen=True):
     pause: Callable[[float], None]
 
 
-def ready_seconds(plan: Plan, wanted: Sequence[Expected]) -> int:
+def ready_seconds(plan: Plan, wanted: Sequence[ExpectedService]) -> int:
     """How long services may take to answer.
 
     Models are read from one disk, so each adds what a check of it allows for its load; the slowest
@@ -59,7 +59,7 @@ def ready_seconds(plan: Plan, wanted: Sequence[Expected]) -> int:
 
 def until_ready(
     look: Callable[[], Observed],
-    wanted: Sequence[Expected],
+    wanted: Sequence[ExpectedService],
     seconds: float,
     tell: Callable[[Sequence[Lack]], None],
     *,
@@ -102,11 +102,11 @@ def not_ready(lacks: Sequence[Lack], seconds: float, *, by_cron: bool) -> Iterat
 
 
 def _lacking(
-    wanted: Sequence[Expected], seen: Observed, first: Mapping[str, int]
+    wanted: Sequence[ExpectedService], seen: Observed, first: Mapping[str, int]
 ) -> Iterator[Lack]:
     for item in wanted:
         name, unit, held = item.service.name, seen.units.get(item.unit), holder(item.at, seen)
-        health = seen.answers.get(name, Answer("no answer")).health
+        health = seen.answers.get(name, ServerState("no answer")).health
         if not held.may_be_asked:
             yield Lack(name, told(item.at, held).message, is_over=True)
         elif unit is None and item.unit and seen.no_manager is None:

@@ -12,7 +12,7 @@ from llmgen.config.names import service_name
 from llmgen.library import Keep
 from llmgen.operate.engines.swap import Loaded
 from llmgen.operate.status.commands import as_wanted, same_command, same_words
-from llmgen.operate.status.observed import Answer, Observed, Process, UnitState
+from llmgen.operate.status.observed import Observed, Process, ServerState, UnitState
 from llmgen.operate.status.port_holder import ServicePort, Whose, holder
 from llmgen.plan.plan import Placement, Plan, Pool
 from llmgen.targets.services import Service
@@ -20,12 +20,12 @@ from llmgen.targets.services import Service
 UNKNOWN = "unknown"
 # The health page of what speaks another protocol: who listens is all that is looked at.
 NOT_HTTP = ""
-_SILENT = Answer("")
+_SILENT = ServerState("")
 # llama-swap's and the router's states in which a process has its memory or is taking it.
 HOLDS = ("ready", "loaded", "loading", "starting")
 
 
-class Expected(Struct, frozen=True):
+class ExpectedService(Struct, frozen=True):
     """One service of the plan: its unit, the port it serves, and where it tells its health.
 
     Cron's stack has no units: ``unit`` is empty then. ``inside`` starts curl in its container,
@@ -107,7 +107,7 @@ class PoolStatus(Struct, frozen=True):
     capacity: int
 
 
-def services(expected: Iterable[Expected], seen: Observed) -> Iterator[ServiceStatus]:
+def services(expected: Iterable[ExpectedService], seen: Observed) -> Iterator[ServiceStatus]:
     """The rows of the services."""
     for item in expected:
         unit, own = (None if seen.another else seen.units.get(item.unit)), owner(item, seen)
@@ -117,7 +117,7 @@ def services(expected: Iterable[Expected], seen: Observed) -> Iterator[ServiceSt
             name=item.service.name,
             unit=item.unit,
             state=_state(unit, own, seen),
-            health=seen.answers.get(item.service.name, Answer("unknown")).health,
+            health=seen.answers.get(item.service.name, ServerState("unknown")).health,
             port=item.port if item.published else 0,
             pid=pid,
             restarts=unit.restarts if unit else 0,
@@ -193,7 +193,7 @@ def _used(plan: Plan, pool: Pool, seen: Observed) -> int | None:
     return sum(known) if len(known) == len(sizes) else None
 
 
-def owner(item: Expected, seen: Observed) -> Process | None:
+def owner(item: ExpectedService, seen: Observed) -> Process | None:
     """The process that has the service's port, when it is the service's own."""
     found = holder(item.at, seen)
     return found.process if found.whose is Whose.OURS else None
@@ -209,7 +209,7 @@ def _state(unit: UnitState | None, own: Process | None, seen: Observed) -> str:
 
 def _always(plan: Plan, placement: Placement, seen: Observed) -> ModelStatus:
     process = seen.listeners.get(placement.port) or _of_unit(placement, seen)
-    answer = seen.answers.get(placement.name, Answer("no answer"))
+    answer = seen.answers.get(placement.name, ServerState("no answer"))
     names = {"ok": "ready", "loading": "loading"}
     otherwise = "not running" if seen.no_manager is None else UNKNOWN
     state = names.get(answer.health, otherwise)
@@ -221,7 +221,7 @@ def _demand(plan: Plan, placement: Placement, found: Loaded | None, seen: Observ
         return _row(plan, placement, seen, UNKNOWN)
     if found is None:
         return _row(plan, placement, seen, "unloaded")
-    answer = seen.answers.get(placement.name, Answer(""))
+    answer = seen.answers.get(placement.name, ServerState(""))
     process = _server(placement, found, seen)
     words = found.words or tuple(shlex.split(found.command))
     same = same_command if placement.model.is_plain else same_words
@@ -265,7 +265,7 @@ def _row(
     seen: Observed,
     state: str,
     *,
-    answer: Answer = _SILENT,
+    answer: ServerState = _SILENT,
     process: Process | None = None,
     command_is_wanted: bool | None = None,
 ) -> ModelStatus:

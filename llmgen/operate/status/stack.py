@@ -17,12 +17,12 @@ from llmgen.operate.engines.within import reach
 from llmgen.operate.site import Site
 from llmgen.operate.status import look, memory
 from llmgen.operate.status.asking import Asking, observe_ports, unit_name
-from llmgen.operate.status.observed import Answer, Observed, Process, UnitState
+from llmgen.operate.status.observed import Observed, Process, ServerState, UnitState
 from llmgen.operate.status.port_holder import (
     holder,
     told,
 )
-from llmgen.operate.status.rows import NOT_HTTP, Expected
+from llmgen.operate.status.rows import NOT_HTTP, ExpectedService
 from llmgen.plan.plan import Plan
 from llmgen.plan.process import NEVER_ASKED, health, reached
 from llmgen.targets.containers.inside import contained
@@ -31,7 +31,7 @@ from llmgen.targets.rpc import JOINTS
 from llmgen.targets.services import Service, services
 
 
-def expected(plan: Plan, site: Site) -> list[Expected]:
+def expected(plan: Plan, site: Site) -> list[ExpectedService]:
     """Every service of the plan with its unit, its port and its health page."""
     name, inner = unit_name(site), as_run(plan, site)
     if site.runtime == "native":
@@ -61,7 +61,7 @@ def _has_curl(service: str, plan: Plan) -> bool:
     return service in ("swap", "router") or (service in models and models[service].is_llama)
 
 
-def observe(plan: Plan, asking: Asking, wanted: Sequence[Expected]) -> Observed:
+def observe(plan: Plan, asking: Asking, wanted: Sequence[ExpectedService]) -> Observed:
     """Look once at everything that the findings need; only what is this stack's is asked."""
     seen = observe_ports(asking, [item.at for item in wanted])
     ours = [item for item in wanted if holder(item.at, seen).may_be_asked]
@@ -87,44 +87,46 @@ def observe(plan: Plan, asking: Asking, wanted: Sequence[Expected]) -> Observed:
     )
 
 
-def observe_answers(plan: Plan, asking: Asking, wanted: Sequence[Expected]) -> Observed:
+def observe_answers(plan: Plan, asking: Asking, wanted: Sequence[ExpectedService]) -> Observed:
     """Of the same look only who has the ports and what they answer: quick enough to repeat."""
     seen = observe_ports(asking, [item.at for item in wanted])
     ours = [item for item in wanted if holder(item.at, seen).may_be_asked]
     return replace(seen, answers=dict(_answers(plan, ours, (), seen)))
 
 
-def _expected(plan: Plan, service: Service, unit: str) -> Expected:
+def _expected(plan: Plan, service: Service, unit: str) -> ExpectedService:
     config = plan.library.config
     own, gateway = config.services, config.gateway
     match service.name:
         case "swap":
             at = local(own.llama_swap.listen, own.llama_swap.port)
-            return Expected(service, unit, own.llama_swap.port, at.url)
+            return ExpectedService(service, unit, own.llama_swap.port, at.url)
         case "router":
             at = local(own.router.listen, own.router.port)
-            return Expected(service, unit, own.router.port, at.url)
+            return ExpectedService(service, unit, own.router.port, at.url)
         case "envoy":
             admin = f"http://{LOOPBACK}:{gateway.envoy.admin_port}"
-            return Expected(service, unit, gateway.envoy.port, admin, "/ready")
+            return ExpectedService(service, unit, gateway.envoy.port, admin, "/ready")
         case "litellm":
             at = local(gateway.litellm.listen, gateway.litellm.port)
-            return Expected(service, unit, gateway.litellm.port, at.url, "/health/liveliness")
+            return ExpectedService(
+                service, unit, gateway.litellm.port, at.url, "/health/liveliness"
+            )
         case "open-webui":
             own_page = config.apps.open_webui
             at = local(own_page.listen, own_page.port)
-            return Expected(service, unit, own_page.port, at.url, "/health")
+            return ExpectedService(service, unit, own_page.port, at.url, "/health")
         case name if name.startswith(JOINTS):
-            return Expected(service, unit, service.port, "", NOT_HTTP)
+            return ExpectedService(service, unit, service.port, "", NOT_HTTP)
         case name:
             item = {service_name(item.name): item for item in plan.placements}[name]
             url, page = reached(item.model, item.port), health(item.model)
-            return Expected(service, unit, item.port, url, page)
+            return ExpectedService(service, unit, item.port, url, page)
 
 
 def _answers(
-    plan: Plan, wanted: Sequence[Expected], loaded: Sequence[Loaded], seen: Observed
-) -> Iterator[tuple[str, Answer]]:
+    plan: Plan, wanted: Sequence[ExpectedService], loaded: Sequence[Loaded], seen: Observed
+) -> Iterator[tuple[str, ServerState]]:
     inside = {item.service.name: item.inside for item in wanted}
     engine_inside = inside.get("swap") or inside.get("router") or ()
     is_contained = plan.library.config.services.runtime != "native"
@@ -137,11 +139,11 @@ def _answers(
         if is_contained and not item.inside:
             answer = _told(seen.units.get(item.unit))
         elif item.health == NOT_HTTP:
-            answer = Answer("ok" if item.port in seen.listeners else "no answer")
+            answer = ServerState("ok" if item.port in seen.listeners else "no answer")
         elif item.health == NEVER_ASKED:
             # Any answer is a sign of life.
             said = look.ask(Endpoint(item.url, key, item.inside), "/")
-            answer = said if said.health == "no answer" else Answer("ok")
+            answer = said if said.health == "no answer" else ServerState("ok")
         else:
             llama = bool(model) and plan.placement(model).model.is_llama
             at = Endpoint(item.url, key, item.inside)
@@ -153,21 +155,21 @@ def _answers(
         if not one.url or one.state not in ("ready", "loaded"):
             continue
         if one.model in others:
-            yield one.model, Answer("ok")
+            yield one.model, ServerState("ok")
         else:
             at = Endpoint(one.url, key, engine_inside)
             yield one.model, look.ask(at, "/health", slots=True)
 
 
-def _told(unit: UnitState | None) -> Answer:
+def _told(unit: UnitState | None) -> ServerState:
     """What a container's own check says; without one it only runs or does not."""
     if unit is None or not unit.is_active:
-        return Answer("no answer")
-    return Answer(unit.health or "ok")
+        return ServerState("no answer")
+    return ServerState(unit.health or "ok")
 
 
 def _loaded(
-    plan: Plan, wanted: Sequence[Expected], seen: Observed
+    plan: Plan, wanted: Sequence[ExpectedService], seen: Observed
 ) -> tuple[tuple[Loaded, ...] | None, str]:
     """What the engine has in memory; None when it does not say."""
     if all(item.keep is Keep.ALWAYS for item in plan.placements):

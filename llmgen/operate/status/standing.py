@@ -21,12 +21,12 @@ from llmgen.operate.site import Site
 from llmgen.operate.status import rows, truth
 from llmgen.operate.status.asking import Asking
 from llmgen.operate.status.observed import Observed
-from llmgen.operate.status.rows import DeviceStatus, Expected, ModelStatus, ServiceStatus
+from llmgen.operate.status.rows import DeviceStatus, ExpectedService, ModelStatus, ServiceStatus
 from llmgen.operate.status.stack import as_run, expected, observe
 from llmgen.plan.plan import Plan
 
 
-class Written(Struct, frozen=True):
+class WrittenFiles(Struct, frozen=True):
     """Installed files beside the wanted ones; ``hidden``: why this user may not see them."""
 
     known: frozenset[PurePosixPath] = frozenset()
@@ -38,7 +38,7 @@ class Written(Struct, frozen=True):
 class Standing(Struct, frozen=True):
     """What was seen, as rows, and everything that is not as the plan wants it."""
 
-    written: Written
+    written: WrittenFiles
     seen: Observed
     services: tuple[ServiceStatus, ...]
     models: tuple[ModelStatus, ...]
@@ -46,7 +46,7 @@ class Standing(Struct, frozen=True):
     differences: tuple[Diagnostic, ...]
 
 
-def written_beside(rendered: Mapping[PurePosixPath, Artifact], here: Site) -> Written:
+def written_beside(rendered: Mapping[PurePosixPath, Artifact], here: Site) -> WrittenFiles:
     """What is installed, beside what llm.toml renders to."""
     try:
         known, by_cron = written(here), is_by_cron(here)
@@ -55,20 +55,20 @@ def written_beside(rendered: Mapping[PurePosixPath, Artifact], here: Site) -> Wr
             raise
         # The units, ports and answers of the system's services are everybody's to see.
         hint = f"{as_root('llmgen status')} compares the files, too"
-        return Written(frozenset(rendered), hidden=replace(error.diagnostics[0], hint=hint))
+        return WrittenFiles(frozenset(rendered), hidden=replace(error.diagnostics[0], hint=hint))
     if by_cron:
         rendered = without_units(rendered, here.folder)
-    return Written(known, prepare(here, rendered, NO_WAYS).changes, by_cron)
+    return WrittenFiles(known, prepare(here, rendered, NO_WAYS).changes, by_cron)
 
 
-def standing(placed: Plan, asking: Asking, compared: Written) -> Standing:
+def standing(placed: Plan, asking: Asking, compared: WrittenFiles) -> Standing:
     """Look once; of a stack that is another llm.toml's there is nothing to compare."""
     here = asking.site
     wanted = _services(placed, here, compared)
     run = as_run(placed, here)
     seen = observe(run, asking, wanted)
     if seen.another is not None:
-        compared, seen = Written(), replace(seen, no_manager=None)
+        compared, seen = WrittenFiles(), replace(seen, no_manager=None)
     services = tuple(rows.services(wanted, seen))
     differences = (*truth.findings(run, wanted, compared.decided, compared.known, seen),)
     return Standing(
@@ -81,7 +81,7 @@ def standing(placed: Plan, asking: Asking, compared: Written) -> Standing:
     )
 
 
-def _services(placed: Plan, here: Site, compared: Written) -> list[Expected]:
+def _services(placed: Plan, here: Site, compared: WrittenFiles) -> list[ExpectedService]:
     wanted = expected(placed, here)
     return [replace(item, unit="") for item in wanted] if compared.by_cron else wanted
 
@@ -89,7 +89,7 @@ def _services(placed: Plan, here: Site, compared: Written) -> list[Expected]:
 def _with_absence(
     differences: tuple[Diagnostic, ...],
     services: tuple[ServiceStatus, ...],
-    compared: Written,
+    compared: WrittenFiles,
     seen: Observed,
 ) -> tuple[Diagnostic, ...]:
     runs = any(row.state != "absent" for row in services)

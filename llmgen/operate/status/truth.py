@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from llmgen.apply.changes import Action, Change
 from llmgen.errors import Diagnostic, Severity
 from llmgen.library import Keep
-from llmgen.operate.status.observed import Answer, Observed
+from llmgen.operate.status.observed import Observed, ServerState
 from llmgen.operate.status.port_holder import holder, of_another_install, told
-from llmgen.operate.status.rows import UNKNOWN, Expected, models, owner, services
+from llmgen.operate.status.rows import UNKNOWN, ExpectedService, models, owner, services
 from llmgen.plan.plan import Plan
 from llmgen.plan.slack import PROCESS_SLACK
 from llmgen.units import show_size
@@ -24,7 +24,7 @@ _NOT_KNOWN = "whether the installed units run is unknown"
 
 def findings(
     plan: Plan,
-    expected: Sequence[Expected],
+    expected: Sequence[ExpectedService],
     decided: Iterable[Change],
     known: Collection[PurePosixPath],
     seen: Observed,
@@ -67,7 +67,7 @@ def _drift(decided: Iterable[Change], known: Collection[PurePosixPath]) -> Itera
                 continue
 
 
-def _service(item: Expected, seen: Observed, *, is_installed: bool) -> Iterator[Diagnostic]:
+def _service(item: ExpectedService, seen: Observed, *, is_installed: bool) -> Iterator[Diagnostic]:
     unit, own = seen.units.get(item.unit), owner(item, seen)
     held = holder(item.at, seen)
     if not held.may_be_asked:
@@ -112,8 +112,8 @@ def _service(item: Expected, seen: Observed, *, is_installed: bool) -> Iterator[
     yield from _health(item, seen)
 
 
-def _health(item: Expected, seen: Observed) -> Iterator[Diagnostic]:
-    health = seen.answers.get(item.service.name, Answer("unknown")).health
+def _health(item: ExpectedService, seen: Observed) -> Iterator[Diagnostic]:
+    health = seen.answers.get(item.service.name, ServerState("unknown")).health
     if health == "loading":
         yield _found("loading", f"`{item.service.name}` is still loading", "", Severity.NOTE)
     elif health not in ("ok", "unknown"):
@@ -125,7 +125,7 @@ def _health(item: Expected, seen: Observed) -> Iterator[Diagnostic]:
 
 
 def _commands(
-    plan: Plan, expected: Sequence[Expected], seen: Observed, *, is_stale: bool
+    plan: Plan, expected: Sequence[ExpectedService], seen: Observed, *, is_stale: bool
 ) -> Iterator[Diagnostic]:
     # A restart would take the old files once more.
     for row in services(expected, seen):

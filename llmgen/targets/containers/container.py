@@ -23,7 +23,7 @@ SECRETS: Final = PurePosixPath("/run/llmgen/secrets")
 # covers, and in every image this one is for everybody.
 CACHE: Final = PurePosixPath("/var/tmp")  # noqa: S108 - a volume, see above
 
-Kind: TypeAlias = Literal["models", "files", "keys", "volume", "file"]
+MountKind: TypeAlias = Literal["models", "files", "keys", "volume", "file"]
 
 
 class Mount(Struct, frozen=True):
@@ -33,7 +33,7 @@ class Mount(Struct, frozen=True):
     file by itself.
     """
 
-    kind: Kind
+    kind: MountKind
     source: str
     target: PurePosixPath
     writable: bool = False
@@ -61,7 +61,7 @@ class Health(Struct, frozen=True):
     retries: int = 3
 
 
-class Devices(Struct, frozen=True):
+class DeviceAccess(Struct, frozen=True):
     """What opens the machine's devices.
 
     ``cdi`` are names of the Container Device Interface, ``nvidia`` the numbers of NVIDIA's cards
@@ -75,7 +75,7 @@ class Devices(Struct, frozen=True):
     groups: tuple[str, ...] = ()
 
 
-class Memory(Struct, frozen=True):
+class MemoryLimits(Struct, frozen=True):
     """Limits in bytes, 0 for none: all that the container may hold, swap, and parts of it.
 
     ``tmpfs_bytes`` and ``shm_bytes`` are memory as well and within ``limit_bytes``.
@@ -123,8 +123,8 @@ class Container(Struct, frozen=True):
     capabilities: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     published: tuple[Published, ...] = ()
-    devices: Devices = Devices()
-    memory: Memory = Memory()
+    devices: DeviceAccess = DeviceAccess()
+    memory: MemoryLimits = MemoryLimits()
     after: tuple[str, ...] = ()
     start_seconds: int = 90
     stop_seconds: int = 30

@@ -7,18 +7,18 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from llmgen.building.image import Image, Part, image_of
+from llmgen.building.image import Image, ImagePart, image_of
 from llmgen.config.names import service_name
 from llmgen.errors import PlanError
 from llmgen.gateway.addresses import ANY, host_name
 from llmgen.gateway.command import keys
-from llmgen.gateway.secrets import Filled, Manifest, absolute
+from llmgen.gateway.secrets import Manifest, PlaceholderFile, absolute
 from llmgen.library import Keep, Library
 from llmgen.plan.plan import Placement, Plan
 from llmgen.plan.slack import TMPFS_BYTES
 from llmgen.targets import open_webui
 from llmgen.targets.containers import health
-from llmgen.targets.containers.container import CACHE, Container, Devices, Memory
+from llmgen.targets.containers.container import CACHE, Container, DeviceAccess, MemoryLimits
 from llmgen.targets.containers.devices import devices
 from llmgen.targets.containers.inside import contained, uses_machine
 from llmgen.targets.containers.mounts import mounts, served
@@ -32,7 +32,7 @@ from llmgen.units import MIB
 SHM_BYTES: Final = 64 * MIB
 # What Open WebUI's image runs, in its own folder.
 _PAGE: Final = ("bash", "start.sh")
-_PARTS: Final[dict[str, Part]] = {
+_PARTS: Final[dict[str, ImagePart]] = {
     "swap": "llama_swap",
     "router": "llama_server",
     "envoy": "envoy",
@@ -145,7 +145,7 @@ def _manifest(service: Service, library: Library) -> Manifest:
     """What fills the files with the service's secrets, one for each."""
     return Manifest(
         into=library.host.runtime / "secrets" / service.name,
-        files=tuple(Filled(name, "line") for name, _ in service.secrets),
+        files=tuple(PlaceholderFile(name, "line") for name, _ in service.secrets),
         secrets={name: absolute(item, library.host) for name, item in service.secrets},
         owner=library.owner,
     )
@@ -159,11 +159,11 @@ def _tmpfs(service: Service, library: Library) -> tuple[PurePosixPath, ...]:
     return tuple(found)
 
 
-def _devices(service: Service, model: Placement | None, inner: Plan) -> Devices:
+def _devices(service: Service, model: Placement | None, inner: Plan) -> DeviceAccess:
     """Every device for llama.cpp's programs, which number them; for others those that they use."""
     library = inner.library
     if not service.gpu:
-        return Devices()
+        return DeviceAccess()
     every = [device.key for device in library.machine.devices]
     alone = model is not None and not model.model.is_llama
     used = model.settings.devices if alone and model is not None else every
@@ -173,12 +173,12 @@ def _devices(service: Service, model: Placement | None, inner: Plan) -> Devices:
     return devices(library.machine.backend, numbers, library.config.services.groups)
 
 
-def _memory(service: Service, model: Placement | None, library: Library) -> Memory:
+def _memory(service: Service, model: Placement | None, library: Library) -> MemoryLimits:
     """The plan's limit with what containers add to it; no swap, as for units."""
     tmpfs = TMPFS_BYTES * len(_tmpfs(service, library))
     limit = service.memory_bytes + tmpfs if service.memory_bytes else 0
     shares = model is not None and "--ipc=host" in model.model.engine.container_args
-    return Memory(
+    return MemoryLimits(
         limit_bytes=limit,
         tmpfs_bytes=tmpfs,
         shm_bytes=0 if shares else SHM_BYTES,

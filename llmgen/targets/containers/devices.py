@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 from llmgen.config.tables.hardware import Backend
 from llmgen.engines.container import DEVICE_FILES, cdi
-from llmgen.targets.containers.container import Devices
+from llmgen.targets.containers.container import DeviceAccess
 
 
-def devices(backend: Backend, numbers: Sequence[int], groups: Sequence[str]) -> Devices:
+def devices(backend: Backend, numbers: Sequence[int], groups: Sequence[str]) -> DeviceAccess:
     """The devices of these numbers; nothing where none is used.
 
     NVIDIA's are given one by one, the others' files all together: their numbers are not those of
     the files.
     """
     if not numbers:
-        return Devices()
+        return DeviceAccess()
     if backend == "cuda":
-        return Devices(cdi=tuple(map(cdi, numbers)), nvidia=tuple(map(str, numbers)))
+        return DeviceAccess(cdi=tuple(map(cdi, numbers)), nvidia=tuple(map(str, numbers)))
     files = DEVICE_FILES.get(backend, ())
-    return Devices(paths=files, groups=tuple(groups) if files else ())
+    return DeviceAccess(paths=files, groups=tuple(groups) if files else ())

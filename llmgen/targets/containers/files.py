@@ -8,11 +8,10 @@ from types import ModuleType
 
 from msgspec.structs import replace
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.gateway.secrets import MANIFEST, placeholder
 from llmgen.plan.plan import Plan
 from llmgen.targets import envoy, litellm, llama_server, llama_swap
-from llmgen.targets.base import Render
 from llmgen.targets.containers.container import Container
 
 # What renders the configuration of a service.

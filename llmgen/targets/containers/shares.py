@@ -10,7 +10,7 @@ from llmgen.targets.llama_swap import file_bytes
 from llmgen.units import show_size
 
 
-class Share(Struct, frozen=True):
+class HostShare(Struct, frozen=True):
     """One container's part of the host's memory, in bytes.
 
     ``limit`` 0 is none; all that follows is within it. ``swap`` is what it may have of the swap
@@ -27,13 +27,13 @@ class Share(Struct, frozen=True):
     files: int
 
 
-def shares(plan: Plan) -> tuple[Share, ...]:
+def shares(plan: Plan) -> tuple[HostShare, ...]:
     """Every container's share; nothing where the services are the machine's own programs."""
     if plan.library.config.services.runtime == "native":
         return ()
     files = {item.name: file_bytes(item.model) for item in plan.placements}
     return tuple(
-        Share(
+        HostShare(
             name=item.name,
             limit=item.memory.limit_bytes,
             swap=item.memory.swap_bytes,
@@ -45,12 +45,12 @@ def shares(plan: Plan) -> tuple[Share, ...]:
     )
 
 
-def beside(found: tuple[Share, ...]) -> int:
+def beside(found: tuple[HostShare, ...]) -> int:
     """Bytes that the containers may hold of the host beside what the plan counts."""
     return sum(item.tmpfs + item.shm for item in found)
 
 
-def sentence(found: tuple[Share, ...]) -> str:
+def sentence(found: tuple[HostShare, ...]) -> str:
     """What the plan does not count, for a person; empty without containers."""
     if not found:
         return ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-Release: TypeAlias = tuple[int, int]
+ProgramVersion: TypeAlias = tuple[int, int]
 
 # Keys of [Container] that not every podman with quadlets knows, and the units beside it, with the
 # release that first has each in its tables `supported*Keys` (containers/podman,
 # pkg/systemd/quadlet/quadlet.go at the tags v4.4.0 to v5.8.0).
-QUADLET: Final[dict[str, Release]] = {
+QUADLET: Final[dict[str, ProgramVersion]] = {
     "HealthCmd": (4, 5),
     "Mount": (4, 5),
     "Tmpfs": (4, 5),
@@ -47,13 +47,13 @@ OPTIONS: Final = {
     "Ulimit": "--ulimit",
 }
 # The least release whose quadlets hold what a stack needs: `Notify=healthy` waits for a load.
-LEAST_PODMAN: Final[Release] = (5, 0)
+LEAST_PODMAN: Final[ProgramVersion] = (5, 0)
 # Keys of compose.yaml that need a later docker. `start_interval` is one of Docker 25, with which
 # compose 2.24 came; podman's socket speaks an older version of the interface.
-COMPOSE: Final[dict[str, Release]] = {"start_interval": (2, 24)}
+COMPOSE: Final[dict[str, ProgramVersion]] = {"start_interval": (2, 24)}
 
 
-def release(text: str) -> Release:
+def release(text: str) -> ProgramVersion:
     """A version of llm.toml, as numbers."""
     major, _, minor = text.partition(".")
     return int(major), int(minor)

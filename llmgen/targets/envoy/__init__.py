@@ -8,25 +8,24 @@ from typing import Any
 
 from msgspec import Struct
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.config.names import file_name
 from llmgen.config.tables.gateway import Tls
-from llmgen.config.tables.spares import Shown
+from llmgen.config.tables.spares import ShownCertificate
 from llmgen.gateway.addresses import listens
 from llmgen.gateway.command import DRAIN_SECONDS
 from llmgen.gateway.remotes import HOP
 from llmgen.gateway.routes import RouteTable, routes
 from llmgen.gateway.secrets import (
     MANIFEST,
-    Filled,
     Manifest,
+    PlaceholderFile,
     absolute,
     backend_secrets,
     placeholder,
 )
 from llmgen.layout import expand
 from llmgen.plan.plan import Plan
-from llmgen.targets.base import Render
 from llmgen.targets.envoy.clusters import certificates, clusters, shown_name
 from llmgen.targets.envoy.failover import failovers, way_back, ways_out
 from llmgen.targets.envoy.listener import inside, listener
@@ -41,7 +40,7 @@ HEAP_BYTES = 2**30
 ORDER = ("cds.yaml", "rds.yaml", "lds.yaml")
 
 
-class Files(Struct, frozen=True):
+class DynamicFiles(Struct, frozen=True):
     """Where Envoy reads its dynamic files: the private folder that ``llmgen keys`` fills."""
 
     folder: str
@@ -119,7 +118,7 @@ def manifest(plan: Plan, table: RouteTable, files: list[str]) -> Manifest:
     served = {name: item for name, item in backend_secrets(plan).items() if name in wanted}
     return Manifest(
         into=plan.library.host.runtime / "envoy",
-        files=tuple(Filled(name, "yaml") for name in files),
+        files=tuple(PlaceholderFile(name, "yaml") for name in files),
         secrets={
             name: absolute(item, plan.library.host) for name, item in {**clients, **served}.items()
         },
@@ -133,7 +132,7 @@ def _values(plan: Plan, table: RouteTable) -> dict[str, Any]:
     folder = plan.library.layout.runtime / "envoy"
     found, back = listener(plan, table), way_back(table.backends, str(folder))
     return {
-        "files": Files(str(folder)),
+        "files": DynamicFiles(str(folder)),
         "admin_port": envoy.admin_port,
         "metrics": envoy.metrics_port,
         "metrics_address": listens(plan.library),
@@ -163,7 +162,9 @@ def _secrets(plan: Plan, table: RouteTable) -> Iterator[SecretView]:
         yield _certificate(plan, "listener", tls, ("gateway", "envoy", "tls"))
 
 
-def _certificate(plan: Plan, name: str, pair: Tls | Shown, at: tuple[str, ...]) -> SecretView:
+def _certificate(
+    plan: Plan, name: str, pair: Tls | ShownCertificate, at: tuple[str, ...]
+) -> SecretView:
     layout = plan.library.layout
     cert = layout.config / expand(pair.cert, layout.home, (*at, "cert"))
     key = layout.config / expand(pair.key, layout.home, (*at, "key"))

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from llmgen.config.tables.spares import Shown
+from llmgen.config.tables.spares import ShownCertificate
 from llmgen.gateway.addresses import host_name
-from llmgen.gateway.backends import Backend, Endpoint, engine_endpoint, engine_of
+from llmgen.gateway.backends import BackendAddress, ModelBackend, engine_endpoint, engine_of
 from llmgen.gateway.remotes import Remote, unlike
 from llmgen.layout import Layout, expand
 from llmgen.plan.plan import Plan
@@ -23,11 +23,11 @@ MANY = 100_000
 PATIENCE = 10_000
 
 
-class Cluster(Struct, frozen=True):
+class EnvoyCluster(Struct, frozen=True):
     """One cluster of cds.yaml; a ``door`` is another machine, for all models that are there."""
 
     name: str
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[BackendAddress, ...]
     slots: int
     pending: int
     health: str = ""
@@ -50,13 +50,13 @@ class Cluster(Struct, frozen=True):
         return "STATIC" if all(item.numeric for item in self.endpoints) else "STRICT_DNS"
 
 
-def clusters(plan: Plan, backends: tuple[Backend, ...]) -> tuple[Cluster, ...]:
+def clusters(plan: Plan, backends: tuple[ModelBackend, ...]) -> tuple[EnvoyCluster, ...]:
     """One cluster for each model, so that each has its own slots, and one for the engine."""
     queue = plan.library.config.gateway.envoy.queue
     found = [_cluster(item, queue, plan) for item in backends]
     found += [_door(item, plan) for item in doors(backends)]
     if any(item.engine in ("llama_swap", "router") for item in backends) and engine_of(plan):
-        found.append(Cluster(ENGINE, (engine_endpoint(plan),), 1, 1, health="/health"))
+        found.append(EnvoyCluster(ENGINE, (engine_endpoint(plan),), 1, 1, health="/health"))
     return tuple(found)
 
 
@@ -65,18 +65,18 @@ def counted_as(name: str) -> str:
     return name.replace(".", "_").replace(":", "_")
 
 
-def doors(backends: tuple[Backend, ...]) -> tuple[Remote, ...]:
+def doors(backends: tuple[ModelBackend, ...]) -> tuple[Remote, ...]:
     """Every server of models that have several machines, once."""
     return unlike(item for backend in backends for item in backend.failover)
 
 
-def certificates(backends: tuple[Backend, ...]) -> Iterator[Shown]:
+def certificates(backends: tuple[ModelBackend, ...]) -> Iterator[ShownCertificate]:
     """Every certificate that is shown to a server."""
     every = (*(item.shown for item in backends), *(item.shown for item in doors(backends)))
     yield from {shown_name(item): item for item in every if item}.values()
 
 
-def shown_name(item: Shown | None) -> str:
+def shown_name(item: ShownCertificate | None) -> str:
     """The name of a certificate among the secrets."""
     return f"shown.{host_name(f'{item.cert} {item.key}')}" if item else ""
 
@@ -88,10 +88,10 @@ def authority(told: str, layout: Layout, system: str) -> str:
     return str(layout.config / expand(told, layout.home, ("paths", "home")))
 
 
-def _door(item: Remote, plan: Plan) -> Cluster:
-    return Cluster(
+def _door(item: Remote, plan: Plan) -> EnvoyCluster:
+    return EnvoyCluster(
         name=f"door/{item.label}",
-        endpoints=(Endpoint(item.host, item.port),),
+        endpoints=(BackendAddress(item.host, item.port),),
         slots=MANY,
         pending=MANY,
         secret=item.key,
@@ -112,10 +112,10 @@ def _authorities(told: str, plan: Plan) -> str:
     return authority(told, plan.library.layout, AUTHORITIES[plan.library.machine.os])
 
 
-def _cluster(backend: Backend, queue: int, plan: Plan) -> Cluster:
+def _cluster(backend: ModelBackend, queue: int, plan: Plan) -> EnvoyCluster:
     # Replicas have the same number of slots each; Envoy counts a cluster's connections together.
     slots = backend.slots * len(backend.endpoints)
-    return Cluster(
+    return EnvoyCluster(
         name=backend.name,
         endpoints=backend.endpoints,
         slots=slots,

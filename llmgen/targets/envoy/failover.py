@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from llmgen.errors import ConfigError, Diagnostic
-from llmgen.gateway.backends import Backend
+from llmgen.gateway.backends import ModelBackend
 from llmgen.gateway.endpoint_kinds import KINDS
 from llmgen.gateway.remotes import Remote
 from llmgen.targets.envoy.clusters import MANY, doors
@@ -26,7 +26,7 @@ OWN: Final = "own"
 MODEL: Final = "x-llm-model"
 
 
-class Way(Struct, frozen=True):
+class FailoverSocket(Struct, frozen=True):
     """A socket, and which machine is behind it."""
 
     name: str
@@ -37,7 +37,7 @@ class Failover(Struct, frozen=True):
     """A model's machines, each asked when those before it do not answer."""
 
     name: str
-    ways: tuple[Way, ...]
+    ways: tuple[FailoverSocket, ...]
     slots: int
     pending: int
 
@@ -53,10 +53,10 @@ class Path(Struct, frozen=True):
     pattern: str = ""
 
 
-class Door(Struct, frozen=True):
+class FailoverListener(Struct, frozen=True):
     """The listener before another machine."""
 
-    way: Way
+    way: FailoverSocket
     cluster: str
     authority: str
     prefix: str
@@ -68,23 +68,23 @@ class Door(Struct, frozen=True):
         return tuple(_paths(self.prefix, swap=self.swap))
 
 
-def failovers(backends: tuple[Backend, ...], folder: str, queue: int) -> tuple[Failover, ...]:
+def failovers(backends: tuple[ModelBackend, ...], folder: str, queue: int) -> tuple[Failover, ...]:
     """Every model with several machines."""
     return tuple(_failover(item, folder, queue) for item in backends if item.failover)
 
 
-def ways_out(backends: tuple[Backend, ...], folder: str) -> tuple[Door, ...]:
+def ways_out(backends: tuple[ModelBackend, ...], folder: str) -> tuple[FailoverListener, ...]:
     """The listener of every other machine, once."""
     return tuple(_door(item, folder) for item in doors(backends))
 
 
-def way_back(backends: tuple[Backend, ...], folder: str) -> Way | None:
+def way_back(backends: tuple[ModelBackend, ...], folder: str) -> FailoverSocket | None:
     """The socket of the gateway itself; None when no model of its own has failover."""
     own = any(item.failover and item.engine != "external" for item in backends)
     return _way(OWN, folder) if own else None
 
 
-def _failover(backend: Backend, folder: str, queue: int) -> Failover:
+def _failover(backend: ModelBackend, folder: str, queue: int) -> Failover:
     ways = tuple(_way(item.label, folder) for item in backend.failover)
     if backend.engine == "external":
         return Failover(backend.failover_name, ways, backend.slots, backend.slots + queue)
@@ -92,8 +92,8 @@ def _failover(backend: Backend, folder: str, queue: int) -> Failover:
     return Failover(backend.failover_name, (_way(OWN, folder), *ways), MANY, MANY)
 
 
-def _door(item: Remote, folder: str) -> Door:
-    return Door(
+def _door(item: Remote, folder: str) -> FailoverListener:
+    return FailoverListener(
         way=_way(item.label, folder),
         cluster=f"door/{item.label}",
         authority=item.authority,
@@ -116,7 +116,7 @@ def _paths(prefix: str, *, swap: bool) -> Iterator[Path]:
         yield Path("/.*", rf"{prefix}\1", "^(/.*)$")
 
 
-def _way(name: str, folder: str) -> Way:
+def _way(name: str, folder: str) -> FailoverSocket:
     # Short, since folders may be long; which machine it is stands beside it in every file.
     file = OWN if name == OWN else sha256(name.encode()).hexdigest()[:10]
     path = f"{folder}/{file}.sock"
@@ -129,4 +129,4 @@ def _way(name: str, folder: str) -> Way:
                 hint="a shorter `runtime` in [paths]",
             )
         )
-    return Way(name, path)
+    return FailoverSocket(name, path)

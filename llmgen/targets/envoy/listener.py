@@ -78,7 +78,7 @@ class Client(Struct, frozen=True):
     key: str
 
 
-class Listener(Struct, frozen=True):
+class EnvoyListener(Struct, frozen=True):
     """Everything that the listener's template lays out."""
 
     addresses: tuple[str, ...]
@@ -111,12 +111,12 @@ class Listener(Struct, frozen=True):
         return bool(self.clients or self.requests_per_minute)
 
 
-def listener(plan: Plan, table: RouteTable) -> Listener:
+def listener(plan: Plan, table: RouteTable) -> EnvoyListener:
     """The listener of a plan."""
     envoy = plan.library.config.gateway.envoy
     limit = body_limit(table.backends, envoy.max_body)
     found = clusters(plan, table.backends)
-    return Listener(
+    return EnvoyListener(
         addresses=tuple(
             dict.fromkeys(listens(plan.library, _numeric(item)) for item in envoy.listen)
         ),
@@ -147,7 +147,7 @@ def listener(plan: Plan, table: RouteTable) -> Listener:
     )
 
 
-def inside(listener: Listener, path: str) -> Listener:
+def inside(listener: EnvoyListener, path: str) -> EnvoyListener:
     """The same for what comes back by its own socket: judged and logged when it came first."""
     return replace(
         listener,

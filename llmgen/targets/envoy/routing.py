@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.gateway.backends import Backend
+from llmgen.gateway.backends import ModelBackend
 from llmgen.gateway.listing import document, entries
-from llmgen.gateway.routes import Group, Route, RouteTable
+from llmgen.gateway.routes import Route, RouteGroup, RouteTable
 from llmgen.targets.envoy.errors import INVALID, ErrorBody
 
 # The variable of Envoy's pod with its namespace, in which the Services of interceptors are.
@@ -65,7 +65,7 @@ class RouteView(Struct, frozen=True):
     interceptor: str
 
 
-class Answer(Struct, frozen=True):
+class DirectResponse(Struct, frozen=True):
     """An answer that the gateway gives itself.
 
     ``unread`` is for a request of which no script has said anything yet; ``sorts`` is the script
@@ -91,11 +91,11 @@ class GroupView(Struct, frozen=True):
     ``answers`` come last.
     """
 
-    first: tuple[Answer, ...]
+    first: tuple[DirectResponse, ...]
     here: tuple[RouteView, ...]
-    between: tuple[Answer, ...]
+    between: tuple[DirectResponse, ...]
     routes: tuple[RouteView, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[DirectResponse, ...]
 
 
 class Page(Struct, frozen=True):
@@ -118,25 +118,27 @@ def groups(table: RouteTable) -> tuple[GroupView, ...]:
     return tuple(map(_group, table.groups))
 
 
-def _group(group: Group) -> GroupView:
+def _group(group: RouteGroup) -> GroupView:
     first, answers = tuple(_first(group)), tuple(_answers(group))
     if not any(item.backend.told for item in group.routes):
         return GroupView(first, (), (), tuple(map(_route, group.routes)), answers)
     outside = [item for item in group.routes if item.backend.engine == "external"]
     here = [item for item in group.routes if item.backend.engine != "external"]
     script = "form" if group.kind.multipart else ""
-    loop = Answer(508, LOOP, group.kind.paths, method="POST", sorts=script, hops=True)
+    loop = DirectResponse(508, LOOP, group.kind.paths, method="POST", sorts=script, hops=True)
     return GroupView(first, tuple(map(_route, here)), (loop,), tuple(map(_route, outside)), answers)
 
 
-def _first(group: Group) -> Iterator[Answer]:
+def _first(group: RouteGroup) -> Iterator[DirectResponse]:
     # Until its model is known no other route fits a request: that is seen here, not at the end of
     # all of them. Of a form the route of the default model is the one.
     if not group.kind.multipart:
-        yield Answer(500, UNREAD, group.kind.paths, method="POST", sorts="json", unread=True)
+        yield DirectResponse(
+            500, UNREAD, group.kind.paths, method="POST", sorts="json", unread=True
+        )
 
 
-def listing(backends: tuple[Backend, ...]) -> Listing:
+def listing(backends: tuple[ModelBackend, ...]) -> Listing:
     """The list of models, under both of its paths, and each model alone."""
     found = entries(backends)
     whole = json.dumps(document(found))
@@ -147,10 +149,10 @@ def listing(backends: tuple[Backend, ...]) -> Listing:
     return Listing(pages, max(4096, *(len(page.body) for page in pages)))
 
 
-def last_answers() -> tuple[Answer, ...]:
+def last_answers() -> tuple[DirectResponse, ...]:
     """What is said about everything else."""
     return (
-        Answer(
+        DirectResponse(
             404,
             ErrorBody(
                 "There is no model of this name. See GET /v1/models.",
@@ -161,7 +163,7 @@ def last_answers() -> tuple[Answer, ...]:
             prefix="/v1/models/",
             method="GET",
         ),
-        Answer(
+        DirectResponse(
             404,
             ErrorBody("No model of this gateway has this endpoint.", INVALID, "unknown_endpoint"),
             prefix="/",
@@ -192,7 +194,7 @@ def _route(route: Route) -> RouteView:
     )
 
 
-def _host(backend: Backend) -> str:
+def _host(backend: ModelBackend) -> str:
     """The name of the interceptor's Service, with the namespace that Envoy itself is in."""
     return f"{backend.interceptor}.%ENVIRONMENT({NAMESPACE})%" if backend.interceptor else ""
 
@@ -211,9 +213,9 @@ def _edit(route: Route) -> dict[str, str]:
     return {key: value for key, value in found.items() if value}
 
 
-def _answers(group: Group) -> Iterator[Answer]:
+def _answers(group: RouteGroup) -> Iterator[DirectResponse]:
     kind = group.kind
-    unknown = Answer(
+    unknown = DirectResponse(
         404,
         ErrorBody(_unknown(group.names), INVALID, "model_not_found", "model"),
         kind.paths,
@@ -224,7 +226,7 @@ def _answers(group: Group) -> Iterator[Answer]:
             yield replace(unknown, status=400, error=error, problem=problem)
     yield unknown
     wrong = ErrorBody("Use POST for this endpoint.", INVALID, "method_not_allowed")
-    yield Answer(405, wrong, kind.paths, allow="POST")
+    yield DirectResponse(405, wrong, kind.paths, allow="POST")
 
 
 def _unknown(names: tuple[str, ...]) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from llmgen.artifacts import Artifact
+from llmgen.artifacts import Artifact, Render
 from llmgen.plan.plan import Plan
-from llmgen.targets.base import Render
 from llmgen.targets.host.files import files
 
 NAME = "host"

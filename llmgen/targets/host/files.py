@@ -7,13 +7,12 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
+from llmgen.artifacts import Render
 from llmgen.gateway.exposure import FREE_PORT, own_ports
 from llmgen.plan.plan import Plan
 from llmgen.targets import accounts
-from llmgen.targets.base import Render
-from llmgen.targets.host import host_file
+from llmgen.targets.host import system_files
 from llmgen.targets.host.firewall import firewall
-from llmgen.targets.host.host_file import Kind
 from llmgen.targets.host.macos import wired_limit
 from llmgen.targets.host.memory import (
     GTT_BY_TTM,
@@ -23,6 +22,7 @@ from llmgen.targets.host.memory import (
     locked_bytes,
     most_on_a_device,
 )
+from llmgen.targets.host.system_files import SystemFile
 from llmgen.targets.services import services
 from llmgen.units import show_size
 
@@ -30,11 +30,11 @@ from llmgen.units import show_size
 class HostFile(Struct, frozen=True):
     """One file of the machine as it should be."""
 
-    kind: Kind
+    kind: SystemFile
     content: bytes
 
 
-Made: TypeAlias = Iterator[tuple[Kind, bytes]]
+Made: TypeAlias = Iterator[tuple[SystemFile, bytes]]
 # Both modules may be on a machine: the kernel's, and that of AMD's own driver package.
 _TTM: Final = ("ttm", "amdttm")
 _GPU_GROUP: Final = "render"
@@ -48,7 +48,7 @@ def files(plan: Plan, render: Render) -> list[HostFile]:
     address.
     """
     made = {kind: content for make in _MAKERS for kind, content in make(plan, render)}
-    return [HostFile(kind, made[kind]) for kind in host_file.KINDS if kind in made]
+    return [HostFile(kind, made[kind]) for kind in system_files.SYSTEM_FILES if kind in made]
 
 
 def _gtt(plan: Plan, render: Render) -> Made:
@@ -61,11 +61,11 @@ def _gtt(plan: Plan, render: Render) -> Made:
     line = [f"{module}.pages_limit={pages}" for module in _TTM]
     line += [f"amdgpu.gttsize={gttsize}"] if gttsize else []
     yield (
-        host_file.MODPROBE,
+        system_files.MODPROBE,
         render("host/modprobe.conf.j2", **values, pages=pages, gttsize=gttsize),
     )
     yield (
-        host_file.KERNEL_LINE,
+        system_files.KERNEL_LINE,
         render("host/kernel-command-line.txt.j2", **values, line=" ".join(line)),
     )
 
@@ -81,7 +81,7 @@ def _devices(plan: Plan, render: Render) -> Made:
     if machine.os != "linux" or not opened or not groups:
         return
     yield (
-        host_file.UDEV,
+        system_files.UDEV,
         render(
             "host/udev.rules.j2",
             compute=_GPU_GROUP if _GPU_GROUP in groups else groups[0],
@@ -109,7 +109,7 @@ def _accounts(plan: Plan, render: Render) -> Made:
             "primary": own,
             "joined": groups,
         }
-        yield host_file.ACCOUNTS, render("host/sysusers.conf.j2", **values)
+        yield system_files.ACCOUNTS, render("host/sysusers.conf.j2", **values)
 
 
 def _ports(plan: Plan, render: Render) -> Made:
@@ -119,13 +119,13 @@ def _ports(plan: Plan, render: Render) -> Made:
     if is_own and low:
         port, who = min(low)
         why = f"`{who}` of a user listens on port {port}; the kernel keeps ports below {FREE_PORT}"
-        yield host_file.SYSCTL, render("host/sysctl.conf.j2", port=port, why=f"{why} for root")
+        yield system_files.SYSCTL, render("host/sysctl.conf.j2", port=port, why=f"{why} for root")
 
 
 def _huge_pages(plan: Plan, render: Render) -> Made:
     wanted = plan.library.config.targets.host.huge_pages
     if wanted is not None and plan.library.machine.os == "linux":
-        yield host_file.HUGE_PAGES, render("host/huge-pages.conf.j2", wanted=wanted)
+        yield system_files.HUGE_PAGES, render("host/huge-pages.conf.j2", wanted=wanted)
 
 
 def _locked(plan: Plan, render: Render) -> Made:
@@ -135,15 +135,15 @@ def _locked(plan: Plan, render: Render) -> Made:
         weights = f"{show_size(size)}, the weights of the largest model that locks them"
         why = f'`load_mode = "mlock"`: one process locks up to {weights}'
         values = {"why": why, "bytes": size, "kibibytes": -(-size // 1024)}
-        yield host_file.LIMITS, render("host/limits.conf.j2", **values)
-        yield host_file.MANAGER, render("host/user-manager.conf.j2", **values)
+        yield system_files.LIMITS, render("host/limits.conf.j2", **values)
+        yield system_files.MANAGER, render("host/user-manager.conf.j2", **values)
 
 
 def _wired(plan: Plan, render: Render) -> Made:
     del render  # plistlib knows the format better than a template.
     content = wired_limit(plan.library.machine)
     if content is not None:
-        yield host_file.WIRED, content
+        yield system_files.WIRED, content
 
 
 _MAKERS: Final[tuple[Callable[[Plan, Any], Made], ...]] = (

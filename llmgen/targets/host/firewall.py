@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llmgen.artifacts import Render
 from llmgen.plan.plan import Plan
 from llmgen.render.header import OWNER, comment
-from llmgen.targets.base import Render
-from llmgen.targets.host import host_file
-from llmgen.targets.host.host_file import Kind
+from llmgen.targets.host import system_files
 from llmgen.targets.host.macos import daemon
+from llmgen.targets.host.system_files import SystemFile
 
 
-def firewall(plan: Plan, render: Render) -> Iterator[tuple[Kind, bytes]]:
+def firewall(plan: Plan, render: Render) -> Iterator[tuple[SystemFile, bytes]]:
     """Nftables with a unit on Linux, pf with a daemon on macOS.
 
     ufw and firewalld keep their rules themselves.
@@ -26,12 +26,12 @@ def firewall(plan: Plan, render: Render) -> Iterator[tuple[Kind, bytes]]:
         return
     found = ports(plan)
     if plan.library.machine.os == "linux":
-        rules = host_file.NFT_RULES.place
+        rules = system_files.NFT_RULES.place
         values = {"table": TABLE, "rules": nft(found), "place": rules}
-        yield host_file.NFT_RULES, render("host/firewall.nft.j2", **values)
-        yield host_file.NFT_UNIT, render("host/nft-llmgen.service.j2", **values)
+        yield system_files.NFT_RULES, render("host/firewall.nft.j2", **values)
+        yield system_files.NFT_UNIT, render("host/nft-llmgen.service.j2", **values)
         return
-    yield host_file.PF_RULES, f"{comment(OWNER)}\n{pf(found)}".encode()
-    words = ("/sbin/pfctl", "-E", "-a", ANCHOR, "-f", str(host_file.PF_RULES.place))
+    yield system_files.PF_RULES, f"{comment(OWNER)}\n{pf(found)}".encode()
+    words = ("/sbin/pfctl", "-E", "-a", ANCHOR, "-f", str(system_files.PF_RULES.place))
     why = f"macOS's own /etc/pf.conf looks into every anchor below com.apple: {ANCHOR} is one"
-    yield host_file.PF_DAEMON, daemon(host_file.PF_DAEMON.place, words, why)
+    yield system_files.PF_DAEMON, daemon(system_files.PF_DAEMON.place, words, why)

@@ -8,7 +8,7 @@ from typing import Any
 
 from llmgen.machine import Machine
 from llmgen.render.header import comment
-from llmgen.targets.host import host_file
+from llmgen.targets.host import system_files
 from llmgen.targets.host.memory import is_within_default, most_on_a_device, wired_mebibytes
 from llmgen.targets.launchd import document
 from llmgen.units import show_size
@@ -24,7 +24,7 @@ def wired_limit(machine: Machine) -> bytes | None:
     size, whole = show_size(most_on_a_device(machine)), show_size(machine.memory_bytes)
     words = ("/usr/sbin/sysctl", f"iogpu.wired_limit_mb={wired_mebibytes(machine)}")
     why = f"{size} of {whole}, as [hardware] says: more than macOS gives the GPU by itself"
-    return daemon(host_file.WIRED.place, words, why)
+    return daemon(system_files.WIRED.place, words, why)
 
 
 def daemon(place: PurePosixPath, words: Sequence[str], why: str) -> bytes:

@@ -20,9 +20,9 @@ from llmgen.targets.kubernetes import (
 )
 from llmgen.targets.kubernetes.gateways import base as gateways
 from llmgen.targets.kubernetes.names import Object
-from llmgen.targets.kubernetes.scene import Scene
+from llmgen.targets.kubernetes.scene import ClusterScene
 
-Maker: TypeAlias = Callable[[Scene], Iterator[tuple[str, Object]]]
+Maker: TypeAlias = Callable[[ClusterScene], Iterator[tuple[str, Object]]]
 
 # Who makes objects, in the order in which a cluster takes them.
 MAKERS: Final[tuple[Maker, ...]] = (
@@ -41,7 +41,7 @@ MAKERS: Final[tuple[Maker, ...]] = (
 )
 
 
-def grouped(scene: Scene) -> dict[str, list[Object]]:
+def grouped(scene: ClusterScene) -> dict[str, list[Object]]:
     """The objects of each group, groups and objects in order."""
     found: dict[str, list[Object]] = {}
     for make in MAKERS:

@@ -13,7 +13,7 @@ from llmgen.gateway.addresses import LOOPBACK
 from llmgen.gateway.command import DRAIN_SECONDS
 from llmgen.targets.containers.container import SECRETS
 from llmgen.targets.kubernetes.names import Object
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 from llmgen.targets.secrets import variable
 
 # Time for Services and gateways to hear that a pod ends, before it is told.
@@ -64,7 +64,7 @@ active() { printf '%s\\n' "$1" | grep -Eq '^(GAUGES)(\\{.*\\})? 0*[1-9]'; }
 """
 
 
-def before_stop(app: App, scene: Scene) -> Object:
+def before_stop(app: App, scene: ClusterScene) -> Object:
     """The preStop hook, while the program still answers."""
     item, longest = app.container, scene.table.longest_answer
     if item.before_stop:
@@ -79,7 +79,7 @@ def before_stop(app: App, scene: Scene) -> Object:
     return _exec(asks + _WAIT, *numbers, _key(app))
 
 
-def grace_seconds(app: App, scene: Scene) -> int:
+def grace_seconds(app: App, scene: ClusterScene) -> int:
     """The hook's time and the program's own, with which a kubelet does not wait any longer."""
     stop, longest = app.container.stop_seconds, scene.table.longest_answer
     if app.container.before_stop:

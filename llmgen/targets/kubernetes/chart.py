@@ -20,7 +20,7 @@ from llmgen.targets.kubernetes.documents import file, text
 from llmgen.targets.kubernetes.environment import environment, in_namespace, objects
 from llmgen.targets.kubernetes.images import images, mapped, replaced, split
 from llmgen.targets.kubernetes.names import NAME, Object
-from llmgen.targets.kubernetes.scene import Scene
+from llmgen.targets.kubernetes.scene import ClusterScene
 
 FOLDER: Final = PurePosixPath(NAME, "chart")
 # What Helm reads in a template as an action's beginning; a lone brace before one of ours would be.
@@ -73,7 +73,7 @@ class Marks(Struct, frozen=True):
         return f"@{self.stem}:count:{key}@"
 
 
-def artifacts(scene: Scene, base: Mapping[str, list[Object]]) -> Iterator[Artifact]:
+def artifacts(scene: ClusterScene, base: Mapping[str, list[Object]]) -> Iterator[Artifact]:
     """The chart, and the values of each environment; PlanError where no values say what it is."""
     keys = _keys(images(item for items in base.values() for item in items))
     counts = dict(_counts(base))

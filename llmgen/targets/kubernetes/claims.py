@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llmgen.targets.kubernetes.names import Object, meta, short
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 
 # The name of the claim within a pod.
 NAME = "devices"
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """A ResourceClaimTemplate for each app with devices."""
     for app in scene.apps:
         if _device_class(app, scene) is not None:
             yield app.group, template(app, scene)
 
 
-def of_pod(app: App, scene: Scene) -> Object:
+def of_pod(app: App, scene: ClusterScene) -> Object:
     """The claim of a pod of the app; nothing where a device plugin counts its devices."""
     if _device_class(app, scene) is None:
         return {}
@@ -27,7 +27,7 @@ def of_pod(app: App, scene: Scene) -> Object:
     }
 
 
-def template(app: App, scene: Scene) -> Object:
+def template(app: App, scene: ClusterScene) -> Object:
     """So many devices of the class, for each pod its own."""
     request: Object = {
         "name": NAME,
@@ -46,11 +46,11 @@ def template(app: App, scene: Scene) -> Object:
     }
 
 
-def _template_name(app: App, scene: Scene) -> str:
+def _template_name(app: App, scene: ClusterScene) -> str:
     """A template never changes: another number, or class, is another template."""
     return short(f"{app.name}-{app.unit.devices}-{_device_class(app, scene)}", 63)
 
 
-def _device_class(app: App, scene: Scene) -> str | None:
+def _device_class(app: App, scene: ClusterScene) -> str | None:
     table = scene.cluster.pools[app.unit.pool].table
     return table.device_class if app.unit.devices else None

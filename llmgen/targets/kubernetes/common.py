@@ -14,10 +14,10 @@ from llmgen.targets.kubernetes.names import (
     Object,
     meta,
 )
-from llmgen.targets.kubernetes.scene import Scene
+from llmgen.targets.kubernetes.scene import ClusterScene
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """The namespace, with Pod Security `restricted`, and an account that may do nothing."""
     table = scene.table
     enforced = {

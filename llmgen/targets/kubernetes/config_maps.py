@@ -16,7 +16,7 @@ from llmgen.targets.kubernetes.names import Object, meta, short
 MOST_BYTES: Final = 900_000
 
 
-class Entry(Struct, frozen=True):
+class ConfigMapEntry(Struct, frozen=True):
     """A file, or a part of one, in a ConfigMap: its key there, and its path in the folder."""
 
     map: str
@@ -25,15 +25,15 @@ class Entry(Struct, frozen=True):
     mode: int
 
 
-class Files(Struct, frozen=True):
+class ConfigMaps(Struct, frozen=True):
     """The ConfigMaps of some files, and where each is; ``parts`` is how many each file has."""
 
     maps: tuple[Object, ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[ConfigMapEntry, ...]
     parts: dict[str, int]
 
 
-def projected(entries: Sequence[Entry]) -> Object:
+def projected(entries: Sequence[ConfigMapEntry]) -> Object:
     """The volume with these files, for everybody to read."""
     maps: dict[str, list[Object]] = {}
     for entry in entries:
@@ -47,11 +47,11 @@ def part(path: str, number: int) -> str:
     return f"{path}.part{number:03}"
 
 
-def config_maps(app: str, component: str, namespace: str, files: Sequence[Artifact]) -> Files:
+def config_maps(app: str, component: str, namespace: str, files: Sequence[Artifact]) -> ConfigMaps:
     """The files by their paths; what no ConfigMap can hold is in several parts."""
     pieces = [piece for item in files for piece in _pieces(item)]
     maps: list[Object] = []
-    entries: list[Entry] = []
+    entries: list[ConfigMapEntry] = []
     for group in _groups(pieces):
         data = {key: text for _, key, _, text in group}
         name = f"{short(app, 52)}-{_digest(data)}"
@@ -65,9 +65,9 @@ def config_maps(app: str, component: str, namespace: str, files: Sequence[Artifa
                 "data": data,
             }
         )
-        entries += [Entry(name, key, path, mode) for path, key, mode, _ in group]
+        entries += [ConfigMapEntry(name, key, path, mode) for path, key, mode, _ in group]
     counts = {str(item.path): sum(1 for _ in _pieces(item)) for item in files}
-    return Files(tuple(maps), tuple(entries), {path: n for path, n in counts.items() if n > 1})
+    return ConfigMaps(tuple(maps), tuple(entries), {path: n for path, n in counts.items() if n > 1})
 
 
 def _pieces(item: Artifact) -> Iterator[tuple[str, str, int, str]]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from llmgen.cluster.copies import most_copies
 from llmgen.targets.kubernetes.names import Object, meta
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 from llmgen.targets.kubernetes.styles.pod_labels import of_all
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """A PodDisruptionBudget where there may be several: one is drained when another is ready.
 
     Of a single pod there is none: a budget that means anything would keep its node from ever
@@ -21,7 +21,7 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
             yield app.group, budget(app, scene)
 
 
-def budget(app: App, scene: Scene) -> Object:
+def budget(app: App, scene: ClusterScene) -> Object:
     """At most one of the pods is taken away at a time; what is not ready is no loss."""
     return {
         "apiVersion": "policy/v1",
@@ -35,7 +35,7 @@ def budget(app: App, scene: Scene) -> Object:
     }
 
 
-def spread(app: App, scene: Scene) -> Object:
+def spread(app: App, scene: ClusterScene) -> Object:
     """Pods on different nodes where there is room; which nodes have room is proved without it."""
     if most_copies(scene.cluster, app.unit) < 2:
         return {}

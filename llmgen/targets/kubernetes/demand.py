@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from llmgen.cluster import nodes as packing
-from llmgen.cluster.cluster import Nodes
+from llmgen.cluster.cluster import NodePool
 from llmgen.cluster.packing import prove
 from llmgen.cluster.proof import Proof
 from llmgen.config.tables.kubernetes import Style
@@ -16,10 +16,10 @@ from llmgen.targets.kubernetes.gateways import picked
 from llmgen.targets.kubernetes.resources import cpu_millis, memory_bytes
 
 if TYPE_CHECKING:
-    from llmgen.targets.kubernetes.scene import App, Scene
+    from llmgen.targets.kubernetes.scene import App, ClusterScene
 
 
-def allocatable(nodes: Nodes) -> packing.Amount:
+def allocatable(nodes: NodePool) -> packing.Amount:
     """What a node of the pool has for pods; cores count where llm.toml says how many."""
     node = nodes.node
     return packing.Amount(
@@ -29,7 +29,7 @@ def allocatable(nodes: Nodes) -> packing.Amount:
     )
 
 
-def requests(scene: Scene, pool: str) -> tuple[packing.Pod, ...]:
+def requests(scene: ClusterScene, pool: str) -> tuple[packing.Pod, ...]:
     """The pods that a pool's nodes have to hold, by their controllers."""
     pods = [_pod(app, scene) for app in scene.apps if app.unit.pool == pool]
     if download.pool(scene) == pool:
@@ -38,12 +38,12 @@ def requests(scene: Scene, pool: str) -> tuple[packing.Pod, ...]:
     return tuple(pods)
 
 
-def nodes_of(nodes: Nodes) -> packing.Nodes:
+def nodes_of(nodes: NodePool) -> packing.Nodes:
     """The nodes of a pool."""
     return packing.Nodes(nodes.name, nodes.table.count, allocatable(nodes))
 
 
-def _pod(app: App, scene: Scene) -> packing.Pod:
+def _pod(app: App, scene: ClusterScene) -> packing.Pod:
     table = scene.cluster.pools[app.unit.pool].table
     return packing.Pod(
         name=app.name,
@@ -58,7 +58,7 @@ def _pod(app: App, scene: Scene) -> packing.Pod:
     )
 
 
-def _downloading(scene: Scene, pool: str) -> packing.Pod:
+def _downloading(scene: ClusterScene, pool: str) -> packing.Pod:
     """The download's pod, which has to find room beside those that wait for it."""
     counted = scene.cluster.pools[pool].table.cpu
     return packing.Pod(
@@ -70,7 +70,7 @@ def _downloading(scene: Scene, pool: str) -> packing.Pod:
     )
 
 
-def _picker(app: App, scene: Scene) -> packing.Pod:
+def _picker(app: App, scene: ClusterScene) -> packing.Pod:
     """The pod that says which of a model's pods a request goes to."""
     counted, name = scene.cluster.pools[app.unit.pool].table.cpu, picked.name_of(app)
     return packing.Pod(
@@ -82,7 +82,7 @@ def _picker(app: App, scene: Scene) -> packing.Pod:
     )
 
 
-def proofs(scene: Scene) -> tuple[Proof, ...]:
+def proofs(scene: ClusterScene) -> tuple[Proof, ...]:
     """What is proved of each pool."""
     return tuple(
         prove(nodes_of(pool), requests(scene, name)) for name, pool in scene.cluster.pools.items()

@@ -11,7 +11,7 @@ from llmgen.gateway.remotes import remote, servers
 from llmgen.targets.kubernetes.names import Object
 
 if TYPE_CHECKING:
-    from llmgen.targets.kubernetes.scene import Scene
+    from llmgen.targets.kubernetes.scene import ClusterScene
 
 PUBLIC: Final[list[Object]] = [
     {"ipBlock": {"cidr": "0.0.0.0/0"}},
@@ -19,7 +19,7 @@ PUBLIC: Final[list[Object]] = [
 ]
 
 
-def destinations(scene: Scene) -> Iterator[Object]:
+def destinations(scene: ClusterScene) -> Iterator[Object]:
     """A rule for each, sorted: its address, its namespace, or for a name its port anywhere."""
     own = {unit.name for unit in scene.cluster.serving}
     found = {place for place in _places(scene) if place[0] not in own}
@@ -32,7 +32,7 @@ def namespace(name: str) -> Object:
     return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
 
 
-def _places(scene: Scene) -> Iterator[tuple[str, int]]:
+def _places(scene: ClusterScene) -> Iterator[tuple[str, int]]:
     """(host, port) of every server that is none of the stack's own."""
     config = scene.cluster.config
     for item in config.external.values():
@@ -48,7 +48,7 @@ def _places(scene: Scene) -> Iterator[tuple[str, int]]:
             yield host.strip("[]"), int(port)
 
 
-def _rule(scene: Scene, host: str, port: int) -> Object:
+def _rule(scene: ClusterScene, host: str, port: int) -> Object:
     ports = [{"port": port, "protocol": "TCP"}]
     if numeric(host):
         address = ip_address(host)

@@ -19,7 +19,7 @@ from llmgen.facts.lock_render import render_lock
 from llmgen.fleet.text import text
 from llmgen.render.header import OWNER, comment
 from llmgen.targets.kubernetes import fill, keys, model_files, priority_class, pull_secrets
-from llmgen.targets.kubernetes.config_maps import Files, config_maps, projected
+from llmgen.targets.kubernetes.config_maps import ConfigMaps, config_maps, projected
 from llmgen.targets.kubernetes.names import ACCOUNT, FILES, Object, labels, meta
 from llmgen.targets.kubernetes.names import MODELS as CLAIM
 from llmgen.targets.kubernetes.node_choice import selected, tolerated
@@ -28,7 +28,7 @@ from llmgen.targets.kubernetes.storage import on_one_node
 from llmgen.units import MIB
 
 if TYPE_CHECKING:
-    from llmgen.targets.kubernetes.scene import Scene
+    from llmgen.targets.kubernetes.scene import ClusterScene
 
 NAME: Final = "download"
 _GROUP: Final = "21-download"
@@ -41,7 +41,7 @@ _TRIES: Final = 30
 _WEEK: Final = 7 * 24 * 3600
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """The Job with its files, called by what it does; nothing where nothing is of the Hub."""
     entries, image = model_files.downloads(scene), scene.table.llmgen_image
     if image is None or not entries:
@@ -63,7 +63,7 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
     )
 
 
-def pool(scene: Scene) -> str:
+def pool(scene: ClusterScene) -> str:
     """The pool whose nodes download: one without devices, else that of the first servers.
 
     Empty where nothing is downloaded. A claim for one node is mounted where the servers are.
@@ -105,7 +105,7 @@ def _model(ref: ModelRef) -> dict[str, Any]:
     return found
 
 
-def _files(entries: Mapping[ModelRef, Entry], scene: Scene) -> Files:
+def _files(entries: Mapping[ModelRef, Entry], scene: ClusterScene) -> ConfigMaps:
     """Both files, and where no ConfigMap can hold one, what joins its parts."""
     # What was measured moves no download.
     lock = Lock({ref: replace(entry, measured={}) for ref, entry in entries.items()})
@@ -123,7 +123,7 @@ def _files(entries: Mapping[ModelRef, Entry], scene: Scene) -> Files:
     return config_maps(NAME, NAME, namespace, made)
 
 
-def _spec(scene: Scene, image: str, files: Files) -> Object:
+def _spec(scene: ClusterScene, image: str, files: ConfigMaps) -> Object:
     disrupted = {"type": "DisruptionTarget", "status": "True"}
     return {
         "parallelism": 1,
@@ -140,7 +140,7 @@ def _spec(scene: Scene, image: str, files: Files) -> Object:
     }
 
 
-def _pod(scene: Scene, image: str, files: Files) -> Object:
+def _pod(scene: ClusterScene, image: str, files: ConfigMaps) -> Object:
     table = scene.table
     nodes = scene.cluster.pools[pool(scene)]
     found: Object = {
@@ -164,7 +164,7 @@ def _pod(scene: Scene, image: str, files: Files) -> Object:
     }
 
 
-def _container(scene: Scene, image: str, files: Files) -> Object:
+def _container(scene: ClusterScene, image: str, files: ConfigMaps) -> Object:
     token = scene.table.storage.hub_token
     memory = f"{MEMORY_BYTES // MIB}Mi"
     variables: list[Object] = [{"name": "HOME", "value": _TMP}]
@@ -198,7 +198,7 @@ def _container(scene: Scene, image: str, files: Files) -> Object:
     }
 
 
-def _volumes(scene: Scene, files: Files) -> Iterator[Object]:
+def _volumes(scene: ClusterScene, files: ConfigMaps) -> Iterator[Object]:
     claim = {"claimName": scene.table.storage.claim or CLAIM}
     yield {"name": "files", "projected": projected(files.entries)}
     if files.parts:

@@ -13,10 +13,10 @@ from llmgen.targets.kubernetes import demand
 from llmgen.targets.kubernetes.base import grouped
 from llmgen.targets.kubernetes.images import images, mapped, replaced, split
 from llmgen.targets.kubernetes.names import Object
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 
 
-def in_namespace(scene: Scene, namespace: str) -> Scene:
+def in_namespace(scene: ClusterScene, namespace: str) -> ClusterScene:
     """The scene in another namespace."""
     cluster = scene.cluster
     table = cluster.table.model_copy(update={"namespace": namespace})
@@ -24,7 +24,7 @@ def in_namespace(scene: Scene, namespace: str) -> Scene:
     return replace(scene, cluster=replace(cluster, table=table, config=config))
 
 
-def environment(scene: Scene, name: str) -> Scene:
+def environment(scene: ClusterScene, name: str) -> ClusterScene:
     """The scene of an environment; ConfigError for pods of models that have none of their own."""
     table = scene.table.environments[name]
     if refused := [*_no_pods(scene, name)]:
@@ -37,7 +37,7 @@ def environment(scene: Scene, name: str) -> Scene:
     return in_namespace(made, table.namespace or scene.table.namespace)
 
 
-def objects(scene: Scene, table: Environment) -> dict[str, list[Object]]:
+def objects(scene: ClusterScene, table: Environment) -> dict[str, list[Object]]:
     """The objects of an environment's scene, in groups, with its images."""
     return {
         group: [mapped(item, lambda image: replaced(image, table.images)) for item in items]
@@ -45,7 +45,7 @@ def objects(scene: Scene, table: Environment) -> dict[str, list[Object]]:
     }
 
 
-def refuse(scene: Scene, found: dict[str, list[Object]]) -> None:
+def refuse(scene: ClusterScene, found: dict[str, list[Object]]) -> None:
     """ConfigError for what environments say wrongly, PlanError for pods that have no node.
 
     ``found`` are the objects of the base.
@@ -59,7 +59,7 @@ def refuse(scene: Scene, found: dict[str, list[Object]]) -> None:
         raise PlanError(refused)
 
 
-def _wrong(scene: Scene, name: str, used: Sequence[str]) -> Iterator[Diagnostic]:
+def _wrong(scene: ClusterScene, name: str, used: Sequence[str]) -> Iterator[Diagnostic]:
     """Images that nothing runs, and pods that no model has."""
     at = ("kubernetes", "environments", name, "images")
     yield from _images(scene.table.environments[name], at, used)
@@ -97,7 +97,7 @@ def _images(table: Environment, at: KeyPath, used: Sequence[str]) -> Iterator[Di
             )
 
 
-def _no_room(scene: Scene, name: str) -> Iterator[Diagnostic]:
+def _no_room(scene: ClusterScene, name: str) -> Iterator[Diagnostic]:
     """The nodes have to hold the pods of an environment as they hold those of the base."""
     for item in demand.refusals(demand.proofs(scene), scene.table.style):
         yield replace(
@@ -113,7 +113,7 @@ def _counted(app: App, table: Environment) -> App:
     return replace(app, unit=replace(app.unit, copies=table.copies[app.unit.models[0]]))
 
 
-def _no_pods(scene: Scene, name: str) -> Iterator[Diagnostic]:
+def _no_pods(scene: ClusterScene, name: str) -> Iterator[Diagnostic]:
     own = [app.unit.models[0] for app in scene.apps if app.unit.kind == "model"]
     for model in scene.table.environments[name].copies:
         if model not in own:

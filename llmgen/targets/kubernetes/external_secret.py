@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from llmgen.targets.kubernetes.keys import wanted
 from llmgen.targets.kubernetes.names import ACCOUNT, COMMON, Object, meta
-from llmgen.targets.kubernetes.scene import Scene
+from llmgen.targets.kubernetes.scene import ClusterScene
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """An ExternalSecret with every entry that a pod reads; nothing where there is none."""
     store, entries = scene.table.external_secrets, wanted(scene)
     if store is None or not entries:

@@ -11,12 +11,12 @@ from llmgen.targets.kubernetes import chart, environment, overlays
 from llmgen.targets.kubernetes.base import grouped
 from llmgen.targets.kubernetes.documents import file
 from llmgen.targets.kubernetes.names import NAME, Object
-from llmgen.targets.kubernetes.scene import Scene
+from llmgen.targets.kubernetes.scene import ClusterScene
 
 BASE: Final = PurePosixPath(NAME, "base")
 
 
-def artifacts(scene: Scene) -> Iterator[Artifact]:
+def artifacts(scene: ClusterScene) -> Iterator[Artifact]:
     """The base, in files that sort as they have to be applied; overlays; a chart by choice.
 
     ConfigError and PlanError for what is wrong in environments.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
-from llmgen.cluster.cluster import Cluster, Unit
+from llmgen.cluster.cluster import Cluster, PodSet
 from llmgen.cluster.copies import is_intercepted, most_copies
 from llmgen.errors import Diagnostic, PlanError
 from llmgen.layout import Layout
@@ -28,7 +28,7 @@ def refuse(cluster: Cluster) -> None:
         raise PlanError(refused)
 
 
-def inner(unit: Unit, cluster: Cluster) -> Plan:
+def inner(unit: PodSet, cluster: Cluster) -> Plan:
     """The plan with the paths, programs and addresses of its pods."""
     plan = _downloaded(unit, cluster) if cluster.table.llmgen_image is not None else unit.plan
     return _with_templates(contained(plan, FILES))
@@ -63,7 +63,7 @@ def _placed(item: Placement, model: Model, library: Library) -> Placement:
     return replace(item, model=model, argv=argv)
 
 
-def _downloaded(unit: Unit, cluster: Cluster) -> Plan:
+def _downloaded(unit: PodSet, cluster: Cluster) -> Plan:
     """The plan in which checkpoints of the Hub that the lock knows are folders of the claim."""
     config, library = unit.config, unit.plan.library
     known = {
@@ -104,7 +104,7 @@ def containers(plan: Plan) -> tuple[Container, ...]:
     return of_contained(plan, checked=False)
 
 
-def of_gateway(cluster: Cluster, unit: Unit) -> Plan:
+def of_gateway(cluster: Cluster, unit: PodSet) -> Plan:
     """The gateway's plan with the always-on servers, reached under the names of their Services."""
     own = inner(unit, cluster)
     placed = tuple(

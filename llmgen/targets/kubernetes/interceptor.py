@@ -13,7 +13,7 @@ from llmgen.targets.kubernetes.destinations import namespace
 from llmgen.targets.kubernetes.names import Object, meta, short
 
 if TYPE_CHECKING:
-    from llmgen.targets.kubernetes.scene import App, Scene
+    from llmgen.targets.kubernetes.scene import App, ClusterScene
 
 # The Service of the add-on's own chart, and the port of its pods.
 _SERVICE: Final = "keda-add-ons-http-interceptor-proxy"
@@ -27,12 +27,12 @@ def name_of(unit: str) -> str:
     return short(f"interceptor-{unit}")
 
 
-def patience_seconds(scene: Scene) -> int:
+def patience_seconds(scene: ClusterScene) -> int:
     """How long a request waits for a pod: as long as the gateway waits."""
     return scene.cluster.config.gateway.envoy.stream_idle_timeout or _DAY_SECONDS
 
 
-def service(app: App, scene: Scene) -> Object:
+def service(app: App, scene: ClusterScene) -> Object:
     """The interceptor's Service under a name that is the model's."""
     table = scene.table
     place = f"{_SERVICE}.{table.scale.namespace}.svc.{table.domain}"
@@ -44,7 +44,7 @@ def service(app: App, scene: Scene) -> Object:
     }
 
 
-def scaled(app: App, scene: Scene, cooldown: int) -> Object:
+def scaled(app: App, scene: ClusterScene, cooldown: int) -> Object:
     """Its pods by the requests that the interceptor has in work, those that wait among them."""
     table, most = scene.table, scene.most(app)
     (backend,) = backends(app.plan)
@@ -76,11 +76,11 @@ def scaled(app: App, scene: Scene, cooldown: int) -> Object:
     }
 
 
-def peer(scene: Scene) -> Object:
+def peer(scene: ClusterScene) -> Object:
     """The interceptor's pods."""
     return namespace(scene.table.scale.namespace)
 
 
-def is_asked(scene: Scene) -> bool:
+def is_asked(scene: ClusterScene) -> bool:
     """Whether there is a model that is asked by it."""
     return any(map(scene.is_intercepted, scene.apps))

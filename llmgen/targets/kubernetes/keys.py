@@ -13,7 +13,7 @@ from llmgen.gateway.secrets import MANIFEST, Manifest, absolute, read_manifest
 from llmgen.targets.secrets import spoken
 
 if TYPE_CHECKING:
-    from llmgen.targets.kubernetes.scene import App, Scene
+    from llmgen.targets.kubernetes.scene import App, ClusterScene
 
 # What an entry of a Secret may be called.
 _ENTRY: Final = re.compile(r"[-._A-Za-z0-9]{1,253}")
@@ -46,12 +46,12 @@ def entries(secrets: Mapping[str, Secret] | Iterable[tuple[str, Secret]]) -> dic
     return {name: entry(secret) for name, secret in dict(secrets).items()}
 
 
-def wanted(scene: Scene) -> tuple[str, ...]:
+def wanted(scene: ClusterScene) -> tuple[str, ...]:
     """Every entry that the Secret has to have, sorted; PlanError where two secrets share one."""
     return tuple(sorted(by_entry(_secrets(scene))))
 
 
-def _secrets(scene: Scene) -> Iterator[Secret]:
+def _secrets(scene: ClusterScene) -> Iterator[Secret]:
     """Every secret that pods read, with whole paths: then those that are the same look so."""
     token = scene.table.storage.hub_token
     for app in scene.apps:

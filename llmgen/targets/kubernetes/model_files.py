@@ -14,13 +14,13 @@ from llmgen.resolve.references import references
 from llmgen.targets.containers.inside import files, template, within
 
 if TYPE_CHECKING:
-    from llmgen.targets.kubernetes.scene import App, Scene
+    from llmgen.targets.kubernetes.scene import App, ClusterScene
 
 # Of a file that the lock does not know: it only has to be there.
 ANY_SIZE = -1
 
 
-def opened(app: App, scene: Scene) -> dict[PurePosixPath, int]:
+def opened(app: App, scene: ClusterScene) -> dict[PurePosixPath, int]:
     """Every file or folder below the models' that an app opens, with its size in bytes."""
     found = dict(_opened(app, scene.cluster.lock)) if mounted(app) else {}
     return {path: size for path, size in sorted(found.items()) if path.is_relative_to(MODELS)}
@@ -61,7 +61,7 @@ def loads_itself(model: Model) -> bool:
     return bool(told) and not told.startswith("/")
 
 
-def size_bytes(scene: Scene) -> int:
+def size_bytes(scene: ClusterScene) -> int:
     """Bytes of all files that any pod opens, each counted once."""
     found: dict[PurePosixPath, int] = {}
     for app in scene.serving:
@@ -69,7 +69,7 @@ def size_bytes(scene: Scene) -> int:
     return sum(size for size in found.values() if size > 0)
 
 
-def downloads(scene: Scene) -> dict[ModelRef, Entry]:
+def downloads(scene: ClusterScene) -> dict[ModelRef, Entry]:
     """What `llmgen pull` gets from the Hub for the pods, sorted."""
     if scene.table.llmgen_image is None:
         return {}

@@ -16,11 +16,11 @@ from llmgen.targets.kubernetes.names import (
     meta,
 )
 from llmgen.targets.kubernetes.resources import memory_bytes
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 from llmgen.targets.kubernetes.styles import kserve
-from llmgen.targets.kubernetes.watched import Told, told, watched
+from llmgen.targets.kubernetes.watched import ScrapeJob, told, watched
 from llmgen.targets.prometheus.dashboard import Panel, Query, document, served
-from llmgen.targets.prometheus.rules import Group, Rule, alert, servers
+from llmgen.targets.prometheus.rules import PrometheusRule, RuleGroup, alert, servers
 from llmgen.targets.prometheus.sources import text
 from llmgen.units import show_size
 
@@ -32,7 +32,7 @@ _NAME: Final = "__meta_kubernetes_pod_label_app_kubernetes_io_name"
 _NAMESPACE: Final = "__meta_kubernetes_namespace"
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """PodMonitors, a PrometheusRule and a ConfigMap; nothing unless it is wanted."""
     if not scene.table.monitoring.enable or not scene.apps:
         return
@@ -42,9 +42,9 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
     yield MONITORING, _dashboard(scene, plan)
 
 
-def _monitors(scene: Scene) -> Iterator[Object]:
+def _monitors(scene: ClusterScene) -> Iterator[Object]:
     """One for each way to ask; pods of LLMInferenceServices wear other labels than the rest."""
-    found: dict[tuple[Told, bool], list[str]] = {}
+    found: dict[tuple[ScrapeJob, bool], list[str]] = {}
     for app in scene.apps:
         for item in told(app):
             found.setdefault((item, app.form == "llm"), []).append(app.name)
@@ -63,7 +63,7 @@ def _monitors(scene: Scene) -> Iterator[Object]:
         }
 
 
-def _endpoint(scene: Scene, item: Told) -> Object:
+def _endpoint(scene: ClusterScene, item: ScrapeJob) -> Object:
     found: Object = {
         "port": item.port,
         "path": item.path,
@@ -81,7 +81,7 @@ def _endpoint(scene: Scene, item: Told) -> Object:
     return found
 
 
-def _rules(scene: Scene, plan: Plan) -> Object:
+def _rules(scene: ClusterScene, plan: Plan) -> Object:
     found = [_pods(scene, plan), servers(plan, scale.resting(scene))]
     return {
         "apiVersion": "monitoring.coreos.com/v1",
@@ -95,7 +95,7 @@ def _rules(scene: Scene, plan: Plan) -> Object:
     }
 
 
-def _pods(scene: Scene, plan: Plan) -> Group:
+def _pods(scene: ClusterScene, plan: Plan) -> RuleGroup:
     """What kubelet and kube-state-metrics say of the pods; silent without them."""
     name = f"llmgen-{scene.table.namespace}-pods"
     here = f"namespace={text(scene.table.namespace)}"
@@ -109,10 +109,10 @@ def _pods(scene: Scene, plan: Plan) -> Group:
         "`kubectl describe pod` says which; `llmgen show` what the nodes were proved to hold",
         "critical",
     )
-    return Group(name, "", (*full, waits))
+    return RuleGroup(name, "", (*full, waits))
 
 
-def _full(app: App, plan: Plan, here: str) -> Rule:
+def _full(app: App, plan: Plan, here: str) -> PrometheusRule:
     most = int(_FULL * memory_bytes(app.unit, app.container))
     own = f"{here},{_container(app)}"
     return alert(
@@ -134,7 +134,7 @@ def _container(app: App) -> str:
     return f"container={text(name)},pod=~{text(f'{kserve.controller(app)}-.+')}"
 
 
-def _dashboard(scene: Scene, plan: Plan) -> Object:
+def _dashboard(scene: ClusterScene, plan: Plan) -> Object:
     here = f"namespace={text(scene.table.namespace)}"
     pods = f'max by (pod) (container_memory_rss{{{here},container!="",container!="POD"}})'
     panels = (
@@ -151,6 +151,6 @@ def _dashboard(scene: Scene, plan: Plan) -> Object:
     }
 
 
-def _meta(scene: Scene, name: str) -> Object:
+def _meta(scene: ClusterScene, name: str) -> Object:
     found = meta(name, name, "monitoring", scene.table.namespace)
     return {**found, "labels": {**scene.table.monitoring.labels, **found["labels"]}}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from llmgen.cluster.cluster import Nodes
+from llmgen.cluster.cluster import NodePool
 from llmgen.config.tables.kubernetes import Taint
 from llmgen.targets.kubernetes.names import POOL, Object
 
 
-def selected(nodes: Nodes) -> Object:
+def selected(nodes: NodePool) -> Object:
     """Only nodes of the pool."""
     return {"nodeSelector": dict(sorted((nodes.table.labels or {POOL: nodes.name}).items()))}
 

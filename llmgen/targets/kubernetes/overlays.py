@@ -13,7 +13,7 @@ from llmgen.targets.kubernetes.documents import file
 from llmgen.targets.kubernetes.environment import environment, objects
 from llmgen.targets.kubernetes.images import mapped, replaced, split
 from llmgen.targets.kubernetes.names import NAME, Object
-from llmgen.targets.kubernetes.scene import Scene
+from llmgen.targets.kubernetes.scene import ClusterScene
 
 FOLDER: Final = PurePosixPath(NAME, "overlays")
 # What kustomize's `replicas` knows.
@@ -22,10 +22,10 @@ _COUNTED: Final = ("Deployment", "StatefulSet")
 _MORE: Final = "more.yaml"
 
 # apiVersion, kind and name: what an object is in one namespace.
-Identity: TypeAlias = tuple[str, str, str]
+ObjectIdentity: TypeAlias = tuple[str, str, str]
 
 
-def artifacts(scene: Scene, base: dict[str, list[Object]]) -> Iterator[Artifact]:
+def artifacts(scene: ClusterScene, base: dict[str, list[Object]]) -> Iterator[Artifact]:
     """The overlay of each environment, over the objects of the base."""
     for name, table in scene.table.environments.items():
         made = environment(scene, name)
@@ -67,7 +67,7 @@ def _overlay(
         yield file(folder / _MORE, more)
 
 
-def _known(groups: Mapping[str, Sequence[Object]]) -> dict[Identity, Object]:
+def _known(groups: Mapping[str, Sequence[Object]]) -> dict[ObjectIdentity, Object]:
     return {
         (item["apiVersion"], item["kind"], item["metadata"]["name"]): item
         for items in groups.values()
@@ -75,13 +75,13 @@ def _known(groups: Mapping[str, Sequence[Object]]) -> dict[Identity, Object]:
     }
 
 
-def _renamed(key: Identity, namespace: str) -> Identity:
+def _renamed(key: ObjectIdentity, namespace: str) -> ObjectIdentity:
     return (key[0], key[1], namespace) if key[:2] == ("v1", "Namespace") else key
 
 
 def _counts(
-    ours: Mapping[Identity, Object], theirs: Mapping[Identity, Object]
-) -> Iterator[tuple[Identity, int]]:
+    ours: Mapping[ObjectIdentity, Object], theirs: Mapping[ObjectIdentity, Object]
+) -> Iterator[tuple[ObjectIdentity, int]]:
     for key, item in ours.items():
         if key[1] in _COUNTED and key in theirs and "replicas" in item["spec"]:
             count = theirs[key]["spec"].get("replicas")

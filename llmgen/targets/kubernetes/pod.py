@@ -27,12 +27,12 @@ from llmgen.targets.kubernetes import (
     waiting,
 )
 from llmgen.targets.kubernetes.before_stop import before_stop, grace_seconds
-from llmgen.targets.kubernetes.config_maps import Files, config_maps, projected
+from llmgen.targets.kubernetes.config_maps import ConfigMaps, config_maps, projected
 from llmgen.targets.kubernetes.names import ACCOUNT, FILES, MODELS, Object, labels, literal
 from llmgen.targets.kubernetes.node_choice import selected, tolerated
 from llmgen.targets.kubernetes.probes import probes
 from llmgen.targets.kubernetes.resources import SHARED_BYTES, resources
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 from llmgen.targets.kubernetes.security import OF_CONTAINERS, of_pod
 from llmgen.targets.kubernetes.watched import METRICS, metrics_port
 from llmgen.units import MIB
@@ -43,14 +43,14 @@ _PRIVATE = 0o440
 _SHARED: Final = PurePosixPath("/dev/shm")  # noqa: S108 - within the pod
 
 
-class Pod(Struct, frozen=True):
+class PodTemplate(Struct, frozen=True):
     """A pod's template, and the ConfigMaps that it mounts."""
 
     template: Object
     maps: tuple[Object, ...]
 
 
-def pod(app: App, scene: Scene) -> Pod:
+def pod(app: App, scene: ClusterScene) -> PodTemplate:
     """The pod of an app; PlanError for what no pod can have."""
     refused = [*_refused(app)]
     if refused:
@@ -73,7 +73,7 @@ def pod(app: App, scene: Scene) -> Pod:
         **pull_secrets.of_pod(scene.table),
     }
     meta = {"labels": labels(app.name, app.component)}
-    return Pod({"metadata": meta, "spec": spec}, files.maps)
+    return PodTemplate({"metadata": meta, "spec": spec}, files.maps)
 
 
 def _refused(app: App) -> Iterator[Diagnostic]:
@@ -119,7 +119,7 @@ def _otherwise(app: App, mount: Mount) -> tuple[KeyPath, str]:
     return ("external",), "a server whose certificate the system's own authorities have signed"
 
 
-def _files(app: App, scene: Scene, filled: Manifest | None) -> Files:
+def _files(app: App, scene: ClusterScene, filled: Manifest | None) -> ConfigMaps:
     """What it reads, with the script that joins and fills it where that is needed."""
     kept = tuple(
         item
@@ -135,11 +135,11 @@ def _files(app: App, scene: Scene, filled: Manifest | None) -> Files:
     return _maps(app, scene, (*kept, own))
 
 
-def _maps(app: App, scene: Scene, files: Sequence[Artifact]) -> Files:
+def _maps(app: App, scene: ClusterScene, files: Sequence[Artifact]) -> ConfigMaps:
     return config_maps(app.name, app.component, scene.table.namespace, files)
 
 
-def _where(app: App, scene: Scene) -> Object:
+def _where(app: App, scene: ClusterScene) -> Object:
     """Which nodes, in which way copies are spread over them, and before whom."""
     nodes = scene.cluster.pools[app.unit.pool]
     return {
@@ -151,7 +151,7 @@ def _where(app: App, scene: Scene) -> Object:
     }
 
 
-def _container(app: App, scene: Scene, filled: Manifest | None, files: Files) -> Object:
+def _container(app: App, scene: ClusterScene, filled: Manifest | None, files: ConfigMaps) -> Object:
     item = app.container
     found: Object = {
         "name": app.name,
@@ -175,7 +175,7 @@ def _container(app: App, scene: Scene, filled: Manifest | None, files: Files) ->
     return {key: value for key, value in found.items() if value != []}
 
 
-def _namespace(app: App, scene: Scene) -> Iterator[Object]:
+def _namespace(app: App, scene: ClusterScene) -> Iterator[Object]:
     """What Envoy tells an interceptor with a model's name: its files are those of any namespace."""
     if app.container.name == "envoy" and interceptor.is_asked(scene):
         told = {"apiVersion": "v1", "fieldPath": "metadata.namespace"}
@@ -188,7 +188,9 @@ def _ports(app: App) -> Iterator[Object]:
         yield {"name": METRICS, "containerPort": metrics, "protocol": "TCP"}
 
 
-def _init(app: App, scene: Scene, filled: Manifest | None, files: Files) -> Iterator[Object]:
+def _init(
+    app: App, scene: ClusterScene, filled: Manifest | None, files: ConfigMaps
+) -> Iterator[Object]:
     """What runs before it: files are joined and filled, models waited for."""
     if (made := _filling(app, filled, files)) is not None:
         yield made
@@ -196,7 +198,7 @@ def _init(app: App, scene: Scene, filled: Manifest | None, files: Files) -> Iter
         yield waiting.container(app.container.image, found)
 
 
-def _filling(app: App, filled: Manifest | None, files: Files) -> Object | None:
+def _filling(app: App, filled: Manifest | None, files: ConfigMaps) -> Object | None:
     """What joins and fills its files before it starts."""
     if not any(entry.path == fill.NAME for entry in files.entries):
         return None
@@ -212,7 +214,7 @@ def _mount(name: str, place: PurePosixPath, *, writable: bool = False) -> Object
     return {"name": name, "mountPath": str(place), **({} if writable else {"readOnly": True})}
 
 
-def _mounts(item: Container, filled: Manifest | None, files: Files) -> Iterator[Object]:
+def _mounts(item: Container, filled: Manifest | None, files: ConfigMaps) -> Iterator[Object]:
     if files.entries:
         yield _mount("joined" if files.parts else "files", FILES)
     if filled is not None:
@@ -244,7 +246,9 @@ def _volume(mount: Mount) -> str:
     return mount.source if mount.kind == "volume" else "models"
 
 
-def _volumes(app: App, scene: Scene, filled: Manifest | None, files: Files) -> Iterator[Object]:
+def _volumes(
+    app: App, scene: ClusterScene, filled: Manifest | None, files: ConfigMaps
+) -> Iterator[Object]:
     item, secret = app.container, scene.table.secret
     if files.entries:
         yield {"name": "files", "projected": projected(files.entries)}

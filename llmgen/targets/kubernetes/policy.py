@@ -24,7 +24,7 @@ from llmgen.targets.kubernetes.names import (
     Object,
     meta,
 )
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 from llmgen.targets.kubernetes.styles import kserve
 from llmgen.targets.kubernetes.watched import metrics_port
 
@@ -37,12 +37,12 @@ _HTTPS: Final = 443
 _API: Final = (443, 6443)
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """Nothing is allowed, then what is needed."""
     yield from ((NETWORK, item) for item in _policies(scene))
 
 
-def _policies(scene: Scene) -> Iterator[Object]:
+def _policies(scene: ClusterScene) -> Iterator[Object]:
     named = scene.table.namespace
     own: Object = {"matchLabels": {PART_OF: MANAGER}}
     none: Object = {"policyTypes": ["Ingress", "Egress"]}
@@ -53,7 +53,7 @@ def _policies(scene: Scene) -> Iterator[Object]:
     yield from _asking(scene)
 
 
-def _asked(scene: Scene) -> Iterator[Object]:
+def _asked(scene: ClusterScene) -> Iterator[Object]:
     """Who may ask servers, gateways, and all of them for metrics."""
     named, http = scene.table.namespace, [_port("http")]
     told = {"ingress": [{"from": [*_before_servers(scene)], "ports": http}]}
@@ -79,7 +79,7 @@ def _asked(scene: Scene) -> Iterator[Object]:
     yield from _measured(scene)
 
 
-def _before_servers(scene: Scene) -> Iterator[Object]:
+def _before_servers(scene: ClusterScene) -> Iterator[Object]:
     """The gateways; without any, every pod of the namespace."""
     found = [*_outer(scene)]
     if picked.picks(scene):
@@ -91,13 +91,13 @@ def _before_servers(scene: Scene) -> Iterator[Object]:
     yield from found or [{"podSelector": {}}]
 
 
-def _outer(scene: Scene) -> Iterator[Object]:
+def _outer(scene: ClusterScene) -> Iterator[Object]:
     """The pods of the cluster's own gateway."""
     if scene.table.gateway != "none":
         yield namespace(scene.table.gateway_namespace)
 
 
-def _measured(scene: Scene) -> Iterator[Object]:
+def _measured(scene: ClusterScene) -> Iterator[Object]:
     """Prometheus asks servers where clients do, and Envoy at a port of its own."""
     table = scene.table
     if not table.monitoring.enable:
@@ -119,7 +119,7 @@ def _metrics(app: App) -> str | int | None:
     return "http" if app.unit.config.gateway.litellm.prometheus else None
 
 
-def _asking(scene: Scene) -> Iterator[Object]:
+def _asking(scene: ClusterScene) -> Iterator[Object]:
     """Whom pods may ask: gateways the servers, what downloads the Hub, and both a DNS server."""
     named = scene.table.namespace
     hub = {"to": PUBLIC, "ports": [_port(_HTTPS)]}
@@ -164,7 +164,7 @@ def _dns() -> Object:
     }
 
 
-def _servers(scene: Scene) -> dict[str, Object]:
+def _servers(scene: ClusterScene) -> dict[str, Object]:
     """The pods with models, by what they are; those of KServe wear its own labels."""
     found: dict[str, Object] = {}
     if ours := {app.component for app in scene.serving if app.form != "llm"}:
@@ -175,7 +175,7 @@ def _servers(scene: Scene) -> dict[str, Object]:
     return found
 
 
-def _of_kserve(scene: Scene) -> list[str]:
+def _of_kserve(scene: ClusterScene) -> list[str]:
     return sorted(app.name for app in scene.serving if app.form == "llm")
 
 

@@ -9,10 +9,10 @@ from llmgen.cluster import packing
 from llmgen.targets.kubernetes import demand
 
 if TYPE_CHECKING:
-    from llmgen.targets.kubernetes.scene import Scene
+    from llmgen.targets.kubernetes.scene import ClusterScene
 
 
-def priorities(scene: Scene) -> Mapping[str, int]:
+def priorities(scene: ClusterScene) -> Mapping[str, int]:
     """The priority of each app of a pool that has one: its own, and more for larger pods.
 
     Where larger pods first is no proof that all find a node, they are all alike.

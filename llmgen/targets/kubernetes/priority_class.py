@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from llmgen.targets.kubernetes.names import ACCOUNT, COMMON, Object, meta
 
 if TYPE_CHECKING:
-    from llmgen.targets.kubernetes.scene import Scene
+    from llmgen.targets.kubernetes.scene import ClusterScene
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """A PriorityClass for each value; a value never changes, so it is the class's name."""
     for value in sorted({*scene.priorities.values()}):
         yield (
@@ -27,7 +27,7 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
         )
 
 
-def of_pod(app: str, scene: Scene) -> Object:
+def of_pod(app: str, scene: ClusterScene) -> Object:
     """The class of an app's pods; nothing where its pool has no priority."""
     value = scene.priorities.get(app)
     return {} if value is None else {"priorityClassName": _name(value)}

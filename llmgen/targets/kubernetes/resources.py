@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmgen.cluster.cluster import Cluster, Unit
+from llmgen.cluster.cluster import Cluster, PodSet
 from llmgen.targets.containers.container import Container
 from llmgen.targets.kubernetes.names import Object
 from llmgen.units import MIB
@@ -16,7 +16,7 @@ SHARED_BYTES = 2048 * MIB
 _GATEWAY_MILLIS = 500
 
 
-def memory_bytes(unit: Unit, container: Container) -> int:
+def memory_bytes(unit: PodSet, container: Container) -> int:
     """Memory of the node that the pod may have: the plan's limit, in whole MiB.
 
     With unified memory what is on the devices is the node's memory, too, and counted here.
@@ -29,7 +29,7 @@ def memory_bytes(unit: Unit, container: Container) -> int:
     return -(-limit // MIB) * MIB
 
 
-def device_bytes(unit: Unit) -> int:
+def device_bytes(unit: PodSet) -> int:
     """The most that the pod takes of its devices."""
     if not unit.devices:
         return 0
@@ -37,7 +37,7 @@ def device_bytes(unit: Unit) -> int:
     return sum(item.peak_bytes for item in pools) // unit.nodes
 
 
-def cpu_millis(unit: Unit, cluster: Cluster) -> int:
+def cpu_millis(unit: PodSet, cluster: Cluster) -> int:
     """Thousandths of a core that are reserved for it; more are used where they are free."""
     if unit.kind == "gateway":
         return _GATEWAY_MILLIS
@@ -46,7 +46,7 @@ def cpu_millis(unit: Unit, cluster: Cluster) -> int:
     return 1000 * min(threads, cores or threads)
 
 
-def resources(unit: Unit, container: Container, cluster: Cluster) -> Object:
+def resources(unit: PodSet, container: Container, cluster: Cluster) -> Object:
     """Requests and limits: of memory and devices they are the same, so that nobody is evicted."""
     memory = f"{memory_bytes(unit, container) // MIB}Mi"
     cpu = cpu_millis(unit, cluster)

@@ -17,7 +17,7 @@ from llmgen.plan.scale import load_cost
 from llmgen.targets.envoy.clusters import counted_as
 from llmgen.targets.kubernetes import interceptor
 from llmgen.targets.kubernetes.names import Object, meta
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 from llmgen.targets.prometheus.sources import text
 
 COLD_START: Final = "llmgen.io/cold-start-seconds"
@@ -30,7 +30,7 @@ _MISSES: Final = 4
 _LONGEST: Final = 3600
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """What scales each always-on model that may have more pods than it has at least."""
     for app in scene.apps:
         if scene.is_intercepted(app):
@@ -39,7 +39,7 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
             yield app.group, _scaled(app, scene)
 
 
-def notes(scene: Scene) -> Iterator[Diagnostic]:
+def notes(scene: ClusterScene) -> Iterator[Diagnostic]:
     """That nothing is scaled; or that models are not there until they are asked, and the cost."""
     yield from _idle(scene)
     apps = [*_resting(scene)]
@@ -62,7 +62,7 @@ def notes(scene: Scene) -> Iterator[Diagnostic]:
     )
 
 
-def _idle(scene: Scene) -> Iterator[Diagnostic]:
+def _idle(scene: ClusterScene) -> Iterator[Diagnostic]:
     """That KEDA has nothing to do: no model has fewer pods at least than at most."""
     if not scene.table.scale.enable or any(scene.replicas(app) is None for app in scene.apps):
         return
@@ -76,7 +76,7 @@ def _idle(scene: Scene) -> Iterator[Diagnostic]:
     )
 
 
-def _why_idle(scene: Scene) -> tuple[str, str, str]:
+def _why_idle(scene: ClusterScene) -> tuple[str, str, str]:
     """The key, why nothing is scaled, and what would be."""
     table = scene.table.scale
     models = [app.unit.copies for app in scene.apps if app.unit.kind == "model"]
@@ -96,7 +96,7 @@ def _why_idle(scene: Scene) -> tuple[str, str, str]:
     )
 
 
-def _waits(scene: Scene, slowest: App, others: str) -> Diagnostic:
+def _waits(scene: ClusterScene, slowest: App, others: str) -> Diagnostic:
     """What asks for a model without a pod waits, unless its gateway waits for less."""
     seconds, silence = cold_start(slowest), interceptor.patience_seconds(scene)
     rests = (
@@ -122,12 +122,12 @@ def _waits(scene: Scene, slowest: App, others: str) -> Diagnostic:
     )
 
 
-def _resting(scene: Scene) -> Iterator[App]:
+def _resting(scene: ClusterScene) -> Iterator[App]:
     if scene.table.scale.min == 0:
         yield from (app for app in scene.apps if scene.replicas(app) is None)
 
 
-def resting(scene: Scene) -> tuple[str, ...]:
+def resting(scene: ClusterScene) -> tuple[str, ...]:
     """What Envoy's figures call the models that may have no pod, and nothing in its place."""
     if scene.table.scale.by == "http-add-on":
         return ()
@@ -141,7 +141,7 @@ def cold_start(app: App) -> int:
     return math.ceil(sum(load_cost(item.model, library) for item in app.unit.plan.placements) / 10)
 
 
-def _scaled(app: App, scene: Scene) -> Object:
+def _scaled(app: App, scene: ClusterScene) -> Object:
     seconds = cold_start(app)
     # A pod that is not asked while it loads is not ended before it has answered anything.
     cooldown = max(scene.table.scale.cooldown, 2 * seconds)
@@ -151,7 +151,7 @@ def _scaled(app: App, scene: Scene) -> Object:
     return {**found, "metadata": about}
 
 
-def _by_figures(app: App, scene: Scene, cooldown: int) -> Object:
+def _by_figures(app: App, scene: ClusterScene, cooldown: int) -> Object:
     table, most = scene.table.scale, scene.most(app)
     return {
         "apiVersion": "keda.sh/v1alpha1",
@@ -178,7 +178,7 @@ def _by_figures(app: App, scene: Scene, cooldown: int) -> Object:
     }
 
 
-def _triggers(app: App, scene: Scene) -> Iterator[Object]:
+def _triggers(app: App, scene: ClusterScene) -> Iterator[Object]:
     """Requests in work and in the queue by a pod's slots; and one pod for whoever asks."""
     (backend,) = backends(app.plan)
     name = counted_as(backend.name)
@@ -191,7 +191,7 @@ def _triggers(app: App, scene: Scene) -> Iterator[Object]:
     yield _trigger("asked", f"clamp_max(ceil(sum({asked})), 1)", 1, scene)
 
 
-def _trigger(name: str, query: str, threshold: int, scene: Scene) -> Object:
+def _trigger(name: str, query: str, threshold: int, scene: ClusterScene) -> Object:
     return {
         "type": "prometheus",
         "name": name,

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from llmgen.artifacts import Artifact
-from llmgen.cluster.cluster import Cluster, Unit
+from llmgen.artifacts import Artifact, Render
+from llmgen.cluster.cluster import Cluster, PodSet
 from llmgen.cluster.copies import is_intercepted
 from llmgen.config.tables.kubernetes import Kubernetes
 from llmgen.plan.plan import Plan
-from llmgen.targets.base import Render
 from llmgen.targets.containers.container import Container
 from llmgen.targets.containers.files import files
 from llmgen.targets.kubernetes import inside
@@ -29,7 +28,7 @@ class App(Struct, frozen=True):
     """
 
     name: str
-    unit: Unit
+    unit: PodSet
     plan: Plan
     container: Container
     files: tuple[Artifact, ...]
@@ -46,7 +45,7 @@ class App(Struct, frozen=True):
         return group(self.name, front=self.unit.kind == "gateway")
 
 
-class Scene(Struct, frozen=True):
+class ClusterScene(Struct, frozen=True):
     """The cluster with everything that runs in it, ``apps`` in the order of llm.toml.
 
     ``priorities`` are those of apps in pools that have one.
@@ -99,10 +98,10 @@ class Scene(Struct, frozen=True):
         return tuple(item for item in self.apps if item.unit.kind == "gateway")
 
 
-def scene(cluster: Cluster, render: Render) -> Scene:
+def scene(cluster: Cluster, render: Render) -> ClusterScene:
     """Every program of the cluster; PlanError when any cannot run in a container."""
     inside.refuse(cluster)
-    made = Scene(cluster, tuple(_apps(cluster, render)))
+    made = ClusterScene(cluster, tuple(_apps(cluster, render)))
     return replace(made, priorities=priorities(made))
 
 

@@ -11,7 +11,7 @@ from llmgen.targets.kubernetes.names import MODELS, STORAGE, Object, meta
 from llmgen.units import GIB, show_size
 
 if TYPE_CHECKING:
-    from llmgen.targets.kubernetes.scene import Scene
+    from llmgen.targets.kubernetes.scene import ClusterScene
 
 _SIZE: Final = ("kubernetes", "storage", "size")
 _MODE: Final = ("kubernetes", "storage", "access_mode")
@@ -24,7 +24,7 @@ _KEPT: Final = {
 }
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """The claim, where pods open model files and llm.toml names none; PlanError if it cannot be."""
     table = scene.table.storage
     if table.claim is not None or not any(map(model_files.mounted, scene.serving)):
@@ -50,13 +50,13 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
     )
 
 
-def on_one_node(scene: Scene) -> bool:
+def on_one_node(scene: ClusterScene) -> bool:
     """Whether all that mounts the claim has to be on one node."""
     table = scene.table.storage
     return table.claim is None and table.access_mode != "ReadWriteMany"
 
 
-def _size(scene: Scene) -> str:
+def _size(scene: ClusterScene) -> str:
     """The files of all models and a tenth, in whole GiB."""
     told, found = scene.table.storage.size, model_files.size_bytes(scene)
     if told is None and not found:
@@ -88,7 +88,7 @@ def _gib(size: int) -> int:
     return -(-size // GIB)
 
 
-def _wrong_mode(scene: Scene) -> Iterator[Diagnostic]:
+def _wrong_mode(scene: ClusterScene) -> Iterator[Diagnostic]:
     """A claim for one node, or one pod, that several want."""
     mode = scene.table.storage.access_mode
     apps = [app for app in scene.serving if model_files.mounted(app)]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from llmgen.plan.plan import Plan
 from llmgen.targets.kubernetes import keys
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 from llmgen.targets.prometheus import scrape
 
 # Envoy's own port for it; what it serves besides are pages of its administration.
@@ -17,7 +17,7 @@ METRICS = "metrics"
 _ENVOY = "llmgen-envoy"
 
 
-class Told(Struct, frozen=True):
+class ScrapeJob(Struct, frozen=True):
     """How an app is asked: the job, the name of its port, the page, an entry of the Secret."""
 
     job: str
@@ -31,7 +31,7 @@ class Told(Struct, frozen=True):
         return "model" if self.job in ("llmgen-server", "llmgen-engine") else "service"
 
 
-def told(app: App) -> Iterator[Told]:
+def told(app: App) -> Iterator[ScrapeJob]:
     """What of an app Prometheus asks, as it would on one machine."""
     secrets = scrape.keys(app.plan)
     for job in scrape.jobs(app.plan):
@@ -39,7 +39,7 @@ def told(app: App) -> Iterator[Told]:
         if app.unit.kind == "gateway" and job.name != f"llmgen-{app.container.name}":
             continue
         entry = keys.entry(secrets[job.key]) if job.key else ""
-        yield Told(job.name, METRICS if job.name == _ENVOY else "http", job.path, entry)
+        yield ScrapeJob(job.name, METRICS if job.name == _ENVOY else "http", job.path, entry)
 
 
 def metrics_port(app: App) -> int | None:
@@ -49,7 +49,7 @@ def metrics_port(app: App) -> int | None:
     return app.plan.library.config.gateway.envoy.metrics_port
 
 
-def watched(scene: Scene) -> Plan:
+def watched(scene: ClusterScene) -> Plan:
     """The whole stack as one plan, for rules and pictures: its series are those of the namespace.
 
     PodMonitors give each series the label `host`, by which rules know a machine: the namespace.

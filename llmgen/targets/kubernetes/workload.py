@@ -7,7 +7,7 @@ from typing import Final
 
 from llmgen.targets.kubernetes.names import Object, meta, selector
 from llmgen.targets.kubernetes.pod import pod
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 from llmgen.targets.kubernetes.styles import kserve, lws
 from llmgen.targets.kubernetes.styles.forms import Form
 from llmgen.targets.kubernetes.styles.pod_labels import of_answering
@@ -16,7 +16,7 @@ from llmgen.targets.kubernetes.styles.pod_labels import of_answering
 _DEADLINE_SECONDS = 600
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """(group, object) of every app: its files, its pods, and the name under which it is reached."""
     for app in scene.apps:
         made = pod(app, scene)
@@ -25,7 +25,7 @@ def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
         yield app.group, service(app, scene)
 
 
-def deployment(app: App, scene: Scene, template: Object) -> Object:
+def deployment(app: App, scene: ClusterScene, template: Object) -> Object:
     """The controller of its pods. Old ones go before new ones come, unless there is room."""
     surge, count = scene.surge(app), scene.replicas(app)
     seconds = app.container.health.start_seconds if app.container.health else 0
@@ -47,7 +47,7 @@ def deployment(app: App, scene: Scene, template: Object) -> Object:
     }
 
 
-def service(app: App, scene: Scene) -> Object:
+def service(app: App, scene: ClusterScene) -> Object:
     """Its name within the namespace; nothing of it leaves the cluster."""
     return {
         "apiVersion": "v1",
@@ -69,7 +69,7 @@ def service(app: App, scene: Scene) -> Object:
 
 
 # What has the pods, by the form that the style gives them.
-CONTROLLERS: Final[dict[Form, Callable[[App, Scene, Object], Object]]] = {
+CONTROLLERS: Final[dict[Form, Callable[[App, ClusterScene, Object], Object]]] = {
     "deployment": deployment,
     "llm": kserve.llm,
     "predictor": kserve.predictor,

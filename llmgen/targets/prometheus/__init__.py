@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from llmgen.artifacts import Artifact
-from llmgen.gateway.secrets import MANIFEST, Filled, Manifest, absolute, placeholder
+from llmgen.artifacts import Artifact, Render
+from llmgen.gateway.secrets import MANIFEST, Manifest, PlaceholderFile, absolute, placeholder
 from llmgen.layout import expand
 from llmgen.plan.plan import Plan
-from llmgen.targets.base import Render
 from llmgen.targets.prometheus.dashboard import dashboard
 from llmgen.targets.prometheus.rules import groups
 from llmgen.targets.prometheus.scrape import Job, jobs, key_file, keys, quiet
@@ -63,7 +62,7 @@ def _keys(plan: Plan, found: list[Job], folder: PurePosixPath) -> Iterator[Artif
     for name in secrets:
         yield _artifact(f"secrets/{key_file(name)}", f"{placeholder(name)}\n".encode())
     if secrets:
-        files = tuple(Filled(key_file(name), "line") for name in secrets)
+        files = tuple(PlaceholderFile(key_file(name), "line") for name in secrets)
         manifest = Manifest(folder, files, secrets)
         yield _artifact(f"secrets/{MANIFEST}", manifest.content())
 

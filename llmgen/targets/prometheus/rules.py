@@ -20,7 +20,7 @@ POOL: Final = "llmgen:pool_used_bytes"
 _STORM_SHARE, _WINDOW_SECONDS = 0.25, 1800
 
 
-class Rule(Struct, frozen=True):
+class PrometheusRule(Struct, frozen=True):
     """One rule, as Prometheus writes it: ``alert`` or ``record`` is its name."""
 
     expr: str
@@ -44,42 +44,42 @@ class Rule(Struct, frozen=True):
         return {key: value for key, value in found.items() if value}
 
 
-class Group(Struct, frozen=True):
+class RuleGroup(Struct, frozen=True):
     """Rules that are read together; ``why`` says what they need."""
 
     name: str
     why: str
-    rules: tuple[Rule, ...]
+    rules: tuple[PrometheusRule, ...]
 
 
-def groups(plan: Plan) -> list[Group]:
+def groups(plan: Plan) -> list[RuleGroup]:
     """Every group that has rules."""
     name = f"llmgen-{host(plan)}"
     found = [
-        Group(f"{name}-memory", "Memory against the plan, by the first source there is.",
+        RuleGroup(f"{name}-memory", "Memory against the plan, by the first source there is.",
               tuple(_memory(plan))),
         servers(plan),
-        Group(f"{name}-status", "By what `llmgen status --prometheus` writes for node_exporter's "
-              "collector `textfile`; silent without it.", tuple(_status(plan))),
+        RuleGroup(f"{name}-status", "By what `llmgen status --prometheus` writes for "
+              "node_exporter's collector `textfile`; silent without it.", tuple(_status(plan))),
     ]  # fmt: skip
     return [group for group in found if group.rules]
 
 
-def servers(plan: Plan, resting: Sequence[str] = ()) -> Group:
+def servers(plan: Plan, resting: Sequence[str] = ()) -> RuleGroup:
     """The rules of what servers and gateways tell themselves.
 
     ``resting`` are clusters of Envoy that may have no server, and nobody is woken up for it.
     """
     name = f"llmgen-{host(plan)}-servers"
-    return Group(
+    return RuleGroup(
         name, "What the servers and gateways tell themselves.", tuple(_servers(plan, resting))
     )
 
 
-def _memory(plan: Plan) -> Iterator[Rule]:
+def _memory(plan: Plan) -> Iterator[PrometheusRule]:
     for item in plan.headroom:
         labels = {"host": host(plan), "pool": item.pool.name}
-        yield Rule(used(plan, item.pool), record=POOL, labels=labels)
+        yield PrometheusRule(used(plan, item.pool), record=POOL, labels=labels)
     for item in plan.headroom:
         most = most_bytes(item)
         yield alert(
@@ -100,7 +100,7 @@ def most_bytes(item: Headroom) -> int:
     return item.peak_bytes + item.pool.reserve_bytes
 
 
-def _servers(plan: Plan, resting: Sequence[str]) -> Iterator[Rule]:
+def _servers(plan: Plan, resting: Sequence[str]) -> Iterator[PrometheusRule]:
     here, config = chosen(plan), plan.library.config
     yield alert(
         plan,
@@ -163,7 +163,7 @@ def _servers(plan: Plan, resting: Sequence[str]) -> Iterator[Rule]:
         )
 
 
-def _status(plan: Plan) -> Iterator[Rule]:
+def _status(plan: Plan) -> Iterator[PrometheusRule]:
     here, config = chosen(plan), plan.library.config
     yield alert(
         plan,
@@ -233,9 +233,9 @@ def alert(  # noqa: PLR0917 - the fields of an alert
     remedy: str,
     severity: str = "warning",
     **labels: str,
-) -> Rule:
+) -> PrometheusRule:
     """An alert of the stack: what is so, for how long, what is said, and what helps."""
-    return Rule(
+    return PrometheusRule(
         expr,
         alert=name,
         seconds=seconds,

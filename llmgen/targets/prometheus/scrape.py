@@ -16,7 +16,7 @@ from llmgen.plan.plan import Placement, Plan
 from llmgen.targets.containers.published import published
 
 
-class Goal(Struct, frozen=True):
+class ScrapeAddress(Struct, frozen=True):
     """One address that is asked (``HOST:PORT``), and what its series are called by."""
 
     address: str
@@ -27,7 +27,7 @@ class Job(Struct, frozen=True):
     """Addresses that are asked alike; ``key`` names the secret that they want, empty: none."""
 
     name: str
-    goals: tuple[Goal, ...]
+    goals: tuple[ScrapeAddress, ...]
     path: str = "/metrics"
     key: str = ""
 
@@ -133,5 +133,5 @@ def _exporters(plan: Plan) -> Iterator[Job]:
             yield Job(f"llmgen-{name}", (_goal(plan, address),))
 
 
-def _goal(plan: Plan, address: str, **labels: str) -> Goal:
-    return Goal(address, {"host": host(plan), **labels})
+def _goal(plan: Plan, address: str, **labels: str) -> ScrapeAddress:
+    return ScrapeAddress(address, {"host": host(plan), **labels})

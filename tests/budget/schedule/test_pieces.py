@@ -6,7 +6,7 @@ import pytest
 
 from llmgen.budget.schedule.arena import Arena
 from llmgen.budget.schedule.pieces import piece
-from llmgen.budget.schedule.tape import Size, Tape
+from llmgen.budget.schedule.tape import CellBytes, Tape
 
 COUNTS = (256, 512, 1024, 4096, 4352, 16384, 100096, 131072)
 
@@ -18,7 +18,7 @@ def drawn(seed: int) -> Tape:
     for slot in range(60):
         full = source.choice((0, 0, 0, 2, 4, 1024))
         windowed = source.choice((0, 0, 2))
-        tape.sizes.append(Size(source.choice((32, 100, 4096, 2**20, 2**22)), full, windowed))
+        tape.sizes.append(CellBytes(source.choice((32, 100, 4096, 2**20, 2**22)), full, windowed))
         tape.backends.append(source.randrange(2))
         tape.events.append(2 * slot)
         alive.append(slot)
@@ -49,13 +49,13 @@ def test_a_piece_has_the_peaks_of_every_count_in_its_range(seed):
 
 
 def test_arenas_that_differ_are_not_settled():
-    tape = Tape([-1, 0, -2], [0], [Size(64, 0, 0)], [0, 0])
+    tape = Tape([-1, 0, -2], [0], [CellBytes(64, 0, 0)], [0, 0])
     assert not piece(tape, 1, 256, 0, [(0, 1)]).settled
 
 
 def test_arenas_with_the_same_holes_are_not_settled_where_results_changed_places():
     # Two tensors are alive at each mark; the one that is marked lies in front, then behind.
-    tape = Tape([0, 2, -1, 3, 4, 1, 6, -2], [0] * 4, [Size(64, 0, 0)] * 4, [0, 2])
+    tape = Tape([0, 2, -1, 3, 4, 1, 6, -2], [0] * 4, [CellBytes(64, 0, 0)] * 4, [0, 2])
     assert not piece(tape, 1, 256, 0, [(0, 1)]).settled
     tape.marked[1] = 3
     assert piece(tape, 1, 256, 0, [(0, 1)]).settled
@@ -63,7 +63,7 @@ def test_arenas_with_the_same_holes_are_not_settled_where_results_changed_places
 
 def test_a_hole_that_fits_exactly_is_a_range_of_one_count():
     # Taken, given back, and something takes its place that is as large at 256 cells alone.
-    sizes = [Size(256, 0, 0), Size(32, 0, 0), Size(0, 1, 0)]
+    sizes = [CellBytes(256, 0, 0), CellBytes(32, 0, 0), CellBytes(0, 1, 0)]
     tape = Tape([0, 2, 1, 4], [0, 0, 0], sizes, [])
     found = piece(tape, 1, 256, 0, [])
     assert (found.first, found.last) == (256, 256)

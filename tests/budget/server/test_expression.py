@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from llmgen.budget.server.expression import Bounded, Known, TooLong, _parser, expression
+from llmgen.budget.server.expression import CountedSearch, Known, SearchGivenUp, _parser, expression
 
 NAMES = [
     "token_embd.weight", "output.weight", "blk.0.attn_q.weight", "blk.17.ffn_gate_exps.weight",
@@ -37,8 +37,8 @@ def test_counted_searches_find_what_re_finds():
     for _ in range(1000):
         pattern = drawn(dice)
         # One that counts by itself, whatever the expression.
-        counted, plain = Bounded(_parser.parse(pattern)), expression(pattern)
-        if isinstance(plain, Bounded):
+        counted, plain = CountedSearch(_parser.parse(pattern)), expression(pattern)
+        if isinstance(plain, CountedSearch):
             continue
         for name in NAMES[:-2] + [name[:20] for name in NAMES[-2:]]:
             assert counted.search(name) is bool(plain.search(name)), (pattern, name)
@@ -51,13 +51,13 @@ def test_counted_searches_find_what_re_finds():
 def test_what_never_ends_is_given_up(pattern):
     started = time.process_time()
     found = expression(pattern)
-    with pytest.raises(TooLong, match="too many ways"):
+    with pytest.raises(SearchGivenUp, match="too many ways"):
         any(found.search(name) and False for name in NAMES)
     assert time.process_time() - started < 20
 
 
 def test_what_refers_back_is_not_searched():
-    with pytest.raises(TooLong, match="refers to what it found"):
+    with pytest.raises(SearchGivenUp, match="refers to what it found"):
         expression(r"(a)\1").search("aa")
 
 

@@ -10,7 +10,7 @@ from readers.systemd_syntax import split_exec_start
 
 from llmgen.render.quoting import csv
 from llmgen.targets.containers.versions import OPTIONS, QUADLET, knows
-from llmgen.targets.quadlet import Line
+from llmgen.targets.quadlet import QuadletLine
 
 COUNT = 10_000
 # The release of the generator that the tests have.
@@ -67,14 +67,16 @@ def values(found, option):
 @pytest.mark.reader("quadlet")
 def test_words_are_read_back(tmp_path):
     texts = hostile(COUNT, 31)
-    found = words(tmp_path, [Line("Exec", tuple(texts))])
+    found = words(tmp_path, [QuadletLine("Exec", tuple(texts))])
     assert found[-COUNT:] == texts
 
 
 @pytest.mark.reader("quadlet")
 def test_variables_are_read_back(tmp_path):
     texts = hostile(COUNT, 32)
-    lines = [Line("Environment", (f"V{number}={text}",)) for number, text in enumerate(texts)]
+    lines = [
+        QuadletLine("Environment", (f"V{number}={text}",)) for number, text in enumerate(texts)
+    ]
     told = dict(item.split("=", 1) for item in values(words(tmp_path, lines), "--env"))
     assert [told[f"V{number}"] for number in range(COUNT)] == texts
 
@@ -83,7 +85,7 @@ def test_variables_are_read_back(tmp_path):
 def test_paths_of_mounts_are_read_back(tmp_path):
     places = [f"/srv/{number}{text}/x" for number, text in enumerate(hostile(1000, 33))]
     lines = [
-        Line("Mount", (csv([("type", "bind"), ("source", place), ("destination", "/x")]),))
+        QuadletLine("Mount", (csv([("type", "bind"), ("source", place), ("destination", "/x")]),))
         for place in places
     ]
     rows = reader(values(words(tmp_path, lines), "--mount"))
@@ -94,7 +96,7 @@ def test_paths_of_mounts_are_read_back(tmp_path):
 @pytest.mark.reader("quadlet")
 @pytest.mark.parametrize("key", [key for key in QUADLET if key in VALUES])
 def test_the_table_says_which_keys_this_podman_has(key, tmp_path):
-    code, _ = generated(tmp_path, [Line(key, VALUES[key])])
+    code, _ = generated(tmp_path, [QuadletLine(key, VALUES[key])])
     assert (code == 0) == knows(HERE, key)
 
 

@@ -9,7 +9,7 @@ from targets import plans
 
 from llmgen.doctor.observations import Seen
 from llmgen.doctor.rules.memory import amd_split
-from llmgen.targets.host import host_file
+from llmgen.targets.host import system_files
 
 LOCKED = MODEL + 'load_mode = "mlock"\n'
 MAC = "apple-silicon-128gb"
@@ -60,7 +60,7 @@ def test_a_mac_is_told_of_a_share_that_it_would_not_give():
     found = texts(MAC, more=more)["wired-limit"]
     job = plistlib.loads(found.encode())
     assert job["ProgramArguments"] == ["/usr/sbin/sysctl", "iogpu.wired_limit_mb=114688"]
-    assert job["Label"] == host_file.WIRED.place.stem
+    assert job["Label"] == system_files.WIRED.place.stem
     assert job["RunAtLoad"]
     assert "<!-- 112.0 GiB of 128.0 GiB, as [hardware] says" in found
 
@@ -123,5 +123,5 @@ def test_a_firewall_outlives_boots_where_asked(profile, names):
 
 
 def test_every_kind_has_a_place_of_its_own():
-    places = [(kind.name, kind.place) for kind in host_file.KINDS]
+    places = [(kind.name, kind.place) for kind in system_files.SYSTEM_FILES]
     assert len({place for _, place in places}) == len(places)

@@ -14,10 +14,10 @@ from llmgen.budget.graph.weights import Undescribed
 def describe(scene: Scene, recipe: Recipe) -> None:
     """The decoder where a context has a cache, else the encoder: the other one is not reserved."""
     scene.matrices.stack = "dec." if recipe.cached else "enc."
-    (Relative if recipe.cached else Encoder)(scene, recipe).run()
+    (Relative if recipe.cached else RelativeBias)(scene, recipe).run()
 
 
-class Encoder(Decoder):
+class RelativeBias(Decoder):
     """Layers whose scores get a bias that the distance of two tokens chooses."""
 
     def __init__(self, scene: Scene, recipe: Recipe) -> None:
@@ -49,7 +49,7 @@ class Encoder(Decoder):
         return scene.call(b.cont(rows), "pos_bias")
 
 
-class Relative(Encoder):
+class Relative(RelativeBias):
     """A decoder whose layers attend to their own tokens, then to those of an encoder."""
 
     def __init__(self, scene: Scene, recipe: Recipe) -> None:

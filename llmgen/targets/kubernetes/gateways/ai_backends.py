@@ -9,7 +9,7 @@ from msgspec import Struct
 from llmgen.cluster.fronts import apart, spoken
 from llmgen.config.tables.base import Secret
 from llmgen.gateway.addresses import bare, host_name, numeric
-from llmgen.gateway.backends import Backend, Endpoint
+from llmgen.gateway.backends import BackendAddress, ModelBackend
 from llmgen.gateway.secrets import absolute, backend_secrets
 from llmgen.targets.kubernetes.gateways.front import Front
 from llmgen.targets.kubernetes.keys import by_entry
@@ -19,7 +19,7 @@ _ENVOY = "gateway.envoyproxy.io"
 _AI = "aigateway.envoyproxy.io"
 
 
-class Server(Struct, frozen=True):
+class AiServer(Struct, frozen=True):
     """Servers that are alike: a Backend, and the API that they speak.
 
     ``name`` is that of both; models of one engine share it where they speak the same.
@@ -27,13 +27,13 @@ class Server(Struct, frozen=True):
 
     name: str
     api: str
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[BackendAddress, ...]
     tls: bool
     prefix: str
     secret: Secret | None
 
 
-def servers(front: Front) -> dict[str, Server]:
+def servers(front: Front) -> dict[str, AiServer]:
     """The server of each backend that can be routed to, by the backend's name.
 
     PlanError where two have keys that would be one Secret.
@@ -41,35 +41,35 @@ def servers(front: Front) -> dict[str, Server]:
     secrets = backend_secrets(front.plan)
     services = {app.name for app in front.scene.apps}
     services |= {item.interceptor for item in front.routes.backends if item.interceptor}
-    found: dict[str, Server] = {}
+    found: dict[str, AiServer] = {}
     for item in front.routes.backends:
         kind = spoken(item)
         if kind is not None:
             name = _name(item, services, kind[1])
             endpoints = tuple(_endpoint(front, one, services) for one in item.endpoints)
             key = secrets.get(item.secret)
-            found[item.name] = Server(name, kind[1], endpoints, item.tls, item.prefix, key)
+            found[item.name] = AiServer(name, kind[1], endpoints, item.tls, item.prefix, key)
     by_entry(
         absolute(one.secret, front.plan.library.layout) for one in found.values() if one.secret
     )
     return found
 
 
-def _name(item: Backend, services: set[str], api: str) -> str:
+def _name(item: ModelBackend, services: set[str], api: str) -> str:
     first = item.endpoints[0].host
     name = first if first in services else host_name(f"external-{item.model}")
     return f"{name}-rerank" if api == "Cohere" else name
 
 
-def _endpoint(front: Front, item: Endpoint, services: set[str]) -> Endpoint:
+def _endpoint(front: Front, item: BackendAddress, services: set[str]) -> BackendAddress:
     """A Service by its whole name: Envoy's own pods are in another namespace."""
     if item.host not in services:
         return item
     table = front.table
-    return Endpoint(f"{item.host}.{table.namespace}.svc.{table.domain}", item.port)
+    return BackendAddress(f"{item.host}.{table.namespace}.svc.{table.domain}", item.port)
 
 
-def backend_objects(front: Front, server: Server) -> Iterator[Object]:
+def backend_objects(front: Front, server: AiServer) -> Iterator[Object]:
     """Its Backend, AIServiceBackend and, where it wants a key, BackendSecurityPolicy."""
     spec: Object = {
         "type": "Endpoints",
@@ -108,13 +108,13 @@ def backend_objects(front: Front, server: Server) -> Iterator[Object]:
         }
 
 
-def _place(item: Endpoint) -> Object:
+def _place(item: BackendAddress) -> Object:
     if numeric(item.host):
         return {"ip": {"address": bare(item.host), "port": item.port}}
     return {"fqdn": {"hostname": item.host.lower(), "port": item.port}}
 
 
-def _schema(server: Server) -> Object:
+def _schema(server: AiServer) -> Object:
     """OpenAI's paths are below a prefix; of Cohere's rerank the version is the prefix."""
     prefix = f"{server.prefix}/v1"
     if server.api == "Cohere":

@@ -9,8 +9,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from llmgen.cluster.fronts import spoken
-from llmgen.gateway.routes import Edit, Route
-from llmgen.targets.kubernetes.gateways.ai_backends import Server
+from llmgen.gateway.routes import BodyEdit, Route
+from llmgen.targets.kubernetes.gateways.ai_backends import AiServer
 from llmgen.targets.kubernetes.gateways.front import Front, route_spec
 from llmgen.targets.kubernetes.gateways.route_limits import Rules, routes_of
 from llmgen.targets.kubernetes.names import Object
@@ -31,7 +31,7 @@ _COSTS: Final = {
 }
 
 
-def routes(front: Front, servers: Mapping[str, Server]) -> Iterator[Object]:
+def routes(front: Front, servers: Mapping[str, AiServer]) -> Iterator[Object]:
     """The routes; those of a backend that has no server are left out."""
     mine, known = _by_backend(front), _known(front)
     groups = (
@@ -60,7 +60,7 @@ def _by_backend(front: Front) -> dict[str, list[Route]]:
 
 
 def _rules(
-    front: Front, server: Server, found: Sequence[Route], known: Mapping[str, str]
+    front: Front, server: AiServer, found: Sequence[Route], known: Mapping[str, str]
 ) -> Iterator[Rules]:
     """The rules of a server, those in any letters beside the others of the same names."""
     folded = [route for item in found if item.any_case for route in _apart(item, known)]
@@ -89,7 +89,7 @@ def _apart(route: Route, known: Mapping[str, str]) -> Iterator[Route]:
     for name in route.names:
         groups.setdefault(known.get(name, route.edit.model), []).append(name)
     for model, names in groups.items():
-        yield replace(route, names=tuple(names), edit=Edit(model, route.edit.append))
+        yield replace(route, names=tuple(names), edit=BodyEdit(model, route.edit.append))
 
 
 def _known(front: Front) -> dict[str, str]:
@@ -126,7 +126,7 @@ def _match(value: str, *, exact: bool) -> Object:
     return {"headers": [{"name": MODEL, "type": kind, "value": value}]}
 
 
-def _rule(front: Front, server: Server, edit: Edit, matches: list[Object]) -> Object:
+def _rule(front: Front, server: AiServer, edit: BodyEdit, matches: list[Object]) -> Object:
     backend: Object = {"name": server.name, "weight": 1, "priority": 0}
     if edit.model:
         backend["modelNameOverride"] = edit.model

@@ -9,7 +9,7 @@ from llmgen.config.tables.kubernetes import ClusterGateway
 from llmgen.targets.kubernetes.gateways import ai_gateway, gateway_api, inference
 from llmgen.targets.kubernetes.gateways.front import Front, front
 from llmgen.targets.kubernetes.names import GATEWAY, Object
-from llmgen.targets.kubernetes.scene import Scene
+from llmgen.targets.kubernetes.scene import ClusterScene
 
 KINDS: Final[dict[ClusterGateway, Callable[[Front], Iterator[Object]]]] = {
     "gateway-api": gateway_api.objects,
@@ -18,7 +18,7 @@ KINDS: Final[dict[ClusterGateway, Callable[[Front], Iterator[Object]]]] = {
 }
 
 
-def objects(scene: Scene) -> Iterator[tuple[str, Object]]:
+def objects(scene: ClusterScene) -> Iterator[tuple[str, Object]]:
     """Nothing where nothing leads into the cluster."""
     make = KINDS.get(scene.table.gateway)
     if make is not None:

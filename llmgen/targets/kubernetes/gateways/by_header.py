@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from llmgen.gateway.backends import Backend
+from llmgen.gateway.backends import ModelBackend
 from llmgen.gateway.routes import Route
 from llmgen.targets.kubernetes.gateways.front import Front, http_route, service
 from llmgen.targets.kubernetes.gateways.route_limits import routes_of
@@ -73,7 +73,7 @@ def _matches(path: str, header: str, names: Iterable[str]) -> Iterator[Object]:
 
 def _changed(route: Route, path: str) -> Object | None:
     """The server's own path, where it has another one."""
-    backend: Backend = route.backend
+    backend: ModelBackend = route.backend
     if own := backend.moved.get(route.kind.name):
         under = f"/upstream/{backend.model}" if backend.engine == "llama_swap" else ""
         return {"type": "ReplaceFullPath", "replaceFullPath": f"{under}{own}"}

@@ -13,7 +13,7 @@ from llmgen.gateway.routes import RouteTable, routes
 from llmgen.plan.plan import Plan
 from llmgen.targets.kubernetes.inside import of_gateway
 from llmgen.targets.kubernetes.names import Object, meta
-from llmgen.targets.kubernetes.scene import Scene
+from llmgen.targets.kubernetes.scene import ClusterScene
 
 GROUP: Final = "gateway.networking.k8s.io"
 # The Gateway, and the first of its routes.
@@ -25,7 +25,7 @@ _HTTP, _HTTPS = 80, 443
 class Front(Struct, frozen=True):
     """The cluster, and what a gateway knows of its models."""
 
-    scene: Scene
+    scene: ClusterScene
     plan: Plan
     routes: RouteTable
 
@@ -50,7 +50,7 @@ class Front(Struct, frozen=True):
         return meta(name, NAME, COMPONENT, self.table.namespace)
 
 
-def front(scene: Scene) -> Front:
+def front(scene: ClusterScene) -> Front:
     """What a cluster with a gateway routes."""
     unit = scene.cluster.front
     if unit is None:

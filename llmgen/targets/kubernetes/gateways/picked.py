@@ -9,7 +9,7 @@ from llmgen.targets.kubernetes.names import short
 from llmgen.units import MIB
 
 if TYPE_CHECKING:
-    from llmgen.targets.kubernetes.scene import App, Scene
+    from llmgen.targets.kubernetes.scene import App, ClusterScene
 
 # Where it answers gateways.
 PORT: Final = 9002
@@ -17,12 +17,12 @@ MEMORY_BYTES: Final = 512 * MIB
 CPU_MILLIS: Final = 250
 
 
-def picks(scene: Scene) -> bool:
+def picks(scene: ClusterScene) -> bool:
     """Whether the gateway is one that asks pickers."""
     return scene.table.gateway == "inference-extension"
 
 
-def pooled(scene: Scene) -> Iterator[App]:
+def pooled(scene: ClusterScene) -> Iterator[App]:
     """The models whose pods are an InferencePool."""
     if picks(scene):
         yield from (app for app in scene.serving if _is_pooled(app))

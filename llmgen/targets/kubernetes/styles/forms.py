@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
-from llmgen.cluster.cluster import Unit
+from llmgen.cluster.cluster import PodSet
 from llmgen.cluster.kserve import is_text
 from llmgen.config.tables.kubernetes import Style
 from llmgen.engines.container import MODELS
@@ -21,7 +21,7 @@ _PREDICTED: Final = ("embedding", "rerank")
 _QUARTER: Final = 4
 
 
-def form(unit: Unit, plan: Plan, container: Container, style: Style) -> Form:
+def form(unit: PodSet, plan: Plan, container: Container, style: Style) -> Form:
     """The controller's kind; what KServe cannot run as it is stays a Deployment."""
     if unit.nodes > 1:
         return "group"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from llmgen.engines.container import MODELS as FOLDER
 from llmgen.targets.kubernetes.names import APP, MODELS, PART_OF, Object, labels, meta
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 from llmgen.targets.kubernetes.styles.forms import Form
 
 # What it calls the container that serves, and the Deployment that it makes.
@@ -16,7 +16,7 @@ _ENDS: Final[dict[Form, str]] = {"llm": "kserve", "predictor": "predictor"}
 OF_LLM: Final = {PART_OF: "llminferenceservice", "kserve.io/component": "workload"}
 
 
-def llm(app: App, scene: Scene, template: Object) -> Object:
+def llm(app: App, scene: ClusterScene, template: Object) -> Object:
     """A model of texts. KServe lays this over a preset, and reads all of it as a Go template."""
     spec = _escaped(template["spec"])
     (container,) = spec["containers"]
@@ -42,7 +42,7 @@ def llm(app: App, scene: Scene, template: Object) -> Object:
     }
 
 
-def predictor(app: App, scene: Scene, template: Object) -> Object:
+def predictor(app: App, scene: ClusterScene, template: Object) -> Object:
     """A model of vectors or scores: a Deployment of KServe, for nobody outside the cluster."""
     spec = template["spec"]
     (container,) = spec["containers"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from llmgen.targets.kubernetes.names import Object, meta, selector
-from llmgen.targets.kubernetes.scene import App, Scene
+from llmgen.targets.kubernetes.scene import App, ClusterScene
 
 # What LeaderWorkerSet tells every container, and how its pods are numbered.
 _LEADER: Final = "$(LWS_LEADER_ADDRESS)"
@@ -19,7 +19,7 @@ _NUMBER: Final = "leaderworkerset.sigs.k8s.io/worker-index"
 _OF_LEADERS: Final = ("ports", "startupProbe", "readinessProbe", "livenessProbe", "lifecycle")
 
 
-def group(app: App, scene: Scene, template: Object) -> Object:
+def group(app: App, scene: ClusterScene, template: Object) -> Object:
     """As many groups as the model has copies; when one pod ends, its group starts anew."""
     return {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",

@@ -7,10 +7,10 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-Words: TypeAlias = tuple[str, ...]
+SystemCommand: TypeAlias = tuple[str, ...]
 
 
-class Kind(Struct, frozen=True):
+class SystemFile(Struct, frozen=True):
     """One file: its place, and the commands that make it count.
 
     A relative ``place`` is only for reading. ``apply`` runs once it is written, ``release`` before
@@ -21,9 +21,9 @@ class Kind(Struct, frozen=True):
 
     name: str
     place: PurePosixPath
-    apply: tuple[Words, ...] = ()
-    release: tuple[Words, ...] = ()
-    restore: tuple[Words, ...] = ()
+    apply: tuple[SystemCommand, ...] = ()
+    release: tuple[SystemCommand, ...] = ()
+    restore: tuple[SystemCommand, ...] = ()
     effect: str = ""
     stays: str = ""
     own_folder: bool = False
@@ -39,41 +39,41 @@ _UDEV: Final = (
     ("udevadm", "trigger", "--subsystem-match=kfd", "--subsystem-match=drm"),
 )
 
-KERNEL_LINE: Final = Kind("kernel-command-line", PurePosixPath("kernel-command-line.txt"))
-MODPROBE: Final = Kind(
+KERNEL_LINE: Final = SystemFile("kernel-command-line", PurePosixPath("kernel-command-line.txt"))
+MODPROBE: Final = SystemFile(
     "modprobe",
     PurePosixPath("/etc/modprobe.d/llmgen.conf"),
     effect=_INITRAMFS,
     stays="the limit that the kernel has now, until the initial ramdisk is made anew and the "
     "machine is rebooted",
 )
-ACCOUNTS: Final = Kind(
+ACCOUNTS: Final = SystemFile(
     "accounts",
     PurePosixPath("/etc/sysusers.d/llmgen.conf"),
     apply=(("systemd-sysusers", "/etc/sysusers.d/llmgen.conf"),),
     stays="the users and groups that it made: files may still be theirs",
 )
-UDEV: Final = Kind(
+UDEV: Final = SystemFile(
     "udev", PurePosixPath("/etc/udev/rules.d/70-llmgen.rules"), apply=_UDEV, restore=_UDEV
 )
-SYSCTL: Final = Kind(
+SYSCTL: Final = SystemFile(
     "sysctl",
     PurePosixPath("/etc/sysctl.d/80-llmgen.conf"),
     apply=(("sysctl", "--load", "/etc/sysctl.d/80-llmgen.conf"),),
     stays="its values, until the next boot",
 )
-HUGE_PAGES: Final = Kind(
+HUGE_PAGES: Final = SystemFile(
     "huge-pages",
     PurePosixPath("/etc/tmpfiles.d/llmgen-huge-pages.conf"),
     apply=(("systemd-tmpfiles", "--create", "/etc/tmpfiles.d/llmgen-huge-pages.conf"),),
     stays="its setting, until the next boot",
 )
-LIMITS: Final = Kind(
+LIMITS: Final = SystemFile(
     "limits",
     PurePosixPath("/etc/security/limits.d/90-llmgen.conf"),
     effect="for whoever logs in again",
 )
-MANAGER: Final = Kind(
+MANAGER: Final = SystemFile(
     "user-manager",
     PurePosixPath("/etc/systemd/system/user@.service.d/50-llmgen.conf"),
     apply=(_RELOAD,),
@@ -82,7 +82,7 @@ MANAGER: Final = Kind(
     "ends that user's sessions, a reboot does the same",
     own_folder=True,
 )
-WIRED: Final = Kind(
+WIRED: Final = SystemFile(
     "wired-limit",
     PurePosixPath("/Library/LaunchDaemons/host.llmgen.wired-limit.plist"),
     apply=(
@@ -102,23 +102,23 @@ _NFT: Final = (
     ("systemctl", "enable", "nft-llmgen.service"),
     ("systemctl", "restart", "nft-llmgen.service"),
 )
-NFT_RULES: Final = Kind(
+NFT_RULES: Final = SystemFile(
     "firewall", PurePosixPath("/etc/llmgen/firewall.nft"), apply=_NFT, own_folder=True
 )
 # Without llmgen's prefix: what begins so are the stack's own services, for `up` and `down`.
-NFT_UNIT: Final = Kind(
+NFT_UNIT: Final = SystemFile(
     "firewall-unit",
     PurePosixPath("/etc/systemd/system/nft-llmgen.service"),
     apply=_NFT,
     release=(("systemctl", "disable", "--now", "nft-llmgen.service"),),
     restore=(_RELOAD,),
 )
-PF_RULES: Final = Kind(
+PF_RULES: Final = SystemFile(
     "firewall",
     PurePosixPath("/etc/pf.anchors/llmgen"),
     apply=(("pfctl", "-E", "-a", "com.apple/llmgen", "-f", "/etc/pf.anchors/llmgen"),),
 )
-PF_DAEMON: Final = Kind(
+PF_DAEMON: Final = SystemFile(
     "firewall-daemon",
     PurePosixPath("/Library/LaunchDaemons/host.llmgen.pf.plist"),
     apply=(("launchctl", "bootstrap", "system", "/Library/LaunchDaemons/host.llmgen.pf.plist"),),
@@ -127,7 +127,7 @@ PF_DAEMON: Final = Kind(
 )
 
 # In the order in which they count: groups before the rules that name them, rules before units.
-KINDS: Final = (
+SYSTEM_FILES: Final = (
     KERNEL_LINE,
     MODPROBE,
     ACCOUNTS,
