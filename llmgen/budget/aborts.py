@@ -16,8 +16,8 @@ def refuse_aborts(model: Hyperparameters, settings: ServerSettings, counts: Geom
 
     A bias of relative positions is for one cache of all slots (``ggml_can_repeat``).
     ``graph_reserve`` rounds tokens up to as many for each slot, and nothing else: products with
-    means of each slot's tokens then do not fit to the outputs (``ggml_can_mul_mat``), nor a graph
-    for one slot to a cache of several (``ggml_can_repeat``).
+    means of each slot's tokens then do not fit to the outputs that it picks (``ggml_can_mul_mat``),
+    nor a graph for one slot to a cache of several (``ggml_can_repeat``).
     """
     recipe = RECIPES.get(model.name, Recipe())
     if recipe.special == "relative" and recipe.cached and counts.streams > 1:
@@ -27,7 +27,8 @@ def refuse_aborts(model: Hyperparameters, settings: ServerSettings, counts: Geom
         raise SettingRefused("kv_unified", message, "use `kv_unified = true`, or `parallel = 1`")
     if not counts.tokens % counts.slots:
         return
-    if all_rows(settings) and pools_mean(model.header, recipe, pooling(model, settings)):
+    means = pools_mean(model.header, recipe, pooling(model, settings))
+    if all_rows(settings) and recipe.picks and means:
         why = "mean pooling"
     elif Rule.ONE_SLOT_RESERVED in model.build and not counts.unified and _adds(model):
         why = f"`{model.name}`"

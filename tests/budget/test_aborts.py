@@ -49,6 +49,7 @@ def test_slots_of_t5_share_one_cache():
         (NOMIC, {"embedding": True, "pooling": "cls", "parallel": 3}),
         (NOMIC, {"embedding": True, "parallel": 3, "ubatch_size": 513}),
         (NOMIC, {"parallel": 3}),
+        ("fixture/cogvlm-dense", MEAN | {"parallel": 3}),  # has an output of every token anyway
         (KIMI, {"ctx_size": 5000, "parallel": 3, "kv_unified": True}),
         (KIMI, {"ctx_size": 5000, "parallel": 3, "build": 10715}),
         ("fixture/minimax-01-moe", {"ctx_size": 5000, "parallel": 3}),  # attends in its last layer

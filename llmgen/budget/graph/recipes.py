@@ -30,9 +30,7 @@ _CAPPED: Final = ("=SCALE", "TANH", "=SCALE")
 _UNNORMED: Final = Experts(normed=False)
 _BY_HEADER: Final = Experts(score="header", normed=None, scaled=True)
 
-# With its cache on the host b9464 takes a few MiB more or less than its own graph asks for.
 _NEMOTRON: Final = Recipe(
-    since=9554,
     mixer="state space by heads",
     alone=True,
     rope=Rope.NONE,
@@ -65,7 +63,6 @@ _INDEXED: Final = Recipe(
     experts=Experts("header", normed=None, scaled=True, scales=True),
     every=True,
     linear_from="attention.indexer.top_k",
-    since=10335,
 )
 
 # Scales that no product of this kind reads.
@@ -259,7 +256,6 @@ RECIPES: Final[dict[str, Recipe]] = {
         sum=("stream", "feed"),
     ),
     "granitehybrid": Recipe(
-        since=9554,
         mixer="state space by heads",
         rope=Rope.BY_HEADER,
         factors=True,
