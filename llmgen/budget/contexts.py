@@ -84,7 +84,7 @@ def contexts(
             embedding=False,
             pooling="",
         )
-        none = Weights({}, 0, main.weights.output)
+        none = Weights({}, main.weights.output)
         yield replace(context(facts, own, build, mtp=True, nextn=True), weights=none)
 
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
 
 from msgspec.structs import replace
 
 from llmgen.budget.beside.adapters import adapter_memory
 from llmgen.budget.beside.additions import addition_parts, with_additions
+from llmgen.budget.beside.backend import temporaries
 from llmgen.budget.beside.projector import projector_memory
 from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, build_warning
 from llmgen.budget.compute.buffers import Computed, compute_buffers
 from llmgen.budget.contexts import Context, contexts
 from llmgen.budget.graph.general import is_described
 from llmgen.budget.held.host import host_memory
-from llmgen.budget.margin import extra, margin
+from llmgen.budget.margin import margin_of
 from llmgen.budget.memory import HOST, DeviceMemory, Estimate, HostMemory
 from llmgen.budget.server.arrivals import unknown_warning
 from llmgen.budget.settings import ServerSettings
 from llmgen.budget.shape.architectures import is_judged
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 from llmgen.facts.gguf_facts import GgufFacts
+
+NO_BACKENDS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def estimate(
@@ -32,10 +37,12 @@ def estimate(
     mmproj: GgufFacts | None = None,
     draft: GgufFacts | None = None,
     adapters: tuple[GgufFacts, ...] = (),
+    backends: Mapping[str, str] = NO_BACKENDS,
     explained: bool = False,
 ) -> Estimate:
     """What a server of ``build`` allocates for ``facts`` under ``settings``.
 
+    ``backends`` says what drives each device; without it nothing is counted beside the buffers.
     ``explained`` names the tensors that are alive at the peak of each compute buffer. Raises
     SettingRefused where the server would not start.
     """
@@ -47,7 +54,9 @@ def estimate(
         added += adapter_memory(adapters, main.model, main.placement, settings, main.counts.ubatch)
     memory = with_additions(added, _summed(found, buffers, settings))
     guessed = any(item.guessed for item in buffers)
-    more = extra(settings, guessed=guessed)
+    known = not guessed and all(is_described(item.model.name, build) for item in found)
+    margin = margin_of(known=known, recorded=OLDEST <= build <= NEWEST)
+    beside = tuple(_beside(found, buffers, backends))
     return Estimate(
         n_ctx=main.counts.context,
         n_ctx_seq=main.counts.cells,
@@ -55,13 +64,33 @@ def estimate(
         memory=memory,
         host=_host(found, settings),
         margin={
-            item.device: margin(item, more, main.weights.copied_expert)
+            item.device: (margin.of(item.compute) if item.total else 0)
             + (buffers[0].pinned if item.device == HOST else 0)
             for item in memory
         },
+        temporaries=_by_device(beside),
         warnings=tuple(_warnings(main.model, build, guessed)),
-        parts=(*_parts(found, buffers, settings), *addition_parts(added)),
+        parts=(*_parts(found, buffers, settings), *addition_parts(added), *beside),
     )
+
+
+def _beside(
+    contexts: tuple[Context, ...], buffers: tuple[Computed, ...], backends: Mapping[str, str]
+) -> Iterator[tuple[str, str, int]]:
+    """What the backends take beside the buffers, for each context: each has its own."""
+    if not backends:
+        return
+    for item, made in zip(contexts, buffers, strict=True):
+        names = (*item.placement.devices, HOST)
+        for device, taken in temporaries(backends, made.operations(), names):
+            yield device, f"temporaries: {taken.what}", taken.bytes
+
+
+def _by_device(parts: Iterable[tuple[str, str, int]]) -> dict[str, int]:
+    sizes = Counter[str]()
+    for device, _, size in parts:
+        sizes[device] += size
+    return dict(sizes)
 
 
 def _summed(

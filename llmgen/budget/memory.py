@@ -30,19 +30,22 @@ class HostMemory(Struct, frozen=True):
 
     ``output`` is the logits buffer, ``prompt_cache`` and ``checkpoints`` are the most that the
     options allow, ``page_cache`` are mapped weights: file cache that the kernel may drop, not
-    counted in ``total``. ``sending`` is what weights on the way to another machine take beyond.
+    counted in ``total``. ``process`` is the program and its vocabulary, ``sending`` what weights on
+    the way to another machine take beyond.
     """
 
     output: int = 0
     prompt_cache: int = 0
     checkpoints: int = 0
     page_cache: int = 0
+    process: int = 0
     sending: int = 0
 
     @property
     def total(self) -> int:
         """What cannot be dropped."""
-        return self.output + self.prompt_cache + self.checkpoints + self.sending
+        held = self.output + self.prompt_cache + self.checkpoints
+        return held + self.process + self.sending
 
 
 class Estimate(Struct, frozen=True):
@@ -50,9 +53,10 @@ class Estimate(Struct, frozen=True):
 
     ``exact`` speaks of model and context bytes: True only where the oracle agreed for this
     architecture and build. ``margin`` is what the budget adds for each device against the
-    measured error of ``compute``. ``n_ctx_seq`` is what one request can use. ``parts`` break the
-    figures down for people: (device, what, bytes). ``basis`` says of a device how its bytes are
-    known, where they are not computed.
+    measured error of ``compute``, ``temporaries`` what the backend of a device takes beside its
+    buffers for the operations of this model. ``n_ctx_seq`` is what one request can use. ``parts``
+    break the figures down for people: (device, what, bytes). ``basis`` says of a device how its
+    bytes are known, where they are not computed.
     """
 
     n_ctx: int
@@ -61,12 +65,14 @@ class Estimate(Struct, frozen=True):
     memory: tuple[DeviceMemory, ...]
     host: HostMemory = HostMemory()
     margin: Mapping[str, int] = field(default_factory=dict)
+    temporaries: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     parts: tuple[tuple[str, str, int], ...] = ()
     basis: Mapping[str, Basis] = field(default_factory=dict)
 
     def on(self, device: str) -> int:
-        """All bytes that count against ``device``, margin and host extras included."""
+        """All bytes that count against ``device``: margin, temporaries and host extras, too."""
         named = sum(item.total for item in self.memory if item.device == device)
         extra = self.host.total if device == HOST else 0
-        return named + extra + self.margin.get(device, 0)
+        beside = self.margin.get(device, 0) + self.temporaries.get(device, 0)
+        return named + extra + beside

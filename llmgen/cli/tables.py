@@ -242,7 +242,8 @@ def memory(row: ModelView) -> Table:
             table.add_row(item.device, show_size(item.total), row.basis[item.device])
         return table
     table = table_of(
-        "device", ">model", ">context", ">compute", ">margin", ">prompt cache and the like"
+        *("device", ">model", ">context", ">compute", ">margin", ">backend"),
+        ">prompt cache and the like",
     )
     for item in row.memory:
         extra = row.host_memory.total if item.device == "host" else 0
@@ -252,6 +253,7 @@ def memory(row: ModelView) -> Table:
             show_size(item.context),
             show_size(item.compute),
             show_size(row.margin.get(item.device, 0)),
+            show_size(row.backend.get(item.device, 0)),
             show_size(extra),
         )
     return table

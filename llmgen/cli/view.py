@@ -15,6 +15,7 @@ from llmgen.operate.status.pages import pages
 from llmgen.plan.basis import basis_of, resting
 from llmgen.plan.explain import engine_words
 from llmgen.plan.plan import Headroom, Placement, Plan, Pool
+from llmgen.plan.pools import backend_bytes
 from llmgen.plan.price import StepBack
 from llmgen.targets.containers.published import published
 from llmgen.targets.containers.shares import HostShare, shares
@@ -79,6 +80,7 @@ class ModelView(Struct, frozen=True):
     memory: tuple[DeviceMemory, ...]
     host_memory: HostMemory
     margin: dict[str, int]
+    backend: dict[str, int]
     footprint: dict[str, int]
     total: int
     file: str
@@ -150,7 +152,7 @@ def view(plan: Plan, steps: Iterable[StepBack] = ()) -> PlanView:
         complete=getattr(plan.engines.get(library.machine.host), "complete", True),
         override=plan.excused,
         pools=tuple(_pool(item, _parts(item, plan.placements)) for item in plan.headroom),
-        models=tuple(_model(item, plan.pools) for item in plan.placements),
+        models=tuple(_model(item, plan) for item in plan.placements),
         states=tuple(StateView(item.models, dict(item.peaks)) for item in plan.states),
         resting=resting(plan),
         endpoints=tuple(_endpoints(plan)),
@@ -190,7 +192,7 @@ def _pool(item: Headroom, parts: Parts) -> PoolView:
     )
 
 
-def _model(item: Placement, pools: Sequence[Pool]) -> ModelView:
+def _model(item: Placement, plan: Plan) -> ModelView:
     model, estimate = item.model, item.estimate
     return ModelView(
         name=model.name,
@@ -213,8 +215,9 @@ def _model(item: Placement, pools: Sequence[Pool]) -> ModelView:
         memory=estimate.memory,
         host_memory=estimate.host,
         margin=dict(estimate.margin),
+        backend=backend_bytes(item, plan.library.machine),
         footprint=dict(item.footprint),
-        total=_total(item, pools),
+        total=_total(item, plan.pools),
         file=str(model.path) if model.is_llama else (model.served.model if model.served else ""),
         size=model.facts.size_bytes,
         card=(

@@ -10,6 +10,7 @@ from llmgen.budget.memory import HOST
 from llmgen.facts.lock_model import Run
 from llmgen.library import Library
 from llmgen.plan.plan import Placement, Plan
+from llmgen.plan.pools import backend_bytes
 from llmgen.plan.started import command_digest
 from llmgen.units import show_size
 
@@ -17,9 +18,9 @@ from llmgen.units import show_size
 class Compared(Struct, frozen=True):
     """One device of one measured model, in bytes.
 
-    ``overhead`` is what the device's backend takes for itself, ``file_cache`` mapped weights that
-    the kernel may drop, which a running process counts all the same. ``is_current`` is whether
-    the command is still the one that was measured.
+    ``overhead`` is what the device's backend takes beside those buffers, ``file_cache`` mapped
+    weights that the kernel may drop, which a running process counts all the same. ``is_current`` is
+    whether the command is still the one that was measured.
     """
 
     model: str
@@ -61,14 +62,14 @@ def devices(item: Placement, run: Run, library: Library) -> Iterator[Compared]:
     """Every device of one measured model."""
     computed = {memory.device: memory.total for memory in item.estimate.memory}
     host = item.estimate.host
-    overhead = library.machine.process_overhead_bytes if item.model.is_llama else 0
+    own = backend_bytes(item, library.machine)
     for device in dict.fromkeys((*computed, *run.peak)):
         is_host = device == HOST
         yield Compared(
             model=item.name,
             device=device,
             computed=computed.get(device, 0) + (host.total if is_host else 0),
-            overhead=0 if is_host or device not in computed else overhead,
+            overhead=own.get(device, 0),
             file_cache=host.page_cache if is_host else 0,
             measured=run.peak.get(device),
             date=run.date,

@@ -178,5 +178,5 @@ def _ways(
             room = [pool.budget_bytes for name in devices for pool in limits if pool.name == name]
             shares = layer_shares(offloaded(blocks(model.facts), settings.n_gpu_layers), room)
             settings = replace(settings, tensor_split=tuple(map(float, shares)))
-        made = estimate(model.facts, settings, build)
+        made = estimate(model.facts, settings, build, backends=machine.backends)
         yield footprint(made, settings, limits, overhead=machine.process_overhead_bytes)

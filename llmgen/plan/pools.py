@@ -9,7 +9,7 @@ from llmgen.budget.settings import ServerSettings
 from llmgen.config.tables.containers import Apps
 from llmgen.config.tables.gateway import Gateway
 from llmgen.machine import Machine, MachineDevice
-from llmgen.plan.plan import Footprint, Pool
+from llmgen.plan.plan import Footprint, Placement, Pool
 
 # The one pool that host and devices of a machine with unified memory share.
 UNIFIED = "unified"
@@ -79,6 +79,19 @@ def footprint(
         return estimate.on(view) - spared + (own.get(view, overhead) if view in used else 0)
 
     return {pool.name: sum(map(on, pool.views)) for pool in limits}
+
+
+def backend_bytes(item: Placement, machine: Machine) -> dict[str, int]:
+    """What backends take beside llama.cpp's buffers: for the process, and for its model."""
+    if not item.model.is_llama:
+        return {}
+    borrowed = {device.key: device.overhead_bytes for device in machine.borrowed}
+    return {
+        memory.device: borrowed.get(memory.device, machine.process_overhead_bytes)
+        + item.estimate.temporaries.get(memory.device, 0)
+        for memory in item.estimate.memory
+        if memory.device != HOST
+    }
 
 
 def total(footprints: Iterable[Footprint], names: Sequence[str]) -> dict[str, int]:

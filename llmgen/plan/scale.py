@@ -71,6 +71,7 @@ class Scale(Struct, frozen=True):
                 mmproj=model.mmproj,
                 draft=model.draft,
                 adapters=model.adapters,
+                backends=self.library.machine.backends,
             )
         except SettingRefused as refused:
             raise PlanError(

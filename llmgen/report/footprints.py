@@ -65,7 +65,8 @@ def keep_word(item: Placement) -> KeepWord:
 def parts(item: Placement, pool: Pool, *, margin: bool) -> Mapping[MemoryPart, int]:
     """A footprint on one pool as its parts, all servers of the model together; none is 0.
 
-    What is left beside llama.cpp's buffers, host caches and the margin is the backend's own.
+    What is left beside llama.cpp's buffers, host caches and the margin is the backend's own: its
+    context, its workspace and its temporaries.
     """
     estimate, servers = item.estimate, 1 + item.model.copies
     whole = item.footprint.get(pool.name, 0)

@@ -1,38 +1,51 @@
 """llmgen's memory figures beside other estimators', all held to what llama.cpp allocates.
 
-    python tests/bench/memory_rivals.py [--write]
+    cd tests && python -m oracle.holdout 11434 600 SEED drawn.json.xz
+    python tests/bench/memory_rivals.py drawn.json.xz SEED [--write]
 
-The files, the settings and llama.cpp's answers are the oracle's (``tests/oracle``, b11434, one
-device). Rivals are looked for in ``~/.cache/llmgen/rivals`` (``LLMGEN_RIVALS_DIR``): a virtual
-environment ``llama-mdl``, ``llamafit`` and ``xllamacpp`` (with ``gguf``) with the package of that
-name, and a program ``gguf-parser`` built from ``memory_gguf_parser/main.go``; missing ones are
-named. ``--write`` refreshes ``results/memory_rivals.md``.
+The first command draws shapes of every architecture; the second one draws options of one device for
+them and for the published shapes, asks llama.cpp itself (``tests/oracle``, b11434), and every
+estimator that is there. Rivals are looked for in ``~/.cache/llmgen/rivals`` (``LLMGEN_RIVALS_DIR``): a
+virtual environment for each package of ``PACKAGES`` (that of ``xllamacpp`` with ``gguf``), and a
+program ``gguf-parser`` built from ``memory_gguf_parser/main.go``; missing ones are named. ``--write``
+refreshes ``results/memory_rivals.md``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
-from oracle import grid  # noqa: E402
+from oracle import build as builds  # noqa: E402
+from oracle import grid, points  # noqa: E402
 from oracle.grid import Point  # noqa: E402
+from oracle.holdout import plain  # noqa: E402
+from oracle.runner import Oracle  # noqa: E402
+from oracle.shapes import SHAPES  # noqa: E402
 
 from llmgen.budget.estimate import estimate  # noqa: E402
+from llmgen.budget.settings import SettingRefused  # noqa: E402
 from llmgen.facts.gguf_facts import GgufFacts  # noqa: E402
 from llmgen.facts.local import read_model  # noqa: E402
 
 RIVALS = Path(os.environ.get("LLMGEN_RIVALS_DIR", Path.home() / ".cache" / "llmgen" / "rivals"))
-PACKAGES = ("llama-mdl", "llamafit", "xllamacpp")
+PACKAGES = ("llama-mdl", "llamafit", "xllamacpp", "castlearq", "opencode-llmstack")
 TYPE_BYTES = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
+# How many options are drawn for each shape.
+OF_DRAWN, OF_PUBLISHED = 3, 6
+QUANTITIES = ("weights", "context", "compute", "total")
+# Bytes of each quantity that an estimator names; None where it cannot read the file.
 Answer = dict[str, int] | None
 
 
@@ -45,29 +58,39 @@ class Case:
     words: dict[str, object]
 
     @property
-    def context(self) -> int:
-        return sum(device[1] for device in self.point.answer["memory"])
-
-    @property
-    def total(self) -> int:
-        return sum(self.point.answer["memory"][1])
-
-
-def asked() -> list[Point]:
-    """Plain settings of one device: context, slots, cache types, batches, window, flash attention."""
-    told = [grid.server_settings(setting) for setting in grid.ONE[:30]]
-    points = grid.recorded(grid.DATA / f"answers-b{grid.WHOLE}.json.xz")
-    return [point for point in points if point.settings in told and "refused" not in point.answer]
+    def truth(self) -> dict[str, int]:
+        """Context of all devices together, the rest of the one device."""
+        memory = self.point.answer["memory"]
+        weights, _, compute = memory[1]
+        context = sum(device[1] for device in memory)
+        return {"weights": weights, "context": context, "compute": compute, "total": sum(memory[1])}
 
 
-def cases(folder: Path) -> list[Case]:
-    """Every asked point with its file and facts."""
-    files = grid.write_models(folder)
-    facts = {name: read_model(path) for name, path in files.items()}
-    return [
-        Case(point, facts[point.model], words(point, files[point.model], facts[point.model]))
-        for point in asked()
-    ]
+def drawn(path: Path, folder: Path) -> dict[str, Path]:
+    """A file of each drawn shape, by its architecture and number."""
+    shapes = points.read(path).shapes
+    return {
+        f"{shape.architecture}#{number}": shape.write(folder / f"drawn-{number}.gguf")
+        for number, shape in enumerate(shapes)
+    }
+
+
+def published(folder: Path) -> dict[str, Path]:
+    """A file of each published shape."""
+    return {name: path for name, path in grid.write_models(folder).items() if name in SHAPES}
+
+
+def asked(files: dict[str, Path], count: int, source: random.Random) -> Iterator[Case]:
+    """Options drawn for each file, with llama.cpp's answers; what it refuses is left out."""
+    found = builds.builds()[grid.WHOLE]
+    with Oracle(found, devices=1) as oracle:
+        for name, path in files.items():
+            facts = read_model(path)
+            for _ in range(count):
+                settings = grid.server_settings(plain(source))
+                point = Point(grid.WHOLE, name, settings, oracle.ask(path, settings))
+                if "refused" not in point.answer:
+                    yield Case(point, facts, words(point, path, facts))
 
 
 def words(point: Point, path: Path, facts: GgufFacts) -> dict[str, object]:
@@ -84,8 +107,18 @@ def words(point: Point, path: Path, facts: GgufFacts) -> dict[str, object]:
 
 def llmgen(case: Case) -> Answer:
     """Ours."""
-    found = estimate(case.facts, case.point.settings, case.point.build)
-    return {"context": sum(item.context for item in found.memory), "total": found.memory[1].total}
+    try:
+        memory = estimate(case.facts, case.point.settings, case.point.build).memory
+    except SettingRefused:
+        return None
+    context = sum(item.context for item in memory)
+    device = memory[1]
+    return {
+        "weights": device.model,
+        "context": context,
+        "compute": device.compute,
+        "total": device.total,
+    }
 
 
 def textbook(case: Case) -> Answer:
@@ -101,10 +134,8 @@ def textbook(case: Case) -> Answer:
     size = h.get("attention.key_length") or h["embedding_length"] // first
     tokens = case.words["context"] or case.words["trained"]
     context = int(2 * h["block_count"] * tokens * most * size * bytes_k)
-    return {
-        "context": context,
-        "total": context + sum(group.bytes_total for group in case.facts.tensors),
-    }
+    weights = sum(group.bytes_total for group in case.facts.tensors)
+    return {"weights": weights, "context": context, "total": context + weights}
 
 
 def told_lines(command: list[str], found: list[Case]) -> list[Answer]:
@@ -123,7 +154,7 @@ def estimators() -> dict[str, Callable[[list[Case]], list[Answer]]]:
     commands = {
         name: [
             str(RIVALS / name / "bin" / "python"),
-            str(HERE / f"memory_rival_{name.removeprefix('llama-')}.py"),
+            str(HERE / f"memory_rival_{name.split('-')[-1]}.py"),
         ]
         for name in PACKAGES
     }
@@ -151,64 +182,73 @@ def error(mine: int, theirs: int) -> float:
 
 
 def row(name: str, found: list[Case], answers: list[Answer]) -> str:
-    """One line of the table."""
+    """One line of the table: how many it answers, then each quantity."""
     pairs = [(case, answer) for case, answer in zip(found, answers, strict=True) if answer]
-    if not pairs:
-        return f"| {name} | 0 | | | | | | | |"
-    context = sorted(error(answer["context"], case.context) for case, answer in pairs)
-    total = sorted(error(answer["total"], case.total) for case, answer in pairs)
-    exact = sum(value == 0 for value in context) / len(context)
-    cells = [f"{exact:.1%}", *spread(context), *spread(total)]
-    return f"| {name} | {len(pairs)} | " + " | ".join(cells) + " |"
+    cells = [spread(pairs, quantity) for quantity in QUANTITIES]
+    return f"| {name} | {len(pairs)} | {exact(pairs)} | " + " | ".join(cells) + " |"
 
 
-def spread(errors: list[float]) -> list[str]:
-    """Median, 95th percentile and worst."""
-    return [percent(errors[min(len(errors) - 1, int(len(errors) * q))]) for q in (0.5, 0.95, 1)]
+def exact(pairs: list[tuple[Case, dict[str, int]]]) -> str:
+    """How often the context is right to the byte."""
+    same = sum(answer["context"] == case.truth["context"] for case, answer in pairs)
+    return percent(same / len(pairs)) if pairs else ""
+
+
+def spread(pairs: list[tuple[Case, dict[str, int]]], quantity: str) -> str:
+    """Median, 95th percentile and worst; nothing where the estimator does not tell it."""
+    errors = sorted(
+        error(answer[quantity], case.truth[quantity])
+        for case, answer in pairs
+        if quantity in answer
+    )
+    if not errors:
+        return ""
+    return " / ".join(
+        percent(errors[min(len(errors) - 1, int(len(errors) * part))]) for part in (0.5, 0.95, 1)
+    )
 
 
 def percent(value: float) -> str:
     return f"{value:.2%}" if value < 0.1 else f"{value:.0%}"
 
 
-def table(
-    title: str, found: list[Case], answers: dict[str, list[Answer]], chosen: list[bool]
-) -> str:
-    """The cases that ``chosen`` picks, one estimator a line."""
+def table(title: str, found: list[Case]) -> str:
+    """The cases, one estimator a line."""
     head = (
-        f"## {title}: {sum(chosen)} points\n\n"
-        "| estimator | answered | context exact | context median | p95 | worst | total median | p95 | worst |\n"
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        f"## {title}: {len(found)} points\n\n"
+        "| estimator | answered | context exact | weights | context | compute | total |\n"
+        "| --- | ---: | ---: | --- | --- | --- | --- |\n"
     )
-    pick = [case for case, yes in zip(found, chosen, strict=True) if yes]
-    rows = [
-        row(name, pick, [answer for answer, yes in zip(given, chosen, strict=True) if yes])
-        for name, given in answers.items()
-    ]
+    rows = [row(name, found, ask(found)) for name, ask in estimators().items()]
     return head + "\n".join(rows) + "\n"
 
 
 def main() -> None:
     """Ask everybody and print the tables."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("drawn", type=Path)
+    parser.add_argument("seed", type=int)
+    parser.add_argument("--write", action="store_true")
+    told = parser.parse_args()
+    source = random.Random(told.seed)
     with tempfile.TemporaryDirectory() as folder:
-        found = cases(Path(folder))
-        answers = {name: ask(found) for name, ask in estimators().items()}
-    published = [not case.point.model.startswith("fixture/") for case in found]
+        shapes = drawn(told.drawn, Path(folder))
+        first = [*asked(shapes, OF_DRAWN, source)]
+        second = [*asked(published(Path(folder)), OF_PUBLISHED, source)]
+        tables = (
+            table(f"{len(shapes)} shapes of every architecture, drawn at random", first),
+            table("Published models, options drawn at random", second),
+        )
     text = (
         f"# Memory estimators beside llama.cpp b{grid.WHOLE}\n\n"
-        "Made by `python tests/bench/memory_rivals.py --write`. Context is all devices together; total is the memory\n"
-        "of the one offload device. Errors are relative to what the program allocates. An estimator answers the points\n"
-        "that it can express; the others do not count against it. A third of the points has a context that is no multiple of\n"
-        "256 tokens for each slot: what pads the sum of the slots instead is not exact there.\n\n"
-        + table("Published models", found, answers, published)
-        + "\n"
-        + table(
-            "A small model of every architecture", found, answers, [not yes for yes in published]
-        )
+        f"Made by `python tests/bench/memory_rivals.py drawn.json.xz {told.seed} --write`, shapes by\n"
+        f"`python -m oracle.holdout` with seed {points.read(told.drawn).seed}. All is on one device; context is that of device and host\n"
+        "together, total the memory of the device. Errors are relative to what the program allocates: median / 95th\n"
+        "percentile / worst. An estimator answers the points that it can express; the others do not count against it.\n\n"
+        + "\n".join(tables)
     )
     print(text)
-    if "--write" in sys.argv:
-        (HERE / "results").mkdir(exist_ok=True)
+    if told.write:
         (HERE / "results" / "memory_rivals.md").write_text(text)
 
 

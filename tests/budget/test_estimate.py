@@ -6,12 +6,15 @@ from making_facts import facts, group, llama, published
 from msgspec.structs import replace
 
 from llmgen.budget.beside.measured import settings_digest, with_measured
+from llmgen.budget.builds import NEWEST
 from llmgen.budget.estimate import estimate
 from llmgen.budget.settings import DraftSettings, ServerSettings, SettingRefused
 from llmgen.facts.lock_model import Measured
+from llmgen.units import MIB
 
 SETTINGS = ServerSettings(ctx_size=4096, parallel=2, kv_unified=False)
 PAIR = ("gpu0", "gpu1")
+CUDA = {"gpu0": "cuda", "gpu1": "cuda"}
 
 
 def memory(model, **settings):
@@ -134,9 +137,28 @@ def test_adapters_lie_beside_what_they_change():
     assert rows == [4 * 512 * (8 + 256) if weights else 0 for weights in added]
 
 
-def test_copied_experts_are_in_the_margin():
-    kept = estimate(llama(), replace(SETTINGS, n_cpu_moe=2))
-    assert kept.margin["gpu0"] - estimate(llama(), SETTINGS).margin["gpu0"] >= 2 * 64_000 - 64
+def test_a_known_graph_has_a_small_margin():
+    made = estimate(llama(), SETTINGS)
+    assert made.margin["gpu0"] == made.memory[1].compute // 100 + 8 * MIB
+
+
+def test_a_build_that_was_not_recorded_has_a_wider_margin():
+    made = estimate(llama(), SETTINGS, NEWEST + 1)
+    assert made.margin["gpu0"] == made.memory[1].compute // 10 + 48 * MIB
+
+
+def test_what_a_backend_takes_is_counted_where_it_is_known():
+    plain, made = estimate(llama(), SETTINGS), estimate(llama(), SETTINGS, backends=CUDA)
+    assert (plain.temporaries, plain.memory) == ({}, made.memory)
+    assert made.on("gpu0") - plain.on("gpu0") == made.temporaries["gpu0"] > 0
+    told = sum(size for device, what, size in made.parts if what.startswith("temporaries: "))
+    assert told == made.temporaries["gpu0"]
+
+
+def test_a_draft_has_temporaries_of_its_own():
+    alone = estimate(llama(), SETTINGS, backends=CUDA).temporaries["gpu0"]
+    both = estimate(llama(), SETTINGS, draft=llama(), backends=CUDA).temporaries["gpu0"]
+    assert both == 2 * alone
 
 
 def test_measured_bytes_replace_computed_ones_and_need_no_margin():

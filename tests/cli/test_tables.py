@@ -110,7 +110,9 @@ def test_bars_are_coloured_on_a_terminal_that_has_colours(terminal, capsys):
 def many(count):
     """A stack of so many small models."""
     text = TEXT.format(profile="nvidia-2x24gb")
-    text += "".join(f'[models.m{n}]\nmodel = "small.gguf"\n' for n in range(count))
+    text += "".join(
+        f'[models.m{n}]\nmodel = "small.gguf"\nctx_size = 32768\n' for n in range(count)
+    )
     made = config(text, head="")
     return view(place(resolve(made, {"file:small.gguf": facts("small.gguf")})))
 

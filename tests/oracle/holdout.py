@@ -3,6 +3,7 @@
 ``python -m oracle.holdout BUILD COUNT SEED [FILE [ARCHITECTURE…]]`` (from ``tests/``) draws points of every architecture in
 turn, prints the table of ``fresh_table`` and writes them down for ``python -m oracle.fresh_table FILE…``.
 ``python -m oracle.holdout published BUILD COUNT SEED`` draws settings alone, for published shapes and fixtures.
+``tests/bench/memory_rivals.py`` draws plain options: one device and all layers on it.
 A rule that is mended afterwards makes its seed a part of the fit: take another.
 """
 
@@ -49,7 +50,15 @@ AT_ONCE = 50
 
 
 def draw(source: random.Random, layers: int) -> dict[str, object]:
-    """Settings of one server: a context, and each option by its own chance."""
+    """Settings of one server: what is plain, embeddings, and devices."""
+    chosen = plain(source)
+    if source.random() < 0.2:
+        chosen |= source.choice(POOLED)
+    return chosen | _place(source, layers)
+
+
+def plain(source: random.Random) -> dict[str, object]:
+    """A context, and each option that estimators know by its own chance: all is on one device."""
     chosen: dict[str, object] = {"ctx_size": source.choice(CONTEXTS)}
     if source.random() < 0.7:
         chosen["parallel"] = source.choice((1, 2, 3, 4, 8))
@@ -67,9 +76,7 @@ def draw(source: random.Random, layers: int) -> dict[str, object]:
         chosen["flash_attn"] = source.choice(("on", "off"))
     if source.random() < 0.1:
         chosen["swa_full"] = True
-    if source.random() < 0.2:
-        chosen |= source.choice(POOLED)
-    return chosen | _place(source, layers)
+    return chosen
 
 
 def _place(source: random.Random, layers: int) -> dict[str, object]:

@@ -1,44 +1,66 @@
-"""How large a margin every recorded total asks for, for each kind that llmgen/budget/margin.py names.
+"""How large a margin recorded totals and fresh points ask for, for each row of llmgen/budget/margin.py.
 
-Run it in tests/: `../.venv/bin/python -m oracle.margins`.
+Run it in tests/: `../.venv/bin/python -m oracle.margins [FILE…]`; files are further fresh points.
 """
 
-from llmgen.budget.compute.buffers import compute_buffers
-from llmgen.budget.contexts import context
-from llmgen.budget.margin import EMBEDDING, GUESSED, HOST_CACHE, ORDINARY, SEVERAL_DEVICES, extra
-from llmgen.units import MIB
-from oracle import grid
-from oracle.comparison import all_facts, is_answered, pairs
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
-NAMES = {
-    id(ORDINARY): "ordinary",
-    id(EMBEDDING): "embedding",
-    id(HOST_CACHE): "host cache",
-    id(SEVERAL_DEVICES): "several devices",
-    id(GUESSED): "guessed graphs",
-}
+from llmgen.budget.margin import GUESSED, REPLAYED, UNRECORDED, Margin
+from llmgen.units import MIB
+from oracle import fresh_table, grid, points
+from oracle.comparison import Pair, is_answered, pairs, said
+
+NAMES = {REPLAYED: "replayed", UNRECORDED: "unrecorded build", GUESSED: "guessed"}
 
 
 def main():
-    """Print, for each kind, the bytes beside its share of compute that the worst case asks for."""
-    worst: dict[str, tuple[float, str]] = {}
+    """Print for each row how many devices were asked, how many fell short, and the worst of them."""
+    counts, short = dict.fromkeys(NAMES, 0), dict.fromkeys(NAMES, 0)
+    worst: dict[Margin, tuple[float, str]] = {}
+    for pair in (*recorded(), *fresh(map(Path, sys.argv[1:]))):
+        for row, wanted, where in asked(pair):
+            counts[row] += 1
+            if wanted is not None:
+                short[row] += 1
+                worst[row] = max(worst.get(row, (-1e9, "")), (wanted, where))
+    for row, name in NAMES.items():
+        wanted, where = worst.get(row, (0.0, ""))
+        print(
+            f"{name:18} {counts[row]:6} devices, {short[row]:4} short, {wanted:7.1f} MiB  {where}"
+        )
+
+
+def recorded() -> Iterator[Pair]:
+    """The grid at every build."""
     for path in sorted(grid.DATA.glob("answers-b*.json.xz")):
-        for pair in pairs(grid.recorded(path)):
-            if is_answered(pair):
-                for kind, wanted, said in asked(pair):
-                    worst[kind] = max(worst.get(kind, (0.0, "")), (wanted, said))
-    for kind, (wanted, said) in sorted(worst.items()):
-        print(f"{kind:28} {wanted:7.1f} MiB  {said}")
+        yield from pairs(grid.recorded(path))
+
+
+def fresh(more) -> Iterator[Pair]:
+    """Points of drawn shapes."""
+    kept = (
+        path
+        for kind in ("drawn", "fresh", "embedders")
+        for path in grid.DATA.glob(f"{kind}-b*.json.xz")
+    )
+    yield from fresh_table.pairs(map(points.read, (*sorted(kept), *more)))
 
 
 def asked(pair):
-    """(kind, MiB beside the share of compute, where) of each device of a point."""
-    point, first = pair.point, 1 if len(pair.ours.memory) > 1 else 0
-    ground = context(all_facts()[point.model], point.settings, point.build).ground
-    more = GUESSED if compute_buffers(ground).guessed else extra(point.settings)
-    for mine, (ours, theirs, _) in zip(pair.ours.memory[first:], pair.device_totals(), strict=True):
-        wanted = theirs - ours - mine.compute * more.percent // 100
-        yield NAMES[id(more)], wanted / MIB, f"b{point.build} {point.model} on {mine.device}"
+    """(row, MiB beside the share of compute or None if it is enough, where) of each device."""
+    if pair.faulty or not is_answered(pair):
+        return
+    first = 1 if len(pair.ours.memory) > 1 else 0
+    for mine, (ours, theirs, with_margin) in zip(
+        pair.ours.memory[first:], pair.device_totals(), strict=True
+    ):
+        margin = with_margin - ours
+        row = next((row for row in NAMES if row.of(mine.compute) == margin), REPLAYED)
+        missing = theirs - ours
+        wanted = (missing - mine.compute * row.percent // 100) / MIB if missing > 0 else None
+        yield row, wanted, f"{said(pair.point)} on {mine.device}"
 
 
 if __name__ == "__main__":

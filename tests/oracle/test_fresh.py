@@ -3,7 +3,7 @@
 import pytest
 
 from llmgen.budget.estimate import estimate
-from llmgen.budget.margin import HOST_CACHE
+from llmgen.budget.margin import REPLAYED
 from llmgen.budget.settings import SettingRefused
 from llmgen.units import MIB
 from oracle import grid, points, published
@@ -129,7 +129,7 @@ def test_a_server_without_flash_attention_has_scores_beside_its_cache():
     made = estimate(all_facts()["fixture/llama-dense"], setting, 11434)
     host = made.memory[0].compute
     server = 99.01 * MIB  # what llama-server b11434 logs; llama-fit-params has 35
-    assert host + made.margin["host"] - HOST_CACHE.of(host) == pytest.approx(server, rel=0.02)
+    assert host + made.margin["host"] - REPLAYED.of(host) == pytest.approx(server, rel=0.02)
 
 
 def test_copies_of_latent_rows_have_a_margin():

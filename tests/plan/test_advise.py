@@ -91,7 +91,7 @@ def test_cheaper_kinds_come_first(case):
 def test_cache_type_comes_before_a_smaller_context():
     found = refusal(models("a", options="ctx_size = 65536"))
     assert found.hint.startswith('`cache_type_k = "q8_0"` and `cache_type_v = "q8_0"` for `a` fits')
-    assert any("`ctx_size = 50688`" in note for note in found.notes)
+    assert any("`ctx_size = 50944`" in note for note in found.notes)
 
 
 def test_price_stands_beside_the_change():
@@ -159,7 +159,7 @@ def test_what_no_change_mends_says_so():
     head = head.replace('"64GiB"', '"6GiB"')
     found = refusal(models("a", options="ctx_size = 4096"), head=head, layers=32)
     assert found.hint.startswith("no change that llmgen knows fits by itself; ")
-    assert "with 256 tokens of context `a` still needs 7.0 GiB of gpu0" in found.hint
+    assert "with 256 tokens of context `a` still needs 6.9 GiB of gpu0" in found.hint
 
 
 def test_both_full_pools_of_a_model_get_the_change_that_mends_them():
@@ -218,7 +218,7 @@ def test_smallest_machine_that_would_do_is_named_and_fits():
     for found in caught.value.diagnostics:
         (name,) = re.findall(r"`profile = \"([^\"]+)\"` is the smallest built-in", found.hint)
         assert name == "apple-silicon-96gb"
-    assert "with 256 tokens of context `big` still needs 58.6 GiB of gpu0" in found.hint
+    assert "with 256 tokens of context `big` still needs 58.5 GiB of gpu0" in found.hint
     published.planned(text.replace("apple-silicon-64gb", name))
 
 
@@ -236,7 +236,7 @@ def test_batch_of_an_embedder_with_fewer_slots_is_that_of_its_new_slots():
 def test_change_that_the_server_would_refuse_is_no_advice():
     text = models("a", options='ctx_size = 131072\nflash_attn = "off"')
     assert ways(refusal(text)) == [
-        "`ctx_size = 41472` for `a` fits (33.5 GiB less; 41472 instead of 128K of context)"
+        "`ctx_size = 39168` for `a` fits (36.7 GiB less; 39168 instead of 128K of context)"
     ]
 
 

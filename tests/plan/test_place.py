@@ -88,9 +88,9 @@ def test_model_that_never_meets_an_always_loaded_one_is_refused(other):
 def test_model_larger_than_the_device_is_refused_with_arithmetic_and_a_way_out():
     (only,) = refused(models("a", options="ctx_size = 131072\nparallel = 1"))
     assert only.code == "budget.device-full"
-    assert only.message.startswith("`a` needs 48.1 GiB on gpu0, which has 23.5 GiB left")
+    assert only.message.startswith("`a` needs 48.0 GiB on gpu0, which has 23.5 GiB left")
     assert any("weights 7.8 GiB + kv cache 40.0 GiB" in note for note in only.notes)
-    assert '`cache_type_k = "q5_1"`' in only.hint
+    assert '`cache_type_k = "q4_0"`' in only.hint
 
 
 def test_override_plans_all_the_same_and_stays_visible():

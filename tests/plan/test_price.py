@@ -7,7 +7,8 @@ from llmgen.plan.price import nearest, prices
 
 CARDS = machine("24GiB", "24GiB", memory="64GiB")
 KINDS = 'cache_type_k = ["f16", "q8_0", "q4_0"]\ncache_type_v = ["f16", "q8_0", "q4_0"]\n'
-EXPERTS = CARDS + model("a", "gpt-oss-120b", 'n_cpu_moe = "auto"\nctx_size = "max"')
+NARROW = machine("23700MiB", "23700MiB", memory="64GiB")
+EXPERTS = NARROW + model("a", "gpt-oss-120b", 'n_cpu_moe = "auto"\nctx_size = "max"')
 
 
 def slot(plan):

@@ -383,7 +383,7 @@ def test_every_look_at_a_division_is_counted(published, most, monkeypatch):
     assert (found == 60) is (most == 10_000)
 
 
-UNEQUAL = cards("8GiB", "24GiB", reserve="512MiB").replace('overhead = "0"', 'overhead = "400MiB"')
+UNEQUAL = cards("8GiB", "24GiB", reserve="512MiB").replace('overhead = "0"', 'overhead = "500MiB"')
 LARGE_BESIDE_PINNED = """
 [models.e]
 model = "qwen3-8b.gguf"

@@ -13,15 +13,17 @@ from msgspec.structs import replace
 
 from llmgen.budget.compute.fused import resolved
 from llmgen.budget.compute.ground import Ground, layers_of
-from llmgen.budget.compute.peaks import lives_of, peaks_of, scheduled
+from llmgen.budget.compute.peaks import peaks_of, scheduled
 from llmgen.budget.graph.general import BARE, WIDE, general
 from llmgen.budget.graph.repeats import Shortened
 from llmgen.budget.graph.tensor import Tensor
 from llmgen.budget.graph.weights import Undescribed
 from llmgen.budget.memory import HOST
 from llmgen.budget.schedule.arena import Arena
-from llmgen.budget.schedule.lives import alive_at_peaks
+from llmgen.budget.schedule.lives import Lives, alive_at_peaks
+from llmgen.budget.schedule.operations import Operation
 from llmgen.budget.schedule.split import Schedule
+from llmgen.budget.server.geometry import Geometry
 from llmgen.budget.settings import SettingRefused
 from llmgen.budget.shape.damaged import DAMAGED
 from llmgen.budget.shape.hyperparameters import Hyperparameters
@@ -39,12 +41,22 @@ class Buffer(Struct, frozen=True):
 class Computed(Struct, frozen=True):
     """The buffers of all devices and the host; ``guessed`` where parts of the graph are.
 
-    ``pinned`` is what the host's has more in a server than where llama.cpp measures it.
+    ``pinned`` is what the host's has more in a server than where llama.cpp measures it; ``noted``
+    are operations for which backends may take memory beside, and ``counts`` their cells.
     """
 
     buffers: dict[str, Buffer]
     guessed: bool = False
     pinned: int = 0
+    noted: frozenset[Operation] = frozenset()
+    counts: Geometry | None = None
+
+    def operations(self) -> list[Operation]:
+        """The noted ones at the cells of this context; the host is their last backend."""
+        if self.counts is None:
+            return []
+        cells, windowed = self.counts.cells, self.counts.window_cells
+        return [item.of(cells, windowed) for item in self.noted]
 
 
 def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
@@ -59,7 +71,8 @@ def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
     for tried in _grounds(ground):
         try:
             found, fused = resolved(tried, names)
-            made = _buffers(found, names, explained=explained)
+            peaks = peaks_of(found, names)
+            made = _buffers(found, names, peaks.arenas, explained=explained)
         except Undescribed:
             continue
         except SettingRefused:
@@ -69,7 +82,8 @@ def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
         guessed = tried.guessed > 1 or tried.recipe.special == WIDE or not fused
         guessed = guessed or (tried.setting.drafts and _has_streams(tried.model))
         more = _pinned(found, names, made[HOST].bytes)
-        return Computed({HOST: made[HOST], **made}, guessed, more)
+        buffers = {HOST: made[HOST], **made}
+        return Computed(buffers, guessed, more, peaks.operations, found.setting.counts)
     message = f"the header of this `{ground.model.name}` and its tensors make no graph"
     raise SettingRefused("model", message, DAMAGED)
 
@@ -99,10 +113,11 @@ def _grounds(ground: Ground) -> Iterator[Ground]:
     yield replace(ground, guessed=3, recipe=replace(recipe, special=BARE, every=True))
 
 
-def _buffers(ground: Ground, names: Sequence[str], *, explained: bool) -> dict[str, Buffer]:
+def _buffers(
+    ground: Ground, names: Sequence[str], peaks: Sequence[int], *, explained: bool
+) -> dict[str, Buffer]:
     if explained:
         return dict(zip(names, _explained(ground, names), strict=True))
-    peaks = peaks_of(ground, names)
     return {name: Buffer(peak, ((_WHOLE, peak),)) for name, peak in zip(names, peaks, strict=True)}
 
 
@@ -116,13 +131,15 @@ def _pinned(ground: Ground, names: Sequence[str], host: int) -> int:
     if setting.kv_offload or setting.flash:
         return 0
     pinned = replace(ground, setting=replace(setting, pinned=True))
-    return max(0, peaks_of(pinned, names)[-1] - host)
+    return max(0, peaks_of(pinned, names).arenas[-1] - host)
 
 
 def _explained(ground: Ground, names: Sequence[str]) -> Iterator[Buffer]:
     """Buffers with the tensors that are alive at their peak, all layers walked."""
     every = Shortened(tuple(layers_of(ground)), ())
-    lives, _ = lives_of(ground, names, every)
+    _, plan = scheduled(ground, names, every)
+    lives = Lives()
+    lives.run(plan.leafs, plan.nodes)
     sizes = [size.of(0, 0) for size in lives.tape.sizes]
     arenas = [Arena() for _ in names]
     lives.tape.replay(arenas, 0, 0)

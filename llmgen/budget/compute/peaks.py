@@ -25,6 +25,7 @@ from llmgen.budget.graph.shared import owner
 from llmgen.budget.graph.tensor import MARKED
 from llmgen.budget.remembered import Remembered
 from llmgen.budget.schedule.lives import Lives
+from llmgen.budget.schedule.operations import Operation, operations
 from llmgen.budget.schedule.pieces import Piece, piece
 from llmgen.budget.schedule.split import COPIES, MOST_INPUTS, Schedule, schedule
 from llmgen.budget.schedule.tape import Tape
@@ -38,12 +39,14 @@ _TRIES: Final[tuple[tuple[int, int], ...]] = ((2, 1), (2, 2), (2, 3), (4, 1))
 class Recorded(Struct, frozen=True):
     """A tape, and pairs of marks at which the arenas have to be equal.
 
-    ``pieces`` are what was replayed of it, by the cells of windows.
+    ``pieces`` are what was replayed of it, by the cells of windows; ``operations`` are those for
+    which backends may take memory beside it.
     """
 
     tape: Tape
     equal: tuple[tuple[int, int], ...]
     pieces: dict[int, list[Piece]]
+    operations: frozenset[Operation]
 
 
 # Graphs that were made, the same by what they are made of, and which of the tries sufficed.
@@ -52,7 +55,14 @@ _ALIKE: Remembered[Recorded] = Remembered(MOST_RECORDED)
 _SUFFICED: Remembered[list[int]] = Remembered(MOST_RECORDED)
 
 
-def peaks_of(ground: Ground, names: Sequence[str]) -> list[int]:
+class Peaks(Struct, frozen=True):
+    """The peak of each arena, and the operations of the graph, each kind once."""
+
+    arenas: list[int]
+    operations: frozenset[Operation]
+
+
+def peaks_of(ground: Ground, names: Sequence[str]) -> Peaks:
     """The peak of each arena, replayed with as few layers as that takes."""
     counts, tries = ground.setting.counts, _TRIES
     if ground.pipelined and ground.recipe.own_inputs:
@@ -64,7 +74,8 @@ def peaks_of(ground: Ground, names: Sequence[str]) -> list[int]:
         recorded = _recorded(some, names, _try(tries, sufficed[0]), key)
         found = _piece(recorded, len(names), counts)
         if found.settled:
-            return [constant + each * counts.cells for constant, each in found.peaks]
+            arenas = [constant + each * counts.cells for constant, each in found.peaks]
+            return Peaks(arenas, recorded.operations)
         sufficed[0] += 1
 
 
@@ -107,10 +118,12 @@ def _recorded(
 
 
 def _made(ground: Ground, few: Shortened, names: Sequence[str]) -> Recorded:
-    lives, scene = lives_of(ground, names, few)
+    scene, plan = scheduled(ground, names, few)
+    lives = Lives()
+    lives.run(plan.leafs, plan.nodes)
     marks = {layer: lives.marks[id(scene.ends[layer])] for pair in few.equal for layer in pair}
     equal = tuple((marks[first], marks[second]) for first, second in few.equal)
-    return Recorded(lives.tape, equal, {})
+    return Recorded(lives.tape, equal, {}, operations(plan.nodes, scene.matrices))
 
 
 def _alike(
@@ -129,14 +142,6 @@ def _alike(
         *(placement.output, placement.layers[0], tuple(names)),
         *(ground.setting, ground.pipelined, *key_of_model(ground)),
     )
-
-
-def lives_of(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Lives, Scene]:
-    """When each tensor of those layers takes a place, and what they were described in."""
-    scene, plan = scheduled(ground, names, few)
-    lives = Lives()
-    lives.run(plan.leafs, plan.nodes)
-    return lives, scene
 
 
 def scheduled(ground: Ground, names: Sequence[str], few: Shortened) -> tuple[Scene, Schedule]:

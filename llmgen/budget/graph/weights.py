@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container
 from typing import Final
 
-from llmgen.budget.graph.tensor import KINDS, NOWHERE, WEIGHT, Tensor, strides
+from llmgen.budget.graph.tensor import KINDS, NOWHERE, WEIGHT, Extents, Tensor, strides
 from llmgen.facts.gguf_facts import TensorGroup
 
 # A backend for a group of tensors, and for one of its layers (-1: a tensor outside of the layers).
@@ -14,6 +15,7 @@ WeightHome = Callable[[TensorGroup, int], int]
 Implied = Callable[[str, int], tuple[int, ...] | None]
 
 _LAYER: Final = "blk.#."
+_NUMBER: Final = re.compile(r"blk\.\d+\.")
 # The embedding as the output matrix, and the layer that ``homes`` is then asked for.
 TIED: Final = "token_embd.weight as output"
 OUTPUT_LAYER: Final = -2
@@ -69,6 +71,13 @@ class Matrices:
             self._made[key] = again(found, home) if found else None
         return self._made[key]
 
+    def kinds_of(self, tensor: Tensor) -> set[tuple[str, int]]:
+        """Type and bytes of a weight, and of those that other layers have of its name and shape."""
+        groups = self._groups.get(_NUMBER.sub(_LAYER, tensor.name), ())
+        alike = (group for group in groups if _extents(group.shape) == tensor.ne)
+        found = {(_kind(group), group.bytes_each) for group in alike}
+        return found | {(tensor.kind, tensor.bytes)}
+
     def output(self) -> Tensor:
         """The output matrix: the embedding once more where the file has none."""
         found = self.get(_OUTPUT)
@@ -110,11 +119,18 @@ def _made_up(pattern: str, extents: tuple[int, ...], layer: int) -> TensorGroup:
     return TensorGroup(pattern, "f16", extents, () if layer < 0 else (layer,), 0)
 
 
-def _held(group: TensorGroup, shape: tuple[int, ...], layer: int, home: int) -> Tensor:
+def _extents(shape: tuple[int, ...]) -> Extents:
     wide = (*shape, 1, 1, 1, 1)
-    ne = (wide[0], wide[1], wide[2], wide[3])
-    # Its bytes matter only where a weight is copied, which none of these types is.
-    kind = group.type if group.type in KINDS else "f32"
+    return (wide[0], wide[1], wide[2], wide[3])
+
+
+def _kind(group: TensorGroup) -> str:
+    # Its bytes matter only where a weight is copied, which none of other types is.
+    return group.type if group.type in KINDS else "f32"
+
+
+def _held(group: TensorGroup, shape: tuple[int, ...], layer: int, home: int) -> Tensor:
+    ne, kind = _extents(shape), _kind(group)
     found = Tensor("NONE", kind, ne, strides(kind, ne), (), None, WEIGHT, home)
     found.name, found.bytes = group.pattern.replace("#", str(layer)), group.bytes_each
     return found

@@ -48,12 +48,10 @@ _UNUSED: Final = ("masked_embd_centroids.", "masked_embd_ordering.")
 class Weights(Struct, frozen=True):
     """Bytes on each device, by what they are.
 
-    ``copied_expert`` is the largest expert matrix that lies on the host while its layer runs on a
-    device; ``output`` is where the output matrix is, and so the logits are computed.
+    ``output`` is where the output matrix is, and so the logits are computed.
     """
 
     on: dict[str, Counter[str]]
-    copied_expert: int
     output: str
 
     def total(self, device: str) -> int:
@@ -82,15 +80,11 @@ def weights(
         tied=_is_tied(tensors, model),
         mapped=is_mapped(settings),
     )
-    copied = 0
     for group in tensors:
         size = padded(group.bytes_each, _ALIGNMENT)
-        homes = loading.homes(group)
-        for device, count in homes.items():
+        for device, count in loading.homes(group).items():
             on[device][_kind(group)] += size * count
-            if device == HOST and placement.layers[-1] != HOST and is_expert(group):
-                copied = max(copied, size)
-    return Weights(on, copied, loading.output())
+    return Weights(on, loading.output())
 
 
 def _loaded_late(model: Hyperparameters) -> Iterator[str]:

@@ -1,11 +1,11 @@
 """Host memory beside llama.cpp's own buffers."""
 
-from making_facts import llama, published
+from making_facts import facts, llama, published
 from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
 from llmgen.budget.settings import ServerSettings
-from llmgen.units import GIB
+from llmgen.units import GIB, MIB
 
 SETTINGS = ServerSettings(ctx_size=4096, parallel=4, kv_unified=True)
 
@@ -48,3 +48,11 @@ def test_mapped_weights_are_page_cache_and_not_counted():
     assert host(llama()).page_cache == 320_000
     assert host(llama(), load_mode="none").page_cache == 0
     assert host(llama()).total == host(llama(), load_mode="none").total
+
+
+def test_the_program_and_its_vocabulary_are_counted():
+    small, large = (
+        host(facts("llama", dict(llama().hyperparameters), size)) for size in (512, 150_000)
+    )
+    assert small.process < 17 * MIB
+    assert large.process - small.process == 400 * (150_000 - 512)
