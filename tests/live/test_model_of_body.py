@@ -105,6 +105,8 @@ class Client:
         return headers.get("x-server", ""), status, answer
 
     def close(self):
+        if self.socket is None:
+            return
         self.answers.close()
         self.socket.close()
         self.socket = None
