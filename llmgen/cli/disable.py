@@ -17,7 +17,7 @@ from llmgen.cli.pipeline import read
 @on_hosts(ShownRows("disabled"))
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Start the named services, or all of them, only by hand; what runs goes on."""
-    from llmgen.operate.installation.installed import by_hand, chosen
+    from llmgen.operate.installation.installed_stack import by_hand, chosen
     from llmgen.operate.managers.by_cron import refuse_cron
     from llmgen.operate.site import site
 

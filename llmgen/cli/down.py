@@ -25,7 +25,7 @@ def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """
     from llmgen.operate.foreground.dead_runs import clear
     from llmgen.operate.foreground.run_folder import ALREADY_UP, only_one
-    from llmgen.operate.installation.installed import chosen, may_be_installed, stop
+    from llmgen.operate.installation.installed_stack import chosen, may_be_installed, stop
     from llmgen.operate.managers.by_cron import end, is_by_cron
     from llmgen.operate.site import site
 

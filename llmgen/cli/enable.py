@@ -17,7 +17,7 @@ from llmgen.cli.pipeline import read
 @on_hosts(ShownRows("enabled"))
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Start the named services, or all of them, with the machine or at login, not now."""
-    from llmgen.operate.installation.installed import autostart, chosen
+    from llmgen.operate.installation.installed_stack import autostart, chosen
     from llmgen.operate.managers.by_cron import refuse_cron
     from llmgen.operate.site import site
 

@@ -92,7 +92,7 @@ def _of_one(
 ) -> tuple[str, tuple[Diagnostic, ...]]:
     """The llm.toml of one machine, and what is to say of it."""
     from llmgen.cli.import_hardware import hardware_of_import, one_profile
-    from llmgen.importing.accepted import accepted
+    from llmgen.importing.acceptance import accepted
     from llmgen.importing.local import with_local
     from llmgen.importing.machine import with_devices
     from llmgen.importing.names import apart, with_names
@@ -118,7 +118,7 @@ def _of_hosts(
 ) -> tuple[str, tuple[Diagnostic, ...]]:
     """The llm.toml of several machines, and what is to say of it."""
     from llmgen.cli.import_hardware import hardware_of_hosts, of_each
-    from llmgen.importing.accepted import accepted
+    from llmgen.importing.acceptance import accepted
     from llmgen.importing.hosts.fleet import from_hosts
     from llmgen.importing.names import with_names
     from llmgen.importing.write import document
@@ -182,7 +182,7 @@ def _with_programs(part: Part) -> Part:
 
 def _refused(text: str) -> Iterator[Diagnostic]:
     """What a person has to put right in the imported text before `check` takes it."""
-    from llmgen.importing.accepted import mistakes
+    from llmgen.importing.acceptance import mistakes
     from llmgen.importing.parts import fault
 
     for item in mistakes(text):

@@ -77,7 +77,7 @@ def service_lines(found: Read, names: tuple[str, ...], lines: int) -> list[str]:
 
 def _words(found: Read, names: tuple[str, ...], wanted: Lines) -> Words:
     """The command that shows them."""
-    from llmgen.operate.installation.installed import chosen
+    from llmgen.operate.installation.installed_stack import chosen
     from llmgen.operate.installation.logs import commands, refuse_hidden, refuse_times
     from llmgen.operate.managers.by_cron import is_by_cron, log_of
     from llmgen.operate.site import site

@@ -44,8 +44,8 @@ def cli(session: Session, model: str, seconds: int | None) -> Outcome:
     """
     from llmgen.facts.lock import write_lock
     from llmgen.measuring.run import measure
-    from llmgen.plan.compared import devices
-    from llmgen.plan.started import command_digest
+    from llmgen.plan.comparison import devices
+    from llmgen.plan.start_command import command_digest
 
     found = read(session)
     lock = read_lock(found)
@@ -140,9 +140,9 @@ def _refuse_container(item: Placement) -> None:
 
 def _subject(placed: Plan, item: Placement, seconds: int | None) -> Subject:
     from llmgen.measuring.asking import asked
+    from llmgen.measuring.own_server import free_port
     from llmgen.measuring.run import Subject
-    from llmgen.measuring.started import free_port
-    from llmgen.plan.started import start
+    from llmgen.plan.start_command import start
 
     port = free_port()
     how = start(item, placed.library, port)

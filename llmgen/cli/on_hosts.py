@@ -243,7 +243,7 @@ class _HostsCall:
         """All answers as one: the worst exit code of all, what each host says with its name."""
         import msgspec
 
-        from llmgen.fleet.asleep import may_sleep
+        from llmgen.fleet.sleeping_hosts import may_sleep
 
         codes = [item.value.exit_code if item.value else item.exit_code for item in answers]
         told = [

@@ -11,7 +11,7 @@ from llmgen.units import MIB, show_count
 
 if TYPE_CHECKING:
     from llmgen.operate.status.left_by_others import LeftMemory
-    from llmgen.operate.status.observed import Observed
+    from llmgen.operate.status.observations import Observed
     from llmgen.plan.attempt import Attempt
     from llmgen.plan.plan import Plan
     from llmgen.plan.relief import MeasuredPlan, Pairs, Relief

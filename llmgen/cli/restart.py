@@ -18,7 +18,7 @@ from llmgen.cli.up import CRON
 @on_hosts(ShownRows("restarted"))
 def cli(session: Session, names: tuple[str, ...]) -> Outcome:
     """Restart the named services, or all of them."""
-    from llmgen.operate.installation.installed import chosen, restart
+    from llmgen.operate.installation.installed_stack import chosen, restart
     from llmgen.operate.managers.by_cron import begin, end, is_by_cron
     from llmgen.operate.site import site
 

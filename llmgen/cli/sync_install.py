@@ -70,7 +70,7 @@ def following(session: Session, done: Synced) -> Callable[[bool], Outcome]:
 
 def _stays(done: Synced, who: Asking) -> str | None:
     """Why nothing is installed; None where this llm.toml's stack is."""
-    from llmgen.operate.installation.installed import is_installed
+    from llmgen.operate.installation.installed_stack import is_installed
     from llmgen.operate.stack_owner import installed_owner, shown_path
 
     rules = done.after.config.sync

@@ -58,7 +58,7 @@ def cli(
     With --wait it comes back when all that it started answers, asked as `status` asks; with 4 when
     one does not in time, has ended, or ends again and again. ^C ends the waiting, not the stack.
     """
-    from llmgen.operate.installation.installed import chosen, start
+    from llmgen.operate.installation.installed_stack import chosen, start
     from llmgen.operate.managers.by_cron import begin, is_by_cron
     from llmgen.operate.site import site
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.apply.failure import cannot_write
-from llmgen.budget.beside.measured import settings_digest
+from llmgen.budget.beside.measurements import settings_digest
 from llmgen.cli.boundary import Session, command
 from llmgen.cli.others import refuse_others
 from llmgen.cli.outcome import Outcome

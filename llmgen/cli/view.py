@@ -17,7 +17,7 @@ from llmgen.plan.explain import engine_words
 from llmgen.plan.plan import Headroom, Placement, Plan, Pool
 from llmgen.plan.pools import backend_bytes
 from llmgen.plan.price import StepBack
-from llmgen.targets.containers.published import published
+from llmgen.targets.containers.published_ports import published
 from llmgen.targets.containers.shares import HostShare, shares
 
 

@@ -12,11 +12,11 @@ from llmgen.cluster import document as documents
 from llmgen.cluster import fronts
 from llmgen.cluster.cluster import Cluster, NodePool, Planned, PodSet, PodSetKind
 from llmgen.cluster.devices import resource
+from llmgen.cluster.findings import findings
 from llmgen.cluster.kserve import PORT as KSERVE_PORT
 from llmgen.cluster.kserve import is_text
 from llmgen.cluster.origin import told_of
 from llmgen.cluster.pool_nodes import node_of
-from llmgen.cluster.said import findings
 from llmgen.cluster.seats import Alone, Seats
 from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS

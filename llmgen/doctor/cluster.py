@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
-from llmgen.doctor.cluster_seen import ClusterSeen, NodeSeen
+from llmgen.doctor.cluster_observations import ClusterSeen, NodeSeen
 from llmgen.doctor.rules.cluster import wanted_kinds, wanted_others
 from llmgen.errors import InputError
 from llmgen.operate.kubectl.objects import labels, part, rows

@@ -16,7 +16,7 @@ from llmgen.gateway.addresses import bare, loopback, numeric, wildcard
 from llmgen.gateway.exposure import Listener, listeners
 from llmgen.library import Keep
 from llmgen.plan.plan import Plan
-from llmgen.targets.containers.published import published
+from llmgen.targets.containers.published_ports import published
 
 
 class Opening(Struct, frozen=True):

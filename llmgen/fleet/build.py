@@ -11,7 +11,7 @@ from llmgen.config.config import Config
 from llmgen.config.editions import EDITIONS
 from llmgen.errors import Diagnostic, LlmgenError, PlanError
 from llmgen.facts.lock_model import Lock
-from llmgen.fleet import asleep, rpc, rpc_uses
+from llmgen.fleet import rpc, rpc_uses, sleeping_hosts
 from llmgen.fleet.fleet import Fleet, Member
 from llmgen.fleet.ground import FleetGround, alone, ground_of, library_of, refuse, typed
 from llmgen.fleet.numbers_elsewhere import NumbersElsewhere, numbers
@@ -164,7 +164,7 @@ def _outside(ground: FleetGround, name: str, hosts: tuple[str, ...]) -> Elsewher
         default=table.default,
         # The router knows its models by their own names alone.
         known_as=prefix + name if any(ground.doors[h].kind == "router" for h in hosts) else "",
-        wake=asleep.told(ground.config, hosts[0]),
+        wake=sleeping_hosts.told(ground.config, hosts[0]),
         fallbacks=table.fallbacks,
         context_window_fallbacks=table.context_window_fallbacks,
     )

@@ -15,8 +15,8 @@ from msgspec import Struct
 from llmgen.config.load import overlay
 from llmgen.config.tables.hosts import LAID_OVER
 from llmgen.config.tables.services import SETS
-from llmgen.fleet.asleep import keys_of_others
 from llmgen.fleet.door import Door
+from llmgen.fleet.sleeping_hosts import keys_of_others
 from llmgen.gateway.addresses import LOOPBACK, loopback
 
 Document = dict[str, Any]

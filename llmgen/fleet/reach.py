@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from llmgen.errors import Diagnostic
-from llmgen.fleet import asleep
+from llmgen.fleet import sleeping_hosts
 from llmgen.fleet.ground import FleetGround
 from llmgen.fleet.project import ModelSeats, ServerTable
 from llmgen.gateway.addresses import in_url
@@ -70,7 +70,7 @@ def _server(ground: FleetGround, host: str, seat: str) -> ServerTable:
 def unreached(ground: FleetGround, seats: ModelSeats) -> Iterator[Diagnostic]:
     """Hosts with models for others, and nothing that the others may talk to."""
     config = ground.config
-    yield from asleep.findings(config, ground.doors)
+    yield from sleeping_hosts.findings(config, ground.doors)
     serving = dict.fromkeys(host for hosts in seats.values() for host in hosts)
     yield from _at_one_address(ground, serving)
     for name in serving if len(config.hosts) > 1 else ():

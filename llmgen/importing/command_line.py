@@ -10,8 +10,8 @@ from llmgen.config.tables.base import TEXT
 from llmgen.errors import Diagnostic
 from llmgen.importing.arguments import Argument, read, words_of
 from llmgen.importing.hub import of_repo, of_url
+from llmgen.importing.option_conflicts import settle
 from llmgen.importing.parts import fault, lost
-from llmgen.importing.settled import settle
 from llmgen.importing.values import ALL_LAYERS_FROM, Unusable, value_of
 from llmgen.option_table import LOAD_MODE_SINCE
 from llmgen.options import REPEATED, refused_extra, spelled

@@ -11,7 +11,7 @@ from msgspec import Struct
 from llmgen.measuring.asking import ServerRequest
 from llmgen.measuring.cgroup import peak as cgroup_peak
 from llmgen.measuring.device_use import device_use
-from llmgen.measuring.started import LOOPBACK, Started, failed, ready, started
+from llmgen.measuring.own_server import LOOPBACK, Started, failed, ready, started
 from llmgen.measuring.watch import PeakWatch
 from llmgen.units import MIB
 from llmgen.web.client import asking

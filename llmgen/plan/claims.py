@@ -8,7 +8,7 @@ from llmgen.engines.memory import Basis, Unfit
 from llmgen.errors import PlanError
 from llmgen.library import Library, Model
 from llmgen.plan.pools import beside_bytes
-from llmgen.resolve.engined import unfit_finding
+from llmgen.resolve.engine_models import unfit_finding
 
 
 def claimed(model: Model, served: Served, library: Library) -> Estimate:

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from llmgen.library import Keep
-from llmgen.plan.compared import Compared, compared
+from llmgen.plan.comparison import Compared, compared
 from llmgen.plan.plan import Groups, Matrix, OnDemandRules, Plan, Reason, Router, State
 from llmgen.units import show_bar, show_size
 

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from llmgen.budget.beside.lending import with_sending
-from llmgen.budget.beside.measured import settings_digest, with_measured
+from llmgen.budget.beside.measurements import settings_digest, with_measured
 from llmgen.budget.estimate import estimate
 from llmgen.budget.memory import Estimate
 from llmgen.budget.settings import ServerSettings, SettingRefused

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from llmgen import __version__
 from llmgen.errors import InputError
-from llmgen.remote import carried, failures
+from llmgen.remote import failures, own_zip
 from llmgen.remote.host import Host
 
 _OLDEST = (3, 11)
@@ -63,10 +63,10 @@ def chosen(host: Host, found: Here) -> RemoteProgram | Sent:
             return candidate
     if found.found:
         raise InputError(failures.other_version(host, found.found[0].words, found.found[0].version))
-    if found.python >= _OLDEST and carried.needs():
+    if found.python >= _OLDEST and own_zip.needs():
         if not found.missing:
             return Sent.OWN
-        if (found.tag, found.machine) == (carried.TAG, carried.MACHINE):
+        if (found.tag, found.machine) == (own_zip.TAG, own_zip.MACHINE):
             return Sent.WHOLE
     raise InputError(failures.no_llmgen(host, found.python_there))
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from llmgen import __version__
 from llmgen.errors import InputError
-from llmgen.remote import carried, failures
+from llmgen.remote import failures, own_zip
 from llmgen.remote.candidates import Here, RemoteProgram, Sent, checked, chosen, here
 from llmgen.remote.connection import Connection, HostBounds, HostOverflow, HostTimeout, Lost, Stop
 from llmgen.remote.host import Host
@@ -95,7 +95,7 @@ class _Call:
                 "do": "look",
                 "version": __version__,
                 "programs": [self.host.llmgen] if self.host.llmgen else [],
-                "needs": carried.needs(),
+                "needs": own_zip.needs(),
             }
         )
         header, _ = self.expect("here", seconds=self.bounds.greeting_seconds)
@@ -120,7 +120,7 @@ class _Call:
 
     def sent(self, what: Sent, found: Here) -> tuple[str, ...]:
         """Send llmgen itself; the words that run it there."""
-        packed = carried.own() if what is Sent.OWN else carried.whole()
+        packed = own_zip.own() if what is Sent.OWN else own_zip.whole()
         if packed is None:
             raise InputError(failures.no_llmgen(self.host, found.python_there))
         self.connection.send({"do": "put", "below": _PACKAGES}, packed)

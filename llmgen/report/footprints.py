@@ -8,7 +8,7 @@ from llmgen.budget.memory import HOST
 from llmgen.facts.card import card, in_words
 from llmgen.library import Keep
 from llmgen.plan.basis import basis_of
-from llmgen.plan.compared import devices
+from llmgen.plan.comparison import devices
 from llmgen.plan.plan import Placement, Plan, Pool
 from llmgen.plan.scale import load_cost
 from llmgen.plan.stack import Stack

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from llmgen.plan.compared import Compared
+from llmgen.plan.comparison import Compared
 from llmgen.plan.plan import Reason
 from llmgen.plan.price import StepBack
 

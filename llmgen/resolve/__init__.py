@@ -17,7 +17,7 @@ from llmgen.layout import layout
 from llmgen.library import Library
 from llmgen.machine import machine
 from llmgen.resolve.checks import checks
-from llmgen.resolve.engined import claimed
+from llmgen.resolve.engine_models import claimed
 from llmgen.resolve.join import CheckpointsByReference, Facts, Join
 from llmgen.resolve.meaning import findings
 from llmgen.resolve.naming import named, shared_file_names, with_file_names

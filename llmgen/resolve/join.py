@@ -25,7 +25,7 @@ from llmgen.facts.lock_model import Measurements, Run
 from llmgen.layout import Layout, expand
 from llmgen.library import Keep, Model, Open
 from llmgen.machine import Machine
-from llmgen.resolve.engined import enabled, served, shown
+from llmgen.resolve.engine_models import enabled, served, shown
 from llmgen.resolve.references import (
     checkpoint_ref,
     file_ref,

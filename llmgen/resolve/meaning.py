@@ -19,15 +19,15 @@ from llmgen.option_table import CORS_SINCE
 from llmgen.options import is_option_variable, key_of_variable
 from llmgen.resolve import (
     apps,
-    contained,
+    container_findings,
     devices,
-    engined,
+    engine_models,
     extra_args,
     litellm_keys,
     names,
-    passed,
     rpc,
     sleepers,
+    swap_passthrough,
 )
 from llmgen.resolve.references import SOURCES, has_source
 
@@ -46,15 +46,15 @@ def findings(config: Config, machine: Machine) -> Iterator[Diagnostic]:
         yield from low_ports(config)
     yield from _versions(config)
     yield from _cors(config)
-    yield from engined.findings(config, machine)
+    yield from engine_models.findings(config, machine)
     yield from devices.findings(config, machine)
     yield from rpc.findings(config, machine)
     yield from _environment(("hardware",), config.hardware.environment or {})
     yield from _environment(("defaults",), config.defaults.environment)
-    yield from passed.findings(config)
+    yield from swap_passthrough.findings(config)
     yield from litellm_keys.findings(config)
     yield from apps.findings(config)
-    yield from contained.findings(config)
+    yield from container_findings.findings(config)
     yield from _unrouted(config)
     yield from sleepers.findings(config)
     yield from _unheard(config)

@@ -18,7 +18,7 @@ from llmgen.operate.engines.server import Endpoint, secret
 from llmgen.operate.engines.swap import Loaded
 from llmgen.operate.status import rows
 from llmgen.operate.status.asking import Asking
-from llmgen.operate.status.observed import Observed
+from llmgen.operate.status.observations import Observed
 from llmgen.operate.status.rows import ModelStatus
 from llmgen.operate.status.stack import as_run, expected
 from llmgen.operate.status.standing import Standing, WrittenFiles, standing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llmgen.operate.status.observed import ServerState, SlotWork
+from llmgen.operate.status.observations import ServerState, SlotWork
 
 # The work of each model's slots at a look.
 Works = Mapping[str, tuple[SlotWork, ...]]

@@ -5,7 +5,7 @@ from making import adapter
 from making_facts import facts, group, llama, published
 from msgspec.structs import replace
 
-from llmgen.budget.beside.measured import settings_digest, with_measured
+from llmgen.budget.beside.measurements import settings_digest, with_measured
 from llmgen.budget.builds import NEWEST
 from llmgen.budget.estimate import estimate
 from llmgen.budget.settings import DraftSettings, ServerSettings, SettingRefused

@@ -19,8 +19,8 @@ from llmgen.errors import PlanError
 from llmgen.facts.lock import Entry, Lock, write_lock
 from llmgen.facts.lock_model import Run
 from llmgen.operate.status.left_by_others import left_by_others
-from llmgen.operate.status.observed import Observed
-from llmgen.plan.started import command_digest
+from llmgen.operate.status.observations import Observed
+from llmgen.plan.start_command import command_digest
 from llmgen.units import GIB
 
 HEAD = """\

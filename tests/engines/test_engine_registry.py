@@ -11,7 +11,7 @@ from llmgen.config.tables.models import ModelTable
 from llmgen.engines.base import Listen, Served
 from llmgen.engines.command import CommandOptions
 from llmgen.engines.registry import ENGINES
-from llmgen.resolve.engined import COMMON, knows
+from llmgen.resolve.engine_models import COMMON, knows
 
 TESTS = Path(__file__).parents[1]
 README = TESTS.parent.joinpath("README.md").read_text("utf-8")

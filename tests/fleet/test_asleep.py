@@ -8,7 +8,7 @@ from yaml_reader import read_yaml
 from llmgen.config.load import load
 from llmgen.config.source import parse
 from llmgen.errors import ConfigError, Diagnostic
-from llmgen.fleet.asleep import may_sleep
+from llmgen.fleet.sleeping_hosts import may_sleep
 from llmgen.plan.place import place
 from llmgen.render.environment import make_render
 from llmgen.resolve import resolve

@@ -14,7 +14,7 @@ from making import adapter, facts
 from llmgen.config.load import load
 from llmgen.config.source import parse
 from llmgen.errors import LlmgenError, Severity
-from llmgen.importing.accepted import accepted
+from llmgen.importing.acceptance import accepted
 from llmgen.importing.arguments import read
 from llmgen.importing.command_line import keys_of
 from llmgen.importing.machine import with_devices

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmgen.importing.accepted import accepted
+from llmgen.importing.acceptance import accepted
 from llmgen.importing.arguments import preset_words, words_of
 from llmgen.importing.command_line import keys_of
 from llmgen.importing.sniff import from_text

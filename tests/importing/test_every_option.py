@@ -16,7 +16,7 @@ from making import adapter, facts
 
 from llmgen.config.load import load
 from llmgen.config.source import parse
-from llmgen.importing.accepted import accepted
+from llmgen.importing.acceptance import accepted
 from llmgen.importing.machine import with_devices
 from llmgen.importing.sniff import from_text
 from llmgen.importing.write import document

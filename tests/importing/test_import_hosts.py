@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from llmgen.cli.boundary import root
-from llmgen.importing.accepted import mistakes
+from llmgen.importing.acceptance import mistakes
 
 STUDIO = """
 apiKeys: ["${env.STUDIO_KEY}"]

@@ -3,7 +3,7 @@
 import pytest
 
 from llmgen.errors import InputError
-from llmgen.importing.accepted import accepted
+from llmgen.importing.acceptance import accepted
 from llmgen.importing.command_line import keys_of
 from llmgen.importing.names import with_names
 from llmgen.importing.sniff import from_text

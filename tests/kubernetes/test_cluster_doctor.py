@@ -3,7 +3,7 @@
 import pytest
 from made import objects, stack
 
-from llmgen.doctor.cluster_seen import ClusterSeen, NodeSeen
+from llmgen.doctor.cluster_observations import ClusterSeen, NodeSeen
 from llmgen.doctor.rules import cluster as rules
 
 TEXT = """

@@ -11,7 +11,7 @@ from pod_stacks import ASLEEP, SCALED
 from yaml_reader import read_yaml
 
 from llmgen.cli.boundary import root
-from llmgen.cluster.said import findings
+from llmgen.cluster.findings import findings
 from llmgen.config.load import load, overlay
 from llmgen.config.source import parse
 from llmgen.errors import Severity

@@ -8,7 +8,7 @@ from made import HEAD, objects, one, stack
 from pod_stacks import SCALED
 from yaml_reader import read_yaml
 
-from llmgen.cluster.said import findings
+from llmgen.cluster.findings import findings
 from llmgen.config.load import load, overlay
 from llmgen.config.source import parse
 from llmgen.errors import Severity

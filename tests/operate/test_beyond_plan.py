@@ -11,9 +11,9 @@ from llmgen.detect.devices import Gpu
 from llmgen.facts.lock_model import Run
 from llmgen.operate.status.beyond_plan import beyond_plan
 from llmgen.operate.status.left_by_others import left_by_others
-from llmgen.operate.status.observed import Observed, Process, ServerState
+from llmgen.operate.status.observations import Observed, Process, ServerState
 from llmgen.plan.place import place
-from llmgen.plan.started import command_digest
+from llmgen.plan.start_command import command_digest
 from llmgen.resolve import resolve
 from llmgen.units import GIB, MIB
 

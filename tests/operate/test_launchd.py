@@ -9,7 +9,7 @@ from llmgen.apply.changes import NO_WAYS
 from llmgen.artifacts import Artifact
 from llmgen.config.tables.hardware import Paths
 from llmgen.layout import layout
-from llmgen.operate.installation import installed as operate
+from llmgen.operate.installation import installed_stack as operate
 from llmgen.operate.installation.install import perform, prepare
 from llmgen.operate.managers.launchd import Launchd
 from llmgen.operate.programs import ProgramResult
@@ -25,9 +25,9 @@ class Launchctl:
 
     def __init__(self, monkeypatch):
         self.words, self.known = [], set()
-        for module in ("installation.installed", "status.look", "installation.install"):
+        for module in ("installation.installed_stack", "status.look", "installation.install"):
             monkeypatch.setattr(f"llmgen.operate.{module}.run", self.run)
-        for module in ("installation.installed", "installation.install"):
+        for module in ("installation.installed_stack", "installation.install"):
             monkeypatch.setattr(f"llmgen.operate.{module}.must", self.must)
 
     def run(self, words, **_):

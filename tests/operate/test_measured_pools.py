@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from llmgen.detect.devices import Gpu
 from llmgen.library import Keep
 from llmgen.operate.engines.swap import Loaded
-from llmgen.operate.status.observed import Observed, Process, ServerState
+from llmgen.operate.status.observations import Observed, Process, ServerState
 from llmgen.operate.status.rows import PoolStatus, pools
 from llmgen.plan.plan import Pool
 

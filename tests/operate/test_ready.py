@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from llmgen.errors import Severity
-from llmgen.operate.status.observed import Observed, Process, ServerState, UnitState
+from llmgen.operate.status.observations import Observed, Process, ServerState, UnitState
 from llmgen.operate.status.ready import Clock, not_ready, until_ready
 from llmgen.operate.status.rows import ExpectedService
 from llmgen.targets.services import Service

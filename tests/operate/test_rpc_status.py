@@ -6,7 +6,7 @@ import pytest
 from making import config, facts
 
 from llmgen.operate.site import Site
-from llmgen.operate.status.observed import Observed, Process
+from llmgen.operate.status.observations import Observed, Process
 from llmgen.operate.status.rows import NOT_HTTP
 from llmgen.operate.status.stack import _answers, expected
 from llmgen.plan.place import place

@@ -11,7 +11,7 @@ from llmgen.detect.devices import Gpu
 from llmgen.library import Keep
 from llmgen.operate.engines.swap import Loaded
 from llmgen.operate.managers.systemd import no_manager
-from llmgen.operate.status.observed import Observed, Process, ServerState, UnitState
+from llmgen.operate.status.observations import Observed, Process, ServerState, UnitState
 from llmgen.operate.status.rows import ExpectedService, devices, models, services
 from llmgen.operate.status.truth import findings, is_well
 from llmgen.targets.services import Service

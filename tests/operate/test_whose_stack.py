@@ -12,7 +12,7 @@ from tiny_stacks import Foreground, write_stack
 
 from llmgen.cli.boundary import root
 from llmgen.operate.stack_owner import StackOwner, read_owner
-from llmgen.operate.status.observed import Observed, Process, UnitState
+from llmgen.operate.status.observations import Observed, Process, UnitState
 from llmgen.operate.status.port_holder import ServicePort, Whose, holder, told
 
 MINE, THEIRS = ("/a/llm.toml",), ("/b/llm.toml",)

@@ -22,7 +22,7 @@ from llmgen.layout import layout
 from llmgen.plan.place import place
 from llmgen.plan.stack import Stack
 from llmgen.resolve import resolve
-from llmgen.resolve.engined import served
+from llmgen.resolve.engine_models import served
 
 GIB = 2**30
 STACKS, PARTS, STEPS = 10_000, 100, 12

@@ -158,7 +158,7 @@ def test_llmgen_that_does_not_run_is_named(server, tmp_path, bare):
 
 
 def test_host_for_which_nothing_was_compiled_is_refused(server, bare, monkeypatch):
-    monkeypatch.setattr("llmgen.remote.carried.TAG", "cpython-399")
+    monkeypatch.setattr("llmgen.remote.own_zip.TAG", "cpython-399")
     found = refused(server.host("mac", bare, ""))
     assert found.code == "remote.no-llmgen"
     assert f"llmgen=={__version__}" in found.hint

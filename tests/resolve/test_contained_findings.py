@@ -3,7 +3,7 @@
 from targets import plans
 
 from llmgen.errors import Severity
-from llmgen.resolve.contained import findings
+from llmgen.resolve.container_findings import findings
 
 COMPOSE = '[services]\nruntime = "compose"\n'
 HERE = '[external.x]\nendpoint = "http://127.0.0.1:11434"\n'

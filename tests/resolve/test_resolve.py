@@ -2,7 +2,7 @@ import pytest
 from making import adapter, config, facts
 from msgspec.structs import replace
 
-from llmgen.budget.beside.measured import settings_digest
+from llmgen.budget.beside.measurements import settings_digest
 from llmgen.errors import ConfigError, InputError
 from llmgen.facts.gguf_facts import TensorGroup
 from llmgen.facts.lock_model import Measured

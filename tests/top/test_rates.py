@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmgen.operate.status.observed import SlotWork
+from llmgen.operate.status.observations import SlotWork
 from llmgen.top.rates import rate
 
 BEFORE = (SlotWork(0, 7, 100), SlotWork(1, 8, 50))

@@ -25,7 +25,7 @@ from llmgen.budget.schedule.operations import Operation
 from llmgen.budget.schedule.split import Schedule
 from llmgen.budget.server.geometry import Geometry
 from llmgen.budget.settings import SettingRefused
-from llmgen.budget.shape.damaged import DAMAGED
+from llmgen.budget.shape.contradictions import DAMAGED
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 
 _WHOLE = "the graph of one micro-batch"

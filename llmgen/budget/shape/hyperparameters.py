@@ -11,7 +11,7 @@ from llmgen.budget.builds import DEFAULT, Rule
 from llmgen.budget.builds import rules as build_rules
 from llmgen.budget.settings import SettingRefused
 from llmgen.budget.shape.architectures import Architecture, Family, architecture
-from llmgen.budget.shape.damaged import refuse_counts, refuse_zeros
+from llmgen.budget.shape.contradictions import refuse_counts, refuse_zeros
 from llmgen.budget.shape.header import MOST_LAYERS, Header
 from llmgen.budget.shape.indexer import indexed_layers, indexer_width
 from llmgen.budget.shape.recurrent import RecurrentRows, recurrent_layers, state_rows

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from llmgen.doctor.cluster_seen import ClusterSeen
+from llmgen.doctor.cluster_observations import ClusterSeen
 from llmgen.doctor.findings import Finding, judged, unknown
 from llmgen.doctor.rules.cluster_nodes import nodes, taints
 from llmgen.targets.kubernetes import keys

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from llmgen.cluster.cluster import NodePool
-from llmgen.doctor.cluster_seen import ClusterSeen, NodeSeen
+from llmgen.doctor.cluster_observations import ClusterSeen, NodeSeen
 from llmgen.doctor.findings import Finding, judged, unknown
 from llmgen.targets.kubernetes.demand import allocatable
 from llmgen.targets.kubernetes.names import POOL, Object

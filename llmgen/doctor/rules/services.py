@@ -9,7 +9,7 @@ from llmgen.doctor.findings import Finding, judged, unknown
 from llmgen.doctor.observations import Seen
 from llmgen.plan.plan import Plan
 from llmgen.plan.ports import listeners
-from llmgen.targets.containers.published import published
+from llmgen.targets.containers.published_ports import published
 from llmgen.targets.host.memory import locked_bytes
 from llmgen.units import show_size
 

@@ -8,8 +8,8 @@ from typing import Any
 from llmgen.config.editions import EDITIONS
 from llmgen.config.variables import TablePath
 from llmgen.importing.parts import Item, Key, lost
-from llmgen.resolve.passed import problems
 from llmgen.resolve.swap_keys import KeyLevel
+from llmgen.resolve.swap_passthrough import problems
 
 
 def passed(

@@ -16,7 +16,7 @@ from llmgen.apply import files
 from llmgen.apply.failure import UNREADABLE, cannot_write
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.foreground.run_folder import holder
-from llmgen.operate.installation.installed import NOTHING, installed_units, is_installed
+from llmgen.operate.installation.installed_stack import NOTHING, installed_units, is_installed
 from llmgen.operate.installation.steps import Lines, Words
 from llmgen.operate.managers.crontab import LOG, kept_up, let_go
 from llmgen.operate.site import Site

@@ -10,7 +10,7 @@ from typing import Any, Final
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.installation.steps import Words
 from llmgen.operate.programs import ProgramResult, run
-from llmgen.operate.status.observed import UnitState
+from llmgen.operate.status.observations import UnitState
 from llmgen.targets.containers.container import WITH_MACHINE
 
 # What makes units of quadlets, in the folders of systemd.generator(7).

@@ -12,7 +12,7 @@ from typing import Final
 
 from llmgen.artifacts import Artifact, Render
 from llmgen.errors import Diagnostic, InputError, Severity
-from llmgen.operate.installation.installed import written
+from llmgen.operate.installation.installed_stack import written
 from llmgen.operate.installation.steps import Words
 from llmgen.operate.site import Site
 from llmgen.plan.plan import Plan

@@ -11,13 +11,13 @@ from llmgen.config.config import Config
 from llmgen.engines.loaders import loader_of, table_of
 from llmgen.errors import Diagnostic, InputError, LlmgenError, Severity
 from llmgen.operate.engines.engine import engine
-from llmgen.operate.installation.installed import may_be_installed
+from llmgen.operate.installation.installed_stack import may_be_installed
 from llmgen.operate.managers import containers
 from llmgen.operate.managers.by_cron import is_by_cron
 from llmgen.operate.site import Site
 from llmgen.operate.stack_owner import installed_owner
 from llmgen.operate.status import look
-from llmgen.operate.status.observed import Observed, UnitState
+from llmgen.operate.status.observations import Observed, UnitState
 from llmgen.operate.status.port_holder import (
     OTHER_STACK,
     ServicePort,

@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from llmgen.budget.memory import HOST
 from llmgen.engines.memory import Basis
-from llmgen.operate.status.observed import Observed
+from llmgen.operate.status.observations import Observed
 from llmgen.operate.status.rows import models, planned_on
 from llmgen.plan.basis import basis_of
-from llmgen.plan.compared import devices
+from llmgen.plan.comparison import devices
 from llmgen.plan.plan import Placement, Plan
 from llmgen.units import show_size
 

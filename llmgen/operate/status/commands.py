@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from llmgen.operate.status.observed import Process
+from llmgen.operate.status.observations import Process
 from llmgen.options import BY_FLAG, spelled
 from llmgen.targets.services import Service
 

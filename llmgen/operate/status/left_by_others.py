@@ -10,7 +10,7 @@ from msgspec import Struct
 from llmgen.budget.memory import HOST
 from llmgen.detect.devices import Gpu
 from llmgen.operate.status.beyond_plan import Beyond, beyond_plan, on_pool
-from llmgen.operate.status.observed import Observed
+from llmgen.operate.status.observations import Observed
 from llmgen.plan.plan import Headroom, Plan, Pool, State
 from llmgen.units import MIB, show_size
 

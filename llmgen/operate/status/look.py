@@ -21,7 +21,7 @@ from llmgen.operate.managers.systemd import Systemd
 from llmgen.operate.programs import refuse_no_manager, run
 from llmgen.operate.site import state_of
 from llmgen.operate.stack_owner import NOTE, StackOwner, read_owner
-from llmgen.operate.status.observed import Process, ServerState, SlotWork, UnitState
+from llmgen.operate.status.observations import Process, ServerState, SlotWork, UnitState
 from llmgen.web.limits import LimitError
 
 _UNIT = re.compile(r"llmgen-.+\.service")

@@ -16,7 +16,7 @@ from llmgen.gateway.addresses import LOOPBACK, in_url, nearest
 from llmgen.library import Keep
 from llmgen.operate.engines.server import Endpoint, request
 from llmgen.plan.plan import Plan
-from llmgen.targets.containers.published import published
+from llmgen.targets.containers.published_ports import published
 from llmgen.units import MIB
 from llmgen.web.limits import QUICK, Limits
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from llmgen.errors import Diagnostic
 from llmgen.operate.stack_owner import StackOwner, shown_path
-from llmgen.operate.status.observed import Observed, Process
+from llmgen.operate.status.observations import Observed, Process
 
 OTHER_STACK = "operate.other-stack"
 

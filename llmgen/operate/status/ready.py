@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from llmgen.config.names import service_name
 from llmgen.errors import Diagnostic, Severity
-from llmgen.operate.status.observed import Observed, ServerState, UnitState
+from llmgen.operate.status.observations import Observed, ServerState, UnitState
 from llmgen.operate.status.port_holder import holder, told
 from llmgen.operate.status.rows import ExpectedService
 from llmgen.plan.plan import Plan

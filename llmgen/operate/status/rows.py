@@ -12,7 +12,7 @@ from llmgen.config.names import service_name
 from llmgen.library import Keep
 from llmgen.operate.engines.swap import Loaded
 from llmgen.operate.status.commands import as_wanted, same_command, same_words
-from llmgen.operate.status.observed import Observed, Process, ServerState, UnitState
+from llmgen.operate.status.observations import Observed, Process, ServerState, UnitState
 from llmgen.operate.status.port_holder import ServicePort, Whose, holder
 from llmgen.plan.plan import Placement, Plan, Pool
 from llmgen.targets.services import Service

@@ -17,7 +17,7 @@ from llmgen.operate.engines.within import reach
 from llmgen.operate.site import Site
 from llmgen.operate.status import look, memory
 from llmgen.operate.status.asking import Asking, observe_ports, unit_name
-from llmgen.operate.status.observed import Observed, Process, ServerState, UnitState
+from llmgen.operate.status.observations import Observed, Process, ServerState, UnitState
 from llmgen.operate.status.port_holder import (
     holder,
     told,
@@ -26,7 +26,7 @@ from llmgen.operate.status.rows import NOT_HTTP, ExpectedService
 from llmgen.plan.plan import Plan
 from llmgen.plan.process import NEVER_ASKED, health, reached
 from llmgen.targets.containers.inside import contained
-from llmgen.targets.containers.published import published
+from llmgen.targets.containers.published_ports import published
 from llmgen.targets.rpc import JOINTS
 from llmgen.targets.services import Service, services
 

@@ -13,14 +13,14 @@ from llmgen.apply.failure import UNREADABLE
 from llmgen.artifacts import Artifact
 from llmgen.errors import Diagnostic, InputError
 from llmgen.operate.installation.install import prepare
-from llmgen.operate.installation.installed import NOTHING, written
+from llmgen.operate.installation.installed_stack import NOTHING, written
 from llmgen.operate.installation.privilege import as_root
 from llmgen.operate.managers.by_cron import is_by_cron
 from llmgen.operate.managers.crontab import without_units
 from llmgen.operate.site import Site
 from llmgen.operate.status import rows, truth
 from llmgen.operate.status.asking import Asking
-from llmgen.operate.status.observed import Observed
+from llmgen.operate.status.observations import Observed
 from llmgen.operate.status.rows import DeviceStatus, ExpectedService, ModelStatus, ServiceStatus
 from llmgen.operate.status.stack import as_run, expected, observe
 from llmgen.plan.plan import Plan

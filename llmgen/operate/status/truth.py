@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from llmgen.apply.changes import Action, Change
 from llmgen.errors import Diagnostic, Severity
 from llmgen.library import Keep
-from llmgen.operate.status.observed import Observed, ServerState
+from llmgen.operate.status.observations import Observed, ServerState
 from llmgen.operate.status.port_holder import holder, of_another_install, told
 from llmgen.operate.status.rows import UNKNOWN, ExpectedService, models, owner, services
 from llmgen.plan.plan import Plan

@@ -22,8 +22,8 @@ from llmgen.targets.containers.container import CACHE, Container, DeviceAccess, 
 from llmgen.targets.containers.devices import devices
 from llmgen.targets.containers.inside import contained, uses_machine
 from llmgen.targets.containers.mounts import mounts, served
-from llmgen.targets.containers.published import published
-from llmgen.targets.containers.refused import refusals
+from llmgen.targets.containers.published_ports import published
+from llmgen.targets.containers.refusals import refusals
 from llmgen.targets.containers.start import argv
 from llmgen.targets.services import Service, services
 from llmgen.units import MIB

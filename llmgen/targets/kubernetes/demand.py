@@ -12,7 +12,7 @@ from llmgen.cluster.proof import Proof
 from llmgen.config.tables.kubernetes import Style
 from llmgen.errors import Diagnostic, Severity
 from llmgen.targets.kubernetes import download
-from llmgen.targets.kubernetes.gateways import picked
+from llmgen.targets.kubernetes.gateways import endpoint_pickers
 from llmgen.targets.kubernetes.resources import cpu_millis, memory_bytes
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def requests(scene: ClusterScene, pool: str) -> tuple[packing.Pod, ...]:
     pods = [_pod(app, scene) for app in scene.apps if app.unit.pool == pool]
     if download.pool(scene) == pool:
         pods.append(_downloading(scene, pool))
-    pods += [_picker(app, scene) for app in picked.pooled(scene) if app.unit.pool == pool]
+    pods += [_picker(app, scene) for app in endpoint_pickers.pooled(scene) if app.unit.pool == pool]
     return tuple(pods)
 
 
@@ -72,11 +72,12 @@ def _downloading(scene: ClusterScene, pool: str) -> packing.Pod:
 
 def _picker(app: App, scene: ClusterScene) -> packing.Pod:
     """The pod that says which of a model's pods a request goes to."""
-    counted, name = scene.cluster.pools[app.unit.pool].table.cpu, picked.name_of(app)
+    counted, name = scene.cluster.pools[app.unit.pool].table.cpu, endpoint_pickers.name_of(app)
     return packing.Pod(
         name=name,
         request=packing.Amount(
-            memory_bytes=picked.MEMORY_BYTES, cpu_millis=picked.CPU_MILLIS if counted else 0
+            memory_bytes=endpoint_pickers.MEMORY_BYTES,
+            cpu_millis=endpoint_pickers.CPU_MILLIS if counted else 0,
         ),
         priority=scene.priorities.get(name, 0),
     )

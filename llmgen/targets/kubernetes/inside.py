@@ -17,7 +17,7 @@ from llmgen.resolve.references import references
 from llmgen.targets.containers.container import Container
 from llmgen.targets.containers.derive import of_contained
 from llmgen.targets.containers.inside import contained, within
-from llmgen.targets.containers.refused import refusals
+from llmgen.targets.containers.refusals import refusals
 from llmgen.targets.kubernetes import interceptor
 from llmgen.targets.kubernetes.names import FILES
 

@@ -17,8 +17,8 @@ from llmgen.targets.kubernetes.names import (
 )
 from llmgen.targets.kubernetes.resources import memory_bytes
 from llmgen.targets.kubernetes.scene import App, ClusterScene
+from llmgen.targets.kubernetes.scrape_jobs import ScrapeJob, told, watched
 from llmgen.targets.kubernetes.styles import kserve
-from llmgen.targets.kubernetes.watched import ScrapeJob, told, watched
 from llmgen.targets.prometheus.dashboard import Panel, Query, document, served
 from llmgen.targets.prometheus.rules import PrometheusRule, RuleGroup, alert, servers
 from llmgen.targets.prometheus.sources import text

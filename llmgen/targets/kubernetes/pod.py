@@ -33,8 +33,8 @@ from llmgen.targets.kubernetes.node_choice import selected, tolerated
 from llmgen.targets.kubernetes.probes import probes
 from llmgen.targets.kubernetes.resources import SHARED_BYTES, resources
 from llmgen.targets.kubernetes.scene import App, ClusterScene
+from llmgen.targets.kubernetes.scrape_jobs import METRICS, metrics_port
 from llmgen.targets.kubernetes.security import OF_CONTAINERS, of_pod
-from llmgen.targets.kubernetes.watched import METRICS, metrics_port
 from llmgen.units import MIB
 
 # The mode of files for the pod's user alone.

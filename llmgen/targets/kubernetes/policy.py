@@ -12,7 +12,7 @@ from llmgen.gateway.exposure import listeners
 from llmgen.targets.kubernetes import interceptor, model_files
 from llmgen.targets.kubernetes.destinations import PUBLIC, destinations, namespace
 from llmgen.targets.kubernetes.download import NAME as DOWNLOAD
-from llmgen.targets.kubernetes.gateways import picked
+from llmgen.targets.kubernetes.gateways import endpoint_pickers
 from llmgen.targets.kubernetes.names import (
     ACCOUNT,
     APP,
@@ -25,8 +25,8 @@ from llmgen.targets.kubernetes.names import (
     meta,
 )
 from llmgen.targets.kubernetes.scene import App, ClusterScene
+from llmgen.targets.kubernetes.scrape_jobs import metrics_port
 from llmgen.targets.kubernetes.styles import kserve
-from llmgen.targets.kubernetes.watched import metrics_port
 
 # What a pod of the namespace wears that may ask a gateway without keys.
 CLIENT: Final = "llmgen.io/client"
@@ -72,8 +72,8 @@ def _asked(scene: ClusterScene) -> Iterator[Object]:
             told = {"ingress": [{"from": peers}], "egress": [{"to": peers}]}
             both: Object = {"policyTypes": ["Ingress", "Egress"], **told}
             yield _policy(f"{app.name}-group", named, _named([app.name]), both)
-    if picked.picks(scene):
-        rule = {"from": [*_outer(scene)], "ports": [_port(picked.PORT)]}
+    if endpoint_pickers.picks(scene):
+        rule = {"from": [*_outer(scene)], "ports": [_port(endpoint_pickers.PORT)]}
         told = {"ingress": [rule]}
         yield _policy("pickers", named, _any(COMPONENT, [PICKER]), _ingress(told))
     yield from _measured(scene)
@@ -82,7 +82,7 @@ def _asked(scene: ClusterScene) -> Iterator[Object]:
 def _before_servers(scene: ClusterScene) -> Iterator[Object]:
     """The gateways; without any, every pod of the namespace."""
     found = [*_outer(scene)]
-    if picked.picks(scene):
+    if endpoint_pickers.picks(scene):
         found.append({"podSelector": _any(COMPONENT, [PICKER])})
     if scene.gateways:
         found.insert(0, {"podSelector": _any(COMPONENT, ["gateway"])})
@@ -133,7 +133,7 @@ def _asking(scene: ClusterScene) -> Iterator[Object]:
         yield _policy(
             "gateways-out", named, _any(COMPONENT, ["gateway"]), _egress({"egress": rules})
         )
-    if picked.picks(scene):
+    if endpoint_pickers.picks(scene):
         servers = [{"podSelector": pods} for pods in _servers(scene).values()]
         # The API server has no labels, and its port is one of these.
         watched = {"to": PUBLIC, "ports": [_port(number) for number in _API]}

@@ -13,7 +13,7 @@ from llmgen.gateway.addresses import LOOPBACK, in_url, nearest
 from llmgen.gateway.secrets import backend_secrets
 from llmgen.library import Keep
 from llmgen.plan.plan import Placement, Plan
-from llmgen.targets.containers.published import published
+from llmgen.targets.containers.published_ports import published
 
 
 class ScrapeAddress(Struct, frozen=True):

@@ -4,7 +4,7 @@ import pytest
 from making_facts import llama
 from msgspec.structs import replace
 
-from llmgen.budget.beside.measured import settings_digest, with_measured
+from llmgen.budget.beside.measurements import settings_digest, with_measured
 from llmgen.budget.estimate import estimate
 from llmgen.budget.memory import DeviceMemory
 from llmgen.budget.settings import DraftSettings, ServerSettings

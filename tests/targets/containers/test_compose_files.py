@@ -13,7 +13,7 @@ from llmgen.render.environment import make_render
 from llmgen.render.quoting import compose_env
 from llmgen.targets import compose, llama_swap
 from llmgen.targets.containers.inside import contained
-from llmgen.targets.containers.published import published
+from llmgen.targets.containers.published_ports import published
 from llmgen.targets.selection import selected
 from llmgen.targets.services import services
 

@@ -14,7 +14,7 @@ from llmgen.render.environment import make_render
 from llmgen.targets import proof
 from llmgen.targets.containers.derive import SHM_BYTES, containers
 from llmgen.targets.containers.inside import contained
-from llmgen.targets.containers.published import published
+from llmgen.targets.containers.published_ports import published
 from llmgen.targets.containers.shares import beside, sentence, shares
 from llmgen.targets.services import services
 

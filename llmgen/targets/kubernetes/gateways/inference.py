@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from llmgen.targets.kubernetes.gateways.by_header import READ, by_header
+from llmgen.targets.kubernetes.gateways.endpoint_pickers import PORT, name_of, pooled
 from llmgen.targets.kubernetes.gateways.front import Front, gateway
-from llmgen.targets.kubernetes.gateways.picked import PORT, name_of, pooled
 from llmgen.targets.kubernetes.gateways.picker import picker
 from llmgen.targets.kubernetes.names import Object, meta
 from llmgen.targets.kubernetes.scene import App

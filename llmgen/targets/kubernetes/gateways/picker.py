@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from llmgen.targets.kubernetes import priority_class, pull_secrets
+from llmgen.targets.kubernetes.gateways.endpoint_pickers import (
+    CPU_MILLIS,
+    MEMORY_BYTES,
+    PORT,
+    name_of,
+)
 from llmgen.targets.kubernetes.gateways.front import Front
-from llmgen.targets.kubernetes.gateways.picked import CPU_MILLIS, MEMORY_BYTES, PORT, name_of
 from llmgen.targets.kubernetes.names import PICKER, Object, labels, meta, selector
 from llmgen.targets.kubernetes.node_choice import selected, tolerated
 from llmgen.targets.kubernetes.scene import App

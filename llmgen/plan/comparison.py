@@ -11,7 +11,7 @@ from llmgen.facts.lock_model import Run
 from llmgen.library import Library
 from llmgen.plan.plan import Placement, Plan
 from llmgen.plan.pools import backend_bytes
-from llmgen.plan.started import command_digest
+from llmgen.plan.start_command import command_digest
 from llmgen.units import show_size
 
 
