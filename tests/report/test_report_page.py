@@ -108,7 +108,7 @@ def test_size_grows_with_the_models_alone():
 
 def test_refused_plan_says_what_is_missing_and_what_would_fit():
     told = "".join(Elements(page_of(stacks.REFUSED)).text)
-    assert "Does not fit: 1.3 GiB missing on gpu0 and 1014 MiB missing on gpu1" in told
+    assert "Does not fit: 1.2 GiB missing on gpu0 and 892 MiB missing on gpu1" in told
     assert "Each was planned and fits" in told
     assert "pin = false for assistant" in told
 
