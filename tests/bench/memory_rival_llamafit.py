@@ -27,6 +27,8 @@ for line in sys.stdin:
         weights = found.bytes_total - found.bytes_token_embd
         if not found.bytes_output_head:
             weights = found.bytes_total
-        print(json.dumps({"context": int(context), "total": int(context + weights + buffer)}))
+        told = {"weights": weights, "context": context, "compute": buffer}
+        told["total"] = sum(told.values())
+        print(json.dumps({key: int(size) for key, size in told.items()}))
     except Exception:
         print("null")

@@ -17,6 +17,9 @@ for line in sys.stdin:
         )  # fmt: skip
         memory = model.memory(shapes[s["path"]], flags)
         context = memory.gpu_kv + memory.gpu_rs + memory.host_kv + memory.host_rs
-        print(json.dumps({"context": int(context), "total": int(memory.gpu)}))
+        told = {"weights": memory.gpu_weights, "context": context, "compute": memory.gpu_compute}
+        print(
+            json.dumps({key: int(size) for key, size in told.items()} | {"total": int(memory.gpu)})
+        )
     except Exception:
         print("null")

@@ -22,6 +22,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -40,7 +41,7 @@ from llmgen.facts.gguf_facts import GgufFacts  # noqa: E402
 from llmgen.facts.local import read_model  # noqa: E402
 
 RIVALS = Path(os.environ.get("LLMGEN_RIVALS_DIR", Path.home() / ".cache" / "llmgen" / "rivals"))
-PACKAGES = ("llama-mdl", "llamafit", "xllamacpp", "castlearq", "opencode-llmstack")
+PACKAGES = ("llama-mdl", "llamafit", "xllamacpp", "castlearq")
 TYPE_BYTES = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 # How many options are drawn for each shape.
 OF_DRAWN, OF_PUBLISHED = 3, 6
@@ -76,7 +77,8 @@ def drawn(path: Path, folder: Path) -> dict[str, Path]:
 
 
 def published(folder: Path) -> dict[str, Path]:
-    """A file of each published shape."""
+    """A file of each published shape, in a folder of their own."""
+    folder.mkdir()
     return {name: path for name, path in grid.write_models(folder).items() if name in SHAPES}
 
 
@@ -102,6 +104,8 @@ def words(point: Point, path: Path, facts: GgufFacts) -> dict[str, object]:
         "unified": auto or bool(s.kv_unified), "batch": s.batch_size, "ubatch": s.ubatch_size,
         "k": s.cache_type_k, "v": s.cache_type_v, "flash": s.flash_attn != "off", "swa_full": s.swa_full,
         "trained": facts.hyperparameters["context_length"], "vocabulary": facts.hyperparameters["vocab_size"],
+        "parameters": sum(prod(group.shape) * max(1, len(group.layers)) for group in facts.tensors),
+        "bytes": sum(group.bytes_total for group in facts.tensors),
     }  # fmt: skip
 
 
@@ -190,8 +194,10 @@ def row(name: str, found: list[Case], answers: list[Answer]) -> str:
 
 def exact(pairs: list[tuple[Case, dict[str, int]]]) -> str:
     """How often the context is right to the byte."""
-    same = sum(answer["context"] == case.truth["context"] for case, answer in pairs)
-    return percent(same / len(pairs)) if pairs else ""
+    told = [
+        answer["context"] == case.truth["context"] for case, answer in pairs if "context" in answer
+    ]
+    return percent(sum(told) / len(told)) if told else ""
 
 
 def spread(pairs: list[tuple[Case, dict[str, int]]], quantity: str) -> str:
@@ -234,7 +240,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         shapes = drawn(told.drawn, Path(folder))
         first = [*asked(shapes, OF_DRAWN, source)]
-        second = [*asked(published(Path(folder)), OF_PUBLISHED, source)]
+        second = [*asked(published(Path(folder, "published")), OF_PUBLISHED, source)]
         tables = (
             table(f"{len(shapes)} shapes of every architecture, drawn at random", first),
             table("Published models, options drawn at random", second),
@@ -244,7 +250,8 @@ def main() -> None:
         f"Made by `python tests/bench/memory_rivals.py drawn.json.xz {told.seed} --write`, shapes by\n"
         f"`python -m oracle.holdout` with seed {points.read(told.drawn).seed}. All is on one device; context is that of device and host\n"
         "together, total the memory of the device. Errors are relative to what the program allocates: median / 95th\n"
-        "percentile / worst. An estimator answers the points that it can express; the others do not count against it.\n\n"
+        "percentile / worst. An estimator answers the points that it can express; the others do not count against it.\n"
+        "castlearq knows a model by its parameters alone; opencode-llmstack 1.0.3 estimates no memory.\n\n"
         + "\n".join(tables)
     )
     print(text)

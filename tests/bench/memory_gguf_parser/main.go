@@ -23,7 +23,9 @@ type settings struct {
 }
 
 type answer struct {
+	Weights uint64 `json:"weights"`
 	Context uint64 `json:"context"`
+	Compute uint64 `json:"compute"`
 	Total   uint64 `json:"total"`
 }
 
@@ -71,8 +73,9 @@ func estimate(s settings) (out answer, err error) {
 		out.Context += held
 		if i == 1 {
 			w, c := device.Weight, device.Computation
-			out.Total = held + uint64(w.Input+w.Compute+w.ComputeOverridden+w.Output) +
-				uint64(c.Input+c.Compute+c.Output)
+			out.Weights = uint64(w.Input + w.Compute + w.ComputeOverridden + w.Output)
+			out.Compute = uint64(c.Input + c.Compute + c.Output)
+			out.Total = held + out.Weights + out.Compute
 		}
 	}
 	return out, nil
