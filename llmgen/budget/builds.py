@@ -92,6 +92,7 @@ BOUNDARIES: Final[tuple[Boundary, ...]] = (
     Boundary(Rule.LOGITS_FOR_MICRO_BATCH, 0, 9464, (), "PR 23861, 23988"),
     Boundary(Rule.NEXTN_CACHED, 9528, 10909, ("glm4moe",), "9518…9528, 10894…10909"),
     Boundary(Rule.NEXTN_CACHED, 9528, 10236, ("glm-dsa",), "9518…9528, 10152…10236"),
+    Boundary(Rule.NEXTN_CACHED, 10261, 10909, ("deepseek2",), "10204…10261, as glm4moe's"),
     Boundary(Rule.NO_INDEXER, 0, 10108, ("glm-dsa",), "10103…10108"),
     Boundary(Rule.EVERY_INDEXER, 10108, 10236, ("glm-dsa",), "10103…10108, 10152…10236"),
     Boundary(Rule.LATENT_TYPES_FREE, 0, 10236, (), "10152…10236"),

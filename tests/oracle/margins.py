@@ -5,6 +5,7 @@ Run it in tests/: `../.venv/bin/python -m oracle.margins [FILE…]`; files are f
 
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from llmgen.budget.margin import GUESSED, REPLAYED, UNRECORDED, Margin
@@ -19,7 +20,7 @@ def main():
     """Print for each row how many devices were asked, how many fell short, and the worst of them."""
     counts, short = dict.fromkeys(NAMES, 0), dict.fromkeys(NAMES, 0)
     worst: dict[Margin, tuple[float, str]] = {}
-    for pair in (*recorded(), *fresh(map(Path, sys.argv[1:]))):
+    for pair in chain(recorded(), fresh(map(Path, sys.argv[1:]))):
         for row, wanted, where in asked(pair):
             counts[row] += 1
             if wanted is not None:
