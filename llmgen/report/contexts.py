@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 
 from msgspec.structs import replace
 
 from llmgen.budget.settings import ServerSettings
-from llmgen.library import Model
 from llmgen.plan import choices
 from llmgen.plan.gap import Gap, gap
 from llmgen.plan.open_values import apply
@@ -53,44 +53,38 @@ def _contexts(plan: Plan, item: Placement, space: Gap) -> Contexts:
         * sum(one.model for one in item.estimate.memory if one.device in pool.views),
         now=settings.ctx_size // slots,
         trained=trained,
-        curves=tuple(_curves(space, item.model, settings, pool.name, trained)),
+        curves=tuple(_curves(space, settings, pool.name, trained)),
     )
 
 
-def _curves(
-    space: Gap, model: Model, settings: ServerSettings, pool: str, trained: int
-) -> Iterator[Curve]:
+def _curves(space: Gap, settings: ServerSettings, pool: str, trained: int) -> Iterator[Curve]:
     """Cache types beside the model's own; once only where none makes a difference."""
     own = (settings.cache_type_k, settings.cache_type_v)
     others = () if settings.embedding else tuple((kind, kind) for kind in TYPES)
     told: set[tuple[Point, ...]] = set()
+    slots = choices.slots(settings)
+    marks = _marks(trained)
     for keys, values in dict.fromkeys((own, *others)):
         chosen = replace(settings, cache_type_k=keys, cache_type_v=values)
-        slots = choices.slots(settings)
-        longest = _longest(space, model, chosen)
-        sizes = _sizes(trained, settings.ctx_size // slots, longest // slots)
-        points = tuple(_points(space, chosen, sizes, slots, pool))
+        point = cache(partial(_point, space, chosen, slots, pool))
+        longest = _longest(point, marks)
+        stand_out = (size for size in (settings.ctx_size // slots, longest) if size > 0)
+        points = tuple(filter(None, map(point, sorted({*marks, *stand_out}))))
         if points and points not in told:
             told.add(points)
-            yield Curve(keys, values, points, longest // slots)
+            yield Curve(keys, values, points, longest)
 
 
-def _sizes(trained: int, now: int, longest: int) -> Sequence[int]:
-    """Powers of two up to the trained length, and what stands out."""
-    doubled = [2**power for power in range(30) if LEAST <= 2**power <= trained]
-    marked = [size for size in (now, longest) if size > 0]
-    return sorted({*doubled, trained, *marked})
+def _marks(trained: int) -> Sequence[int]:
+    """Powers of two up to the trained length, and that."""
+    return [*(2**power for power in range(30) if LEAST <= 2**power < trained), trained]
 
 
-def _points(
-    space: Gap, settings: ServerSettings, sizes: Sequence[int], slots: int, pool: str
-) -> Iterator[Point]:
-    for size in sizes:
-        changed = apply(space, settings, {"ctx_size": size * slots})
-        used = space.used(changed)
-        # Where the server would refuse it there is nothing to draw.
-        if used is not None:
-            yield Point(size, used[pool], _short(space, changed, used))
+def _point(space: Gap, settings: ServerSettings, slots: int, pool: str, size: int) -> Point | None:
+    """Bytes with so long a context of each slot; None where the server would refuse it."""
+    changed = apply(space, settings, {"ctx_size": size * slots})
+    used = space.used(changed)
+    return None if used is None else Point(size, used[pool], _short(space, changed, used))
 
 
 def _short(space: Gap, settings: ServerSettings, used: Mapping[str, int]) -> str:
@@ -103,12 +97,18 @@ def _short(space: Gap, settings: ServerSettings, used: Mapping[str, int]) -> str
     return limit.pool if limit else ""
 
 
-def _longest(space: Gap, model: Model, settings: ServerSettings) -> int:
-    """The longest context of all slots that fits, in the planner's own steps; 0 if none does."""
-    options = choices.contexts(model)[::-1]
+def _longest(point: Callable[[int], Point | None], marks: Sequence[int]) -> int:
+    """The longest context of a slot that fits, in the planner's own steps; 0 if none does.
 
-    def fits(index: int) -> bool:
-        return space.fits(apply(space, settings, {"ctx_size": options[index]}))
+    It lies behind the last mark that fits: those are looked at in any case.
+    """
 
-    at = first_true(len(options), fits)
-    return options[at] if at < len(options) else 0
+    def fits(size: int) -> bool:
+        found = point(size)
+        return found is not None and not found.short
+
+    behind = next((at for at, size in enumerate(marks) if not fits(size)), len(marks))
+    first = marks[behind - 1] if behind else 0
+    options = range(first, marks[min(behind, len(marks) - 1)], choices.STEP)[1:]
+    count = first_true(len(options), lambda at: not fits(options[at]))
+    return options[count - 1] if count else first
