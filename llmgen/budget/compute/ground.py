@@ -105,8 +105,11 @@ def _implied(ground: Ground) -> Implied | None:
 
 def _homes(ground: Ground, index: dict[str, int]) -> WeightHome:
     placement, moved, rules = ground.placement, ground.moved, ground.model.rules
+    layers = () if moved else tuple(index[name] for name in placement.layers)
 
     def home(group: TensorGroup, layer: int) -> int:
+        if 0 <= layer < len(layers):
+            return layers[layer]
         found = moved.of(group, layer if layer >= 0 else None) if moved else None
         if found is None:
             if layer == OUTPUT_LAYER:

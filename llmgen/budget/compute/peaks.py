@@ -34,6 +34,8 @@ from llmgen.budget.server.geometry import Geometry
 # How many repetitions are walked, and of how many periods, one after the other until the arenas
 # repeat; then twice as many each time.
 _TRIES: Final[tuple[tuple[int, int], ...]] = ((2, 1), (2, 2), (2, 3), (4, 1))
+# Where this part of the layers has to be walked, all are: few left out are not worth a second try.
+_NEARLY_ALL: Final = 0.8
 
 
 class Recorded(Struct, frozen=True):
@@ -108,13 +110,20 @@ def _recorded(
         if ground.setting.drafts:
             return _made(ground, Shortened(tuple(layers_of(ground)), ()), names)
         kinds = layer_kinds(ground)
-        few = shortened(kinds, *walked)
+        few = _few(kinds, walked)
         if ground.recipe.every:
             return _made(ground, few, names)
         alike = _alike(ground, kinds, few, names)
         return _ALIKE.get(alike, ground, lambda: _made(ground, few, names))
 
     return _RECORDED.get((walked, *key), ground, made)
+
+
+def _few(kinds: Sequence[Hashable], walked: tuple[int, int]) -> Shortened:
+    """The layers to walk."""
+    few = shortened(kinds, *walked)
+    nearly = len(few.layers) >= _NEARLY_ALL * len(kinds)
+    return Shortened(tuple(range(len(kinds))), ()) if nearly else few
 
 
 def _made(ground: Ground, few: Shortened, names: Sequence[str]) -> Recorded:

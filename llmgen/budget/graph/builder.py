@@ -215,7 +215,8 @@ class Builder:
     # How tensors are made.
 
     def _new(self, op: str, kind: str, ne: Extents, *sources: Tensor | None) -> Tensor:
-        found = Tensor(op, kind, ne, strides(kind, ne), tuple(filter(None, sources)))
+        read = [source for source in sources if source is not None]
+        found = Tensor(op, kind, ne, strides(kind, ne), read)
         found.bytes = found.nb[3] * ne[3]
         return found
 
@@ -223,11 +224,8 @@ class Builder:
         return Tensor(op, of.kind, ne, nb, (of,), of.root or of)
 
     def _over(self, op: str, target: Tensor, *sources: Tensor | None) -> Tensor:
-        return Tensor(
-            *(op, target.kind, target.ne, target.nb),
-            tuple(filter(None, sources)),
-            target.root or target,
-        )
+        read = [source for source in sources if source is not None]
+        return Tensor(op, target.kind, target.ne, target.nb, read, target.root or target)
 
 
 def size(tensor: Tensor) -> int:

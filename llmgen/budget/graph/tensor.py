@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 Extents: TypeAlias = tuple[int, int, int, int]
@@ -85,14 +86,14 @@ class Tensor:
         kind: str,
         ne: Extents,
         nb: Extents,
-        sources: tuple[Tensor, ...] = (),
+        sources: Sequence[Tensor] = (),
         root: Tensor | None = None,
         flags: int = 0,
         home: int = NOWHERE,
     ) -> None:
         """Nothing is computed here: see ``Builder``."""
         self.op, self.kind, self.ne, self.nb = op, kind, ne, nb
-        self.sources: list[Tensor] = list(sources)
+        self.sources = [*sources]
         self.root, self.flags, self.home = root, flags, home
         self.name, self.layer = "", -1
         self.seen = False

@@ -57,7 +57,9 @@ class Matrices:
 
     def get(self, name: str, layer: int = NOWHERE) -> Tensor | None:
         """``attn_q.weight`` of a layer, or a tensor outside of them; None if the model has none."""
-        block = layer if name.endswith(".scale") else self.blocks.get(layer, layer)
+        block = layer
+        if self.blocks and not name.endswith(".scale"):
+            block = self.blocks.get(layer, layer)
         key = (name, block)
         if key not in self._made:
             self._made[key] = self._make(*key)

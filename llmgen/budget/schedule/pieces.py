@@ -65,10 +65,11 @@ class SlopedArena:
     def take(self, size: int, slope: int) -> Sloped:
         """The smallest hole that is large enough, the last of equal ones."""
         holes, keep = self.holes, self.range.keep
-        found = len(holes) - 1
+        found = last = len(holes) - 1
         best, best_slope = _ENDLESS, 0
-        for index in range(found):
-            _, room, _, room_slope = holes[index]
+        for index, (_, room, _, room_slope) in enumerate(holes):
+            if index == last:
+                break
             if size > room:
                 if room_slope != slope:
                     keep(size - room - 1, slope - room_slope)
