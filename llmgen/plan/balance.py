@@ -42,11 +42,11 @@ def balanced(gap: Gap, settings: ServerSettings) -> ServerSettings:
 
 
 def divisions(
-    gap: Gap, start: ServerSettings, looked: Callable[[ServerSettings], None]
+    gap: Gap, start: ServerSettings, looked: Callable[[ServerSettings], None], *, near: bool = True
 ) -> Iterator[ServerSettings]:
     """Every other division with which the devices hold the model.
 
-    First those that fill one device after the other, then those that are near. Where layers are
+    First those that fill one device after the other, then those that are ``near``. Where layers are
     alike, of those that fit each is reached from each other by moving one at a time: what a device
     needs grows with its layers alone. Where they are not, some may be left out. What is looked at
     is told to ``looked`` before, which may raise, if it is not a division that is given.
@@ -60,7 +60,7 @@ def divisions(
     corners = {*_corners(look, _room(gap, start), sum(first), len(first))} - {first}
     yield from (_with(start, counts) for counts in sorted(corners, reverse=True))
     seen = {first, *corners}
-    waiting = deque((first, *sorted(corners, reverse=True)))
+    waiting = deque((first, *sorted(corners, reverse=True)) if near else ())
     while waiting:
         for counts in _neighbours(waiting.popleft()):
             if counts in seen:

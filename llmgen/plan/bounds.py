@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from llmgen.budget.memory import HOST
@@ -18,16 +19,34 @@ from llmgen.plan.trial import Trial, TrialSettings
 _FEW = 8
 
 
+class Least(Struct, frozen=True):
+    """What each model takes at least: ``ways`` are footprints of which the smallest counts."""
+
+    ways: Mapping[str, Sequence[Footprint]]
+    sets: Sequence[Sequence[str]]
+    room: Mapping[str, int]
+
+    def is_over(self, placed: Mapping[str, Footprint]) -> bool:
+        """Whether some set takes more of some devices than they have, with these ``placed``."""
+        ways = {**self.ways, **{name: [one] for name, one in placed.items()}}
+        return any(_over(ways, self.sets, among, self.room) for among in _among([*self.room]))
+
+
 def hopeless(trial: Trial, models: Iterable[Model]) -> bool:
     """Whether some set that must fit takes more of some devices than they have, in any case."""
+    return least_of(trial, models).is_over({})
+
+
+def least_of(trial: Trial, models: Iterable[Model]) -> Least:
+    """Of all models; what is not known is nothing."""
     room = {pool.name: pool.budget_bytes for pool in trial.weigh.pools if HOST not in pool.views}
     sets = {names for model in models for names in trial.required.sets[model.name]}
     try:
         settings = trial.told()
         ways = {model.name: [*_ways(trial, model, settings)] for model in trial.library.models}
     except PlanError:
-        return False
-    return any(_over(ways, sets, among, room) for among in _among([*room]))
+        ways = {}
+    return Least(ways, tuple(sets), room)
 
 
 def _among(devices: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -48,7 +67,7 @@ def _over(
         for name, found in ways.items()
     }
     most = sum(room[key] for key in among)
-    return any(sum(least[name] for name in names) > most for names in sets)
+    return any(sum(least.get(name, 0) for name in names) > most for names in sets)
 
 
 def _ways(trial: Trial, model: Model, settings: TrialSettings) -> Iterator[Footprint]:

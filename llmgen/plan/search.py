@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
+from typing import Final
 
 from msgspec import Struct, field
 
@@ -16,7 +17,7 @@ from llmgen.budget.settings import ServerSettings
 from llmgen.library import Keep, Model
 from llmgen.plan import choices
 from llmgen.plan.balance import divisions
-from llmgen.plan.bounds import hopeless
+from llmgen.plan.bounds import Least, least_of
 from llmgen.plan.changes import CACHE_BITS
 from llmgen.plan.gap import Gap, gap
 from llmgen.plan.open_values import apply, open_keys
@@ -24,10 +25,16 @@ from llmgen.plan.rest import complete, floor
 from llmgen.plan.trial import Trial
 
 # So many models with open values that meet are searched, and so many steps taken: settings that are
-# tried, and others of which it is asked whether the devices hold them.
+# tried.
 MODELS, STEPS = 8, 2_000
+# Where divisions are, each that is tried or measured takes as many steps as it has layers: so much
+# longer it takes to know its memory.
+DIVISION_STEPS = 32_000
 # Of layers that may leave the devices so many numbers are tried in a search.
 COUNTS = 8
+
+
+CUT: Final = "there are more placements than were tried"
 
 
 class _Spent(Exception):
@@ -38,7 +45,10 @@ class _Search(Struct):
     trial: Trial
     meeting: tuple[Model, ...]
     apart: tuple[Model, ...]
-    divided: bool = False
+    # What all take at least, where every division is tried.
+    least: Least | None = None
+    # Whether those that fill no device are tried, too.
+    near: bool = True
     steps: int = STEPS
     known: set[tuple[str, ServerSettings]] = field(default_factory=set)
 
@@ -53,27 +63,47 @@ class _Search(Struct):
         waiting = frozenset(item.name for item in (*self.meeting[at + 1 :], *self.apart))
         space = gap(trial, model, waiting)
         last = at + 1 == len(self.meeting) and not self.apart
-        divided = self.divided and model.open.tensor_split and not last
-        looked = partial(self._looked, model.name) if divided else None
-        for settings in _ways(space, looked, floored=model.name in floored):
-            self._spend()
+        divided = self.least is not None and model.open.tensor_split and not last
+        looked = partial(self._looked, model) if divided else None
+        for settings in self._ways(space, looked, floored=model.name in floored):
+            self._spend(model)
             if not space.fits(settings):
                 continue
-            found = self._placed(trial.with_settings(model, settings), at + 1, floored)
+            placed = trial.with_settings(model, settings)
+            if self._is_over(placed, at + 1):
+                continue
+            found = self._placed(placed, at + 1, floored)
             if found is not None:
                 return found
         return None
 
-    def _spend(self) -> None:
-        self.steps -= 1
+    def _is_over(self, trial: Trial, count: int) -> bool:
+        """Whether the models that are not placed yet have no room, whatever becomes of them."""
+        placed = (model.name for model in self.meeting[:count])
+        return self.least is not None and self.least.is_over(
+            {name: trial.weight(name, trial.settings) for name in placed}
+        )
+
+    def _ways(
+        self, space: Gap, looked: Callable[[ServerSettings], None] | None, *, floored: bool
+    ) -> Iterator[ServerSettings]:
+        """Settings to try: a division that is balanced, or each that ``looked`` is told of."""
+        for values in _combinations(space, floored=floored):
+            settings = apply(space, space.model.settings, values)
+            yield settings
+            if looked and len(settings.devices) > 1 and space.fits_devices(settings):
+                yield from divisions(space, settings, looked, near=self.near)
+
+    def _spend(self, model: Model) -> None:
+        self.steps -= 1 if self.least is None else choices.blocks(model.facts) + 1
         if self.steps < 0:
             raise _Spent
 
-    def _looked(self, name: str, settings: ServerSettings) -> None:
+    def _looked(self, model: Model, settings: ServerSettings) -> None:
         """What was looked at before is known, and costs nothing."""
-        if (name, settings) not in self.known:
-            self.known.add((name, settings))
-            self._spend()
+        if (model.name, settings) not in self.known:
+            self.known.add((model.name, settings))
+            self._spend(model)
 
     def _beside(self, trial: Trial, floored: frozenset[str]) -> Trial | None:
         """Each of the others beside what is placed; the whole is asked at the end."""
@@ -117,11 +147,21 @@ def can_be_divided(trial: Trial, models: Sequence[Model]) -> bool:
 
 
 def search_divisions(trial: Trial, models: Sequence[Model]) -> tuple[Trial | None, str]:
-    """The same with every division of their layers, not the balanced ones alone."""
+    """The same with every division of their layers, not the balanced ones alone.
+
+    Where those are too many, all that fill one device after the other are tried for each model.
+    """
     meeting = [model for model in models if _meets(trial, model)]
-    if hopeless(trial, meeting):
+    least = least_of(trial, meeting)
+    if least.is_over({}):
         return None, ""
-    return _looked(_Search(trial, *_parted(meeting, models), divided=True), models)
+    parted, known = _parted(meeting, models), set[tuple[str, ServerSettings]]()
+    for near in (True, False):
+        looked = _Search(trial, *parted, least, near, DIVISION_STEPS, known)
+        found, unsearched = _looked(looked, models)
+        if found is not None or (near and not unsearched):
+            return found, unsearched
+    return None, CUT
 
 
 def _parted(
@@ -136,7 +176,7 @@ def _looked(looked: _Search, models: Sequence[Model]) -> tuple[Trial | None, str
     try:
         return _floored(looked, models), ""
     except _Spent:
-        return None, "there are more placements than were tried"
+        return None, CUT
 
 
 def _floored(looked: _Search, models: Sequence[Model]) -> Trial | None:
@@ -168,17 +208,6 @@ def _devices(space: Gap) -> Iterator[tuple[str, ...]]:
     """Every set of devices; fewer first, and of those the ones with most room."""
     every = choices.placements(space.model, space.trial.library)
     return iter(sorted(every, key=lambda keys: (len(keys), -sum(space.left[key] for key in keys))))
-
-
-def _ways(
-    space: Gap, looked: Callable[[ServerSettings], None] | None, *, floored: bool
-) -> Iterator[ServerSettings]:
-    """Settings to try: a division that is balanced, or every one that ``looked`` is told of."""
-    for values in _combinations(space, floored=floored):
-        settings = apply(space, space.model.settings, values)
-        yield settings
-        if looked and len(settings.devices) > 1 and space.fits_devices(settings):
-            yield from divisions(space, settings, looked)
 
 
 def _combinations(space: Gap, *, floored: bool) -> Iterator[Mapping[str, object]]:

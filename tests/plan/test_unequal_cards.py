@@ -8,8 +8,10 @@ from collections import Counter
 from random import Random
 
 import pytest
+from published import machine, model, planned
 from unequal_cards import Stack, drawn, refused, wrong
 
+from llmgen.plan import search
 from llmgen.plan.place import place
 
 SEED = os.environ.get("LLMGEN_UNEQUAL_SEED", "5")
@@ -48,6 +50,19 @@ def test_shares_that_fit_in_proportion_stay_so():
 
 def test_what_a_division_fits_is_not_refused_nor_without_one_of_its_models():
     check("quick", 12)
+
+
+def test_a_search_that_is_cut_refuses_nothing_without_saying_so(monkeypatch):
+    monkeypatch.setattr(search, "DIVISION_STEPS", 100)
+    check("cut", 8)
+
+
+def test_where_divisions_are_too_many_those_that_fill_devices_are_tried():
+    # Three of 65 layers that just fit: there are some 10^13 divisions.
+    cards = machine("24GiB", "20GiB", "15GiB", "11GiB", memory="256GiB")
+    options = 'keep = "always"\nctx_size = 8192'
+    plan = planned(cards + "".join(model(f"m{at}", "qwen3-32b", options) for at in range(3)))
+    assert all(sum(item.settings.tensor_split) == 65 for item in plan.placements)
 
 
 @pytest.mark.thorough
