@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -59,6 +58,8 @@ def refuse_unknown(found: Read, name: str) -> None:
     if not known:
         raise click.UsageError(f"llm.toml has no [hosts], so there is no host `{name}`")
     if name not in known:
+        from difflib import get_close_matches
+
         near = get_close_matches(name, known, 1)
         hint = f"did you mean `{near[0]}`?" if near else f"hosts are {', '.join(known)}"
         raise click.UsageError(f"no host `{name}`; {hint}")

@@ -26,6 +26,8 @@ class Table(BaseModel):
         allow_inf_nan=False,
         # The whole file is validated as one Config; tables alone need no validator of their own.
         defer_build=True,
+        # Keys are not looked through for words that pydantic itself has.
+        protected_namespaces=(),
     )
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
