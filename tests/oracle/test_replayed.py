@@ -35,6 +35,25 @@ def test_layers_that_are_left_out_change_nothing(model, settings, monkeypatch):
     assert found == every
 
 
+@pytest.mark.parametrize(
+    ("model", "split"),
+    [
+        ("gemma-3n-e4b", (1, 19, 9, 7)),
+        ("gemma-3n-e4b", (1, 6, 17, 12)),
+        ("gemma-4-e4b", (2, 25, 16)),
+        ("gemma-3-12b", (7, 21, 4, 17)),
+        ("qwen3-30b-a3b", (20, 11, 18)),
+    ],
+)
+def test_layers_that_are_left_out_change_nothing_of_uneven_shares(model, split):
+    devices = ("gpu0", "gpu1", "gpu2", "gpu3")[: len(split)]
+    settings = replace(SETTINGS, parallel=1, devices=devices, tensor_split=split)
+    few, every = (
+        estimate(all_facts()[model], settings, explained=explained) for explained in (False, True)
+    )
+    assert few.memory == every.memory
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_tensors_at_the_peak_are_named_as_llama_cpp_names_them_and_add_up(model):
     made = estimate(all_facts()[model], SETTINGS, explained=True)
