@@ -51,12 +51,11 @@ class Computed(Struct, frozen=True):
     noted: frozenset[Operation] = frozenset()
     counts: Geometry | None = None
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> Iterator[Operation]:
         """The noted ones at the cells of this context; the host is their last backend."""
-        if self.counts is None:
-            return []
-        cells, windowed = self.counts.cells, self.counts.window_cells
-        return [item.of(cells, windowed) for item in self.noted]
+        if self.counts is not None:
+            cells, windowed = self.counts.cells, self.counts.window_cells
+            yield from (item.of(cells, windowed) for item in self.noted)
 
 
 def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
