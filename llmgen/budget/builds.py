@@ -31,6 +31,7 @@ class Rule(Enum):
     PLAIN_INDEXER = "indexer rows in f16, whatever the cache types"
     ONE_POOLED_ROW = "pooled indexers keep one row"
     LISTED_PATTERN_IGNORED = "a list of windowed layers does not replace the period"
+    SINKS_ATTRACT = "flash attention runs where its sinks are"
     SPLIT_INPUTS_BOUNDED = "a part of the graph has at most 30 inputs"
     MIXED_BATCH = "a batch may mix tokens and embeddings"
     UNFUSED_INDEXER = "scores of each indexer head"
@@ -104,6 +105,7 @@ BOUNDARIES: Final[tuple[Boundary, ...]] = (
     Boundary(Rule.NEXTN_EXPERTS_LOADED, 0, 11067, (), "10952…11067, create_tensor_gate_up_exps"),
     Boundary(Rule.LISTED_PATTERN_IGNORED, 0, 11040, _PERIODS, "11028…11040"),
     Boundary(Rule.ONE_POOLED_ROW, 0, 11352, ("qwen4exp",), "11327…11352"),
+    Boundary(Rule.SINKS_ATTRACT, 0, 10151, (), "10142…10151, ggml-backend.cpp"),
     Boundary(Rule.SPLIT_INPUTS_BOUNDED, 0, 11327, (), "9464…11327"),
     Boundary(Rule.LAST_LAYER_WHOLE, 0, _EVER, _WHOLE_LAST, "9464"),
     Boundary(Rule.LAST_LAYER_WHOLE, 0, 11548, _QWEN_WHOLE_LAST, "11434…11548"),

@@ -39,6 +39,7 @@ EXACT = (
     (9464, "deepseek-v3", NEAR | TWO | {"ctx_size": 65536}, [652216192, 588253184]),
     (11434, "kimi-k2", NEAR | {"ctx_size": 65536, "flash_attn": "off", "parallel": 1}, [9093257216]),
     (11434, "qwen3-8b", NEAR | {"ctx_size": 16384, "override_tensor": (("attn_", "CPU"),)}, [92274688]),
+    (9464, "gpt-oss-20b", NEAR | {"ctx_size": 16384, "override_tensor": (("output", "CPU"),)}, [105646080]),  # sinks
 )  # fmt: skip
 
 # The same within two parts of a thousand.

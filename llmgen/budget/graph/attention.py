@@ -115,6 +115,8 @@ def _fused(  # noqa: PLR0917 - as build_attn_mha
     keys = b.cast(keys, "f16") if keys.kind == "f32" else keys
     values = b.cast(values, "f16") if values.kind == "f32" else values
     result = b.flash_attention(query, keys, values, mask, extras.sinks)
+    if extras.sinks and scene.follows(Rule.SINKS_ATTRACT):
+        result.backend = extras.sinks.home
     scene.call(result, "__fattn__", layer)
     if extras.decompress is not None:
         result = b.mul_mat(extras.decompress, b.permute(result, 0, 2, 1, 3))
