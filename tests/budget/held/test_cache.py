@@ -147,3 +147,61 @@ def test_the_sum_of_a_share_is_said_as_people_add_it():
     (keys, _) = shares(llama())
     assert keys.sum == "128 elements in f16 = 256 B x 4096 cells"
     assert keys.bytes_total == 4 * keys.bytes_each
+
+
+COMPRESSED = {
+    "block_count": 4,
+    "attention.head_count_kv": 1,
+    "attention.key_length": 64,
+    "attention.value_length": 64,
+    "attention.sliding_window": 128,
+    "attention.indexer.key_length": 32,
+    "attention.compress_ratios": [0, 4, 128, 4],
+}
+
+
+def compressed(**settings):
+    found = shares(model("deepseek4", **COMPRESSED), **settings)
+    return {share.what: (share.layers, share.bytes_each) for share in found}
+
+
+def test_compressed_keys_are_every_fourth_and_every_128th():
+    found = compressed(ctx_size=65536)
+    assert found["K compressed 4:1"] == ((1, 3), 65536 // 4 * 64 * 2)
+    assert found["K compressed 128:1"] == ((2,), 65536 // 128 * 64 * 2)
+    assert found["indexer K 4:1"] == ((1, 3), 65536 // 4 * 32 * 2)
+    assert "indexer K 128:1" not in found
+
+
+def test_raw_keys_are_those_of_the_window_alone():
+    """128 of the window and 512 of a micro-batch, rounded up to 256."""
+    assert compressed(ctx_size=65536)["K, raw K"] == ((0, 1, 2, 3), 768 * 64 * 2)
+
+
+def test_compressors_keep_values_and_scores_of_blocks_that_are_not_full():
+    """`llama_dsv4_comp_state`: two f32 planes; blocks of four overlap, so twice four rows, twice as wide."""
+    found = compressed()
+    assert found["state of fine compression"] == ((1, 3), 2 * 4 * (8 * 2 * 64 + 8 * 2 * 32))
+    assert found["state of coarse compression"] == ((2,), 2 * 4 * 128 * 64)
+
+
+def test_each_slot_has_its_own():
+    one, three = compressed(), compressed(parallel=3, ctx_size=3 * 4096)
+    assert {what: size for what, (_, size) in three.items()} == {
+        what: 3 * size for what, (_, size) in one.items()
+    }
+
+
+INDEXED = {
+    **LATENT,
+    "attention.indexer.key_length": 128,
+    "attention.indexer.top_k": 2048,
+    "attention.indexer.head_count": 4,
+}
+
+
+def test_an_indexer_has_a_key_for_each_cell():
+    found = named(model("deepseek32", **INDEXED), "indexer K")
+    assert [(share.layers, share.bytes_each) for share in found] == [
+        (tuple(range(8)), 4096 * 128 * 2)
+    ]

@@ -128,3 +128,20 @@ def test_in_whose_buffer_a_tensor_is():
     assert holder(made) == FIRST
     assert holder(b.reshape(made, 8, 8)) == FIRST
     assert holder(b.reshape(weight, 8, 512)) == SECOND
+
+
+def test_a_view_of_a_weight_is_where_the_weight_is_even_on_the_first_device():
+    b = Builder()
+    view = b.reshape(matrix(b, FIRST), 8, 512)
+    view.backend = HOST
+    assert holder(view) == FIRST
+
+
+def test_of_equally_near_backends_the_first_computes():
+    """Pass 3 counts the sources that are there, and keeps the first of equal ones."""
+    b = Builder()
+    one = b.held("cache_k_l0", "f32", (SIDE, 1, 1, 1), home=SECOND)
+    two = b.held("cache_v_l0", "f32", (SIDE, 1, 1, 1), home=HOST)
+    total = b.add(one, two)
+    assigned(b, total)
+    assert total.backend == SECOND

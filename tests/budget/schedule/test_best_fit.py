@@ -3,6 +3,16 @@
 from llmgen.budget.schedule.arena import Arena
 
 
+def test_nothing_is_needed_before_anything_is_taken():
+    assert Arena(32).peak == 0
+
+
+def test_alignment_is_that_of_a_cpu_unless_it_is_said():
+    arena = Arena()
+    arena.take(1)
+    assert arena.peak == 32
+
+
 def test_sizes_are_padded_to_the_alignment():
     arena = Arena(32)
     assert (arena.take(1), arena.take(33), arena.peak) == (0, 32, 96)

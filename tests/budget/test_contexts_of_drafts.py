@@ -1,0 +1,67 @@
+"""Several contexts of one server: a draft model follows the main one, an MTP head is a part of it."""
+
+import making
+import pytest
+from msgspec.structs import replace
+
+from llmgen.budget.contexts import contexts
+from llmgen.budget.settings import DraftSettings, ServerSettings
+
+MAIN, DRAFT = making.facts(layers=6), making.facts(layers=2, embedding=128, context=2048)
+SETTINGS = ServerSettings(
+    ctx_size=8192,
+    parallel=1,
+    cache_type_k="q8_0",
+    override_tensor=(("ffn", "CPU"),),
+    n_cpu_moe=3,
+    draft=DraftSettings(spec_type="draft-simple"),
+)
+
+
+def both(**settings):
+    return [*contexts(MAIN, replace(SETTINGS, **settings), 11434, DRAFT)]
+
+
+def test_a_draft_has_the_context_of_the_main_model():
+    main, draft = both()
+    assert (main.counts.context, draft.counts.context) == (8192, 8192)
+    _, trained = both(ctx_size=0)
+    assert trained.counts.context == main.model.header.needed("context_length")
+
+
+def test_its_cache_types_and_devices_are_its_own():
+    _, draft = both()
+    assert draft.ground.setting.type_k == "f16"
+    asked = DraftSettings(spec_type="draft-simple", cache_type_k="q4_0", devices=("gpu1",))
+    _, draft = contexts(MAIN, replace(SETTINGS, draft=asked), 11434, DRAFT)
+    assert draft.ground.setting.type_k == "q4_0"
+    assert draft.placement.devices == ("gpu1",)
+
+
+def test_what_is_moved_of_the_main_model_is_not_of_the_draft():
+    main, draft = both()
+    assert main.ground.moved
+    assert not draft.ground.moved
+
+
+def test_layers_of_the_draft_may_stay_on_the_host():
+    asked = DraftSettings(spec_type="draft-simple", n_gpu_layers=0)
+    _, draft = contexts(MAIN, replace(SETTINGS, draft=asked), 11434, DRAFT)
+    assert {*draft.placement.layers} == {"host"}
+
+
+@pytest.mark.parametrize(("n_max", "rows"), [(3, 4), (7, 8)])
+def test_the_main_model_has_an_output_for_each_drafted_token(n_max, rows):
+    asked = DraftSettings(spec_type="draft-simple", n_max=n_max)
+    main, draft = contexts(MAIN, replace(SETTINGS, draft=asked), 11434, DRAFT)
+    assert (main.counts.outputs, draft.counts.outputs) == (rows, 1)
+
+
+def test_a_draft_of_an_embedding_server_embeds_nothing():
+    main, draft = both(embedding=True)
+    assert (main.ground.setting.embeddings, draft.ground.setting.embeddings) == (True, False)
+    assert draft.counts.outputs == 1
+
+
+def test_without_a_draft_there_is_one_context():
+    assert len([*contexts(MAIN, replace(SETTINGS, draft=None), 11434, None)]) == 1
