@@ -21,6 +21,9 @@ class Terminal:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.bin = home.parent / "bin"
         self.bin.mkdir(exist_ok=True)
+        # Of its own: `up` tells of runs that were killed beside its folder.
+        scratch = home.parent / "tmp"
+        scratch.mkdir(exist_ok=True)
         for name, path in programs.items():
             if path and not (self.bin / name).exists():
                 (self.bin / name).symlink_to(path)
@@ -30,7 +33,7 @@ class Terminal:
             "LANG": "C.UTF-8",
             "COLUMNS": "100",
             "USER": "me",
-            "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+            "TMPDIR": str(scratch),
             **environment,
         }
 
