@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.reader("llama-server"), pytest.mark.reader("llama-swap
 
 # Room for the server that is always on and for one more, and contexts in which an answer takes a while.
 SMALL = [
-    ('memory = "16GiB"', 'memory = "1150MiB"'),
+    ('memory = "16GiB"', 'memory = "1090MiB"'),
     ('model = "a.gguf"', 'model = "a.gguf"\nmetrics = true'),
     ('aliases = ["gpt-one"]', 'aliases = ["gpt-one"]\nttl = 600\nctx_size = 8192'),
     ('model = "d.gguf"', 'model = "d.gguf"\nttl = 3'),
