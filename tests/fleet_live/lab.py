@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -94,10 +95,14 @@ host = "box"
 model = "d.gguf"
 host = "spark"
 """
-# Without llama-swap spark has a router behind Envoy, as box has.
+# A host has a minute to begin.
+LATE_SECONDS = 45
+NOBODYS = "/opt/nobody/llmgen"
+# Without llama-swap spark has a router behind Envoy, as box has; what makes Envoy's keys is an llmgen.
 INSTEAD = (
     ('on_demand = "llama_swap"', 'on_demand = "router"\ngateway.envoy.enable = true'),
     ('llama_swap = "/opt/swap/llama-swap"\n', ""),
+    (NOBODYS, "/opt/llmgen"),
 )
 # Spark has no llmgen: what is sent runs there. The others have one, which is theirs by [paths].
 CLIENT = """\
@@ -116,6 +121,10 @@ class Lab:
         self.folder = folder
         self.switch = Switch()
         self.doors = dict(DOORS)
+        # What every machine did when a command had already taken long.
+        self.late = ""
+        # The llmgen that [paths] says spark has.
+        self.sparks = NOBODYS
         self._desk()
         public = (folder / "key.pub").read_text()
         with ThreadPoolExecutor() as pool:
@@ -146,7 +155,7 @@ class Lab:
             entries[f"file:{name}"] = Entry(read_model(self.folder / "models" / name, name))
         self.text = TEXT
         if readers.find("llama-swap") is None:
-            self.doors["spark"] = 4001
+            self.doors["spark"], self.sparks = 4001, "/opt/llmgen"
             for old, new in INSTEAD:
                 assert old in self.text
                 self.text = self.text.replace(old, new)
@@ -192,14 +201,23 @@ class Lab:
 
     def llmgen(self, *words, seconds=240):
         """What a person sees."""
-        return subprocess.run(
-            self.words(*words),
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds,
-        )
+        looks = threading.Timer(LATE_SECONDS, self._look)
+        self.late = ""
+        looks.start()
+        try:
+            return subprocess.run(
+                self.words(*words),
+                env=self.environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=seconds,
+            )
+        finally:
+            looks.cancel()
+
+    def _look(self):
+        self.late = "\n".join(f"{name}:\n{item.busy()}" for name, item in self.machines.items())
 
     def started(self, *words):
         """The same, while it goes on."""
@@ -225,7 +243,7 @@ class Lab:
         """The data of each host, where all went well."""
         found = self.document(*words)
         told = [(item["message"], item["notes"]) for item in found["diagnostics"]]
-        assert found["exit_code"] == 0, (told, self.says())
+        assert found["exit_code"] == 0, (told, self.late, self.says())
         return {name: item["data"] for name, item in found["data"]["hosts"].items()}
 
     def says(self):

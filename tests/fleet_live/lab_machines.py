@@ -40,6 +40,7 @@ class Machine(Booted):
         super().__init__(alone=True, label=name)
         self.label, self.address, self.login, self.switch = name, address, login, switch
         switch.plug(self.pid, name, address)
+        self._clean_home()
         self.must("systemctl", "start", "systemd-user-sessions.service")
         self.must("useradd", "--system", "--user-group", "llm")
         if login != "root":
@@ -54,6 +55,15 @@ class Machine(Booted):
         self._quick_llmgen()
         self.new_host_key()
         self.listen()
+
+    def _clean_home(self):
+        """Root's shell reads nothing of whose machine this is.
+
+        pyenv's `init` takes a lock in its folder. Seen through an overlay while another process has it,
+        it stays for good, and each login waits a minute for it.
+        """
+        files = (".bashrc", ".bash_login", ".bash_profile", ".profile", ".zshenv", ".zshrc")
+        self.must("rm", "-f", *(f"/root/{name}" for name in files))
 
     def _quick_llmgen(self):
         """Compiled modules stay, for all users; and its `systemctl` can be held."""
@@ -108,6 +118,15 @@ class Machine(Booted):
         jobs = self.run("systemctl", "list-jobs", "--no-pager").stdout
         processes = self.run("ps", "axf", "-o", "pid,stat,wchan:20,etime,args").stdout
         return jobs + processes + self.run("journalctl", "-n", "60", "--no-pager").stdout
+
+    def busy(self):
+        """What was started from afar, and what it waits for."""
+        script = (
+            "ps -eo pid,stat,wchan:24,time,etime,args | grep -E 'llmgen|python3 -I' | cut -c-160; "
+            "for id in $(pgrep -f 'llmgen|python3 -I'); do cat /proc/$id/stack; done; "
+            "cat /proc/loadavg /proc/pressure/*"
+        )
+        return self.run("sh", "-c", script).stdout
 
     def kill_llmgen(self):
         """Kill every llmgen here at once, as a machine without memory would."""

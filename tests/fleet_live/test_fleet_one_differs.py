@@ -73,6 +73,6 @@ def test_no_room_for_what_is_sent(fleet):
     finally:
         box.must("mount", "-o", "remount,size=4g", "/tmp")
     (told,) = [item for item in found["diagnostics"] if "box" in item["message"]]
-    assert (told["code"], found["exit_code"]) == ("remote.no-room", 4)
+    assert (told["code"], found["exit_code"]) == ("remote.no-room", 4), fleet.late
     assert "`ssh root@10.77.0.3 df -h`" in told["hint"]
     assert until(box.is_free_of_llmgen)

@@ -33,7 +33,7 @@ def only_spark_fails(lab, code):
     hosts = found["data"]["hosts"]
     assert hosts.pop("spark") == {"exit_code": 4, "data": None}
     for name, host in hosts.items():
-        assert host["data"], (name, found["diagnostics"], lab.machines[name].says())
+        assert host["data"], (name, found["diagnostics"], lab.late)
         assert host["data"]["services"], name
     (told,) = [item for item in found["diagnostics"] if item["code"].startswith("remote.")]
     assert (found["exit_code"], told["code"]) == (4, code)
@@ -95,7 +95,7 @@ def test_llmgen_that_floods(lab, spark):
     version = '[ "$1" = --version ] && exec /opt/llmgen --version'
     spark.path("/opt/flood").write_text(f"#!/bin/sh\n{version}\nexec yes\n")
     spark.must("chmod", "755", "/opt/flood")
-    lab.edit(("/opt/nobody/llmgen", "/opt/flood"))
+    lab.edit((f'paths.llmgen = "{lab.sparks}"', 'paths.llmgen = "/opt/flood"'))
     only_spark_fails(lab, "remote.too-much")
     until(lambda: not spark.processes("^yes"))
 

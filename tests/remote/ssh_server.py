@@ -30,7 +30,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 AuthorizedKeysFile {folder}/authorized_keys
 MaxStartups 100
-SetEnv TMPDIR={folder}/there
+SetEnv TMPDIR={folder}/there HOME={folder}/home
 """
 CLIENT = """\
 Host *
@@ -48,7 +48,8 @@ class Server:
 
     def __init__(self, folder):
         self.folder = folder
-        for name in ("there", "keys", "bin"):
+        # A home of its own: what the user's login files start (pyenv takes a lock) has no part in it.
+        for name in ("there", "home", "keys", "bin"):
             (folder / name).mkdir()
         (folder / "authorized_keys").touch()
         self.keygen(folder / "host_key")
