@@ -13,6 +13,7 @@ from llmgen.budget.compute.ground import Ground
 from llmgen.budget.graph.general import recipe_of
 from llmgen.budget.graph.scene import Setting
 from llmgen.budget.held.cache import CacheSettings, CacheShare, context_shares
+from llmgen.budget.held.host import Handed
 from llmgen.budget.held.weights import Weights, weights
 from llmgen.budget.remembered import Remembered
 from llmgen.budget.server.arrivals import refuse_unknown
@@ -21,12 +22,17 @@ from llmgen.budget.server.overrides import overrides
 from llmgen.budget.server.placement import LayerPlacement, place_layers
 from llmgen.budget.server.refusals import check_cache_types, flash_attention
 from llmgen.budget.settings import DraftSettings, ServerSettings
+from llmgen.budget.shape.architectures import architecture
 from llmgen.budget.shape.hyperparameters import Hyperparameters, hyperparameters
 from llmgen.facts.gguf_facts import GgufFacts
 
-# Drafting types that roll state back, and so keep a row for each drafted token.
+# Drafting types that roll state back, and so keep a row for each drafted token. Their tokens are
+# picked where the logits are (``backend_sampling`` in common/speculative.cpp).
 _ROLLS_BACK = ("draft-mtp", "draft-eagle3", "draft-dflash", "draft-dspark")
 _MTP = "draft-mtp"
+_IN_BLOCKS = ("draft-dflash", "draft-dspark")
+# The layers whose inputs a draft reads, by its header.
+_READ = "target_layers"
 
 
 class Context(Struct, frozen=True):
@@ -39,6 +45,7 @@ class Context(Struct, frozen=True):
     shares: tuple[CacheShare, ...]
     # What its graph stands on.
     ground: Ground
+    handed: Handed
 
 
 # A planner asks for one model under many settings.
@@ -72,10 +79,20 @@ def contexts(
     mtp = drafting.spec_type == _MTP
     rolled = drafting.n_max if drafting.spec_type in _ROLLS_BACK else 0
     drafted = drafting.n_max if drafting.spec_type != "none" else 0
-    main = context(facts, settings, build, rollback=rolled, drafted=drafted, nextn=mtp)
+    read = _read_layers(draft) if draft is not None and rolled else ()
+    main = context(facts, settings, build, rollback=rolled, drafted=drafted, nextn=mtp, read=read)
+    if mtp or main.model.layers in read:
+        handed = replace(main.handed, nextn_rows=main.counts.batch)
+        main = replace(main, handed=handed)
     yield main
     if draft is not None:
-        yield context(draft, _draft_settings(settings, drafting, main), build)
+        own = _draft_settings(draft, settings, drafting, main)
+        made = context(draft, own, build, mtp=mtp, nextn=mtp, sampled=bool(rolled))
+        if drafting.spec_type in _IN_BLOCKS:
+            # What it encodes is written into its cache, and no output.
+            rows = made.counts.slots * (1 + drafting.n_max)
+            made = replace(made, handed=replace(made.handed, rows=rows, nextn_rows=rows))
+        yield made
     elif mtp:
         own = replace(
             settings,
@@ -85,11 +102,19 @@ def contexts(
             pooling="",
         )
         none = Weights({}, main.weights.output)
-        yield replace(context(facts, own, build, mtp=True, nextn=True), weights=none)
+        made = context(facts, own, build, mtp=True, nextn=True, sampled=True)
+        yield replace(made, weights=none)
+
+
+def _read_layers(draft: GgufFacts) -> tuple[int, ...]:
+    """Layers of the main model whose inputs a draft reads."""
+    values = draft.hyperparameters.get(_READ)
+    listed = values if isinstance(values, tuple) else ()
+    return tuple(sorted({item for item in listed if type(item) is int}))
 
 
 def _draft_settings(
-    settings: ServerSettings, drafting: DraftSettings, main: Context
+    draft: GgufFacts, settings: ServerSettings, drafting: DraftSettings, main: Context
 ) -> ServerSettings:
     """A draft model's context follows the main one; its cache types and devices are its own.
 
@@ -98,6 +123,10 @@ def _draft_settings(
     The server has one ``--tensor-split``, whose first shares are those of the draft's devices.
     """
     devices = drafting.devices or settings.devices
+    if not architecture(draft.architecture).cached:
+        # It reads the main one's.
+        types = {"cache_type_k": settings.cache_type_k, "cache_type_v": settings.cache_type_v}
+        drafting = replace(drafting, **types)
     return replace(
         settings,
         ctx_size=settings.ctx_size or main.model.header.needed("context_length"),
@@ -122,8 +151,14 @@ def context(
     drafted: int = 0,
     mtp: bool = False,
     nextn: bool = False,
+    sampled: bool = False,
+    read: tuple[int, ...] = (),
 ) -> Context:
-    """Size one model's context; ``nextn`` loads its MTP blocks, ``mtp`` runs them."""
+    """Size one model's context; ``nextn`` loads its MTP blocks, ``mtp`` runs them.
+
+    Tokens that it drafts are ``sampled`` where its logits are; the inputs of layers that another
+    model ``read``s stay to the end.
+    """
     refuse_unknown(facts.architecture, build)
     model = _MODELS.get((id(facts), build), facts, lambda: hyperparameters(facts, build))
     flash = flash_attention(model, settings)
@@ -164,9 +199,17 @@ def context(
                 pooling=pooling(model, settings),
                 rollback=rollback if model.rules.rollback else 0,
                 drafts=mtp,
+                samplers=counts.slots if sampled else 0,
+                handed=read,
             ),
             pipelined=pipelined and several,
             recipe=recipe_of(model, facts.tensors),
             automatic=flash and settings.flash_attn == "auto",
+        ),
+        handed=Handed(
+            rows=counts.outputs,
+            nextn_rows=counts.outputs if sampled else 0,
+            layers=len(read),
+            sampled=sampled,
         ),
     )

@@ -122,7 +122,10 @@ def context_on_devices(item: Context, *, kv_offload: bool) -> Counter[str]:
 def _host(contexts: Iterable[Context], settings: ServerSettings) -> HostMemory:
     """Every context has its output; cache and checkpoints are kept for the main one."""
     main, *others = (
-        host_memory(item.model, settings, item.counts, item.shares, item.weights.total(HOST))
+        host_memory(
+            *(item.model, settings, item.counts, item.shares, item.weights.total(HOST)),
+            handed=item.handed,
+        )
         for item in contexts
     )
     output = main.output + sum(item.output for item in others)

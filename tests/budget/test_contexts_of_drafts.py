@@ -65,3 +65,55 @@ def test_a_draft_of_an_embedding_server_embeds_nothing():
 
 def test_without_a_draft_there_is_one_context():
     assert len([*contexts(MAIN, replace(SETTINGS, draft=None), 11434, None)]) == 1
+
+
+EAGLE = replace(
+    making.facts(architecture="eagle3", layers=1),
+    hyperparameters={
+        **making.facts(architecture="eagle3", layers=1).hyperparameters,
+        "target_layers": (1, 3, 4),
+    },
+)
+
+
+def drafting(spec, draft, **settings):
+    asked = replace(SETTINGS, draft=DraftSettings(spec_type=spec), **settings)
+    return [*contexts(MAIN, asked, 11434, draft)]
+
+
+def test_the_main_model_keeps_the_inputs_that_a_draft_reads():
+    main, draft = drafting("draft-eagle3", EAGLE)
+    assert (main.ground.setting.handed, draft.ground.setting.handed) == ((1, 3, 4), ())
+    assert (main.handed.layers, main.handed.nextn_rows) == (3, 0)
+
+
+def test_a_draft_that_reads_the_last_layer_reads_the_row_behind_it():
+    last = {**EAGLE.hyperparameters, "target_layers": (1, 3, 6)}
+    main, _ = drafting("draft-eagle3", replace(EAGLE, hyperparameters=last))
+    assert main.handed.nextn_rows == main.counts.batch
+
+
+def test_a_list_of_layers_that_is_none_is_no_list():
+    for wrong in ("1", 3, ("1", "2"), (1.5,)):
+        odd = {**EAGLE.hyperparameters, "target_layers": wrong}
+        main, _ = drafting("draft-eagle3", replace(EAGLE, hyperparameters=odd))
+        assert main.ground.setting.handed == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "slots"), [("draft-simple", 0), ("draft-eagle3", 4), ("draft-dflash", 4)]
+)
+def test_tokens_of_drafts_are_picked_beside_the_logits(spec, slots):
+    _, draft = drafting(spec, EAGLE, parallel=4)
+    assert draft.ground.setting.samplers == slots
+    assert draft.handed.sampled is bool(slots)
+
+
+def test_what_encodes_has_logits_for_every_token_of_a_micro_batch():
+    _, draft = drafting("draft-eagle3", EAGLE, ubatch_size=128)
+    assert draft.counts.outputs == draft.handed.rows == 128
+
+
+def test_blocks_of_drafts_have_an_output_for_each_of_their_tokens():
+    _, draft = drafting("draft-dflash", EAGLE, parallel=2)
+    assert draft.handed.rows == 2 * (1 + 3)

@@ -13,6 +13,7 @@ from llmgen.budget.graph import nextn
 from llmgen.budget.graph.decoder import describe
 from llmgen.budget.graph.implied import implied
 from llmgen.budget.graph.recipe import Recipe
+from llmgen.budget.graph.sampling import sample
 from llmgen.budget.graph.scene import Scene, Setting
 from llmgen.budget.graph.weights import OUTPUT_LAYER, Implied, Matrices, WeightHome
 from llmgen.budget.held.weights import outside
@@ -47,8 +48,10 @@ class Ground(Struct, frozen=True):
 
 
 def layers_of(ground: Ground) -> range:
-    """Every layer that the graph runs; of several nextn blocks one at a time."""
+    """Every layer that the graph runs; of several nextn blocks behind others one at a time."""
     model = ground.model
+    if ground.setting.drafts and not model.trunk:
+        return range(model.layers)
     nextn_block = range(model.trunk, min(model.trunk + 1, model.layers))
     return nextn_block if ground.setting.drafts else range(model.trunk)
 
@@ -91,12 +94,14 @@ def scene_of(ground: Ground, names: Sequence[str], layers: Sequence[int]) -> Sce
 
 def describe_scene(scene: Scene, recipe: Recipe) -> None:
     """By the recipe, or by the module of its own that it names: ``describe(scene, recipe)``."""
-    if scene.setting.drafts:
+    if scene.setting.drafts and scene.model.trunk:
         nextn.describe(scene, recipe)
     elif recipe.special:
         import_module(f"llmgen.budget.graph.special.{recipe.special}").describe(scene, recipe)
     else:
         describe(scene, recipe)
+    if scene.setting.samplers:
+        sample(scene, scene.setting.samplers)
 
 
 def _implied(ground: Ground) -> Implied | None:

@@ -67,8 +67,9 @@ class Peaks(Struct, frozen=True):
 def peaks_of(ground: Ground, names: Sequence[str]) -> Peaks:
     """The peak of each arena, replayed with as few layers as that takes."""
     counts, tries = ground.setting.counts, _TRIES
-    if ground.pipelined and ground.recipe.own_inputs:
-        tries = ((ground.model.trunk, 1),)  # copies for all layers are alive from the start
+    if (ground.pipelined and ground.recipe.own_inputs) or ground.setting.handed:
+        # Copies for all layers are alive from the start, or some of their inputs to the end.
+        tries = ((ground.model.trunk, 1),)
     some = of_any_cells(ground)
     key = key_of(some)
     sufficed = _SUFFICED.get((tries, *key), ground, lambda: [0])

@@ -105,6 +105,8 @@ RECIPES: Final[dict[str, Recipe]] = {
         scaled="rows", query_scaled=True, post=("post_attention_norm", "post_ffw_norm")
     ),
     "gemma3n": Recipe(special="gemma3n", scaled="rows", sparse=10, logits=_CAPPED),
+    "gemma4-assistant": Recipe(special="assistant", factors=True, since=11434, until=11435),
+    "eagle3": Recipe(special="eagle3", factors=True, since=11434, until=11435),
     "gemma4": Recipe(
         special="gemma4", scaled="rows", factors=True, experts=_SCALED, logits=_CAPPED
     ),

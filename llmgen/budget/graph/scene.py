@@ -40,6 +40,10 @@ class Setting(Struct, frozen=True):
     pinned: bool = False
     # Operations that are not done at once, but in parts.
     apart: tuple[str, ...] = ()
+    # Slots whose tokens are picked where the logits are.
+    samplers: int = 0
+    # Layers whose input a model that drafts reads, too.
+    handed: tuple[int, ...] = ()
 
     @property
     def columns(self) -> bool:
@@ -125,6 +129,8 @@ class Scene:
         return tensor
 
     def end(self, layer: int, result: Tensor) -> Tensor:
-        """Mark the end of a layer."""
+        """Mark the end of a layer; what is handed to another model stays until the end."""
         self.ends[layer] = result
+        if layer + 1 in self.setting.handed:
+            result.flags |= OUTPUT
         return result

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from msgspec import Struct
+
 from llmgen.budget.held.cache import CacheShare
 from llmgen.budget.held.weights import is_mapped
 from llmgen.budget.memory import HostMemory
@@ -23,18 +25,33 @@ _TOKEN: Final = 400
 _UNLIMITED: Final = -1
 
 
+class Handed(Struct, frozen=True):
+    """What a context hands over beside the logits of ``rows``, for drafts or by them.
+
+    ``nextn_rows`` are of hidden rows, ``layers`` how many layers' inputs of every token of a batch;
+    where tokens are ``sampled``, each output has candidates and their logits and probabilities.
+    """
+
+    rows: int
+    nextn_rows: int = 0
+    layers: int = 0
+    sampled: bool = False
+
+
 def host_memory(
     model: Hyperparameters,
     settings: ServerSettings,
     counts: Geometry,
     shares: Iterable[CacheShare],
     weights_on_host: int,
+    *,
+    handed: Handed,
 ) -> HostMemory:
     """The most that the options allow."""
     context = tuple(shares)
     whole = sum(share.bytes_total for share in context)
     return HostMemory(
-        output=_outputs(model, settings, counts),
+        output=_outputs(model, settings, counts, handed),
         prompt_cache=_prompt_cache(settings, whole),
         checkpoints=settings.ctx_checkpoints * counts.slots * _checkpoint(counts, context),
         page_cache=weights_on_host if is_mapped(settings) else 0,
@@ -42,11 +59,19 @@ def host_memory(
     )
 
 
-def _outputs(model: Hyperparameters, settings: ServerSettings, counts: Geometry) -> int:
-    """One row for each output: logits, and in an embedding server the embedding of each token."""
+def _outputs(
+    model: Hyperparameters, settings: ServerSettings, counts: Geometry, handed: Handed
+) -> int:
+    """One row for each output (``llama_context::output_reserve``).
+
+    Logits, and in an embedding server the embedding of each token; what drafts read.
+    """
     if all_rows(settings):
         return (model.vocabulary + model.embedding) * F32 * counts.batch
-    return model.vocabulary * F32 * counts.outputs
+    wide = model.header.count("embedding_length_out") or model.embedding
+    sampled = 1 + 3 * model.vocabulary if handed.sampled else 0
+    numbers = (model.vocabulary + sampled) * handed.rows + wide * handed.nextn_rows
+    return (numbers + model.embedding * counts.batch * handed.layers) * F32
 
 
 def _prompt_cache(settings: ServerSettings, context: int) -> int:

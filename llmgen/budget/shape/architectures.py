@@ -169,7 +169,7 @@ starcoder2 xverse command-r dbrx olmo olmoe arctic deepseek deepseek2-ocr chatgl
 jais jais2 nemotron exaone granite granitemoe chameleon bailingmoe bailingmoe2 dots1 arcee
 ernie4_5 ernie4_5-moe hunyuan-moe hunyuan-dense hunyuan_vl smollm3 seed_oss grovemoe apertus
 minimax-m2 cogvlm pangu-embedded mistral3 paddleocr llama-embed maincoder talkie qwen3tts pockettts
-deci openelm phi3 minicpm3 plm hrm_text eagle3
+deci openelm phi3 minicpm3 plm hrm_text
 """  # phi3 ignores its window; minicpm3 and plm cache full heads; deci may have empty rows
 
 _ENCODERS: Final = """
@@ -258,7 +258,11 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "mellum": _windowed(4),
     "laguna": _windowed(4, dense_first=True),
     "smallthinker": _windowed(4, dense_first=True, forced=4096),
-    "dflash": Architecture(window=WindowPattern(array=True, every_if="hyper_connection.count")),
+    # They encode what another model hands them (llama_model_has_encoder).
+    "eagle3": Architecture(encoder=True, tied=False),
+    "dflash": Architecture(
+        window=WindowPattern(array=True, every_if="hyper_connection.count"), encoder=True
+    ),
     # Latent attention.
     "deepseek2": _MLA,
     "mistral4": _MLA,

@@ -4,7 +4,10 @@ from making_facts import facts, llama, published
 from msgspec.structs import replace
 
 from llmgen.budget.estimate import estimate
+from llmgen.budget.held.host import Handed, host_memory
+from llmgen.budget.server.geometry import geometry
 from llmgen.budget.settings import ServerSettings
+from llmgen.budget.shape.hyperparameters import hyperparameters
 from llmgen.units import GIB, MIB
 
 SETTINGS = ServerSettings(ctx_size=4096, parallel=4, kv_unified=True)
@@ -56,3 +59,19 @@ def test_the_program_and_its_vocabulary_are_counted():
     )
     assert small.process < 17 * MIB
     assert large.process - small.process == 400 * (150_000 - 512)
+
+
+def test_hidden_rows_inputs_and_candidates_are_held_for_drafts():
+    model = facts("llama", dict(llama().hyperparameters), 500)
+    plain = Handed(rows=4)
+    counts = geometry(hyperparameters(model, 11434), SETTINGS)
+
+    def output(handed):
+        known = hyperparameters(model, 11434)
+        return host_memory(known, SETTINGS, counts, (), 0, handed=handed).output
+
+    wide = model.hyperparameters["embedding_length"]
+    assert output(plain) == 500 * 4 * 4
+    assert output(Handed(4, nextn_rows=512)) - output(plain) == wide * 512 * 4
+    assert output(Handed(4, layers=3)) - output(plain) == 3 * wide * counts.batch * 4
+    assert output(Handed(4, sampled=True)) - output(plain) == (1 + 3 * 500) * 4 * 4
