@@ -79,6 +79,7 @@ def contexts(
     mtp = drafting.spec_type == _MTP
     rolled = drafting.n_max if drafting.spec_type in _ROLLS_BACK else 0
     drafted = drafting.n_max if drafting.spec_type != "none" else 0
+    sampled = bool(rolled) and drafting.backend_sampling
     read = _read_layers(draft) if draft is not None and rolled else ()
     main = context(facts, settings, build, rollback=rolled, drafted=drafted, nextn=mtp, read=read)
     if mtp or main.model.layers in read:
@@ -87,7 +88,7 @@ def contexts(
     yield main
     if draft is not None:
         own = _draft_settings(draft, settings, drafting, main)
-        made = context(draft, own, build, mtp=mtp, nextn=mtp, sampled=bool(rolled))
+        made = context(draft, own, build, mtp=mtp, nextn=mtp, sampled=sampled)
         if drafting.spec_type in _IN_BLOCKS:
             # What it encodes is written into its cache, and no output.
             rows = made.counts.slots * (1 + drafting.n_max)
@@ -102,7 +103,7 @@ def contexts(
             pooling="",
         )
         none = Weights({}, main.weights.output)
-        made = context(facts, own, build, mtp=True, nextn=True, sampled=True)
+        made = context(facts, own, build, mtp=True, nextn=True, sampled=sampled)
         yield replace(made, weights=none)
 
 

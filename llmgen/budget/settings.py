@@ -14,6 +14,8 @@ class DraftSettings(Struct, frozen=True):
     cache_type_v: str = "f16"
     n_gpu_layers: int = -1
     devices: tuple[str, ...] = ()
+    # --spec-draft-backend-sampling: whether tokens of drafts are picked where the logits are.
+    backend_sampling: bool = True
 
 
 class ServerSettings(Struct, frozen=True):

@@ -140,7 +140,8 @@ def server_settings(setting: Setting) -> ServerSettings:
     # Nothing is mapped where nothing is allocated: gemma3n and gemma4 then hold a tied embedding twice.
     values = {"load_mode": "none", **setting}
     if draft := values.pop("draft", None):
-        values["draft"] = DraftSettings(**draft)  # type: ignore[arg-type]
+        # No sampler is there yet where llama-fit-params measures.
+        values["draft"] = DraftSettings(**draft, backend_sampling=False)  # type: ignore[arg-type]
     for key in ("devices", "tensor_split"):
         if key in values:
             values[key] = tuple(values[key])  # type: ignore[arg-type]
