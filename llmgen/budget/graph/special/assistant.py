@@ -27,7 +27,7 @@ class Assistant(Decoder):
     def _start(self) -> Tensor:
         """The token's embedding and the row, joined and made as narrow as this model is."""
         scene, b = self.scene, self.scene.b
-        wide = scene.model.header.needed("embedding_length_out")
+        wide = scene.model.header.count("embedding_length_out") or scene.embedding
         tokens = b.input("inp_tokens", "i32", scene.tokens)
         given = b.input("inp_h", "f32", wide, scene.tokens)
         ne = (wide, scene.model.vocabulary, 1, 1)
