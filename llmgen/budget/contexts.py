@@ -83,8 +83,8 @@ def contexts(
     read = _read_layers(draft) if draft is not None and rolled else ()
     main = context(facts, settings, build, rollback=rolled, drafted=drafted, nextn=mtp, read=read)
     if mtp or main.model.layers in read:
-        handed = replace(main.handed, nextn_rows=main.counts.batch)
-        main = replace(main, handed=handed)
+        # Of every token of a batch, whichever are outputs.
+        main = replace(main, handed=replace(main.handed, nextn_rows=main.counts.batch))
     yield main
     if draft is not None:
         own = _draft_settings(draft, settings, drafting, main)

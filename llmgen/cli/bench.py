@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from llmgen.plan.plan import Placement, Plan
 
 RESULTS = "bench.jsonl"
-# llama-batched-bench b11434 writes from a thread, and can end before its last lines are out, often so
-# on a busy machine.
+# llama-batched-bench b11434 writes from a thread, and can end before its last lines are out, the
+# more so on a busy machine.
 TRIES = 8
 # The key of a result line, by the program that measured.
 KEYS = {"llama-bench": "llama_bench", "llama-batched-bench": "llama_batched_bench"}

@@ -1,4 +1,8 @@
-"""A model and what drafts for it, of random shapes, and what the real server says that both take."""
+"""A model and what drafts for it, of random shapes, and what the real server says that both take.
+
+``python -m oracle.drafters FIRST LAST`` (from ``tests/``) asks for two pairs of each seed in between,
+and prints those of which our figures differ.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,27 @@ import random
 import re
 import socket
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 import urllib.request
 from pathlib import Path
 from typing import IO, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import readers
 from gguf_writer import Tensor, Typed, llama, vocabulary, write_gguf
 
+from llmgen.budget.compute.buffers import Computed, compute_buffers
+from llmgen.budget.contexts import contexts
 from llmgen.budget.settings import DraftSettings, ServerSettings
+from llmgen.facts.local import read_model
+
+BUILD = 11434
+# The log has two decimals.
+ROUNDED_MIB = 0.006
 
 # More than a slot has room for is cut by the server; both batches and slots are filled by this.
 _PROMPT = [5, 6, 7] * 40
@@ -236,6 +251,32 @@ def reported_mib(pair: Pair) -> tuple[float, float]:
     return sizes[-1] if len(sizes) > before else sizes[0], sizes[before - 1]
 
 
+def computed(pair: Pair) -> list[Computed]:
+    """What we have for both contexts."""
+    target, draft = read_model(pair.target), read_model(pair.draft)
+    return [compute_buffers(it.ground) for it in contexts(target, pair.settings, BUILD, draft)]
+
+
+def ours_mib(made: list[Computed]) -> list[float]:
+    """Their compute buffers on the host."""
+    return [item.buffers["host"].bytes / 2**20 for item in made]
+
+
+def main() -> None:
+    """Ask, and count."""
+    asked = different = 0
+    for seed in range(int(sys.argv[1]), int(sys.argv[2]) + 1):
+        for kind in (eagle3, assistant):
+            with tempfile.TemporaryDirectory() as folder:
+                pair = kind(random.Random(seed), Path(folder))
+                ours, theirs = ours_mib(computed(pair)), reported_mib(pair)
+            asked += 1
+            if any(abs(a - b) > ROUNDED_MIB for a, b in zip(ours, theirs, strict=True)):
+                different += 1
+                print(kind.__name__, seed, ours, theirs, pair.settings)
+    print(f"{asked} pairs, {different} differ")
+
+
 def _heard(pipe: IO[str], said: list[str]) -> None:
     for line in pipe:
         said.append(line)  # noqa: PERF402 - they are looked at meanwhile
@@ -243,3 +284,7 @@ def _heard(pipe: IO[str], said: list[str]) -> None:
 
 def _sizes(said: list[str]) -> list[float]:
     return [float(found[1]) for line in tuple(said) if (found := _SIZE.search(line))]
+
+
+if __name__ == "__main__":
+    main()
