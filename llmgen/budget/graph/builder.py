@@ -48,9 +48,8 @@ class Builder:
         self, name: str, kind: str, ne: Extents, *, home: int, flags: int = 0, layer: int = NOWHERE
     ) -> Tensor:
         """A tensor of the model or of the cache, in a buffer of its own."""
-        found = Tensor("NONE", kind, ne, strides(kind, ne), (), None, flags, home)
-        found.name, found.layer = name, layer
-        return found
+        full = strides(kind, ne)
+        return Tensor("NONE", kind, ne, full, [], None, flags, home, name=name, layer=layer)
 
     # Views.
 
@@ -216,12 +215,11 @@ class Builder:
 
     def _new(self, op: str, kind: str, ne: Extents, *sources: Tensor | None) -> Tensor:
         read = [source for source in sources if source is not None]
-        found = Tensor(op, kind, ne, strides(kind, ne), read)
-        found.bytes = found.nb[3] * ne[3]
-        return found
+        nb = strides(kind, ne)
+        return Tensor(op, kind, ne, nb, read, bytes=nb[3] * ne[3])
 
     def _view(self, op: str, of: Tensor, ne: Extents, nb: Extents) -> Tensor:
-        return Tensor(op, of.kind, ne, nb, (of,), of.root or of)
+        return Tensor(op, of.kind, ne, nb, [of], of.root or of)
 
     def _over(self, op: str, target: Tensor, *sources: Tensor | None) -> Tensor:
         read = [source for source in sources if source is not None]

@@ -19,7 +19,7 @@ from llmgen.budget.shape.hyperparameters import Hyperparameters
 _TIED: Final = ("norm", "l_last")
 
 
-class Setting(Struct, frozen=True):
+class Setting(Struct, frozen=True, cache_hash=True):
     """How a context runs: counts, kernels, cache types, and what it is asked for."""
 
     counts: Geometry

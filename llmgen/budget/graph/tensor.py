@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 Extents: TypeAlias = tuple[int, int, int, int]
 
@@ -51,8 +52,8 @@ KINDS: Final[dict[str, tuple[int, int]]] = {
 }
 
 
-class Tensor:
-    """One tensor.
+class Tensor(Struct, eq=False):
+    """One tensor; ``Builder`` computes what it consists of.
 
     ``ne`` are its extents, ``nb`` the bytes between neighbours in each of them; ``root`` is the
     tensor that a view is of. ``home`` is the backend in whose buffer it lies before the graph
@@ -60,48 +61,23 @@ class Tensor:
     The rest belongs to the scheduler (``backend``) and to the allocator.
     """
 
-    __slots__ = (
-        "backend",
-        "bytes",
-        "children",
-        "flags",
-        "home",
-        "kind",
-        "layer",
-        "name",
-        "nb",
-        "ne",
-        "op",
-        "owned",
-        "place",
-        "root",
-        "seen",
-        "sources",
-        "views",
-    )
-
-    def __init__(  # noqa: PLR0917 - as many as a tensor has
-        self,
-        op: str,
-        kind: str,
-        ne: Extents,
-        nb: Extents,
-        sources: Sequence[Tensor] = (),
-        root: Tensor | None = None,
-        flags: int = 0,
-        home: int = NOWHERE,
-    ) -> None:
-        """Nothing is computed here: see ``Builder``."""
-        self.op, self.kind, self.ne, self.nb = op, kind, ne, nb
-        self.sources = [*sources]
-        self.root, self.flags, self.home = root, flags, home
-        self.name, self.layer = "", -1
-        self.seen = False
-        self.backend = NOWHERE
-        self.bytes = 0
-        self.children = self.views = 0
-        self.owned = False
-        self.place = 0
+    op: str
+    kind: str
+    ne: Extents
+    nb: Extents
+    sources: list[Tensor] = []
+    root: Tensor | None = None
+    flags: int = 0
+    home: int = NOWHERE
+    bytes: int = 0
+    name: str = ""
+    layer: int = -1
+    seen: bool = False
+    backend: int = NOWHERE
+    children: int = 0
+    views: int = 0
+    owned: bool = False
+    place: int = 0
 
     @property
     def said(self) -> str:

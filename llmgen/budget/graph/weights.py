@@ -48,6 +48,8 @@ class Matrices:
         self._groups: dict[str, list[TensorGroup]] = {}
         for group in groups:
             self._groups.setdefault(group.pattern, []).append(group)
+        # Most of what graphs ask for, biases and scales, no layer has.
+        self._names = {TIED, *(pattern.rsplit(_LAYER, 1)[-1] for pattern in self._groups)}
         self._homes = homes
         self._made: dict[tuple[str, int], Tensor | None] = {}
         # Which of two stacks of layers is meant: ``enc.`` or ``dec.``; most models have one.
@@ -57,6 +59,8 @@ class Matrices:
 
     def get(self, name: str, layer: int = NOWHERE) -> Tensor | None:
         """``attn_q.weight`` of a layer, or a tensor outside of them; None if the model has none."""
+        if name not in self._names and self._implied is None:
+            return None
         block = layer
         if self.blocks and not name.endswith(".scale"):
             block = self.blocks.get(layer, layer)
@@ -112,9 +116,8 @@ class Matrices:
 
 def again(tensor: Tensor, home: int) -> Tensor:
     """The same tensor once more, on another backend: a tied output."""
-    found = Tensor("NONE", tensor.kind, tensor.ne, tensor.nb, (), None, WEIGHT, home)
-    found.name = tensor.name
-    return found
+    kind, name = tensor.kind, tensor.name
+    return Tensor("NONE", kind, tensor.ne, tensor.nb, [], None, WEIGHT, home, name=name)
 
 
 def _made_up(pattern: str, extents: tuple[int, ...], layer: int) -> TensorGroup:
@@ -133,6 +136,5 @@ def _kind(group: TensorGroup) -> str:
 
 def _held(group: TensorGroup, shape: tuple[int, ...], layer: int, home: int) -> Tensor:
     ne, kind = _extents(shape), _kind(group)
-    found = Tensor("NONE", kind, ne, strides(kind, ne), (), None, WEIGHT, home)
-    found.name, found.bytes = group.pattern.replace("#", str(layer)), group.bytes_each
-    return found
+    size, name = group.bytes_each, group.pattern.replace("#", str(layer))
+    return Tensor("NONE", kind, ne, strides(kind, ne), [], None, WEIGHT, home, size, name)

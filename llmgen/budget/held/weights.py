@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -141,7 +141,7 @@ class _Loading(Struct, frozen=True):
     tied: bool
     mapped: bool
 
-    def homes(self, group: TensorGroup) -> Counter[str]:
+    def homes(self, group: TensorGroup) -> Mapping[str, int]:
         """How many tensors of a group lie on each device."""
         if not group.layers:
             return self._outside(group)

@@ -6,7 +6,7 @@ They are noted of a graph with caches of any size, and told their extents later,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -88,14 +88,29 @@ def operations(nodes: Iterable[Tensor], matrices: Matrices) -> frozenset[Operati
 
     Layers that differ in nothing else are left out of graphs.
     """
-    noted = (node for node in nodes if node.op in _NOTED)
-    return frozenset(item for node in noted for item in _noted(node, matrices))
+    alike = {_key(node): node for node in nodes if node.op in _NOTED}
+    return frozenset(item for node in alike.values() for item in _noted(node, matrices))
+
+
+def _key(node: Tensor) -> Hashable:
+    """What decides an operation: nodes of equal layers have the same."""
+    first = node.sources[0]
+    weight = first.name.split(".", 2)[-1] if first.flags & WEIGHT else ""
+    read = tuple((source.kind, source.ne) for source in node.sources)
+    return node.op, node.backend, node.ne, _is_precise(node), _is_shared(node), weight, read
+
+
+def _is_precise(node: Tensor) -> bool:
+    return node.op == "MUL_MAT" and node.name == _PRECISE
+
+
+def _is_shared(node: Tensor) -> bool:
+    roots = [source.root for source in node.sources[1:3]]
+    return len(roots) > 1 and roots[0] is not None and roots[0] is roots[1]
 
 
 def _noted(node: Tensor, matrices: Matrices) -> Iterator[Operation]:
-    roots = [source.root for source in node.sources[1:3]]
-    shared = len(roots) > 1 and roots[0] is not None and roots[0] is roots[1]
-    precise = node.op == "MUL_MAT" and node.name == _PRECISE
+    shared, precise = _is_shared(node), _is_precise(node)
     first, *others = node.sources
     rest = tuple(Operand(source.kind, source.ne) for source in others)
     kinds = matrices.kinds_of(first) if first.flags & WEIGHT else {(first.kind, 0)}

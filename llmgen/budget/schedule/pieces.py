@@ -53,36 +53,41 @@ class Range:
 
 
 class SlopedArena:
-    """``Arena`` (best fit) whose places move with the cells; it narrows the range."""
+    """``Arena`` (best fit) whose places move with the cells; it narrows the range.
 
-    __slots__ = ("holes", "peak", "range")
+    Behind ``end`` everything is free; ``holes`` are those before it.
+    """
+
+    __slots__ = ("end", "holes", "peak", "range")
 
     def __init__(self, within: Range) -> None:
-        """Everything is one hole: start, room, and how much of each is there for a cell."""
-        self.range, self.peak = within, (0, 0)
-        self.holes: list[Hole] = [(0, _ENDLESS, 0, 0)]
+        """Nothing is taken."""
+        self.range = within
+        self.end = self.peak = (0, 0)
+        # Start, room, and how much of each is there for a cell.
+        self.holes: list[Hole] = []
 
-    def take(self, size: int, slope: int) -> Sloped:
-        """The smallest hole that is large enough, the last of equal ones."""
+    def take(self, size_and_slope: Sloped) -> Sloped:
+        """The smallest hole that is large enough, the last of equal ones; else the end."""
+        size, slope = size_and_slope
         holes, keep = self.holes, self.range.keep
-        found = last = len(holes) - 1
-        best, best_slope = _ENDLESS, 0
+        found, best, best_slope = -1, _ENDLESS, 0
         for index, (_, room, _, room_slope) in enumerate(holes):
-            if index == last:
-                break
             if size > room:
                 if room_slope != slope:
                     keep(size - room - 1, slope - room_slope)
                 continue
             if room_slope != slope:
                 keep(room - size, room_slope - slope)
-            if room > best:
-                if best_slope != room_slope:
+            if found >= 0 and room_slope != best_slope:
+                if room > best:
                     keep(room - best - 1, room_slope - best_slope)
-                continue
-            if best != _ENDLESS and best_slope != room_slope:
-                keep(best - room, best_slope - room_slope)
-            best, best_slope, found = room, room_slope, index
+                else:
+                    keep(best - room, best_slope - room_slope)
+            if room <= best:
+                found, best, best_slope = index, room, room_slope
+        if found < 0:
+            return self._take_end(size, slope)
         start, room, start_slope, room_slope = holes[found]
         if room == size:
             if room_slope != slope:
@@ -93,22 +98,35 @@ class SlopedArena:
             if room_slope != slope:
                 keep(room - size - 1, room_slope - slope)
             holes[found] = (start + size, room - size, start_slope + slope, room_slope - slope)
-        end, end_slope = start + size, start_slope + slope
-        peak, peak_slope = self.peak
-        if end > peak:
-            if end_slope != peak_slope:
-                keep(end - peak - 1, end_slope - peak_slope)
-            self.peak = (end, end_slope)
-        elif end_slope != peak_slope:
-            keep(peak - end, peak_slope - end_slope)
         return start, start_slope
 
-    def give(self, start: int, start_slope: int, size: int, slope: int) -> None:
+    def _take_end(self, size: int, slope: int) -> Sloped:
+        taken = start, start_slope = self.end
+        end, end_slope = self.end = (start + size, start_slope + slope)
+        peak, peak_slope = self.peak
+        if end_slope != peak_slope:
+            keep = self.range.keep
+            if end > peak:
+                keep(end - peak - 1, end_slope - peak_slope)
+            else:
+                keep(peak - end, peak_slope - end_slope)
+        if end > peak:
+            self.peak = self.end
+        return taken
+
+    def give(self, place: Sloped, size_and_slope: Sloped) -> None:
         """Make a hole, one with those that it touches; what touches does so in the whole range."""
+        start, start_slope = place
+        size, slope = size_and_slope
         holes, end = self.holes, start + size
         for index, (at, room, at_slope, room_slope) in enumerate(holes):
             if at + room == start:
-                if index + 1 < len(holes) and holes[index + 1][0] == end:
+                if index + 1 == len(holes):
+                    if self.end[0] == end:
+                        self.end = (at, at_slope)
+                        del holes[index]
+                        return
+                elif holes[index + 1][0] == end:
                     size, slope = size + holes[index + 1][1], slope + holes[index + 1][3]
                     del holes[index + 1]
                 holes[index] = (at, room + size, at_slope, room_slope + slope)
@@ -116,6 +134,9 @@ class SlopedArena:
             if at == end:
                 holes[index] = (start, size + room, start_slope, slope + room_slope)
                 return
+        if self.end[0] == end:
+            self.end = place
+            return
         behind = next((i for i, hole in enumerate(holes) if hole[0] >= start), len(holes))
         holes.insert(behind, (start, size, start_slope, slope))
 
@@ -133,21 +154,21 @@ def piece(
     sizes = _sizes(tape, cells, window_cells)
     homes = [arenas[backend] for backend in tape.backends]
     places: list[Sloped] = [(0, 0)] * len(sizes)
-    states: dict[int, tuple[Sloped, list[list[Hole]]]] = {}
+    states: dict[int, tuple[Sloped, list[tuple[Sloped, list[Hole]]]]] = {}
     former = {late: early for early, late in equal}
     for event in tape.events:
         slot = event >> 1
         if event < 0:
             mark = -1 - event
             # With the same holes, the result that the next layer reads may still lie elsewhere.
-            holes = [arena.holes[:] for arena in arenas]
+            holes = [(arena.end, arena.holes[:]) for arena in arenas]
             state = states[mark] = (places[tape.marked[mark]], holes)
             if state != states.get(former.get(mark, -1), state):
                 return Piece(within.first, within.last, (), settled=False)
         elif event & 1:
-            homes[slot].give(*places[slot], *sizes[slot])
+            homes[slot].give(places[slot], sizes[slot])
         else:
-            places[slot] = homes[slot].take(*sizes[slot])
+            places[slot] = homes[slot].take(sizes[slot])
     peaks = tuple((peak - slope * cells, slope) for peak, slope in (a.peak for a in arenas))
     return Piece(within.first, within.last, peaks, settled=True)
 

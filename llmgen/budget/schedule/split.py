@@ -107,18 +107,19 @@ def _copied(
 
 
 def _copy(source: Tensor, backend: int, copies: int) -> Tensor:
-    found = Tensor("NONE", source.kind, source.ne, source.nb)
-    found.backend, found.name, found.layer = backend, source.name or source.said, source.layer
-    if copies > 1:
-        found.flags = INPUT | OUTPUT
-    return found
+    return Tensor(
+        *("NONE", source.kind, source.ne, source.nb),
+        flags=INPUT | OUTPUT if copies > 1 else 0,
+        name=source.name or source.said,
+        layer=source.layer,
+        backend=backend,
+    )
 
 
 def _kept(source: Tensor) -> Tensor:
     """A view for nothing but to keep a source until it is copied."""
-    found = Tensor("NONE", source.kind, source.ne, source.nb, (source,), source.root or source)
-    found.backend = source.backend
-    return found
+    root, backend = source.root or source, source.backend
+    return Tensor("NONE", source.kind, source.ne, source.nb, [source], root, backend=backend)
 
 
 def _copied_leafs(

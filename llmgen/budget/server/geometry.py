@@ -22,7 +22,7 @@ _POOLING = {0: "none", 1: "mean", 2: "cls", 3: "last", 4: "rank"}
 _MOST_SLOTS = 256  # LLAMA_MAX_SEQ
 
 
-class Geometry(Struct, frozen=True):
+class Geometry(Struct, frozen=True, cache_hash=True):
     """``cells`` of each of ``streams`` full caches, ``window_cells`` of the windowed ones.
 
     ``ubatch`` are the ``tokens`` of a micro-batch, rounded up to as many for each slot.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ from llmgen.budget.settings import ServerSettings, SettingRefused
 SMALLEST_SHARE = 1e-6
 
 
-class LayerPlacement(Struct, frozen=True):
+class LayerPlacement(Struct, frozen=True, cache_hash=True):
     """The device of each layer and of the output, which counts as one more layer."""
 
     layers: tuple[str, ...]
@@ -27,10 +27,10 @@ class LayerPlacement(Struct, frozen=True):
         """The device of a layer; layers that exist only in the graph follow the last one."""
         return self.layers[min(layer, len(self.layers) - 1)]
 
-    def count(self, layers: Sequence[int]) -> Counter[str]:
+    def count(self, layers: Sequence[int]) -> Mapping[str, int]:
         """How many of ``layers`` each device has."""
         if self.layers.count(self.layers[0]) == len(self.layers):
-            return Counter({self.layers[0]: len(layers)}) if layers else Counter()
+            return {self.layers[0]: len(layers)} if layers else {}
         return Counter(map(self.of, layers))
 
     @property

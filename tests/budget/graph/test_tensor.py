@@ -80,7 +80,7 @@ def test_a_name_has_the_number_of_its_layer_and_a_view_its_operation():
     tensor = made((8, 1, 1, 1), (4, 32, 32, 32))
     tensor.name, tensor.layer = "Qcur", 3
     assert tensor.said == "Qcur-3"
-    view = Tensor("RESHAPE", "f32", (4, 2, 1, 1), (4, 16, 32, 32), (tensor,), tensor)
+    view = Tensor("RESHAPE", "f32", (4, 2, 1, 1), (4, 16, 32, 32), [tensor], tensor)
     assert view.said == "Qcur-3 (reshape)"
     tensor.layer = -1
     assert tensor.said == "Qcur"
