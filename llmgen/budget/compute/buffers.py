@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from llmgen.budget.compute.fused import resolved
 from llmgen.budget.compute.ground import Ground, layers_of
-from llmgen.budget.compute.peaks import peaks_of, scheduled
+from llmgen.budget.compute.peaks import Peaks, peaks_of, scheduled
 from llmgen.budget.graph.general import BARE, WIDE, general
 from llmgen.budget.graph.repeats import Shortened
 from llmgen.budget.graph.tensor import Tensor
@@ -70,8 +70,9 @@ def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
     for tried in _grounds(ground):
         try:
             found, fused = resolved(tried, names)
-            peaks = peaks_of(found, names)
-            made = _buffers(found, names, peaks.arenas, explained=explained)
+            reserved = tuple(_reserved(found))
+            peaks = [peaks_of(item, names) for item in reserved]
+            made = _buffers(reserved, names, peaks, explained=explained)
         except Undescribed:
             continue
         except SettingRefused:
@@ -82,9 +83,22 @@ def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
         guessed = guessed or (tried.setting.drafts and _has_streams(tried.model))
         more = _pinned(found, names, made[HOST].bytes)
         buffers = {HOST: made[HOST], **made}
-        return Computed(buffers, guessed, more, peaks.operations, found.setting.counts)
+        return Computed(buffers, guessed, more, peaks[0].operations, found.setting.counts)
     message = f"the header of this `{ground.model.name}` and its tensors make no graph"
     raise SettingRefused("model", message, DAMAGED)
+
+
+def _reserved(ground: Ground) -> Iterator[Ground]:
+    """The graph of a prompt; where tokens are picked beside logits, that of one token a slot, too.
+
+    A server's buffers are as large as either needs (``sched_reserve``), and rows of the vocabulary
+    for each slot may be most of both.
+    """
+    yield ground
+    setting, slots = ground.setting, ground.setting.counts.slots
+    if setting.samplers:
+        counts = replace(setting.counts, ubatch=slots, tokens=slots, outputs=slots)
+        yield replace(ground, setting=replace(setting, counts=counts))
 
 
 def _has_streams(model: Hyperparameters) -> bool:
@@ -113,11 +127,15 @@ def _grounds(ground: Ground) -> Iterator[Ground]:
 
 
 def _buffers(
-    ground: Ground, names: Sequence[str], peaks: Sequence[int], *, explained: bool
+    grounds: Sequence[Ground], names: Sequence[str], peaks: Sequence[Peaks], *, explained: bool
 ) -> dict[str, Buffer]:
+    """For each backend that of the graph that needs the larger one."""
     if explained:
-        return dict(zip(names, _explained(ground, names), strict=True))
-    return {name: Buffer(peak, ((_WHOLE, peak),)) for name, peak in zip(names, peaks, strict=True)}
+        made = [tuple(_explained(ground, names)) for ground in grounds]
+    else:
+        made = [tuple(Buffer(peak, ((_WHOLE, peak),)) for peak in it.arenas) for it in peaks]
+    largest = (max(each, key=lambda it: it.bytes) for each in zip(*made, strict=True))
+    return dict(zip(names, largest, strict=True))
 
 
 def _pinned(ground: Ground, names: Sequence[str], host: int) -> int:
