@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from llmgen.budget.graph.scene import Setting
 from llmgen.budget.held.cache import CacheSettings, CacheShare, context_shares
 from llmgen.budget.held.host import Handed
 from llmgen.budget.held.weights import Weights, weights
+from llmgen.budget.memory import HOST
 from llmgen.budget.remembered import Remembered
 from llmgen.budget.server.arrivals import refuse_unknown
 from llmgen.budget.server.geometry import Geometry, all_rows, geometry, pooling
@@ -46,6 +47,20 @@ class Context(Struct, frozen=True):
     # What its graph stands on.
     ground: Ground
     handed: Handed
+
+    def layers_of(self, share: CacheShare) -> Mapping[str, int]:
+        """How many layers of a share each device has: with the layers, or all on the host."""
+        if self.ground.setting.kv_offload:
+            return self.placement.count(share.layers)
+        return {HOST: len(share.layers)}
+
+    def cache_on_devices(self) -> dict[str, int]:
+        """Bytes of cache and state by device."""
+        sizes: dict[str, int] = {}
+        for share in self.shares:
+            for device, count in self.layers_of(share).items():
+                sizes[device] = sizes.get(device, 0) + share.bytes_each * count
+        return sizes
 
 
 # A planner asks for one model under many settings.

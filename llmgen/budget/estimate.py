@@ -10,9 +10,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from llmgen.budget.beside.adapters import adapter_memory
-from llmgen.budget.beside.additions import addition_parts, with_additions
+from llmgen.budget.beside.additions import Addition, addition_parts, with_additions
 from llmgen.budget.beside.backend import temporaries
 from llmgen.budget.beside.projector import projector_memory
+from llmgen.budget.beside.temporary import Temporary
 from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, build_warning
 from llmgen.budget.compute.buffers import Computed, compute_buffers
 from llmgen.budget.contexts import Context, contexts
@@ -52,11 +53,12 @@ def estimate(
     added = [] if mmproj is None else [projector_memory(mmproj, settings, build)]
     if adapters:
         added += adapter_memory(adapters, main.model, main.placement, settings, main.counts.ubatch)
+    beside = tuple(_beside(found, buffers, backends))
+    added += [Addition(it.what, device, 0, it.bytes) for device, it in beside if it.behind]
     memory = with_additions(added, _summed(found, buffers, settings))
     guessed = any(item.guessed for item in buffers)
     known = not guessed and all(is_described(item.model.name, build) for item in found)
     margin = margin_of(known=known, recorded=OLDEST <= build <= NEWEST)
-    beside = tuple(_beside(found, buffers, backends))
     return Estimate(
         n_ctx=main.counts.context,
         n_ctx_seq=main.counts.cells,
@@ -70,53 +72,53 @@ def estimate(
         },
         temporaries=_by_device(beside),
         warnings=tuple(_warnings(main.model, build, guessed)),
-        parts=(*_parts(found, buffers, settings), *addition_parts(added), *beside),
+        parts=(
+            *_parts(found, buffers),
+            *addition_parts(added),
+            *(
+                (device, f"temporaries: {it.what}", it.bytes)
+                for device, it in beside
+                if not it.behind
+            ),
+        ),
     )
 
 
 def _beside(
     contexts: tuple[Context, ...], buffers: tuple[Computed, ...], backends: Mapping[str, str]
-) -> Iterator[tuple[str, str, int]]:
-    """What the backends take beside the buffers, for each context: each has its own."""
+) -> Iterator[tuple[str, Temporary]]:
+    """What the backends take beside the graph, for each context: each has its own."""
     if not backends:
         return
     for item, made in zip(contexts, buffers, strict=True):
         names = (*item.placement.devices, HOST)
-        for device, taken in temporaries(backends, made.operations(), names):
-            yield device, f"temporaries: {taken.what}", taken.bytes
+        yield from temporaries(backends, made.operations(), names)
 
 
-def _by_device(parts: Iterable[tuple[str, str, int]]) -> dict[str, int]:
+def _by_device(beside: Iterable[tuple[str, Temporary]]) -> dict[str, int]:
     sizes = Counter[str]()
-    for device, _, size in parts:
-        sizes[device] += size
+    for device, item in beside:
+        if not item.behind:
+            sizes[device] += item.bytes
     return dict(sizes)
 
 
 def _summed(
     contexts: tuple[Context, ...], buffers: tuple[Computed, ...], settings: ServerSettings
 ) -> tuple[DeviceMemory, ...]:
-    model, held, compute = Counter[str](), Counter[str](), Counter[str]()
     devices = dict.fromkeys((HOST, *settings.devices))
-    for item, made in zip(contexts, buffers, strict=True):
+    for item in contexts:
         devices.update(dict.fromkeys(item.placement.devices))
-        for device in (HOST, *item.placement.devices):
-            model[device] += item.weights.total(device)
-        held.update(context_on_devices(item, kv_offload=settings.kv_offload))
-        compute.update({device: buffer.bytes for device, buffer in made.buffers.items()})
-    return tuple(DeviceMemory(name, model[name], held[name], compute[name]) for name in devices)
-
-
-def context_on_devices(item: Context, *, kv_offload: bool) -> Counter[str]:
-    """Cache and state live with their layer, or on the host."""
-    held: Counter[str] = Counter()
-    for share in item.shares:
-        if not kv_offload:
-            held[HOST] += share.bytes_total
-            continue
-        for device, count in item.placement.count(share.layers).items():
-            held[device] += share.bytes_each * count
-    return held
+    held = [item.cache_on_devices() for item in contexts]
+    return tuple(
+        DeviceMemory(
+            device,
+            model=sum(item.weights.total(device) for item in contexts),
+            context=sum(sizes.get(device, 0) for sizes in held),
+            compute=sum(made.buffers[device].bytes for made in buffers if device in made.buffers),
+        )
+        for device in devices
+    )
 
 
 def _host(contexts: Iterable[Context], settings: ServerSettings) -> HostMemory:
@@ -144,17 +146,14 @@ def _warnings(model: Hyperparameters, build: int, guessed: bool) -> Iterator[str
 
 
 def _parts(
-    contexts: tuple[Context, ...], buffers: tuple[Computed, ...], settings: ServerSettings
+    contexts: tuple[Context, ...], buffers: tuple[Computed, ...]
 ) -> Iterator[tuple[str, str, int]]:
     """Every summand, in words: what is where, and the product that makes its bytes."""
     for item, made in zip(contexts, buffers, strict=True):
         for device, kinds in item.weights.on.items():
             yield from ((device, f"weights: {kind}", size) for kind, size in kinds.items())
         for share in item.shares:
-            counted = item.placement.count(share.layers)
-            if not settings.kv_offload:
-                counted = Counter({HOST: len(share.layers)})
-            for device, count in counted.items():
+            for device, count in item.layers_of(share).items():
                 text = f"{share.what}: {count} layers x {share.sum}"
                 yield device, text, share.bytes_each * count
         for device, buffer in made.buffers.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -10,7 +9,6 @@ from msgspec import Struct
 from llmgen.budget.builds import DEFAULT
 from llmgen.budget.contexts import context
 from llmgen.budget.held.weights import EMBEDDING, EXPERTS
-from llmgen.budget.memory import HOST
 from llmgen.budget.settings import ServerSettings
 from llmgen.facts.gguf_facts import GgufFacts
 
@@ -38,12 +36,6 @@ def reading(facts: GgufFacts, settings: ServerSettings, build: int = DEFAULT) ->
         - (kinds[EXPERTS] * (experts - used) // experts if experts else 0)
         for device, kinds in main.weights.on.items()
     }
-    cache = Counter[str]()
-    for share in main.shares:
-        counted = main.placement.count(share.layers)
-        if not settings.kv_offload:
-            counted = Counter({HOST: len(share.layers)})
-        for device, count in counted.items():
-            cache[device] += share.bytes_each * count
     slots = max(1, main.counts.context // main.counts.cells) if main.counts.cells else 1
+    cache = main.cache_on_devices()
     return Reading(weights, {device: size // slots for device, size in cache.items()})

@@ -1,4 +1,4 @@
-"""Files beside the model, a projector or adapters: what they add on each device."""
+"""What is added on each device: by files beside the model, or by backends behind results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llmgen.budget.memory import DeviceMemory
 
 
 class Addition(NamedTuple):
-    """Bytes on one device: tensors, and what their graph needs more."""
+    """Bytes on one device: tensors, and what a compute buffer has more."""
 
     what: str
     device: str
@@ -23,7 +23,9 @@ class Addition(NamedTuple):
 def with_additions(
     added: Sequence[Addition], memory: tuple[DeviceMemory, ...]
 ) -> tuple[DeviceMemory, ...]:
-    """The memory of a server that has these files, too."""
+    """The memory of a server that has these, too."""
+    if not added:
+        return memory
     weights, compute = Counter[str](), Counter[str]()
     for item in added:
         weights[item.device] += item.weights
@@ -41,5 +43,6 @@ def with_additions(
 def addition_parts(added: Sequence[Addition]) -> Iterator[tuple[str, str, int]]:
     """The summands, in words."""
     for item in added:
-        yield item.device, f"weights: {item.what}", item.weights
-        yield item.device, f"compute: {item.what}", item.compute
+        for kind, size in (("weights", item.weights), ("compute", item.compute)):
+            if size:
+                yield item.device, f"{kind}: {item.what}", size

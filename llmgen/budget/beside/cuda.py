@@ -77,7 +77,7 @@ def _copies(found: Iterable[Operation]) -> Temporary:
     for tensor cores read nothing else. V that is a part of K is copied with it.
     """
     sizes = (_copied(item) for item in found if item.op == "FLASH_ATTN_EXT")
-    return Temporary("K and V of a layer in f16", max(sizes, default=0))
+    return Temporary("K and V of a layer in f16", max(sizes, default=0), behind=True)
 
 
 def _copied(item: Operation) -> int:

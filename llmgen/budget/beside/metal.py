@@ -28,16 +28,20 @@ def metal_temporaries(operations: Iterable[Operation]) -> Iterator[Temporary]:
 def _behind(item: Operation) -> Temporary:
     match item.op:
         case "FLASH_ATTN_EXT":
-            return Temporary("K and V of a layer in f16", sum(_attention(item)))
+            return _part("K and V of a layer in f16", sum(_attention(item)))
         case "MUL_MAT_ID":
             experts, tokens = item.sources[0].ne[2], item.sources[2].ne[1]
-            return Temporary("columns of experts", F32 * experts * (1 + tokens))
+            return _part("columns of experts", F32 * experts * (1 + tokens))
         case "ARGSORT" | "CUMSUM":
-            return Temporary("rows that are sorted", F32 * item.elements)
+            return _part("rows that are sorted", F32 * item.elements)
         case "TOP_K":
-            return Temporary("rows that are sorted", 2 * F32 * item.sources[0].elements)
+            return _part("rows that are sorted", 2 * F32 * item.sources[0].elements)
         case _:
-            return Temporary(item.op.lower(), 0)
+            return _part(item.op.lower(), 0)
+
+
+def _part(what: str, size: int) -> Temporary:
+    return Temporary(what, size, behind=True)
 
 
 def _attention(item: Operation) -> Iterator[int]:

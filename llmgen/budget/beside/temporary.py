@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 
 class Temporary(NamedTuple):
-    """Bytes, and what they are."""
+    """Bytes, and what they are.
+
+    Those ``behind`` a result lie in the compute buffer, and are a part of what it reports.
+    """
 
     what: str
     bytes: int
+    behind: bool = False

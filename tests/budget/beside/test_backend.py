@@ -84,14 +84,14 @@ def llama(matrices="q4_K", layers=4):
 
 
 def beside(name="cuda", model=None, **settings):
-    """What a server takes of gpu0 beside its buffers, by what it is."""
+    """What a server takes of gpu0 beside its graph, by what it is."""
     asked = ServerSettings(**{"ctx_size": CELLS, "parallel": 1, **settings})
     made = estimate(model or llama(), asked, backends=dict.fromkeys(asked.devices, name))
-    marked = "temporaries: "
+    parts = ([*what.split(": ", 1), size] for device, what, size in made.parts if device == "gpu0")
     return {
-        what.removeprefix(marked): size
-        for device, what, size in made.parts
-        if what.startswith(marked) and device == "gpu0"
+        what: size
+        for kind, what, size in parts
+        if kind == "temporaries" or (kind == "compute" and what != "the graph of one micro-batch")
     }
 
 
@@ -213,6 +213,15 @@ def test_a_quantised_cache_of_a_server_needs_more_with_its_context(name):
     asked = {"cache_type_k": "q8_0", "cache_type_v": "q8_0"}
     long, short = (sum(beside(name, **asked, ctx_size=size).values()) for size in (CELLS, 4096))
     assert long - short > 0.9 * 2 * 2 * 128 * 8 * (CELLS - 4096)
+
+
+@pytest.mark.parametrize("name", ["cuda", "metal"])
+def test_what_lies_behind_a_result_is_a_part_of_the_compute_buffer(name):
+    asked = ServerSettings(ctx_size=CELLS, parallel=1, cache_type_k="q8_0", cache_type_v="q8_0")
+    alone, made = (estimate(llama(), asked, backends=each) for each in ({}, {"gpu0": name}))
+    more = beside(name, cache_type_k="q8_0", cache_type_v="q8_0")["K and V of a layer in f16"]
+    assert made.memory[1].compute - alone.memory[1].compute == more
+    assert made.temporaries.get("gpu0", 0) < more
 
 
 def test_an_f16_cache_of_a_server_is_read_as_it_is():
