@@ -39,7 +39,7 @@ class DFlash(Decoder):
         """Rows of the tokens, perhaps of the other model's embedding."""
         scene, b = self.scene, self.scene.b
         # llama_model_rope_type: any section makes four positions of each token.
-        self.turns_sections = any(scene.model.header.listed("rope.dimension_sections"))
+        self.turns_sections = scene.model.header.most("rope.dimension_sections") > 0
         self.positions = positions(scene, _FOUR if self.turns_sections else 1)
         self.tokens = b.input("inp_tokens", "i32", scene.tokens)
         stream = b.get_rows(lent(scene, "token_embd.weight"), self.tokens)
