@@ -36,11 +36,17 @@ def dspark(source: random.Random, folder: Path) -> Pair:
     more = {"markov_w1": (rank, sizes.vocab), "markov_w2": (rank, sizes.fewer or sizes.vocab)}
     if source.random() < 0.5:
         more["conf_proj"] = (sizes.width + rank, 1)
-    values: dict[str, object] = {"block_size": source.choice((8, 16, 32, 64))}
+    # The chain of longer blocks has more nodes than the program has room for.
+    block = source.choice((4, 8, 16))
+    values: dict[str, object] = {"block_size": block}
     values["has_confidence_head"] = "conf_proj" in more
     if source.random() < 0.5:
         values["sample_from_anchor"] = source.random() < 0.5
-    return _pair(source, folder, "draft-dspark", sizes, values, more)
+    pair = _pair(source, folder, "draft-dspark", sizes, values, more)
+    if source.random() < 0.5:
+        told = replace(pair.settings, ubatch_size=block * pair.settings.parallel)
+        return pair._replace(settings=told)
+    return pair
 
 
 def dflash2(source: random.Random, folder: Path) -> Pair:
