@@ -7,11 +7,14 @@ from llmgen.budget.graph.tensor import WEIGHT, Tensor
 
 
 def lent(scene: Scene, name: str) -> Tensor:
-    """A matrix of the vocabulary, or that of the other model (``ctx_other``)."""
+    """A matrix of the vocabulary, or that of the other model (``ctx_other``).
+
+    Both models have the same devices, and an output on the last of them.
+    """
     if found := scene.weight(name):
         return found
     ne = (scene.embedding, scene.model.vocabulary, 1, 1)
-    home = scene.host if name.startswith("token") else scene.homes[0]
+    home = scene.host if name.startswith("token") else scene.matrices.output_home()
     return scene.b.held(name, "f16", ne, home=home, flags=WEIGHT)
 
 

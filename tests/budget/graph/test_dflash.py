@@ -66,6 +66,12 @@ def test_what_a_draft_lacks_of_a_vocabulary_is_the_other_models():
     assert named(lent, "token_embd.weight").home == lent.host
 
 
+def test_a_lent_output_is_on_the_last_device_as_the_other_models_is():
+    scene = described(draft(without=LENT), devices=("gpu0", "gpu1"))
+    assert scene.homes[0] == 0
+    assert named(scene, "output.weight").home == 1
+
+
 def test_logits_of_a_smaller_vocabulary_are_spread_over_the_whole_one():
     few = (group("output.weight", (256, 250)), group("d2t", (250,), "i64"))
     scene = described(draft(*few))
