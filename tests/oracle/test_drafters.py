@@ -18,7 +18,7 @@ def _thorough(kind, seed):
     [
         *((kind, seed) for kind in (eagle3, assistant) for seed in (51, 52)),
         # One with a window, one with its Markov head, one with a smaller vocabulary.
-        *((dflash, 51), (dspark, 54), (dflash2, 52)),
+        *((dflash, 51), (dspark, 58), (dflash2, 52)),
         *(_thorough(kind, 53) for kind in (eagle3, assistant, dflash, dspark, dflash2)),
     ],
 )
