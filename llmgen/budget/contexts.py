@@ -24,6 +24,7 @@ from llmgen.budget.server.placement import LayerPlacement, place_layers
 from llmgen.budget.server.refusals import check_cache_types, flash_attention
 from llmgen.budget.settings import DraftSettings, ServerSettings
 from llmgen.budget.shape.architectures import architecture
+from llmgen.budget.shape.header import Header
 from llmgen.budget.shape.hyperparameters import Hyperparameters, hyperparameters
 from llmgen.facts.gguf_facts import GgufFacts
 
@@ -31,9 +32,13 @@ from llmgen.facts.gguf_facts import GgufFacts
 # picked where the logits are (``backend_sampling`` in common/speculative.cpp).
 _ROLLS_BACK = ("draft-mtp", "draft-eagle3", "draft-dflash", "draft-dspark")
 _MTP = "draft-mtp"
+_EAGLE = "draft-eagle3"
 _IN_BLOCKS = ("draft-dflash", "draft-dspark")
+_ANCHORED = "draft-dspark"
 # The layers whose inputs a draft reads, by its header.
 _READ = "target_layers"
+# Tokens of a block, where the header of a draft does not say it (common/speculative.cpp).
+_BLOCK = 16
 
 
 class Context(Struct, frozen=True):
@@ -94,21 +99,21 @@ def contexts(
     mtp = drafting.spec_type == _MTP
     rolled = drafting.n_max if drafting.spec_type in _ROLLS_BACK else 0
     drafted = drafting.n_max if drafting.spec_type != "none" else 0
-    sampled = bool(rolled) and drafting.backend_sampling
     read = _read_layers(draft) if draft is not None and rolled else ()
     main = context(facts, settings, build, rollback=rolled, drafted=drafted, nextn=mtp, read=read)
-    if mtp or main.model.layers in read:
+    if mtp or (drafting.spec_type == _EAGLE and main.model.layers in read):
         # Of every token of a batch, whichever are outputs.
-        main = replace(main, handed=replace(main.handed, nextn_rows=main.counts.batch))
+        layers = sum(layer < main.model.layers for layer in read)
+        handed = replace(main.handed, nextn_rows=main.counts.batch, layers=layers)
+        main = replace(main, handed=handed)
     yield main
+    sampled = 1 if rolled and drafting.backend_sampling else 0
     if draft is not None:
         own = _draft_settings(draft, settings, drafting, main)
-        made = context(draft, own, build, mtp=mtp, nextn=mtp, sampled=sampled)
         if drafting.spec_type in _IN_BLOCKS:
-            # What it encodes is written into its cache, and no output.
-            rows = made.counts.slots * (1 + drafting.n_max)
-            made = replace(made, handed=replace(made.handed, rows=rows, nextn_rows=rows))
-        yield made
+            yield _block_context(draft, own, build, drafting, sampled=sampled)
+        else:
+            yield context(draft, own, build, mtp=mtp, nextn=mtp, sampled=sampled)
     elif mtp:
         own = replace(
             settings,
@@ -120,6 +125,33 @@ def contexts(
         none = Weights({}, main.weights.output)
         made = context(facts, own, build, mtp=True, nextn=True, sampled=sampled)
         yield replace(made, weights=none)
+
+
+def _block_context(
+    draft: GgufFacts, own: ServerSettings, build: int, drafting: DraftSettings, *, sampled: int
+) -> Context:
+    """What drafts a block at once: every token of it is an output.
+
+    What it encodes is written into its cache, and no output. DFlash2 picks tokens of its own and
+    hands them over in the place of hidden rows, of which it has one for each token of a batch.
+    """
+    asked = 1 + drafting.n_max
+    picks = Header(draft.hyperparameters).count("selector_top_k") > 0
+    made = context(draft, own, build, sampled=0 if picks else sampled * asked)
+    slots, header = made.counts.slots, made.model.header
+    if picks:
+        handed = replace(made.handed, rows=slots, nextn_rows=made.counts.batch)
+    else:
+        anchored = drafting.spec_type == _ANCHORED and _predicts_anchor(header)
+        block = header.count("block_size", _BLOCK)
+        each = min(drafting.n_max, block) if anchored else min(asked, block)
+        handed = replace(made.handed, rows=slots * each, nextn_rows=slots * each)
+    return replace(made, handed=handed)
+
+
+def _predicts_anchor(header: Header) -> bool:
+    """Whether the first token of a block is a draft as well."""
+    return header.values.get("sample_from_anchor") is not False
 
 
 def _read_layers(draft: GgufFacts) -> tuple[int, ...]:
@@ -167,13 +199,13 @@ def context(
     drafted: int = 0,
     mtp: bool = False,
     nextn: bool = False,
-    sampled: bool = False,
+    sampled: int = 0,
     read: tuple[int, ...] = (),
 ) -> Context:
     """Size one model's context; ``nextn`` loads its MTP blocks, ``mtp`` runs them.
 
-    Tokens that it drafts are ``sampled`` where its logits are; the inputs of layers that another
-    model ``read``s stay to the end.
+    Of each slot so many tokens that it drafts are ``sampled`` where its logits are; the inputs of
+    layers that another model ``read``s stay to the end.
     """
     refuse_unknown(facts.architecture, build)
     model = _MODELS.get((id(facts), build), facts, lambda: hyperparameters(facts, build))
@@ -215,7 +247,7 @@ def context(
                 pooling=pooling(model, settings),
                 rollback=rollback if model.rules.rollback else 0,
                 drafts=mtp,
-                samplers=counts.slots if sampled else 0,
+                samplers=_sampled_rows(counts, sampled),
                 handed=read,
             ),
             pipelined=pipelined and several,
@@ -226,6 +258,11 @@ def context(
             rows=counts.outputs,
             nextn_rows=counts.outputs if sampled else 0,
             layers=len(read),
-            sampled=sampled,
+            sampled=sampled > 0,
         ),
     )
+
+
+def _sampled_rows(counts: Geometry, each: int) -> int:
+    """Outputs of the largest micro-batch that are sampled (``ubatch_prepare_reserve``)."""
+    return min(counts.outputs, counts.slots * min(each, counts.ubatch // counts.slots))

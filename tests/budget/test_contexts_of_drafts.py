@@ -90,7 +90,7 @@ def test_the_main_model_keeps_the_inputs_that_a_draft_reads():
 def test_a_draft_that_reads_the_last_layer_reads_the_row_behind_it():
     last = {**EAGLE.hyperparameters, "target_layers": (1, 3, 6)}
     main, _ = drafting("draft-eagle3", replace(EAGLE, hyperparameters=last))
-    assert main.handed.nextn_rows == main.counts.batch
+    assert (main.handed.nextn_rows, main.handed.layers) == (main.counts.batch, 2)
 
 
 def test_a_list_of_layers_that_is_none_is_no_list():
@@ -101,12 +101,17 @@ def test_a_list_of_layers_that_is_none_is_no_list():
 
 
 @pytest.mark.parametrize(
-    ("spec", "slots"), [("draft-simple", 0), ("draft-eagle3", 4), ("draft-dflash", 4)]
+    ("spec", "rows"), [("draft-simple", 0), ("draft-eagle3", 4), ("draft-dflash", 4 * (1 + 3))]
 )
-def test_tokens_of_drafts_are_picked_beside_the_logits(spec, slots):
+def test_tokens_of_drafts_are_picked_beside_the_logits(spec, rows):
     _, draft = drafting(spec, EAGLE, parallel=4)
-    assert draft.ground.setting.samplers == slots
-    assert draft.handed.sampled is bool(slots)
+    assert draft.ground.setting.samplers == rows
+    assert draft.handed.sampled is bool(rows)
+
+
+def test_no_more_rows_are_picked_than_a_micro_batch_has_of_a_slot():
+    _, draft = drafting("draft-dflash", EAGLE, parallel=4, ubatch_size=8)
+    assert draft.ground.setting.samplers == 4 * 2
 
 
 def test_what_encodes_has_logits_for_every_token_of_a_micro_batch():
@@ -114,6 +119,33 @@ def test_what_encodes_has_logits_for_every_token_of_a_micro_batch():
     assert draft.counts.outputs == draft.handed.rows == 128
 
 
+def block(spec, *, n_max=3, **values):
+    told = replace(EAGLE, hyperparameters={**EAGLE.hyperparameters, **values})
+    asked = replace(SETTINGS, parallel=2, draft=DraftSettings(spec_type=spec, n_max=n_max))
+    _, draft = contexts(MAIN, asked, 11434, told)
+    return draft
+
+
 def test_blocks_of_drafts_have_an_output_for_each_of_their_tokens():
-    _, draft = drafting("draft-dflash", EAGLE, parallel=2)
-    assert draft.handed.rows == 2 * (1 + 3)
+    handed = block("draft-dflash").handed
+    assert (handed.rows, handed.nextn_rows) == (2 * (1 + 3), 2 * (1 + 3))
+
+
+def test_no_more_of_a_block_is_drafted_than_it_was_trained_for():
+    assert block("draft-dflash", n_max=40).handed.rows == 2 * 16
+    assert block("draft-dflash", n_max=40, block_size=8).handed.rows == 2 * 8
+    assert block("draft-dspark", n_max=40, block_size=8).handed.rows == 2 * 8
+
+
+@pytest.mark.parametrize(("anchored", "rows"), [(True, 3), (False, 1 + 3)])
+def test_the_first_token_of_a_markov_block_may_be_a_draft(anchored, rows):
+    made = block("draft-dspark", sample_from_anchor=anchored)
+    assert made.handed.rows == 2 * rows
+    # Whichever it is, one more is reserved for.
+    assert made.ground.setting.samplers == 2 * (1 + 3)
+
+
+def test_dflash2_picks_tokens_itself_and_hands_a_row_of_every_token_over():
+    made = block("draft-dflash", selector_top_k=8)
+    assert (made.ground.setting.samplers, made.handed.sampled) == (0, False)
+    assert (made.handed.rows, made.handed.nextn_rows) == (2, made.counts.batch)

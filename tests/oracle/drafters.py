@@ -1,7 +1,7 @@
 """A model and what drafts for it, of random shapes, and what the real server says that both take.
 
-``python -m oracle.drafters FIRST LAST`` (from ``tests/``) asks for two pairs of each seed in between,
-and prints those of which our figures differ.
+``python -m oracle.drafters FIRST LAST`` (from ``tests/``) asks for a pair of each kind and seed in
+between, and prints those of which our figures differ.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import readers
-from gguf_writer import Tensor, Typed, llama, vocabulary, write_gguf
+from gguf_writer import Tensor, Typed, llama, write_gguf
 
 from llmgen.budget.compute.buffers import Computed, compute_buffers
 from llmgen.budget.contexts import contexts
-from llmgen.budget.settings import DraftSettings, ServerSettings
 from llmgen.facts.local import read_model
+from oracle.block_drafts import dflash, dflash2, dspark
+from oracle.drafted_pair import Pair, settings, written
 
 BUILD = 11434
 # The log has two decimals.
@@ -36,47 +37,6 @@ ROUNDED_MIB = 0.006
 # More than a slot has room for is cut by the server; both batches and slots are filled by this.
 _PROMPT = [5, 6, 7] * 40
 _SIZE = re.compile(r"compute buffer size = +([\d.]+) MiB")
-
-
-class Pair(NamedTuple):
-    """Two files, and how one server runs both."""
-
-    target: Path
-    draft: Path
-    settings: ServerSettings
-
-    def words(self) -> list[str]:
-        """The options of llama-server."""
-        told, draft = self.settings, self.settings.draft or DraftSettings()
-        found: dict[str, object] = {
-            "--model": self.target,
-            "--model-draft": self.draft,
-            "--spec-type": draft.spec_type,
-            "--ctx-size": told.ctx_size,
-            "--ubatch-size": told.ubatch_size,
-            "--parallel": told.parallel,
-            "--flash-attn": told.flash_attn,
-            "--cache-type-k": told.cache_type_k,
-            "--cache-type-v": told.cache_type_v,
-            "--device": "none",
-            "--fit": "off",
-        }
-        return [str(word) for pair in found.items() for word in pair]
-
-
-def _settings(source: random.Random, spec: str) -> ServerSettings:
-    flash = source.choice(("on", "off"))
-    kind = source.choice(("f16", "q8_0", "q8_0")) if flash == "on" else "f16"
-    return ServerSettings(
-        ctx_size=source.choice((2048, 4096, 8192)),
-        ubatch_size=source.choice((64, 128, 512)),
-        parallel=source.choice((1, 2, 4)),
-        flash_attn=flash,
-        cache_type_k=kind,
-        cache_type_v=kind,
-        devices=(),
-        draft=DraftSettings(spec_type=spec, n_max=3),
-    )
 
 
 def eagle3(source: random.Random, folder: Path) -> Pair:
@@ -130,8 +90,8 @@ def eagle3(source: random.Random, folder: Path) -> Pair:
     if source.random() < 0.5:
         own["token_embd"] = (width, vocab)
     places = [Tensor("d2t", (fewer,), "i64")] if fewer else []
-    draft = _written(folder / "draft.gguf", name, values, own, vocab, places)
-    return Pair(target, draft, _settings(source, "draft-eagle3"))
+    draft = written(folder / "draft.gguf", name, values, own, vocab, places)
+    return Pair(target, draft, settings(source, "draft-eagle3"))
 
 
 def assistant(source: random.Random, folder: Path) -> Pair:
@@ -191,30 +151,13 @@ def assistant(source: random.Random, folder: Path) -> Pair:
                 rows = shared[is_near] * head
                 shapes |= {"attn_k": (width, rows), "attn_v": (width, rows), "attn_k_norm": (head,)}
             own |= {f"blk.{il}.{part}": shape for part, shape in shapes.items()}
-        return _written(folder / f"{name}.gguf", name, values, own, vocab)
+        return written(folder / f"{name}.gguf", name, values, own, vocab)
 
     target = made("gemma4", layers, wide, 1024, {})
     count = source.choice((2, 4))
     more: dict[str, object] = {"embedding_length_out": wide, "nextn_predict_layers": count}
     draft = made("gemma4-assistant", count, source.choice((128, 384)), 512, more)
-    return Pair(target, draft, _settings(source, "draft-mtp"))
-
-
-def _written(
-    path: Path,
-    name: str,
-    values: dict[str, object],
-    shapes: dict[str, tuple[int, ...]],
-    vocab: int,
-    more: list[Tensor] | None = None,
-) -> Path:
-    own = {f"{name}.{key}": value for key, value in values.items()}
-    metadata = {"general.architecture": name, "general.name": name, **own, **vocabulary(vocab)}
-    tensors = [
-        Tensor(f"{part}.weight", shape, "f32" if len(shape) == 1 else "f16")
-        for part, shape in shapes.items()
-    ]
-    return write_gguf(path, metadata, [*(more or []), *tensors], data="zero")
+    return Pair(target, draft, settings(source, "draft-mtp"))
 
 
 def reported_mib(pair: Pair) -> tuple[float, float]:
@@ -266,7 +209,7 @@ def main() -> None:
     """Ask, and count."""
     asked = different = 0
     for seed in range(int(sys.argv[1]), int(sys.argv[2]) + 1):
-        for kind in (eagle3, assistant):
+        for kind in (eagle3, assistant, dflash, dspark, dflash2):
             with tempfile.TemporaryDirectory() as folder:
                 pair = kind(random.Random(seed), Path(folder))
                 ours, theirs = ours_mib(computed(pair)), reported_mib(pair)

@@ -107,6 +107,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "gemma3n": Recipe(special="gemma3n", scaled="rows", sparse=10, logits=_CAPPED),
     "gemma4-assistant": Recipe(special="assistant", factors=True, since=11434, until=11435),
     "eagle3": Recipe(special="eagle3", factors=True, since=11434, until=11435),
+    "dflash": Recipe(special="dflash", factors=True, since=11434, until=11435),
     "gemma4": Recipe(
         special="gemma4", scaled="rows", factors=True, experts=_SCALED, logits=_CAPPED
     ),

@@ -40,7 +40,7 @@ class Setting(Struct, frozen=True, cache_hash=True):
     pinned: bool = False
     # Operations that are not done at once, but in parts.
     apart: tuple[str, ...] = ()
-    # Slots whose tokens are picked where the logits are.
+    # Rows of logits whose tokens are picked where those are.
     samplers: int = 0
     # Layers whose input a model that drafts reads, too.
     handed: tuple[int, ...] = ()

@@ -93,6 +93,10 @@ class Matrices:
             raise Undescribed(_OUTPUT)
         return found
 
+    def output_home(self) -> int:
+        """Where an output matrix is, or would be."""
+        return self._homes(_made_up(_OUTPUT, (), NOWHERE), OUTPUT_LAYER)
+
     def _make(self, name: str, layer: int) -> Tensor | None:
         if name in self._unread:
             return None

@@ -69,7 +69,9 @@ class Lora(Table):
 class Draft(ModelSource):
     """[models.NAME.draft]: a draft model, or the model's own MTP head (`spec_type`)."""
 
-    spec_type: Literal["draft-simple", "draft-mtp", "draft-eagle3", "draft-dflash"] = "draft-simple"
+    spec_type: Literal[
+        "draft-simple", "draft-mtp", "draft-eagle3", "draft-dflash", "draft-dspark"
+    ] = "draft-simple"
     """How drafts are made (`--spec-type`)."""
     spec_draft_n_max: Annotated[Count, Field(ge=1, le=64)] = 3
     """Tokens drafted at a time (`--spec-draft-n-max`)."""

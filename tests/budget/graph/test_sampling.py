@@ -1,4 +1,4 @@
-"""Picking the best tokens of each slot beside the logits."""
+"""Picking the best tokens of each sampled row beside the logits."""
 
 from llmgen.budget.graph.builder import Builder
 from llmgen.budget.graph.sampling import sample
@@ -20,7 +20,7 @@ def test_logits_get_a_row_more():
     assert wide.ne == (1000, 5, 1, 1)
 
 
-def test_every_slot_has_its_ten_best_and_their_logits():
+def test_every_row_has_its_ten_best_and_their_logits():
     scene = Logits(1000, 4)
     sample(scene, 3)
     best = [node for node in scene.b.nodes if node.op == "TOP_K"]

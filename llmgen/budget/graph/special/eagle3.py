@@ -8,10 +8,11 @@ from __future__ import annotations
 from llmgen.budget.graph.attention import cached_attention
 from llmgen.budget.graph.decoder import Decoder
 from llmgen.budget.graph.feedforward import feed_forward
+from llmgen.budget.graph.lent import lent, spread
 from llmgen.budget.graph.linear import linear, norm
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene
-from llmgen.budget.graph.tensor import WEIGHT, Tensor
+from llmgen.budget.graph.tensor import Tensor
 
 _NORM = "RMS_NORM"
 
@@ -29,30 +30,15 @@ class Eagle3(Decoder):
         scene, b = self.scene, self.scene.b
         tokens = b.input("inp_tokens", "i32", scene.tokens)
         given = b.input("inp_g_embeddings", "f32", scene.embedding, scene.tokens)
-        self.token = scene.call(b.get_rows(self._lent("token_embd.weight"), tokens), "inp_embd")
+        self.token = scene.call(b.get_rows(lent(scene, "token_embd.weight"), tokens), "inp_embd")
         return given
-
-    def _lent(self, name: str) -> Tensor:
-        """A matrix of the vocabulary, or that of the model that it drafts for."""
-        if found := self.scene.weight(name):
-            return found
-        scene = self.scene
-        ne = (scene.embedding, scene.model.vocabulary, 1, 1)
-        home = scene.host if name.startswith("token") else scene.homes[0]
-        return scene.b.held(name, "f16", ne, home=home, flags=WEIGHT)
 
     def run(self) -> None:
         """The layer, a norm, logits, and the places of a smaller vocabulary in the whole one."""
         scene, b = self.scene, self.scene.b
         result = scene.give("h_nextn", scene.end(0, self._layer(0)))
         result = scene.call(norm(scene, _NORM, "output_norm", result), "result_norm")
-        result = b.mul_mat(self._lent("output.weight"), result)
-        if places := scene.weight("d2t"):
-            few, count = result.ne[0], result.ne[1]
-            every = b.filled("f32", 1, scene.model.vocabulary, count)
-            rows = b.reshape(result, 1, few, count)
-            every = b.set_rows(every, rows, b.reshape(places, few, 1, 1))
-            result = b.reshape(every, scene.model.vocabulary, count)
+        result = spread(scene, b.mul_mat(lent(scene, "output.weight"), result))
         scene.give("logits", scene.call(result, "result_output"))
         b.expand(result)
 
