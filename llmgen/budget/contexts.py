@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.budget.aborts import refuse_aborts
+from llmgen.budget.aborts import refuse_aborts, refuse_block
 from llmgen.budget.builds import DEFAULT
 from llmgen.budget.compute.ground import Ground
 from llmgen.budget.graph.general import recipe_of
@@ -93,8 +93,11 @@ def contexts(
             # What it encodes is written into its cache, and no output.
             rows = made.counts.slots * (1 + drafting.n_max)
             made = replace(made, handed=replace(made.handed, rows=rows, nextn_rows=rows))
+        if mtp:
+            refuse_block(made.model, build)
         yield made
     elif mtp:
+        refuse_block(main.model, build)
         own = replace(
             settings,
             cache_type_k=drafting.cache_type_k,
@@ -164,7 +167,7 @@ def context(
     model = _MODELS.get((id(facts), build), facts, lambda: hyperparameters(facts, build))
     flash = flash_attention(model, settings)
     check_cache_types(model, settings.cache_type_k, settings.cache_type_v, flash=flash)
-    counts = geometry(model, settings, drafted=drafted)
+    counts = geometry(model, settings, drafted=drafted, drafts=mtp)
     refuse_aborts(model, settings, counts)
     cache = CacheSettings(
         type_k=settings.cache_type_k,

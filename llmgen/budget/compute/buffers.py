@@ -26,7 +26,6 @@ from llmgen.budget.schedule.split import Schedule
 from llmgen.budget.server.geometry import Geometry
 from llmgen.budget.settings import SettingRefused
 from llmgen.budget.shape.contradictions import DAMAGED
-from llmgen.budget.shape.hyperparameters import Hyperparameters
 
 _WHOLE = "the graph of one micro-batch"
 
@@ -79,17 +78,11 @@ def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
         except (ArithmeticError, LookupError, ValueError):
             break  # numbers that contradict each other
         guessed = tried.guessed > 1 or tried.recipe.special == WIDE or not fused
-        guessed = guessed or (tried.setting.drafts and _has_streams(tried.model))
         more = _pinned(found, names, made[HOST].bytes)
         buffers = {HOST: made[HOST], **made}
         return Computed(buffers, guessed, more, peaks.operations, found.setting.counts)
     message = f"the header of this `{ground.model.name}` and its tensors make no graph"
     raise SettingRefused("model", message, DAMAGED)
-
-
-def _has_streams(model: Hyperparameters) -> bool:
-    """Whether a nextn block has several streams, of which its description knows one."""
-    return model.header.count("hyper_connection.count") > 1
 
 
 def whole_graph(ground: Ground) -> Schedule:

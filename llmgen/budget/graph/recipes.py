@@ -19,7 +19,16 @@ from llmgen.budget.graph.feedforward import (
     Experts,
 )
 from llmgen.budget.graph.hyper import FUSED
-from llmgen.budget.graph.recipe import SIGMOID, Beside, Heads, Recipe, Rope, Warmth
+from llmgen.budget.graph.recipe import (
+    SIGMOID,
+    Beside,
+    Block,
+    Heads,
+    Picks,
+    Recipe,
+    Rope,
+    Warmth,
+)
 
 _SCALED: Final = Experts(scales=True)
 _LLAMA: Final = Recipe(factors=True, scales=True, experts=_SCALED)
@@ -29,6 +38,11 @@ _FSA: Final = ("feed", "stream", "added")
 _CAPPED: Final = ("=SCALE", "TANH", "=SCALE")
 _UNNORMED: Final = Experts(normed=False)
 _BY_HEADER: Final = Experts(score="header", normed=None, scaled=True)
+
+# Builds have been asked for these since they are there.
+_BLOCK: Final = Block(since=0, until=10**9)
+_READ_BLOCK: Final = Block()
+_LATENT_BLOCK: Final = Block(special="latent_block")
 
 _NEMOTRON: Final = Recipe(
     mixer="state space by heads",
@@ -56,6 +70,7 @@ _GATED: Final = Recipe(
     scales=True,
     experts=Experts(scales=True),
     rows_last=True,
+    block=_BLOCK,
 )
 _INDEXED: Final = Recipe(
     scales=True,
@@ -63,6 +78,7 @@ _INDEXED: Final = Recipe(
     experts=Experts("header", normed=None, scaled=True, scales=True),
     every=True,
     linear_from="attention.indexer.top_k",
+    block=_LATENT_BLOCK,
 )
 
 # Scales that no product of this kind reads.
@@ -125,7 +141,9 @@ RECIPES: Final[dict[str, Recipe]] = {
     "phi3": Recipe(factors=True, query_scaled=True, kind=HALVES, sum=("stream", "feed")),
     "phimoe": Recipe(factors=True, query_scaled=True, kind=HALVES, sum=("stream", "feed")),
     "glm4": Recipe(kind=HALVES, post=("post_attention_norm", "post_ffw_norm"), positions=0),
-    "glm4moe": Recipe(feed_norm="post_attention_norm", experts=_BY_HEADER, positions=0),
+    "glm4moe": Recipe(
+        feed_norm="post_attention_norm", experts=_BY_HEADER, positions=0, block=_BLOCK
+    ),
     "command-r": Recipe(
         norm="NORM", rope=Rope.EVERY, beside=Beside.ATTENTION_INPUT, sum=_FSA, logits=("SCALE",)
     ),
@@ -221,15 +239,15 @@ RECIPES: Final[dict[str, Recipe]] = {
     "gptneox": Recipe(norm="NORM", kind=ALONE, beside=Beside.BY_HEADER, sum=_FSA),
     "baichuan": Recipe(rope=Rope.IF_32_LAYERS),
     "stablelm": Recipe(norm="NORM", feed_norm_optional=True),
-    "deepseek2": Recipe(special="latent", experts=_BY_HEADER),
+    "deepseek2": Recipe(special="latent", experts=_BY_HEADER, block=_LATENT_BLOCK),
     "mistral4": Recipe(special="latent", experts=_BY_HEADER),
     "deepseek4": Recipe(
         since=10335,
         special="compressed",
         fused=FUSED,
         mixed=False,
-        drafts=False,
         experts=_BY_HEADER,
+        block=Block(special="compressed_block"),
         every=True,
         linear=False,
     ),
@@ -245,7 +263,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     ),
     "deepseek32": _INDEXED,
     "glm-dsa": _INDEXED,
-    "dots3note": structs.replace(_INDEXED, special="windowed"),
+    "dots3note": structs.replace(_INDEXED, special="windowed", block=None),
     "apertus": Recipe(factors=True, kind=ALONE, unread=("attn_q_norm.bias", "attn_k_norm.bias")),
     "mamba": Recipe(mixer="state space", alone=True),
     "mamba2": Recipe(mixer="state space by heads", alone=True),
@@ -266,7 +284,9 @@ RECIPES: Final[dict[str, Recipe]] = {
         logits=("SCALE",),
     ),
     "nemotron_h": _NEMOTRON,
-    "nemotron_h_moe": _NEMOTRON,
+    "nemotron_h_moe": structs.replace(
+        _NEMOTRON, block=Block(Picks.SUM, feed_norm="post_attention_norm", norm="NORM")
+    ),
     "plamo2": Recipe(
         unread=(*_QKV_SCALE, "ssm_in.scale", "ssm_out.scale", "ssm_x.scale", "ssm_dt.scale"),
         mixer="gated state space by heads",
@@ -278,7 +298,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "qwen3next": structs.replace(
         _GATED,
         mixer="paired delta net",
-        drafts_rows=True,
+        block=Block(Picks.ATTENTION, since=0, until=10**9),
         unread=("attn_qkv.scale", "attn_gate.scale", "ssm_out.scale"),
     ),
     "qwen35": structs.replace(_GATED, positions=4, projected=True),
@@ -293,6 +313,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         own_inputs=True,
         every=True,
         linear=False,
+        block=Block(special="qwen4_block"),
         since=11391,
     ),
     "chatglm": Recipe(kind=HALVES),
@@ -352,6 +373,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         experts=Experts("header", normed=None, scaled=True, limit="swiglu_clamp_exp"),
         limit="swiglu_clamp_shexp",
         rows_last=True,
+        block=Block(special="kimi_block"),
     ),
     "grok": Recipe(
         special="beside",
@@ -414,6 +436,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         experts=Experts("header", normed=None, scaled=True, scales=True),
         shared_bare=True,
         rows_last=True,
+        block=_READ_BLOCK,
     ),
     "qwen3tts": Recipe(positions=4),
     "plamo3": Recipe(heads_biased=False, kind=HALVES, post=_BOTH_POST, unread=_QKV_SCALE),
@@ -435,6 +458,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         sinks=True,
         experts=Experts("sigmoid"),
         values_scaled="attention.value_scale",
+        block=Block(Picks.LAYER),
     ),
     "spark2_5": Recipe(output_gate=True),
     "step35": Recipe(
@@ -444,6 +468,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         experts=Experts("header or sigmoid", normed=None, scaled=True, limit="swiglu_clamp_exp"),
         limit="swiglu_clamp_shexp",
         shared_bare=True,
+        block=Block(Picks.LAYER),
     ),
     "cohere2moe": Recipe(
         norm="header",
@@ -456,6 +481,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         sum=_FSA,
         rows_last=True,
         logits=("SCALE",),
+        block=Block(rope=Rope.EVERY),
     ),
     "muse-glimmer": Recipe(
         input_norm="embd_norm",
