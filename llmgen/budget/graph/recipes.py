@@ -18,7 +18,7 @@ from llmgen.budget.graph.feedforward import (
     SQUARED,
     Experts,
 )
-from llmgen.budget.graph.hyper import FUSED
+from llmgen.budget.graph.hyper import FUSED, PRE
 from llmgen.budget.graph.recipe import (
     SIGMOID,
     Beside,
@@ -308,6 +308,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         special="qwen4",
         unread=("attn_q.bias", "attn_k.bias", "attn_v.bias"),
         mixer="copied delta net",
+        fused=(PRE,),
         positions=4,
         rows_last=False,
         own_inputs=True,

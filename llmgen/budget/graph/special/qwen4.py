@@ -6,6 +6,7 @@ from llmgen.budget.builds import Rule
 from llmgen.budget.graph.attention import Extras
 from llmgen.budget.graph.decoder import Decoder
 from llmgen.budget.graph.head import conclude
+from llmgen.budget.graph.hyper import PRE
 from llmgen.budget.graph.ngrams import Ngrams
 from llmgen.budget.graph.pools import Pools
 from llmgen.budget.graph.recipe import Recipe
@@ -109,10 +110,12 @@ class Qwen4(Decoder):
         return scene.call(mixed, "hc_mixed", layer), shares
 
     def _passed(self, wide: Tensor, gate: Tensor, normed: Tensor) -> Tensor:
-        """The mean of the streams behind a gate, in one operation."""
+        """The mean of the streams behind a gate, in one operation if its layer's device has it."""
         b = self.scene.b
+        if PRE in self.scene.setting.apart:
+            return self._mean(normed, gate)
         parts = (b.reshape(part, *wide.ne[:3]) for part in (normed, gate))
-        return b.made("DSV4_HC_PRE", "f32", (wide.ne[0], wide.ne[2]), *parts)
+        return b.made(PRE, "f32", (wide.ne[0], wide.ne[2]), *parts)
 
     def _mean(self, normed: Tensor, gate: Tensor) -> Tensor:
         """The same in operations of their own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmgen.budget.graph.head import conclude
+from llmgen.budget.graph.head import logits
 from llmgen.budget.graph.nextn import Nextn
 from llmgen.budget.graph.recipe import Recipe
 from llmgen.budget.graph.scene import Scene
@@ -39,4 +39,5 @@ class Qwen4Block(Qwen4, Nextn):
         b.expand(scene.give("h_nextn", scene.call(read, "h_nextn", layer)))
         wide = b.reshape(rows, scene.embedding, self.count, scene.outputs)
         gate, normed = self._gate(wide, "nextn.hc_head", layer)
-        conclude(scene, self.recipe, self._passed(wide, gate, normed))
+        result = scene.call(self._passed(wide, gate, normed), "result_norm", layer)
+        logits(scene, self.recipe, scene.give("embd", result))
