@@ -10,6 +10,22 @@ from llmgen.budget.server.geometry import Geometry, all_rows, pooling
 from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.budget.shape.hyperparameters import Hyperparameters
 
+# The build whose graphs of nextn blocks have been read.
+_BLOCKS_READ = 11434
+
+
+def refuse_block(model: Hyperparameters, build: int) -> None:
+    """Refuse drafts by a nextn block that llama.cpp loads and has no graph of (``graph_mtp``).
+
+    The server ends: it makes the trunk's graph beside a cache of the block alone. Later builds may
+    have a graph.
+    """
+    recipe = RECIPES.get(model.name)
+    if recipe is None or recipe.block or not model.behind or build > _BLOCKS_READ:
+        return
+    message = f"b{build} has no graph of the MTP layers of `{model.name}`: the server ends"
+    raise SettingRefused("draft", message, "name a draft model, or take the draft away")
+
 
 def refuse_aborts(model: Hyperparameters, settings: ServerSettings, counts: Geometry) -> None:
     """Refuse slots that a graph cannot be made of.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmgen.budget.aborts import refuse_aborts
+from llmgen.budget.aborts import refuse_aborts, refuse_block
 from llmgen.budget.builds import DEFAULT
 from llmgen.budget.compute.ground import Ground
 from llmgen.budget.graph.general import recipe_of
@@ -113,8 +113,12 @@ def contexts(
         if drafting.spec_type in _IN_BLOCKS:
             yield _block_context(draft, own, build, drafting, sampled=sampled)
         else:
-            yield context(draft, own, build, mtp=mtp, nextn=mtp, sampled=sampled)
+            made = context(draft, own, build, mtp=mtp, nextn=mtp, sampled=sampled)
+            if mtp:
+                refuse_block(made.model, build)
+            yield made
     elif mtp:
+        refuse_block(main.model, build)
         own = replace(
             settings,
             cache_type_k=drafting.cache_type_k,
@@ -211,7 +215,7 @@ def context(
     model = _MODELS.get((id(facts), build), facts, lambda: hyperparameters(facts, build))
     flash = flash_attention(model, settings)
     check_cache_types(model, settings.cache_type_k, settings.cache_type_v, flash=flash)
-    counts = geometry(model, settings, drafted=drafted)
+    counts = geometry(model, settings, drafted=drafted, drafts=mtp)
     refuse_aborts(model, settings, counts)
     cache = CacheSettings(
         type_k=settings.cache_type_k,

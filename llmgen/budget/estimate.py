@@ -57,8 +57,8 @@ def estimate(
     added += [Addition(it.what, device, 0, it.bytes) for device, it in beside if it.behind]
     memory = with_additions(added, _summed(found, buffers, settings))
     guessed = any(item.guessed for item in buffers)
-    known = not guessed and all(is_described(item.model.name, build) for item in found)
-    margin = margin_of(known=known, recorded=OLDEST <= build <= NEWEST)
+    guessed = guessed or not _are_described(found, build)
+    margin = margin_of(known=not guessed, recorded=OLDEST <= build <= NEWEST)
     return Estimate(
         n_ctx=main.counts.context,
         n_ctx_seq=main.counts.cells,
@@ -81,6 +81,16 @@ def estimate(
                 if not it.behind
             ),
         ),
+    )
+
+
+def _are_described(contexts: tuple[Context, ...], build: int) -> bool:
+    """Whether every graph is one that is known at the build."""
+    return all(
+        is_described(
+            item.model.name, build, drafts=item.ground.setting.drafts and item.model.behind
+        )
+        for item in contexts
     )
 
 
@@ -140,7 +150,7 @@ def _warnings(model: Hyperparameters, build: int, guessed: bool) -> Iterator[str
         yield f"`{model.name}` is unknown: its memory is that of plain attention"
     elif not is_judged(model.name):
         yield f"`{model.name}` was not held against the program: its rules are read in the source"
-    elif build >= OLDEST and (guessed or not is_described(model.name, build)):
+    elif build >= OLDEST and guessed:
         yield f"the graph of `{model.name}` is not known exactly in b{build}: compute is estimated"
     yield from filter(None, (build_warning(build), unknown_warning(model.name, build)))
 

@@ -87,7 +87,7 @@ def test_drafts_cache_has_its_own_type():
 
 
 def test_mtp_adds_a_cache_for_the_nextn_block_and_its_weights():
-    model = llama(4, nextn_predict_layers=1)
+    model = replace(llama(4, nextn_predict_layers=1), architecture="glm4moe")
     plain = memory(model)["gpu0"]
     mtp = memory(model, draft=DraftSettings("draft-mtp"))["gpu0"]
     assert mtp.model - plain.model == 164_000

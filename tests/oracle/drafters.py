@@ -160,8 +160,10 @@ def assistant(source: random.Random, folder: Path) -> Pair:
     return Pair(target, draft, settings(source, "draft-mtp"))
 
 
-def reported_mib(pair: Pair) -> tuple[float, float]:
+def reported_mib(pair: Pair, said: list[str] | None = None) -> tuple[float, float]:
     """The compute buffers of both contexts, once the server has answered with drafts.
+
+    What it ``said`` is written into that list.
 
     Each reserves anew when its samplers are known, the first one also when the second reads of it.
     """
@@ -169,7 +171,7 @@ def reported_mib(pair: Pair) -> tuple[float, float]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = [readers.find("llama-server"), *pair.words(), "--port", str(port), "--no-warmup", "-v"]
-    said: list[str] = []
+    said = [] if said is None else said
     server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     listens = threading.Thread(target=_heard, args=(server.stdout, said), daemon=True)
     listens.start()

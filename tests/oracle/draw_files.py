@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -42,12 +42,18 @@ class NotLoadable(Exception):
 
 
 def draw_file(
-    source: random.Random, oracle: Oracle, architecture: str, folder: Path
+    source: random.Random,
+    oracle: Oracle,
+    architecture: str,
+    folder: Path,
+    suits: Callable[[Shape], bool] = lambda shape: True,
 ) -> tuple[Shape, list[Tensor]]:
-    """A random shape that the build can load, and its tensors."""
+    """A random shape that ``suits`` and that the build can load, and its tensors."""
     reason = ""
     for _ in range(ATTEMPTS):
         shape = draw_shape(source, architecture)
+        while not suits(shape):
+            shape = draw_shape(source, architecture)
         path = new_path(folder)
         path.write_bytes(gguf(metadata(shape)))
         answer = oracle.tensors(path)
@@ -57,7 +63,7 @@ def draw_file(
         found = {name: trimmed(extents) for name, *extents in answer["tensors"]}  # type: ignore[attr-defined]
         listed = [(name, extents) for name, extents in found.items() if not re.search(NEVER, name)]
         for kept in choices(source, listed):
-            tensors = typed(kept, shape)
+            tensors = typed(as_drafted(kept, shape), shape)
             path = new_path(folder)
             write_gguf(path, metadata(shape), tensors)
             reason = oracle.refusal(path)
@@ -105,6 +111,46 @@ def fused_attention(found: Listed) -> Listed:
             rows = sum(by_name[each][-1] for each in names)
             out.append((f"{part[1]}qkv{part[3]}", (*extents[:-1], rows)))
     return out
+
+
+def as_drafted(listed: Listed, shape: Shape) -> Listed:
+    """The list as a graph of the nextn block asks for it.
+
+    MiMo-V2's is dense and has one attn_qkv; of DeepSeek-V4's the loader lists nothing where a file has none.
+    """
+    count = shape.values.get("nextn_predict_layers")
+    if not count:
+        return listed
+    if shape.architecture == "deepseek4":
+        width, il = (
+            int(str(shape.values["embedding_length"])),
+            int(str(shape.values["block_count"])) - 1,
+        )
+        own = {
+            "eh_proj": (2 * width, width),
+            "enorm": (width,),
+            "hnorm": (width,),
+            "shared_head_norm": (width,),
+        }
+        return listed + [
+            (f"blk.{il}.nextn.{name}.weight", extents) for name, extents in own.items()
+        ]
+    if shape.architecture != "mimo2":
+        return listed
+    first = int(str(shape.values["block_count"])) - int(str(count))
+    inside = [item for item in listed if _layer(item[0]) >= first]
+    dense = dict(
+        item for item in inside if not re.search(r"_exps\.|ffn_gate_inp|exp_probs_b", item[0])
+    )
+    for name, extents in tuple(dense.items()):
+        if name.endswith("ffn_up.weight"):
+            dense[name.replace("ffn_up", "ffn_gate")] = extents
+    return [item for item in listed if _layer(item[0]) < first] + fused_attention([*dense.items()])
+
+
+def _layer(name: str) -> int:
+    found = re.match(r"blk\.(\d+)\.", name)
+    return int(found[1]) if found else -1
 
 
 def typed(listed: Listed, shape: Shape) -> list[Tensor]:

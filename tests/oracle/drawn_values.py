@@ -115,6 +115,23 @@ def nextn(draw: Draw) -> None:
         draw.values["nextn_predict_layers"] = draw.number(0, 1)
 
 
+# What a nextn block behind the others has of the lists of its header: the most of all layers, or nothing.
+BEHIND = {"attention.head_count": True, "attention.head_count_kv": True, "feed_forward_length": False}  # fmt: skip
+
+
+def behind(draw: Draw) -> None:
+    """For half of the draws, one more layer that drafts."""
+    if draw.chance(0.5):
+        return
+    # DeepSeek-V4's reads its window alone.
+    pools = "dsv4" not in draw.words and draw.chance(0.7)
+    for key, most in (BEHIND | {"attention.compress_ratios": pools}).items():
+        found = draw.values.get(key)
+        if isinstance(found, list):
+            draw.values[key] = [*found, max(found) if most else 0]
+    draw.values |= {"block_count": draw.layers + 1, "nextn_predict_layers": 1}
+
+
 def window(draw: Draw) -> None:
     draw.values["attention.sliding_window"] = draw.number(32, 128, 512, 1024, 4096, 8192)
     if draw.chance(0.3) and "array" not in draw.words:
@@ -210,7 +227,8 @@ def indexer_types(draw: Draw) -> None:
     # Full layers beside windows need one; where a windowed layer has one, too, the program ends.
     near = draw.values.get("attention.sliding_window_pattern")
     marks = [not mark for mark in near] if isinstance(near, list) and not all(near) else []
-    marks = marks or [layer % 2 == 0 for layer in range(draw.layers)]
+    count = draw.layers - int(str(draw.values.get("nextn_predict_layers", 0)))
+    marks = marks or [layer % 2 == 0 for layer in range(count)]
     draw.values["attention.indexer.types"] = [int(mark) for mark in marks]
 
 

@@ -36,18 +36,18 @@ rnd1 moe | bert encoder mha | jina-bert-v2 encoder mha | jina-bert-v3 encoder mh
 nomic-bert-moe encoder mha moe | neo-bert encoder mha | eurobert encoder | modern-bert encoder mha window?
 gemma-embedding encoder window | mamba ssm none | mamba2 ssm grouped none | jamba ssm kv0 moe? | plamo2 ssm kv0 heads
 falcon-h1 ssm grouped | granitehybrid ssm grouped kv0 moe? shwidth? | nemotron_h ssm grouped kv0 ff0
-nemotron_h_moe ssm grouped kv0 ff0 moe shared shwidth latentmoe | lfm2 conv kv0 | lfm2moe conv kv0 moe lead
+nemotron_h_moe ssm grouped kv0 ff0 moe shared shwidth latentmoe behind | lfm2 conv kv0 | lfm2moe conv kv0 moe lead
 kimi-linear latent kda kv0 moe shared lead | kimi-k3 latent kda kv0 moe shared lead situ
-bailingmoe3 latent kda kv0 moe shared lead clampmoe sections
+bailingmoe3 latent kda kv0 moe shared lead clampmoe sections behind
 glm5-next latent kda kv0 moe shared lead indexer kpool hyper
 minimax-01 interval moe linear | minimax-m3 indexer msa moe shared lead | qwen3next gated interval moe shwidth nextn
 qwen35 gated interval sections nextn | qwen35moe gated interval moe shwidth sections nextn
-qwen4exp gated interval moe shwidth sections indexer hyper lowrank ngram
+qwen4exp gated interval moe shwidth sections indexer hyper lowrank ngram behind
 rwkv6 wkv6 none | rwkv6qwen2 wkv6 gqa | rwkv7 wkv7 none | arwkv7 wkv7 | gpt-oss window moe
 llama4 window? moe shared step | afmoe window? moe shared lead | mellum window? moe | laguna window? moe shwidth lead
 smallthinker window? moe | mimo2 window array moe nextn | step35 window array moe shwidth nextn | spark2_5 window array
 muse-glimmer window | maple window array moe clampmoe | dots3note window array latent latentswa indexer types moe shared lead
-hy_v4 latent indexer types hyper magnitude moe shared lead clampmoe | deepseek4 dsv4 window indexer moe shared
+hy_v4 latent indexer types hyper magnitude moe shared lead clampmoe | deepseek4 dsv4 window indexer moe shared behind
 pockettts | graniteswitch adapters
 """
 
@@ -63,12 +63,15 @@ WORDS: dict[str, Callable[[Draw], None]] = {
     "buckets": mixers.buckets, "hrm": mixers.reasoning_loops, "loops": mixers.loops, "xielu": mixers.xielu, "perlayer": mixers.heads_per_layer,
     "latentmoe": mixers.latent_experts, "situ": mixers.situ, "dsv4": mixers.compressed, "indexer": values.indexer, "types": values.indexer_types,
     "kpool": values.kpool, "hyper": values.hyper, "lowrank": values.low_rank, "magnitude": values.magnitude, "clampmoe": values.clamped_experts,
-    "ngram": mixers.ngram, "adapters": mixers.adapters,
+    "ngram": mixers.ngram, "adapters": mixers.adapters, "behind": values.behind,
 }  # fmt: skip
 
 
-# Whose nextn block drafts, and is asked for it.
-DRAFTING = frozenset({"glm4moe", "qwen35", "qwen35moe", "qwen3next"})
+# Whose nextn block drafts, and is asked for it: llama.cpp has a graph of it (graph_mtp).
+DRAFTING = frozenset((
+    "bailingmoe3", "cohere2moe", "deepseek2", "deepseek32", "deepseek4", "glm-dsa", "glm4moe", "hy_v3", "mimo2", "nemotron_h_moe",
+    "qwen35", "qwen35moe", "qwen3next", "qwen4exp", "step35",
+))  # fmt: skip
 
 
 def architectures() -> dict[str, frozenset[str]]:

@@ -26,7 +26,6 @@ from llmgen.budget.schedule.split import Schedule
 from llmgen.budget.server.geometry import Geometry
 from llmgen.budget.settings import SettingRefused
 from llmgen.budget.shape.contradictions import DAMAGED
-from llmgen.budget.shape.hyperparameters import Hyperparameters
 
 _WHOLE = "the graph of one micro-batch"
 
@@ -80,7 +79,6 @@ def compute_buffers(ground: Ground, *, explained: bool = False) -> Computed:
         except (ArithmeticError, LookupError, ValueError):
             break  # numbers that contradict each other
         guessed = tried.guessed > 1 or tried.recipe.special == WIDE or not fused
-        guessed = guessed or (tried.setting.drafts and _has_streams(tried.model))
         more = _pinned(found, names, made[HOST].bytes)
         buffers = {HOST: made[HOST], **made}
         return Computed(buffers, guessed, more, peaks[0].operations, found.setting.counts)
@@ -98,12 +96,8 @@ def _reserved(ground: Ground) -> Iterator[Ground]:
     setting, slots = ground.setting, ground.setting.counts.slots
     if setting.samplers:
         counts = replace(setting.counts, ubatch=slots, tokens=slots, outputs=slots)
-        yield replace(ground, setting=replace(setting, counts=counts))
-
-
-def _has_streams(model: Hyperparameters) -> bool:
-    """Whether a nextn block has several streams, of which its description knows one."""
-    return model.header.count("hyper_connection.count") > 1
+        rows = min(setting.samplers, slots)
+        yield replace(ground, setting=replace(setting, counts=counts, samplers=rows))
 
 
 def whole_graph(ground: Ground) -> Schedule:

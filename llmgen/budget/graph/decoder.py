@@ -152,7 +152,7 @@ class Decoder:
         scene, recipe, b = self.scene, self.recipe, self.scene.b
         if self.beside is Beside.BEHIND:
             first, second = (stream, added) if recipe.onto_stream else (added, stream)
-            stream = scene.call(b.add(first, second), "ffn_inp", layer)
+            stream = self._summed(scene.call(b.add(first, second), "ffn_inp", layer))
             normed = normed if self._feeds_on_input(layer) else self._fed(stream, layer)
         elif self.beside is Beside.STREAM:
             normed = self._fed(stream, layer)
@@ -167,6 +167,10 @@ class Decoder:
         for other in others:
             first = b.add(first, other)
         return first
+
+    def _summed(self, stream: Tensor) -> Tensor:
+        """The sum of stream and attention, as the feed-forward gets it."""
+        return stream
 
     def _feeds_on_input(self, layer: int) -> bool:
         """Whether the norm in front of the feed-forward may be missing, and is."""

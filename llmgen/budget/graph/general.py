@@ -7,7 +7,7 @@ from typing import Final
 
 from llmgen.budget.builds import Rule
 from llmgen.budget.graph.feedforward import Experts
-from llmgen.budget.graph.recipe import Recipe
+from llmgen.budget.graph.recipe import Block, Recipe
 from llmgen.budget.graph.recipes import RECIPES
 from llmgen.budget.shape.architectures import RecurrentWidth
 from llmgen.budget.shape.hyperparameters import Hyperparameters
@@ -24,10 +24,11 @@ BARE: Final = "bare"
 _EXPERTS: Final = Experts(score="header", normed=None, scaled=True, scales=True)
 
 
-def is_described(name: str, build: int) -> bool:
-    """Whether the graph of this architecture is known exactly at this build."""
+def is_described(name: str, build: int, *, drafts: bool = False) -> bool:
+    """Whether the graph of this architecture, or of its nextn block, is known at this build."""
     recipe = RECIPES.get(name)
-    return recipe is not None and recipe.since <= build < recipe.until
+    known = recipe.block if recipe is not None and drafts else recipe
+    return known is not None and known.since <= build < known.until
 
 
 def recipe_of(model: Hyperparameters, tensors: tuple[TensorGroup, ...]) -> Recipe:
@@ -58,6 +59,7 @@ def general(model: Hyperparameters, tensors: tuple[TensorGroup, ...]) -> Recipe:
         positions=0,
         norm_optional=True,
         special=special,
+        block=Block(),
         mixer=_mixer(model, named),
         gated=_is_gated(model, tensors),
         feed_norm=feed_norm or _FEED_NORMS[0],

@@ -73,15 +73,21 @@ def logits(scene: Scene, recipe: Recipe, of: Tensor) -> None:
         result = b.mul(result, scale)
     if bias := scene.weight("output.bias"):
         result = b.add(result, bias)
-    for op in recipe.logits:
-        if (op == "SCALE" and not _scales(scene)) or (op[0] == "?" and not _caps(scene)):
-            continue
-        name = op.lstrip("=?")
-        result = b.each("UNARY" if name == "TANH" else name, result)
+    result = bent(scene, recipe, result)
     if recipe.images:
         result = shut_images(scene, result)
     scene.give("logits", scene.call(result, "result_output"))
     b.expand(result)
+
+
+def bent(scene: Scene, recipe: Recipe, logits: Tensor) -> Tensor:
+    """Logits behind the operations that a recipe has for them."""
+    for op in recipe.logits:
+        if (op == "SCALE" and not _scales(scene)) or (op[0] == "?" and not _caps(scene)):
+            continue
+        name = op.lstrip("=?")
+        logits = scene.b.each("UNARY" if name == "TANH" else name, logits)
+    return logits
 
 
 def shut_images(scene: Scene, logits: Tensor) -> Tensor:

@@ -57,6 +57,32 @@ class Beside(Enum):
     BY_HEADER = "the stream if the header says so, else the sum"
 
 
+class Picks(Enum):
+    """Behind what a nextn block goes on with rows of outputs alone."""
+
+    NORM = "the last norm, so that the next draft may read every row of it"
+    LAYER = "the layer: the next draft reads it in front of the norm"
+    ATTENTION = "attention"
+    SUM = "the sum of stream and attention"
+
+
+class Block(Struct, frozen=True):
+    """How a nextn block (``graph_mtp``) differs from a layer of its trunk.
+
+    ``feed_norm``, ``rope`` and ``norm`` (of the last one) are those of the block, where it has
+    others; ``special`` is the module of ``graph/special`` that describes it. ``since`` and
+    ``until`` are the builds (the last one excluded) whose answers it has met.
+    """
+
+    picks: Picks = Picks.NORM
+    feed_norm: str = ""
+    rope: Rope | None = None
+    norm: str = ""
+    special: str = ""
+    since: int = 11434
+    until: int = 11435
+
+
 class Recipe(Struct, frozen=True):
     """One architecture.
 
@@ -107,9 +133,8 @@ class Recipe(Struct, frozen=True):
     ``routed_each`` of the header. With ``bare_heads`` experts, heads are not normed behind the
     rotation. ``reads_embedding`` makes logits of the embedding where the input has it.
     ``rows_scaled`` multiplies rows in front of the product with the output; logits of ``images``
-    are written over. A nextn block that ``drafts_rows`` goes on with rows of outputs alone behind
-    attention, others keep those of all tokens for the next draft; one without ``drafts`` is not
-    described. Short keys and queries of an indexer pass a matrix if it ``turns_index``. ``fused``
+    are written over. ``block`` is the nextn block that drafts; without one there is no graph of it.
+    Short keys and queries of an indexer pass a matrix if it ``turns_index``. ``fused``
     operations are done in parts where they would run on another device than their layer.
     """
 
@@ -158,8 +183,7 @@ class Recipe(Struct, frozen=True):
     norm_optional: bool = False
     feed_biases: bool = True
     own_inputs: bool = False
-    drafts: bool = True
-    drafts_rows: bool = False
+    block: Block | None = None
     picks: bool = True
     sparse: int = 0
     turns_index: bool = True

@@ -18,8 +18,17 @@ from llmgen.budget.graph.feedforward import (
     SQUARED,
     Experts,
 )
-from llmgen.budget.graph.hyper import FUSED
-from llmgen.budget.graph.recipe import SIGMOID, Beside, Heads, Recipe, Rope, Warmth
+from llmgen.budget.graph.hyper import FUSED, PRE
+from llmgen.budget.graph.recipe import (
+    SIGMOID,
+    Beside,
+    Block,
+    Heads,
+    Picks,
+    Recipe,
+    Rope,
+    Warmth,
+)
 
 _SCALED: Final = Experts(scales=True)
 _LLAMA: Final = Recipe(factors=True, scales=True, experts=_SCALED)
@@ -29,6 +38,11 @@ _FSA: Final = ("feed", "stream", "added")
 _CAPPED: Final = ("=SCALE", "TANH", "=SCALE")
 _UNNORMED: Final = Experts(normed=False)
 _BY_HEADER: Final = Experts(score="header", normed=None, scaled=True)
+
+# Builds have been asked for these since they are there.
+_BLOCK: Final = Block(since=0, until=10**9)
+_READ_BLOCK: Final = Block()
+_LATENT_BLOCK: Final = Block(special="latent_block")
 
 _NEMOTRON: Final = Recipe(
     mixer="state space by heads",
@@ -56,6 +70,7 @@ _GATED: Final = Recipe(
     scales=True,
     experts=Experts(scales=True),
     rows_last=True,
+    block=_BLOCK,
 )
 _INDEXED: Final = Recipe(
     scales=True,
@@ -63,6 +78,7 @@ _INDEXED: Final = Recipe(
     experts=Experts("header", normed=None, scaled=True, scales=True),
     every=True,
     linear_from="attention.indexer.top_k",
+    block=_LATENT_BLOCK,
 )
 
 # Scales that no product of this kind reads.
@@ -126,7 +142,9 @@ RECIPES: Final[dict[str, Recipe]] = {
     "phi3": Recipe(factors=True, query_scaled=True, kind=HALVES, sum=("stream", "feed")),
     "phimoe": Recipe(factors=True, query_scaled=True, kind=HALVES, sum=("stream", "feed")),
     "glm4": Recipe(kind=HALVES, post=("post_attention_norm", "post_ffw_norm"), positions=0),
-    "glm4moe": Recipe(feed_norm="post_attention_norm", experts=_BY_HEADER, positions=0),
+    "glm4moe": Recipe(
+        feed_norm="post_attention_norm", experts=_BY_HEADER, positions=0, block=_BLOCK
+    ),
     "command-r": Recipe(
         norm="NORM", rope=Rope.EVERY, beside=Beside.ATTENTION_INPUT, sum=_FSA, logits=("SCALE",)
     ),
@@ -222,15 +240,15 @@ RECIPES: Final[dict[str, Recipe]] = {
     "gptneox": Recipe(norm="NORM", kind=ALONE, beside=Beside.BY_HEADER, sum=_FSA),
     "baichuan": Recipe(rope=Rope.IF_32_LAYERS),
     "stablelm": Recipe(norm="NORM", feed_norm_optional=True),
-    "deepseek2": Recipe(special="latent", experts=_BY_HEADER),
+    "deepseek2": Recipe(special="latent", experts=_BY_HEADER, block=_LATENT_BLOCK),
     "mistral4": Recipe(special="latent", experts=_BY_HEADER),
     "deepseek4": Recipe(
         since=10335,
         special="compressed",
         fused=FUSED,
         mixed=False,
-        drafts=False,
         experts=_BY_HEADER,
+        block=Block(special="compressed_block"),
         every=True,
         linear=False,
     ),
@@ -246,7 +264,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     ),
     "deepseek32": _INDEXED,
     "glm-dsa": _INDEXED,
-    "dots3note": structs.replace(_INDEXED, special="windowed"),
+    "dots3note": structs.replace(_INDEXED, special="windowed", block=None),
     "apertus": Recipe(factors=True, kind=ALONE, unread=("attn_q_norm.bias", "attn_k_norm.bias")),
     "mamba": Recipe(mixer="state space", alone=True),
     "mamba2": Recipe(mixer="state space by heads", alone=True),
@@ -267,7 +285,9 @@ RECIPES: Final[dict[str, Recipe]] = {
         logits=("SCALE",),
     ),
     "nemotron_h": _NEMOTRON,
-    "nemotron_h_moe": _NEMOTRON,
+    "nemotron_h_moe": structs.replace(
+        _NEMOTRON, block=Block(Picks.SUM, feed_norm="post_attention_norm", norm="NORM")
+    ),
     "plamo2": Recipe(
         unread=(*_QKV_SCALE, "ssm_in.scale", "ssm_out.scale", "ssm_x.scale", "ssm_dt.scale"),
         mixer="gated state space by heads",
@@ -279,7 +299,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "qwen3next": structs.replace(
         _GATED,
         mixer="paired delta net",
-        drafts_rows=True,
+        block=Block(Picks.ATTENTION, since=0, until=10**9),
         unread=("attn_qkv.scale", "attn_gate.scale", "ssm_out.scale"),
     ),
     "qwen35": structs.replace(_GATED, positions=4, projected=True),
@@ -289,11 +309,13 @@ RECIPES: Final[dict[str, Recipe]] = {
         special="qwen4",
         unread=("attn_q.bias", "attn_k.bias", "attn_v.bias"),
         mixer="copied delta net",
+        fused=(PRE,),
         positions=4,
         rows_last=False,
         own_inputs=True,
         every=True,
         linear=False,
+        block=Block(special="qwen4_block"),
         since=11391,
     ),
     "chatglm": Recipe(kind=HALVES),
@@ -353,6 +375,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         experts=Experts("header", normed=None, scaled=True, limit="swiglu_clamp_exp"),
         limit="swiglu_clamp_shexp",
         rows_last=True,
+        block=Block(special="kimi_block"),
     ),
     "grok": Recipe(
         special="beside",
@@ -415,6 +438,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         experts=Experts("header", normed=None, scaled=True, scales=True),
         shared_bare=True,
         rows_last=True,
+        block=_READ_BLOCK,
     ),
     "qwen3tts": Recipe(positions=4),
     "plamo3": Recipe(heads_biased=False, kind=HALVES, post=_BOTH_POST, unread=_QKV_SCALE),
@@ -436,6 +460,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         sinks=True,
         experts=Experts("sigmoid"),
         values_scaled="attention.value_scale",
+        block=Block(Picks.LAYER),
     ),
     "spark2_5": Recipe(output_gate=True),
     "step35": Recipe(
@@ -445,6 +470,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         experts=Experts("header or sigmoid", normed=None, scaled=True, limit="swiglu_clamp_exp"),
         limit="swiglu_clamp_shexp",
         shared_bare=True,
+        block=Block(Picks.LAYER),
     ),
     "cohere2moe": Recipe(
         norm="header",
@@ -457,6 +483,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         sum=_FSA,
         rows_last=True,
         logits=("SCALE",),
+        block=Block(rope=Rope.EVERY),
     ),
     "muse-glimmer": Recipe(
         input_norm="embd_norm",

@@ -115,9 +115,9 @@ def _hybrid(
     sizes: _Sizes, owners: Iterable[int], trunk: list[int], tail: list[int]
 ) -> Iterator[Uncounted]:
     model, rules = sizes.model, sizes.model.rules
-    if sizes.cache.mtp and (rules.mtp or rules.indexer is Indexer.FULL_ATTENTION):
+    if sizes.cache.mtp and rules.mtp:
         yield from sizes.attention(tail)
-        if rules.indexer is Indexer.FULL_ATTENTION:
+        if rules.indexer is not Indexer.NONE:
             yield from sizes.indexer(tail)
         return
     attention = _attention_layers(model, owners, trunk)

@@ -67,11 +67,18 @@ def _outputs(
     Logits, and in an embedding server the embedding of each token; what drafts read.
     """
     if all_rows(settings):
-        return (model.vocabulary + model.embedding) * F32 * counts.batch
-    wide = model.header.count("embedding_length_out") or model.embedding
+        return (model.vocabulary + _row(model)) * F32 * counts.batch
+    wide = _row(model)
     sampled = 1 + 3 * model.vocabulary if handed.sampled else 0
     numbers = (model.vocabulary + sampled) * handed.rows + wide * handed.nextn_rows
     return (numbers + model.embedding * counts.batch * handed.layers) * F32
+
+
+def _row(model: Hyperparameters) -> int:
+    """Elements of a row that a context hands over (``n_embd_out``)."""
+    if model.rules.streams_out:
+        return model.embedding * max(1, model.header.count("hyper_connection.count"))
+    return model.header.count("embedding_length_out") or model.embedding
 
 
 def _prompt_cache(settings: ServerSettings, context: int) -> int:

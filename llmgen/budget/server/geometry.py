@@ -44,8 +44,13 @@ class Geometry(Struct, frozen=True, cache_hash=True):
         return self.streams == 1
 
 
-def geometry(model: Hyperparameters, settings: ServerSettings, *, drafted: int = 0) -> Geometry:
-    """The counts for ``model`` under ``settings``; ``drafted`` rows are added to each output."""
+def geometry(
+    model: Hyperparameters, settings: ServerSettings, *, drafted: int = 0, drafts: bool = False
+) -> Geometry:
+    """The counts for ``model`` under ``settings``; ``drafted`` rows are added to each output.
+
+    Where its nextn block ``drafts``, the caches are those of the block.
+    """
     slots, unified = _slots(settings)
     raw = settings.ctx_size or model.header.needed("context_length")
     if raw <= 0:
@@ -63,7 +68,10 @@ def geometry(model: Hyperparameters, settings: ServerSettings, *, drafted: int =
     return Geometry(
         context=context,
         cells=cells,
-        window_cells=_window_cells(model, settings, cells, slots if unified else 1, ubatch),
+        window_cells=_window_cells(
+            *(model, settings, cells, slots if unified else 1, ubatch),
+            apart=model.rules.family is Family.COMPRESSED and not drafts,
+        ),
         slots=slots,
         streams=1 if unified else slots,
         batch=batch,
@@ -111,12 +119,18 @@ def _batches(model: Hyperparameters, settings: ServerSettings, raw: int) -> tupl
 
 
 def _window_cells(
-    model: Hyperparameters, settings: ServerSettings, cells: int, sharing: int, ubatch: int
+    model: Hyperparameters,
+    settings: ServerSettings,
+    cells: int,
+    sharing: int,
+    ubatch: int,
+    *,
+    apart: bool,
 ) -> int:
+    """Compressed caches have one stream for each slot: these are ``apart``, and share no window."""
     if not model.windows.used:
         return 0
     if settings.swa_full:
         return cells
-    # Compressed caches always have one stream for each slot, so no slot shares its window.
-    slots = 1 if model.rules.family is Family.COMPRESSED else sharing
+    slots = 1 if apart else sharing
     return padded(min(cells, model.windows.width * slots + ubatch), _UNIT)

@@ -101,7 +101,7 @@ class Architecture(Struct, frozen=True):
     # Honours `n_rs_seq`: state rows are kept for each drafted token.
     rollback: bool = False
     indexer: Indexer = Indexer.NONE
-    # Its MTP context is a plain cache over the nextn layers.
+    # Its MTP context has a cache of the nextn layers alone.
     mtp: bool = False
     # What its loader asks for of a nextn block even where nothing drafts: names begin so. Marked
     # TENSOR_NOT_REQUIRED alone there, without the flags of the block (b9464 to b11434).
@@ -137,6 +137,8 @@ class Architecture(Struct, frozen=True):
     pooled_by: str = "attention.indexer.kpool"
     # Some layers convolve embeddings of n-grams.
     ngrams: bool = False
+    # Rows that it hands over have all of its streams (n_embd_out_impl).
+    streams_out: bool = False
     # The output norm is called as that of embeddings is elsewhere.
     norm_at_end: bool = False
     # The loader asks for the output matrix before the embedding. Where both are the same tensor on
@@ -276,7 +278,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "dots3note": replace(_MARKED, window=WindowPattern(switch=WindowSwitch.ALWAYS, array=True)),
     "hy_v4": replace(_MARKED, indexer=Indexer.FULL_WITH_TOP_K),
     "minimax-m3": Architecture(Family.INDEXED, indexer=Indexer.AFTER_DENSE),
-    "deepseek4": Architecture(Family.COMPRESSED, rollback=True),
+    "deepseek4": Architecture(Family.COMPRESSED, rollback=True, streams_out=True),
     # Recurrent.
     "mamba": replace(_WKV, state=RecurrentWidth.SSM_UNGROUPED),
     "mamba2": replace(_WKV, state=RecurrentWidth.SSM),
@@ -287,11 +289,11 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "qwen35moe": _DELTA,
     "qwen4exp": replace(
         _DELTA,
-        mtp=False,
         indexer=Indexer.ATTENTION,
         pooled_rows=2,
         pooled_by="attention.compress_ratios",
         ngrams=True,
+        streams_out=True,
     ),
     "minimax-01": replace(
         _DELTA, interval=8, state=RecurrentWidth.LINEAR, rollback=False, mtp=False
@@ -310,6 +312,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
     "glm5-next": replace(
         _KDA,
         rollback=True,
+        mtp=True,
         indexer=Indexer.FULL_ATTENTION,
         indexes_every=True,
         latent_values=True,

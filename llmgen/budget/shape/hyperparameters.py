@@ -59,6 +59,11 @@ class Hyperparameters(Struct, frozen=True):
         """How many layers the main context runs."""
         return self.layers - self.nextn
 
+    @property
+    def behind(self) -> bool:
+        """Whether there are nextn blocks behind a trunk."""
+        return 0 < self.trunk < self.layers
+
     def attends(self, layer: int) -> bool:
         """Whether a layer has attention; hybrids have layers of feed-forward alone, too."""
         if not any(self.recurrent):

@@ -205,3 +205,28 @@ def test_an_indexer_has_a_key_for_each_cell():
     assert [(share.layers, share.bytes_each) for share in found] == [
         (tuple(range(8)), 4096 * 128 * 2)
     ]
+
+
+def of_block(found, **settings):
+    asked = {"ctx_size": 4096, "parallel": 1, **settings}
+    return context(found, ServerSettings(**asked), mtp=True).shares
+
+
+def test_a_block_of_qwen4_has_its_own_cache_and_no_states():
+    states = {"inner_size": 256, "state_size": 64, "conv_kernel": 4, "group_count": 2}
+    values = {f"ssm.{key}": value for key, value in states.items()}
+    values |= {"attention.indexer.key_length": 64, "nextn_predict_layers": 1}
+    found = of_block(model("qwen4exp", **values))
+    assert {share.what.split(",")[0]: share.layers for share in found} == {
+        "K": (7,),
+        "V": (7,),
+        "indexer K": (7,),
+    }
+
+
+@pytest.mark.parametrize(("unified", "cells"), [(False, 4 * 768), (True, 4 * 128 + 512)])
+def test_slots_may_share_the_window_of_a_deepseek4_block(unified, cells):
+    """128 of the window for each slot that shares, 512 of a micro-batch, rounded up to 256."""
+    values = COMPRESSED | {"nextn_predict_layers": 1}
+    found = of_block(model("deepseek4", **values), parallel=4, kv_unified=unified)
+    assert [(share.layers, share.bytes_each) for share in found] == [((3,), cells * 64 * 2)] * 2

@@ -75,3 +75,13 @@ def test_hidden_rows_inputs_and_candidates_are_held_for_drafts():
     assert output(Handed(4, nextn_rows=512)) - output(plain) == wide * 512 * 4
     assert output(Handed(4, layers=3)) - output(plain) == 3 * wide * counts.batch * 4
     assert output(Handed(4, sampled=True)) - output(plain) == (1 + 3 * 500) * 4 * 4
+
+
+def test_hidden_rows_of_several_streams_are_as_wide_as_all_of_them():
+    def output(streams):
+        values = dict(llama().hyperparameters) | {"hyper_connection.count": streams}
+        known = hyperparameters(facts("qwen4exp", values, 500), 11434)
+        counts, handed = geometry(known, SETTINGS), Handed(0, nextn_rows=1)
+        return host_memory(known, SETTINGS, counts, (), 0, handed=handed).output
+
+    assert output(4) == 4 * output(1) == 4 * 256 * 4

@@ -11,6 +11,7 @@ from llmgen.budget.graph.decoder import Decoder
 from llmgen.budget.graph.feedforward import feed_forward, mixed, sqrt_softplus, weighed
 from llmgen.budget.graph.head import conclude
 from llmgen.budget.graph.hyper import (
+    Narrow,
     head_shares,
     narrowed,
     rows_of,
@@ -69,17 +70,21 @@ class Compressed(Decoder):
         conclude(scene, self.recipe, result)
 
     def _layer(self, layer: int) -> Tensor:
-        scene, b = self.scene, self.scene.b
+        scene = self.scene
         one = narrowed(scene, self.stream, "hc_attn", layer)
         normed = self._normed(scene.call(one.stream, "hc_attn_pre", layer), "attn_norm", layer)
         wide = spread(scene, self._attention(normed, layer), self.stream, one)
         scene.call(wide, "hc_attn_post", layer)
         one = narrowed(scene, wide, "hc_ffn", layer)
         scene.call(one.stream, "hc_ffn_pre", layer)
-        for tensor in (wide, one.post, one.others):
-            b.expand(tensor)
+        self._settle(wide, one)
         result = self._feed(self._normed(one.stream, "ffn_norm", layer), layer)
         return scene.call(spread(scene, result, wide, one), "l_last", layer)
+
+    def _settle(self, wide: Tensor, one: Narrow) -> None:
+        """Streams and what they get are there before the feed-forward."""
+        for tensor in (wide, one.post, one.others):
+            self.scene.b.expand(tensor)
 
     def _normed(self, of: Tensor, name: str, layer: int) -> Tensor:
         return self.scene.call(norm(self.scene, "RMS_NORM", name, of, layer), name, layer)

@@ -6,6 +6,7 @@ from llmgen.budget.builds import Rule
 from llmgen.budget.graph.attention import Extras
 from llmgen.budget.graph.decoder import Decoder
 from llmgen.budget.graph.head import conclude
+from llmgen.budget.graph.hyper import PRE
 from llmgen.budget.graph.ngrams import Ngrams
 from llmgen.budget.graph.pools import Pools
 from llmgen.budget.graph.recipe import Recipe
@@ -25,13 +26,22 @@ class Qwen4(Decoder):
         """As many streams of the input."""
         self.ngrams: Ngrams | None = None
         super().__init__(scene, recipe)
-        b, header = scene.b, scene.model.header
+        self._begin()
+        header = scene.model.header
         self.ratios = header.layered("attention.compress_ratios", scene.model.layers)
         size = max(self.ratios)
         self.pools = Pools(scene, size) if size else None
         if not scene.follows(Rule.LAYER_ROWS_FIRST):
             self._look_up()
         self.count = header.count("hyper_connection.count")
+        self._widen()
+
+    def _begin(self) -> None:
+        """What is in the graph before pools are."""
+
+    def _widen(self) -> None:
+        """The input as many times as there are streams."""
+        scene, b = self.scene, self.scene.b
         rows = b.reshape(self.stream, scene.embedding, 1, scene.tokens)
         wide = b.repeat(rows, scene.embedding, self.count, scene.tokens)
         self.stream = b.expand(scene.call(wide, "hc_init"))
@@ -94,11 +104,18 @@ class Qwen4(Decoder):
         """One stream of several, and how much of a block's result each of them gets."""
         scene, b = self.scene, self.scene.b
         gate, normed = self._gate(wide, name, layer)
-        parts = (b.reshape(part, *wide.ne[:3]) for part in (normed, gate))
-        mixed = b.made("DSV4_HC_PRE", "f32", (wide.ne[0], wide.ne[2]), *parts)
+        mixed = self._passed(wide, gate, normed)
         shares = b.mul_mat(scene.needed(f"{name}_inject.weight", layer), normed)
         scene.call(shares, "hc_inject", layer)
         return scene.call(mixed, "hc_mixed", layer), shares
+
+    def _passed(self, wide: Tensor, gate: Tensor, normed: Tensor) -> Tensor:
+        """The mean of the streams behind a gate, in one operation if its layer's device has it."""
+        b = self.scene.b
+        if PRE in self.scene.setting.apart:
+            return self._mean(normed, gate)
+        parts = (b.reshape(part, *wide.ne[:3]) for part in (normed, gate))
+        return b.made(PRE, "f32", (wide.ne[0], wide.ne[2]), *parts)
 
     def _mean(self, normed: Tensor, gate: Tensor) -> Tensor:
         """The same in operations of their own."""
