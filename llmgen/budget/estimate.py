@@ -16,7 +16,8 @@ from llmgen.budget.beside.projector import projector_memory
 from llmgen.budget.beside.temporary import Temporary
 from llmgen.budget.builds import DEFAULT, NEWEST, OLDEST, build_warning
 from llmgen.budget.compute.buffers import Computed, compute_buffers
-from llmgen.budget.contexts import Context, contexts
+from llmgen.budget.context import Context
+from llmgen.budget.drafting import contexts
 from llmgen.budget.graph.general import is_described
 from llmgen.budget.held.host import host_memory
 from llmgen.budget.margin import margin_of
@@ -136,7 +137,7 @@ def _host(contexts: Iterable[Context], settings: ServerSettings) -> HostMemory:
     main, *others = (
         host_memory(
             *(item.model, settings, item.counts, item.shares, item.weights.total(HOST)),
-            handed=item.handed,
+            rows=item.output_rows,
         )
         for item in contexts
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from llmgen.budget.builds import DEFAULT
-from llmgen.budget.contexts import context
+from llmgen.budget.context import context
 from llmgen.budget.held.weights import EMBEDDING, EXPERTS
 from llmgen.budget.settings import ServerSettings
 from llmgen.facts.gguf_facts import GgufFacts

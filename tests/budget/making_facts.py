@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 
 from llmgen.budget.compute.ground import describe_scene, layers_of, scene_of
-from llmgen.budget.contexts import context
+from llmgen.budget.context import context
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import INPUT, Tensor
 from llmgen.budget.memory import HOST

@@ -4,7 +4,7 @@ import pytest
 from making_facts import facts, llama
 from oracle.comparison import all_facts
 
-from llmgen.budget.contexts import context
+from llmgen.budget.context import context
 from llmgen.budget.settings import ServerSettings, SettingRefused
 
 MEAN = {"embedding": True, "pooling": "mean"}

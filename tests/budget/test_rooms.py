@@ -10,7 +10,7 @@ PACKAGE = Path(llmgen.budget.__file__).parent
 ROOMS = (
     *("memory", "settings", "builds", "remembered"),
     *("shape", "server", "held", "graph", "schedule", "beside"),
-    *("margin", "aborts", "compute", "contexts", "reading", "estimate"),
+    *("margin", "aborts", "compute", "context", "drafting", "reading", "estimate"),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from making_facts import VECTORS, published
 
-from llmgen.budget.contexts import Context, context
+from llmgen.budget.context import Context, Role, context
 from llmgen.budget.settings import ServerSettings
 
 WINDOW = "sliding window"
@@ -21,7 +21,9 @@ def name(row: dict) -> str:
 def sized(row: dict) -> Context:
     settings = {"parallel": 1, "kv_unified": False, **row["settings"]}
     rollback = settings.pop("rollback", 0)
-    return context(published(row["model"]), ServerSettings(**settings), rollback=rollback)
+    return context(
+        published(row["model"]), ServerSettings(**settings), role=Role(rollback=rollback)
+    )
 
 
 def held(found: Context, *, only: str = "", but: tuple[str, ...] = ()) -> int:

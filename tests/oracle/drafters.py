@@ -25,7 +25,7 @@ import readers
 from gguf_writer import Tensor, Typed, llama, write_gguf
 
 from llmgen.budget.compute.buffers import Computed, compute_buffers
-from llmgen.budget.contexts import contexts
+from llmgen.budget.drafting import contexts
 from llmgen.facts.local import read_model
 from oracle.block_drafts import dflash, dflash2, dspark
 from oracle.drafted_pair import Pair, settings, written

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from gguf_writer import vocabulary, write_gguf
 
 from llmgen.budget.compute.buffers import Computed, compute_buffers
-from llmgen.budget.contexts import Context, contexts
+from llmgen.budget.context import Context
+from llmgen.budget.drafting import contexts
 from llmgen.budget.settings import DraftSettings, ServerSettings, SettingRefused
 from llmgen.facts.local import read_model
 from oracle import build as builds

@@ -18,7 +18,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from llmgen.budget.compute.buffers import whole_graph
-from llmgen.budget.contexts import contexts
+from llmgen.budget.drafting import contexts
 from llmgen.budget.graph.builder import size
 from llmgen.budget.graph.ops import VIEWS
 from llmgen.budget.graph.tensor import NOWHERE, Tensor

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from llmgen.budget.builds import NEWEST
 from llmgen.budget.compute import peaks
 from llmgen.budget.compute.buffers import compute_buffers
-from llmgen.budget.contexts import context
+from llmgen.budget.context import context
 from llmgen.budget.estimate import estimate
 from llmgen.budget.graph.recipes import RECIPES
 from llmgen.budget.margin import GUESSED

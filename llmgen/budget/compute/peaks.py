@@ -67,7 +67,7 @@ class Peaks(Struct, frozen=True):
 def peaks_of(ground: Ground, names: Sequence[str]) -> Peaks:
     """The peak of each arena, replayed with as few layers as that takes."""
     counts, tries = ground.setting.counts, _TRIES
-    if (ground.pipelined and ground.recipe.own_inputs) or ground.setting.handed:
+    if (ground.pipelined and ground.recipe.own_inputs) or ground.setting.read:
         # Copies for all layers are alive from the start, or some of their inputs to the end.
         tries = ((ground.model.trunk, 1),)
     some = of_any_cells(ground)

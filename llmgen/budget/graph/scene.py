@@ -43,7 +43,7 @@ class Setting(Struct, frozen=True, cache_hash=True):
     # Rows of logits whose tokens are picked where those are.
     samplers: int = 0
     # Layers whose input a model that drafts reads, too.
-    handed: tuple[int, ...] = ()
+    read: tuple[int, ...] = ()
 
     @property
     def columns(self) -> bool:
@@ -131,6 +131,6 @@ class Scene:
     def end(self, layer: int, result: Tensor) -> Tensor:
         """Mark the end of a layer; what is handed to another model stays until the end."""
         self.ends[layer] = result
-        if layer + 1 in self.setting.handed:
+        if layer + 1 in self.setting.read:
             result.flags |= OUTPUT
         return result

@@ -25,16 +25,17 @@ _TOKEN: Final = 400
 _UNLIMITED: Final = -1
 
 
-class Handed(Struct, frozen=True):
-    """What a context hands over beside the logits of ``rows``, for drafts or by them.
+class OutputRows(Struct, frozen=True):
+    """What an output buffer has: logits of ``rows``, and what drafts read or hand over.
 
-    ``nextn_rows`` are of hidden rows, ``layers`` how many layers' inputs of every token of a batch;
-    where tokens are ``sampled``, each output has candidates and their logits and probabilities.
+    ``nextn_rows`` are of hidden rows, ``read_layers`` how many layers' inputs of every token of a
+    batch; where tokens are ``sampled``, each output has candidates and their logits and
+    probabilities.
     """
 
     rows: int
     nextn_rows: int = 0
-    layers: int = 0
+    read_layers: int = 0
     sampled: bool = False
 
 
@@ -45,13 +46,13 @@ def host_memory(
     shares: Iterable[CacheShare],
     weights_on_host: int,
     *,
-    handed: Handed,
+    rows: OutputRows,
 ) -> HostMemory:
     """The most that the options allow."""
     context = tuple(shares)
     whole = sum(share.bytes_total for share in context)
     return HostMemory(
-        output=_outputs(model, settings, counts, handed),
+        output=_outputs(model, settings, counts, rows),
         prompt_cache=_prompt_cache(settings, whole),
         checkpoints=settings.ctx_checkpoints * counts.slots * _checkpoint(counts, context),
         page_cache=weights_on_host if is_mapped(settings) else 0,
@@ -60,7 +61,7 @@ def host_memory(
 
 
 def _outputs(
-    model: Hyperparameters, settings: ServerSettings, counts: Geometry, handed: Handed
+    model: Hyperparameters, settings: ServerSettings, counts: Geometry, rows: OutputRows
 ) -> int:
     """One row for each output (``llama_context::output_reserve``).
 
@@ -69,9 +70,9 @@ def _outputs(
     if all_rows(settings):
         return (model.vocabulary + _row(model)) * F32 * counts.batch
     wide = _row(model)
-    sampled = 1 + 3 * model.vocabulary if handed.sampled else 0
-    numbers = (model.vocabulary + sampled) * handed.rows + wide * handed.nextn_rows
-    return (numbers + model.embedding * counts.batch * handed.layers) * F32
+    sampled = 1 + 3 * model.vocabulary if rows.sampled else 0
+    numbers = (model.vocabulary + sampled) * rows.rows + wide * rows.nextn_rows
+    return (numbers + model.embedding * counts.batch * rows.read_layers) * F32
 
 
 def _row(model: Hyperparameters) -> int:

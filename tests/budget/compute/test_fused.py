@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from llmgen.budget.compute.fused import resolved
-from llmgen.budget.contexts import context
+from llmgen.budget.context import context
 from llmgen.budget.memory import HOST
 from llmgen.budget.settings import ServerSettings, SettingRefused
 

@@ -6,7 +6,7 @@ from making_facts import facts, published
 from msgspec.structs import replace
 
 from llmgen.budget.compute.layer_kinds import layer_kinds
-from llmgen.budget.contexts import context
+from llmgen.budget.context import context
 from llmgen.budget.settings import ServerSettings
 
 PAIR = ("gpu0", "gpu1")

@@ -8,7 +8,7 @@ from making_facts import described, inputs, named, nodes
 from msgspec.structs import replace
 
 from llmgen.budget.compute.buffers import compute_buffers
-from llmgen.budget.contexts import context
+from llmgen.budget.context import context
 from llmgen.budget.graph.tensor import OUTPUT
 from llmgen.budget.settings import ServerSettings
 from llmgen.facts.gguf_facts import TensorGroup

@@ -5,7 +5,7 @@ from making_facts import named, nodes, shaped
 from oracle.draws import DRAFTING
 
 from llmgen.budget.compute.ground import describe_scene, layers_of, scene_of
-from llmgen.budget.contexts import contexts
+from llmgen.budget.drafting import contexts
 from llmgen.budget.estimate import estimate
 from llmgen.budget.graph.general import is_described
 from llmgen.budget.graph.recipes import RECIPES
