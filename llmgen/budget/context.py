@@ -27,7 +27,7 @@ from llmgen.budget.shape.hyperparameters import Hyperparameters, hyperparameters
 from llmgen.facts.gguf_facts import GgufFacts
 
 
-class Role(Struct, frozen=True, kw_only=True):
+class DraftRole(Struct, frozen=True, kw_only=True):
     """What a context has to do with drafts; a model that nobody drafts for has none of it."""
 
     # Tokens back to which states of slots are kept, and outputs of a slot beside the first.
@@ -42,7 +42,7 @@ class Role(Struct, frozen=True, kw_only=True):
     read: tuple[int, ...] = ()
 
 
-ALONE: Final = Role()
+ALONE: Final = DraftRole()
 
 
 class Context(Struct, frozen=True):
@@ -99,7 +99,7 @@ def context(
     facts: GgufFacts,
     settings: ServerSettings,
     build: int = DEFAULT,
-    role: Role = ALONE,
+    role: DraftRole = ALONE,
 ) -> Context:
     """Size one model's context; SettingRefused where the server would not start."""
     refuse_unknown(facts.architecture, build)

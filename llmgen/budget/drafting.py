@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from llmgen.budget.aborts import refuse_block
-from llmgen.budget.context import Context, Role, context
+from llmgen.budget.context import Context, DraftRole, context
 from llmgen.budget.held.weights import Weights
 from llmgen.budget.settings import DraftSettings, ServerSettings
 from llmgen.budget.shape.architectures import architecture
@@ -45,7 +45,7 @@ def contexts(
     if drafting.spec_type in _IN_BLOCKS:
         yield _block_context(draft, own, build, drafting, sampled=sampled)
         return
-    made = context(draft, own, build, Role(nextn_loaded=mtp, nextn_runs=mtp, sampled=sampled))
+    made = context(draft, own, build, DraftRole(nextn_loaded=mtp, nextn_runs=mtp, sampled=sampled))
     if mtp:
         refuse_block(made.model, build)
     yield made
@@ -61,7 +61,7 @@ def _main_context(
     """What is drafted for: tokens that are refused are rolled back, and a draft may read of it."""
     mtp, rolls = drafting.spec_type == _MTP, drafting.spec_type in _ROLLS_BACK
     read = _read_layers(draft) if draft is not None and rolls else ()
-    role = Role(
+    role = DraftRole(
         rollback=drafting.n_max if rolls else 0,
         drafted=drafting.n_max if drafting.spec_type != "none" else 0,
         nextn_loaded=mtp,
@@ -94,7 +94,9 @@ def _nextn_context(
         embedding=False,
         pooling="",
     )
-    made = context(facts, own, build, Role(nextn_loaded=True, nextn_runs=True, sampled=sampled))
+    made = context(
+        facts, own, build, DraftRole(nextn_loaded=True, nextn_runs=True, sampled=sampled)
+    )
     return replace(made, weights=Weights({}, main.weights.output))
 
 
@@ -108,7 +110,7 @@ def _block_context(
     """
     asked = 1 + drafting.n_max
     picks = Header(draft.hyperparameters).count("selector_top_k") > 0
-    made = context(draft, own, build, Role(sampled=0 if picks else sampled * asked))
+    made = context(draft, own, build, DraftRole(sampled=0 if picks else sampled * asked))
     slots, header = made.counts.slots, made.model.header
     if picks:
         output_rows = replace(made.output_rows, rows=slots, nextn_rows=made.counts.batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from making_facts import VECTORS, published
 
-from llmgen.budget.context import Context, Role, context
+from llmgen.budget.context import Context, DraftRole, context
 from llmgen.budget.settings import ServerSettings
 
 WINDOW = "sliding window"
@@ -22,7 +22,7 @@ def sized(row: dict) -> Context:
     settings = {"parallel": 1, "kv_unified": False, **row["settings"]}
     rollback = settings.pop("rollback", 0)
     return context(
-        published(row["model"]), ServerSettings(**settings), role=Role(rollback=rollback)
+        published(row["model"]), ServerSettings(**settings), role=DraftRole(rollback=rollback)
     )
 
 

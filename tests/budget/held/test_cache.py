@@ -3,7 +3,7 @@
 import pytest
 from making_facts import facts, llama
 
-from llmgen.budget.context import Role, context
+from llmgen.budget.context import DraftRole, context
 from llmgen.budget.settings import ServerSettings
 
 SMALL = {
@@ -209,7 +209,7 @@ def test_an_indexer_has_a_key_for_each_cell():
 
 def of_block(found, **settings):
     asked = {"ctx_size": 4096, "parallel": 1, **settings}
-    return context(found, ServerSettings(**asked), role=Role(nextn_runs=True)).shares
+    return context(found, ServerSettings(**asked), role=DraftRole(nextn_runs=True)).shares
 
 
 def test_a_block_of_qwen4_has_its_own_cache_and_no_states():
