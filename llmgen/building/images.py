@@ -10,8 +10,8 @@ from msgspec import Struct
 from llmgen.apply.failure import cannot_write
 from llmgen.artifacts import Artifact
 from llmgen.building.commands import image
+from llmgen.building.logged_run import ProgressReport, streamed
 from llmgen.building.source import SourceArchive, packed
-from llmgen.building.streamed import ProgressReport, streamed
 from llmgen.errors import InputError
 
 

@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from llmgen.apply.failure import cannot_write
 from llmgen.building.commands import compiling, configure
+from llmgen.building.logged_run import ProgressReport, streamed
 from llmgen.building.recipe import Flag
 from llmgen.building.source import SourceArchive, unpacked
-from llmgen.building.streamed import ProgressReport, streamed
 from llmgen.errors import Diagnostic, InputError, OwnershipError
 
 # Below the prefix: one folder for each build, and links to one of them in `bin`.

@@ -19,9 +19,9 @@ from llmgen.errors import Diagnostic, InputError, Severity
 
 if TYPE_CHECKING:
     from llmgen.building.images import Images
+    from llmgen.building.logged_run import ProgressReport
     from llmgen.building.native import Native
     from llmgen.building.source import SourceArchive, ToldBytes
-    from llmgen.building.streamed import ProgressReport
 
 
 @command(short_help="build llama.cpp: images, or programs for this machine")

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from llmgen.cli.pipeline import Read
     from llmgen.errors import Diagnostic
     from llmgen.operate.status.asking import Asking
+    from llmgen.operate.status.comparison import Standing, WrittenFiles
     from llmgen.operate.status.probe import Probe
     from llmgen.operate.status.rows import DeviceStatus, ModelStatus, ServiceStatus
-    from llmgen.operate.status.standing import Standing, WrittenFiles
     from llmgen.plan.plan import Plan
 
 
@@ -67,9 +67,9 @@ def cli(session: Session, *, probe: bool, prometheus: bool, output: str | None) 
     4 when no service manager answers that would know, or this user may not see what is installed.
     """
     from llmgen.operate.status import truth
+    from llmgen.operate.status.comparison import standing
     from llmgen.operate.status.probe import probes
     from llmgen.operate.status.probe import remarks as probe_remarks
-    from llmgen.operate.status.standing import standing
 
     if output and not prometheus:
         raise click.UsageError("`-o` is for `--prometheus`")
@@ -156,7 +156,7 @@ def compared(
     """The installed files beside those; files of a part of llm.toml are not those of all of it."""
     from msgspec.structs import replace
 
-    from llmgen.operate.status.standing import written_beside
+    from llmgen.operate.status.comparison import written_beside
 
     found = written_beside(files, who.site)
     return replace(found, decided=()) if unknown else found

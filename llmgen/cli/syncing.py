@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from llmgen.facts.lock_models import LockResult
     from llmgen.facts.sources import Sources
     from llmgen.plan.plan import Plan
-    from llmgen.sync.deciding import Decision, Own
-    from llmgen.sync.looking import Looked
+    from llmgen.sync.decision import Decision, Own
+    from llmgen.sync.stores import Looked
 
 
 class Synced(Struct, frozen=True):
@@ -90,8 +90,8 @@ def alone(found: Read) -> Iterator[None]:
 def synced(found: Read) -> Synced:
     """Look at the stores, and decide what llm.toml is to say; nothing is written."""
     from llmgen.facts.lock import read_settled
-    from llmgen.sync.deciding import decide, own
-    from llmgen.sync.looking import look
+    from llmgen.sync.decision import decide, own
+    from llmgen.sync.stores import look
 
     rules = rules_of(found)
     places = sources_of(found, None)
@@ -118,7 +118,7 @@ def _known(mine: Own, places: Sources, lock: Lock) -> Iterator[Path]:
     from llmgen.facts.sources import local_path
     from llmgen.models.inventory import other_files
     from llmgen.resolve.references import references
-    from llmgen.sync.looking import path_of
+    from llmgen.sync.stores import path_of
 
     for ref in references(mine.config):
         if (path := path_of(ref, places)) is not None:

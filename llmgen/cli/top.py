@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from llmgen.plan.plan import Plan
-    from llmgen.top.acting import Acting
+    from llmgen.top.actions import Acting
     from llmgen.top.collect import Collector
     from llmgen.top.moment import Moment
 
@@ -167,7 +167,7 @@ def _acting(found: Read, placed: Plan) -> Acting:
     from llmgen.config.names import service_name
     from llmgen.engines.loaders import loader_of
     from llmgen.operate.installation.logs import of_model
-    from llmgen.top.acting import Acting
+    from llmgen.top.actions import Acting
 
     def model_log(name: str, lines: int) -> list[str]:
         if not loader_of(found.config.services).keeps_logs:

@@ -161,7 +161,7 @@ def _hosts(found: Read) -> dict[str, Sleeper]:
 
 
 def _sleeper(name: str, wake: Wake, url: str) -> Sleeper:
-    from llmgen.targets.swap_woken import health
+    from llmgen.targets.swap_sleepers import health
 
     return Sleeper(name, wake.mac, wake.broadcast, wake.seconds, url + health(wake))
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from llmgen.cluster import reasons
+from llmgen.cluster.any_order import Arrangement, Wait, for_good, waits
+from llmgen.cluster.best_case import packed
 from llmgen.cluster.nodes import Pod
-from llmgen.cluster.packed import packed
 from llmgen.cluster.pending import fewest
 from llmgen.cluster.pool_numbers import PoolNumbers, Vector, share
 from llmgen.cluster.proof import Fit
 from llmgen.cluster.steps import Certainty, answered
-from llmgen.cluster.waiting import Arrangement, Wait, for_good, waits
 from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
 
 # Steps of all questions of one kind together, and of each.

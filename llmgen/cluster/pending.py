@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from llmgen.cluster.packed import packed, placed
+from llmgen.cluster.best_case import packed, placed
 from llmgen.cluster.pool_numbers import PoolNumbers, Vector, total
 from llmgen.cluster.steps import take
 from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough

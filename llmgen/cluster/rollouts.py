@@ -15,11 +15,11 @@ from itertools import pairwise
 
 from msgspec import Struct, field
 
-from llmgen.cluster.blocked import blocked
-from llmgen.cluster.packed import packed, placed
+from llmgen.cluster.any_order import Arrangement, beside, waits
+from llmgen.cluster.best_case import packed, placed
 from llmgen.cluster.pool_numbers import PoolNumbers, Vector, holds, more, room, total
 from llmgen.cluster.steps import Certainty, answered, both
-from llmgen.cluster.waiting import Arrangement, beside, waits
+from llmgen.cluster.worst_case import blocked
 from llmgen.fleet.search.steps import SearchAllowance
 
 # Steps of each question.

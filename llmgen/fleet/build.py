@@ -12,18 +12,18 @@ from llmgen.config.editions import EDITIONS
 from llmgen.errors import Diagnostic, LlmgenError, PlanError
 from llmgen.facts.lock_model import Lock
 from llmgen.fleet import rpc, rpc_uses, sleeping_hosts
+from llmgen.fleet.assignment import advised, seated
 from llmgen.fleet.fleet import Fleet, Member
 from llmgen.fleet.ground import FleetGround, alone, ground_of, library_of, refuse, typed
 from llmgen.fleet.numbers_elsewhere import NumbersElsewhere, numbers
 from llmgen.fleet.origin import told_of
 from llmgen.fleet.project import Document, Elsewhere, ModelSeats, external, project
 from llmgen.fleet.reach import defaults, kind_of_way, servers, spares, unreached, untrusted
-from llmgen.fleet.seating import advised, seated
 from llmgen.fleet.seats import fixed, wishes
 from llmgen.machine import machine
 from llmgen.plan.place import place
 from llmgen.plan.plan import Plan
-from llmgen.resolve import meaning
+from llmgen.resolve import table_rules
 
 Made = TypeVar("Made")
 
@@ -177,5 +177,5 @@ def judged(config: Config, document: Document) -> Iterator[Diagnostic]:
     refuse(unreached(ground, seats))
     for name, (_, own_config) in views(ground, seats, _elsewhere(ground, seats)).items():
         of_host = machine(own_config.hardware, own_config.budget)
-        for item in meaning.findings(own_config, of_host):
+        for item in table_rules.findings(own_config, of_host):
             yield told_of(item, name, document)

@@ -14,7 +14,7 @@ from llmgen.importing.parts import Part, Tables, lost
 from llmgen.importing.write import document
 from llmgen.machine import machine
 from llmgen.options import grouped
-from llmgen.resolve.meaning import findings
+from llmgen.resolve.table_rules import findings
 
 # Tables that the machine brings, not the file.
 _GIVEN: Final = frozenset({"hardware", "edition"})

@@ -9,7 +9,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from llmgen.importing.litellm_row import ExternalRow, external
-from llmgen.importing.llama_swap.passing import without_nothing
+from llmgen.importing.llama_swap.plain_keys import without_nothing
 from llmgen.importing.parts import Item, Key, Part, fault, lost, part_of
 from llmgen.resolve.litellm_keys import REFERENCE, clear
 from llmgen.targets.litellm_settings import GENERAL, OWN, ROUTER, SETTINGS, listed

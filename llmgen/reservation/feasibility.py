@@ -19,7 +19,7 @@ from llmgen.reservation.cache import (
 )
 from llmgen.reservation.checkpoint import NotComputedError, ReservationSettings, longest_trained
 from llmgen.reservation.weights import weights
-from llmgen.reservation.working import batch, in_flight, sglang_working, vllm_working
+from llmgen.reservation.working_memory import batch, in_flight, sglang_working, vllm_working
 
 # Shorter than this nobody wants a language model.
 _SHORTEST: Final = 1024

@@ -19,10 +19,10 @@ from llmgen.machine import machine
 from llmgen.resolve.checks import checks
 from llmgen.resolve.engine_models import claimed
 from llmgen.resolve.join import CheckpointsByReference, Facts, Join
-from llmgen.resolve.meaning import findings
 from llmgen.resolve.naming import named, shared_file_names, with_file_names
 from llmgen.resolve.notes import notes
 from llmgen.resolve.references import is_needed, references
+from llmgen.resolve.table_rules import findings
 
 __all__ = ["Facts", "references", "resolve"]
 

@@ -12,8 +12,8 @@ from llmgen.facts.difference import differences
 from llmgen.facts.gguf_facts import ModelRef
 from llmgen.facts.lock_model import Entry
 from llmgen.resolve.references import references
-from llmgen.sync.deciding import Decision, Own
-from llmgen.sync.looking import Looked
+from llmgen.sync.decision import Decision, Own
+from llmgen.sync.stores import Looked
 
 # In the order in which they are told, with the words for them.
 STATES = {

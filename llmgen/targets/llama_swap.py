@@ -20,7 +20,7 @@ from llmgen.plan.plan import Groups, Matrix, Placement, Plan
 from llmgen.plan.process import health, reached, upstream
 from llmgen.targets.secrets import plain, secret, variable
 from llmgen.targets.swap_peers import peers, selectors
-from llmgen.targets.swap_woken import beside, entries, patience
+from llmgen.targets.swap_sleepers import beside, entries, patience
 
 NAME = "llama-swap"
 SUMMARY = "model-swapping proxy: config.yaml with the sets that fit"

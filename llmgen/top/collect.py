@@ -18,10 +18,10 @@ from llmgen.operate.engines.server import Endpoint, secret
 from llmgen.operate.engines.swap import Loaded
 from llmgen.operate.status import rows
 from llmgen.operate.status.asking import Asking
+from llmgen.operate.status.comparison import Standing, WrittenFiles, standing
 from llmgen.operate.status.observations import Observed
 from llmgen.operate.status.rows import ModelStatus
 from llmgen.operate.status.stack import as_run, expected
-from llmgen.operate.status.standing import Standing, WrittenFiles, standing
 from llmgen.plan.plan import Placement, Plan
 from llmgen.top.feed import Feed
 from llmgen.top.moment import LiveModel, Moment

@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.text import Text
 
-from llmgen.top.acting import Acting
+from llmgen.top.actions import Acting
 from llmgen.top.frame import Selection, frame, ordered, printable_line
 from llmgen.top.moment import LiveModel, Moment
 

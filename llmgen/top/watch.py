@@ -15,7 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from llmgen.errors import LlmgenError
-from llmgen.top.acting import Acting, said
+from llmgen.top.actions import Acting, said
 from llmgen.top.collect import Collector
 from llmgen.top.keyboard import Keyboard, pressed
 from llmgen.top.screen import Screen

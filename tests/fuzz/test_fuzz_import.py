@@ -23,8 +23,8 @@ from llmgen.importing.write import document
 from llmgen.machine import machine
 from llmgen.options import BY_FLAG
 from llmgen.resolve import resolve
-from llmgen.resolve.meaning import findings
 from llmgen.resolve.references import references
+from llmgen.resolve.table_rules import findings
 from llmgen.server_help import listed
 
 ROUNDS = int(os.environ.get("LLMGEN_FUZZ_ROUNDS", "100"))

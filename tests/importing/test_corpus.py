@@ -31,8 +31,8 @@ from llmgen.options import BY_FLAG
 from llmgen.plan.place import place
 from llmgen.render.environment import make_render
 from llmgen.resolve import references, resolve
-from llmgen.resolve.meaning import findings
 from llmgen.resolve.swap_keys import _schema
+from llmgen.resolve.table_rules import findings
 from llmgen.targets.selection import selected
 
 CORPUS = Path(__file__).with_name("corpus")

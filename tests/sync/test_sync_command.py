@@ -14,7 +14,7 @@ from llmgen.config.source import parse
 from llmgen.facts import lock as locking
 from llmgen.facts.local import read_model
 from llmgen.facts.lock import Entry, Lock, write_lock
-from llmgen.sync import looking
+from llmgen.sync import stores
 from llmgen.sync.marks import marked
 
 
@@ -214,8 +214,8 @@ def test_llm_toml_that_is_saved_meanwhile_is_not_overwritten(machine, monkeypatc
         machine.toml.write_text(machine.text + "# Saved by an editor.\n")
         return kept(*words, **keys)
 
-    kept = looking.look
-    monkeypatch.setattr(looking, "look", look)
+    kept = stores.look
+    monkeypatch.setattr(stores, "look", look)
     found = machine.run("sync", code=4)
     assert found["diagnostics"][0]["code"] == "sync.edited"
     assert "llmgen sync" not in machine.text

@@ -8,7 +8,7 @@ from llmgen.config.tables.services import Services
 from llmgen.doctor.rules.files import readers
 from llmgen.machine import machine
 from llmgen.render.environment import make_render
-from llmgen.resolve.meaning import findings
+from llmgen.resolve.table_rules import findings
 from llmgen.targets import systemd
 from llmgen.targets.accounts import LONGEST, user
 

@@ -12,7 +12,7 @@ from llmgen.importing.comments import told
 from llmgen.importing.llama_swap.command import Command, command_of, is_llama_server
 from llmgen.importing.llama_swap.filters import filters
 from llmgen.importing.llama_swap.macros import Macros, expanded, macros_of, spoken
-from llmgen.importing.llama_swap.passing import passed
+from llmgen.importing.llama_swap.plain_keys import passed
 from llmgen.importing.llama_swap.servers import fixed_port, served
 from llmgen.importing.parts import Item, Key, fault, lost
 from llmgen.importing.yaml_text import YamlDocument

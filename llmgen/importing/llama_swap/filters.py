@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from llmgen.importing.llama_swap.passing import passed, without_nothing
+from llmgen.importing.llama_swap.plain_keys import passed, without_nothing
 from llmgen.importing.parts import Item, Key, fault, lost
 
 # The older spelling, which llama-swap still reads.

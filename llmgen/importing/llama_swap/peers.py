@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from llmgen.importing.llama_swap.macros import MACHINES, expanded, macros_of, spoken
-from llmgen.importing.llama_swap.passing import passed
+from llmgen.importing.llama_swap.plain_keys import passed
 from llmgen.importing.parts import Item, Key, fault
 
 

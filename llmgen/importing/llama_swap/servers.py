@@ -14,7 +14,7 @@ from llmgen.importing.llama_swap.command import Command, is_llama_server, split
 from llmgen.importing.llama_swap.environment import environment, option_words
 from llmgen.importing.llama_swap.macros import MACHINES
 from llmgen.importing.llama_swap.others import other
-from llmgen.importing.llama_swap.passing import passed
+from llmgen.importing.llama_swap.plain_keys import passed
 from llmgen.importing.parts import SOURCES, Item, Key, fault, lost
 
 _PROXY = re.compile(r"https?://(\[[^\]]*\]|[^/:]*)(?::([^/]+))?(/.*)?")

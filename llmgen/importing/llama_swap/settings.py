@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from llmgen.importing.llama_swap.macros import MACHINES, spoken
-from llmgen.importing.llama_swap.passing import passed
 from llmgen.importing.llama_swap.peers import external
+from llmgen.importing.llama_swap.plain_keys import passed
 from llmgen.importing.llama_swap.together import together
 from llmgen.importing.parts import Item, Key, fault, lost
 from llmgen.resolve.swap_keys import passes

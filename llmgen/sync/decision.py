@@ -16,9 +16,9 @@ from llmgen.facts.gguf_facts import ModelRef
 from llmgen.models.inventory import users_of
 from llmgen.resolve.names import claims
 from llmgen.resolve.references import model_ref
-from llmgen.sync.looking import Looked
 from llmgen.sync.marks import Marked, marked, with_tables, without_marks
 from llmgen.sync.rules import Taken, take
+from llmgen.sync.stores import Looked
 
 
 class Own(Struct, frozen=True):

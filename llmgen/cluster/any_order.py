@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
 
-from llmgen.cluster.blocked import blocked
-from llmgen.cluster.packed import placed
+from llmgen.cluster.best_case import placed
 from llmgen.cluster.pool_numbers import PoolNumbers, Vector, holds, more, room, total
 from llmgen.cluster.steps import take
+from llmgen.cluster.worst_case import blocked
 from llmgen.fleet.search.steps import SearchAllowance, SearchedEnough
 
 # More nodes are not searched one by one.
