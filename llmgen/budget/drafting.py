@@ -94,9 +94,8 @@ def _nextn_context(
         embedding=False,
         pooling="",
     )
-    made = context(
-        facts, own, build, DraftRole(nextn_loaded=True, nextn_runs=True, sampled=sampled)
-    )
+    role = DraftRole(nextn_loaded=True, nextn_runs=True, sampled=sampled)
+    made = context(facts, own, build, role)
     return replace(made, weights=Weights({}, main.weights.output))
 
 
