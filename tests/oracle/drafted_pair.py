@@ -1,4 +1,4 @@
-"""Two files that one server runs, a model and what drafts for it, and its options."""
+"""What one server runs, a model and what drafts for it, and its options."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from llmgen.budget.settings import DraftSettings, ServerSettings
 
 
 class Pair(NamedTuple):
-    """Two files, and how one server runs both."""
+    """Two files, or one whose own nextn block drafts, and how one server runs them."""
 
     target: Path
-    draft: Path
+    draft: Path | None
     settings: ServerSettings
 
     def words(self) -> list[str]:
@@ -23,7 +23,7 @@ class Pair(NamedTuple):
         told, draft = self.settings, self.settings.draft or DraftSettings()
         found: dict[str, object] = {
             "--model": self.target,
-            "--model-draft": self.draft,
+            **({"--model-draft": self.draft} if self.draft else {}),
             "--spec-type": draft.spec_type,
             "--ctx-size": told.ctx_size,
             "--ubatch-size": told.ubatch_size,
@@ -36,6 +36,8 @@ class Pair(NamedTuple):
             "--cache-type-v-draft": draft.cache_type_v,
             "--device": "none",
             "--fit": "off",
+            # Threads that wait for one another are slow beside other work.
+            "--threads": 1,
         }
         return [str(word) for pair in found.items() for word in pair]
 

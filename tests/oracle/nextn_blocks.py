@@ -13,19 +13,16 @@ import tempfile
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gguf_writer import vocabulary, write_gguf
 
-from llmgen.budget.compute.buffers import Computed, compute_buffers
 from llmgen.budget.context import Context
-from llmgen.budget.drafting import contexts
 from llmgen.budget.settings import DraftSettings, ServerSettings, SettingRefused
-from llmgen.facts.local import read_model
 from oracle import build as builds
-from oracle.drafters import BUILD, ROUNDED_MIB, ours_mib, reported_mib
+from oracle.drafted_pair import Pair
+from oracle.drafters import BUILD, ROUNDED_MIB, computed, contexts_of, ours_mib, reported_mib
 from oracle.draw_files import draw_file
 from oracle.draws import DRAFTING
 from oracle.headers import metadata
@@ -47,33 +44,6 @@ MOST_WORDS = 33000
 LINES = 8
 _ENDS = r"GGML_ASSERT|what\(\):| E |: failed"
 _HELD = re.compile(r"(?:KV|RS|state) buffer size = +([\d.]+) MiB")
-
-
-class Alone(NamedTuple):
-    """A file whose nextn block drafts, and how a server runs it."""
-
-    path: Path
-    settings: ServerSettings
-
-    def words(self) -> list[str]:
-        """The options of llama-server."""
-        told, draft = self.settings, self.settings.draft or DraftSettings()
-        found: dict[str, object] = {
-            "--model": self.path,
-            "--spec-type": draft.spec_type,
-            "--spec-draft-n-max": draft.n_max,
-            "--spec-draft-type-k": draft.cache_type_k,
-            "--spec-draft-type-v": draft.cache_type_v,
-            "--ctx-size": told.ctx_size,
-            "--ubatch-size": told.ubatch_size,
-            "--parallel": told.parallel,
-            "--flash-attn": told.flash_attn,
-            "--cache-type-k": told.cache_type_k,
-            "--cache-type-v": told.cache_type_v,
-            "--device": "none",
-            "--fit": "off",
-        }
-        return [str(word) for pair in found.items() for word in pair]
 
 
 def is_small(shape: Shape) -> bool:
@@ -99,16 +69,16 @@ def _most(value: object) -> int:
     return max(map(int, value)) if isinstance(value, list) else int(str(value or 0))
 
 
-def drawn(seed: int, name: str, oracle: Oracle, folder: Path) -> Alone:
+def drawn(seed: int, name: str, oracle: Oracle, folder: Path) -> Pair:
     """The model of a seed, a file with a vocabulary and zeros for weights, and how a server runs it."""
     source = random.Random(f"{seed} {name}")
     shape, tensors = draw_file(source, oracle, name, folder, is_small)
     words = {**metadata(shape), **vocabulary(shape.vocabulary)}
     path = write_gguf(folder / "whole" / "model.gguf", words, tensors)
     while True:
-        alone = Alone(path, settings(source))
+        alone = Pair(path, None, settings(source))
         with suppress(SettingRefused):
-            of_both(alone)
+            contexts_of(alone)
             return alone
 
 
@@ -128,16 +98,6 @@ def settings(source: random.Random) -> ServerSettings:
             "draft-mtp", n_max=source.choice((1, 3, 5)), cache_type_k=own, cache_type_v=own
         ),
     )
-
-
-def of_both(alone: Alone) -> list[Context]:
-    """The contexts of the model and of its block."""
-    return list(contexts(read_model(alone.path), alone.settings, BUILD, None))
-
-
-def computed(found: list[Context]) -> list[Computed]:
-    """What we have for both."""
-    return [compute_buffers(context.ground) for context in found]
 
 
 def held_mib(found: list[Context]) -> float:
@@ -166,7 +126,7 @@ def main() -> None:
 
 def _is_equal(seed: int, name: str, oracle: Oracle, folder: Path) -> bool:
     alone = drawn(seed, name, oracle, folder)
-    found = of_both(alone)
+    found = contexts_of(alone)
     made, said = computed(found), list[str]()
     try:
         theirs = reported_mib(alone, said)

@@ -5,7 +5,15 @@ import random
 import pytest
 
 from oracle.block_drafts import dflash, dflash2, dspark
-from oracle.drafters import ROUNDED_MIB, assistant, computed, eagle3, ours_mib, reported_mib
+from oracle.drafters import (
+    ROUNDED_MIB,
+    assistant,
+    computed,
+    contexts_of,
+    eagle3,
+    ours_mib,
+    reported_mib,
+)
 
 
 def _thorough(kind, seed):
@@ -24,6 +32,6 @@ def _thorough(kind, seed):
 )
 def test_both_compute_buffers_are_those_of_the_server(kind, seed, tmp_path):
     pair = kind(random.Random(seed), tmp_path)
-    made = computed(pair)
+    made = computed(contexts_of(pair))
     assert not any(item.guessed for item in made)
     assert ours_mib(made) == pytest.approx(reported_mib(pair), abs=ROUNDED_MIB), pair.settings

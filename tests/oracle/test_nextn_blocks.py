@@ -3,9 +3,9 @@
 import pytest
 
 from oracle import build
-from oracle.drafters import BUILD, ROUNDED_MIB, ours_mib, reported_mib
+from oracle.drafters import BUILD, ROUNDED_MIB, computed, contexts_of, ours_mib, reported_mib
 from oracle.draws import DRAFTING
-from oracle.nextn_blocks import LINES, computed, drawn, held_mib, of_both, reported_held_mib
+from oracle.nextn_blocks import LINES, drawn, held_mib, reported_held_mib
 from oracle.runner import Oracle
 
 SEED = 201
@@ -29,7 +29,7 @@ def oracle():
 )  # fmt: skip
 def test_both_contexts_are_those_of_the_server(name, oracle, tmp_path):
     alone = drawn(SEED, name, oracle, tmp_path)
-    found, said = of_both(alone), []
+    found, said = contexts_of(alone), []
     made = computed(found)
     assert not any(item.guessed for item in made)
     assert ours_mib(made) == pytest.approx(reported_mib(alone, said), abs=ROUNDED_MIB), (
