@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from llmgen.budget.builds import Rule
 from llmgen.budget.graph.head import pools_mean
-from llmgen.budget.graph.recipe import Recipe
+from llmgen.budget.graph.recipe import DRAFTS_READ, Recipe
 from llmgen.budget.graph.recipes import RECIPES
 from llmgen.budget.server.geometry import Geometry, all_rows, pooling
 from llmgen.budget.settings import ServerSettings, SettingRefused
 from llmgen.budget.shape.hyperparameters import Hyperparameters
-
-# The build whose graphs of nextn blocks have been read.
-_BLOCKS_READ = 11434
 
 
 def refuse_block(model: Hyperparameters, build: int) -> None:
@@ -21,7 +18,7 @@ def refuse_block(model: Hyperparameters, build: int) -> None:
     have a graph.
     """
     recipe = RECIPES.get(model.name)
-    if recipe is None or recipe.block or not model.behind or build > _BLOCKS_READ:
+    if recipe is None or recipe.block or not model.behind or build > DRAFTS_READ:
         return
     message = f"b{build} has no graph of the MTP layers of `{model.name}`: the server ends"
     raise SettingRefused("draft", message, "name a draft model, or take the draft away")

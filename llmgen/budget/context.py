@@ -139,8 +139,8 @@ def context(
         shares=context_shares(model, counts, cache),
         ground=_ground(facts, settings, model, placement, setting),
         output_rows=OutputRows(
-            rows=counts.outputs,
-            nextn_rows=counts.outputs if role.sampled else 0,
+            logits=counts.outputs,
+            hidden=counts.outputs if role.sampled else 0,
             read_layers=len(role.read),
             sampled=role.sampled > 0,
         ),

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from llmgen.budget.aborts import refuse_block
 from llmgen.budget.context import Context, DraftRole, context
+from llmgen.budget.graph.special.dspark import predicts_anchor
 from llmgen.budget.held.weights import Weights
 from llmgen.budget.settings import DraftSettings, ServerSettings
 from llmgen.budget.shape.architectures import architecture
@@ -21,7 +22,8 @@ _MTP = "draft-mtp"
 _EAGLE = "draft-eagle3"
 _IN_BLOCKS = ("draft-dflash", "draft-dspark")
 _ANCHORED = "draft-dspark"
-# The layers whose inputs a draft reads, by its header.
+# Types whose draft reads layers of the main model, and which ones, by its header.
+READS = (_EAGLE, *_IN_BLOCKS)
 _READ = "target_layers"
 # Tokens of a block, where the header of a draft does not say it (common/speculative.cpp).
 _BLOCK = 16
@@ -60,7 +62,7 @@ def _main_context(
 ) -> Context:
     """What is drafted for: tokens that are refused are rolled back, and a draft may read of it."""
     mtp, rolls = drafting.spec_type == _MTP, drafting.spec_type in _ROLLS_BACK
-    read = _read_layers(draft) if draft is not None and rolls else ()
+    read = read_layers(draft) if draft is not None and rolls else ()
     role = DraftRole(
         rollback=drafting.n_max if rolls else 0,
         drafted=drafting.n_max if drafting.spec_type != "none" else 0,
@@ -72,7 +74,7 @@ def _main_context(
         return main
     # Hidden rows of every token of a batch, whichever are outputs.
     layers = sum(layer < main.model.layers for layer in read)
-    rows = replace(main.output_rows, nextn_rows=main.counts.batch, read_layers=layers)
+    rows = replace(main.output_rows, hidden=main.counts.batch, read_layers=layers)
     return replace(main, output_rows=rows)
 
 
@@ -112,21 +114,16 @@ def _block_context(
     made = context(draft, own, build, DraftRole(sampled=0 if picks else sampled * asked))
     slots, header = made.counts.slots, made.model.header
     if picks:
-        output_rows = replace(made.output_rows, rows=slots, nextn_rows=made.counts.batch)
+        output_rows = replace(made.output_rows, logits=slots, hidden=made.counts.batch)
     else:
-        anchored = drafting.spec_type == _ANCHORED and _predicts_anchor(header)
+        anchored = drafting.spec_type == _ANCHORED and predicts_anchor(header)
         block = header.count("block_size", _BLOCK)
         each = min(drafting.n_max, block) if anchored else min(asked, block)
-        output_rows = replace(made.output_rows, rows=slots * each, nextn_rows=slots * each)
+        output_rows = replace(made.output_rows, logits=slots * each, hidden=slots * each)
     return replace(made, output_rows=output_rows)
 
 
-def _predicts_anchor(header: Header) -> bool:
-    """Whether the first token of a block is a draft as well."""
-    return header.values.get("sample_from_anchor") is not False
-
-
-def _read_layers(draft: GgufFacts) -> tuple[int, ...]:
+def read_layers(draft: GgufFacts) -> tuple[int, ...]:
     """Layers of the main model whose inputs a draft reads."""
     values = draft.hyperparameters.get(_READ)
     listed = values if isinstance(values, tuple) else ()

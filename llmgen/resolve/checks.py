@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from llmgen.budget.drafting import READS, read_layers
 from llmgen.budget.shape.architectures import PROJECTOR
 from llmgen.config.tables.models import GENERATES
 from llmgen.errors import Diagnostic, Severity
@@ -206,7 +207,18 @@ def _draft(model: Model) -> Iterator[Diagnostic]:
             ("models", model.name, "draft", "spec_type"),
             hint="name a draft model: `draft = { model = ... }`, or take the draft away",
         )
-    if model.draft is None or not model.draft.vocabulary:
+    if model.draft is None:
+        return
+    spec = model.settings.draft.spec_type if model.settings.draft else ""
+    if spec in READS and not read_layers(model.draft):
+        yield Diagnostic(
+            "models.draft-reads-nothing",
+            f"`{spec}` needs a draft that reads layers of the model (`target_layers`): that of "
+            f"`{model.name}` is a `{model.draft.architecture}` model, which reads none",
+            ("models", model.name, "draft", "spec_type"),
+            hint='`spec_type = "draft-simple"`, or a draft that was made for this model',
+        )
+    if not model.draft.vocabulary:
         return
     # llama.cpp's speculative decoding refuses vocabularies that differ by more than 128 tokens.
     if abs(model.draft.vocabulary - model.facts.vocabulary) > 128:

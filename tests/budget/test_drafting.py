@@ -84,13 +84,13 @@ def drafting(spec, draft, **settings):
 def test_the_main_model_keeps_the_inputs_that_a_draft_reads():
     main, draft = drafting("draft-eagle3", EAGLE)
     assert (main.ground.setting.read, draft.ground.setting.read) == ((1, 3, 4), ())
-    assert (main.output_rows.read_layers, main.output_rows.nextn_rows) == (3, 0)
+    assert (main.output_rows.read_layers, main.output_rows.hidden) == (3, 0)
 
 
 def test_a_draft_that_reads_the_last_layer_reads_the_row_behind_it():
     last = {**EAGLE.hyperparameters, "target_layers": (1, 3, 6)}
     main, _ = drafting("draft-eagle3", replace(EAGLE, hyperparameters=last))
-    assert (main.output_rows.nextn_rows, main.output_rows.read_layers) == (main.counts.batch, 2)
+    assert (main.output_rows.hidden, main.output_rows.read_layers) == (main.counts.batch, 2)
 
 
 def test_a_list_of_layers_that_is_none_is_no_list():
@@ -116,7 +116,7 @@ def test_no_more_rows_are_picked_than_a_micro_batch_has_of_a_slot():
 
 def test_what_encodes_has_logits_for_every_token_of_a_micro_batch():
     _, draft = drafting("draft-eagle3", EAGLE, ubatch_size=128)
-    assert draft.counts.outputs == draft.output_rows.rows == 128
+    assert draft.counts.outputs == draft.output_rows.logits == 128
 
 
 def block(spec, *, n_max=3, **values):
@@ -128,19 +128,19 @@ def block(spec, *, n_max=3, **values):
 
 def test_blocks_of_drafts_have_an_output_for_each_of_their_tokens():
     rows = block("draft-dflash").output_rows
-    assert (rows.rows, rows.nextn_rows) == (2 * (1 + 3), 2 * (1 + 3))
+    assert (rows.logits, rows.hidden) == (2 * (1 + 3), 2 * (1 + 3))
 
 
 def test_no_more_of_a_block_is_drafted_than_it_was_trained_for():
-    assert block("draft-dflash", n_max=40).output_rows.rows == 2 * 16
-    assert block("draft-dflash", n_max=40, block_size=8).output_rows.rows == 2 * 8
-    assert block("draft-dspark", n_max=40, block_size=8).output_rows.rows == 2 * 8
+    assert block("draft-dflash", n_max=40).output_rows.logits == 2 * 16
+    assert block("draft-dflash", n_max=40, block_size=8).output_rows.logits == 2 * 8
+    assert block("draft-dspark", n_max=40, block_size=8).output_rows.logits == 2 * 8
 
 
 @pytest.mark.parametrize(("anchored", "rows"), [(True, 3), (False, 1 + 3)])
 def test_the_first_token_of_a_markov_block_may_be_a_draft(anchored, rows):
     made = block("draft-dspark", sample_from_anchor=anchored)
-    assert made.output_rows.rows == 2 * rows
+    assert made.output_rows.logits == 2 * rows
     # Whichever it is, one more is reserved for.
     assert made.ground.setting.samplers == 2 * (1 + 3)
 
@@ -148,4 +148,4 @@ def test_the_first_token_of_a_markov_block_may_be_a_draft(anchored, rows):
 def test_dflash2_picks_tokens_itself_and_hands_a_row_of_every_token_over():
     made = block("draft-dflash", selector_top_k=8)
     assert (made.ground.setting.samplers, made.output_rows.sampled) == (0, False)
-    assert (made.output_rows.rows, made.output_rows.nextn_rows) == (2, made.counts.batch)
+    assert (made.output_rows.logits, made.output_rows.hidden) == (2, made.counts.batch)

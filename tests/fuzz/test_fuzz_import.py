@@ -10,6 +10,7 @@ import shlex
 
 import pytest
 from making import adapter, facts
+from msgspec.structs import replace
 
 from llmgen.config.load import load
 from llmgen.config.source import parse
@@ -121,7 +122,10 @@ def header(ref, key):
     """Facts of a file for what it is named as."""
     if "lora" in key:
         return adapter(ref)
-    return facts(ref, architecture="clip" if key[-1] == "mmproj" else "llama")
+    made = facts(ref, architecture="clip" if key[-1] == "mmproj" else "llama")
+    if "draft" in key:
+        made = replace(made, hyperparameters={**made.hyperparameters, "target_layers": (1, 2, 3)})
+    return made
 
 
 def unaccounted(words, keys, told):

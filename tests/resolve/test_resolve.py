@@ -111,6 +111,13 @@ def test_disabled_model_needs_no_facts():
             "models.extra-argument",
         ),
         ('[models.a]\nmodel="a.gguf"\ndraft={spec_type="draft-mtp"}', "models.no-mtp-head"),
+        *(
+            (
+                f'[models.a]\nmodel="a.gguf"\ndraft={{model="a.gguf", spec_type="draft-{kind}"}}',
+                "models.draft-reads-nothing",
+            )
+            for kind in ("eagle3", "dflash", "dspark")
+        ),
         (
             '[models.a]\nmodel="a.gguf"\nvariants.b.params={model="x"}',
             "models.variant-model",

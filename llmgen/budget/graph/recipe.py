@@ -57,6 +57,10 @@ class Beside(Enum):
     BY_HEADER = "the stream if the header says so, else the sum"
 
 
+# The build whose graphs of drafts were read: models that draft for others, and nextn blocks.
+DRAFTS_READ: Final = 11434
+
+
 class Picks(Enum):
     """Behind what a nextn block goes on with rows of outputs alone."""
 
@@ -79,8 +83,8 @@ class Block(Struct, frozen=True):
     rope: Rope | None = None
     norm: str = ""
     special: str = ""
-    since: int = 11434
-    until: int = 11435
+    since: int = DRAFTS_READ
+    until: int = DRAFTS_READ + 1
 
 
 class Recipe(Struct, frozen=True):

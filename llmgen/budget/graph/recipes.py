@@ -20,6 +20,7 @@ from llmgen.budget.graph.feedforward import (
 )
 from llmgen.budget.graph.hyper import FUSED, PRE
 from llmgen.budget.graph.recipe import (
+    DRAFTS_READ,
     SIGMOID,
     Beside,
     Block,
@@ -121,9 +122,11 @@ RECIPES: Final[dict[str, Recipe]] = {
         scaled="rows", query_scaled=True, post=("post_attention_norm", "post_ffw_norm")
     ),
     "gemma3n": Recipe(special="gemma3n", scaled="rows", sparse=10, logits=_CAPPED),
-    "gemma4-assistant": Recipe(special="assistant", factors=True, since=11434, until=11435),
-    "eagle3": Recipe(special="eagle3", factors=True, since=11434, until=11435),
-    "dflash": Recipe(special="dflash", factors=True, since=11434, until=11435),
+    "gemma4-assistant": Recipe(
+        special="assistant", factors=True, since=DRAFTS_READ, until=DRAFTS_READ + 1
+    ),
+    "eagle3": Recipe(special="eagle3", factors=True, since=DRAFTS_READ, until=DRAFTS_READ + 1),
+    "dflash": Recipe(special="dflash", factors=True, since=DRAFTS_READ, until=DRAFTS_READ + 1),
     "gemma4": Recipe(
         special="gemma4", scaled="rows", factors=True, experts=_SCALED, logits=_CAPPED
     ),

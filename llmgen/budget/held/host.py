@@ -26,15 +26,14 @@ _UNLIMITED: Final = -1
 
 
 class OutputRows(Struct, frozen=True):
-    """What an output buffer has: logits of ``rows``, and what drafts read or hand over.
+    """How many rows an output buffer has of ``logits``, and of what drafts read or hand over.
 
-    ``nextn_rows`` are of hidden rows, ``read_layers`` how many layers' inputs of every token of a
-    batch; where tokens are ``sampled``, each output has candidates and their logits and
-    probabilities.
+    ``hidden`` rows; ``read_layers`` is how many layers' inputs it has of every token of a batch.
+    Where tokens are ``sampled``, each row of logits has candidates, their logits and probabilities.
     """
 
-    rows: int
-    nextn_rows: int = 0
+    logits: int
+    hidden: int = 0
     read_layers: int = 0
     sampled: bool = False
 
@@ -71,7 +70,7 @@ def _outputs(
         return (model.vocabulary + _row(model)) * F32 * counts.batch
     wide = _row(model)
     sampled = 1 + 3 * model.vocabulary if rows.sampled else 0
-    numbers = (model.vocabulary + sampled) * rows.rows + wide * rows.nextn_rows
+    numbers = (model.vocabulary + sampled) * rows.logits + wide * rows.hidden
     return (numbers + model.embedding * counts.batch * rows.read_layers) * F32
 
 

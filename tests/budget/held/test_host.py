@@ -63,7 +63,7 @@ def test_the_program_and_its_vocabulary_are_counted():
 
 def test_hidden_rows_inputs_and_candidates_are_held_for_drafts():
     model = facts("llama", dict(llama().hyperparameters), 500)
-    plain = OutputRows(rows=4)
+    plain = OutputRows(logits=4)
     counts = geometry(hyperparameters(model, 11434), SETTINGS)
 
     def output(rows):
@@ -72,7 +72,7 @@ def test_hidden_rows_inputs_and_candidates_are_held_for_drafts():
 
     wide = model.hyperparameters["embedding_length"]
     assert output(plain) == 500 * 4 * 4
-    assert output(OutputRows(4, nextn_rows=512)) - output(plain) == wide * 512 * 4
+    assert output(OutputRows(4, hidden=512)) - output(plain) == wide * 512 * 4
     assert output(OutputRows(4, read_layers=3)) - output(plain) == 3 * wide * counts.batch * 4
     assert output(OutputRows(4, sampled=True)) - output(plain) == (1 + 3 * 500) * 4 * 4
 
@@ -81,7 +81,7 @@ def test_hidden_rows_of_several_streams_are_as_wide_as_all_of_them():
     def output(streams):
         values = dict(llama().hyperparameters) | {"hyper_connection.count": streams}
         known = hyperparameters(facts("qwen4exp", values, 500), 11434)
-        counts, rows = geometry(known, SETTINGS), OutputRows(0, nextn_rows=1)
+        counts, rows = geometry(known, SETTINGS), OutputRows(0, hidden=1)
         return host_memory(known, SETTINGS, counts, (), 0, rows=rows).output
 
     assert output(4) == 4 * output(1) == 4 * 256 * 4

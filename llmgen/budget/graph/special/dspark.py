@@ -10,6 +10,12 @@ from llmgen.budget.graph.lent import spread
 from llmgen.budget.graph.linear import linear
 from llmgen.budget.graph.scene import Scene
 from llmgen.budget.graph.tensor import Tensor
+from llmgen.budget.shape.header import Header
+
+
+def predicts_anchor(header: Header) -> bool:
+    """Whether the first token of a block is a draft as well."""
+    return header.values.get("sample_from_anchor") is not False
 
 
 def biased(scene: Scene, logits: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
@@ -42,7 +48,7 @@ class _Chain:
         wide, first = self.logits.ne[0], 0
         columns: list[Tensor] = []
         sure: list[Tensor] = []
-        if scene.model.header.values.get("sample_from_anchor") is False:
+        if not predicts_anchor(scene.model.header):
             first = 1
             columns.append(b.cont(self._at(self.logits, wide)))
             if self.sure:
