@@ -57,8 +57,7 @@ def estimate(
     beside = tuple(_beside(found, buffers, backends))
     added += [Addition(it.what, device, 0, it.bytes) for device, it in beside if it.behind]
     memory = with_additions(added, _summed(found, buffers, settings))
-    guessed = any(item.guessed for item in buffers)
-    guessed = guessed or not _are_described(found, build)
+    guessed = tuple(dict.fromkeys(_guessed(found, buffers, build)))
     margin = margin_of(known=not guessed, recorded=OLDEST <= build <= NEWEST)
     return Estimate(
         n_ctx=main.counts.context,
@@ -85,14 +84,14 @@ def estimate(
     )
 
 
-def _are_described(contexts: tuple[Context, ...], build: int) -> bool:
-    """Whether every graph is one that is known at the build."""
-    return all(
-        is_described(
-            item.model.name, build, drafts=item.ground.setting.drafts and item.model.behind
-        )
-        for item in contexts
-    )
+def _guessed(
+    contexts: tuple[Context, ...], buffers: tuple[Computed, ...], build: int
+) -> Iterator[str]:
+    """The architectures of which a graph is not known exactly at the build."""
+    for item, made in zip(contexts, buffers, strict=True):
+        drafts = item.ground.setting.drafts and item.model.behind
+        if made.guessed or not is_described(item.model.name, build, drafts=drafts):
+            yield item.model.name
 
 
 def _beside(
@@ -146,13 +145,14 @@ def _host(contexts: Iterable[Context], settings: ServerSettings) -> HostMemory:
     return replace(main, output=output, page_cache=mapped)
 
 
-def _warnings(model: Hyperparameters, build: int, guessed: bool) -> Iterator[str]:
+def _warnings(model: Hyperparameters, build: int, guessed: Iterable[str]) -> Iterator[str]:
     if not model.rules.known:
         yield f"`{model.name}` is unknown: its memory is that of plain attention"
     elif not is_judged(model.name):
         yield f"`{model.name}` was not held against the program: its rules are read in the source"
-    elif build >= OLDEST and guessed:
-        yield f"the graph of `{model.name}` is not known exactly in b{build}: compute is estimated"
+    elif build >= OLDEST:
+        for name in guessed:
+            yield f"the graph of `{name}` is not known exactly in b{build}: compute is estimated"
     yield from filter(None, (build_warning(build), unknown_warning(model.name, build)))
 
 

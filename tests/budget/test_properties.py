@@ -59,7 +59,7 @@ def test_more_context_never_needs_less_memory(name, wanted, more):
         assert all(large[device] >= small[device] for device in small)
     # A larger copy of a cache on the host leaves room for what a smaller one had no room for: b11434
     # reserves 80 MiB on a device for Llama 3.2 1B with 8,192 tokens and 72 with 10,240, for Granite
-    # 4.0 H Small 240 with 6,400 and 160 with 6,656.
+    # 4.0 H Small 240 with 6,400 and 160 with 6,656 (`tests/oracle/test_replayed.py`).
     assert large["host"] >= small["host"]
 
 

@@ -54,6 +54,20 @@ def test_layers_that_are_left_out_change_nothing_of_uneven_shares(model, split):
     assert few.memory == every.memory
 
 
+@pytest.mark.parametrize(
+    ("ctx_size", "host", "device"),
+    [(6400, 65_981_504, 251_497_472), (6500, 66_243_648, 167_611_392)],  # answers of b11434
+)
+def test_a_longer_context_may_need_less_on_a_device_with_its_cache_on_the_host(
+    ctx_size, host, device
+):
+    settings = ServerSettings(
+        ctx_size=ctx_size, parallel=1, cache_type_k="q8_0", flash_attn="on", kv_offload=False
+    )
+    made = estimate(all_facts()["granite-4.0-h-small"], settings)
+    assert [item.compute for item in made.memory] == [host, device]
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_tensors_at_the_peak_are_named_as_llama_cpp_names_them_and_add_up(model):
     made = estimate(all_facts()[model], SETTINGS, explained=True)

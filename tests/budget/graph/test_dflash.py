@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from llmgen.budget.compute.buffers import compute_buffers
 from llmgen.budget.context import context
+from llmgen.budget.estimate import estimate
 from llmgen.budget.graph.tensor import OUTPUT
-from llmgen.budget.settings import ServerSettings
+from llmgen.budget.settings import DraftSettings, ServerSettings
 from llmgen.facts.gguf_facts import TensorGroup
 
 WIDTHS = {"f32": 4, "f16": 2, "i64": 8}
@@ -164,3 +165,14 @@ def test_a_draft_with_several_streams_is_guessed(more):
     settings = ServerSettings(ctx_size=4096, parallel=1)
     made = compute_buffers(context(draft(**streams), settings, 11434).ground)
     assert made.guessed is bool(more)
+
+
+def test_a_warning_names_the_model_whose_graph_is_guessed():
+    asked = ServerSettings(
+        ctx_size=4096, parallel=1, draft=DraftSettings(spec_type="draft-dspark", n_max=3)
+    )
+    streams = draft(**{"attention.sliding_window": 128, "hyper_connection.count": 4})
+    warned = (f"the graph of `{streams.architecture}` is not known exactly in b11434",)
+    for model, expected in ((draft(), ()), (streams, warned)):
+        made = estimate(making.facts(layers=2), asked, 11434, draft=model)
+        assert tuple(text.partition(":")[0] for text in made.warnings) == expected
